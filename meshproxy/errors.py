@@ -87,6 +87,13 @@ class NotImplementedByProxy(ProxyError):
     reason = "not_implemented"
 
 
+class HttpVersionNotSupported(ProxyError):
+    """A well-formed request line of a protocol other than HTTP/1.x."""
+
+    status = 505
+    reason = "http_version"
+
+
 class NoHosts(ProxyError):
     """The name leads nowhere: negative, empty, failed, or without addresses."""
 

@@ -1,0 +1,1 @@
+"""HTTP/1.1 as values: messages, heads, framing, hop-by-hop rules. No sockets."""

@@ -1,0 +1,140 @@
+"""The chunked transfer coding, sans IO (RFC 9112 section 7.1).
+
+Bytes in, pieces of data out; a line may be cut anywhere. Extensions are read past and dropped,
+trailers are parsed by the rules of header fields.
+"""
+
+import re
+
+from meshproxy.errors import ProxyError
+from meshproxy.http.headers import TEXT, Headers, parse_fields
+
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
+MAX_LINE = 4096
+MAX_LINES = 65536
+"""Bytes of size lines and extensions in one message beyond its first 16 bytes a chunk."""
+
+_FORBIDDEN_TRAILERS = frozenset(
+    b"transfer-encoding content-length host connection keep-alive te trailer upgrade expect "
+    b"proxy-connection proxy-authorization proxy-authenticate authorization cookie set-cookie "
+    b"content-type content-encoding content-range cache-control max-forwards range via "
+    b"www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto forwarded".split()
+)
+
+
+class ChunkedDecoder:
+    """Decodes one body; `done` once its last line was read, then `rest` holds what followed.
+
+    Raises *refused* for anything but the grammar, and for more than *max_trailers* bytes of
+    trailers.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_extra",
+        "_in_trailers",
+        "_left",
+        "_max_trailers",
+        "_refused",
+        "done",
+        "trailers",
+    )
+
+    def __init__(self, refused: type[ProxyError], max_trailers: int) -> None:
+        self._refused = refused
+        self._max_trailers = max_trailers
+        self._buffer = b""
+        self._left = 0
+        self._extra = 0
+        self._in_trailers = False
+        self.done = False
+        self.trailers: Headers | None = None
+
+    @property
+    def rest(self) -> bytes:
+        """What follows the body, once it is done."""
+        return self._buffer
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The pieces of body that *data* completes, in order."""
+        buffer = self._buffer + data if self._buffer else data
+        pieces: list[bytes] = []
+        position = 0
+        while not self._in_trailers:
+            if self._left:
+                piece = buffer[position : position + self._left]
+                position += len(piece)
+                self._left -= len(piece)
+                if piece:
+                    pieces.append(piece)
+                if self._left:
+                    break
+                self._left = -1
+            if self._left < 0:
+                ending = buffer[position : position + 2]
+                if not b"\r\n".startswith(ending):
+                    raise self._refused("chunk data does not end where its size says")
+                if len(ending) < 2:
+                    break
+                position += 2
+                self._left = 0
+            end = buffer.find(b"\r\n", position)
+            if end < 0:
+                self._check_unfinished(buffer[position:], MAX_LINE)
+                break
+            self._left = self._size(buffer[position:end])
+            position = end + 2
+            if not self._left:
+                self._in_trailers = True
+                position = end
+        self._buffer = buffer[position:]
+        if self._in_trailers:
+            self._read_trailers()
+        return pieces
+
+    def _size(self, line: bytes) -> int:
+        match = _SIZE_LINE(line)
+        self._extra += max(len(line) - 16, 0)
+        if not match or len(line) > MAX_LINE or self._extra > MAX_LINES:
+            raise self._refused("not a chunk size line")
+        return int(match[1], 16)
+
+    def _check_unfinished(self, text: bytes, limit: int) -> None:
+        """Refuse early what no further byte can mend."""
+        rest = text.replace(b"\r\n", b"")
+        if len(text) > limit or b"\n" in rest or b"\r" in rest[:-1]:
+            raise self._refused("not a chunked body")
+
+    def _read_trailers(self) -> None:
+        """The buffer begins with the end of the last size line; finish if the section is whole."""
+        if self._buffer.startswith(b"\r\n\r\n"):
+            self._buffer = self._buffer[4:]
+            self.done = True
+            return
+        last = self._buffer.find(b"\r\n\r\n")
+        if last < 0:
+            self._check_unfinished(self._buffer, self._max_trailers)
+            return
+        section = self._buffer[2:last]
+        lines = section.split(b"\r\n")
+        if len(section) > self._max_trailers:
+            raise self._refused("trailers are too large")
+        if section.translate(None, TEXT) != b"\r\n" * (len(lines) - 1):
+            raise self._refused("control character in the trailers")
+        trailers = parse_fields(lines, self._refused)
+        trailers.remove_where(lambda name: name in _FORBIDDEN_TRAILERS or name.startswith(b"l5d-"))
+        self.trailers = trailers if len(trailers) else None
+        self._buffer = self._buffer[last + 4 :]
+        self.done = True
+
+
+def encode(piece: bytes | memoryview) -> bytes:
+    """One chunk; *piece* must not be empty, or the body would end."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def last_chunk(trailers: Headers | None) -> bytes:
+    """The end of a chunked body."""
+    if trailers is None:
+        return b"0\r\n\r\n"
+    return b"0\r\n" + b"".join(line + b"\r\n" for line in trailers.lines) + b"\r\n"

@@ -1,0 +1,65 @@
+"""Where a message ends: the one place that reads Content-Length and Transfer-Encoding.
+
+RFC 9112 section 6. Anything two parsers could read differently is refused.
+"""
+
+from meshproxy.errors import BadRequest, BadResponse, ProxyError
+from meshproxy.http.headers import Headers
+
+CHUNKED = -1
+UNTIL_CLOSE = -2
+_MAX_DIGITS = 19
+
+
+def request_length(headers: Headers, version: bytes) -> int:
+    """Bytes of a request body, or CHUNKED; the fields are left as one canonical line at most."""
+    names = headers.names
+    if b"transfer-encoding" in names:
+        if b"content-length" in names:
+            raise BadRequest("both Content-Length and Transfer-Encoding")
+        if version == b"1.0":
+            raise BadRequest("Transfer-Encoding in an HTTP/1.0 request")
+        if not _is_chunked(headers):
+            raise BadRequest("Transfer-Encoding is not exactly `chunked`")
+        return CHUNKED
+    if b"content-length" in names:
+        return content_length(headers, BadRequest)
+    return 0
+
+
+def response_length(headers: Headers) -> int:
+    """Bytes of a response body, CHUNKED or UNTIL_CLOSE, for a status that may have one.
+
+    With both framings chunked wins and Content-Length is removed (RFC 9112 section 6.3); the
+    caller must not reuse that connection.
+    """
+    names = headers.names
+    if b"content-length" in names and b"transfer-encoding" not in names:
+        return content_length(headers, BadResponse)
+    if b"transfer-encoding" in names:
+        if not _is_chunked(headers):
+            raise BadResponse("Transfer-Encoding is not exactly `chunked`")
+        headers.remove(b"content-length")
+        return CHUNKED
+    return UNTIL_CLOSE
+
+
+def _is_chunked(headers: Headers) -> bool:
+    values = headers.get_all(b"transfer-encoding")
+    return len(values) == 1 and values[0].lower() == b"chunked"
+
+
+def content_length(headers: Headers, refused: type[ProxyError]) -> int:
+    """The value of Content-Length; equal repetitions collapse, anything else raises *refused*.
+
+    The digits are matched as bytes first: `int()` would take signs, underscores and spaces.
+    """
+    values = headers.get_all(b"content-length")
+    value = values[0]
+    if any(other != value for other in values):
+        raise refused("conflicting `Content-Length` headers")
+    if not value.isdigit() or len(value) > _MAX_DIGITS:
+        raise refused("Content-Length is not a number of bytes")
+    if len(values) > 1:
+        headers.set(b"Content-Length", value)
+    return int(value)

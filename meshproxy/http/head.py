@@ -1,0 +1,71 @@
+"""Request and response heads from bytes, strictly (RFC 9112 sections 2 to 5). Sans IO.
+
+One `translate` finds every control character of a head at C speed; after that, lines can be split
+and passed on without being looked at again.
+"""
+
+import re
+
+from meshproxy.errors import BadRequest, BadResponse, HttpVersionNotSupported
+from meshproxy.http.headers import TEXT, TOKEN, Headers, parse_fields
+
+CRLF = b"\r\n"
+HEAD_END = b"\r\n\r\n"
+_METHODS = frozenset(b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE CONNECT".split())
+_VERSIONS = {b"HTTP/1.1": b"1.1", b"HTTP/1.0": b"1.0"}
+_OTHER_VERSION = re.compile(rb"HTTP/(\d)\.\d").fullmatch
+_STATUS_LINE = re.compile(rb"HTTP/1\.\d ([1-9]\d\d)(?: (.*))?").fullmatch
+
+
+def parse_request(head: bytes) -> tuple[bytes, bytes, bytes, Headers]:
+    """Method, target, version (`1.1` or `1.0`) and fields of a head without its final empty line.
+
+    Raises BadRequest, or HttpVersionNotSupported for a well-formed line of another protocol.
+    """
+    lines = head.split(CRLF)
+    if head.translate(None, TEXT) != CRLF * (len(lines) - 1):
+        raise BadRequest("control character in the request head")
+    first = lines[0]
+    del lines[0]
+    parts = first.split(b" ")
+    if len(parts) != 3 or b"\t" in first:
+        raise BadRequest("request line is not `METHOD TARGET HTTP/1.1`")
+    method, target, protocol = parts
+    version = _VERSIONS.get(protocol) or _other_version(protocol)
+    if method not in _METHODS and not TOKEN(method):
+        raise BadRequest("method is not a token")
+    if not target:
+        raise BadRequest("request target is empty")
+    return method, target, version, parse_fields(lines, BadRequest)
+
+
+def _other_version(protocol: bytes) -> bytes:
+    match = _OTHER_VERSION(protocol)
+    if not match:
+        raise BadRequest("request line is not `METHOD TARGET HTTP/1.1`")
+    if match[1] != b"1":
+        raise HttpVersionNotSupported("this server speaks HTTP/1.1 and HTTP/1.0")
+    return b"1.1"
+
+
+def parse_response(head: bytes) -> tuple[bool, int, bytes, Headers]:
+    """Whether it is HTTP/1.1 or later, status, reason and fields of a head from an endpoint.
+
+    Raises BadResponse. A status line without reason, or without the space before it, is accepted.
+    """
+    lines = head.split(CRLF)
+    if head.translate(None, TEXT) != CRLF * (len(lines) - 1):
+        raise BadResponse("control character in the response head")
+    first = lines[0]
+    del lines[0]
+    match = _STATUS_LINE(first)
+    if not match:
+        raise BadResponse(f"not an HTTP/1.x status line: {first[:64].decode('latin-1')!r}")
+    status, reason = match.groups(b"")
+    return first[7:8] != b"0", int(status), reason, parse_fields(lines, BadResponse)
+
+
+def looks_bare(data: bytes) -> bool:
+    """A line feed without its carriage return, or the reverse, stands in an unfinished head."""
+    rest = data.replace(CRLF, b"")
+    return b"\n" in rest or b"\r" in rest[:-1]

@@ -1,0 +1,121 @@
+"""Header fields as they were on the wire, in order, with case-blind lookup (RFC 9110 section 5).
+
+Two parallel lists: lower-case names, and whole lines `Name: value`. Writing a head is one join, and
+a filter that has nothing to do costs one scan of short byte strings (about 0.15 us).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+"""RFC 9110 section 5.6.2."""
+TEXT = bytes([9, *range(32, 127), *range(128, 256)])
+"""Every byte that may stand in a line of a head: HTAB, SP, VCHAR and obs-text."""
+_UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+_KNOWN_LIMIT = 4096
+
+
+class Headers:
+    """An ordered multimap of header fields; `names` and `lines` always have equal length."""
+
+    __slots__ = ("lines", "names")
+
+    def __init__(self, names: list[bytes] | None = None, lines: list[bytes] | None = None) -> None:
+        self.names: list[bytes] = [] if names is None else names
+        self.lines: list[bytes] = [] if lines is None else lines
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of lower-case *name*, without white space around it."""
+        if name not in self.names:
+            return None
+        return self.lines[self.names.index(name)][len(name) + 1 :].strip(b" \t")
+
+    def get_all(self, name: bytes) -> list[bytes]:
+        """Every value of lower-case *name*, in order."""
+        skip = len(name) + 1
+        return [
+            line[skip:].strip(b" \t")
+            for known, line in zip(self.names, self.lines, strict=True)
+            if known == name
+        ]
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """Append a field; ValueError when a control character would leave the process."""
+        if _UNSAFE(value) or not TOKEN(name):
+            raise ValueError(f"not a header field: {name!r}: {value!r}")
+        self.names.append(name.lower())
+        self.lines.append(b"%b: %b" % (name, value))
+
+    def set(self, name: bytes, value: bytes) -> None:
+        """Replace every field called *name* by this one."""
+        self.remove(name.lower())
+        self.add(name, value)
+
+    def remove(self, name: bytes) -> None:
+        """Drop every field called lower-case *name*."""
+        names = self.names
+        while name in names:
+            index = names.index(name)
+            del names[index], self.lines[index]
+
+    def remove_where(self, unwanted: Callable[[bytes], bool]) -> None:
+        """Drop every field whose lower-case name is *unwanted*."""
+        kept = [pair for pair in zip(self.names, self.lines, strict=True) if not unwanted(pair[0])]
+        self.names[:] = [name for name, _ in kept]
+        self.lines[:] = [line for _, line in kept]
+
+    def copy(self) -> "Headers":
+        """An independent copy."""
+        return Headers(self.names[:], self.lines[:])
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Pairs of lower-case name and value."""
+        for name, line in zip(self.names, self.lines, strict=True):
+            yield name, line[len(name) + 1 :].strip(b" \t")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"Headers({self.lines!r})"
+
+
+def of(*fields: tuple[bytes, bytes]) -> Headers:
+    """Headers from pairs, for messages the proxy makes itself."""
+    headers = Headers()
+    for name, value in fields:
+        headers.add(name, value)
+    return headers
+
+
+_known: dict[bytes, bytes] = {}
+
+
+def parse_fields(lines: list[bytes], refused: type[Exception]) -> Headers:
+    """Headers of the field lines of a head whose bytes were already checked for controls.
+
+    Raises *refused* for a line without a colon, a name that is not a token (which covers folded
+    lines and white space before the colon) and an empty name (RFC 9112 sections 5.1, 5.2).
+    """
+    names = []
+    known = _known.get
+    for line in lines:
+        name, colon, _ = line.partition(b":")
+        lower = known(name)
+        if lower is None or not colon:
+            lower = _learn(name, colon, refused)
+        names.append(lower)
+    return Headers(names, lines)
+
+
+def _learn(name: bytes, colon: bytes, refused: type[Exception]) -> bytes:
+    """Check a field name once; later heads find it in the table (4,096 names at most)."""
+    if not colon or not TOKEN(name):
+        raise refused(f"not a header field name: {name[:64].decode('latin-1')!r}")
+    lower = name.lower()
+    if len(_known) < _KNOWN_LIMIT and len(name) <= 64:
+        _known[name] = lower
+    return lower

@@ -1,0 +1,36 @@
+"""Fields that end at this hop (RFC 9110 section 7.6.1).
+
+linkerd: router/http/.../StripHopByHopHeadersFilter.scala, plus Keep-Alive and Proxy-Connection.
+"""
+
+from meshproxy.http.headers import Headers
+
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade "
+    b"proxy-authenticate proxy-authorization".split()
+)
+_NEVER_BY_NAMING = frozenset(b"host content-length via cookie set-cookie".split())
+
+
+def connection_options(headers: Headers) -> set[bytes]:
+    """The lower-case members of every Connection field."""
+    return {
+        option.strip(b" \t")
+        for value in headers.get_all(b"connection")
+        for option in value.lower().split(b",")
+    }
+
+
+def strip(headers: Headers) -> None:
+    """Remove hop-by-hop fields and what Connection names, framing, routing and trust excepted."""
+    present = _HOP_BY_HOP.intersection(headers.names)
+    if not present:
+        return
+    if b"connection" in present:
+        present |= {
+            option
+            for option in connection_options(headers)
+            if option not in _NEVER_BY_NAMING and not option.startswith(b"l5d-")
+        }
+    for name in present:
+        headers.remove(name)

@@ -1,0 +1,52 @@
+"""Every header of the mesh, and how its values are read and written.
+
+linkerd: linkerd/protocol/http/src/main/scala/com/twitter/finagle/buoyant/linkerd/LinkerdHeaders.scala
+"""
+
+from urllib.parse import quote_plus
+
+from meshproxy.errors import BadDtabHeader
+from meshproxy.http.headers import Headers
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.parser import ParseError
+
+DTAB = b"l5d-dtab"
+CTX_DTAB = b"l5d-ctx-dtab"
+CTX_TRACE = b"l5d-ctx-trace"
+SAMPLE = b"l5d-sample"
+REQID = b"l5d-reqid"
+DST_SERVICE = b"l5d-dst-service"
+DST_CLIENT = b"l5d-dst-client"
+DST_RESIDUAL = b"l5d-dst-residual"
+ERR = b"l5d-err"
+RETRYABLE = b"l5d-retryable"
+SUCCESS_CLASS = b"l5d-success-class"
+FORWARDED_CLIENT_CERT = b"x-forwarded-client-cert"
+
+OVERWRITTEN = frozenset({DST_SERVICE, DST_CLIENT, DST_RESIDUAL, REQID, FORWARDED_CLIENT_CERT})
+"""Never believed when a client sends them."""
+MAX_ENTRIES = 256
+
+
+def take_dtab(headers: Headers) -> Dtab | None:
+    """Read and remove the dtab headers; context first, so the user's own entries win.
+
+    Raises BadDtabHeader with the parser's message, or for more than 256 entries.
+    """
+    values = headers.get_all(CTX_DTAB) + headers.get_all(DTAB)
+    headers.remove(CTX_DTAB)
+    headers.remove(DTAB)
+    try:
+        tables = [Dtab.parse(text.decode("latin-1"), max_entries=MAX_ENTRIES) for text in values]
+    except ParseError as error:
+        raise BadDtabHeader(str(error)) from error
+    dtab = sum(tables, start=Dtab())
+    if len(dtab) > MAX_ENTRIES:
+        raise BadDtabHeader(f"more than {MAX_ENTRIES} delegations in the dtab headers")
+    return dtab or None
+
+
+def encode_error(message: str, limit: int) -> bytes:
+    """*message* as `l5d-err` carries it: form encoding of ISO-8859-1, at most *limit* bytes."""
+    encoded = quote_plus(message.encode("latin-1", "replace"), safe="*").replace("~", "%7E")
+    return encoded[:limit].encode("ascii")

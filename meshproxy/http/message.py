@@ -1,0 +1,136 @@
+"""Request and Response: what services and filters pass along.
+
+The request carries its own context (deadline, dtab, names) instead of a separate object: one
+allocation less for each request. A response owns its body; closing the body ends the exchange.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Protocol
+
+from meshproxy.http.headers import Headers, of
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.path import Path
+
+
+class Body(Protocol):
+    """A message body that arrives in pieces and is read once."""
+
+    length: int | None
+    """Bytes in all, None when only the end will tell (chunked, until close)."""
+    trailers: Headers | None
+    """Fields after the last chunk, known once the body was read to its end."""
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        """Pieces as they arrive; a piece is only valid until the next one is asked for."""
+        ...
+
+    def close(self) -> None:
+        """End the exchange, now or after the last piece; harmless when repeated."""
+        ...
+
+
+class RequestBody(Body, Protocol):
+    """A request body, which may be asked for again while all of it is still held."""
+
+    @property
+    def is_replayable(self) -> bool:
+        """Iterating once more gives the whole body again."""
+        ...
+
+
+class Peer(Protocol):
+    """The two ends of the connection a request came by."""
+
+    remote: str
+    local: str
+
+
+class Request:
+    """One request on its way from a client to at most one endpoint at a time."""
+
+    __slots__ = (
+        "body",
+        "bound_id",
+        "deadline",
+        "dst",
+        "endpoint",
+        "headers",
+        "local_dtab",
+        "method",
+        "peer",
+        "target",
+        "trace",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        version: bytes,
+        headers: Headers,
+        body: RequestBody | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+        self.body = body
+        self.deadline = math.inf
+        """Monotonic second at which the client's patience ends, all attempts included."""
+        self.local_dtab: Dtab | None = None
+        self.dst: Path | None = None
+        self.bound_id: Path | None = None
+        self.endpoint = ""
+        self.trace: object = None
+        self.peer: Peer | None = None
+
+
+class Response:
+    """One response; `body` is bytes when all of it is at hand."""
+
+    __slots__ = ("body", "failed", "headers", "reason", "retryable", "status")
+
+    def __init__(
+        self, status: int, reason: bytes, headers: Headers, body: bytes | Body = b""
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = body
+        self.failed = False
+        """The response classifier's verdict, set by the attempt that received it."""
+        self.retryable = False
+
+    def close(self) -> None:
+        """Give up the body, and with it the connection it comes by."""
+        if not isinstance(self.body, bytes):
+            self.body.close()
+
+
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    417: b"Expectation Failed",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+    505: b"HTTP Version Not Supported",
+}
+
+
+def text_response(status: int, text: str, content_type: bytes = b"text/plain") -> Response:
+    """A complete response the proxy makes itself."""
+    body = text.encode("utf-8", "replace")
+    headers = of((b"Content-Type", content_type), (b"Content-Length", b"%d" % len(body)))
+    return Response(status, REASONS.get(status, b""), headers, body)

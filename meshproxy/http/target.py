@@ -1,0 +1,53 @@
+"""Which host a request is for: Host, the four forms of target, and nothing ambiguous.
+
+RFC 9112 sections 3.2 and 9110 section 7.2; the authority of an absolute target replaces Host
+(linkerd: router/http/.../ProxyRewriteFilter.scala, with its defects mended).
+"""
+
+import re
+
+from meshproxy.errors import BadRequest, NotImplementedByProxy
+from meshproxy.http.headers import Headers
+
+_AUTHORITY = re.compile(
+    rb"(?:[A-Za-z0-9._~!$&'()*+=-]+|\[[0-9A-Fa-f:.]+\])(?::[A-Za-z0-9-]*)?"
+).fullmatch
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE).fullmatch
+_checked: set[bytes] = set()
+_CHECKED_LIMIT = 4096
+
+
+def origin_form(method: bytes, target: bytes, version: bytes, headers: Headers) -> bytes:
+    """Check Host and *target*; the target to send on, with Host set to what was asked for.
+
+    Raises BadRequest (400), or NotImplementedByProxy (501) for CONNECT.
+    """
+    hosts = headers.names.count(b"host")
+    if hosts != 1 and (hosts or version == b"1.1"):
+        raise BadRequest("HTTP/1.1 wants exactly one Host header")
+    if hosts:
+        host = headers.get(b"host") or b""
+        if host and host not in _checked:
+            _check_authority(host)
+    if target.startswith(b"/"):
+        return target
+    if target == b"*" and method == b"OPTIONS":
+        return target
+    if method == b"CONNECT":
+        raise NotImplementedByProxy("CONNECT is not supported yet")
+    match = _ABSOLUTE(target)
+    if not match:
+        raise BadRequest("target is neither a path, nor a URL, nor `*` with OPTIONS")
+    authority, path = match.groups()
+    authority = authority.rpartition(b"@")[2] if authority.count(b"@") == 1 else authority
+    _check_authority(authority)
+    headers.set(b"Host", authority)
+    return path if path.startswith(b"/") else b"/" + path
+
+
+def _check_authority(authority: bytes) -> None:
+    """Refuse what is not a host with an optional port; good ones are remembered (4,096)."""
+    if len(authority) > 255 + 64 or not _AUTHORITY(authority):
+        raise BadRequest("Host is not a host name or address with an optional port")
+    if len(_checked) < _CHECKED_LIMIT:
+        _checked.add(authority)
