@@ -1,0 +1,65 @@
+"""How long to wait before each further try (finagle: Backoff.scala).
+
+A backoff is a factory of endless iterators of seconds; inside, times are whole nanoseconds.
+"""
+
+import itertools
+import random as _random
+from collections.abc import Callable, Iterator
+
+Backoff = Callable[[], Iterator[float]]
+"""Starts the sequence from its beginning."""
+
+_NS = 1_000_000_000
+
+
+def constant(seconds: float) -> Backoff:
+    """The same wait for ever."""
+    return lambda: itertools.repeat(seconds)
+
+
+def decorrelated_jitter(
+    min_s: float, max_s: float, random: Callable[[], float] = _random.random
+) -> Backoff:
+    """First *min_s*, then anything from the last wait to three times it; never over *max_s*.
+
+    ValueError unless 0 < min_s <= max_s.
+    """
+    if not 0 < min_s <= max_s:
+        raise ValueError(f"backoff needs 0 < min <= max, not {min_s} and {max_s}")
+    low, high = round(min_s * _NS), round(max_s * _NS)
+
+    def waits() -> Iterator[float]:
+        current = low
+        while True:
+            yield current / _NS
+            upper = high if current >= high // 3 else 3 * current
+            current += int(random() * (upper - current))
+
+    return waits
+
+
+def equal_jitter(
+    start_s: float, max_s: float, random: Callable[[], float] = _random.random
+) -> Backoff:
+    """First *start_s*, then half of a doubling wait plus a random half, up to *max_s*.
+
+    ValueError unless 0 < start_s <= max_s.
+    """
+    if not 0 < start_s <= max_s:
+        raise ValueError(f"backoff needs 0 < start <= max, not {start_s} and {max_s}")
+    start, high = round(start_s * _NS), round(max_s * _NS)
+
+    def waits() -> Iterator[float]:
+        yield start / _NS
+        scale = 1
+        while start < high // scale:
+            half = start * scale
+            wait = half + int(random() * half)
+            if wait >= high:
+                break
+            yield wait / _NS
+            scale *= 2
+        yield from itertools.repeat(high / _NS)
+
+    return waits

@@ -1,0 +1,103 @@
+"""How many retries the traffic of the last seconds pays for (finagle: service/RetryBudget.scala).
+
+Integer tokens in a window that forgets deposits and withdrawals alike after the time to live.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+SCALE: Final = 1000
+"""Tokens that one request deposits."""
+_CLOSED_SLICES: Final = 9
+
+
+class WindowedAdder:
+    """A sum that forgets: ten slices of time, dropped one by one (twitter/util: WindowedAdder).
+
+    Slices turn when somebody looks, not on a schedule.
+    """
+
+    __slots__ = ("_index", "_now_ns", "_old", "_slice_ns", "_slots", "_writer")
+
+    def __init__(self, window_s: int, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._slice_ns = window_s * 1_000_000_000 // (_CLOSED_SLICES + 1)
+        self._now_ns = now_ns
+        self._writer = 0
+        self._slots = [0] * _CLOSED_SLICES
+        self._index = 0
+        self._old = now_ns()
+
+    def add(self, amount: int) -> None:
+        """Add *amount*, which may be negative, to the slice of the present."""
+        now = self._now_ns()
+        if now - self._old >= self._slice_ns:
+            self._turn(now)
+        self._writer += amount
+
+    def sum(self) -> int:
+        """Everything added in about the last window."""
+        now = self._now_ns()
+        if now - self._old >= self._slice_ns:
+            self._turn(now)
+        return self._writer + sum(self._slots)
+
+    def _turn(self, now: int) -> None:
+        slots = self._slots
+        slots[self._index] = self._writer
+        self._writer = 0
+        self._index = (self._index + 1) % _CLOSED_SLICES
+        skipped = min((now - self._old) // self._slice_ns - 1, _CLOSED_SLICES)
+        for _ in range(skipped):
+            slots[self._index] = 0
+            self._index = (self._index + 1) % _CLOSED_SLICES
+        self._old = now
+
+
+class RetryBudget:
+    """Retries as a share of requests, above a reserve that is independent of traffic.
+
+    *ttl_s* 1 to 60; *min_retries_per_s* at least 0; *percent_can_retry* 0 to 1000, a ratio in
+    spite of its name (0.2 is one retry for five requests). ValueError outside these bounds.
+    """
+
+    __slots__ = ("_window", "deposit_tokens", "reserve_tokens", "withdraw_tokens")
+
+    def __init__(
+        self,
+        ttl_s: int = 10,
+        min_retries_per_s: int = 10,
+        percent_can_retry: float = 0.2,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        if not 1 <= ttl_s <= 60:
+            raise ValueError(f"ttlSecs must be 1 to 60, not {ttl_s}")
+        if min_retries_per_s < 0:
+            raise ValueError(f"minRetriesPerSec must not be negative: {min_retries_per_s}")
+        if not 0 <= percent_can_retry <= 1000:
+            raise ValueError(f"percentCanRetry must be 0 to 1000, not {percent_can_retry}")
+        self.deposit_tokens = SCALE if percent_can_retry else 0
+        self.withdraw_tokens = int(SCALE / percent_can_retry) if percent_can_retry else 1
+        self.reserve_tokens = min_retries_per_s * ttl_s * self.withdraw_tokens
+        self._window = WindowedAdder(ttl_s, now_ns)
+
+    def deposit(self) -> None:
+        """One request was sent."""
+        self._window.add(self.deposit_tokens)
+
+    def try_withdraw(self) -> bool:
+        """Take the price of one retry, if there is as much."""
+        if self.reserve_tokens + self._window.sum() < self.withdraw_tokens:
+            return False
+        self._window.add(-self.withdraw_tokens)
+        return True
+
+    def balance(self) -> int:
+        """Retries that could be made now; negative after deposits aged before what they paid."""
+        count = self.reserve_tokens + self._window.sum()
+        whole = abs(count) // self.withdraw_tokens
+        return whole if count >= 0 else -whole
+
+    def requeue_limit(self) -> int:
+        """Requeues that one single request may make: a fifth of the balance, rounded up."""
+        return max(-(-self.balance() // 5), 0)

@@ -1,0 +1,112 @@
+"""How loaded an endpoint is: requests in flight, alone or times a peak-sensitive mean of latency.
+
+Exact Peak EWMA in nanoseconds (finagle: loadbalancer/PeakEwma.scala, LeastLoaded.scala), except
+that a round trip ends at the response head and that a failure never makes a node cheaper.
+"""
+
+import time
+from collections.abc import Callable
+from math import exp
+from typing import Final, Protocol
+
+PENALTY: Final = float(2**47 - 1)
+"""Cost of a node that has requests in flight and no history yet."""
+
+
+class Load(Protocol):
+    """What a balancer weighs; each request calls `begin`, `head` at most once, then `finish`."""
+
+    pending: int
+    """Requests begun and not finished: their response bodies included."""
+
+    def begin(self) -> int:
+        """Count a request in; the result is the stamp that `head` takes."""
+        ...
+
+    def head(self, started: int, failed: bool = False) -> None:
+        """The response head has arrived, or the attempt has *failed* without or with one."""
+        ...
+
+    def finish(self) -> None:
+        """Count a request out, at the end of its body."""
+        ...
+
+    def value(self) -> float:
+        """The load now; the lower the better."""
+        ...
+
+
+class LeastLoaded:
+    """Load is the number of requests in flight."""
+
+    __slots__ = ("pending",)
+
+    def __init__(self) -> None:
+        self.pending = 0
+
+    def begin(self) -> int:
+        """Count a request in."""
+        self.pending += 1
+        return 0
+
+    def head(self, started: int, failed: bool = False) -> None:
+        """Latency and results do not matter here."""
+
+    def finish(self) -> None:
+        """Count a request out."""
+        self.pending -= 1
+
+    def value(self) -> float:
+        """Requests in flight."""
+        return self.pending
+
+
+class PeakEwma:
+    """Load is a moving average of latency, which jumps to peaks, times the requests in flight.
+
+    Reading the value lets the average decay and moves its stamp, as in Finagle: the outcome
+    depends on when a node was last looked at.
+    """
+
+    __slots__ = ("_now_ns", "_stamp", "_tau_ns", "cost", "pending")
+
+    def __init__(
+        self, decay_ms: int = 10_000, now_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self.pending = 0
+        self.cost = 0.0
+        """Nanoseconds of round trip."""
+        self._tau_ns = decay_ms * 1_000_000
+        self._now_ns = now_ns
+        self._stamp = now_ns()
+
+    def begin(self) -> int:
+        """Count a request in and note the time."""
+        self.pending += 1
+        return self._now_ns()
+
+    def head(self, started: int, failed: bool = False) -> None:
+        """Learn the round trip since *started*; a failure counts at least the present cost."""
+        now = self._now_ns()
+        rtt = now - started if now > started else 0
+        if rtt > self.cost:
+            self.cost = float(rtt)
+        elif not failed:
+            weight = exp((self._stamp - now) / self._tau_ns) if now > self._stamp else 1.0
+            self.cost = self.cost * weight + rtt * (1.0 - weight)
+        self._stamp = now
+
+    def finish(self) -> None:
+        """Count a request out."""
+        self.pending -= 1
+
+    def value(self) -> float:
+        """Decay the cost to the present and weigh it by the requests in flight."""
+        cost = self.cost
+        if cost == 0.0:  # nothing decays, and no later step depends on the stamp
+            return PENALTY + self.pending if self.pending else 0.0
+        now = self._now_ns()
+        if now > self._stamp:
+            self.cost = cost = cost * exp((self._stamp - now) / self._tau_ns)
+        self._stamp = now
+        return cost * (self.pending + 1)

@@ -1,0 +1,114 @@
+"""Loads: exact Peak EWMA, and where it differs from Finagle on purpose."""
+
+import math
+
+import pytest
+
+from meshproxy.ewma import PENALTY, LeastLoaded, PeakEwma
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def __call__(self) -> int:
+        return self.ns
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ewma(clock: Clock) -> PeakEwma:
+    return PeakEwma(decay_ms=1000, now_ns=clock)
+
+
+def exchange(ewma: PeakEwma, clock: Clock, rtt_ns: int, *, failed: bool = False) -> None:
+    started = ewma.begin()
+    clock.ns += rtt_ns
+    ewma.head(started, failed)
+    ewma.finish()
+
+
+def test_a_new_node_is_free_until_its_first_request_is_out(ewma: PeakEwma) -> None:
+    assert ewma.value() == 0.0
+    ewma.begin()
+    ewma.begin()
+    assert ewma.value() == PENALTY + 2
+
+
+def test_the_round_trip_ends_at_the_head_and_the_request_at_the_end_of_its_body(
+    ewma: PeakEwma, clock: Clock
+) -> None:
+    started = ewma.begin()
+    clock.ns = 5_000
+    ewma.head(started)
+    assert (ewma.cost, ewma.pending, ewma.value()) == (5_000.0, 1, 10_000.0)
+    ewma.finish()
+    assert (ewma.pending, ewma.value()) == (0, 5_000.0)
+
+
+def test_a_peak_replaces_the_cost_at_once_and_a_fast_answer_lowers_it_slowly(
+    ewma: PeakEwma, clock: Clock
+) -> None:
+    exchange(ewma, clock, 1_000_000)
+    exchange(ewma, clock, 400_000_000)
+    assert ewma.cost == 400_000_000.0
+    exchange(ewma, clock, 10_000_000)
+    weight = math.exp(-0.01)
+    assert ewma.cost == pytest.approx(400_000_000 * weight + 10_000_000 * (1 - weight), rel=1e-12)
+
+
+def test_the_cost_decays_while_nobody_calls(ewma: PeakEwma, clock: Clock) -> None:
+    exchange(ewma, clock, 1_000_000)
+    clock.ns += 1_000_000_000
+    assert ewma.value() == pytest.approx(1_000_000 / math.e, rel=1e-12)
+
+
+def test_reading_a_load_moves_its_stamp(ewma: PeakEwma, clock: Clock) -> None:
+    looked_at, left_alone = PeakEwma(1000, clock), ewma
+    for node in (looked_at, left_alone):
+        node.cost = 1e9
+    clock.ns = 1_000_000_000
+    looked_at.value()
+    for node in (looked_at, left_alone):
+        node.head(clock.ns)
+    assert looked_at.cost == left_alone.cost
+    clock.ns = 2_000_000_000
+    looked_at.value()
+    for node in (looked_at, left_alone):
+        node.head(clock.ns - 1_000)
+    assert looked_at.cost != left_alone.cost
+
+
+def test_a_fast_failure_does_not_make_a_node_cheaper(ewma: PeakEwma, clock: Clock) -> None:
+    exchange(ewma, clock, 50_000_000)
+    exchange(ewma, clock, 1_000, failed=True)
+    assert ewma.cost == 50_000_000.0
+
+
+def test_a_slow_failure_counts_as_a_peak(ewma: PeakEwma, clock: Clock) -> None:
+    exchange(ewma, clock, 50_000_000)
+    exchange(ewma, clock, 900_000_000, failed=True)
+    assert ewma.cost == 900_000_000.0
+
+
+def test_a_clock_that_goes_back_is_harmless(ewma: PeakEwma, clock: Clock) -> None:
+    clock.ns = 1_000
+    exchange(ewma, clock, 500)
+    started = ewma.begin()
+    clock.ns = 0
+    assert ewma.value() == 1_000.0
+    ewma.head(started)
+    assert ewma.cost == 500.0
+
+
+def test_least_loaded_counts_requests_in_flight() -> None:
+    load = LeastLoaded()
+    stamps = [load.begin(), load.begin()]
+    load.head(stamps[0], failed=True)
+    assert (load.pending, load.value()) == (2, 2)
+    load.finish()
+    assert load.value() == 1
