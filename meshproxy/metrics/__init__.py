@@ -1,0 +1,1 @@
+"""Numbers about what the proxy did: a tree of counters, gauges and histograms."""

@@ -1,0 +1,123 @@
+"""Counts per bucket of integer values: within 0.5 %, bounded, and added like numbers.
+
+Bucket limits and percentiles follow finagle: finagle-core/.../stats/BucketedHistogram.scala.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+MAX_VALUE: Final = 2**31 - 1
+"""Larger values count as this one, smaller than 0 as 0."""
+
+
+def _limits() -> tuple[int, ...]:
+    """First value of each bucket: every integer up to 200, then steps of one percent."""
+    limits = [0]
+    while limits[-1] < MAX_VALUE:
+        limits.append(max(limits[-1] + 1, int(limits[-1] * 1.01)))
+    limits[-1] = MAX_VALUE
+    return tuple(limits)
+
+
+_LIMITS: Final = _limits()
+_EXACT_BELOW: Final = 200
+
+
+def bucket(value: int) -> int:
+    """Return the value that stands for *value*: the middle of its bucket, at most 0.5 % away."""
+    if 0 <= value < _EXACT_BELOW:
+        return value
+    clamped = min(max(value, 0), MAX_VALUE)
+    at = bisect_right(_LIMITS, clamped)
+    if at == len(_LIMITS):
+        return MAX_VALUE
+    return (_LIMITS[at - 1] + _LIMITS[at] - 1) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one interval of a histogram comes to; all zero when it is empty."""
+
+    count: int = 0
+    min: int = 0
+    max: int = 0
+    sum: int = 0
+    avg: float = 0.0
+    p50: int = 0
+    p90: int = 0
+    p95: int = 0
+    p99: int = 0
+    p9990: int = 0
+    p9999: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How often each bucket was hit. A value: `+` merges workers, `-` gives what came between."""
+
+    counts: Mapping[int, int] = field(default_factory=dict)
+    count: int = 0
+    sum: int = 0
+
+    def record(self, values: Iterable[float]) -> "Histogram":
+        """Return this histogram with *values*, truncated to integers, counted in."""
+        counts = dict(self.counts)
+        count, total = self.count, self.sum
+        for value, times in Counter(map(int, values)).items():
+            middle = bucket(value)
+            counts[middle] = counts.get(middle, 0) + times
+            count += times
+            total += min(max(value, 0), MAX_VALUE) * times
+        return Histogram(counts, count, total)
+
+    def __add__(self, other: "Histogram") -> "Histogram":
+        counts = dict(self.counts)
+        for middle, times in other.counts.items():
+            counts[middle] = counts.get(middle, 0) + times
+        return Histogram(counts, self.count + other.count, self.sum + other.sum)
+
+    def __sub__(self, earlier: "Histogram") -> "Histogram":
+        before = earlier.counts
+        differences = ((value, n - before.get(value, 0)) for value, n in self.counts.items())
+        counts = {value: n for value, n in differences if n}
+        return Histogram(counts, self.count - earlier.count, self.sum - earlier.sum)
+
+    def summary(self) -> Summary:
+        """Return count, extremes, sum, mean and percentiles."""
+        if not self.count:
+            return Summary()
+        hits = sorted(self.counts.items())
+        p50, p90, p95, p99, p9990, p9999 = _percentiles(hits, self.count)
+        return Summary(
+            count=self.count,
+            min=hits[0][0],
+            max=hits[-1][0],
+            sum=self.sum,
+            avg=self.sum / self.count,
+            p50=p50,
+            p90=p90,
+            p95=p95,
+            p99=p99,
+            p9990=p9990,
+            p9999=p9999,
+        )
+
+
+_SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
+
+
+def _percentiles(hits: list[tuple[int, int]], count: int) -> list[int]:
+    """Return, for each share, the first bucket at which that share of *count* is reached."""
+    found = []
+    steps = iter(hits)
+    value, reached = next(steps)
+    for share in _SHARES:
+        wanted = int(share * count + 0.5)
+        while reached < wanted:
+            value, times = next(steps)
+            reached += times
+        found.append(value)
+    return found

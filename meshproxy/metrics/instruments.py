@@ -1,0 +1,82 @@
+"""Counter, Gauge and Stat: what the hot path writes and the exporters read.
+
+Writing costs an attribute or one C call; whatever takes time happens when somebody reads
+(finagle: finagle-core/.../stats/{Counter,Gauge,Stat}.scala).
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from meshproxy.metrics.histogram import Histogram, Summary
+
+MAX_UNFOLDED: Final = 32768
+"""Values a Stat holds between two folds; folded each second, that is 32768 values a second."""
+
+
+class Counter:
+    """A number that only grows. Hot code writes `counter.value += 1`."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: int = 0
+
+    def incr(self, by: int = 1) -> None:
+        """Add *by*, which is not negative."""
+        self.value += by
+
+
+class Gauge:
+    """A number as it is now: `value` as last written, or what `fn` says when asked."""
+
+    __slots__ = ("fn", "value")
+
+    def __init__(self, fn: Callable[[], float] | None = None) -> None:
+        self.value: float = 0
+        self.fn = fn
+
+    def read(self) -> float:
+        """Return the present value."""
+        return self.value if self.fn is None else self.fn()
+
+
+class Stat:
+    """A histogram of everything added since the start, and a summary of the last interval.
+
+    `add(value)` is the append of a bounded queue, with no Python frame and no length check: it
+    takes a third of the time that a checked append does. The queue is emptied by every read and
+    by `fold`, which someone calls each second; past `MAX_UNFOLDED` the oldest values go.
+    """
+
+    __slots__ = ("_earlier", "_queue", "_total", "add", "last")
+
+    def __init__(self) -> None:
+        self._queue: deque[float] = deque(maxlen=MAX_UNFOLDED)
+        self._total = Histogram()
+        self._earlier = self._total
+        self.add: Final[Callable[[float], None]] = self._queue.append
+        self.last = Summary()
+        """The last complete interval; empty before the first has ended."""
+
+    def fold(self) -> None:
+        """Count in what was added since the last fold."""
+        if self._queue:
+            values = list(self._queue)
+            self._queue.clear()
+            self._total = self._total.record(values)
+
+    def read(self) -> Histogram:
+        """Return everything added since the start."""
+        self.fold()
+        return self._total
+
+    def snapshot(self) -> Summary:
+        """End the interval: summarise what came since the last snapshot, and keep it in `last`."""
+        now = self.read()
+        self.last = (now - self._earlier).summary()
+        self._earlier = now
+        return self.last
+
+
+Instrument = Counter | Gauge | Stat

@@ -1,0 +1,89 @@
+"""Where a number lives: scopes within scopes, each bounded, handed down by argument.
+
+Linkerd's MetricsTree (linkerd: telemetry/core/.../MetricsTree.scala); exporters walk it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat
+
+MAX_CHILDREN: Final = 1000
+"""Scopes, and likewise instruments, of one scope; later ones share the child `OVERFLOW`."""
+OVERFLOW: Final = "other"
+
+Scope = tuple[str, ...]
+_Kind = TypeVar("_Kind", Counter, Gauge, Stat)
+
+
+class Tree:
+    """A scope: named scopes below it and named instruments in it, made at the first mention.
+
+    The same name gives the same object, so callers look theirs up once and keep it.
+    """
+
+    __slots__ = ("_home", "_name", "instruments", "scopes")
+
+    def __init__(self) -> None:
+        self.scopes: dict[str, Tree] = {}
+        """Read only: what `scope` made here."""
+        self.instruments: dict[str, Instrument] = {}
+        """Read only: what `counter`, `gauge` and `stat` made here."""
+        self._home: dict[str, Tree] = {}
+        self._name = ""
+
+    def scope(self, *names: str) -> "Tree":
+        """Return the scope *names* below this one; a name may hold slashes."""
+        tree = self
+        for name in names:
+            tree = tree.scopes.get(name) or tree._new_scope(name)
+        return tree
+
+    def counter(self, *names: str) -> Counter:
+        """Return the counter at *names*; TypeError if another kind has that name."""
+        return self._instrument(names, Counter)
+
+    def gauge(self, *names: str, fn: Callable[[], float] | None = None) -> Gauge:
+        """Return the gauge at *names*, from now on read from *fn* if that is given."""
+        gauge = self._instrument(names, Gauge)
+        if fn is not None:
+            gauge.fn = fn
+        return gauge
+
+    def stat(self, *names: str) -> Stat:
+        """Return the histogram at *names*; TypeError if another kind has that name."""
+        return self._instrument(names, Stat)
+
+    def prune(self) -> None:
+        """Take this scope and all below out of the tree; who still holds them writes unseen.
+
+        The shared overflow scope stays, since others count there too.
+        """
+        if self._home.get(self._name) is self:
+            del self._home[self._name]
+
+    def walk(self, at: Scope = ()) -> Iterator[tuple[Scope, Instrument]]:
+        """Yield every instrument with its full scope, as the tree is when each scope is reached."""
+        for name, instrument in list(self.instruments.items()):
+            yield (*at, name), instrument
+        for name, tree in list(self.scopes.items()):
+            yield from tree.walk((*at, name))
+
+    def _new_scope(self, name: str) -> "Tree":
+        if len(self.scopes) >= MAX_CHILDREN:
+            return self.scopes.setdefault(OVERFLOW, Tree())
+        tree = self.scopes[name] = Tree()
+        tree._home, tree._name = self.scopes, name
+        return tree
+
+    def _instrument(self, names: tuple[str, ...], kind: type[_Kind]) -> _Kind:
+        *scopes, name = names
+        instruments = self.scope(*scopes).instruments
+        found = instruments.get(name)
+        if found is None:
+            if len(instruments) >= MAX_CHILDREN:
+                name = OVERFLOW
+            found = instruments.setdefault(name, kind())
+        if not isinstance(found, kind):
+            raise TypeError(f"{name} is a {type(found).__name__}, not a {kind.__name__}")
+        return found

@@ -1,0 +1,58 @@
+from meshproxy.metrics.histogram import Summary
+from meshproxy.metrics.instruments import MAX_UNFOLDED, Counter, Gauge, Stat
+
+
+def test_a_counter_grows() -> None:
+    counter = Counter()
+    counter.value += 1
+    counter.incr()
+    counter.incr(3)
+    assert counter.value == 5
+
+
+def test_a_gauge_shows_what_was_written_or_what_its_function_says() -> None:
+    gauge = Gauge()
+    gauge.value += 2
+    assert gauge.read() == 2
+    gauge.fn = lambda: 7.5
+    assert gauge.read() == 7.5
+
+
+def test_a_stat_is_read_at_once_and_summarised_per_interval() -> None:
+    stat = Stat()
+    stat.add(10)
+    stat.add(20.9)
+    assert (stat.read().count, stat.read().sum) == (2, 30)
+    assert stat.last == Summary()
+    assert stat.snapshot().max == 20
+    stat.add(5)
+    stat.snapshot()
+    assert (stat.last.count, stat.last.max) == (1, 5)
+    assert stat.snapshot() == Summary()
+    assert (stat.read().count, stat.read().sum) == (3, 35)
+
+
+def test_a_stat_that_nobody_folds_stays_bounded() -> None:
+    stat = Stat()
+    for value in range(MAX_UNFOLDED + 10):
+        stat.add(value)
+    assert stat.read().count == MAX_UNFOLDED
+    assert 0 not in stat.read().counts
+
+
+def test_folding_leaves_the_add_that_callers_keep_valid() -> None:
+    stat = Stat()
+    add = stat.add
+    add(1)
+    stat.fold()
+    add(2)
+    assert stat.read().counts == {1: 1, 2: 1}
+
+
+def test_what_was_read_before_does_not_change() -> None:
+    stat = Stat()
+    stat.add(1)
+    before = stat.read()
+    stat.add(1)
+    assert stat.read().count == 2
+    assert before.count == 1

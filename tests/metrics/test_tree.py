@@ -1,0 +1,90 @@
+import pytest
+
+from meshproxy.metrics.tree import MAX_CHILDREN, OVERFLOW, Tree
+
+
+def names(tree: Tree) -> list[str]:
+    return [":".join(scope) for scope, _ in tree.walk()]
+
+
+def test_the_same_name_is_the_same_object() -> None:
+    tree = Tree()
+    assert tree.scope("rt", "out") is tree.scope("rt").scope("out")
+    assert tree.counter("rt", "out", "requests") is tree.scope("rt", "out").counter("requests")
+    assert tree.stat("a", "ms") is tree.stat("a", "ms")
+    assert tree.gauge("a", "g") is tree.gauge("a", "g")
+
+
+def test_a_name_may_be_an_instrument_and_a_scope() -> None:
+    tree = Tree()
+    tree.counter("failures").incr()
+    tree.counter("failures", "connect").incr()
+    assert names(tree) == ["failures", "failures:connect"]
+
+
+def test_another_kind_under_a_taken_name_is_refused() -> None:
+    tree = Tree()
+    tree.counter("a")
+    with pytest.raises(TypeError, match="a is a Counter, not a Stat"):
+        tree.stat("a")
+
+
+def test_a_gauge_takes_the_newest_function_and_keeps_it() -> None:
+    tree = Tree()
+    tree.gauge("g", fn=lambda: 1)
+    tree.gauge("g", fn=lambda: 2)
+    assert tree.gauge("g").read() == 2
+
+
+def test_walk_gives_full_scopes() -> None:
+    tree = Tree()
+    tree.counter("rt", "out", "service", "svc/web", "requests")
+    assert [scope for scope, _ in tree.walk()] == [("rt", "out", "service", "svc/web", "requests")]
+
+
+def test_the_tree_may_grow_while_it_is_walked() -> None:
+    tree = Tree()
+    tree.counter("a")
+    tree.counter("b")
+    for scope, _ in tree.walk():
+        tree.counter(scope[0] + "x")
+    assert names(tree) == ["a", "b", "ax", "bx"]
+
+
+def test_prune_removes_the_scope_and_a_later_one_starts_anew() -> None:
+    tree = Tree()
+    client = tree.scope("client", "a")
+    client.counter("requests").incr()
+    tree.counter("client", "b", "requests")
+    client.prune()
+    client.prune()
+    assert names(tree) == ["client:b:requests"]
+    assert tree.counter("client", "a", "requests").value == 0
+
+
+def test_pruning_an_old_scope_spares_the_new_one_of_its_name() -> None:
+    tree = Tree()
+    old = tree.scope("a")
+    old.prune()
+    tree.counter("a", "requests")
+    old.prune()
+    assert names(tree) == ["a:requests"]
+
+
+def test_scopes_beyond_the_bound_share_one_that_cannot_be_pruned() -> None:
+    tree = Tree()
+    for n in range(MAX_CHILDREN + 5):
+        tree.counter(f"s{n}", "requests").incr()
+    shared = tree.counter(OVERFLOW, "requests")
+    assert shared.value == 5
+    assert len(names(tree)) == MAX_CHILDREN + 1
+    tree.scope("one too many").prune()
+    assert tree.counter("one too many", "requests") is shared
+
+
+def test_instruments_beyond_the_bound_share_one() -> None:
+    tree = Tree()
+    for n in range(MAX_CHILDREN + 5):
+        tree.counter(f"c{n}").incr()
+    assert tree.counter("another") is tree.counter(OVERFLOW)
+    assert tree.counter(OVERFLOW).value == 5
