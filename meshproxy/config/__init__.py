@@ -1,0 +1,1 @@
+"""The configuration file: what may be written, what it means, and what is wrong with it."""

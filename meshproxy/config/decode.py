@@ -1,0 +1,201 @@
+"""From the nodes of a file to frozen dataclasses, reporting everything that is wrong at once.
+
+A class of configuration is `@dataclass(frozen=True, slots=True, kw_only=True) class X(Config)`;
+its fields are the keys (linkerd: config/.../PolymorphicConfig.scala, Jackson's strict mapping).
+"""
+
+import types
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
+
+from meshproxy.config import kinds
+from meshproxy.config.errors import ConfigError, ConfigErrors, Findings, Problem, Severity
+from meshproxy.config.model import Config, Key, Kinded, key, keys_of
+from meshproxy.config.nodes import Mapping, Mark, Node, Scalar, Sequence, is_unset, locate
+from meshproxy.config.scalars import (
+    CONVERTERS,
+    Directory,
+    Ip,
+    MissingFile,
+    Port,
+    Regex,
+    RegularFile,
+    show,
+    unquoted,
+)
+from meshproxy.config.suggest import suggestion
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "ConfigErrors",
+    "Directory",
+    "Ip",
+    "Kinded",
+    "Port",
+    "Problem",
+    "Regex",
+    "RegularFile",
+    "Severity",
+    "decode",
+    "key",
+]
+
+C = TypeVar("C", bound=Config)
+
+INVALID: Final = object()
+"""Stands for a value whose problems are already noted."""
+
+
+def decode(cls: type[C], node: Node, findings: Findings) -> C | None:
+    """The configuration that *node* describes, or None when *findings* got an error."""
+    value = _Decoder(findings).config(cls, node, "")
+    return value if isinstance(value, cls) else None
+
+
+class _Decoder:
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+
+    def config(self, cls: type[Config], node: Node, at: str) -> object:
+        """The mapping *node* as *cls*, or as the class its kind names."""
+        if not isinstance(node, Mapping):
+            return self._refuse(node.mark, at, f"expected a mapping, found {_what(node)}")
+        chosen = cls
+        if issubclass(cls, Kinded) and not hasattr(cls, "kind"):
+            found = self._class_of_kind(cls, node, at)
+            if found is None:
+                return INVALID
+            chosen = found
+        values = self._values(chosen, node, at)
+        if any(value is INVALID for value in values.values()):
+            return INVALID
+        built = chosen(**values)
+        return built if self._is_sound(built, node, at) else INVALID
+
+    def _class_of_kind(self, base: type[Kinded], node: Mapping, at: str) -> type[Config] | None:
+        path = _join(at, base.kind_key)
+        written = node.items.get(base.kind_key)
+        if written is None or is_unset(written):
+            if base.default_kind is not None:
+                return kinds.find(base.category, base.default_kind)
+            known = ", ".join(kinds.built(base.category))
+            self._refuse(node.mark, path, f"is missing, write one of: {known}")
+            return None
+        mark = node.marks[base.kind_key]
+        if not isinstance(written, Scalar):
+            self._refuse(mark, path, f"expected a single value, found {_what(written)}")
+            return None
+        try:
+            return kinds.find(base.category, written.text)
+        except kinds.KindError as error:
+            self._refuse(mark, path, str(error))
+            return None
+
+    def _values(self, cls: type[Config], node: Mapping, at: str) -> dict[str, object]:
+        known = {spec.name: spec for spec in keys_of(cls)}
+        names = [*known, cls.kind_key] if issubclass(cls, Kinded) else [*known]
+        values: dict[str, object] = {}
+        for name in node.items:
+            if name not in names:
+                hint = cls.former.get(name) or suggestion(name, names)
+                what = f"unknown key, {hint}"
+                values[name] = self._refuse(node.marks[name], _join(at, name), what)
+        for spec in known.values():
+            written = node.items.get(spec.name)
+            if written is not None and not is_unset(written):
+                values[spec.field] = self._key(spec, node.marks[spec.name], written, at)
+            elif spec.is_required:
+                path = _join(at, spec.name)
+                values[spec.field] = self._refuse(node.mark, path, "is missing, it must be written")
+        return values
+
+    def _key(self, spec: Key, mark: Mark, node: Node, at: str) -> object:
+        path = _join(at, spec.name)
+        if spec.unsupported:
+            self._refuse(mark, path, "not supported yet, remove it")
+        value = self._value(spec, spec.type, node, path)
+        if value is INVALID or spec.unsupported:
+            return INVALID
+        if spec.only and value not in spec.only:
+            built = " or ".join(map(_yaml, spec.only))
+            what = f"{_yaml(value)} is not supported yet, write {built} or remove it"
+            return self._refuse(mark, path, what)
+        return value
+
+    def _value(self, spec: Key, kind: Any, node: Node, at: str) -> object:
+        origin = get_origin(kind)
+        if origin in (Union, types.UnionType):
+            (kind,) = (arm for arm in get_args(kind) if arm is not type(None))
+            return self._value(spec, kind, node, at)
+        if origin is tuple:
+            return self._items(spec, get_args(kind)[0], node, at)
+        if isinstance(kind, type) and issubclass(kind, Config):
+            return self.config(kind, node, at)
+        if isinstance(node, Scalar) and not is_unset(node):
+            return self._scalar(spec, kind, node, at)
+        return self._refuse(node.mark, at, f"expected a single value, found {_what(node)}")
+
+    def _items(self, spec: Key, kind: Any, node: Node, at: str) -> object:
+        if spec.one_or_many and isinstance(node, Mapping):
+            values = [self._value(spec, kind, node, at)]
+        elif isinstance(node, Sequence):
+            numbered = enumerate(node.items)
+            values = [self._value(spec, kind, one, f"{at}[{n}]") for n, one in numbered]
+        else:
+            return self._refuse(node.mark, at, f"expected a list, found {_what(node)}")
+        return INVALID if any(value is INVALID for value in values) else tuple(values)
+
+    def _scalar(self, spec: Key, kind: Any, node: Scalar, at: str) -> object:
+        if get_origin(kind) is Literal:
+            return self._choice(get_args(kind), node, at)
+        try:
+            value: Any = CONVERTERS[kind](unquoted(node) if spec.quoted else node)
+        except MissingFile as error:
+            self._findings.add(node.mark, at, str(error), Severity.MISSING)
+            return node.text
+        except ValueError as error:
+            return self._refuse(node.mark, at, str(error))
+        if spec.minimum is not None and value < spec.minimum:
+            return self._refuse(node.mark, at, f"{value} is too small, at least {spec.minimum:g}")
+        if spec.maximum is not None and value > spec.maximum:
+            return self._refuse(node.mark, at, f"{value} is too large, at most {spec.maximum:g}")
+        return value
+
+    def _choice(self, choices: tuple[str, ...], node: Scalar, at: str) -> object:
+        if node.text in choices:
+            return node.text
+        hint = suggestion(node.text, choices)
+        return self._refuse(node.mark, at, f"{node.text!r} is not known, {hint}")
+
+    def _is_sound(self, built: Config, node: Mapping, at: str) -> bool:
+        problems = list(built.check())
+        wants_consent = isinstance(built, Kinded) and built.requires_experimental
+        if wants_consent and getattr(built, "experimental", None) is not True:
+            problems.append(Problem("is experimental, write `experimental: true` to use it"))
+        for problem in problems:
+            path = _join(at, problem.key) if problem.key else at
+            mark = locate(node, problem.key or "")
+            self._findings.add(mark, path, problem.what, problem.severity)
+        return all(problem.severity is not Severity.ERROR for problem in problems)
+
+    def _refuse(self, mark: Mark, at: str, what: str) -> object:
+        self._findings.add(mark, at, what)
+        return INVALID
+
+
+def _join(at: str, name: str) -> str:
+    return f"{at}.{name}" if at else name
+
+
+def _what(node: Node) -> str:
+    match node:
+        case Mapping():
+            return "a mapping"
+        case Sequence():
+            return "a list"
+        case Scalar():
+            return "nothing" if is_unset(node) else show(node)
+
+
+def _yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,65 @@
+"""What is wrong with a configuration: many problems at once, each with its place and its remedy."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from meshproxy.config.nodes import Mark
+
+
+class Severity(Enum):
+    """How much a problem matters."""
+
+    ERROR = "error"
+    MISSING = "missing"
+    """A file or directory is not there: a warning for `check`, an error for `serve`."""
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a configuration object finds wrong with itself; *key* is the YAML name it is about."""
+
+    what: str
+    key: str | None = None
+    severity: Severity = Severity.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigError:
+    """One problem at its place; its text is the line an operator reads."""
+
+    file: str
+    mark: Mark
+    path: str
+    what: str
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        at = f"{self.path}: " if self.path else ""
+        return f"{self.file}:{self.mark.line}:{self.mark.column}: {at}{self.what}"
+
+
+class ConfigErrors(Exception):
+    """A configuration is refused; `errors` holds every reason, in the order of the file."""
+
+    def __init__(self, errors: Iterable[ConfigError]) -> None:
+        self.errors = tuple(sorted(errors, key=lambda error: error.mark))
+        super().__init__("\n".join(map(str, self.errors)))
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects the problems of one file."""
+
+    file: str
+    found: list[ConfigError] = field(default_factory=list)
+
+    def add(self, mark: Mark, path: str, what: str, severity: Severity = Severity.ERROR) -> None:
+        """Note one problem."""
+        self.found.append(ConfigError(self.file, mark, path, what, severity))
+
+    def of(self, *severities: Severity) -> tuple[ConfigError, ...]:
+        """The problems of these severities, in the order of the file."""
+        chosen = [error for error in self.found if error.severity in severities]
+        return tuple(sorted(chosen, key=lambda error: error.mark))

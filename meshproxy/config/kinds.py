@@ -1,0 +1,197 @@
+"""Every kind that may be written in a file, by category, and the class that describes it.
+
+None marks a kind that Linkerd has and meshproxy does not, so far. Classes are imported when
+they are asked for; other distributions add kinds through entry points of the group `meshproxy.<category>`
+(linkerd: config/.../ConfigInitializer.scala).
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Final
+
+from meshproxy.config.suggest import suggestion
+
+if TYPE_CHECKING:
+    from meshproxy.config.model import Kinded
+
+KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
+    "protocols": {
+        "http": "meshproxy.config.routers:HttpRouterConfig",
+        "h2": None,
+        "thrift": None,
+        "mux": None,
+        "thriftmux": None,
+    },
+    "namers": {
+        "io.l5d.fs": "meshproxy.namers.fs:FsNamerConfig",
+        "io.l5d.k8s": "meshproxy.namers.k8s:K8sNamerConfig",
+        "io.l5d.k8s.ns": "meshproxy.namers.k8s:K8sNsNamerConfig",
+        "io.l5d.k8s.external": "meshproxy.namers.k8s:K8sExternalNamerConfig",
+        "io.l5d.rewrite": "meshproxy.namers.rewrite:RewriteNamerConfig",
+        "io.l5d.consul": None,
+        "io.l5d.curator": None,
+        "io.l5d.dnssrv": None,
+        "io.l5d.k8s.istio": None,
+        "io.l5d.marathon": None,
+        "io.l5d.rancher": None,
+        "io.l5d.serversets": None,
+        "io.l5d.zkLeader": None,
+    },
+    "interpreters": {
+        "default": "meshproxy.interpreters.default:DefaultInterpreterConfig",
+        "io.l5d.fs": "meshproxy.interpreters.fs:FsInterpreterConfig",
+        "io.l5d.consul.interpreter": None,
+        "io.l5d.k8s.configMap": None,
+        "io.l5d.k8s.istio": None,
+        "io.l5d.mesh": None,
+        "io.l5d.namerd": None,
+        "io.l5d.namerd.http": None,
+    },
+    "transformers": {
+        "io.l5d.const": "meshproxy.transformers.replace:ConstConfig",
+        "io.l5d.k8s.daemonset": "meshproxy.transformers.k8s:DaemonSetConfig",
+        "io.l5d.k8s.localnode": "meshproxy.transformers.k8s:LocalNodeConfig",
+        "io.l5d.localhost": "meshproxy.transformers.hosts:LocalhostConfig",
+        "io.l5d.port": "meshproxy.transformers.port:PortConfig",
+        "io.l5d.replace": "meshproxy.transformers.replace:ReplaceConfig",
+        "io.l5d.specificHost": "meshproxy.transformers.hosts:SpecificHostConfig",
+    },
+    "identifiers": {
+        "io.l5d.header": "meshproxy.identifiers:HeaderConfig",
+        "io.l5d.header.token": "meshproxy.identifiers:HeaderTokenConfig",
+        "io.l5d.methodAndHost": "meshproxy.identifiers:MethodAndHostConfig",
+        "io.l5d.path": "meshproxy.identifiers:PathConfig",
+        "io.l5d.static": "meshproxy.identifiers:StaticConfig",
+        "io.l5d.ingress": None,
+        "io.l5d.k8s.istio": None,
+        "io.l5d.k8s.istio-ingress": None,
+    },
+    "classifiers": {
+        "io.l5d.http.allSuccessful": "meshproxy.classifiers:AllSuccessfulConfig",
+        "io.l5d.http.nonRetryable5XX": "meshproxy.classifiers:NonRetryable5XXConfig",
+        "io.l5d.http.retryableAll5XX": "meshproxy.classifiers:RetryableAll5XXConfig",
+        "io.l5d.http.retryableIdempotent5XX": "meshproxy.classifiers:RetryableIdempotent5XXConfig",
+        "io.l5d.http.retryableRead5XX": "meshproxy.classifiers:RetryableRead5XXConfig",
+    },
+    "balancers": {
+        "ewma": "meshproxy.balancers:EwmaConfig",
+        "p2c": "meshproxy.balancers:P2cConfig",
+        "aperture": None,
+        "heap": None,
+        "roundRobin": None,
+    },
+    "accrual": {
+        "io.l5d.consecutiveFailures": "meshproxy.accrual:ConsecutiveFailuresConfig",
+        "none": "meshproxy.accrual:NoneConfig",
+        "io.l5d.successRate": None,
+        "io.l5d.successRateWindowed": None,
+    },
+    "backoffs": {
+        "constant": "meshproxy.config.backoff:ConstantConfig",
+        "jittered": "meshproxy.config.backoff:JitteredConfig",
+    },
+    "telemeters": {
+        "io.l5d.prometheus": "meshproxy.telemeters.prometheus:PrometheusConfig",
+        "io.l5d.recentRequests": "meshproxy.telemeters.recent_requests:RecentRequestsConfig",
+        "io.l5d.statsd": "meshproxy.telemeters.statsd:StatsdConfig",
+        "io.l5d.influxdb": None,
+        "io.l5d.tracelog": None,
+        "io.l5d.zipkin": None,
+    },
+    "clients": {
+        "io.l5d.global": "meshproxy.config.client:GlobalClientConfig",
+        "io.l5d.static": "meshproxy.config.client:StaticClientConfig",
+    },
+    "services": {
+        "io.l5d.global": "meshproxy.config.svc:GlobalSvcConfig",
+        "io.l5d.static": "meshproxy.config.svc:StaticSvcConfig",
+    },
+    "tracePropagators": {
+        "io.l5d.default": "meshproxy.config.routers:DefaultTracePropagatorConfig",
+        "io.l5d.zipkin": None,
+    },
+    "labelers": {
+        "connectionRandom": None,
+        "ip": None,
+        "ip:port": None,
+        "requestRandom": None,
+        "router": None,
+        "static": None,
+    },
+    "announcers": {"io.l5d.serversets": None},
+    "requestAuthorizers": {"io.l5d.k8s.istio": None},
+}
+
+FORMER: Final[Mapping[str, str]] = {
+    "io.l5d.headerToken": "since Linkerd 1.0 it is io.l5d.header.token",
+    "io.l5d.headerPath": "since Linkerd 1.0 it is io.l5d.header",
+    "io.l5d.http.ingress": "since Linkerd 1.0 it is io.l5d.ingress",
+    "io.l5d.h2.ingress": "since Linkerd 1.0 it is io.l5d.ingress",
+    "io.l5d.nonRetryable5XX": "since Linkerd 1.0 it is io.l5d.http.nonRetryable5XX",
+    "io.l5d.retryableRead5XX": "since Linkerd 1.0 it is io.l5d.http.retryableRead5XX",
+    "io.l5d.retryableIdempotent5XX": "since Linkerd 1.0 it is io.l5d.http.retryableIdempotent5XX",
+    "io.l5d.retryableAll5XX": "since Linkerd 1.0 it is io.l5d.http.retryableAll5XX",
+    "io.l5d.commonMetrics": "its metrics are always there since Linkerd 0.9, remove it",
+    "io.l5d.consul": "to read dtabs from Consul it is io.l5d.consul.interpreter",
+}
+"""Kinds of older versions or the wrong place, and what became of them."""
+
+
+class KindError(ValueError):
+    """A kind cannot be used; the text says why and what to write instead."""
+
+
+def find(category: str, kind: str) -> "type[Kinded]":
+    """The class of *kind*. Raises `KindError` when it is unknown or not built."""
+    table = _table(category)
+    if kind not in table:
+        former = FORMER.get(kind)
+        hint = former or suggestion(kind, built(category) or known(category))
+        raise KindError(f"{kind!r} is unknown, {hint}")
+    target = table[kind]
+    if target is None:
+        supported = built(category)
+        instead = f", use one of: {', '.join(supported)}" if supported else ", remove it"
+        raise KindError(f"{kind} is not supported yet{instead}")
+    return _load(target)
+
+
+def known(category: str) -> list[str]:
+    """Every kind of *category*."""
+    return sorted(_table(category))
+
+
+def built(category: str) -> list[str]:
+    """The kinds of *category* that can be used."""
+    return sorted(kind for kind, target in _table(category).items() if target is not None)
+
+
+@cache
+def _table(category: str) -> Mapping[str, str | EntryPoint | None]:
+    return with_plugins(category, entry_points(group=f"meshproxy.{category}"))
+
+
+def with_plugins(
+    category: str, plugins: Iterable[EntryPoint]
+) -> Mapping[str, str | EntryPoint | None]:
+    """The kinds of *category*, ours and those of *plugins*. Raises `KindError` when two clash."""
+    table: dict[str, str | EntryPoint | None] = dict(KINDS[category])
+    for plugin in plugins:
+        if table.get(plugin.name) is not None:
+            raise KindError(
+                f"{plugin.name} is defined twice in {category}: by {table[plugin.name]} and by "
+                f"{plugin.value}, uninstall one of them"
+            )
+        table[plugin.name] = plugin
+    return table
+
+
+def _load(target: str | EntryPoint) -> "type[Kinded]":
+    if isinstance(target, EntryPoint):
+        loaded: type[Kinded] = target.load()
+        return loaded
+    module, _, name = target.partition(":")
+    found: type[Kinded] = getattr(import_module(module), name)
+    return found

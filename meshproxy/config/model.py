@@ -1,0 +1,122 @@
+"""A class of configuration: its fields are YAML keys, with types, defaults and bounds."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass
+from typing import Any, ClassVar, Final, get_type_hints
+
+from meshproxy.config.errors import Problem
+
+_METADATA: Final = "meshproxy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A mapping of the configuration file; its docstring is its text on the reference page."""
+
+    former: ClassVar[Mapping[str, str]] = {}
+    """Keys that are written here by mistake or habit, and what to write instead."""
+
+    def check(self) -> Iterable[Problem]:
+        """What is wrong between the keys of this object."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinded(Config):
+    """A mapping whose class depends on its `kind`.
+
+    A base sets `category`, a row of `kinds.KINDS`; a class that can be written sets `kind` too.
+    """
+
+    category: ClassVar[str]
+    kind: ClassVar[str]
+    kind_key: ClassVar[str] = "kind"
+    default_kind: ClassVar[str | None] = None
+    requires_experimental: ClassVar[bool] = False
+    """Refused unless `experimental: true` is written."""
+
+
+def key(
+    *,
+    default: Any = MISSING,
+    name: str | None = None,
+    doc: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    only: tuple[Any, ...] = (),
+    unsupported: bool = False,
+    added: bool = False,
+    quoted: bool = False,
+    one_or_many: bool = False,
+) -> Any:
+    """Declare a key; without a default it must be written.
+
+    Args:
+        default: its value when unset.
+        name: the YAML name, where camelCase of the field's name is not it.
+        doc: one sentence for the reference page.
+        minimum: the least number accepted.
+        maximum: the greatest number accepted.
+        only: the values built so far; other valid ones are "not supported yet".
+        unsupported: known to Linkerd, "not supported yet" when written.
+        added: an addition of meshproxy, unknown to Linkerd.
+        quoted: a number in quotes is accepted too.
+        one_or_many: a list that may be written as its single item.
+    """
+    facts = {
+        "name": name,
+        "doc": doc,
+        "minimum": minimum,
+        "maximum": maximum,
+        "only": only,
+        "unsupported": unsupported,
+        "added": added,
+        "quoted": quoted,
+        "one_or_many": one_or_many,
+    }
+    return dataclasses.field(default=default, metadata={_METADATA: facts})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of a class: the facts of `key()` and the type of its field."""
+
+    field: str
+    name: str
+    type: Any
+    default: Any
+    doc: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    only: tuple[Any, ...] = ()
+    unsupported: bool = False
+    added: bool = False
+    quoted: bool = False
+    one_or_many: bool = False
+
+    @property
+    def is_required(self) -> bool:
+        """There is no default."""
+        return self.default is MISSING
+
+
+def keys_of(cls: type[Config]) -> tuple[Key, ...]:
+    """The keys of *cls*, those of its bases first."""
+    hints = get_type_hints(cls)
+    return tuple(_key_of(field, hints[field.name]) for field in dataclasses.fields(cls))
+
+
+def _key_of(field: "dataclasses.Field[Any]", hint: Any) -> Key:
+    facts = dict(field.metadata.get(_METADATA, {}))
+    name = facts.pop("name", None) or camel(field.name)
+    default = field.default
+    if default is MISSING and field.default_factory is not MISSING:
+        default = field.default_factory()
+    return Key(field=field.name, name=name, type=hint, default=default, **facts)
+
+
+def camel(name: str) -> str:
+    """The YAML name of a field: `max_headers_kb` is `maxHeadersKB`."""
+    first, *rest = name.rstrip("_").split("_")
+    return first + "".join("KB" if word == "kb" else word.capitalize() for word in rest)

@@ -1,0 +1,71 @@
+"""The shape of a configuration text: scalars, mappings and sequences, each knowing where it stands.
+
+It answers to linkerd: config/.../Parser.scala for what a document is.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A place in a file; both numbers count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value: its text, and what the text stands for (None, bool, int, float or str)."""
+
+    mark: Mark
+    text: str
+    value: bool | int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list of values."""
+
+    mark: Mark
+    items: list["Node"] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Keys with values; `marks` says where each key is written."""
+
+    mark: Mark
+    items: dict[str, "Node"] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+
+
+Node = Scalar | Sequence | Mapping
+
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
+
+
+def is_unset(node: Node | None) -> bool:
+    """Absent, null and the empty string all mean that a key was not given."""
+    return node is None or (isinstance(node, Scalar) and node.value in (None, ""))
+
+
+def locate(root: Node, path: str) -> Mark:
+    """Where *path* (`routers[0].servers[1].port`) is written, or the nearest thing above it."""
+    mark, node = root.mark, root
+    for name, index in _steps(path):
+        if isinstance(node, Mapping) and name in node.items:
+            mark, node = node.marks[name], node.items[name]
+        elif isinstance(node, Sequence) and index is not None and index < len(node.items):
+            node = node.items[index]
+            mark = node.mark
+        else:
+            break
+    return mark
+
+
+def _steps(path: str) -> Iterator[tuple[str, int | None]]:
+    for step in _STEP.finditer(path):
+        yield step[1] or "", int(step[2]) if step[2] else None

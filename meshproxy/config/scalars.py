@@ -1,0 +1,186 @@
+"""Single values of a configuration: from a scalar's text to a number, an address, a name or a file.
+
+Strict as linkerd's deserializers are: a quoted number is no integer, a word is no boolean
+(linkerd: config/.../Parser.scala and the `Deserializer`s beside it).
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from math import isfinite
+from pathlib import Path as FilePath
+from typing import Final, NewType
+
+from meshproxy.config.nodes import Scalar
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.matcher import PathMatcher
+from meshproxy.naming.path import Path
+
+Port = NewType("Port", int)
+"""A TCP or UDP port, 0 to 65535."""
+Ip = NewType("Ip", str)
+"""A literal IPv4 or IPv6 address."""
+Directory = NewType("Directory", str)
+"""A directory that exists when the configuration is loaded."""
+RegularFile = NewType("RegularFile", str)
+"""A regular file that exists when the configuration is loaded."""
+Regex = NewType("Regex", str)
+"""A regular expression that has to match the whole of a text."""
+
+INT_LIMIT: Final = 2**31
+
+
+class MissingFile(ValueError):
+    """A well-formed path that leads to nothing on this machine."""
+
+
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_DIGITS_LIMIT: Final = 30
+
+
+def plain(text: str) -> bool | int | float | str | None:
+    """What unquoted text stands for: null, true, false, a number, or itself.
+
+    `yes`, `on`, `0x10`, `1_000`, `12:30` and a date are text.
+    """
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if text in ("true", "True", "TRUE"):
+        return True
+    if text in ("false", "False", "FALSE"):
+        return False
+    if len(text) <= _DIGITS_LIMIT:
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text) and isfinite(float(text)):
+            return float(text)
+    return text
+
+
+def unquoted(scalar: Scalar) -> Scalar:
+    """The scalar as if it had been written without quotes."""
+    return Scalar(scalar.mark, scalar.text, plain(scalar.text))
+
+
+def show(scalar: Scalar) -> str:
+    """The scalar as an operator wrote it, cut to a readable length."""
+    text = scalar.text if len(scalar.text) <= 60 else scalar.text[:57] + "..."
+    return f"the text {text!r}" if isinstance(scalar.value, str) else text
+
+
+def _int(scalar: Scalar) -> int:
+    if isinstance(scalar.value, int) and not isinstance(scalar.value, bool):
+        if not -INT_LIMIT <= scalar.value < INT_LIMIT:
+            raise ValueError(f"{show(scalar)} does not fit in 32 bits, write a smaller number")
+        return scalar.value
+    raise ValueError(f"expected an integer, found {show(scalar)}{_remedy(scalar, int)}")
+
+
+def _float(scalar: Scalar) -> float:
+    if isinstance(scalar.value, int | float) and not isinstance(scalar.value, bool):
+        return float(scalar.value)
+    raise ValueError(f"expected a number, found {show(scalar)}{_remedy(scalar, float)}")
+
+
+def _bool(scalar: Scalar) -> bool:
+    if isinstance(scalar.value, bool):
+        return scalar.value
+    raise ValueError(f"expected true or false, found {show(scalar)}{_remedy(scalar, bool)}")
+
+
+def _str(scalar: Scalar) -> str:
+    return scalar.text
+
+
+def _port(scalar: Scalar) -> Port:
+    number = _int(scalar)
+    if not 0 <= number <= 65535:
+        raise ValueError(f"{number} is outside the valid range for ports, 0 to 65535")
+    return Port(number)
+
+
+def _ip(scalar: Scalar) -> Ip:
+    try:
+        ipaddress.ip_address(scalar.text)
+    except ValueError:
+        raise ValueError(
+            f"expected an IPv4 or IPv6 address in full, found {show(scalar)}; "
+            "a host name is not accepted here"
+        ) from None
+    return Ip(scalar.text)
+
+
+def _path(scalar: Scalar) -> Path:
+    try:
+        return Path.parse(scalar.text)
+    except ValueError as error:
+        raise ValueError(f"{error}; write a path such as /svc/web") from None
+
+
+def _dtab(scalar: Scalar) -> Dtab:
+    try:
+        return Dtab.parse(scalar.text)
+    except ValueError as error:
+        raise ValueError(f"{error}; write a dtab such as /svc => /srv ; /srv => /#/fs") from None
+
+
+def _matcher(scalar: Scalar) -> PathMatcher:
+    return PathMatcher.parse(scalar.text)
+
+
+def _directory(scalar: Scalar) -> Directory:
+    if not FilePath(scalar.text).is_dir():
+        raise MissingFile(f"{scalar.text} is not a directory, create it or name another")
+    return Directory(scalar.text)
+
+
+def _regular_file(scalar: Scalar) -> RegularFile:
+    if not FilePath(scalar.text).is_file():
+        raise MissingFile(f"{scalar.text} is not a file, create it or name another")
+    return RegularFile(scalar.text)
+
+
+def _regex(scalar: Scalar) -> Regex:
+    try:
+        re.compile(scalar.text)
+    except re.error as error:
+        raise ValueError(f"{show(scalar)} is not a regular expression: {error}") from None
+    return Regex(scalar.text)
+
+
+def _remedy(scalar: Scalar, wanted: type) -> str:
+    return ", write it without quotes" if type(plain(scalar.text)) is wanted else ""
+
+
+CONVERTERS: Final[dict[object, Callable[[Scalar], object]]] = {
+    int: _int,
+    float: _float,
+    bool: _bool,
+    str: _str,
+    Port: _port,
+    Ip: _ip,
+    Path: _path,
+    Dtab: _dtab,
+    PathMatcher: _matcher,
+    Directory: _directory,
+    RegularFile: _regular_file,
+    Regex: _regex,
+}
+"""How a scalar becomes a value of each type; raises ValueError with what to do about it."""
+
+TYPE_NAMES: Final[dict[object, str]] = {
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    str: "text",
+    Port: "port",
+    Ip: "IP address",
+    Path: "path",
+    Dtab: "dtab",
+    PathMatcher: "prefix pattern",
+    Directory: "directory",
+    RegularFile: "file",
+    Regex: "regular expression",
+}
+"""What the reference page and the error messages call each type."""
