@@ -1,0 +1,1 @@
+"""Names as values: paths, trees, delegation tables, addresses (linkerd: namer/core, finagle)."""
