@@ -1,0 +1,48 @@
+"""How meshproxy is built, and what it needs; pyproject.toml holds tool settings only."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+FOUND = re.search(
+    r'^__version__ = "([^"]+)"$', (HERE / "meshproxy/__init__.py").read_text(), re.MULTILINE
+)
+if FOUND is None:
+    raise SystemExit("meshproxy/__init__.py names no __version__")
+
+TEST = ["h11>=0.14", "hypothesis>=6.100", "pytest>=8.2", "trustme>=1.1"]
+
+setup(
+    name="meshproxy",
+    version=FOUND.group(1),
+    description="The Linkerd 1.x HTTP data plane in Python: one YAML file, egress first.",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    packages=find_packages(include=["meshproxy", "meshproxy.*"]),
+    package_data={"meshproxy": ["py.typed", "admin/static/*"]},
+    python_requires=">=3.11",
+    # tests/lowest.txt pins exactly these lower bounds, and tox runs the tests on them.
+    install_requires=[
+        "PyYAML>=6.0.1",
+        "dnspython>=2.6",
+        "gevent>=24.2.1",
+        "kubernetes>=29",
+        "statsd>=4.0.1",
+        "urllib3>=2.0.7,<3",
+    ],
+    extras_require={
+        "test": TEST,
+        "dev": [*TEST, "mypy>=1.11", "ruff>=0.6", "tox>=4.20", "types-PyYAML"],
+    },
+    entry_points={"console_scripts": ["meshproxy = meshproxy.__main__:main"]},
+    classifiers=[
+        "Environment :: Console",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Internet :: Proxy Servers",
+    ],
+)

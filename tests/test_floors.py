@@ -1,0 +1,112 @@
+"""House rules no compiler keeps: who may import what, and how long a file may be."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "meshproxy").rglob("*.py"))
+MAX_LINES = 300
+FLOORS = {
+    7: {"cli", "__main__"},
+    6: {"runtime"},
+    5: {"server", "admin", "telemeters"},
+    4: {"router"},
+    3: {
+        "namers", "transformers", "interpreters", "balancers", "accrual",
+        "classifiers", "identifiers", "filters", "client",
+    },
+    2: {"config", "discovery", "net"},
+    1: {"naming", "http", "metrics"},
+    0: {"__init__", "errors", "var", "service", "backoff", "ewma", "budget"},
+}  # fmt: skip
+FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+COOPERATIVE = {"net", "discovery", "client", *FLOORS[5], *FLOORS[6], *FLOORS[7]}
+"""The rooms that may know they run on gevent."""
+WIRED = {"socket", "ssl", "select", "selectors", "socketserver", "asyncio", "subprocess"}
+"""Standard modules that mean IO, which floors 0 and 1 do without."""
+
+
+def room(file: Path) -> str:
+    """Name the package, or the single file, under meshproxy/ that *file* belongs to."""
+    return file.relative_to(ROOT / "meshproxy").parts[0].removesuffix(".py")
+
+
+def imports(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the dotted name of every import, those inside functions too."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(module="meshproxy", names=names):
+                yield from ((node.lineno, f"meshproxy.{alias.name}") for alias in names)
+            case ast.ImportFrom(module=str(module), level=0):
+                yield node.lineno, module
+            case ast.ImportFrom():
+                yield node.lineno, "a relative import"
+
+
+def breach(importer: str, imported: str) -> str | None:
+    """Say what forbids room *importer* to import the dotted name *imported*, or None."""
+    top, _, rest = imported.partition(".")
+    floor = FLOOR[importer]
+    if top == "meshproxy":
+        return climb(importer, rest.partition(".")[0])
+    if floor <= 1 and (top in WIRED or top not in sys.stdlib_module_names):
+        return f"floor {floor} uses the standard library alone and does no IO: {top}"
+    if top == "gevent" and importer not in COOPERATIVE:
+        return f"{importer} may not know gevent"
+    return None
+
+
+def climb(importer: str, other: str) -> str | None:
+    """Say why room *importer* may not import room *other* of ours, or None."""
+    if other == importer or other.startswith("__version"):
+        return None
+    if other not in FLOOR:
+        return f"{other} stands on no floor"
+    sideways = (
+        FLOOR[importer] == 0 or importer == "__main__" or (importer, other) == ("http", "naming")
+    )
+    if FLOOR[other] < FLOOR[importer] or (FLOOR[other] == FLOOR[importer] and sideways):
+        return None
+    return f"{importer} (floor {FLOOR[importer]}) may not import {other} (floor {FLOOR[other]})"
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_imports_go_down(file: Path) -> None:
+    assert room(file) in FLOOR, f"{room(file)} stands on no floor"
+    breaches = [
+        f"{file.relative_to(ROOT)}:{line}: {why}"
+        for line, name in imports(file)
+        if (why := breach(room(file), name))
+    ]
+    assert breaches == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("naming", "meshproxy.config.load"),
+        ("naming", "meshproxy.http.headers"),
+        ("naming", "gevent.event"),
+        ("metrics", "socket"),
+        ("filters", "gevent"),
+        ("filters", "meshproxy.client.pool"),
+        ("router", "meshproxy.server.listener"),
+    ],
+)
+def test_a_breach_is_seen(importer: str, imported: str) -> None:
+    assert breach(importer, imported) is not None
+
+
+def test_no_file_is_longer_than_the_cap() -> None:
+    longer = {
+        str(file.relative_to(ROOT)): lines
+        for file in SOURCES
+        if (lines := len(file.read_text().splitlines())) > MAX_LINES
+    }
+    assert longer == {}
