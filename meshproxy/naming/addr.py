@@ -1,0 +1,51 @@
+"""What a bound name's address is known to be (finagle: Addr.scala, Address.scala)."""
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One endpoint: a host literal, a port, and what its namer knows about it."""
+
+    host: str
+    port: int
+    weight: float = 1.0
+    meta: tuple[tuple[str, str], ...] = ()
+
+    def get(self, key: str) -> str | None:
+        """Return the metadata value called *key*."""
+        for name, value in self.meta:
+            if name == key:
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class AddrPending:
+    """Nothing is known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddrNeg:
+    """The name has no address."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddrFailed:
+    """The address cannot be found out, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddrBound:
+    """The name's endpoints, perhaps none."""
+
+    addresses: frozenset[Address]
+
+
+Addr: TypeAlias = AddrPending | AddrNeg | AddrFailed | AddrBound
+
+ADDR_PENDING: Final = AddrPending()
+ADDR_NEG: Final = AddrNeg()

@@ -1,0 +1,236 @@
+"""The name tree: what a name may stand for, in order of preference and by weight.
+
+finagle: NameTree.scala (show, simplify, eval) and naming/NameTreeFactory.scala (the draw).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Showable(Protocol):
+    """Anything with a canonical text."""
+
+    def show(self) -> str:
+        """Return the canonical text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Neg:
+    """`~`: the name does not exist; an alternation goes on."""
+
+    def map(self, _fn: Callable[[Any], Any]) -> "Neg":
+        """Return the tree itself: it has no leaves."""
+        return self
+
+    def simplify(self) -> "Neg":
+        """Return the tree itself."""
+        return self
+
+    def evaluate(self) -> "Neg":
+        """Return the tree itself: nothing is found."""
+        return self
+
+    def show(self) -> str:
+        """Return the canonical text."""
+        return "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """`!`: the name must not be used; an alternation stops."""
+
+    def map(self, _fn: Callable[[Any], Any]) -> "Fail":
+        """Return the tree itself: it has no leaves."""
+        return self
+
+    def simplify(self) -> "Fail":
+        """Return the tree itself."""
+        return self
+
+    def evaluate(self) -> "Fail":
+        """Return the tree itself: the search has failed."""
+        return self
+
+    def show(self) -> str:
+        """Return the canonical text."""
+        return "!"
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """`$`: the name exists and nobody is there."""
+
+    def map(self, _fn: Callable[[Any], Any]) -> "Empty":
+        """Return the tree itself: it has no leaves."""
+        return self
+
+    def simplify(self) -> "Empty":
+        """Return the tree itself."""
+        return self
+
+    def evaluate(self) -> frozenset[Any]:
+        """Return no leaves, which is a success."""
+        return frozenset()
+
+    def show(self) -> str:
+        """Return the canonical text."""
+        return "$"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf(Generic[T_co]):
+    """One value."""
+
+    value: T_co
+
+    def map(self, fn: Callable[[T_co], U]) -> "Leaf[U]":
+        """Replace the value by *fn* of it."""
+        return Leaf(fn(self.value))
+
+    def simplify(self) -> "Leaf[T_co]":
+        """Return the tree itself."""
+        return self
+
+    def evaluate(self) -> frozenset[T_co]:
+        """Return the value as a set."""
+        return frozenset((self.value,))
+
+    def show(self: "Leaf[Showable]") -> str:
+        """Return the canonical text."""
+        return self.value.show()
+
+
+@dataclass(frozen=True, slots=True)
+class Alt(Generic[T_co]):
+    """`a | b`: the first that is not negative."""
+
+    trees: "tuple[NameTree[T_co], ...]"
+
+    def map(self, fn: Callable[[T_co], U]) -> "Alt[U]":
+        """Replace every leaf's value by *fn* of it."""
+        return Alt(tuple([tree.map(fn) for tree in self.trees]))
+
+    def simplify(self) -> "NameTree[T_co]":
+        """Drop what is negative or behind a failure, and unwrap what is left alone."""
+        kept: list[NameTree[T_co]] = []
+        for tree in self.trees:
+            simple = tree.simplify()
+            if not isinstance(simple, Neg):
+                kept.append(simple)
+            if isinstance(simple, Fail):
+                break
+        if not kept:
+            return NEG
+        return kept[0] if len(kept) == 1 else Alt(tuple(kept))
+
+    def evaluate(self) -> "Evaluated[T_co]":
+        """Return the leaves of the first member that is not negative."""
+        for tree in self.trees:
+            found = tree.evaluate()
+            if not isinstance(found, Neg):
+                return found
+        return NEG
+
+    def show(self: "Alt[Showable]") -> str:
+        """Return the canonical text."""
+        return " | ".join([_parenthesised(tree, Alt) for tree in self.trees])
+
+
+class Weighted(NamedTuple, Generic[T_co]):
+    """A member of a union and its share relative to the others."""
+
+    weight: float
+    tree: "NameTree[T_co]"
+
+
+@dataclass(frozen=True, slots=True)
+class Union(Generic[T_co]):
+    """`9*a & 1*b`: all at once; each request draws one by weight."""
+
+    weighted: tuple[Weighted[T_co], ...]
+
+    def map(self, fn: Callable[[T_co], U]) -> "Union[U]":
+        """Replace every leaf's value by *fn* of it."""
+        return Union(tuple([Weighted(weight, tree.map(fn)) for weight, tree in self.weighted]))
+
+    def simplify(self) -> "NameTree[T_co]":
+        """Drop what is negative or failed, and unwrap what is left alone."""
+        if len(self.weighted) == 1:
+            return self.weighted[0].tree.simplify()
+        kept: list[Weighted[T_co]] = []
+        for weight, tree in self.weighted:
+            simple = tree.simplify()
+            if not isinstance(simple, Neg | Fail):
+                kept.append(Weighted(weight, simple))
+        if not kept:
+            return NEG
+        return kept[0].tree if len(kept) == 1 else Union(tuple(kept))
+
+    def evaluate(self) -> "Evaluated[T_co]":
+        """Return the leaves of all members that are neither negative nor failed."""
+        if len(self.weighted) == 1:
+            return self.weighted[0].tree.evaluate()
+        every = [tree.evaluate() for _, tree in self.weighted]
+        found = [leaves for leaves in every if isinstance(leaves, frozenset)]
+        return frozenset().union(*found) if found else NEG
+
+    def show(self: "Union[Showable]") -> str:
+        """Return the canonical text, with weights cut to two decimals."""
+        return " & ".join(
+            [_show_weight(w) + _parenthesised(t, Alt | Union) for w, t in self.weighted]
+        )
+
+
+NameTree: TypeAlias = Leaf[T] | Alt[T] | Union[T] | Neg | Fail | Empty
+Evaluated: TypeAlias = frozenset[T] | Neg | Fail
+
+NEG: Final = Neg()
+FAIL: Final = Fail()
+EMPTY: Final = Empty()
+
+_CENT: Final = Decimal("0.01")
+_EXACT: Final = Context(prec=400, rounding=ROUND_HALF_UP)
+
+
+def choose(tree: NameTree[T], draw: Callable[[], float]) -> T | None:
+    """Return one leaf of a bound tree, drawn by weight; None where nobody is to be found.
+
+    *draw* gives numbers from 0 up to but not including 1, one for each nested union on the way.
+    Weights that are all zero are as good as equal ones.
+    """
+    while isinstance(tree, Union) and tree.weighted:
+        tree = _draw_member(tree, draw())
+    return tree.value if isinstance(tree, Leaf) else None
+
+
+def _draw_member(union: Union[T], drawn: float) -> NameTree[T]:
+    members = union.weighted
+    total = sum(member.weight for member in members)
+    if total <= 0.0:
+        return members[int(drawn * len(members))].tree
+    left = drawn * total
+    chosen = members[0]
+    for member in members:
+        if member.weight > 0.0:
+            chosen = member
+            left -= member.weight
+            if left < 0.0:
+                break
+    return chosen.tree
+
+
+def _parenthesised(tree: NameTree[Showable], kinds: Any) -> str:
+    return f"({tree.show()})" if isinstance(tree, kinds) else tree.show()
+
+
+def _show_weight(weight: float) -> str:
+    if weight == 1.0:
+        return ""
+    return f"{Decimal(repr(weight)).quantize(_CENT, context=_EXACT):f}*"

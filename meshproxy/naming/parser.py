@@ -1,0 +1,185 @@
+"""One single-pass parser for paths, prefixes, name trees and delegation tables.
+
+It follows finagle: NameTreeParsers.scala step by step, so error texts and positions are the
+same. It builds trees of whatever *leaf* makes of a path's segments.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Final, Generic, NoReturn, TypeVar
+
+from meshproxy.naming.nametree import EMPTY, FAIL, NEG, Alt, Leaf, NameTree, Union, Weighted
+
+P = TypeVar("P")
+
+MAX_NESTING: Final = 64
+
+_RAW: Final = "0-9A-Za-z_:.#$%-"
+_RAW_RUN: Final = re.compile(f"[{_RAW}]+")
+_LABEL_START: Final = re.compile(rf"[{_RAW}\\]")
+_HEX: Final = re.compile("[0-9A-Fa-f]")
+_NUMBER: Final = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]*")
+# Java's Character.isWhitespace: neither U+0085 nor the no-break spaces.
+_SPACE: Final = re.compile(
+    "(?:[\t-\r\x1c-\x20\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000]++|#[^\n]*+\n?)*+"
+)
+
+
+class ParseError(ValueError):
+    """A text is no path, tree or table; the message shows what was expected and where."""
+
+
+class Parser(Generic[P]):
+    """A position in a text, moved on by each method that reads something."""
+
+    __slots__ = ("_at", "_leaf", "_nesting", "_text")
+
+    def __init__(self, text: str, leaf: Callable[[tuple[bytes, ...]], P]) -> None:
+        self._text = text
+        self._leaf = leaf
+        self._at = 0
+        self._nesting = 0
+
+    @property
+    def at_end(self) -> bool:
+        """Whether everything has been read."""
+        return self._at >= len(self._text)
+
+    def skip(self) -> None:
+        """Read any run of whitespace and comments."""
+        self._at = _end(_SPACE, self._text, self._at)
+
+    def end(self) -> None:
+        """Read trailing space; anything else is an error."""
+        self.skip()
+        if not self.at_end:
+            self._refuse("end of input")
+
+    def eat(self, char: str) -> None:
+        """Read exactly *char*."""
+        if not self.maybe(char):
+            self._refuse(f"'{char}'")
+
+    def maybe(self, char: str) -> bool:
+        """Read *char* if it comes next."""
+        if self._text.startswith(char, self._at):
+            self._at += 1
+            return True
+        return False
+
+    def path(self) -> P:
+        """Read a path."""
+        self.skip()
+        self.eat("/")
+        labels = []
+        if self._next_is(_LABEL_START):
+            labels.append(self._label())
+            while self.maybe("/"):
+                labels.append(self._label())
+        return self._leaf(tuple(labels))
+
+    def prefix(self) -> tuple[bytes | None, ...]:
+        """Read a table entry's prefix; None stands for the wildcard."""
+        self.skip()
+        self.eat("/")
+        elems = []
+        if self._next_is(_LABEL_START) or self._text.startswith("*", self._at):
+            elems.append(self._elem())
+            while self.maybe("/"):
+                elems.append(self._elem())
+        return tuple(elems)
+
+    def tree(self) -> NameTree[P]:
+        """Read a name tree with at most 64 nested parentheses."""
+        trees = [self._union()]
+        while self.maybe("|"):
+            trees.append(self._union())
+        return trees[0] if len(trees) == 1 else Alt(tuple(trees))
+
+    def too_much(self, what: str) -> NoReturn:
+        """Refuse a text that is well formed but over a limit."""
+        raise ParseError(f"more than {what} at '{self._marked()}'")
+
+    def _union(self) -> NameTree[P]:
+        members = [self._weighted()]
+        self.skip()
+        while self.maybe("&"):
+            members.append(self._weighted())
+            self.skip()
+        return members[0].tree if len(members) == 1 else Union(tuple(members))
+
+    def _weighted(self) -> Weighted[P]:
+        self.skip()
+        number = _NUMBER.match(self._text, self._at)
+        if number is None:
+            return Weighted(1.0, self._simple())
+        self._at = number.end()
+        if self._text.startswith(".", self._at):
+            self._refuse("number char")
+        if number[0] == ".":
+            self._refuse("weight", "'.'")
+        self.skip()
+        self.eat("*")
+        self.skip()
+        return Weighted(min(float(number[0]), sys.float_info.max), self._simple())
+
+    def _simple(self) -> NameTree[P]:
+        if self._text.startswith("/", self._at):
+            return Leaf(self.path())
+        if self.maybe("!"):
+            return FAIL
+        if self.maybe("~"):
+            return NEG
+        if self.maybe("$"):
+            return EMPTY
+        if not self.maybe("("):
+            self._refuse("simple")
+        self._nesting += 1
+        if self._nesting > MAX_NESTING:
+            self.too_much(f"{MAX_NESTING} nested parentheses")
+        tree = self.tree()
+        self.eat(")")
+        self._nesting -= 1
+        return tree
+
+    def _elem(self) -> bytes | None:
+        return None if self.maybe("*") else self._label()
+
+    def _label(self) -> bytes:
+        label = bytearray()
+        while True:
+            raw = _RAW_RUN.match(self._text, self._at)
+            if raw is not None:
+                label += raw[0].encode("ascii")
+                self._at = raw.end()
+            if not self.maybe("\\"):
+                break
+            self.eat("x")
+            label.append(int(self._hex() + self._hex(), 16))
+        if not label:
+            self._refuse("label char")
+        return bytes(label)
+
+    def _hex(self) -> str:
+        if not self._next_is(_HEX):
+            self._refuse("hex char")
+        self._at += 1
+        return self._text[self._at - 1]
+
+    def _next_is(self, pattern: re.Pattern[str]) -> bool:
+        return pattern.match(self._text, self._at) is not None
+
+    def _refuse(self, expected: str, found: str | None = None) -> NoReturn:
+        if found is None:
+            found = "end of input" if self.at_end else f"'{self._text[self._at]}'"
+        raise ParseError(f"{expected} expected but {found} found at '{self._marked()}'")
+
+    def _marked(self) -> str:
+        text, at = self._text, self._at
+        return f"{text[:at]}[{text[at : at + 1]}]{text[at + 1 :]}"
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return at if found is None else found.end()
