@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 from meshproxy.config import kinds
 from meshproxy.config.errors import ConfigError, ConfigErrors, Findings, Problem, Severity
 from meshproxy.config.model import Config, Key, Kinded, key, keys_of
-from meshproxy.config.nodes import Mapping, Mark, Node, Scalar, Sequence, is_unset, locate
+from meshproxy.config.nodes import Mapping, Mark, Node, Scalar, Sequence, is_unset, join, locate
 from meshproxy.config.scalars import (
     CONVERTERS,
     Directory,
@@ -37,10 +37,12 @@ __all__ = [
     "RegularFile",
     "Severity",
     "decode",
+    "default_of",
     "key",
 ]
 
 C = TypeVar("C", bound=Config)
+K = TypeVar("K", bound=Kinded)
 
 INVALID: Final = object()
 """Stands for a value whose problems are already noted."""
@@ -55,6 +57,8 @@ def decode(cls: type[C], node: Node, findings: Findings) -> C | None:
 class _Decoder:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
+        self._is_refused = False
+        """Inside a key that is not supported yet, whose parts need not be named as well."""
 
     def config(self, cls: type[Config], node: Node, at: str) -> object:
         """The mapping *node* as *cls*, or as the class its kind names."""
@@ -73,7 +77,7 @@ class _Decoder:
         return built if self._is_sound(built, node, at) else INVALID
 
     def _class_of_kind(self, base: type[Kinded], node: Mapping, at: str) -> type[Config] | None:
-        path = _join(at, base.kind_key)
+        path = join(at, base.kind_key)
         written = node.items.get(base.kind_key)
         if written is None or is_unset(written):
             if base.default_kind is not None:
@@ -87,9 +91,11 @@ class _Decoder:
             return None
         try:
             return kinds.find(base.category, written.text)
+        except kinds.UnsupportedKind as error:
+            self._unsupported(mark, path, str(error))
         except kinds.KindError as error:
             self._refuse(mark, path, str(error))
-            return None
+        return None
 
     def _values(self, cls: type[Config], node: Mapping, at: str) -> dict[str, object]:
         known = {spec.name: spec for spec in keys_of(cls)}
@@ -99,27 +105,29 @@ class _Decoder:
             if name not in names:
                 hint = cls.former.get(name) or suggestion(name, names)
                 what = f"unknown key, {hint}"
-                values[name] = self._refuse(node.marks[name], _join(at, name), what)
+                values[name] = self._refuse(node.marks[name], join(at, name), what)
         for spec in known.values():
             written = node.items.get(spec.name)
             if written is not None and not is_unset(written):
                 values[spec.field] = self._key(spec, node.marks[spec.name], written, at)
             elif spec.is_required:
-                path = _join(at, spec.name)
+                path = join(at, spec.name)
                 values[spec.field] = self._refuse(node.mark, path, "is missing, it must be written")
         return values
 
     def _key(self, spec: Key, mark: Mark, node: Node, at: str) -> object:
-        path = _join(at, spec.name)
+        path = join(at, spec.name)
         if spec.unsupported:
-            self._refuse(mark, path, "not supported yet, remove it")
+            self._unsupported(mark, path, "not supported yet, remove it")
+        was_refused, self._is_refused = self._is_refused, self._is_refused or spec.unsupported
         value = self._value(spec, spec.type, node, path)
+        self._is_refused = was_refused
         if value is INVALID or spec.unsupported:
             return INVALID
         if spec.only and value not in spec.only:
             built = " or ".join(map(_yaml, spec.only))
             what = f"{_yaml(value)} is not supported yet, write {built} or remove it"
-            return self._refuse(mark, path, what)
+            return self._unsupported(mark, path, what)
         return value
 
     def _value(self, spec: Key, kind: Any, node: Node, at: str) -> object:
@@ -172,19 +180,28 @@ class _Decoder:
         wants_consent = isinstance(built, Kinded) and built.requires_experimental
         if wants_consent and getattr(built, "experimental", None) is not True:
             problems.append(Problem("is experimental, write `experimental: true` to use it"))
+        elif not wants_consent and getattr(built, "experimental", None) is not None:
+            problems.append(Problem("is not needed here", "experimental", Severity.WARNING))
         for problem in problems:
-            path = _join(at, problem.key) if problem.key else at
+            path = join(at, problem.key) if problem.key else at
             mark = locate(node, problem.key or "")
             self._findings.add(mark, path, problem.what, problem.severity)
         return all(problem.severity is not Severity.ERROR for problem in problems)
+
+    def _unsupported(self, mark: Mark, at: str, what: str) -> object:
+        return INVALID if self._is_refused else self._refuse(mark, at, what)
 
     def _refuse(self, mark: Mark, at: str, what: str) -> object:
         self._findings.add(mark, at, what)
         return INVALID
 
 
-def _join(at: str, name: str) -> str:
-    return f"{at}.{name}" if at else name
+def default_of(base: type[K], kind: str) -> K:
+    """The configuration of *kind* with nothing written."""
+    found = kinds.find(base.category, kind)
+    if not issubclass(found, base):
+        raise TypeError(f"{found.__name__} is no {base.__name__}")
+    return found()
 
 
 def _what(node: Node) -> str:

@@ -1,8 +1,8 @@
 """Every kind that may be written in a file, by category, and the class that describes it.
 
 None marks a kind that Linkerd has and meshproxy does not, so far. Classes are imported when
-they are asked for; other distributions add kinds through entry points of the group `meshproxy.<category>`
-(linkerd: config/.../ConfigInitializer.scala).
+they are asked for; other distributions add kinds through entry points of the group
+`meshproxy.<category>` (linkerd: config/.../ConfigInitializer.scala).
 """
 
 from collections.abc import Iterable, Mapping
@@ -143,8 +143,12 @@ class KindError(ValueError):
     """A kind cannot be used; the text says why and what to write instead."""
 
 
+class UnsupportedKind(KindError):
+    """Linkerd knows the kind, meshproxy does not so far."""
+
+
 def find(category: str, kind: str) -> "type[Kinded]":
-    """The class of *kind*. Raises `KindError` when it is unknown or not built."""
+    """The class of *kind*. Raises `KindError` when it is unknown or not supported yet."""
     table = _table(category)
     if kind not in table:
         former = FORMER.get(kind)
@@ -154,7 +158,7 @@ def find(category: str, kind: str) -> "type[Kinded]":
     if target is None:
         supported = built(category)
         instead = f", use one of: {', '.join(supported)}" if supported else ", remove it"
-        raise KindError(f"{kind} is not supported yet{instead}")
+        raise UnsupportedKind(f"{kind} is not supported yet{instead}")
     return _load(target)
 
 

@@ -69,3 +69,8 @@ def locate(root: Node, path: str) -> Mark:
 def _steps(path: str) -> Iterator[tuple[str, int | None]]:
     for step in _STEP.finditer(path):
         yield step[1] or "", int(step[2]) if step[2] else None
+
+
+def join(path: str, name: str) -> str:
+    """The path of the key *name* in the mapping at *path*."""
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,138 @@
+"""Policies of clients, found by the bound name (linkerd: linkerd/core/.../Client.scala)."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from meshproxy.config.bases import AccrualConfig, BalancerConfig, RequestAuthorizerConfig
+from meshproxy.config.decode import Config, Kinded, Problem, Severity, key
+from meshproxy.config.retries import RetryBudgetConfig
+from meshproxy.config.sockets import (
+    HostConnectionPoolConfig,
+    SessionConfig,
+    SocketOptionsConfig,
+)
+from meshproxy.config.tls import ClientTlsConfig
+from meshproxy.naming.matcher import PathMatcher
+
+_VARIABLE = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings(Config):
+    """What may be set for a client; unset is not the same as the default."""
+
+    former: ClassVar = {
+        "budget": "its keys stand directly under requeueBudget",
+        "timeoutMs": "it is requestAttemptTimeoutMs",
+        "totalTimeoutMs": "it belongs under service",
+        "retries": "it belongs under service",
+        "responseClassifier": "it belongs under service",
+        "loggers": "since Linkerd 1.6 it is requestAuthorizers",
+    }
+
+    tls: ClientTlsConfig | None = key(default=None, doc="TLS; plain text when unset.")
+    load_balancer: BalancerConfig | None = key(default=None, doc="`p2c` when unset.")
+    host_connection_pool: HostConnectionPoolConfig | None = key(
+        default=None, unsupported=True, doc="The connections to each endpoint."
+    )
+    fail_fast: bool | None = key(
+        default=None, only=(False,), doc="Take an endpoint out when a connect fails."
+    )
+    failure_accrual: AccrualConfig | None = key(
+        default=None, doc="`io.l5d.consecutiveFailures` with 5 when unset."
+    )
+    request_attempt_timeout_ms: int | None = key(
+        default=None, doc="Limit on one try; 0 is none, 300 s when unset."
+    )
+    requeue_budget: RetryBudgetConfig | None = key(
+        default=None, doc="How many tries after a connection failed."
+    )
+    client_session: SessionConfig | None = key(
+        default=None, unsupported=True, doc="How long a connection may live."
+    )
+    socket_options: SocketOptionsConfig | None = key(
+        default=None, unsupported=True, doc="Options of its sockets."
+    )
+    request_authorizers: tuple[RequestAuthorizerConfig, ...] | None = key(
+        default=None, unsupported=True, doc="Who is asked whether a request may pass."
+    )
+    forward_client_cert: bool | None = key(
+        default=None,
+        only=(False,),
+        doc="Pass the client's certificate on in `x-forwarded-client-cert`; else it is removed.",
+    )
+    connect_timeout_ms: int | None = key(
+        default=None,
+        minimum=0,
+        added=True,
+        doc="Limit on connecting; 1000, with TLS 2000 when unset, 0 is none.",
+    )
+
+
+def _unknown_variables(settings: ClientSettings, captures: Iterable[str]) -> Iterable[Problem]:
+    template = settings.tls.common_name if settings.tls else None
+    for name in _VARIABLE.findall(template or ""):
+        if name not in captures:
+            what = f"{{{name}}} is not captured by the prefix and stays as it is written"
+            yield Problem(what, "tls.commonName", Severity.WARNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientItem(ClientSettings):
+    """Settings of the clients under a prefix."""
+
+    prefix: PathMatcher = key(doc="The bound names this is for; `*` and `{name}` match a segment.")
+
+    def check(self) -> Iterable[Problem]:
+        """Variables of templates are captured by the prefix."""
+        return _unknown_variables(self, self.prefix.captures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig(Kinded):
+    """Settings of clients."""
+
+    category: ClassVar[str] = "clients"
+    default_kind: ClassVar[str | None] = "io.l5d.global"
+
+    @property
+    def rules(self) -> tuple[tuple[PathMatcher, ClientSettings], ...]:
+        """The settings in order, each with the names it is for; later ones win key by key."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalClientConfig(ClientSettings, ClientConfig):
+    """The same settings for every client."""
+
+    kind: ClassVar[str] = "io.l5d.global"
+    former: ClassVar = {
+        **ClientSettings.former,
+        "configs": "it needs `kind: io.l5d.static`",
+        "prefix": "it needs `kind: io.l5d.static` and a list of configs",
+    }
+
+    def check(self) -> Iterable[Problem]:
+        """No template has variables: nothing is captured."""
+        return _unknown_variables(self, ())
+
+    @property
+    def rules(self) -> tuple[tuple[PathMatcher, ClientSettings], ...]:
+        """One rule that matches every name."""
+        return ((PathMatcher.parse("/"), self),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticClientConfig(ClientConfig):
+    """Settings by prefix; of those that match, later ones win key by key."""
+
+    kind: ClassVar[str] = "io.l5d.static"
+
+    configs: tuple[ClientItem, ...] = key(default=(), doc="The settings, in order.")
+
+    @property
+    def rules(self) -> tuple[tuple[PathMatcher, ClientSettings], ...]:
+        """One rule per item."""
+        return tuple((item.prefix, item) for item in self.configs)

@@ -1,0 +1,150 @@
+"""From a text to its nodes: YAML, or strict JSON when it begins with `{`.
+
+Answers to linkerd: config/.../Parser.scala: duplicate keys are errors, only the first document is
+read, and words such as `yes` or `0x10` are text. A text cannot make us do more work than its size
+allows: depth, nodes and length are bounded, aliases included.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import yaml
+
+from meshproxy.config.errors import ConfigError, ConfigErrors, Findings
+from meshproxy.config.nodes import Mapping, Mark, Node, Scalar, Sequence, join
+from meshproxy.config.scalars import plain
+
+MAX_CHARACTERS: Final = 1 << 20
+MAX_NODES: Final = 100_000
+MAX_DEPTH: Final = 50
+
+_STRING_TAG: Final = "tag:yaml.org,2002:str"
+
+
+class Unreadable(Exception):
+    """The text is no document; carries the place and the reason."""
+
+    def __init__(self, mark: Mark, what: str) -> None:
+        super().__init__(what)
+        self.mark = mark
+
+
+def parse(text: str, findings: Findings) -> Node:
+    """The first document of *text*; duplicate keys go to *findings*.
+
+    Raises:
+        ConfigErrors: it is no YAML or JSON, is empty, or is over a limit.
+    """
+    try:
+        _check_length(text)
+        if text.lstrip("\ufeff \t\r\n").startswith("{"):
+            _check_json(text.lstrip("\ufeff"))
+            text = text.replace("\t", " ")
+        return _Composer(text.removeprefix("\ufeff"), findings).document()
+    except Unreadable as error:
+        raise ConfigErrors([ConfigError(findings.file, error.mark, "", str(error))]) from None
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        raise Unreadable(Mark(1, 1), f"longer than {MAX_CHARACTERS} characters, shorten it")
+
+
+def _check_json(text: str) -> None:
+    try:
+        json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        mark = Mark(error.lineno, error.colno)
+        raise Unreadable(
+            mark, f"not JSON: {error.msg}; a file that begins with {{ is JSON"
+        ) from None
+    except RecursionError:
+        raise Unreadable(Mark(1, 1), f"nested deeper than {MAX_DEPTH} levels, flatten it") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise json.JSONDecodeError(f"{name} is not a number", name, 0)
+
+
+class _Composer:
+    """Builds nodes from the events of PyYAML's parser, which neither resolves nor recurses."""
+
+    def __init__(self, text: str, findings: Findings) -> None:
+        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
+        self._findings = findings
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._nodes = 0
+
+    def document(self) -> Node:
+        """The root of the first document."""
+        try:
+            for event in self._events:
+                if isinstance(event, yaml.DocumentStartEvent):
+                    return self._node(next(self._events), 0, "")
+        except yaml.MarkedYAMLError as error:
+            at = error.problem_mark or error.context_mark
+            mark = Mark(at.line + 1, at.column + 1) if at else Mark(1, 1)
+            what = ", ".join(filter(None, [error.context, error.problem]))
+            raise Unreadable(mark, f"not YAML: {what}") from None
+        except yaml.YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise Unreadable(Mark(1, 1), f"not YAML: {reason}") from None
+        raise Unreadable(Mark(1, 1), "empty, write at least `routers:`")
+
+    def _node(self, event: Any, depth: int, at: str) -> Node:
+        mark = _mark(event)
+        if depth > MAX_DEPTH:
+            raise Unreadable(mark, f"nested deeper than {MAX_DEPTH} levels, flatten it")
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, mark)
+        before = self._nodes
+        self._count(1, mark)
+        if event.tag not in (None, "!", _STRING_TAG):
+            raise Unreadable(mark, f"the tag {event.tag} is not supported, remove it")
+        node: Node
+        if isinstance(event, yaml.ScalarEvent):
+            is_plain = event.implicit[0] and event.tag is None and event.style is None
+            value = plain(event.value) if is_plain else event.value
+            node = Scalar(mark, event.value, value)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = Sequence(mark)
+            while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
+                node.items.append(self._node(item, depth + 1, f"{at}[{len(node.items)}]"))
+        else:
+            node = self._mapping(mark, depth, at)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (node, self._nodes - before)
+        return node
+
+    def _mapping(self, mark: Mark, depth: int, at: str) -> Mapping:
+        mapping = Mapping(mark)
+        while not isinstance(item := next(self._events), yaml.MappingEndEvent):
+            name = self._node(item, depth + 1, at)
+            if not isinstance(name, Scalar):
+                raise Unreadable(name.mark, "a key has to be a single value")
+            path = join(at, name.text)
+            value = self._node(next(self._events), depth + 1, path)
+            if name.text in mapping.items:
+                first = mapping.marks[name.text].line
+                what = f"duplicate key, it is also on line {first}, remove one of them"
+                self._findings.add(name.mark, path, what)
+            mapping.items[name.text] = value
+            mapping.marks[name.text] = name.mark
+        return mapping
+
+    def _alias(self, event: Any, mark: Mark) -> Node:
+        if event.anchor not in self._anchors:
+            raise Unreadable(mark, f"the alias *{event.anchor} has no anchor before it")
+        node, size = self._anchors[event.anchor]
+        self._count(size, mark)
+        return node
+
+    def _count(self, nodes: int, mark: Mark) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise Unreadable(mark, f"more than {MAX_NODES} values, aliases included, shorten it")
+
+
+def _mark(event: Any) -> Mark:
+    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)

@@ -1,0 +1,90 @@
+"""Reads a configuration: text, nodes, dataclasses, cross checks.
+
+Answers to linkerd: linkerd/core/.../Linker.scala, and unwraps the Kubernetes ConfigMap in which
+such a file usually travels.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from meshproxy.config.decode import decode
+from meshproxy.config.document import parse
+from meshproxy.config.errors import ConfigError, ConfigErrors, Findings, Severity
+from meshproxy.config.nodes import Mapping, Node, Scalar
+from meshproxy.config.schema import LinkerConfig
+from meshproxy.config.validate import foreign, validate
+
+_log = logging.getLogger(__name__)
+
+_WRAPPED = "config.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration without errors, and what an operator should know about it."""
+
+    config: LinkerConfig
+    missing: tuple[ConfigError, ...]
+    """Files and directories that are not there: serving has to refuse them."""
+    warnings: tuple[ConfigError, ...]
+
+
+def load(text: str, name: str) -> LinkerConfig:
+    """The configuration in *text*, fit to serve; warnings are logged. *name* is for messages.
+
+    Raises:
+        ConfigErrors: all that is wrong with it, files that do not exist included.
+    """
+    loaded = read(text, name)
+    if loaded.missing:
+        raise ConfigErrors(loaded.missing)
+    for warning in loaded.warnings:
+        _log.warning("%s", warning)
+    return loaded.config
+
+
+def read(text: str, name: str) -> Loaded:
+    """The configuration in *text*; files that do not exist here are only reported.
+
+    Raises:
+        ConfigErrors: all that is wrong with it.
+    """
+    findings = Findings(name)
+    root = _unwrap(parse(text, findings), text, findings)
+    what = foreign(root)
+    if what is not None:
+        raise ConfigErrors([ConfigError(name, root.mark, "", what)])
+    config = decode(LinkerConfig, root, findings)
+    if config is not None:
+        validate(config, root, findings)
+    errors = findings.of(Severity.ERROR)
+    if errors or config is None:
+        raise ConfigErrors([*errors, *findings.of(Severity.MISSING)])
+    return Loaded(config, findings.of(Severity.MISSING), findings.of(Severity.WARNING))
+
+
+def _unwrap(root: Node, text: str, findings: Findings) -> Node:
+    """The document inside a Kubernetes ConfigMap, with its places in the outer file."""
+    if not isinstance(root, Mapping) or "apiVersion" not in root.items:
+        return root
+    kind = root.items.get("kind")
+    data = root.items.get("data")
+    inner = data.items.get(_WRAPPED) if isinstance(data, Mapping) else None
+    if not isinstance(kind, Scalar) or kind.text != "ConfigMap" or not isinstance(inner, Scalar):
+        what = f"a Kubernetes object, of which only a ConfigMap with {_WRAPPED} in data is read"
+        raise ConfigErrors([ConfigError(findings.file, root.mark, "", what)])
+    return parse(_in_place(inner, text.splitlines()), findings)
+
+
+def _in_place(inner: Scalar, lines: list[str]) -> str:
+    """The inner text moved to where it stands in the outer file."""
+    start = inner.mark.line
+    indent = ""
+    for outer, line in zip(lines[start:], inner.text.splitlines(), strict=False):
+        if line.strip():
+            indent = " " * (len(outer) - len(line))
+            break
+    if any(line.startswith(("---", "...", "%")) for line in inner.text.splitlines()):
+        indent = ""
+    moved = "".join(indent + line for line in inner.text.splitlines(keepends=True))
+    return "\n" * start + moved

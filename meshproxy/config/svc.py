@@ -1,0 +1,82 @@
+"""Policies of services, found by the logical name (linkerd: linkerd/core/.../Svc.scala)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from meshproxy.config.bases import ClassifierConfig
+from meshproxy.config.decode import Config, Kinded, key
+from meshproxy.config.retries import RetriesConfig
+from meshproxy.naming.matcher import PathMatcher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SvcSettings(Config):
+    """What may be set for a service; unset is not the same as the default."""
+
+    former: ClassVar = {
+        "budget": "it belongs under retries",
+        "backoff": "it belongs under retries",
+        "timeoutMs": "it is totalTimeoutMs",
+        "requestAttemptTimeoutMs": "it belongs under client",
+    }
+
+    total_timeout_ms: int | None = key(
+        default=None, doc="Limit on a request with all its retries; 0 is none."
+    )
+    retries: RetriesConfig | None = key(default=None, doc="Retries of failed requests.")
+    response_classifier: ClassifierConfig | None = key(
+        default=None, doc="What a failure is; `io.l5d.http.nonRetryable5XX` when unset."
+    )
+    retry_buffer_kb: int | None = key(
+        default=None,
+        minimum=0,
+        added=True,
+        doc="Most of a request body that is kept for a retry; 64 when unset.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SvcItem(SvcSettings):
+    """Settings of the services under a prefix."""
+
+    prefix: PathMatcher = key(doc="The services this is for; `*` and `{name}` match a segment.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SvcConfig(Kinded):
+    """Settings of services."""
+
+    category: ClassVar[str] = "services"
+    default_kind: ClassVar[str | None] = "io.l5d.global"
+
+    @property
+    def rules(self) -> tuple[tuple[PathMatcher, SvcSettings], ...]:
+        """The settings in order, each with the names it is for; later ones win key by key."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalSvcConfig(SvcSettings, SvcConfig):
+    """The same settings for every service."""
+
+    kind: ClassVar[str] = "io.l5d.global"
+    former: ClassVar = {**SvcSettings.former, "configs": "it needs `kind: io.l5d.static`"}
+
+    @property
+    def rules(self) -> tuple[tuple[PathMatcher, SvcSettings], ...]:
+        """One rule that matches every name."""
+        return ((PathMatcher.parse("/"), self),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticSvcConfig(SvcConfig):
+    """Settings by prefix; of those that match, later ones win key by key."""
+
+    kind: ClassVar[str] = "io.l5d.static"
+
+    configs: tuple[SvcItem, ...] = key(default=(), doc="The settings, in order.")
+
+    @property
+    def rules(self) -> tuple[tuple[PathMatcher, SvcSettings], ...]:
+        """One rule per item."""
+        return tuple((item.prefix, item) for item in self.configs)

@@ -1,0 +1,102 @@
+"""TLS of servers and of clients (linkerd: linkerd/tls/.../, config keys since 1.0)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from meshproxy.config.decode import Config, Problem, RegularFile, Severity, key
+
+Protocol = Literal["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
+
+_CLIENT_FORMER = "since Linkerd 1.0 write disableValidation, commonName, trustCertsBundle"
+
+
+def _weak(protocols: tuple[Protocol, ...] | None) -> Iterable[Problem]:
+    for protocol in protocols or ():
+        if protocol in ("TLSv1", "TLSv1.1"):
+            what = f"{protocol} is not secure, use TLSv1.2 or later"
+            yield Problem(what, "protocols", Severity.WARNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTlsConfig(Config):
+    """TLS of a listening socket."""
+
+    former: ClassVar = {
+        "enabled": "a server with tls always speaks TLS, remove it",
+        "kind": "remove it",
+    }
+
+    cert_path: RegularFile = key(doc="The certificate, PEM.")
+    key_path: RegularFile = key(doc="Its private key, PEM.")
+    intermediate_certs_path: RegularFile | None = key(default=None, doc="The rest of the chain.")
+    require_client_auth: bool = key(default=False, doc="Demand a certificate of clients.")
+    ca_cert_path: RegularFile | None = key(
+        default=None, doc="The authority of clients' certificates; with `requireClientAuth` only."
+    )
+    ciphers: tuple[str, ...] | None = key(default=None, doc="Cipher suites.")
+    protocols: tuple[Protocol, ...] | None = key(default=None, doc="Versions, such as TLSv1.2.")
+
+    def check(self) -> Iterable[Problem]:
+        """Weak versions, and an authority that nobody asks for."""
+        yield from _weak(self.protocols)
+        if self.ca_cert_path is not None and not self.require_client_auth:
+            what = "has no effect without requireClientAuth: true"
+            yield Problem(what, "caCertPath", Severity.WARNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientAuthConfig(Config):
+    """The certificate that a client shows."""
+
+    cert_path: RegularFile = key(doc="The certificate, PEM.")
+    key_path: RegularFile = key(doc="Its private key, PEM.")
+    intermediate_certs_path: RegularFile | None = key(default=None, doc="The rest of the chain.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTlsConfig(Config):
+    """TLS towards endpoints."""
+
+    former: ClassVar = {
+        "kind": _CLIENT_FORMER,
+        "caCertPath": "since Linkerd 1.0 it is trustCertsBundle",
+        "names": "since Linkerd 1.0 write a client config per prefix with its commonName",
+    }
+
+    enabled: bool = key(default=True, doc="`false` undoes the tls of an earlier match.")
+    disable_validation: bool = key(default=False, doc="Accept any certificate.")
+    common_name: str | None = key(
+        default=None,
+        doc="The name asked for (SNI) and verified; `{x}` is what the prefix captured.",
+    )
+    trust_certs_bundle: RegularFile | None = key(
+        default=None, doc="Authorities to trust, PEM; the system's when unset."
+    )
+    trust_certs: tuple[RegularFile, ...] | None = key(
+        default=None, doc="The same as several files; deprecated."
+    )
+    client_auth: ClientAuthConfig | None = key(default=None, doc="Our own certificate.")
+    protocols: tuple[Protocol, ...] | None = key(default=None, doc="Versions, such as TLSv1.2.")
+    allow_common_name: bool = key(
+        default=False,
+        added=True,
+        doc="Accept a certificate that has a common name and no subjectAltName.",
+    )
+
+    def check(self) -> Iterable[Problem]:
+        """What cannot go together; what fails only when a client is made is a warning."""
+        yield from _weak(self.protocols)
+        if self.disable_validation and self.client_auth is not None:
+            yield Problem("is incompatible with clientAuth, remove one", "disableValidation")
+        if self.trust_certs is not None:
+            what = "is deprecated, put the certificates into one file: trustCertsBundle"
+            yield Problem(what, "trustCerts", Severity.WARNING)
+        if not self.enabled or self.disable_validation:
+            return
+        if self.common_name is None:
+            what = "is needed to validate, without it every request here fails"
+            yield Problem(what, "commonName", Severity.WARNING)
+        if self.trust_certs is not None and self.trust_certs_bundle is not None:
+            what = "cannot go with trustCertsBundle, every request here fails; use the bundle alone"
+            yield Problem(what, "trustCerts", Severity.WARNING)
