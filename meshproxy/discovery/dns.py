@@ -1,0 +1,235 @@
+"""Names of hosts to addresses that follow DNS (finagle: InetResolver.scala, with real TTLs).
+
+One shared Source per name: it looks up while somebody observes, keeps the last good answer when
+servers fail, and empties at once when the name is gone.
+"""
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from meshproxy.discovery.dns_lookup import DnsSettings, Lookup
+from meshproxy.discovery.dns_query import Answer, QueryFailed
+from meshproxy.discovery.hostname import literal, why_refused
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import (
+    ADDR_NEG,
+    ADDR_PENDING,
+    Addr,
+    AddrBound,
+    Address,
+    AddrFailed,
+)
+from meshproxy.var import Source, Var
+
+MAX_LOOKUPS: Final = 100
+MAX_NAMES: Final = 1000
+IDLE_S: Final = 600.0
+MIN_NEGATIVE_TTL_S: Final = 1.0
+
+A = TypeVar("A", bound=Addr)
+
+log = logging.getLogger(__name__)
+
+
+class Resolver:
+    """Resolves hosts and keeps them resolved while they are in use.
+
+    At most 100 lookups run at once; the others queue. Names that nobody observes are remembered
+    for ten minutes, the last thousand of them, so that one used again soon needs no lookup.
+    """
+
+    def __init__(
+        self,
+        settings: DnsSettings,
+        metrics: Tree,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._now = now
+        self._lookup = Lookup(settings)
+        self._slots = BoundedSemaphore(MAX_LOOKUPS)
+        self._waiting = 0
+        self._names: OrderedDict[str, _Name] = OrderedDict()
+        stats = metrics.scope("inet", "dns")
+        self._lookup_ms = stats.stat("lookup_ms")
+        self._successes = stats.counter("successes")
+        self._failures = stats.counter("failures")
+        self._lookups = stats.counter("dns_lookups")
+        self._lookup_failures = stats.counter("dns_lookup_failures")
+        stats.gauge("queue_size", fn=lambda: self._waiting)
+
+    def resolve(self, host: str, port: str) -> Var[Addr]:
+        """The addresses of *host*, each with *port*, followed while observed.
+
+        *port* is a decimal number up to 65535, or `*` for 0. An empty host or `localhost` is
+        loopback; a literal, bracketed IPv6 too, stands for itself; other spellings of addresses
+        are failed. Nothing is raised: what cannot be resolved is a failed or negative address.
+        """
+        number = _port(port)
+        if number is None:
+            return Var(AddrFailed(f"{port} is not a port"))
+        host = host.lower()
+        address = "127.0.0.1" if host in ("", "localhost") else literal(host)
+        if address is not None:
+            return Var(_bound([address], number))
+        why = why_refused(host)
+        if why is not None:
+            return Var(AddrFailed(why))
+        return self._followed(host).addr.map(lambda addr: _with_port(addr, number))
+
+    def _followed(self, host: str) -> "_Name":
+        """The shared entry of *host*, now the last in line for forgetting."""
+        self._forget_idle()
+        name = self._names.get(host)
+        if name is None:
+            name = self._names[host] = _Name(host, self._look_up, self._settings, self._now)
+        name.used_at = self._now()
+        self._names.move_to_end(host)
+        return name
+
+    def _forget_idle(self) -> None:
+        while self._names:
+            host, oldest = next(iter(self._names.items()))
+            is_old = self._now() - oldest.used_at > IDLE_S
+            if oldest.is_observed and (is_old or len(self._names) >= MAX_NAMES):
+                oldest.used_at = self._now()
+                self._names.move_to_end(host)
+                return
+            if not is_old and len(self._names) < MAX_NAMES:
+                return
+            del self._names[host]
+
+    def _look_up(self, host: str) -> Answer:
+        """One lookup in its turn, counted; QueryFailed when it brings nothing."""
+        begun = self._now()
+        self._lookups.incr()
+        try:
+            answer = self._in_turn(host)
+        except Exception:
+            self._lookup_failures.incr()
+            self._failures.incr()
+            raise
+        finally:
+            self._lookup_ms.add((self._now() - begun) * 1000)
+        (self._successes if answer.addresses else self._failures).incr()
+        if not answer.addresses:
+            self._lookup_failures.incr()
+        return answer
+
+    def _in_turn(self, host: str) -> Answer:
+        self._waiting += 1
+        try:
+            has_slot = self._slots.acquire(timeout=self._settings.timeout_s)
+        finally:
+            self._waiting -= 1
+        if not has_slot:
+            raise QueryFailed(f"{host}: {MAX_LOOKUPS} lookups are still running")
+        try:
+            return self._lookup.look_up(host)
+        finally:
+            self._slots.release()
+
+
+class _Name:
+    """What is known about one host, and the greenlet that renews it while it is observed."""
+
+    def __init__(
+        self,
+        host: str,
+        look_up: Callable[[str], Answer],
+        settings: DnsSettings,
+        now: Callable[[], float],
+    ) -> None:
+        self.addr: Source[Addr] = Source(self._start, ADDR_PENDING)
+        self.is_observed = False
+        self.used_at = now()
+        self._host = host
+        self._look_up = look_up
+        self._settings = settings
+        self._now = now
+        self._known: Addr = ADDR_PENDING
+        self._fresh_until = now()
+        self._good_at = now()
+
+    def _start(self, emit: Callable[[Addr], None]) -> Callable[[], None]:
+        if self._now() < self._fresh_until:
+            emit(self._known)
+        renewing = gevent.spawn(self._renew_for_ever, emit)
+        self.is_observed = True
+
+        def stop() -> None:
+            self.is_observed = False
+            self.used_at = self._now()
+            renewing.kill(block=False)
+
+        return stop
+
+    def _renew_for_ever(self, emit: Callable[[Addr], None]) -> None:
+        while True:
+            gevent.sleep(max(0.0, self._fresh_until - self._now()))
+            self._known, ttl_s = self._renewed()
+            self._fresh_until = self._now() + ttl_s
+            emit(self._known)
+
+    def _renewed(self) -> tuple[Addr, float]:
+        """The address by a new lookup, or by the last good one, and how long it holds."""
+        settings = self._settings
+        try:
+            answer = self._look_up(self._host)
+        except QueryFailed as failure:
+            return self._held_or(AddrFailed(f"{self._host}: {failure}")), settings.min_ttl_s
+        except Exception:
+            log.exception("the lookup of %s broke", self._host)
+            failed = AddrFailed(f"{self._host}: internal error of the resolver")
+            return self._held_or(failed), settings.min_ttl_s
+        if not answer.name_exists:
+            return ADDR_NEG, self._negative_ttl_s(answer)
+        if not answer.addresses:
+            return self._held_or(ADDR_NEG), self._negative_ttl_s(answer)
+        found = _bound(answer.addresses, 0)
+        if answer.is_partial:
+            return self._with_held_family(found), settings.min_ttl_s
+        self._good_at = self._now()
+        return found, min(max(answer.ttl_s, settings.min_ttl_s), settings.max_ttl_s)
+
+    def _negative_ttl_s(self, answer: Answer) -> float:
+        least_s = min(MIN_NEGATIVE_TTL_S, self._settings.min_ttl_s)
+        return min(max(answer.ttl_s, least_s), self._settings.max_negative_ttl_s)
+
+    def _with_held_family(self, found: AddrBound) -> AddrBound:
+        """*found* and, of the family that failed, the addresses in hand."""
+        held = self._held_or(found)
+        families = {":" in address.host for address in found.addresses}
+        kept = {each for each in held.addresses if (":" in each.host) not in families}
+        return AddrBound(found.addresses | kept)
+
+    def _held_or(self, otherwise: A) -> A | AddrBound:
+        """The address in hand if it was good and is not too old."""
+        is_recent = self._now() - self._good_at <= self._settings.stale_s
+        return self._known if isinstance(self._known, AddrBound) and is_recent else otherwise
+
+
+def _port(text: str) -> int | None:
+    if text == "*":
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5):
+        return None
+    number = int(text)
+    return number if number <= 65535 else None
+
+
+def _bound(addresses: Sequence[str], port: int) -> AddrBound:
+    return AddrBound(frozenset(Address(address, port) for address in addresses))
+
+
+def _with_port(addr: Addr, port: int) -> Addr:
+    if isinstance(addr, AddrBound):
+        return _bound([address.host for address in addr.addresses], port)
+    return addr
