@@ -22,7 +22,7 @@ _HEX: Final = re.compile("[0-9A-Fa-f]")
 _NUMBER: Final = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]*")
 # Java's Character.isWhitespace: neither U+0085 nor the no-break spaces.
 _SPACE: Final = re.compile(
-    "(?:[\t-\r\x1c-\x20\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000]++|#[^\n]*+\n?)*+"
+    "(?:[\t-\r\x1c-\x20\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000]++|#[^\n]*+\n?)++"
 )
 
 
@@ -48,7 +48,8 @@ class Parser(Generic[P]):
 
     def skip(self) -> None:
         """Read any run of whitespace and comments."""
-        self._at = _end(_SPACE, self._text, self._at)
+        if space := _SPACE.match(self._text, self._at):
+            self._at = space.end()
 
     def end(self) -> None:
         """Read trailing space; anything else is an error."""
@@ -178,8 +179,3 @@ class Parser(Generic[P]):
     def _marked(self) -> str:
         text, at = self._text, self._at
         return f"{text[:at]}[{text[at : at + 1]}]{text[at + 1 :]}"
-
-
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    found = pattern.match(text, at)
-    return at if found is None else found.end()
