@@ -1,9 +1,8 @@
 """Policies of clients, found by the bound name (linkerd: linkerd/core/.../Client.scala)."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from meshproxy.config.bases import AccrualConfig, BalancerConfig, RequestAuthorizerConfig
 from meshproxy.config.decode import Config, Kinded, Problem, Severity, key
@@ -16,7 +15,7 @@ from meshproxy.config.sockets import (
 from meshproxy.config.tls import ClientTlsConfig
 from meshproxy.naming.matcher import PathMatcher
 
-_VARIABLE = re.compile(r"\{([^{}]*)\}")
+EVERY_NAME: Final = PathMatcher.parse("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +70,11 @@ class ClientSettings(Config):
     )
 
 
-def _unknown_variables(settings: ClientSettings, captures: Iterable[str]) -> Iterable[Problem]:
+def _unknown_variables(settings: ClientSettings, prefix: PathMatcher) -> Iterable[Problem]:
     template = settings.tls.common_name if settings.tls else None
-    for name in _VARIABLE.findall(template or ""):
-        if name not in captures:
-            what = f"{{{name}}} is not captured by the prefix and stays as it is written"
-            yield Problem(what, "tls.commonName", Severity.WARNING)
+    for name in prefix.unknown_in(template or ""):
+        what = f"{{{name}}} is not captured by the prefix and stays as it is written"
+        yield Problem(what, "tls.commonName", Severity.WARNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +85,7 @@ class ClientItem(ClientSettings):
 
     def check(self) -> Iterable[Problem]:
         """Variables of templates are captured by the prefix."""
-        return _unknown_variables(self, self.prefix.captures)
+        return _unknown_variables(self, self.prefix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +114,12 @@ class GlobalClientConfig(ClientSettings, ClientConfig):
 
     def check(self) -> Iterable[Problem]:
         """No template has variables: nothing is captured."""
-        return _unknown_variables(self, ())
+        return _unknown_variables(self, EVERY_NAME)
 
     @property
     def rules(self) -> tuple[tuple[PathMatcher, ClientSettings], ...]:
         """One rule that matches every name."""
-        return ((PathMatcher.parse("/"), self),)
+        return ((EVERY_NAME, self),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,7 +159,8 @@ class _Decoder:
         try:
             value: Any = CONVERTERS[kind](unquoted(node) if spec.quoted else node)
         except MissingFile as error:
-            self._findings.add(node.mark, at, str(error), Severity.MISSING)
+            if not self._is_refused:
+                self._findings.add(node.mark, at, str(error), Severity.MISSING)
             return node.text
         except ValueError as error:
             return self._refuse(node.mark, at, str(error))

@@ -1,12 +1,14 @@
 """Policies of services, found by the logical name (linkerd: linkerd/core/.../Svc.scala)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from meshproxy.config.bases import ClassifierConfig
 from meshproxy.config.decode import Config, Kinded, key
 from meshproxy.config.retries import RetriesConfig
 from meshproxy.naming.matcher import PathMatcher
+
+EVERY_NAME: Final = PathMatcher.parse("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class GlobalSvcConfig(SvcSettings, SvcConfig):
     @property
     def rules(self) -> tuple[tuple[PathMatcher, SvcSettings], ...]:
         """One rule that matches every name."""
-        return ((PathMatcher.parse("/"), self),)
+        return ((EVERY_NAME, self),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

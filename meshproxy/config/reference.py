@@ -1,0 +1,129 @@
+"""Renders docs/config.md from the classes: `python -m meshproxy.config.reference`."""
+
+import re
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any, Literal, Union, get_args, get_origin
+
+from meshproxy.config import kinds
+from meshproxy.config.model import Config, Key, Kinded, keys_of
+from meshproxy.config.scalars import TYPE_NAMES
+from meshproxy.config.schema import LinkerConfig
+
+_INTRODUCTION = """\
+# Configuration
+
+This page is made from the code: `python -m meshproxy.config.reference > docs/config.md`.
+
+The file is YAML, or JSON when it begins with `{`; a Kubernetes ConfigMap that holds it under
+`config.yaml` is read too. An unknown key, a key written twice and a value of the wrong type are
+errors. A number is not written in quotes. A key without a value counts as unset.
+
+**req** marks a key that must be written, **+** one that meshproxy adds to Linkerd's.
+*Not yet* marks what Linkerd knows and meshproxy refuses so far.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    parts = [_INTRODUCTION]
+    queue: list[type[Config]] = [LinkerConfig]
+    done: set[type[Config]] = set()
+    while queue:
+        cls = queue.pop(0)
+        if cls in done:
+            continue
+        done.add(cls)
+        if issubclass(cls, Kinded) and not hasattr(cls, "kind"):
+            parts.extend(_category(cls, queue))
+        else:
+            parts.append(_section(cls, f"## {title(cls)}"))
+            queue.extend(_nested(cls))
+    return "\n".join(parts)
+
+
+def title(cls: type[Config]) -> str:
+    """What a class is called on the page: `ServerTlsConfig` is `Server tls`."""
+    words = re.findall(r"[A-Z][a-z0-9]*", cls.__name__.removesuffix("Config"))
+    return " ".join(words).capitalize()
+
+
+def _category(base: type[Kinded], queue: list[type[Config]]) -> Iterator[str]:
+    default = f" `{base.default_kind}` when it is not written." if base.default_kind else ""
+    yield f"## {title(base)}\n\n{base.__doc__} Chosen by `{base.kind_key}`.{default}\n"
+    for kind in kinds.built(base.category):
+        cls = kinds.find(base.category, kind)
+        yield _section(cls, f"### `{kind}`")
+        queue.extend(_nested(cls))
+    missing = [
+        kind for kind in kinds.known(base.category) if kind not in kinds.built(base.category)
+    ]
+    if missing:
+        yield f"*Not yet*: {', '.join(f'`{kind}`' for kind in missing)}.\n"
+
+
+def _section(cls: type[Config], heading: str) -> str:
+    lines = [heading, "", cls.__doc__ or "", ""]
+    if issubclass(cls, Kinded) and cls.requires_experimental:
+        lines += ["Needs `experimental: true`.", ""]
+    specs = keys_of(cls)
+    if specs:
+        lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+        lines += [_row(spec) for spec in specs]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(spec: Key) -> str:
+    mark = " **+**" if spec.added else ""
+    meaning = spec.doc.replace("|", "\\|")
+    if spec.unsupported:
+        meaning = f"*Not yet.* {meaning}"
+    if spec.only:
+        written = " or ".join(f"`{_value(one)}`" for one in spec.only)
+        meaning = f"{meaning} *Only {written} yet.*"
+    default = "**req**" if spec.is_required else _default(spec.default)
+    return f"| `{spec.name}`{mark} | {_type(spec.type)} | {default} | {meaning} |"
+
+
+def _default(value: object) -> str:
+    return "" if value is None or value == () or isinstance(value, Config) else f"`{_value(value)}`"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.show() if hasattr(value, "show") else str(value)
+
+
+def _type(hint: Any) -> str:
+    hint = _bare(hint)
+    origin = get_origin(hint)
+    if origin is tuple:
+        return f"list of {_type(get_args(hint)[0])}"
+    if origin is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(hint))
+    if isinstance(hint, type) and issubclass(hint, Config):
+        name = title(hint)
+        return f"[{name}](#{name.lower().replace(' ', '-')})"
+    return TYPE_NAMES[hint]
+
+
+def _nested(cls: type[Config]) -> Iterator[type[Config]]:
+    for spec in keys_of(cls):
+        hint = _bare(spec.type)
+        if get_origin(hint) is tuple:
+            hint = _bare(get_args(hint)[0])
+        if isinstance(hint, type) and issubclass(hint, Config):
+            yield hint
+
+
+def _bare(hint: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        return next(arm for arm in get_args(hint) if arm is not type(None))
+    return hint
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
