@@ -1,0 +1,66 @@
+"""Guards on every test: only loopback is reached, and nothing is left running or open."""
+
+import gc
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from weakref import WeakSet
+
+import gevent
+import pytest
+from hypothesis import settings
+
+settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("MESHPROXY_CI") else "dev")
+
+SETTLE_S = 5.0
+"""How long what a test started may take to end after it."""
+_spawned: WeakSet[gevent.Greenlet] = WeakSet()
+gevent.Greenlet.add_spawn_callback(_spawned.add)
+
+
+def _only_loopback(event: str, args: tuple[object, ...]) -> None:
+    if event not in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
+        return
+    address = args[1]
+    if not isinstance(address, tuple):
+        return
+    host = str(address[0])
+    if not host.startswith(("127.", "::1", "::ffff:127.")) and host not in {"0.0.0.0", "localhost"}:
+        raise PermissionError(f"a test may reach only loopback, not {host}")
+
+
+sys.addaudithook(_only_loopback)
+
+
+def _open_sockets() -> set[str]:
+    links = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(descriptor.readlink())
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:"):
+            links.add(target)
+    return links
+
+
+def _left(sockets: set[str], greenlets: set[gevent.Greenlet]) -> list[str]:
+    running = [f"greenlet {one!r}" for one in set(_spawned) - greenlets if not one.dead]
+    return running + sorted(_open_sockets() - sockets)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Fail the test that leaves a greenlet running or a socket open."""
+    sockets, greenlets = _open_sockets(), set(_spawned)
+    yield
+    deadline = time.monotonic() + SETTLE_S
+    while left := _left(sockets, greenlets):
+        gc.collect()
+        if time.monotonic() > deadline:
+            pytest.fail("left behind: " + ", ".join(left), pytrace=False)
+        gevent.sleep(0.005)

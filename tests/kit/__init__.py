@@ -1,0 +1,1 @@
+"""What the tests share: real servers and clients on loopback, certificates, a clock, a proxy."""

@@ -1,0 +1,171 @@
+"""A real HTTP/1.1 server made of a function, reading strictly with h11."""
+
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import h11
+from gevent import socket
+from gevent.server import StreamServer
+
+HEAD_LIMIT = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request as the server saw it; `raw` names keep the case of the wire."""
+
+    method: str
+    target: str
+    version: str
+    raw: list[tuple[bytes, bytes]]
+    body: bytes
+    trailers: list[tuple[bytes, bytes]]
+    connection: int
+    """Which connection it came on, counted from 0."""
+
+    def get(self, name: str) -> str | None:
+        """Return the only value of *name*, or None; two values fail the test."""
+        values = self.get_all(name)
+        assert len(values) <= 1, f"{name} came {len(values)} times"
+        return values[0] if values else None
+
+    def get_all(self, name: str) -> list[str]:
+        """Return the values of *name* in order."""
+        wanted = name.lower().encode()
+        return [value.decode("latin-1") for key, value in self.raw if key.lower() == wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to send back: bytes get a Content-Length, any other iterable goes out in chunks."""
+
+    status: int = 200
+    body: bytes | Iterable[bytes] = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    trailers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[Received], Answer | bytes]
+
+
+@dataclass
+class Downstream:
+    """Serves *handler* on a port of *host*, over TLS when given a context; a context manager."""
+
+    handler: Handler
+    host: str = "127.0.0.1"
+    port: int = 0
+    context: ssl.SSLContext | None = None
+    requests: list[Received] = field(default_factory=list)
+    wire: list[bytearray] = field(default_factory=list)
+    """Every byte received, by connection."""
+    server_names: list[str | None] = field(default_factory=list)
+    """The SNI of every TLS connection."""
+
+    def __post_init__(self) -> None:
+        if self.context:
+            self.context.sni_callback = lambda _sock, name, _ctx: self.server_names.append(name)
+        self._open: set[socket.socket] = set()
+        self._server = StreamServer((self.host, self.port), self._serve)
+        self._server.start()
+        self.port = self._server.server_port
+
+    @property
+    def address(self) -> str:
+        """Return `host:port`."""
+        return f"{self.host}:{self.port}"
+
+    def close(self) -> None:
+        """Stop listening and end every connection."""
+        self._server.stop(timeout=0)
+        for sock in list(self._open):
+            sock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _serve(self, sock: socket.socket, _peer: object) -> None:
+        self._open.add(sock)
+        self.wire.append(bytearray())
+        try:
+            self._converse(sock, len(self.wire) - 1)
+        except (OSError, h11.RemoteProtocolError):
+            pass  # a client that leaves or breaks the rules shows in `requests` and `wire`
+        finally:
+            self._open.discard(sock)
+            sock.close()
+
+    def _converse(self, plain: socket.socket, number: int) -> None:
+        sock = self.context.wrap_socket(plain, server_side=True) if self.context else plain
+        self._open.add(sock)
+        try:
+            connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
+            while received := self._read(sock, connection, number):
+                self.requests.append(received)
+                answer = self.handler(received)
+                _send(
+                    sock, connection, Answer(body=answer) if isinstance(answer, bytes) else answer
+                )
+                if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
+                    return
+                connection.start_next_cycle()
+        finally:
+            self._open.discard(sock)
+            sock.close()
+
+    def _read(
+        self, sock: socket.socket, connection: h11.Connection, number: int
+    ) -> Received | None:
+        head: h11.Request | None = None
+        body = bytearray()
+        while True:
+            event = connection.next_event()
+            match event:
+                case h11.NEED_DATA:
+                    if connection.they_are_waiting_for_100_continue:
+                        sock.sendall(
+                            connection.send(h11.InformationalResponse(status_code=100, headers=[]))
+                        )
+                    data = sock.recv(65536)
+                    self.wire[number] += data
+                    connection.receive_data(data)
+                case h11.Request():
+                    head = event
+                case h11.Data():
+                    body += event.data
+                case h11.EndOfMessage() if head:
+                    return Received(
+                        method=head.method.decode(),
+                        target=head.target.decode("latin-1"),
+                        version=head.http_version.decode(),
+                        raw=list(head.headers.raw_items()),
+                        body=bytes(body),
+                        trailers=list(event.headers),
+                        connection=number,
+                    )
+                case _:
+                    return None
+
+
+def _send(sock: socket.socket, connection: h11.Connection, answer: Answer) -> None:
+    headers = list(answer.headers)
+    whole = isinstance(answer.body, bytes)
+    if not any(name.lower() in {"content-length", "transfer-encoding"} for name, _ in headers):
+        size = ("Content-Length", str(len(answer.body))) if isinstance(answer.body, bytes) else None
+        headers.append(size or ("Transfer-Encoding", "chunked"))
+    reply = h11.Response(status_code=answer.status, headers=headers)
+    sock.sendall(connection.send(reply) or b"")
+    for part in [answer.body] if whole else answer.body:
+        sock.sendall(connection.send(h11.Data(data=part)) or b"")
+    sock.sendall(connection.send(h11.EndOfMessage(headers=list(answer.trailers))) or b"")

@@ -1,0 +1,74 @@
+"""The kit tells the truth: a server serves, a client reads strictly, a script is followed."""
+
+from pathlib import Path
+
+import h11
+import pytest
+from gevent import socket
+
+from tests.kit.badserver import BadServer, Reset, Send, Stall, Until
+from tests.kit.certs import Certs
+from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.wire import CutShort, WireClient, get
+
+
+def echo(request: Received) -> Answer:
+    return Answer(body=request.body or request.target.encode(), headers=(("X-Seen", "yes"),))
+
+
+def test_a_downstream_serves_its_function_on_a_kept_connection() -> None:
+    with Downstream(echo) as server, WireClient(server.port) as client:
+        first = client.get("web", "/a", "X-One: 1")
+        client.send(b"POST /b HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"3\r\nabc\r\n0\r\n\r\n")
+        second = client.read()
+        assert (first.status, first.body, first.get("x-seen")) == (200, b"/a", "yes")
+        assert second.body == b"abc"
+        assert [request.connection for request in server.requests] == [0, 0]
+        assert server.requests[0].get("x-one") == "1"
+
+
+def test_a_downstream_streams_chunks_and_trailers() -> None:
+    answer = Answer(body=iter([b"a", b"b"]), trailers=(("X-Sum", "2"),))
+    with Downstream(lambda _: answer) as server:
+        reply = get(server.port, "web")
+        assert (reply.body, reply.get("transfer-encoding")) == (b"ab", "chunked")
+        assert reply.trailers == [(b"x-sum", b"2")]
+
+
+def test_a_downstream_with_tls_notes_the_name_asked_for(tmp_path: Path) -> None:
+    certs = Certs(tmp_path)
+    server = Downstream(echo, context=certs.server("web.test"))
+    with server, WireClient(server.port, certs.client(), "web.test") as client:
+        assert client.get("web.test").body == b"/"
+        assert server.server_names == ["web.test"]
+
+
+def test_a_script_is_followed_for_each_connection() -> None:
+    good = b"HTTP/1.1 204 No Content\r\n\r\n"
+    with BadServer([[Until(), Reset()], [Until(), Send(good)]]) as server:
+        with pytest.raises(ConnectionResetError):
+            get(server.port, "web")
+        assert get(server.port, "web").status == 204
+        assert server.received[1].startswith(b"GET / HTTP/1.1\r\n")
+
+
+def test_a_response_cut_short_is_not_taken_for_a_whole_one() -> None:
+    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"
+    with BadServer([[Until(), Send(cut)]]) as server, pytest.raises((CutShort, h11.ProtocolError)):
+        get(server.port, "web")
+
+
+def test_a_stalled_connection_ends_with_the_server() -> None:
+    with BadServer([[Send(b"x"), Stall()]]) as server, WireClient(server.port) as client:
+        assert client.sock.recv(1) == b"x"
+        server.close()
+        assert client.read_to_end() == b""
+
+
+def test_only_loopback_can_be_reached() -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
+        pytest.raises(PermissionError, match=r"192\.0\.2\.1"),
+    ):
+        sock.connect(("192.0.2.1", 53))
