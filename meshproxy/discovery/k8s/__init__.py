@@ -1,0 +1,1 @@
+"""What the Kubernetes API says of services, followed as it changes (linkerd: k8s/)."""

@@ -1,0 +1,172 @@
+"""HTTP to one Kubernetes API server: lists page by page, watches line by line.
+
+Plain HTTP to a `kubectl proxy`, or TLS with the credentials of a pod or a kubeconfig
+(linkerd: k8s/.../{Api,ClientConfig}.scala).
+"""
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from http.client import HTTPException
+from typing import Final, Literal, TypeAlias
+from urllib.parse import urlencode
+
+import gevent
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
+
+from meshproxy.discovery.k8s.access import Access, anonymous, authenticated
+from meshproxy.discovery.k8s.decoding import Lines
+from meshproxy.discovery.k8s.objects import Malformed
+
+MAX_PAGE: Final = 256 * 1024 * 1024
+"""Bytes of one page of a list."""
+_READ: Final = 65536
+
+Auth: TypeAlias = Literal["inCluster", "kubeconfig"]
+
+
+class Reason(StrEnum):
+    """Why the API gave no answer; the names of the metrics too."""
+
+    CONNECT = "connect"
+    CREDENTIALS = "credentials"
+    STALLED = "stalled"
+    BROKEN = "broken"
+    STATUS = "status"
+    GONE = "gone"
+    MALFORMED = "malformed"
+
+
+class ApiFailure(Exception):
+    """A list or a watch failed; *status* is the HTTP status if there was one."""
+
+    def __init__(self, reason: Reason, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServer:
+    """Where the API is and how to get in; *host* and *port* serve only when *auth* is None."""
+
+    host: str = "localhost"
+    port: int = 8001
+    auth: Auth | None = None
+    kubeconfig: str | None = None
+    context: str | None = None
+
+    def __str__(self) -> str:
+        if self.auth is None:
+            return f"{self.host}:{self.port}"
+        return " ".join(filter(None, (self.auth, self.kubeconfig, self.context)))
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the API may take, in seconds."""
+
+    connect_s: float = 5.0
+    gap_s: float = 90.0
+    """Silence inside a list or a watch; the API sends a bookmark each minute."""
+    page_s: float = 120.0
+    """A whole page of a list."""
+    watch_s: float = 300.0
+    """After this the API is asked to end a watch, so that a list puts right what was missed."""
+
+
+class Api:
+    """One API server. Its methods block the calling greenlet."""
+
+    def __init__(self, server: ApiServer, timing: Timing) -> None:
+        self.server = server
+        self.timing = timing
+        self._access: Access | None = None
+
+    def page(self, path: str, query: Mapping[str, str]) -> bytes:
+        """Return one answer whole. Raises `ApiFailure`."""
+        with self._exchange(path, query, self.timing.page_s) as response:
+            pieces, size = [], 0
+            while data := response.read1(_READ, decode_content=False):
+                pieces.append(data)
+                size += len(data)
+                if size > MAX_PAGE:
+                    raise Malformed(f"a page of the list is over {MAX_PAGE} bytes")
+            return b"".join(pieces)
+
+    def lines(
+        self, path: str, query: Mapping[str, str], limit_s: float
+    ) -> Generator[bytes, None, None]:
+        """Yield the lines of a watch, for at most *limit_s* seconds. Raises `ApiFailure`."""
+        lines = Lines()
+        with self._exchange(path, query, limit_s) as response:
+            while data := response.read1(_READ, decode_content=False):
+                yield from lines.feed(data)
+
+    @contextmanager
+    def _exchange(
+        self, path: str, query: Mapping[str, str], limit_s: float
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        limit = gevent.Timeout(limit_s)
+        response = None
+        limit.start()
+        try:
+            response = self._request(f"{path}?{urlencode(query)}")
+            yield response
+        except gevent.Timeout as timeout:
+            if timeout is not limit:
+                raise
+            raise ApiFailure(Reason.STALLED, f"not done within {limit_s:g} s") from None
+        except (HTTPError, HTTPException, OSError, Malformed) as error:
+            raise _failure(error) from error
+        finally:
+            limit.close()
+            if response is not None:
+                response.close()
+
+    def _request(self, target: str) -> urllib3.BaseHTTPResponse:
+        access = self._access = self._access or self._log_in()
+        response = access.pool.urlopen(
+            "GET",
+            target,
+            headers={"accept": "application/json", "user-agent": "meshproxy", **access.headers()},
+            timeout=urllib3.Timeout(connect=self.timing.connect_s, read=self.timing.gap_s),
+            preload_content=False,
+            redirect=False,
+            retries=False,
+        )
+        if response.status != 200:
+            response.close()
+            if response.status == 401:
+                self._access = None
+            reason = Reason.GONE if response.status == 410 else Reason.STATUS
+            raise ApiFailure(reason, f"status {response.status}", response.status)
+        return response
+
+    def _log_in(self) -> Access:
+        server = self.server
+        if server.auth is None:
+            return anonymous(server.host, server.port)
+        try:
+            return authenticated(server.auth, server.kubeconfig, server.context)
+        except (ValueError, OSError) as error:
+            raise ApiFailure(Reason.CREDENTIALS, f"no credentials: {error}") from error
+
+
+def _failure(error: Exception) -> ApiFailure:
+    match error:
+        case NewConnectionError() | ConnectTimeoutError():
+            return ApiFailure(Reason.CONNECT, "no connection")
+        case ReadTimeoutError():
+            return ApiFailure(Reason.STALLED, "silent for too long")
+        case Malformed():
+            return ApiFailure(Reason.MALFORMED, str(error))
+        case _:
+            return ApiFailure(Reason.BROKEN, str(error))

@@ -1,0 +1,140 @@
+"""From a namespace, a port and a service to addresses, followed as they change.
+
+Ports by name or by number, as Linkerd's namers have them
+(linkerd: k8s/.../{EndpointsNamer,ServiceNamer}.scala).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from meshproxy.discovery.k8s.cluster import Cluster
+from meshproxy.discovery.k8s.objects import Group, Service, is_dns_label
+from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address
+from meshproxy.var import Activity, Ok, State, Var
+
+T = TypeVar("T")
+
+NODE_NAME = "nodeName"
+"""The key of the node in the metadata of an address."""
+
+Found: TypeAlias = frozenset[Address] | None
+"""The addresses, possibly none; None when there is no such service or port."""
+Patience: TypeAlias = Callable[[], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A port of a service, in lower case, as the path of a name says it."""
+
+    namespace: str
+    port: str
+    service: str
+    label: tuple[str, str] | None = None
+    """The key and the value of a label that must be there."""
+
+    @property
+    def number(self) -> int | None:
+        """The port if it is a number."""
+        return int(self.port) if _is_number(self.port) else None
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether Kubernetes could have such names; if not, nobody needs to be asked."""
+        if _is_number(self.port):
+            is_port = len(self.port) <= 5 and 0 < int(self.port) < 65536
+        else:
+            is_port = is_dns_label(self.port)
+        return is_port and is_dns_label(self.namespace) and is_dns_label(self.service)
+
+    def is_labelled(self, of: Group | Service) -> bool:
+        """Whether *of* has the label, if one is wanted."""
+        return self.label is None or of.labels.get(self.label[0]) == self.label[1]
+
+
+def endpoints(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[Found]:
+    """Return the endpoints of a possible port: ready ones, each with the port of its own group."""
+    entry = cluster.groups(wanted.namespace).entry(wanted.service, patience)
+    number = wanted.number
+    if number is None:
+        return entry.map(lambda state: _each(state, lambda it: _named(it, wanted, wanted.port)))
+
+    def to_target(state: State[tuple[Service, ...] | None]) -> Activity[Found]:
+        if not isinstance(state, Ok):
+            return Var(state)
+        target = _target(state.value, number)
+        if target is None:
+            return Var(Ok(None))
+        if isinstance(target, int):
+            return entry.map(lambda state: _each(state, lambda it: _numbered(it, wanted, target)))
+        return entry.map(lambda state: _each(state, lambda it: _named(it, wanted, target)))
+
+    services = cluster.services(wanted.namespace)
+    return services.entry(wanted.service, patience).flat_map(to_target)
+
+
+def ingress(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[Found]:
+    """Return the load balancer of a possible port, as the host name or IP that the API says."""
+
+    def address(services: tuple[Service, ...]) -> Found:
+        for service in services:
+            name = _target((service,), wanted.number) if wanted.number else wanted.port
+            for port in service.ports:
+                if port.name and port.name == name:
+                    if service.ingress is None or not wanted.is_labelled(service):
+                        return None
+                    return frozenset({Address(service.ingress, port.number)})
+        return None
+
+    entry = cluster.services(wanted.namespace).entry(wanted.service, patience)
+    return entry.map(lambda state: _each(state, address))
+
+
+def addr_of(state: State[Found]) -> Addr:
+    """Return the address set of a name whose endpoints are *state*."""
+    if not isinstance(state, Ok):
+        return ADDR_PENDING
+    return ADDR_NEG if state.value is None else AddrBound(state.value)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _each(
+    state: State[tuple[T, ...] | None], find: Callable[[tuple[T, ...]], Found]
+) -> State[Found]:
+    if not isinstance(state, Ok):
+        return state
+    return Ok(None if state.value is None else find(state.value))
+
+
+def _target(services: tuple[Service, ...] | None, number: int) -> int | str | None:
+    for service in services or ():
+        for port in service.ports:
+            if port.number == number:
+                return port.target
+    return None
+
+
+def _named(groups: tuple[Group, ...], wanted: Wanted, name: str) -> Found:
+    serving = [group for group in groups if name in group.ports and wanted.is_labelled(group)]
+    if not serving:
+        return None
+    return _addresses((group, group.ports[name]) for group in serving)
+
+
+def _numbered(groups: tuple[Group, ...], wanted: Wanted, number: int) -> Found:
+    serving = [group for group in groups if wanted.is_labelled(group)]
+    if wanted.label and not serving:
+        return None
+    return _addresses((group, number) for group in serving)
+
+
+def _addresses(groups: Iterable[tuple[Group, int]]) -> frozenset[Address]:
+    """One address for each IP and port, even while two slices list it."""
+    nodes = {(host.ip, port): host.node for group, port in groups for host in group.hosts}
+    return frozenset(
+        Address(ip, port, meta=((NODE_NAME, node),) if node else ())
+        for (ip, port), node in nodes.items()
+    )

@@ -1,0 +1,208 @@
+"""Endpoints, EndpointSlices and Services, cut down to what a lookup needs.
+
+Kubernetes API: core/v1 and discovery.k8s.io/v1 (linkerd: k8s/.../{EndpointsNamer,v1}.scala).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+SERVICE_NAME: Final = "kubernetes.io/service-name"
+"""The label of an EndpointSlice that names its Service."""
+
+T = TypeVar("T")
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+class Malformed(ValueError):
+    """The API sent something that is not an object of the expected shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """An endpoint that takes traffic, and the node it runs on, if that is known."""
+
+    ip: str
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Hosts that share their ports: a subset of Endpoints, or an EndpointSlice."""
+
+    ports: Mapping[str, int]
+    hosts: tuple[Host, ...]
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a Service; *target* is the number, or the name, it leads to."""
+
+    name: str
+    number: int
+    target: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service; *ingress* is the host name or IP of its load balancer."""
+
+    ports: tuple[ServicePort, ...]
+    ingress: str | None
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[T]):
+    """What one API object says of the service *owner*."""
+
+    name: str
+    owner: str
+    values: tuple[T, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource(Generic[T]):
+    """A list of the API that can be watched, and how its objects are read."""
+
+    group: str
+    plural: str
+    read: Callable[[Any], Entry[T]]
+
+    def path(self, namespace: str) -> str:
+        """The address of the list; *namespace* is a DNS label."""
+        return f"{self.group}/namespaces/{namespace}/{self.plural}"
+
+
+def is_dns_label(text: str) -> bool:
+    """Whether *text* can be the name of a namespace, a service or a port (RFC 1123)."""
+    return _LABEL.fullmatch(text) is not None
+
+
+def read_endpoints(obj: Any) -> Entry[Group]:
+    """Read an Endpoints object; only its ready addresses count. Raises `Malformed`."""
+    name, labels = _identity(obj)
+    groups = tuple(
+        Group(
+            _ports(subset.get("ports")),
+            tuple(
+                Host(_text(address, "ip"), _text_or_none(address, "nodeName"))
+                for address in _mappings(subset.get("addresses"))
+            ),
+            labels,
+        )
+        for subset in _mappings(obj.get("subsets"))
+    )
+    return Entry(name, name, groups)
+
+
+def read_slice(obj: Any) -> Entry[Group]:
+    """Read an EndpointSlice; one of names instead of addresses is empty. Raises `Malformed`."""
+    name, labels = _identity(obj)
+    owner = labels.get(SERVICE_NAME, "")
+    if obj.get("addressType") not in ("IPv4", "IPv6"):
+        return Entry(name, owner, ())
+    hosts = tuple(
+        Host(ip, _text_or_none(endpoint, "nodeName"))
+        for endpoint in _mappings(obj.get("endpoints"))
+        if _mapping(endpoint.get("conditions")).get("ready") is not False
+        for ip in _texts(endpoint.get("addresses"))
+    )
+    return Entry(name, owner, (Group(_ports(obj.get("ports")), hosts, labels),))
+
+
+def read_service(obj: Any) -> Entry[Service]:
+    """Read a Service; without a status it has no ports. Raises `Malformed`."""
+    name, labels = _identity(obj)
+    ports = tuple(
+        _service_port(port)
+        for port in _mappings(_mapping(obj.get("spec")).get("ports"))
+        if port.get("protocol") in (None, "TCP")
+    )
+    if obj.get("status") is None:
+        return Entry(name, name, (Service((), None, labels),))
+    balancer = _mapping(_mapping(obj["status"]).get("loadBalancer"))
+    ingress = None
+    for entry in _mappings(balancer.get("ingress")):
+        ingress = _text_or_none(entry, "hostname") or _text_or_none(entry, "ip")
+    return Entry(name, name, (Service(ports, ingress, labels),))
+
+
+def _service_port(port: Mapping[str, Any]) -> ServicePort:
+    number = _number(port.get("port"))
+    target = port.get("targetPort")
+    if isinstance(target, str):
+        target = int(target) if target.isascii() and target.isdigit() else target
+    elif target is not None:
+        target = _number(target)
+    return ServicePort(_text_or_none(port, "name") or "", number, target or number)
+
+
+def _ports(ports: Any) -> dict[str, int]:
+    return {
+        name: _number(port["port"])
+        for port in _mappings(ports)
+        if port.get("protocol") in (None, "TCP")
+        and port.get("port") is not None
+        and (name := _text_or_none(port, "name"))
+    }
+
+
+def _identity(obj: Any) -> tuple[str, dict[str, str]]:
+    metadata = _mapping(_mapping(obj).get("metadata"))
+    labels = _mapping(metadata.get("labels"))
+    return _text(metadata, "name"), {str(key): str(value) for key, value in labels.items()}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Malformed(f"an object was expected, not {_show(value)}")
+    return value
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Malformed(f"a list was expected, not {_show(value)}")
+    return [_mapping(item) for item in value]
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Malformed(f"a list of texts was expected, not {_show(value)}")
+    return value
+
+
+def _text(within: Mapping[str, Any], key: str) -> str:
+    text = _text_or_none(within, key)
+    if not text:
+        raise Malformed(f"{key} is missing")
+    return text
+
+
+def _text_or_none(within: Mapping[str, Any], key: str) -> str | None:
+    text = within.get(key)
+    if text is not None and not isinstance(text, str):
+        raise Malformed(f"{key} is not a text but {_show(text)}")
+    return text
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
+        raise Malformed(f"{_show(value)} is not a port")
+    return value
+
+
+def _show(value: Any) -> str:
+    return repr(value)[:60]
+
+
+ENDPOINTS: Final = Resource("/api/v1", "endpoints", read_endpoints)
+SLICES: Final = Resource("/apis/discovery.k8s.io/v1", "endpointslices", read_slice)
+SERVICES: Final = Resource("/api/v1", "services", read_service)

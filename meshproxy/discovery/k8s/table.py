@@ -1,0 +1,154 @@
+"""What is known of the services of one namespace, by name, kept up by one list+watch.
+
+All lookups of all namers on the same API share it: a name nobody has heard of costs nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
+import gevent
+
+from meshproxy.discovery.k8s.objects import Entry
+from meshproxy.var import PENDING, Activity, Close, Ok, Source, State
+
+T = TypeVar("T")
+
+Values = tuple[T, ...]
+Emit = Callable[[State[Values[T] | None]], None]
+
+
+class Feed(Protocol):
+    """What keeps a table up to date while it is in use."""
+
+    def start(self) -> None:
+        """Begin, without blocking."""
+
+    def close(self) -> None:
+        """End, without blocking."""
+
+
+class Table(Generic[T]):
+    """An index of API objects by the service they speak of.
+
+    It works while somebody observes one of its entries. What it knew before is kept for the
+    next time, to be used if the API cannot be reached then.
+    """
+
+    def __init__(self, feed: "Callable[[Table[T]], Feed]", now: Callable[[], float]) -> None:
+        self._feed = feed(self)
+        self._now = now
+        self._entries: dict[str, Entry[T]] = {}
+        self._owned: dict[str, dict[str, Entry[T]]] = {}
+        self._emits: dict[str, dict[object, Emit[T]]] = {}
+        self._is_current = False
+        self._first_use: float | None = None
+        self.listed_at: float | None = None
+        """When the last complete list arrived, on the clock of *now*."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody observes."""
+        return not self._emits
+
+    def entry(self, owner: str, patience: Callable[[], float | None]) -> Activity[Values[T] | None]:
+        """Return what the objects of *owner* say, none of them: `()`.
+
+        None when no list has ever succeeded in the seconds that *patience* says, counted from
+        the first use of this table; for ever pending when it says None.
+        """
+
+        def start(emit: Emit[T]) -> Close:
+            return self._follow(owner, emit, patience())
+
+        return Source(start, PENDING)
+
+    def replace(self, entries: Iterable[Entry[T]]) -> None:
+        """Take *entries* for all there is; what is not among them is gone."""
+        self._entries = {}
+        self._owned = {}
+        for entry in {entry.name: entry for entry in entries}.values():
+            self._add(entry)
+        self._is_current = True
+        self.listed_at = self._now()
+        self._tell(*self._emits)
+
+    def put(self, entry: Entry[T]) -> None:
+        """Take in one object, new or changed."""
+        before = self._entries.get(entry.name)
+        if before is not None:
+            self._drop(before)
+        self._add(entry)
+        self._tell(*{entry.owner, before.owner if before else entry.owner})
+
+    def remove(self, name: str) -> None:
+        """Forget one object."""
+        before = self._entries.get(name)
+        if before is not None:
+            self._drop(before)
+            self._tell(before.owner)
+
+    def make_do(self) -> None:
+        """Use what was known before, since the API does not answer now."""
+        if self.listed_at is not None and not self._is_current:
+            self._is_current = True
+            self._tell(*self._emits)
+
+    def _follow(self, owner: str, emit: Emit[T], patience_s: float | None) -> Close:
+        key = object()
+        if self.is_idle:
+            self._is_current = False
+            self._feed.start()
+        if self._first_use is None:
+            self._first_use = self._now()
+        self._emits.setdefault(owner, {})[key] = emit
+        emit(self._state(owner))
+        timer = None
+        if patience_s is not None and self.listed_at is None:
+            wait_s = max(0.0, self._first_use + patience_s - self._now())
+            timer = self._give_up(emit, wait_s)
+
+        def close() -> None:
+            if timer is not None:
+                timer.kill(block=False)
+            del self._emits[owner][key]
+            if not self._emits[owner]:
+                del self._emits[owner]
+            if self.is_idle:
+                self._feed.close()
+
+        return close
+
+    def _give_up(self, emit: Emit[T], wait_s: float) -> gevent.Greenlet | None:
+        def give_up() -> None:
+            if self.listed_at is None:
+                emit(Ok(None))
+
+        if wait_s > 0:
+            return gevent.spawn_later(wait_s, give_up)
+        give_up()
+        return None
+
+    def _tell(self, *owners: str) -> None:
+        for owner in owners:
+            emits = self._emits.get(owner)
+            if emits:
+                state = self._state(owner)
+                for emit in tuple(emits.values()):
+                    emit(state)
+
+    def _state(self, owner: str) -> State[Values[T] | None]:
+        if not self._is_current:
+            return PENDING
+        owned = self._owned.get(owner, {})
+        return Ok(tuple(value for name in sorted(owned) for value in owned[name].values))
+
+    def _add(self, entry: Entry[T]) -> None:
+        self._entries[entry.name] = entry
+        self._owned.setdefault(entry.owner, {})[entry.name] = entry
+
+    def _drop(self, entry: Entry[T]) -> None:
+        del self._entries[entry.name]
+        owned = self._owned[entry.owner]
+        del owned[entry.name]
+        if not owned:
+            del self._owned[entry.owner]

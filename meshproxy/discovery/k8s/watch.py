@@ -1,0 +1,215 @@
+"""List, then watch, then list again: how one table follows the Kubernetes API.
+
+A list replaces all that was known, deletions included, so nothing missed stays wrong
+(linkerd: k8s/.../Watchable.scala; versions are opaque here, and never compared).
+"""
+
+import logging
+import random as _random
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+import gevent
+
+from meshproxy.backoff import equal_jitter
+from meshproxy.discovery.k8s.api import Api, ApiFailure, Reason
+from meshproxy.discovery.k8s.decoding import load, page_of
+from meshproxy.discovery.k8s.objects import Entry, Malformed, Resource
+from meshproxy.discovery.k8s.table import Table
+
+T = TypeVar("T")
+
+MIN_WAIT_S: Final = 0.1
+MAX_WAIT_S: Final = 30.0
+MAX_PAGES: Final = 2000
+_PAGE_ITEMS: Final = 500
+_STEP_S: Final = 0.01
+"""Work done on a list before others may run."""
+_STEADY_S: Final = 1.0
+"""A watch open for so long has succeeded, even if nothing came."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened at one API server so far."""
+
+    lists: int = 0
+    events: int = 0
+    failures: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
+
+
+class Watch(Generic[T]):
+    """Feeds a table from a list of the API, in a greenlet of its own.
+
+    *resources* are ways to learn the same: a later one serves where the API does not have, or
+    does not allow, those before it.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        resources: tuple[Resource[T], ...],
+        table: Table[T],
+        tally: Tally,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._resources = resources
+        self._table = table
+        self._tally = tally
+        self._random = random
+        self._backoff = equal_jitter(MIN_WAIT_S, MAX_WAIT_S, random)
+        self._greenlet: gevent.Greenlet | None = None
+        self._complaint = ""
+
+    def start(self) -> None:
+        """Begin; a watch that runs already is left alone."""
+        if self._greenlet is None:
+            self._greenlet = gevent.spawn(self._run)
+
+    def close(self) -> None:
+        """End, without waiting for it."""
+        if self._greenlet is not None:
+            self._greenlet.kill(block=False)
+            self._greenlet = None
+
+    def _run(self) -> None:
+        waits = self._backoff()
+        while True:
+            if self._follow_once():
+                waits = self._backoff()
+            gevent.sleep(next(waits))
+
+    def _follow_once(self) -> bool:
+        """List and watch until it ends; tell whether the watch worked."""
+        worked = False
+        try:
+            resource, version = self._list()
+            self._complaint = ""
+            begun = time.monotonic()
+            with closing(self._events(resource, version)) as events:
+                for event in events:
+                    self._apply(resource, event)
+                    worked = True
+            worked = worked or time.monotonic() - begun >= _STEADY_S
+            log.debug("the watch of %s ended", self)
+        except ApiFailure as failure:
+            self._note(failure)
+        except Exception:
+            log.exception("the watch of %s failed", self)
+        return worked
+
+    def _list(self) -> tuple[Resource[T], str]:
+        *preferred, last = self._resources
+        for resource in preferred:
+            try:
+                return resource, self._list_all(resource)
+            except ApiFailure as failure:
+                if failure.status not in (403, 404):
+                    raise
+                log.debug("%s: no %s: %s", self, resource.plural, failure)
+        return last, self._list_all(last)
+
+    def _list_all(self, resource: Resource[T]) -> str:
+        entries: list[Entry[T]] = []
+        query = {"limit": str(_PAGE_ITEMS)}
+        for _ in range(MAX_PAGES):
+            metadata = self._list_page(resource, query, entries)
+            if not metadata.get("continue"):
+                break
+            query["continue"] = str(metadata["continue"])
+        else:
+            raise ApiFailure(Reason.MALFORMED, f"a list of more than {MAX_PAGES} pages")
+        self._tally.lists += 1
+        self._table.replace(entries)
+        return str(metadata.get("resourceVersion", ""))
+
+    def _list_page(
+        self, resource: Resource[T], query: dict[str, str], entries: list[Entry[T]]
+    ) -> dict[str, Any]:
+        page = self._api.page(resource.path(self._namespace), query)
+        metadata = None
+        rested = time.monotonic()
+        try:
+            for key, value in page_of(page):
+                if key == "item":
+                    entries.extend(self._read(resource, value))
+                elif key == "metadata":
+                    metadata = value
+                if time.monotonic() - rested > _STEP_S:
+                    gevent.sleep(0)
+                    rested = time.monotonic()
+        except Malformed as error:
+            raise ApiFailure(Reason.MALFORMED, str(error)) from error
+        if not isinstance(metadata, dict):
+            raise ApiFailure(Reason.MALFORMED, "the answer is not a list of objects")
+        return metadata
+
+    def _events(self, resource: Resource[T], version: str) -> Generator[dict[str, Any], None, None]:
+        timing = self._api.timing
+        duration_s = timing.watch_s * (0.8 + 0.2 * self._random())
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(max(1, round(duration_s))),
+        }
+        path = resource.path(self._namespace)
+        with closing(self._api.lines(path, query, duration_s + timing.gap_s)) as lines:
+            for line in lines:
+                yield _event(line)
+
+    def _apply(self, resource: Resource[T], event: dict[str, Any]) -> None:
+        self._tally.events += 1
+        match event.get("type"):
+            case "ADDED" | "MODIFIED":
+                for entry in self._read(resource, event["object"]):
+                    self._table.put(entry)
+            case "DELETED":
+                for entry in self._read(resource, event["object"]):
+                    self._table.remove(entry.name)
+            case "BOOKMARK":
+                pass
+            case "ERROR":
+                code = event["object"].get("code")
+                text = f"the watch ended with {code}: {event['object'].get('message')}"
+                raise ApiFailure(Reason.GONE if code == 410 else Reason.STATUS, text)
+            case other:
+                raise ApiFailure(Reason.MALFORMED, f"an event of type {other!r}")
+
+    def _read(self, resource: Resource[T], obj: Any) -> list[Entry[T]]:
+        """Read one object; a malformed one is left out rather than hold up all others."""
+        try:
+            return [resource.read(obj)]
+        except Malformed as error:
+            self._note(ApiFailure(Reason.MALFORMED, f"an object of {resource.plural}: {error}"))
+            return []
+
+    def _note(self, failure: ApiFailure) -> None:
+        self._tally.failures[failure.reason] += 1
+        self._table.make_do()
+        complaint = str(failure)
+        is_news = complaint != self._complaint and failure.reason is not Reason.GONE
+        self._complaint = complaint
+        log.log(logging.WARNING if is_news else logging.DEBUG, "%s: %s", self, complaint)
+
+    def __str__(self) -> str:
+        plural = self._resources[-1].plural
+        return f"Kubernetes {plural} of {self._namespace} at {self._api.server}"
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        event = load(line)
+    except Malformed as error:
+        raise ApiFailure(Reason.MALFORMED, str(error)) from error
+    if not isinstance(event, dict) or not isinstance(event.get("object"), dict):
+        raise ApiFailure(Reason.MALFORMED, "the watch sent something that is no event")
+    return event
