@@ -1,0 +1,67 @@
+"""The files in conf/ load, and egress.yaml is the article's but for what it marks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from meshproxy.config.load import read
+from meshproxy.naming.dtab import Dtab
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted((ROOT / "conf").glob("*.yaml"))
+ARTICLE = ROOT / "tests/corpus/configs/linkerd/linkerd-egress.yaml"
+
+EXPECTED = {
+    "admin.ip",
+    "namers[0].fallbackAfterMs",
+    "namers[1].fallbackAfterMs",
+    "routers[0].client.configs[0].loadBalancer.kind",
+    "routers[0].client.configs[0].prefix",
+    "routers[1].client.loadBalancer.kind",
+    "routers[1].interpreter.transformers[0].podIp",
+    "telemetry[2].experimental",
+    "telemetry[2].gaugeIntervalMs",
+    "telemetry[2].hostname",
+    "telemetry[2].kind",
+    "telemetry[2].port",
+    "telemetry[2].prefix",
+    "telemetry[2].sampleRate",
+    "usage.orgId",
+}
+"""Every key that conf/egress.yaml has and the article has not, or has otherwise."""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_file_loads(file: Path) -> None:
+    loaded = read(file.read_text(), file.name)
+    assert loaded.config.routers
+    assert [str(one) for one in loaded.missing if "/etc/meshproxy/" not in str(one)] == []
+
+
+def test_the_egress_file_is_the_article_and_what_it_marks() -> None:
+    ours = yaml.safe_load((ROOT / "conf/egress.yaml").read_text())
+    theirs = yaml.safe_load(ARTICLE.read_text())
+    by_prefix = {config["prefix"]: config for config in ours["routers"][0]["client"]["configs"]}
+    item = theirs["routers"][0]["client"]["configs"].pop()
+    assert by_prefix.pop(item["prefix"]) == item
+    ours["routers"][0]["client"]["configs"] = list(by_prefix.values())
+    mine, other = dict(leaves(ours)), dict(leaves(theirs))
+    different = {key for key in mine | other if mine.get(key) != other.get(key)}
+    assert different == EXPECTED
+
+
+def leaves(node: object, at: str = "") -> Iterator[tuple[str, object]]:
+    """Yield every scalar under its dotted path, a dtab parsed."""
+    match node:
+        case dict():
+            for key, value in node.items():
+                yield from leaves(value, f"{at}.{key}" if at else key)
+        case list():
+            for index, value in enumerate(node):
+                yield from leaves(value, f"{at}[{index}]")
+        case str() if at.endswith(".dtab"):
+            yield at, Dtab.parse(node)
+        case _:
+            yield at, node
