@@ -56,8 +56,8 @@ class Stat:
         self._total = Histogram()
         self._earlier = self._total
         self.add: Final[Callable[[float], None]] = self._queue.append
-        self.last = Summary()
-        """The last complete interval; empty before the first has ended."""
+        self.last: Summary | None = None
+        """The last complete interval; None before the first has ended."""
 
     def fold(self) -> None:
         """Count in what was added since the last fold."""
@@ -74,9 +74,9 @@ class Stat:
     def snapshot(self) -> Summary:
         """End the interval: summarise what came since the last snapshot, and keep it in `last`."""
         now = self.read()
-        self.last = (now - self._earlier).summary()
+        self.last = summary = (now - self._earlier).summary()
         self._earlier = now
-        return self.last
+        return summary
 
 
 Instrument = Counter | Gauge | Stat

@@ -1,0 +1,1 @@
+"""The operator's door: metrics, state and shutdown over HTTP."""

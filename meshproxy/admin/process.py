@@ -1,0 +1,34 @@
+"""`process/...`: what the process takes, in place of Linkerd's `jvm/...`; read when asked."""
+
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from meshproxy.metrics.tree import Tree
+
+_STATM: Final = Path("/proc/self/statm")
+_FDS: Final = Path("/proc/self/fd")
+
+
+def measure_process(metrics: Tree, uptime: Callable[[], float]) -> None:
+    """Put the gauges of this process below `process`; *uptime* is in seconds."""
+    process = metrics.scope("process")
+    process.gauge("uptime", fn=lambda: round(uptime() * 1000))
+    process.gauge("cpu_ms", fn=lambda: round(time.process_time() * 1000))
+    process.gauge("rss", fn=resident_bytes)
+    process.gauge("threads", fn=threading.active_count)
+    if _FDS.is_dir():
+        process.gauge("fds", fn=lambda: sum(1 for _ in _FDS.iterdir()))
+
+
+def resident_bytes() -> float:
+    """Return the resident memory; where there is no /proc, the most there ever was."""
+    try:
+        return int(_STATM.read_bytes().split()[1]) * resource.getpagesize()
+    except OSError:
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,1 @@
+"""Exporters: they read the metrics tree and never take part in a request."""

@@ -1,0 +1,62 @@
+"""A statsd collector: the statsd package's client on a socket that notices refusals."""
+
+import socket
+from typing import Final
+
+from statsd.client.udp import Pipeline, StatsClient
+
+from meshproxy.metrics.instruments import Counter
+
+MAX_DATAGRAM: Final = 1400
+_SEND_TIMEOUT_S: Final = 1.0
+
+
+class Lines(Pipeline):  # type: ignore[misc] # the package has no types
+    """The package's pipeline, given whole lines; `send` packs them into datagrams."""
+
+    def add(self, line: str) -> None:
+        """Queue *line*."""
+        self._after(line)
+
+
+class Collector(StatsClient):  # type: ignore[misc] # the package has no types
+    """One address of a collector; lines that it cannot be sent are counted in *dropped*.
+
+    Raises OSError when *host* has no address of the family or no route leads there.
+    """
+
+    def __init__(self, host: str, port: int, dropped: Counter, *, ipv6: bool) -> None:
+        super().__init__(host, port, maxudpsize=MAX_DATAGRAM, ipv6=ipv6)
+        self._dropped = dropped
+        self._sent_last = 0
+        self._sock.settimeout(_SEND_TIMEOUT_S)
+        try:
+            self._sock.connect(self._addr)
+        except OSError:
+            self.close()
+            raise
+
+    def pipeline(self) -> Lines:
+        """Return an empty pipeline to this collector."""
+        return Lines(self)
+
+    def _send(self, data: str) -> None:
+        lines = data.count("\n") + 1
+        if self._sock is None:
+            self._dropped.value += lines
+            return
+        if self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._dropped.value += self._sent_last
+        try:
+            self._sock.send(data.encode("ascii"))
+            self._sent_last = lines
+        except OSError:
+            self._dropped.value += lines
+
+
+def find(host: str, port: int, dropped: Counter) -> Collector:
+    """Look *host* up, IPv4 first, and return its collector; OSError if there is none."""
+    try:
+        return Collector(host, port, dropped, ipv6=False)
+    except OSError:
+        return Collector(host, port, dropped, ipv6=True)

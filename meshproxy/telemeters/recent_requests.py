@@ -1,0 +1,130 @@
+"""io.l5d.recentRequests: a share of the latest requests, kept in memory and shown as a table.
+
+(linkerd: telemetry/recent-requests/.../RecentRequestsTracer.scala)
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from typing import ClassVar, Final
+
+from meshproxy.config.bases import TelemeterConfig
+from meshproxy.config.model import key
+from meshproxy.telemeters.telemeter import Page, TelemeterDeps
+
+PATH: Final = "/requests"
+
+_COLUMNS: Final = (
+    "Timestamp",
+    "Source",
+    "Server",
+    "Router",
+    "Logical Name",
+    "Concrete Name",
+    "Destination",
+    "Status",
+    "Latency (ms)",
+)
+_STYLE: Final = (
+    "body{font:14px sans-serif}table{border-collapse:collapse}"
+    "th,td{border:1px solid #bbb;padding:4px 8px;text-align:left}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentRequest:
+    """One request as the table shows it; text that is not known stays empty."""
+
+    ended_at: float
+    """Seconds since 1970."""
+    source: str
+    server: str
+    router: str
+    logical: str = ""
+    concrete: str = ""
+    destination: str = ""
+    status: int | None = None
+    """What the client got, or None if it left before."""
+    latency_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentRequestsConfig(TelemeterConfig):
+    """Keeps the latest requests for the admin server's `/requests`."""
+
+    kind: ClassVar[str] = "io.l5d.recentRequests"
+    sample_rate: float = key(
+        minimum=0, maximum=1, quoted=True, doc="The share of requests to keep."
+    )
+    capacity: int = key(default=10, minimum=1, maximum=10000, doc="How many to keep.")
+
+    def build(self, deps: TelemeterDeps) -> "RecentRequests":
+        """Return the telemeter; it needs nothing of *deps*."""
+        del deps
+        return RecentRequests(self)
+
+
+class RecentRequests:
+    """A ring of requests. The server asks `wants()` for each and records those it wants.
+
+    Args:
+        config: share and capacity.
+        draw: a number in [0, 1) each time.
+    """
+
+    def __init__(
+        self, config: RecentRequestsConfig, draw: Callable[[], float] = random.random
+    ) -> None:
+        self._sample_rate = config.sample_rate
+        self._draw = draw
+        self._ring: deque[RecentRequest] = deque(maxlen=config.capacity)
+
+    def wants(self) -> bool:
+        """Return whether the request at hand belongs to the sample."""
+        return self._draw() < self._sample_rate
+
+    def record(self, request: RecentRequest) -> None:
+        """Keep *request*, dropping the oldest if there are too many."""
+        self._ring.append(request)
+
+    def start(self) -> None:
+        """Do nothing: the server does the work."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def pages(self) -> Mapping[str, Callable[[], Page]]:
+        """Return the table."""
+        return {PATH: lambda: Page("text/html; charset=utf-8", table(self._ring).encode())}
+
+
+def table(requests: Iterable[RecentRequest]) -> str:
+    """Return the page for *requests*, which come oldest first and are shown newest first."""
+    rows = [_row("th", _COLUMNS), *(_row("td", _cells(request)) for request in requests)]
+    body = "\n".join((rows[0], *reversed(rows[1:])))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>Recent requests</title><style>{_STYLE}</style></head>\n"
+        f"<body><h1>Recent requests</h1>\n<table>\n{body}\n</table></body></html>\n"
+    )
+
+
+def _cells(request: RecentRequest) -> tuple[str, ...]:
+    return (
+        datetime.fromtimestamp(request.ended_at, UTC).isoformat(sep=" ", timespec="milliseconds"),
+        request.source,
+        request.server,
+        request.router,
+        request.logical,
+        request.concrete,
+        request.destination,
+        "" if request.status is None else str(request.status),
+        "" if request.latency_ms is None else f"{request.latency_ms:.1f}",
+    )
+
+
+def _row(tag: str, cells: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"

@@ -1,0 +1,261 @@
+"""io.l5d.statsd: what changed since the last flush, in datagrams packed by the statsd package.
+
+Names and lines are Linkerd's (linkerd: telemetry/statsd/.../StatsDTelemeter.scala); counters are
+sums of an interval at rate 1 instead of a datagram for each increment.
+"""
+
+import logging
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from math import isfinite
+from time import monotonic
+from typing import ClassVar, Final, Literal
+
+import gevent
+from gevent.event import Event
+
+from meshproxy.config.bases import TelemeterConfig
+from meshproxy.config.errors import Problem
+from meshproxy.config.model import key
+from meshproxy.config.scalars import Port
+from meshproxy.metrics.histogram import Histogram
+from meshproxy.metrics.instruments import Counter, Gauge, Instrument
+from meshproxy.metrics.tree import Scope, Tree
+from meshproxy.telemeters.collector import Collector, find
+from meshproxy.telemeters.telemeter import Page, TelemeterDeps
+
+log = logging.getLogger(__name__)
+
+FLUSH_INTERVAL_S: Final = 1.0
+RESOLVE_INTERVAL_S: Final = 30.0
+_RETRY_INTERVAL_S: Final = 5.0
+MAX_TIMINGS: Final = 100
+"""Lines of one histogram in one flush; more values than that are thinned evenly."""
+_LINES_PER_TURN: Final = 500
+_CLOSE_TIMEOUT_S: Final = 1.0
+
+_PREFIX: Final = re.compile(r"[!-9;-?A-{}~]+")
+_UNSAFE: Final = re.compile(r"[^/A-Za-z0-9]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsdConfig(TelemeterConfig):
+    """Sends the metrics to a statsd collector over UDP.
+
+    Counters and timings go out each second, counters as the sum of that second. Of the values of
+    a histogram at most 100 a second are sent, evenly chosen, with the rate that makes up for it.
+    """
+
+    kind: ClassVar[str] = "io.l5d.statsd"
+    requires_experimental: ClassVar[bool] = True
+    prefix: str = key(default="linkerd", doc="Begins every name, with a dot after it.")
+    hostname: str = key(default="127.0.0.1", doc="The collector, looked up again every 30 s.")
+    port: Port = key(default=Port(8125), minimum=1, doc="Its UDP port.")
+    gauge_interval_ms: int = key(default=10000, minimum=1, doc="Milliseconds between gauges.")
+    sample_rate: float = key(
+        default=0.01,
+        minimum=0,
+        maximum=1,
+        quoted=True,
+        doc="The share of timings sent; counters are exact.",
+    )
+
+    def check(self) -> Iterable[Problem]:
+        """A prefix must survive the grammar of the lines."""
+        if not _PREFIX.fullmatch(self.prefix):
+            yield Problem("expected printable ASCII without spaces, ':', '@' and '|'", "prefix")
+
+    def build(self, deps: TelemeterDeps) -> "Statsd":
+        """Return the telemeter; its socket is opened by `start`."""
+        return Statsd(self, deps.metrics)
+
+
+def name(prefix: str, scope: Scope) -> str:
+    """Return the dotted name of *scope*, as Linkerd writes it."""
+    return prefix + "." + _UNSAFE.sub("_", "/".join(scope)).replace("//", "/").replace("/", ".")
+
+
+def counted(name: str, delta: int) -> str:
+    """Return the line that adds *delta*."""
+    return f"{name}:{delta}|c"
+
+
+def gauged(name: str, value: float) -> str:
+    """Return the line that sets *value*, to six decimals."""
+    text = f"{value:.6f}".rstrip("0").rstrip(".")
+    return f"{name}:{'0' if text == '-0' else text}|g"
+
+
+def timed(name: str, value: float, rate: float) -> str:
+    """Return the line of one timing, truncated, that stands for 1/*rate* of them."""
+    return f"{name}:{int(value)}|ms" + (f"|@{rate:.6f}" if rate < 1 else "")
+
+
+def line(
+    prefix: str,
+    scope: Scope,
+    kind: Literal["counter", "gauge", "stat"],
+    value: float,
+    sample_rate: float = 1.0,
+) -> str:
+    """Return the line of one reading; *sample_rate* matters to timings only."""
+    dotted = name(prefix, scope)
+    if kind == "counter":
+        return counted(dotted, int(value))
+    if kind == "gauge":
+        return gauged(dotted, value)
+    return timed(dotted, value, sample_rate)
+
+
+def thinned(values: Histogram, step: float, draw: float) -> Iterator[int]:
+    """Yield every *step*-th of the sorted *values*, from a start that *draw* in [0, 1) picks."""
+    position, reached = draw * step, 0
+    for value, times in sorted(values.counts.items()):
+        reached += times
+        while position < reached:
+            yield value
+            position += step
+
+
+@dataclass(slots=True)
+class _Seen:
+    name: str
+    total: int = 0
+    values: Histogram = field(default_factory=Histogram)
+
+
+class Changes:
+    """What changed in a tree since it was last asked, as lines.
+
+    Args:
+        metrics: the tree to watch.
+        config: prefix and sample rate.
+        draw: a number in [0, 1) each time.
+    """
+
+    def __init__(self, metrics: Tree, config: StatsdConfig, draw: Callable[[], float]) -> None:
+        self._metrics = metrics
+        self._prefix = config.prefix
+        self._sample_rate = config.sample_rate
+        self._draw = draw
+        self._seen: dict[Instrument, _Seen] = {}
+
+    def lines(self, *, gauges: bool) -> Iterator[str]:
+        """Yield sums of counters and samples of timings, and all gauges if wanted."""
+        before, self._seen = self._seen, {}
+        for scope, instrument in self._metrics.walk():
+            seen = before.get(instrument) or _Seen(name(self._prefix, scope))
+            self._seen[instrument] = seen
+            if isinstance(instrument, Counter):
+                delta, seen.total = instrument.value - seen.total, instrument.value
+                if delta:
+                    yield counted(seen.name, delta)
+            elif isinstance(instrument, Gauge):
+                if gauges:
+                    yield from self._gauge(seen.name, instrument.read())
+            else:
+                earlier, seen.values = seen.values, instrument.read()
+                if seen.values is not earlier:
+                    yield from self._timings(seen.name, seen.values - earlier)
+
+    def _gauge(self, name: str, value: float) -> Iterator[str]:
+        if isfinite(value):
+            if value < 0:  # a sign means a change, so the gauge has to be 0 first
+                yield gauged(name, 0)
+            yield gauged(name, value)
+
+    def _timings(self, name: str, values: Histogram) -> Iterator[str]:
+        if self._sample_rate > 0:
+            step = max(1 / self._sample_rate, values.count / MAX_TIMINGS)
+            for value in thinned(values, step, self._draw()):
+                yield timed(name, value, 1 / step)
+
+
+class Statsd:
+    """Flushes a tree's changes to a collector from a greenlet of its own.
+
+    Whatever is wrong with the collector costs its lines, counted in `telemeter/statsd/dropped`.
+
+    Args:
+        config: what to send, and where to.
+        metrics: the tree to send.
+        draw: see `Changes`.
+    """
+
+    def __init__(
+        self, config: StatsdConfig, metrics: Tree, draw: Callable[[], float] = random.random
+    ) -> None:
+        self._config = config
+        self._changes = Changes(metrics, config, draw)
+        self._dropped = metrics.counter("telemeter", "statsd", "dropped")
+        self._collector: Collector | None = None
+        self._stopping = Event()
+        self._greenlets: list[gevent.Greenlet] = []
+
+    def start(self) -> None:
+        """Look the collector up and flush each second, in the background."""
+        self._greenlets = [gevent.spawn(self._flush_often), gevent.spawn(self._resolve_often)]
+
+    def close(self) -> None:
+        """Flush once more and stop."""
+        self._stopping.set()
+        gevent.joinall(self._greenlets[:1], timeout=_CLOSE_TIMEOUT_S)
+        gevent.killall(self._greenlets)
+        if self._collector is not None:
+            self._collector.close()
+
+    def pages(self) -> Mapping[str, Callable[[], Page]]:
+        """Return none."""
+        return {}
+
+    def flush(self, *, gauges: bool) -> None:
+        """Send what changed; yields to other greenlets now and then."""
+        lines = self._changes.lines(gauges=gauges)
+        while self._send(list(islice(lines, _LINES_PER_TURN))):
+            gevent.sleep(0)
+
+    def _send(self, lines: list[str]) -> bool:
+        if self._collector is None:
+            self._dropped.value += len(lines)
+            return bool(lines)
+        pipeline = self._collector.pipeline()
+        for line in lines:
+            pipeline.add(line)
+        pipeline.send()
+        return bool(lines)
+
+    def _flush_often(self) -> None:
+        gauge_interval_s = self._config.gauge_interval_ms / 1000
+        gauges_due = monotonic() + gauge_interval_s
+        while not self._stopping.wait(min(FLUSH_INTERVAL_S, gauge_interval_s)):
+            gauges = monotonic() >= gauges_due
+            if gauges:
+                gauges_due = monotonic() + gauge_interval_s
+            self._try_flush(gauges=gauges)
+        self._try_flush(gauges=False)
+
+    def _try_flush(self, *, gauges: bool) -> None:
+        try:
+            self.flush(gauges=gauges)
+        except Exception:
+            log.exception("statsd: a flush failed")
+
+    def _resolve_often(self) -> None:
+        host, port = self._config.hostname, self._config.port
+        is_failing = False
+        while True:
+            before = self._collector
+            try:
+                self._collector = find(host, port, self._dropped)
+            except OSError as error:
+                if not is_failing:
+                    log.warning("statsd: %s:%d is out of reach: %s", host, port, error)
+                is_failing = True
+            else:
+                is_failing = False
+                if before is not None:
+                    before.close()
+            gevent.sleep(RESOLVE_INTERVAL_S if self._collector else _RETRY_INTERVAL_S)

@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from meshproxy import __version__
+from meshproxy.admin.control import control, duration
+from meshproxy.admin.pages import Admin, AdminRequest
+
+
+class Door:
+    """An admin table whose shutdown only notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.graces: list[float | None] = []
+        self.admin = Admin(
+            control(
+                configuration=b'{"routers": []}',
+                shutdown=self.graces.append,
+                uptime=lambda: 1.5,
+                started_at=0,
+            )
+        )
+
+
+def test_ping() -> None:
+    got = Door().admin(AdminRequest("GET", "/admin/ping"))
+    assert (got.status, got.body) == (200, b"pong")
+
+
+def test_the_configuration_is_shown_as_given() -> None:
+    got = Door().admin(AdminRequest("GET", "/config.json"))
+    assert (got.content_type, got.body) == ("application/json", b'{"routers": []}')
+
+
+def test_the_build_is_shown() -> None:
+    got = json.loads(Door().admin(AdminRequest("GET", "/admin/server_info")).body)
+    assert got["version"] == __version__
+    assert got["start_time"] == "1970-01-01T00:00:00+00:00"
+    assert got["uptime"] == 1500
+
+
+@pytest.mark.parametrize(
+    ("target", "grace"),
+    [
+        ("/admin/shutdown", None),
+        ("/admin/shutdown?grace=10.seconds", 10),
+        ("/admin/shutdown?grace=1.minute%2B500.milliseconds", 60.5),
+    ],
+)
+def test_a_post_shuts_down(target: str, grace: float | None) -> None:
+    door = Door()
+    got = door.admin(AdminRequest.of("POST", target))
+    assert (got.status, got.body) == (200, b"quitting\n")
+    assert door.graces == [grace]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_no_other_method_shuts_down(method: str) -> None:
+    door = Door()
+    got = door.admin(AdminRequest(method, "/admin/shutdown"))
+    assert (got.status, got.headers) == (405, (("Allow", "POST"),))
+    assert door.graces == []
+
+
+def test_a_grace_that_is_no_duration_is_refused_and_nothing_closes() -> None:
+    door = Door()
+    got = door.admin(AdminRequest.of("POST", "/admin/shutdown?grace=soon"))
+    assert got.status == 400
+    assert door.graces == []
+
+
+@pytest.mark.parametrize(
+    "written", ["", "10", "10.", ".seconds", "-1.seconds", "1.week", "9" * 16 + ".days"]
+)
+def test_what_is_no_duration(written: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        duration(written)
+
+
+def test_durations() -> None:
+    assert duration("1.second") == 1
+    assert duration("2.hours+1.day") == 93600
+    assert duration("1.microsecond") == pytest.approx(1e-6)
