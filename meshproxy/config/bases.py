@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from meshproxy.config.model import Kinded, key
+from meshproxy.ewma import Load
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Addr
 from meshproxy.naming.bound import Bound
@@ -157,6 +158,14 @@ class BalancerConfig(Kinded):
         doc="Keeps endpoints that discovery removed for as long as they are healthy.",
     )
 
+    def build(self, metrics: Tree) -> Any:
+        """A balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
+        raise NotImplementedError
+
+    def new_load(self) -> Load:
+        """What an endpoint of this balancer counts its load with."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccrualConfig(Kinded):
@@ -167,6 +176,10 @@ class AccrualConfig(Kinded):
         default=None,
         doc="How long an endpoint stays out before it is probed; equal jitter of 5 s to 300 s.",
     )
+
+    def new_policy(self) -> Any:
+        """The policy of one endpoint."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

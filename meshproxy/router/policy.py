@@ -1,0 +1,145 @@
+"""What the configuration says about one client or one service, every setting resolved.
+
+Of the rules whose prefix matches, each in file order replaces settings whole (linkerd:
+router/core/.../Router.scala, linkerd/core/.../{Client,ClientConfig,Svc}.scala).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from meshproxy.accrual import ConsecutiveFailuresConfig
+from meshproxy.backoff import Backoff, constant
+from meshproxy.balancers import P2cConfig
+from meshproxy.budget import RetryBudget
+from meshproxy.classifiers import Classifier
+from meshproxy.client.tls import ClientAuth, TlsSettings
+from meshproxy.config.bases import AccrualConfig, BalancerConfig
+from meshproxy.config.client import ClientConfig, ClientSettings
+from meshproxy.config.retries import RetryBudgetConfig
+from meshproxy.config.svc import SvcConfig, SvcSettings
+from meshproxy.config.tls import ClientTlsConfig
+from meshproxy.errors import TlsFailed
+from meshproxy.naming.matcher import PathMatcher
+from meshproxy.naming.path import Path
+
+FIRST_BYTE_SECONDS: Final = 300.0
+"""Limit on an attempt where none is configured."""
+CONNECT_SECONDS: Final = 1.0
+TLS_CONNECT_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientPolicy:
+    """How one client reaches its endpoints; times in seconds, infinite where there is no limit."""
+
+    tls: TlsSettings | None = None
+    """None is plain text."""
+    server_name: str | None = None
+    """Sent as SNI and looked for in the certificate."""
+    balancer: BalancerConfig = field(default_factory=P2cConfig)
+    accrual: AccrualConfig = field(default_factory=lambda: ConsecutiveFailuresConfig(failures=5))
+    attempt_seconds: float = FIRST_BYTE_SECONDS
+    connect_seconds: float = CONNECT_SECONDS
+    requeue_budget: RetryBudgetConfig = field(default_factory=RetryBudgetConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathPolicy:
+    """How requests for one logical name are tried; times in seconds."""
+
+    total_seconds: float = math.inf
+    retry_budget: RetryBudgetConfig = field(default_factory=RetryBudgetConfig)
+    backoff: Backoff = field(default_factory=lambda: constant(0))
+    classifier: Classifier = field(default_factory=Classifier)
+    retry_buffer_bytes: int = 65_536
+    """Most of a request body that is kept for a retry."""
+
+
+def client_policy(config: ClientConfig, bound_id: Path) -> ClientPolicy:
+    """The policy of the client *bound_id*. Raises `TlsFailed` when its `tls` cannot work."""
+    written: dict[str, Any] = {}
+    tls: tuple[ClientTlsConfig, Mapping[str, str]] | None = None
+    for matcher, settings in config.rules:
+        captures = matcher.match(bound_id)
+        if captures is None:
+            continue
+        written |= _client_settings(settings)
+        if settings.tls is not None:
+            tls = settings.tls, captures
+    if tls is not None and tls[0].enabled:
+        written = {"connect_seconds": TLS_CONNECT_SECONDS, **written, **_tls_settings(*tls)}
+    return ClientPolicy(**written)
+
+
+def path_policy(config: SvcConfig, name: Path) -> PathPolicy:
+    """The policy of the logical *name*."""
+    written: dict[str, Any] = {}
+    for matcher, settings in config.rules:
+        if matcher.match(name) is not None:
+            written |= _path_settings(settings)
+    return PathPolicy(**written)
+
+
+def new_budget(config: RetryBudgetConfig) -> RetryBudget:
+    """A budget of its own, for one path's retries or one client's requeues."""
+    return RetryBudget(config.ttl_secs, config.min_retries_per_sec, config.percent_can_retry)
+
+
+def _client_settings(settings: ClientSettings) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    if settings.load_balancer is not None:
+        written["balancer"] = settings.load_balancer
+    if settings.failure_accrual is not None:
+        written["accrual"] = settings.failure_accrual
+    if settings.request_attempt_timeout_ms is not None:
+        written["attempt_seconds"] = _limit(settings.request_attempt_timeout_ms)
+    if settings.connect_timeout_ms is not None:
+        written["connect_seconds"] = _limit(settings.connect_timeout_ms)
+    if settings.requeue_budget is not None:
+        written["requeue_budget"] = settings.requeue_budget
+    return written
+
+
+def _path_settings(settings: SvcSettings) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    if settings.total_timeout_ms is not None:
+        written["total_seconds"] = _limit(settings.total_timeout_ms)
+    if settings.retries is not None and settings.retries.budget is not None:
+        written["retry_budget"] = settings.retries.budget
+    if settings.retries is not None and settings.retries.backoff is not None:
+        written["backoff"] = settings.retries.backoff.build()
+    if settings.response_classifier is not None:
+        written["classifier"] = settings.response_classifier.build()
+    if settings.retry_buffer_kb is not None:
+        written["retry_buffer_bytes"] = settings.retry_buffer_kb * 1024
+    return written
+
+
+def _tls_settings(config: ClientTlsConfig, captures: Mapping[str, str]) -> dict[str, Any]:
+    verify = not config.disable_validation
+    name = config.common_name
+    if verify and name is None:
+        raise TlsFailed("tls is configured with validation but `commonName` is not set")
+    if verify and config.trust_certs is not None and config.trust_certs_bundle is not None:
+        raise TlsFailed("tls has both `trustCerts` and `trustCertsBundle`, use only the bundle")
+    bundle = config.trust_certs_bundle
+    auth = None
+    if config.client_auth is not None:
+        own = config.client_auth
+        auth = ClientAuth(own.cert_path, own.key_path, own.intermediate_certs_path)
+    return {
+        "tls": TlsSettings(
+            verify=verify,
+            trust=(bundle,) if bundle is not None else config.trust_certs or (),
+            auth=auth,
+            protocols=config.protocols or (),
+            allow_common_name=config.allow_common_name,
+        ),
+        "server_name": None if name is None else PathMatcher.substitute(name, captures),
+    }
+
+
+def _limit(milliseconds: int) -> float:
+    return milliseconds / 1000 if milliseconds > 0 else math.inf

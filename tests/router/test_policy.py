@@ -1,0 +1,226 @@
+"""Which settings apply to a name, merged setting by setting."""
+
+import math
+
+import pytest
+
+from meshproxy.accrual import ConsecutiveFailuresConfig, NoneConfig
+from meshproxy.balancers import EwmaConfig, P2cConfig
+from meshproxy.classifiers import (
+    AllSuccessfulConfig,
+    ResponseClass,
+    RetryableAll5XXConfig,
+)
+from meshproxy.client.tls import ClientAuth, TlsSettings
+from meshproxy.config.backoff import ConstantConfig
+from meshproxy.config.client import ClientItem, GlobalClientConfig, StaticClientConfig
+from meshproxy.config.retries import RetriesConfig, RetryBudgetConfig
+from meshproxy.config.svc import GlobalSvcConfig, StaticSvcConfig, SvcItem
+from meshproxy.config.tls import ClientAuthConfig, ClientTlsConfig
+from meshproxy.errors import TlsFailed
+from meshproxy.http.headers import Headers
+from meshproxy.naming.matcher import PathMatcher
+from meshproxy.naming.path import Path
+from meshproxy.router.policy import ClientPolicy, client_policy, new_budget, path_policy
+
+RINET = Path.parse("/$/io.buoyant.rinet/443/linkerd.io")
+HELLO = Path.parse("/svc/hello")
+
+
+def item(prefix: str, **settings: object) -> ClientItem:
+    return ClientItem(prefix=PathMatcher.parse(prefix), **settings)
+
+
+def svc(prefix: str, **settings: object) -> SvcItem:
+    return SvcItem(prefix=PathMatcher.parse(prefix), **settings)
+
+
+def of_client(*items: ClientItem, name: Path = RINET) -> ClientPolicy:
+    return client_policy(StaticClientConfig(configs=items), name)
+
+
+@pytest.mark.parametrize("config", [GlobalClientConfig(), StaticClientConfig()])
+def test_without_settings_a_client_has_every_default(config: GlobalClientConfig) -> None:
+    policy = client_policy(config, RINET)
+    assert policy == ClientPolicy(
+        tls=None,
+        server_name=None,
+        balancer=P2cConfig(max_effort=5),
+        accrual=ConsecutiveFailuresConfig(failures=5),
+        attempt_seconds=300,
+        connect_seconds=1,
+        requeue_budget=RetryBudgetConfig(),
+    )
+
+
+def test_global_settings_are_for_every_name() -> None:
+    policy = client_policy(
+        GlobalClientConfig(load_balancer=EwmaConfig(), request_attempt_timeout_ms=1500), RINET
+    )
+    assert (policy.balancer, policy.attempt_seconds) == (EwmaConfig(), 1.5)
+
+
+def test_captures_of_the_matching_prefix_name_the_server() -> None:
+    policy = of_client(
+        item(
+            "/$/io.buoyant.rinet/443/{service}",
+            tls=ClientTlsConfig(common_name="{service}", trust_certs_bundle="/ca.pem"),
+        )
+    )
+    assert policy.server_name == "linkerd.io"
+    assert policy.tls == TlsSettings(trust=("/ca.pem",))
+
+
+def test_each_item_uses_its_own_captures() -> None:
+    policy = of_client(
+        item("/$/{kind}", load_balancer=EwmaConfig()),
+        item("/$/*/443/{kind}", tls=ClientTlsConfig(common_name="{kind}.{port}")),
+        item("/$/*/{port}", fail_fast=False),
+    )
+    assert policy.server_name == "linkerd.io.{port}"
+
+
+def test_other_names_are_left_alone() -> None:
+    tls = ClientTlsConfig(common_name="x")
+    plain = Path.parse("/$/io.buoyant.rinet/80/linkerd.io")
+    hopped = Path.parse("/%/io.l5d.k8s.daemonset/l5d/http/l5d") + RINET
+    only_443 = item("/$/io.buoyant.rinet/443/{service}", tls=tls)
+    assert of_client(only_443, name=plain).tls is None
+    assert of_client(only_443, name=hopped).tls is None
+
+
+def test_later_items_win_setting_by_setting() -> None:
+    policy = of_client(
+        item("/", load_balancer=EwmaConfig(), request_attempt_timeout_ms=1000),
+        item("/$", failure_accrual=NoneConfig(), request_attempt_timeout_ms=2000),
+        item("/nothing", request_attempt_timeout_ms=3000),
+    )
+    assert policy.balancer == EwmaConfig()
+    assert policy.accrual == NoneConfig()
+    assert policy.attempt_seconds == 2
+
+
+def test_a_setting_is_replaced_as_a_whole() -> None:
+    policy = of_client(
+        item("/", requeue_budget=RetryBudgetConfig(ttl_secs=30, min_retries_per_sec=1)),
+        item("/$", requeue_budget=RetryBudgetConfig(percent_can_retry=0.5)),
+    )
+    assert policy.requeue_budget == RetryBudgetConfig(percent_can_retry=0.5)
+
+
+def test_tls_can_be_undone_and_replaced() -> None:
+    first = item("/", tls=ClientTlsConfig(common_name="a", allow_common_name=True))
+    undone = of_client(first, item("/$", tls=ClientTlsConfig(enabled=False)))
+    assert (undone.tls, undone.server_name, undone.connect_seconds) == (None, None, 1)
+    replaced = of_client(first, item("/$", tls=ClientTlsConfig(disable_validation=True)))
+    assert (replaced.tls, replaced.server_name) == (TlsSettings(verify=False), None)
+
+
+def test_every_key_of_tls_arrives() -> None:
+    policy = of_client(
+        item(
+            "/",
+            tls=ClientTlsConfig(
+                common_name="a",
+                trust_certs=("/a.pem", "/b.pem"),
+                client_auth=ClientAuthConfig(cert_path="/c.pem", key_path="/k.pem"),
+                protocols=("TLSv1.2",),
+                allow_common_name=True,
+            ),
+        )
+    )
+    assert policy.tls == TlsSettings(
+        trust=("/a.pem", "/b.pem"),
+        auth=ClientAuth("/c.pem", "/k.pem"),
+        protocols=("TLSv1.2",),
+        allow_common_name=True,
+    )
+
+
+def test_without_validation_the_name_is_still_sent() -> None:
+    tls = ClientTlsConfig(disable_validation=True, common_name="{service}")
+    policy = of_client(item("/$/*/443/{service}", tls=tls))
+    assert (policy.tls, policy.server_name) == (TlsSettings(verify=False), "linkerd.io")
+
+
+@pytest.mark.parametrize(
+    ("tls", "what"),
+    [
+        pytest.param(ClientTlsConfig(), "`commonName` is not set", id="no name to verify"),
+        pytest.param(
+            ClientTlsConfig(common_name="a", trust_certs=("/a",), trust_certs_bundle="/b"),
+            "only the bundle",
+            id="two sets of authorities",
+        ),
+    ],
+)
+def test_tls_that_cannot_work_fails_the_client_it_is_for(tls: ClientTlsConfig, what: str) -> None:
+    with pytest.raises(TlsFailed, match=what):
+        of_client(item("/", tls=tls))
+    of_client(item("/elsewhere", tls=tls))
+    of_client(item("/", tls=tls), item("/", tls=ClientTlsConfig(enabled=False)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        pytest.param({}, 1, id="plain"),
+        pytest.param({"tls": ClientTlsConfig(common_name="a")}, 2, id="tls takes longer"),
+        pytest.param(
+            {"tls": ClientTlsConfig(common_name="a"), "connect_timeout_ms": 500}, 0.5, id="as set"
+        ),
+        pytest.param({"connect_timeout_ms": 0}, math.inf, id="off"),
+    ],
+)
+def test_time_to_connect(settings: dict[str, object], seconds: float) -> None:
+    assert of_client(item("/", **settings)).connect_seconds == seconds
+
+
+@pytest.mark.parametrize("ms", [0, -5])
+def test_a_timeout_of_zero_or_less_is_none(ms: int) -> None:
+    assert of_client(item("/", request_attempt_timeout_ms=ms)).attempt_seconds == math.inf
+    assert path_policy(GlobalSvcConfig(total_timeout_ms=ms), HELLO).total_seconds == math.inf
+
+
+def test_without_settings_a_path_has_every_default() -> None:
+    policy = path_policy(GlobalSvcConfig(), HELLO)
+    assert policy.total_seconds == math.inf
+    assert policy.retry_budget == RetryBudgetConfig()
+    assert next(policy.backoff()) == 0
+    assert policy.retry_buffer_bytes == 65_536
+    verdict = policy.classifier.response(b"GET", 500, Headers(), True)
+    assert verdict is ResponseClass.FAILURE
+
+
+def test_budget_and_backoff_of_retries_are_settings_of_their_own() -> None:
+    config = StaticSvcConfig(
+        configs=(
+            svc("/svc", retries=RetriesConfig(budget=RetryBudgetConfig(ttl_secs=5))),
+            svc("/svc/{x}", retries=RetriesConfig(backoff=ConstantConfig(ms=250))),
+            svc("/svc/other", total_timeout_ms=1),
+        )
+    )
+    policy = path_policy(config, HELLO)
+    assert policy.retry_budget == RetryBudgetConfig(ttl_secs=5)
+    assert next(policy.backoff()) == 0.25
+    assert policy.total_seconds == math.inf
+
+
+def test_the_last_matching_classifier_is_used() -> None:
+    config = StaticSvcConfig(
+        configs=(
+            svc("/svc", response_classifier=RetryableAll5XXConfig(), retry_buffer_kb=1),
+            svc("/svc/h*", response_classifier=AllSuccessfulConfig()),
+        )
+    )
+    policy = path_policy(config, HELLO)
+    verdict = policy.classifier.response(b"POST", 500, Headers(), True)
+    assert (verdict, policy.retry_buffer_bytes) == (ResponseClass.RETRYABLE, 1024)
+
+
+def test_a_budget_is_made_for_each_that_asks() -> None:
+    config = RetryBudgetConfig(ttl_secs=1, min_retries_per_sec=3, percent_can_retry=0.5)
+    one, other = new_budget(config), new_budget(config)
+    assert one.balance() == 3
+    assert one.try_withdraw()
+    assert (one.balance(), other.balance()) == (2, 3)
