@@ -22,7 +22,7 @@ from meshproxy.config.scalars import (
     show,
     unquoted,
 )
-from meshproxy.config.suggest import suggestion
+from meshproxy.config.suggest import nearest, suggestion
 
 __all__ = [
     "Config",
@@ -82,6 +82,11 @@ class _Decoder:
         if written is None or is_unset(written):
             if base.default_kind is not None:
                 return kinds.find(base.category, base.default_kind)
+            typo = nearest(base.kind_key, node.items)
+            if typo is not None and written is None:
+                what = f"unknown key, did you mean {base.kind_key}?"
+                self._refuse(node.marks[typo], join(at, typo), what)
+                return None
             known = ", ".join(kinds.built(base.category))
             self._refuse(node.mark, path, f"is missing, write one of: {known}")
             return None

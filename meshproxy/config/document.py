@@ -16,7 +16,7 @@ from meshproxy.config.nodes import Mapping, Mark, Node, Scalar, Sequence, join
 from meshproxy.config.scalars import plain
 
 MAX_CHARACTERS: Final = 1 << 20
-MAX_NODES: Final = 100_000
+MAX_NODES: Final = 20_000
 MAX_DEPTH: Final = 50
 
 _STRING_TAG: Final = "tag:yaml.org,2002:str"
@@ -105,8 +105,8 @@ class _Composer:
         node: Node
         if isinstance(event, yaml.ScalarEvent):
             is_plain = event.implicit[0] and event.tag is None and event.style is None
-            value = plain(event.value) if is_plain else event.value
-            node = Scalar(mark, event.value, value)
+            text = _whole_characters(event.value, mark)
+            node = Scalar(mark, text, plain(text) if is_plain else text)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = Sequence(mark)
             while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
@@ -144,6 +144,14 @@ class _Composer:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
             raise Unreadable(mark, f"more than {MAX_NODES} values, aliases included, shorten it")
+
+
+def _whole_characters(text: str, mark: Mark) -> str:
+    """The text with the two halves of a JSON escape beyond 16 bits put together."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise Unreadable(mark, "half a character, write the whole escape") from None
 
 
 def _mark(event: Any) -> Mark:

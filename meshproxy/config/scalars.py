@@ -35,7 +35,7 @@ class MissingFile(ValueError):
 
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
 _DIGITS_LIMIT: Final = 30
 
 
@@ -129,14 +129,21 @@ def _matcher(scalar: Scalar) -> PathMatcher:
     return PathMatcher.parse(scalar.text)
 
 
+def _holds(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:
+        return False
+
+
 def _directory(scalar: Scalar) -> Directory:
-    if not FilePath(scalar.text).is_dir():
+    if not _holds(FilePath(scalar.text).is_dir):
         raise MissingFile(f"{scalar.text} is not a directory, create it or name another")
     return Directory(scalar.text)
 
 
 def _regular_file(scalar: Scalar) -> RegularFile:
-    if not FilePath(scalar.text).is_file():
+    if not _holds(FilePath(scalar.text).is_file):
         raise MissingFile(f"{scalar.text} is not a file, create it or name another")
     return RegularFile(scalar.text)
 

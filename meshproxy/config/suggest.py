@@ -7,8 +7,14 @@ from collections.abc import Iterable
 def suggestion(word: str, known: Iterable[str]) -> str:
     """What to do about *word*: the closest of the *known* words, or all of them."""
     words = sorted(known)
-    folded = {name.lower(): name for name in words}
-    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.7)
-    if near:
-        return f"did you mean {folded[near[0]]}?"
+    near = nearest(word, words)
+    if near is not None:
+        return f"did you mean {near}?"
     return f"known here: {', '.join(words)}" if words else "nothing may be written here"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of the *known* words that *word* is close to, whatever its case."""
+    folded = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else None

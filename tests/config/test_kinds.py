@@ -1,0 +1,54 @@
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from meshproxy.config import kinds
+from meshproxy.config.model import keys_of
+
+BUILT = [
+    pytest.param(category, kind, id=f"{category}-{kind}")
+    for category, table in kinds.KINDS.items()
+    for kind, target in table.items()
+    if target is not None
+]
+
+
+@pytest.mark.parametrize(("category", "kind"), BUILT)
+def test_every_built_kind_has_its_class(category: str, kind: str) -> None:
+    found = kinds.find(category, kind)
+    assert found.kind == kind
+    assert found.category == category
+    assert found.__doc__
+    assert all(spec.doc for spec in keys_of(found))
+
+
+def test_an_unknown_kind_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(kinds.KindError, match=r"'io.l5d.k8' is unknown, did you mean io.l5d.k8s\?"):
+        kinds.find("namers", "io.l5d.k8")
+
+
+def test_a_former_kind_is_refused_with_its_successor() -> None:
+    with pytest.raises(kinds.KindError, match=r"since Linkerd 1.0 it is io.l5d.header.token"):
+        kinds.find("identifiers", "io.l5d.headerToken")
+
+
+def test_a_kind_that_linkerd_knows_is_not_supported_yet() -> None:
+    with pytest.raises(kinds.UnsupportedKind, match=r"io.l5d.zipkin is not supported yet, use one"):
+        kinds.find("telemeters", "io.l5d.zipkin")
+    with pytest.raises(kinds.UnsupportedKind, match=r"io.l5d.serversets is not supported yet, rem"):
+        kinds.find("announcers", "io.l5d.serversets")
+
+
+def test_plugins_add_kinds_and_fill_those_not_built() -> None:
+    mine = EntryPoint("io.mine", "meshproxy.config.backoff:ConstantConfig", "meshproxy.backoffs")
+    table = kinds.with_plugins("backoffs", [mine])
+    assert table["io.mine"] == mine
+    assert "constant" in table
+    filled = EntryPoint("heap", "some.module:Heap", "meshproxy.balancers")
+    assert kinds.with_plugins("balancers", [filled])["heap"] == filled
+
+
+def test_plugins_cannot_take_a_built_kind() -> None:
+    clash = EntryPoint("constant", "some.module:Constant", "meshproxy.backoffs")
+    with pytest.raises(kinds.KindError, match="constant is defined twice in backoffs"):
+        kinds.with_plugins("backoffs", [clash])
