@@ -1,0 +1,129 @@
+"""Real servers from the distribution, each a process of the test's own: named and nginx."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import gevent
+from gevent import socket
+
+START_S = 20.0
+"""A process that does not serve after this never will."""
+
+
+class Daemon:
+    """A process with its output in *log*; a context manager that ends it."""
+
+    def __init__(
+        self, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ
+            )
+
+    def wait_port(self, port: int, host: str = "127.0.0.1") -> None:
+        """Wait until something accepts at *host*:*port*; raises with the log if nothing does."""
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                socket.create_connection((host, port), timeout=1).close()
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"nothing at {host}:{port}\n{self.output()}") from None
+                gevent.sleep(0.02)
+            else:
+                return
+
+    def output(self) -> str:
+        """Return what the process has printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
+        """Send *by*, wait for the end, and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(by)
+        try:
+            return self.process.wait(START_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait(START_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def find(program: str) -> str | None:
+    """Return where *program* is, the system's own directories included."""
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+class Named(Daemon):
+    """bind9 on 127.0.0.1:53, which knows the names it is given and denies all others."""
+
+    def __init__(self, directory: Path, ttl: int) -> None:
+        self._zone, self._ttl, self._serial = directory / "root.zone", ttl, 0
+        self._write({})
+        config = directory / "named.conf"
+        config.write_text(
+            f'options {{ directory "{directory}"; listen-on {{ 127.0.0.1; }}; recursion no;\n'
+            f"  listen-on-v6 {{ none; }}; pid-file none; session-keyfile none; }};\n"
+            f'controls {{ }};\nzone "." {{ type primary; file "{self._zone}"; }};\n'
+        )
+        super().__init__(
+            [find("named") or "named", "-g", "-n", "1", "-c", str(config)],
+            directory / "named.log",
+        )
+        self.wait_port(53)
+
+    def know(self, names: Mapping[str, str]) -> None:
+        """Let these names, and no others, have these addresses, and wait until it is so."""
+        self._write(names)
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + START_S
+        while f"loaded serial {self._serial}" not in self.output():
+            assert time.monotonic() < deadline, self.output()
+            gevent.sleep(0.02)
+
+    def _write(self, names: Mapping[str, str]) -> None:
+        self._serial += 1
+        lines = [
+            f"$TTL {self._ttl}",
+            f"@ SOA ns.test. root.test. {self._serial} 60 60 60 1",
+            "@ NS ns.test.",
+            "ns.test. A 127.0.0.1",
+            *(f"{name}. A {address}" for name, address in names.items()),
+        ]
+        self._zone.write_text("\n".join(lines) + "\n")
+
+
+class Nginx(Daemon):
+    """nginx in the foreground, with *servers* as the body of its http block."""
+
+    def __init__(self, directory: Path, servers: str) -> None:
+        config = directory / "nginx.conf"
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        paths = "\n".join(f"  {kind}_temp_path {directory}/{kind};" for kind in kinds)
+        config.write_text(
+            f"daemon off; master_process off; pid {directory}/nginx.pid;\n"
+            f"error_log stderr;\nevents {{ }}\nhttp {{\n  access_log off;\n{paths}\n{servers}\n}}\n"
+        )
+        super().__init__(
+            [find("nginx") or "nginx", "-c", str(config), "-p", str(directory)],
+            directory / "nginx.log",
+        )

@@ -1,0 +1,53 @@
+"""A network of the test's own, so that ports 80, 443 and 53 are free and real."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+CLONE_NEWNET = 0x40000000
+
+
+class Unavailable(Exception):
+    """This machine, or this user, cannot make a network namespace; the text says why."""
+
+
+class Namespace:
+    """Moves this thread into an empty network with loopback up, and back; a context manager.
+
+    Sockets and processes made meanwhile live in that network, and stay there.
+    """
+
+    def __enter__(self) -> Self:
+        if not shutil.which("ip"):
+            raise Unavailable("ip (iproute2) is not installed")
+        self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        if _libc().unshare(CLONE_NEWNET):
+            os.close(self._home)
+            raise Unavailable(f"no network namespace: {os.strerror(ctypes.get_errno())}")
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if _libc().setns(self._home, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "cannot return to the network of before")
+        os.close(self._home)
+
+
+def with_files(files: dict[str, Path], *command: str) -> list[str]:
+    """Return *command* as it is run with other *files* in the place of the system's."""
+    binds = [f"mount --bind {source} {place}" for place, source in files.items()]
+    script = " && ".join([*binds, 'exec "$@"'])
+    return ["unshare", "--mount", "sh", "-c", script, "sh", *command]
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
