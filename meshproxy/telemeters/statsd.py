@@ -192,6 +192,7 @@ class Statsd:
         self._changes = Changes(metrics, config, draw)
         self._dropped = metrics.counter("telemeter", "statsd", "dropped")
         self._collector: Collector | None = None
+        self._looked_up = Event()
         self._stopping = Event()
         self._greenlets: list[gevent.Greenlet] = []
 
@@ -228,6 +229,7 @@ class Statsd:
         return bool(lines)
 
     def _flush_often(self) -> None:
+        self._looked_up.wait()
         gauge_interval_s = self._config.gauge_interval_ms / 1000
         gauges_due = monotonic() + gauge_interval_s
         while not self._stopping.wait(min(FLUSH_INTERVAL_S, gauge_interval_s)):
@@ -258,4 +260,5 @@ class Statsd:
                 is_failing = False
                 if before is not None:
                     before.close()
+            self._looked_up.set()
             gevent.sleep(RESOLVE_INTERVAL_S if self._collector else _RETRY_INTERVAL_S)

@@ -1,0 +1,170 @@
+import pytest
+
+from meshproxy.metrics.histogram import Summary
+from meshproxy.metrics.tree import Tree
+from meshproxy.telemeters.prometheus import PrometheusConfig, lines, render
+from meshproxy.telemeters.telemeter import TelemeterDeps
+
+CASES = [
+    pytest.param(
+        "",
+        ("rt", "outgoing", "server", "0.0.0.0/4140", "requests"),
+        "counter",
+        7,
+        'rt:server:requests{rt="outgoing", server="0.0.0.0/4140"} 7',
+        id="server",
+    ),
+    pytest.param(
+        "linkerd_",
+        ("rt", "outgoing", "client", "$/io.buoyant.rinet/443/linkerd.io", "failures"),
+        "counter",
+        2,
+        'linkerd_rt:client:failures{rt="outgoing", client="$/io.buoyant.rinet/443/linkerd.io"} 2',
+        id="client with prefix",
+    ),
+    pytest.param(
+        "",
+        ("rt", "out", "client", "$/inet/127.1/8080", "service", "svc/foo", "success"),
+        "counter",
+        5,
+        'rt:client:service:success{rt="out", client="$/inet/127.1/8080", service="svc/foo"} 5',
+        id="service under a client",
+    ),
+    pytest.param(
+        "",
+        ("rt", "out", "client", "c", "status", "200"),
+        "counter",
+        9,
+        'rt:client:status:200{rt="out", client="c"} 9',
+        id="status",
+    ),
+    pytest.param(
+        "",
+        ("rt", "out", "client", "c", "failures", "a.B"),
+        "counter",
+        1,
+        'rt:client:failures{rt="out", client="c", exception="a.B"} 1',
+        id="exception",
+    ),
+    pytest.param(
+        "",
+        ("rt", "out", "service", "svc/foo", "failures", "A", "B"),
+        "counter",
+        1,
+        'rt:service:failures{rt="out", service="svc/foo", exception="A:B"} 1',
+        id="nested exception",
+    ),
+    pytest.param(
+        "",
+        ("rt", "out", "server", "s", "exn", "A", "B"),
+        "counter",
+        1,
+        'rt:server:exceptions{rt="out", server="s", exception="A:B"} 1',
+        id="exn",
+    ),
+    pytest.param(
+        "",
+        ("rt", "out", "client", "c", "loadbalancer", "available"),
+        "gauge",
+        3,
+        'rt:client:loadbalancer:available{rt="out", client="c"} 3.0',
+        id="gauge",
+    ),
+    pytest.param(
+        "",
+        ("rt", "out", "bindcache", "client", "evicts"),
+        "counter",
+        0,
+        'rt:bindcache:client:evicts{rt="out"} 0',
+        id="bind cache",
+    ),
+    pytest.param("", ("process", "rss"), "gauge", 1.5, "process:rss 1.5", id="no labels"),
+    pytest.param(
+        "",
+        ("rt", 'a"b\\c\nd', "x y-z"),
+        "counter",
+        1,
+        'rt:x_y_z{rt="a\\"b\\\\c\\nd"} 1',
+        id="escapes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("prefix", "scope", "kind", "value", "expected"), CASES)
+def test_one_line(
+    prefix: str, scope: tuple[str, ...], kind: str, value: float, expected: str
+) -> None:
+    assert lines(prefix, scope, kind, value) == [expected]  # type: ignore[arg-type]
+
+
+def test_a_summary() -> None:
+    summary = Summary(2, 10, 20, 30, 15.0, 10, 20, 20, 20, 20, 20)
+    labels = 'rt="outgoing", service="svc/foo"'
+    assert lines("", ("rt", "outgoing", "service", "svc/foo", "ms"), "stat", summary) == [
+        f"rt:service:ms_count{{{labels}}} 2",
+        f"rt:service:ms_sum{{{labels}}} 30",
+        f"rt:service:ms_avg{{{labels}}} 15.0",
+        f'rt:service:ms{{{labels}, quantile="0"}} 10',
+        f'rt:service:ms{{{labels}, quantile="0.5"}} 10',
+        *(
+            f'rt:service:ms{{{labels}, quantile="{q}"}} 20'
+            for q in ("0.9", "0.95", "0.99", "0.999", "0.9999", "1")
+        ),
+    ]
+
+
+def test_the_page_groups_the_lines_of_a_name_under_its_type() -> None:
+    tree = Tree()
+    tree.counter("rt", "a", "service", "s", "requests").value = 1
+    tree.gauge("up").value = 1
+    tree.counter("rt", "a", "service", "t", "requests").value = 2
+    assert render(tree, "l5d_").splitlines() == [
+        "# TYPE l5d_up gauge",
+        "l5d_up 1.0",
+        "# TYPE l5d_rt:service:requests counter",
+        'l5d_rt:service:requests{rt="a", service="s"} 1',
+        'l5d_rt:service:requests{rt="a", service="t"} 2',
+    ]
+
+
+def test_totals_are_there_at_once_and_never_fall_while_quantiles_are_of_the_last_interval() -> None:
+    tree = Tree()
+    stat = tree.stat("ms")
+    assert render(tree) == ""
+    stat.add(10)
+    assert render(tree).splitlines() == ["# TYPE ms summary", "ms_count 1", "ms_sum 10"]
+    stat.snapshot()
+    stat.add(20)
+    page = render(tree).splitlines()
+    assert page[:3] == ["# TYPE ms summary", "ms_count 2", "ms_sum 30"]
+    assert 'ms{quantile="1"} 10' in page
+    assert page[-2:] == ["# TYPE ms_avg gauge", "ms_avg 10.0"]
+    stat.snapshot()
+    stat.snapshot()
+    assert render(tree).splitlines() == ["# TYPE ms summary", "ms_count 2", "ms_sum 30"]
+
+
+def test_an_empty_tree_is_an_empty_page() -> None:
+    assert render(Tree()) == ""
+
+
+def test_the_page_is_where_the_configuration_says() -> None:
+    tree = Tree()
+    tree.counter("a").value = 1
+    telemeter = PrometheusConfig(path="/metrics", prefix="x_").build(TelemeterDeps(tree))
+    telemeter.start()
+    ((path, page),) = telemeter.pages().items()
+    telemeter.close()
+    assert path == "/metrics"
+    assert page() == (
+        "text/plain; version=0.0.4; charset=utf-8",
+        b"# TYPE x_a counter\nx_a 1\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "wrong"),
+    [({"prefix": "1a"}, "prefix"), ({"prefix": "a-b"}, "prefix"), ({"path": "x"}, "path")],
+)
+def test_what_is_no_name_or_path_is_refused(keys: dict[str, str], wrong: str) -> None:
+    assert [problem.key for problem in PrometheusConfig(**keys).check()] == [wrong]

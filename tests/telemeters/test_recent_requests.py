@@ -1,0 +1,93 @@
+from meshproxy.metrics.tree import Tree
+from meshproxy.telemeters.recent_requests import (
+    RecentRequest,
+    RecentRequests,
+    RecentRequestsConfig,
+    table,
+)
+from meshproxy.telemeters.telemeter import TelemeterDeps
+
+
+def request(**known: object) -> RecentRequest:
+    facts: dict[str, object] = {
+        "ended_at": 0.25,
+        "source": "10.0.0.1:5000",
+        "server": "0.0.0.0:4140",
+        "router": "outgoing",
+    }
+    return RecentRequest(**{**facts, **known})  # type: ignore[arg-type]
+
+
+def test_a_row_shows_everything_known() -> None:
+    page = table(
+        [
+            request(
+                logical="/svc/web",
+                concrete="/#/io.l5d.fs/web",
+                destination="127.0.0.1:80",
+                status=200,
+                latency_ms=1.26,
+            )
+        ]
+    )
+    cells = (
+        "1970-01-01 00:00:00.250+00:00",
+        "10.0.0.1:5000",
+        "0.0.0.0:4140",
+        "outgoing",
+        "/svc/web",
+        "/#/io.l5d.fs/web",
+        "127.0.0.1:80",
+        "200",
+        "1.3",
+    )
+    assert "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>" in page
+
+
+def test_the_head_names_linkerds_columns_and_ours() -> None:
+    head = table([]).partition("<tr>")[2].partition("</tr>")[0]
+    assert head.replace("</th>", "").split("<th>")[1:] == [
+        "Timestamp",
+        "Source",
+        "Server",
+        "Router",
+        "Logical Name",
+        "Concrete Name",
+        "Destination",
+        "Status",
+        "Latency (ms)",
+    ]
+
+
+def test_what_is_unknown_stays_empty() -> None:
+    assert table([request()]).count("<td></td>") == 5
+
+
+def test_values_are_escaped() -> None:
+    page = table([request(logical='/svc/<script>"&')])
+    assert "/svc/&lt;script&gt;&quot;&amp;" in page
+    assert "<script>" not in page
+
+
+def test_the_ring_keeps_the_newest_and_shows_them_first() -> None:
+    telemeter = RecentRequestsConfig(sample_rate=1.0, capacity=2).build(TelemeterDeps(Tree()))
+    telemeter.start()
+    for name in ("/svc/a", "/svc/b", "/svc/c"):
+        telemeter.record(request(logical=name))
+    ((path, page),) = telemeter.pages().items()
+    body = page().body.decode()
+    telemeter.close()
+    assert path == "/requests"
+    assert "/svc/a" not in body
+    assert body.index("/svc/c") < body.index("/svc/b")
+
+
+def test_a_draw_below_the_rate_is_wanted() -> None:
+    draws = iter([0.0, 0.24, 0.25, 0.9])
+    telemeter = RecentRequests(RecentRequestsConfig(sample_rate=0.25), lambda: next(draws))
+    assert [telemeter.wants() for _ in range(4)] == [True, True, False, False]
+
+
+def test_rate_one_wants_all_and_rate_zero_none() -> None:
+    assert RecentRequests(RecentRequestsConfig(sample_rate=1.0), lambda: 0.999999).wants()
+    assert not RecentRequests(RecentRequestsConfig(sample_rate=0), lambda: 0.0).wants()
