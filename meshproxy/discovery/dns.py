@@ -16,6 +16,7 @@ from gevent.lock import BoundedSemaphore
 from meshproxy.discovery.dns_lookup import DnsSettings, Lookup
 from meshproxy.discovery.dns_query import Answer, QueryFailed
 from meshproxy.discovery.hostname import literal, why_refused
+from meshproxy.discovery.resolv_conf import has_global_ipv6
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import (
     ADDR_NEG,
@@ -50,10 +51,11 @@ class Resolver:
         metrics: Tree,
         *,
         now: Callable[[], float] = time.monotonic,
+        has_ipv6: Callable[[], bool] = has_global_ipv6,
     ) -> None:
         self._settings = settings
         self._now = now
-        self._lookup = Lookup(settings)
+        self._lookup = Lookup(settings, has_ipv6)
         self._slots = BoundedSemaphore(MAX_LOOKUPS)
         self._waiting = 0
         self._names: OrderedDict[str, _Name] = OrderedDict()

@@ -146,7 +146,7 @@ def _read(wire: bytes, query: dns.message.Message) -> dns.message.Message:
     head = _HEADER.pack(identity, flags, min(questions, 2), kept, authorities, 0)
     try:
         reply = dns.message.from_wire(head + wire[_HEADER.size :], ignore_trailing=True)
-    except (ValueError, LookupError, AttributeError, struct.error) as error:
+    except (ValueError, LookupError, struct.error) as error:
         raise QueryFailed(f"unreadable answer: {error}") from error
     if not query.is_response(reply):
         raise QueryFailed("answered another question")
