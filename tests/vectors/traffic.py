@@ -1,0 +1,243 @@
+"""Cases about traffic: each kind drives meshproxy's own object and says what came out.
+
+A driver takes a case's `given` and returns what its `expect` should be; `note` and the tolerances
+of `expect` are for the comparison and are not returned.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
+from typing import Any
+
+from meshproxy.accrual import ConsecutiveFailures, FailureAccrual, NeverDead, Policy, State
+from meshproxy.backoff import Backoff, decorrelated_jitter, equal_jitter
+from meshproxy.balancers import two_choices
+from meshproxy.budget import RetryBudget
+from meshproxy.classifiers import NonRetryable5XXConfig
+from meshproxy.config import kinds
+from meshproxy.config.bases import ClassifierConfig
+from meshproxy.errors import ConnectFailed, ConnectionClosed, NoHosts, ServiceTimedOut, WriteFailed
+from meshproxy.ewma import PeakEwma
+from meshproxy.http.headers import of
+from meshproxy.metrics.tree import Tree
+
+Given = Mapping[str, Any]
+_MS = 1_000_000
+_ALMOST_ONE = math.nextafter(1.0, 0.0)
+
+
+class Clock:
+    """Stands where it was put."""
+
+    def __init__(self, ns: int) -> None:
+        self.ns = ns
+
+    def __call__(self) -> int:
+        return self.ns
+
+
+def ewma_trace(given: Given) -> dict[str, Any]:
+    """One node's load, looked at between its requests."""
+    clock = Clock(given["created_at_ns"])
+    load = PeakEwma(given["decay_ms"], clock)
+    started: dict[str, int] = {}
+    loads = []
+    for event in given["events"]:
+        clock.ns = event["at_ns"]
+        match event["op"]:
+            case "start":
+                started[event["id"]] = load.begin()
+            case "end":
+                load.head(started.pop(event["id"]))
+                load.finish()
+            case "load":
+                value = load.value()
+                row = {"at_ns": clock.ns, "pending": load.pending, "cost": load.cost, "load": value}
+                loads.append(row)
+    return {"loads": loads}
+
+
+@dataclass(frozen=True)
+class _Weight:
+    pending: int
+    amount: float
+
+    def value(self) -> float:
+        return self.amount
+
+
+@dataclass(frozen=True, eq=False)
+class _Node:
+    status: str
+    load: Any
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == "open"
+
+    @property
+    def is_closed(self) -> bool:
+        return self.status == "closed"
+
+
+def p2c_pick(given: Given) -> dict[str, Any]:
+    """The node that two draws lead to."""
+    nodes = [_Node(node["status"], _Weight(0, node["load"])) for node in given["nodes"]]
+    try:
+        picked = two_choices(nodes, given["bound"], given["draw_a"], given["draw_b"])
+    except NoHosts:
+        return {"picked_index": None}
+    return {"picked_index": nodes.index(picked)}
+
+
+def accrual_trace(given: Given) -> dict[str, Any]:
+    """The breaker of one endpoint, after each thing that happened to it."""
+    clock, tree = Clock(given["created_at_ms"] * _MS), Tree()
+    accrual = FailureAccrual(_policy(given["policy"]), tree, "endpoint", clock)
+    after = []
+    for op in given["ops"]:
+        clock.ns = op["at_ms"] * _MS
+        _happen(accrual, op["op"])
+        row = {
+            "at_ms": op["at_ms"],
+            "state": accrual.state.value,
+            "status": "open" if accrual.is_open else "busy",
+        }
+        if accrual.state is State.DEAD:
+            row["dead_until_ms"] = accrual.dead_until_ns / _MS
+        if isinstance(accrual.policy, ConsecutiveFailures):
+            row["consecutive_failures"] = accrual.policy.count
+        after.append(row)
+    names = ("removals", "revivals", "probes")
+    return {"after": after, "counters": {name: tree.counter(name).value for name in names}}
+
+
+def _happen(accrual: FailureAccrual, op: str) -> None:
+    how, _, result = op.partition("_")
+    if how in ("send", "request", "connect"):
+        accrual.sent()
+    if how in ("result", "request", "connect"):
+        {"ok": accrual.succeeded, "failed": accrual.failed, "ignorable": accrual.ignored}[result]()
+
+
+def _policy(given: Given) -> Policy:
+    waits = [ms / 1000 for ms in given["backoff_ms"]]
+    match given["kind"]:
+        case "io.l5d.consecutiveFailures":
+            return ConsecutiveFailures(given["failures"], lambda: chain(waits, repeat(waits[-1])))
+        case "none":
+            return NeverDead()
+        case kind:
+            raise KeyError(f"failure accrual {kind} is not built")
+
+
+def budget_trace(given: Given) -> dict[str, Any]:
+    """A retry budget's balance after deposits and withdrawals."""
+    clock = Clock(given["created_at_ms"] * _MS)
+    budget = _budget(given, clock)
+    after = []
+    for op in given["ops"]:
+        clock.ns = op["at_ms"] * _MS
+        row = {"at_ms": op["at_ms"]}
+        times = op.get("times", 1)
+        if op["op"] == "deposit":
+            for _ in range(times):
+                budget.deposit()
+        elif op["op"] == "withdraw":
+            granted = [budget.try_withdraw() for _ in range(times)].count(True)
+            row |= {"granted": granted, "refused": times - granted}
+        after.append(row | {"balance": budget.balance()})
+    return {
+        "after": after,
+        "deposit_tokens": budget.deposit_tokens,
+        "withdraw_tokens": budget.withdraw_tokens,
+        "reserve_tokens": budget.reserve_tokens,
+    }
+
+
+def requeue_limit(given: Given) -> dict[str, Any]:
+    """How often one request may be requeued."""
+    budget = _budget(given, Clock(0))
+    for _ in range(given.get("deposits_at_creation", 0)):
+        budget.deposit()
+    return {
+        "balance": budget.balance(),
+        "max_requeues_for_one_request": budget.requeue_limit(),
+    }
+
+
+def _budget(given: Given, clock: Clock) -> RetryBudget:
+    return RetryBudget(
+        given["ttl_secs"], given["min_retries_per_sec"], given["percent_can_retry"], clock
+    )
+
+
+def backoff_sequence(given: Given) -> dict[str, Any]:
+    """The waits that given draws lead to, and how far each next one could have been."""
+    draws = given["unit_draws"]
+    got: dict[str, Any] = {"durations_ns": _waits(given, draws, len(draws) + 1)}
+    if given["algorithm"] == "decorrelated":
+        got["next_bounds_ns"] = [
+            [_waits(given, [*draws[:past], unit], past + 2)[-1] for unit in (0.0, _ALMOST_ONE)]
+            for past in range(len(draws))
+        ]
+    return got
+
+
+def backoff_bounds(given: Given) -> dict[str, Any]:
+    """The least and the greatest of each wait, in whole milliseconds that enclose them."""
+    count = given["count"]
+    low, high = (_waits(given, repeat(unit, count), count) for unit in (0.0, _ALMOST_ONE))
+    return {"bounds_ms": [[a // _MS, -(-b // _MS)] for a, b in zip(low, high, strict=True)]}
+
+
+def _waits(given: Given, draws: Iterable[float], count: int) -> list[int]:
+    algorithms: dict[str, Callable[[float, float, Callable[[], float]], Backoff]] = {
+        "decorrelated": decorrelated_jitter,
+        "equal_jittered": equal_jitter,
+    }
+    source: Iterator[float] = iter(draws)
+    start = algorithms[given["algorithm"]]
+    backoff = start(given["min_ms"] / 1000, given["max_ms"] / 1000, source.__next__)
+    return [round(seconds * 1e9) for seconds in islice(backoff(), count)]
+
+
+_EXCEPTIONS = {
+    "request_timeout": ServiceTimedOut,
+    "write_failed": WriteFailed,
+    "connect_failed": ConnectFailed,
+    "connection_closed": ConnectionClosed,
+}
+
+
+def classifier(given: Given) -> dict[str, Any]:
+    """The class of a response or of an exception."""
+    kind = given["classifier"]
+    config = NonRetryable5XXConfig if kind == "default" else kinds.find("classifiers", kind)
+    assert issubclass(config, ClassifierConfig)
+    classify = config().build()
+    method = given["method"].encode()
+    replayable = given["request_body"] == "buffered"
+    if "exception" in given:
+        error = _EXCEPTIONS[given["exception"]]()
+        return {"class": classify.error(method, error, replayable).value}
+    fields = given.get("response_headers", {}).items()
+    headers = of(*((name.encode(), value.encode()) for name, value in fields))
+    result = classify.response(method, given["response_status"], headers, replayable)
+    return {"class": result.value}
+
+
+DRIVERS: Mapping[str, Callable[[Given], dict[str, Any]]] = {
+    driver.__name__: driver
+    for driver in (
+        ewma_trace,
+        p2c_pick,
+        accrual_trace,
+        budget_trace,
+        requeue_limit,
+        backoff_sequence,
+        backoff_bounds,
+        classifier,
+    )
+}
