@@ -41,7 +41,8 @@ class Cluster:
 
     def lend_patience(self, seconds: float) -> None:
         """Let whoever has no fallback time of their own use *seconds*, or less if lent before."""
-        self._patience_s = min(seconds, self._patience_s or seconds)
+        lent = self._patience_s
+        self._patience_s = seconds if lent is None else min(seconds, lent)
 
     def patience(self) -> float | None:
         """Return the shortest fallback time that was lent, if any was."""

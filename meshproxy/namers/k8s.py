@@ -1,0 +1,201 @@
+"""Names of Kubernetes services: io.l5d.k8s, io.l5d.k8s.ns and io.l5d.k8s.external.
+
+(linkerd: namer/k8s/src/main/scala/io/buoyant/namer/k8s/*.scala)
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import ClassVar, Literal
+
+from meshproxy.config.bases import NamerConfig, NamerDeps
+from meshproxy.config.decode import Port, Problem, key
+from meshproxy.discovery.k8s.api import ApiServer
+from meshproxy.discovery.k8s.cluster import Cluster, cluster_at
+from meshproxy.discovery.k8s.lookups import Found, Patience, Wanted, addr_of, endpoints, ingress
+from meshproxy.discovery.k8s.objects import is_dns_label
+from meshproxy.naming.addr import Addr, AddrBound
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.namer import Lookup, Namer
+from meshproxy.naming.nametree import NEG, Leaf, NameTree
+from meshproxy.naming.path import Path
+from meshproxy.var import Activity, Ok, State, Var
+
+Find = Callable[[Cluster, Wanted, Patience], Activity[Found]]
+"""How a possible name is looked up: `endpoints` or `ingress`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class K8sNamer:
+    """Names `/namespace/port/service`, without the namespace if it is fixed.
+
+    With a *label_key* one more segment is the value that label must have.
+    """
+
+    prefix: Path
+    cluster: Cluster
+    find: Find
+    namespace: str | None = None
+    label_key: str | None = None
+    fallback_s: float | None = None
+    keeps_case: bool = False
+    """The id has the letters of the name, not their lower case."""
+    resolve: Callable[[str, str], Var[Addr]] | None = None
+    """Finds the addresses of a load balancer that has only a host name."""
+
+    def lookup(self, path: Path) -> Lookup:
+        """Answer negative until the port exists, and with its live addresses while it does."""
+        length = 3 - bool(self.namespace) + bool(self.label_key)
+        wanted = self._wanted(path.take(length)) if len(path) >= length else None
+        if wanted is None or not wanted.is_possible:
+            return NEG
+        consumed = path.take(length)
+        if not self.keeps_case:
+            consumed = Path([segment.lower() for segment in consumed])
+        found = self.find(self.cluster, wanted, self._patience)
+        addr = found.map(addr_of)
+        if self.resolve is not None:
+            addr = addr.flat_map(self._resolved)
+        leaf = Leaf(Bound(self.prefix + consumed, addr, path.drop(length)))
+        return found.map(lambda state: _tree(state, leaf))
+
+    def _wanted(self, consumed: Path) -> Wanted | None:
+        try:
+            names = [segment.decode("ascii").lower() for segment in consumed]
+        except UnicodeDecodeError:
+            return None
+        namespace = self.namespace or names.pop(0)
+        port, service, *value = names
+        label = (self.label_key, value[0]) if self.label_key else None
+        return Wanted(namespace, port, service, label)
+
+    def _patience(self) -> float | None:
+        return self.fallback_s
+
+    def _resolved(self, addr: Addr) -> Var[Addr]:
+        match addr:
+            case AddrBound(addresses) if self.resolve is not None:
+                for address in addresses:
+                    if not _is_ip(address.host):
+                        return self.resolve(address.host, str(address.port))
+        return Var(addr)
+
+
+def _tree(state: State[Found], leaf: Leaf[Bound]) -> State[NameTree[Path | Bound]]:
+    if not isinstance(state, Ok):
+        return state
+    return Ok(NEG if state.value is None else leaf)
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class K8sConfig(NamerConfig):
+    """What the namers of Kubernetes have in common."""
+
+    host: str = key(default="localhost", doc="The API server, by plain HTTP: a `kubectl proxy`.")
+    port: Port = key(default=Port(8001), minimum=1, doc="The port of the API server.")
+    label_selector: str | None = key(
+        default=None, doc="A label; its value is one more segment of the name."
+    )
+    fallback_after_ms: int | None = key(
+        default=None,
+        minimum=0,
+        added=True,
+        doc="How long to wait for the first answer ever of the API before names are negative,"
+        " so that what comes next in the dtab is tried; for ever when unset.",
+    )
+    auth: Literal["inCluster", "kubeconfig"] | None = key(
+        default=None,
+        added=True,
+        doc="Reach the API by TLS, with a pod's service account or a kubeconfig file,"
+        " which say where it is.",
+    )
+    kubeconfig: str | None = key(
+        default=None, added=True, doc="The kubeconfig file; `~/.kube/config` when unset."
+    )
+    context: str | None = key(
+        default=None, added=True, doc="The context of the kubeconfig; its current one when unset."
+    )
+
+    def check(self) -> Iterable[Problem]:
+        """What says where the API is, is said once."""
+        if self.auth is not None and (self.host, self.port) != ("localhost", 8001):
+            yield Problem(f"auth: {self.auth} says where the API is, remove host and port", "auth")
+        for name in ("kubeconfig", "context"):
+            if getattr(self, name) is not None and self.auth != "kubeconfig":
+                yield Problem("needs auth: kubeconfig beside it", name)
+
+    def k8s_namer(
+        self, deps: NamerDeps, find: Find = endpoints, namespace: str | None = None
+    ) -> K8sNamer:
+        """The namer of these keys."""
+        cluster = cluster_at(
+            ApiServer(self.host, self.port, self.auth, self.kubeconfig, self.context)
+        )
+        fallback_s = None if self.fallback_after_ms is None else self.fallback_after_ms / 1000
+        if fallback_s is not None:
+            cluster.lend_patience(fallback_s)
+        cluster.report(deps.metrics.scope("namer", deps.prefix.drop(1).show()[1:]))
+        return K8sNamer(
+            prefix=deps.prefix,
+            cluster=cluster,
+            find=find,
+            namespace=namespace,
+            label_key=self.label_selector,
+            fallback_s=fallback_s,
+            keeps_case=find is ingress,
+            resolve=deps.resolver.resolve if find is ingress else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class K8sNamerConfig(K8sConfig):
+    """Kubernetes services by `/namespace/port/service`; a port by name or number."""
+
+    kind: ClassVar[str] = "io.l5d.k8s"
+    default_prefix: ClassVar[Path] = Path.of("io.l5d.k8s")
+
+    def build(self, deps: NamerDeps) -> Namer:
+        """The namer."""
+        return self.k8s_namer(deps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class K8sNsNamerConfig(K8sConfig):
+    """Kubernetes services of one namespace by `/port/service`."""
+
+    kind: ClassVar[str] = "io.l5d.k8s.ns"
+    default_prefix: ClassVar[Path] = Path.of("io.l5d.k8s.ns")
+    env_var: str = key(
+        default="POD_NAMESPACE", doc="The environment variable that holds the namespace."
+    )
+
+    def build(self, deps: NamerDeps) -> Namer:
+        """The namer. Raises ValueError when the variable holds no namespace."""
+        namespace = deps.environ.get(self.env_var, "")
+        if not is_dns_label(namespace):
+            raise ValueError(
+                f"{self.kind} needs the environment variable {self.env_var} to hold the name of"
+                f" a namespace, it is {namespace!r}"
+            )
+        return self.k8s_namer(deps, namespace=namespace)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class K8sExternalNamerConfig(K8sConfig):
+    """Load balancers of Kubernetes services by `/namespace/port/service`."""
+
+    kind: ClassVar[str] = "io.l5d.k8s.external"
+    default_prefix: ClassVar[Path] = Path.of("io.l5d.k8s.external")
+    requires_experimental: ClassVar[bool] = True
+
+    def build(self, deps: NamerDeps) -> Namer:
+        """The namer."""
+        return self.k8s_namer(deps, ingress)

@@ -1,0 +1,47 @@
+"""What all transformers do alike: a prefix before every id, other addresses behind it.
+
+(linkerd: namer/core/.../{Modifying,Filtering,Replace}NameTreeTransformer.scala)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from meshproxy.naming.addr import ADDR_NEG, Addr, AddrBound, Address
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.namer import BoundTree
+from meshproxy.naming.path import Path
+from meshproxy.var import Var
+
+Change = Callable[[Var[Addr]], Var[Addr]]
+
+
+@dataclass(frozen=True, slots=True)
+class LeafTransformer:
+    """Gives every bound name of a tree another id and other addresses, in the same shape."""
+
+    prefix: Path
+    change: Change
+
+    def transform(self, tree: BoundTree) -> BoundTree:
+        """Return the changed tree; without bound names it is the same."""
+        return tree.map(self._changed)
+
+    def _changed(self, bound: Bound) -> Bound:
+        return Bound(self.prefix + bound.id, self.change(bound.addr), bound.residual)
+
+
+def keeping(keep: Callable[[Address], bool]) -> Change:
+    """Keep some addresses; a name that loses all of them is bound to nothing."""
+    return lambda addr: addr.map(lambda now: kept(now, keep))
+
+
+def kept(addr: Addr, keep: Callable[[Address], bool]) -> Addr:
+    """Return the part of *addr* to keep, negative when that is nothing."""
+    if not isinstance(addr, AddrBound):
+        return addr
+    return some(frozenset(address for address in addr.addresses if keep(address)))
+
+
+def some(addresses: frozenset[Address]) -> Addr:
+    """Return the set of *addresses*, negative when there are none."""
+    return AddrBound(addresses) if addresses else ADDR_NEG
