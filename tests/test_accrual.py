@@ -12,22 +12,12 @@ from meshproxy.accrual import (
 )
 from meshproxy.backoff import constant
 from meshproxy.metrics.tree import Tree
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.ns = 0
-
-    def __call__(self) -> int:
-        return self.ns
-
-    def advance(self, seconds: float) -> None:
-        self.ns += round(seconds * 1e9)
+from tests.kit.clock import FakeClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock(0)
 
 
 @pytest.fixture
@@ -35,9 +25,9 @@ def tree() -> Tree:
     return Tree()
 
 
-def breaker(clock: Clock, tree: Tree, *waits: float, failures: int = 2) -> FailureAccrual:
+def breaker(clock: FakeClock, tree: Tree, *waits: float, failures: int = 2) -> FailureAccrual:
     policy = ConsecutiveFailures(failures, lambda: iter(waits or (5.0,)))
-    return FailureAccrual(policy, tree, "10.0.0.1:80", clock)
+    return FailureAccrual(policy, tree, "10.0.0.1:80", clock.ns)
 
 
 def fail(accrual: FailureAccrual, times: int = 1) -> None:
@@ -53,7 +43,7 @@ def counters(tree: Tree) -> tuple[int, int, int, int]:
     return removals, revivals, probes, removed
 
 
-def test_failures_in_a_row_take_an_endpoint_out(clock: Clock, tree: Tree) -> None:
+def test_failures_in_a_row_take_an_endpoint_out(clock: FakeClock, tree: Tree) -> None:
     accrual = breaker(clock, tree, failures=2)
     fail(accrual)
     assert (accrual.state, accrual.is_open, accrual.alive) == (State.ALIVE, True, True)
@@ -62,7 +52,7 @@ def test_failures_in_a_row_take_an_endpoint_out(clock: Clock, tree: Tree) -> Non
     assert counters(tree) == (1, 0, 0, 5000)
 
 
-def test_a_success_in_between_starts_the_count_again(clock: Clock, tree: Tree) -> None:
+def test_a_success_in_between_starts_the_count_again(clock: FakeClock, tree: Tree) -> None:
     accrual = breaker(clock, tree, failures=2)
     fail(accrual)
     accrual.sent()
@@ -71,7 +61,7 @@ def test_a_success_in_between_starts_the_count_again(clock: Clock, tree: Tree) -
     assert accrual.is_open
 
 
-def test_after_the_dead_period_one_probe_goes_out(clock: Clock, tree: Tree) -> None:
+def test_after_the_dead_period_one_probe_goes_out(clock: FakeClock, tree: Tree) -> None:
     accrual = breaker(clock, tree)
     fail(accrual, 2)
     clock.advance(4.999)
@@ -83,7 +73,7 @@ def test_after_the_dead_period_one_probe_goes_out(clock: Clock, tree: Tree) -> N
     assert counters(tree)[2] == 1
 
 
-def test_a_probe_that_succeeds_revives(clock: Clock, tree: Tree) -> None:
+def test_a_probe_that_succeeds_revives(clock: FakeClock, tree: Tree) -> None:
     accrual = breaker(clock, tree, 5.0, 60.0)
     fail(accrual, 2)
     clock.advance(5)
@@ -96,7 +86,7 @@ def test_a_probe_that_succeeds_revives(clock: Clock, tree: Tree) -> None:
     assert counters(tree) == (2, 1, 1, 10_000)
 
 
-def test_a_probe_that_fails_means_the_next_longer_wait(clock: Clock, tree: Tree) -> None:
+def test_a_probe_that_fails_means_the_next_longer_wait(clock: FakeClock, tree: Tree) -> None:
     accrual = breaker(clock, tree, 5.0, 60.0)
     fail(accrual, 2)
     clock.advance(5)
@@ -108,7 +98,7 @@ def test_a_probe_that_fails_means_the_next_longer_wait(clock: Clock, tree: Tree)
     assert counters(tree) == (1, 0, 1, 65_000)
 
 
-def test_a_probe_the_proxy_cancelled_is_made_again(clock: Clock, tree: Tree) -> None:
+def test_a_probe_the_proxy_cancelled_is_made_again(clock: FakeClock, tree: Tree) -> None:
     accrual = breaker(clock, tree)
     fail(accrual, 2)
     clock.advance(5)
@@ -117,7 +107,7 @@ def test_a_probe_the_proxy_cancelled_is_made_again(clock: Clock, tree: Tree) -> 
     assert (accrual.state, accrual.is_open) == (State.PROBE_OPEN, True)
 
 
-def test_late_results_do_not_change_a_dead_endpoint(clock: Clock, tree: Tree) -> None:
+def test_late_results_do_not_change_a_dead_endpoint(clock: FakeClock, tree: Tree) -> None:
     accrual = breaker(clock, tree, 5.0, 60.0)
     fail(accrual, 2)
     accrual.failed()
@@ -132,7 +122,7 @@ def test_late_results_do_not_change_a_dead_endpoint(clock: Clock, tree: Tree) ->
 
 
 def test_a_late_success_clears_the_count_so_one_failed_probe_only_reopens(
-    clock: Clock, tree: Tree
+    clock: FakeClock, tree: Tree
 ) -> None:
     accrual = breaker(clock, tree)
     fail(accrual, 2)
@@ -142,14 +132,14 @@ def test_a_late_success_clears_the_count_so_one_failed_probe_only_reopens(
     assert accrual.state is State.PROBE_OPEN
 
 
-def test_requests_sent_while_dead_are_no_probes(clock: Clock, tree: Tree) -> None:
+def test_requests_sent_while_dead_are_no_probes(clock: FakeClock, tree: Tree) -> None:
     accrual = breaker(clock, tree)
     fail(accrual, 4)
     assert accrual.state is State.DEAD
     assert counters(tree)[2] == 0
 
 
-def test_the_first_of_several_probes_decides(clock: Clock, tree: Tree) -> None:
+def test_the_first_of_several_probes_decides(clock: FakeClock, tree: Tree) -> None:
     accrual = breaker(clock, tree, 5.0, 60.0)
     fail(accrual, 2)
     clock.advance(5)
@@ -161,8 +151,8 @@ def test_the_first_of_several_probes_decides(clock: Clock, tree: Tree) -> None:
     assert counters(tree)[2] == 1
 
 
-def test_never_dead_is_never_dead(clock: Clock, tree: Tree) -> None:
-    accrual = FailureAccrual(NoneConfig().new_policy(), tree, "10.0.0.1:80", clock)
+def test_never_dead_is_never_dead(clock: FakeClock, tree: Tree) -> None:
+    accrual = FailureAccrual(NoneConfig().new_policy(), tree, "10.0.0.1:80", clock.ns)
     fail(accrual, 100)
     assert accrual.is_open
     accrual.policy.revived()
@@ -170,7 +160,7 @@ def test_never_dead_is_never_dead(clock: Clock, tree: Tree) -> None:
 
 
 def test_removal_and_revival_are_in_the_log(
-    clock: Clock, tree: Tree, caplog: pytest.LogCaptureFixture
+    clock: FakeClock, tree: Tree, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     accrual = breaker(clock, tree)
@@ -184,9 +174,9 @@ def test_removal_and_revival_are_in_the_log(
     ]
 
 
-def test_the_configured_number_and_the_default_wait_apply(clock: Clock, tree: Tree) -> None:
+def test_the_configured_number_and_the_default_wait_apply(clock: FakeClock, tree: Tree) -> None:
     config = ConsecutiveFailuresConfig(failures=3)
-    accrual = FailureAccrual(config.new_policy(), tree, "10.0.0.1:80", clock)
+    accrual = FailureAccrual(config.new_policy(), tree, "10.0.0.1:80", clock.ns)
     fail(accrual, 2)
     assert accrual.is_open
     fail(accrual)

@@ -5,37 +5,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshproxy.budget import RetryBudget, WindowedAdder
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.ns = 0
-
-    def __call__(self) -> int:
-        return self.ns
-
-    def at(self, ms: int) -> None:
-        self.ns = ms * 1_000_000
+from tests.kit.clock import FakeClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock(0)
 
 
 def withdrawn(budget: RetryBudget, times: int) -> int:
     return sum(budget.try_withdraw() for _ in range(times))
 
 
-def test_the_reserve_alone_allows_ten_a_second_over_the_window(clock: Clock) -> None:
-    budget = RetryBudget(now_ns=clock)
+def test_the_reserve_alone_allows_ten_a_second_over_the_window(clock: FakeClock) -> None:
+    budget = RetryBudget(now_ns=clock.ns)
     assert budget.balance() == 100
     assert withdrawn(budget, 150) == 100
     assert budget.balance() == 0
 
 
-def test_five_requests_buy_one_retry(clock: Clock) -> None:
-    budget = RetryBudget(min_retries_per_s=0, now_ns=clock)
+def test_five_requests_buy_one_retry(clock: FakeClock) -> None:
+    budget = RetryBudget(min_retries_per_s=0, now_ns=clock.ns)
     for _ in range(4):
         budget.deposit()
     assert not budget.try_withdraw()
@@ -44,29 +34,29 @@ def test_five_requests_buy_one_retry(clock: Clock) -> None:
     assert not budget.try_withdraw()
 
 
-def test_without_reserve_and_share_nothing_is_ever_granted(clock: Clock) -> None:
-    budget = RetryBudget(min_retries_per_s=0, percent_can_retry=0, now_ns=clock)
+def test_without_reserve_and_share_nothing_is_ever_granted(clock: FakeClock) -> None:
+    budget = RetryBudget(min_retries_per_s=0, percent_can_retry=0, now_ns=clock.ns)
     for _ in range(5000):
         budget.deposit()
     assert (budget.balance(), withdrawn(budget, 10)) == (0, 0)
 
 
-def test_a_spent_reserve_comes_back_after_the_window(clock: Clock) -> None:
-    budget = RetryBudget(ttl_s=10, min_retries_per_s=1, now_ns=clock)
+def test_a_spent_reserve_comes_back_after_the_window(clock: FakeClock) -> None:
+    budget = RetryBudget(ttl_s=10, min_retries_per_s=1, now_ns=clock.ns)
     assert withdrawn(budget, 11) == 10
-    clock.at(9_000)
+    clock.advance(9)
     assert withdrawn(budget, 1) == 0
-    clock.at(10_000)
+    clock.advance(1)
     assert withdrawn(budget, 1) == 1
 
 
-def test_a_balance_below_zero_is_truncated_toward_zero(clock: Clock) -> None:
-    budget = RetryBudget(ttl_s=10, min_retries_per_s=0, percent_can_retry=0.5, now_ns=clock)
+def test_a_balance_below_zero_is_truncated_toward_zero(clock: FakeClock) -> None:
+    budget = RetryBudget(ttl_s=10, min_retries_per_s=0, percent_can_retry=0.5, now_ns=clock.ns)
     for _ in range(5):
         budget.deposit()
-    clock.at(9_000)
+    clock.advance(9)
     assert withdrawn(budget, 9) == 2
-    clock.at(14_000)
+    clock.advance(5)
     assert budget._window.sum() == -4_000
     assert budget.balance() == -2
     assert budget.requeue_limit() == 0
@@ -82,13 +72,13 @@ def test_a_balance_below_zero_is_truncated_toward_zero(clock: Clock) -> None:
     ],
 )
 def test_one_request_may_requeue_a_fifth_of_the_balance(
-    clock: Clock, reserve_per_s: int, limit: int
+    clock: FakeClock, reserve_per_s: int, limit: int
 ) -> None:
-    assert RetryBudget(min_retries_per_s=reserve_per_s, now_ns=clock).requeue_limit() == limit
+    assert RetryBudget(min_retries_per_s=reserve_per_s, now_ns=clock.ns).requeue_limit() == limit
 
 
-def test_the_requeue_limit_is_rounded_up(clock: Clock) -> None:
-    budget = RetryBudget(now_ns=clock)
+def test_the_requeue_limit_is_rounded_up(clock: FakeClock) -> None:
+    budget = RetryBudget(now_ns=clock.ns)
     withdrawn(budget, 99)
     assert (budget.balance(), budget.requeue_limit()) == (1, 1)
 
@@ -123,20 +113,20 @@ def test_retries_never_exceed_reserve_and_share(
     assert withdrawn(budget, tries) == min(tries, reserve * 10 + int(requests * percent + 1e-9))
 
 
-def test_slices_turn_when_somebody_looks(clock: Clock) -> None:
-    adder = WindowedAdder(10, clock)
+def test_slices_turn_when_somebody_looks(clock: FakeClock) -> None:
+    adder = WindowedAdder(10, clock.ns)
     adder.add(1)
-    clock.at(1_999)
+    clock.advance(1.999)
     adder.add(2)
-    clock.at(2_500)
+    clock.advance(0.501)
     assert adder.sum() == 3
-    clock.at(11_999)
+    clock.advance(9.499)
     assert adder.sum() == 0
 
 
-def test_amounts_leave_the_window_slice_by_slice(clock: Clock) -> None:
-    adder = WindowedAdder(10, clock)
+def test_amounts_leave_the_window_slice_by_slice(clock: FakeClock) -> None:
+    adder = WindowedAdder(10, clock.ns)
     for second in range(30):
-        clock.at(second * 1000)
         adder.add(1)
         assert adder.sum() == min(second + 1, 10)
+        clock.advance(1)

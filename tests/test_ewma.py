@@ -5,29 +5,22 @@ import math
 import pytest
 
 from meshproxy.ewma import PENALTY, LeastLoaded, PeakEwma
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.ns = 0
-
-    def __call__(self) -> int:
-        return self.ns
+from tests.kit.clock import FakeClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock(0)
 
 
 @pytest.fixture
-def ewma(clock: Clock) -> PeakEwma:
-    return PeakEwma(decay_ms=1000, now_ns=clock)
+def ewma(clock: FakeClock) -> PeakEwma:
+    return PeakEwma(decay_ms=1000, now_ns=clock.ns)
 
 
-def exchange(ewma: PeakEwma, clock: Clock, rtt_ns: int, *, failed: bool = False) -> None:
+def exchange(ewma: PeakEwma, clock: FakeClock, rtt_ns: int, *, failed: bool = False) -> None:
     started = ewma.begin()
-    clock.ns += rtt_ns
+    clock.advance(rtt_ns / 1e9)
     ewma.head(started, failed)
     ewma.finish()
 
@@ -40,10 +33,10 @@ def test_a_new_node_is_free_until_its_first_request_is_out(ewma: PeakEwma) -> No
 
 
 def test_the_round_trip_ends_at_the_head_and_the_request_at_the_end_of_its_body(
-    ewma: PeakEwma, clock: Clock
+    ewma: PeakEwma, clock: FakeClock
 ) -> None:
     started = ewma.begin()
-    clock.ns = 5_000
+    clock.advance(5e-6)
     ewma.head(started)
     assert (ewma.cost, ewma.pending, ewma.value()) == (5_000.0, 1, 10_000.0)
     ewma.finish()
@@ -51,7 +44,7 @@ def test_the_round_trip_ends_at_the_head_and_the_request_at_the_end_of_its_body(
 
 
 def test_a_peak_replaces_the_cost_at_once_and_a_fast_answer_lowers_it_slowly(
-    ewma: PeakEwma, clock: Clock
+    ewma: PeakEwma, clock: FakeClock
 ) -> None:
     exchange(ewma, clock, 1_000_000)
     exchange(ewma, clock, 400_000_000)
@@ -61,45 +54,44 @@ def test_a_peak_replaces_the_cost_at_once_and_a_fast_answer_lowers_it_slowly(
     assert ewma.cost == pytest.approx(400_000_000 * weight + 10_000_000 * (1 - weight), rel=1e-12)
 
 
-def test_the_cost_decays_while_nobody_calls(ewma: PeakEwma, clock: Clock) -> None:
+def test_the_cost_decays_while_nobody_calls(ewma: PeakEwma, clock: FakeClock) -> None:
     exchange(ewma, clock, 1_000_000)
-    clock.ns += 1_000_000_000
+    clock.advance(1)
     assert ewma.value() == pytest.approx(1_000_000 / math.e, rel=1e-12)
 
 
-def test_reading_a_load_moves_its_stamp(ewma: PeakEwma, clock: Clock) -> None:
-    looked_at, left_alone = PeakEwma(1000, clock), ewma
+def test_reading_a_load_moves_its_stamp(ewma: PeakEwma, clock: FakeClock) -> None:
+    looked_at, left_alone = PeakEwma(1000, clock.ns), ewma
     for node in (looked_at, left_alone):
         node.cost = 1e9
-    clock.ns = 1_000_000_000
+    clock.advance(1)
     looked_at.value()
     for node in (looked_at, left_alone):
-        node.head(clock.ns)
+        node.head(clock.ns())
     assert looked_at.cost == left_alone.cost
-    clock.ns = 2_000_000_000
+    clock.advance(1)
     looked_at.value()
     for node in (looked_at, left_alone):
-        node.head(clock.ns - 1_000)
+        node.head(clock.ns() - 1_000)
     assert looked_at.cost != left_alone.cost
 
 
-def test_a_fast_failure_does_not_make_a_node_cheaper(ewma: PeakEwma, clock: Clock) -> None:
+def test_a_fast_failure_does_not_make_a_node_cheaper(ewma: PeakEwma, clock: FakeClock) -> None:
     exchange(ewma, clock, 50_000_000)
     exchange(ewma, clock, 1_000, failed=True)
     assert ewma.cost == 50_000_000.0
 
 
-def test_a_slow_failure_counts_as_a_peak(ewma: PeakEwma, clock: Clock) -> None:
+def test_a_slow_failure_counts_as_a_peak(ewma: PeakEwma, clock: FakeClock) -> None:
     exchange(ewma, clock, 50_000_000)
     exchange(ewma, clock, 900_000_000, failed=True)
     assert ewma.cost == 900_000_000.0
 
 
-def test_a_clock_that_goes_back_is_harmless(ewma: PeakEwma, clock: Clock) -> None:
-    clock.ns = 1_000
+def test_a_clock_that_goes_back_is_harmless(ewma: PeakEwma, clock: FakeClock) -> None:
     exchange(ewma, clock, 500)
     started = ewma.begin()
-    clock.ns = 0
+    clock.advance(-1)
     assert ewma.value() == 1_000.0
     ewma.head(started)
     assert ewma.cost == 500.0
