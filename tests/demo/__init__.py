@@ -1,0 +1,1 @@
+"""The article's world on one machine, and its three curls."""
