@@ -1,27 +1,22 @@
 """Delegation tables: rules that rewrite the beginning of a path (finagle: DtabBase.scala)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from meshproxy.naming.nametree import NEG, Alt, NameTree
 from meshproxy.naming.parser import Parser
 from meshproxy.naming.path import Path, show_segment
 
+_USUAL_SHAPES: Final = 32
+
 
 class Prefix(tuple[bytes | None, ...]):
-    """The left side of an entry; None stands for the wildcard, one whole segment."""
+    """The left side of an entry: segments that must be equal, or None for any one segment."""
 
     __slots__ = ()
-
-    def matches(self, path: Path) -> bool:
-        """Whether every element equals the path's segment or is the wildcard."""
-        if path[: len(self)] == self:
-            return True
-        return (
-            None in self
-            and len(self) <= len(path)
-            and all(e is None or e == s for e, s in zip(self, path, strict=False))
-        )
 
     def show(self) -> str:
         """Return the canonical text."""
@@ -40,10 +35,22 @@ class Dentry:
         return f"{self.prefix.show()}=>{self.dst.show()}"
 
 
-class Dtab(tuple[Dentry, ...]):
-    """Rules in file order; the later ones are preferred."""
+class _Shape(NamedTuple):
+    """Entries whose prefixes have their fixed segments at the same places, by these segments."""
 
-    __slots__ = ()
+    length: int
+    part_of: Callable[[Sequence[bytes | None]], object]
+    positions: dict[object, list[int]]
+
+
+def _shape(length: int, fixed: tuple[int, ...]) -> _Shape:
+    whole = slice(0, len(fixed))
+    part_of = itemgetter(whole) if len(fixed) in {0, length} else itemgetter(*fixed)
+    return _Shape(length, part_of, {})
+
+
+class Dtab(tuple[Dentry, ...]):  # noqa: SLOT001 - it keeps its index
+    """Rules in file order; the later ones are preferred."""
 
     @classmethod
     def parse(cls, text: str, *, limit: int | None = None) -> "Dtab":
@@ -68,7 +75,12 @@ class Dtab(tuple[Dentry, ...]):
 
     def matching(self, path: Path) -> list[Dentry]:
         """Return the entries that apply to *path*, the preferred one first."""
-        return [entry for entry in reversed(self) if entry.prefix.matches(path)]
+        found: list[int] = []
+        for shape in self._shapes:
+            if shape.length <= len(path):
+                found += shape.positions.get(shape.part_of(path), ())
+        found.sort(reverse=True)
+        return [self[at] for at in found]
 
     def lookup(self, path: Path) -> NameTree[Path]:
         """Take one step: the destinations with the rest of *path* on every leaf."""
@@ -76,6 +88,23 @@ class Dtab(tuple[Dentry, ...]):
         if not trees:
             return NEG
         return trees[0] if len(trees) == 1 else Alt(tuple(trees))
+
+    @property
+    def surcharge(self) -> int:
+        """How many nodes more than usual a lookup is worth, as prefixes differ in shape."""
+        return len(self._shapes) // _USUAL_SHAPES
+
+    @cached_property
+    def _shapes(self) -> "tuple[_Shape, ...]":
+        shapes: dict[object, _Shape] = {}
+        for at, entry in enumerate(self):
+            prefix = entry.prefix
+            fixed = tuple([n for n, elem in enumerate(prefix) if elem is not None])
+            shape = shapes.get((len(prefix), fixed))
+            if shape is None:
+                shape = shapes[len(prefix), fixed] = _shape(len(prefix), fixed)
+            shape.positions.setdefault(shape.part_of(prefix), []).append(at)
+        return tuple(shapes.values())
 
     def show(self) -> str:
         """Return the canonical text."""

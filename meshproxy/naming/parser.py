@@ -17,6 +17,7 @@ MAX_NESTING: Final = 64
 
 _RAW: Final = "0-9A-Za-z_:.#$%-"
 _RAW_RUN: Final = re.compile(f"[{_RAW}]+")
+_PLAIN_PATH: Final = re.compile(rf"/([{_RAW}]++(?:/[{_RAW}]++)*+)(?![/\\])")
 _LABEL_START: Final = re.compile(rf"[{_RAW}\\]")
 _HEX: Final = re.compile("[0-9A-Fa-f]")
 _NUMBER: Final = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]*")
@@ -72,6 +73,9 @@ class Parser(Generic[P]):
     def path(self) -> P:
         """Read a path."""
         self.skip()
+        if plain := _PLAIN_PATH.match(self._text, self._at):
+            self._at = plain.end()
+            return self._leaf(tuple(plain[1].encode("ascii").split(b"/")))
         self.eat("/")
         labels = []
         if self._next_is(_LABEL_START):

@@ -1,0 +1,1 @@
+"""Interpreters: how logical names become replica sets (linkerd: interpreter/*)."""

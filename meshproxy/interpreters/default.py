@@ -1,0 +1,193 @@
+"""The `default` interpreter: the table first, then the configured namers, then `/$/`.
+
+finagle: Namer.scala (`bind`); linkerd: namer/core/.../{DefaultInterpreterInitializer,
+ConfiguredDtabNamer}.scala. A name is bound by one plain walk, done again whenever a live
+answer that it used has changed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from typing import ClassVar, Final, TypeAlias, TypeVar
+
+from meshproxy.config.bases import InterpreterConfig, InterpreterDeps, SystemNames
+from meshproxy.errors import BindingFailed
+from meshproxy.interpreters.live import Answers, follow
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.namer import BoundTree, Namer, Transformer
+from meshproxy.naming.nametree import NEG, Alt, Empty, Fail, Leaf, NameTree, Neg, Union, Weighted
+from meshproxy.naming.path import Path
+from meshproxy.var import PENDING, Activity, Failed, Ok, Pending, State
+
+MAX_DEPTH: Final = 100
+MAX_NODES: Final = 1000
+MAX_NESTING: Final = 256
+MAX_SEGMENTS: Final = 1000
+
+T = TypeVar("T")
+AnyTree: TypeAlias = NameTree[Path | Bound]
+_SYSTEM: Final = Path.of("$")
+_NOTHING: Final = Path()
+
+
+class DefaultInterpreter:
+    """Binds names by a table and namers; *namers* are in the order of the configuration."""
+
+    def __init__(
+        self,
+        namers: Sequence[Namer],
+        system: SystemNames,
+        transformers: Sequence[Transformer] = (),
+    ) -> None:
+        self._world = _World(tuple(reversed(namers)), system, tuple(transformers))
+
+    def bind(self, dtab: Dtab, path: Path) -> Activity[BoundTree]:
+        """Follow *path* to its end; it fails past 100 lookups or 1000 nodes of the tree."""
+        return follow(lambda answers: _Walk(self._world, dtab, answers).run(path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultInterpreterConfig(InterpreterConfig):
+    """Binds names by the router's dtab and the configured namers."""
+
+    kind: ClassVar[str] = "default"
+
+    def build(self, deps: InterpreterDeps) -> DefaultInterpreter:
+        """Build the interpreter."""
+        return DefaultInterpreter(deps.namers, deps.system, deps.transformers)
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What every binding of one interpreter shares; the preferred namer comes first."""
+
+    namers: tuple[Namer, ...]
+    system: SystemNames
+    transformers: tuple[Transformer, ...]
+
+
+class _TooLarge(Exception):
+    """A walk met a limit that no sensible table meets."""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk from a name to its end, by the present *answers* of the live namers."""
+
+    world: _World
+    dtab: Dtab
+    answers: Answers
+    nodes: int = 0
+
+    def run(self, path: Path) -> State[BoundTree]:
+        """Bind *path* and let the transformers change the result."""
+        try:
+            state = self._bind(Leaf(path), _NOTHING, 0, 0)
+        except _TooLarge as error:
+            return Failed(BindingFailed(str(error)))
+        for transformer in self.world.transformers:
+            if not isinstance(state, Ok):
+                break
+            tree = state.value
+            state = self.answers.get((id(transformer), tree), partial(transformer.transform, tree))
+        return state
+
+    def _bind(self, tree: AnyTree, rest: Path, depth: int, nesting: int) -> State[BoundTree]:
+        """Bind *tree* with *rest* behind each of its paths, found by *depth* lookups."""
+        members: Iterator[tuple[AnyTree, Path]] | Pending | Failed
+        while True:
+            self._visit(nesting)
+            match tree:
+                case Leaf(value):
+                    if isinstance(value, Bound):
+                        return Ok(Leaf(value))
+                    depth += 1
+                    members = self._look_up(value + rest, depth)
+                case Alt(trees):
+                    members = zip(trees, repeat(rest))
+                case Union(weighted):
+                    return self._union(weighted, rest, depth, nesting)
+                case Neg() | Fail() | Empty():
+                    return Ok(tree)
+            if isinstance(members, Pending | Failed):
+                return members
+            last = next(members, (NEG, _NOTHING))
+            for following in members:
+                state = self._bind(*last, depth, nesting + 1)
+                if not _is_negative(state):
+                    return state
+                last = following
+            tree, rest = last
+
+    def _union(
+        self, members: tuple[Weighted[Path | Bound], ...], rest: Path, depth: int, nesting: int
+    ) -> State[BoundTree]:
+        if len(members) == 1:
+            return self._bind(members[0].tree, rest, depth, nesting + 1)
+        kept: list[Weighted[Bound]] = []
+        unknown: State[BoundTree] = PENDING
+        is_known = not members
+        for weight, member in members:
+            state = self._bind(member, rest, depth, nesting + 2)
+            match state:
+                case Ok(tree):
+                    is_known = True
+                    if not isinstance(tree, Neg | Fail):
+                        kept.append(Weighted(weight, tree))
+                case Failed() if unknown is PENDING:
+                    unknown = state
+        if not is_known:
+            return unknown
+        if len(kept) == 1:
+            return Ok(kept[0].tree)
+        return Ok(Union(tuple(kept)) if kept else NEG)
+
+    def _look_up(
+        self, name: Path, depth: int
+    ) -> "Iterator[tuple[AnyTree, Path]] | Pending | Failed":
+        """Return what *name* stands for: alternatives, each with the rest behind its paths."""
+        if len(name) > MAX_SEGMENTS:
+            raise _TooLarge(f"More than {MAX_SEGMENTS} segments in Namer lookup")
+        members: Iterator[tuple[AnyTree, Path]]
+        self.nodes += self.dtab.surcharge
+        entries = self.dtab.matching(name)
+        if len(entries) > 1 or (entries and not isinstance(entries[0].dst, Neg)):
+            members = ((entry.dst, name.drop(len(entry.prefix))) for entry in entries)
+        else:
+            answer = self._ask(name)
+            if not isinstance(answer, Ok):
+                return answer
+            members = iter([(answer.value, _NOTHING)])
+        return members if depth <= MAX_DEPTH else _TOO_DEEP
+
+    def _ask(self, name: Path) -> State[AnyTree]:
+        """Ask the configured namers, then the system ones, until one is not negative."""
+        for namer in self.world.namers:
+            prefix = namer.prefix
+            if not name.starts_with(prefix):
+                continue
+            ask = partial(namer.lookup, name.drop(len(prefix)))
+            answer: State[AnyTree] = self.answers.get((id(namer), name), ask)
+            if not _is_negative(answer):
+                return answer
+        if not name.starts_with(_SYSTEM):
+            return Ok(NEG)
+        return self.answers.get((None, name), partial(self.world.system.lookup, name.drop(1)))
+
+    def _visit(self, nesting: int) -> None:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise _TooLarge(f"More than {MAX_NODES} nodes visited in Namer lookup")
+        if nesting > MAX_NESTING:
+            raise _TooLarge(f"More than {MAX_NESTING} levels of nesting in Namer lookup")
+
+
+def _is_negative(state: State[NameTree[T]]) -> bool:
+    return isinstance(state, Ok) and isinstance(state.value, Neg)
+
+
+_TOO_DEEP: Final = Failed(
+    BindingFailed(f"Max recursion level: {MAX_DEPTH} reached in Namer lookup")
+)

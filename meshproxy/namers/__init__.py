@@ -1,0 +1,1 @@
+"""Namers: what each service discovery knows (linkerd: namer/*)."""

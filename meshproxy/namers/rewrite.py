@@ -1,0 +1,50 @@
+"""`io.l5d.rewrite`: a configured pattern and the name it stands for.
+
+linkerd: namer/core/src/main/scala/io/buoyant/namer/RewritingNamer*.scala.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from meshproxy.config.bases import NamerConfig, NamerDeps
+from meshproxy.config.model import key
+from meshproxy.errors import BindingFailed
+from meshproxy.naming.matcher import PathMatcher
+from meshproxy.naming.namer import Lookup
+from meshproxy.naming.nametree import NEG, Leaf
+from meshproxy.naming.parser import ParseError
+from meshproxy.naming.path import Path
+from meshproxy.var import Failed, Var
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteNamer:
+    """Answers names that begin with *pattern* by *name*, dropping what the pattern left over."""
+
+    prefix: Path
+    pattern: PathMatcher
+    name: str
+
+    def lookup(self, path: Path) -> Lookup:
+        """Return the substituted name; a variable without a value makes it a failure."""
+        captures = self.pattern.match(path)
+        if captures is None:
+            return NEG
+        try:
+            return Leaf(Path.parse(PathMatcher.substitute(self.name, captures)))
+        except ParseError as error:
+            return Var(Failed(BindingFailed(str(error))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteNamerConfig(NamerConfig):
+    """Answers names that begin with `pattern` by another name."""
+
+    kind: ClassVar[str] = "io.l5d.rewrite"
+    prefix: Path = key(doc="Answers the names that begin with `/#` and this.")
+    pattern: PathMatcher = key(doc="What the name after the prefix begins with.")
+    name: str = key(doc="The name it stands for; `{variables}` of the pattern are replaced.")
+
+    def build(self, deps: NamerDeps) -> RewriteNamer:
+        """Build the namer."""
+        return RewriteNamer(deps.prefix, self.pattern, self.name)

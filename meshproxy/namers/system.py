@@ -1,0 +1,141 @@
+"""The names under `/$/`, which exist without configuration.
+
+finagle: Namer.scala (`global`), InetResolver.scala; linkerd: namer/core/.../io/buoyant/rinet.scala.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Final
+
+from meshproxy.errors import BindingFailed
+from meshproxy.namers.rewriting import REWRITERS, Rewriter
+from meshproxy.naming.addr import ADDR_PENDING, Addr, AddrBound
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.namer import Lookup
+from meshproxy.naming.nametree import EMPTY, FAIL, NEG, Leaf
+from meshproxy.naming.path import Path
+from meshproxy.var import Failed, Source, Var
+
+SYSTEM: Final = Path.of("$")
+
+_CONSTANTS: Final[dict[bytes, Lookup]] = {b"nil": EMPTY, b"fail": FAIL}
+_MAX_FIXED: Final = 16_000
+_RAW: Final = re.compile(rb"[0-9A-Za-z_:.#$%-]+")
+_INTEGER: Final = re.compile(rb"[+-]?0*[0-9]{1,10}")
+
+
+class SystemNamers:
+    """All system namers; *resolve* finds the addresses of a host and port text."""
+
+    def __init__(self, resolve: Callable[[str, str], Var[Addr]]) -> None:
+        self._resolve = resolve
+        self._fixed = _FixedAddresses(resolve)
+
+    def lookup(self, path: Path) -> Lookup:
+        """Answer for what follows `/$`; an unknown namer is a failure, not negative."""
+        if not path:
+            return NEG
+        name = path[0]
+        if name in REWRITERS:
+            return _rewritten(REWRITERS[name], path)
+        match name:
+            case b"inet":
+                return _inet(path, self._resolve)
+            case b"fixedinet":
+                return _inet(path, self._fixed.resolve)
+            case b"io.buoyant.rinet":
+                return self._rinet(path)
+        return _CONSTANTS.get(name) or _unknown(path)
+
+    def _rinet(self, path: Path) -> Lookup:
+        if len(path) < 3:
+            return NEG
+        port, host = path[1:3]
+        if not _RAW.fullmatch(port) or not (_RAW.fullmatch(host) or _is_bracketed_v6(host)):
+            return _failed(f"Invalid host or port in path: {(SYSTEM + path).show()}")
+        addr = self._resolve(host.decode("ascii"), port.decode("ascii"))
+        return Leaf(Bound(SYSTEM + path.take(3), addr, path.drop(3)))
+
+
+def _inet(path: Path, resolve: Callable[[str, str], Var[Addr]]) -> Lookup:
+    port = _integer(path[2]) if len(path) > 2 else None
+    if port is not None:
+        addr = resolve(path[1].decode(errors="replace"), port)
+        return Leaf(Bound(SYSTEM + path.take(3), addr, path.drop(3)))
+    port = _integer(path[1]) if len(path) > 1 else None
+    if port is not None:
+        return Leaf(Bound(SYSTEM + path.take(2), resolve("", port), path.drop(2)))
+    return _unknown(path)
+
+
+def _rewritten(rewriter: Rewriter, path: Path) -> Lookup:
+    rest = path.drop(1)
+    try:
+        found = rewriter(rest) if rest else None
+    except ValueError as error:
+        return _failed(f"{error}: {(SYSTEM + path).show()}")
+    return NEG if found is None else Leaf(found)
+
+
+def _unknown(path: Path) -> Lookup:
+    name = path.take(1).show()[1:]
+    return _failed(f"Unknown namer: {name} for path: {(SYSTEM + path).show()}")
+
+
+def _failed(why: str) -> Lookup:
+    return Var(Failed(BindingFailed(why)))
+
+
+def _integer(segment: bytes) -> str | None:
+    """Return the decimal text of a 32-bit integer."""
+    if not _INTEGER.fullmatch(segment):
+        return None
+    number = int(segment)
+    return str(number) if -(2**31) <= number < 2**31 else None
+
+
+def _is_bracketed_v6(host: bytes) -> bool:
+    if not (host.startswith(b"[") and host.endswith(b"]")):
+        return False
+    try:
+        ipaddress.IPv6Address(host[1:-1].decode("ascii", errors="replace"))
+    except ValueError:
+        return False
+    return True
+
+
+class _FixedAddresses:
+    """Resolves each host and port until it succeeds, and then never again."""
+
+    def __init__(self, resolve: Callable[[str, str], Var[Addr]]) -> None:
+        self._resolve = resolve
+        self._found: dict[tuple[str, str], AddrBound] = {}
+
+    def resolve(self, host: str, port: str) -> Var[Addr]:
+        return Source(lambda emit: self._follow((host, port), emit), ADDR_PENDING)
+
+    def _follow(self, key: tuple[str, str], emit: Callable[[Addr], None]) -> Callable[[], None]:
+        closes: list[Callable[[], None]] = []
+
+        def take(addr: Addr) -> None:
+            emit(addr)
+            if isinstance(addr, AddrBound):
+                self._keep(key, addr)
+                for close in closes:
+                    close()
+
+        known = self._found.get(key)
+        if known is not None:
+            emit(known)
+            return lambda: None
+        close = self._resolve(*key).observe(take)
+        closes.append(close)
+        if key in self._found:
+            close()
+        return close
+
+    def _keep(self, key: tuple[str, str], addr: AddrBound) -> None:
+        if len(self._found) >= _MAX_FIXED:
+            del self._found[next(iter(self._found))]
+        self._found[key] = addr
