@@ -189,6 +189,10 @@ class TelemeterConfig(Kinded):
     category: ClassVar[str] = "telemeters"
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
 
+    def build(self, deps: Any) -> Any:
+        """The exporter, not yet started."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracePropagatorConfig(Kinded):

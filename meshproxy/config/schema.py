@@ -74,9 +74,13 @@ class DnsConfig(Config):
     nameservers: tuple[str, ...] = key(
         default=(), doc="`address`, `address:port` or `[v6]:port`; resolv.conf's when unset."
     )
-    timeout_ms: int = key(default=2000, minimum=1, doc="Limit on one query.")
+    timeout_ms: int | None = key(
+        default=None, minimum=1, doc="Limit on one query; resolv.conf's, else 2000 when unset."
+    )
     total_timeout_ms: int = key(default=5000, minimum=1, doc="Limit on a whole resolution.")
-    attempts: int = key(default=2, minimum=1, maximum=10, doc="Queries per nameserver.")
+    attempts: int | None = key(
+        default=None, minimum=1, maximum=10, doc="Rounds of queries; resolv.conf's when unset."
+    )
     min_ttl_secs: int = key(default=5, minimum=1, doc="Answers are kept at least this long.")
     max_ttl_secs: int = key(default=300, minimum=1, doc="Answers are kept at most this long.")
 

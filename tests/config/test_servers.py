@@ -1,0 +1,54 @@
+import pytest
+
+from meshproxy.config.decode import decode
+from meshproxy.config.document import parse
+from meshproxy.config.errors import Findings
+from meshproxy.config.servers import HttpServerConfig
+
+
+def read(text: str) -> tuple[HttpServerConfig | None, list[str]]:
+    findings = Findings("f")
+    config = decode(HttpServerConfig, parse(text, findings), findings)
+    return config, [str(error) for error in findings.found]
+
+
+def test_a_server_listens_on_loopback_by_default() -> None:
+    server = HttpServerConfig()
+    assert (server.ip, server.port) == ("127.0.0.1", 4140)
+
+
+def test_the_keys_that_are_built() -> None:
+    config, errors = read(
+        "port: 1\nip: '::'\nlabel: x\nmaxConcurrentRequests: 2\nclearContext: true\n"
+        "timeoutMs: 3\nmaxCallDepth: 4\nheaderReadTimeoutMs: 5\nmaxConnections: 6\n"
+    )
+    assert errors == []
+    assert config is not None
+    assert (config.port, config.ip, config.max_concurrent_requests) == (1, "::", 2)
+    assert (config.clear_context, config.timeout_ms, config.max_call_depth) == (True, 3, 4)
+    assert (config.header_read_timeout_ms, config.max_connections) == (5, 6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "announce: [/#/io.l5d.serversets/web]",
+        "socketOptions: {backlog: 5}",
+        "serverSession: {idleTimeMs: 5}",
+        "addForwardedHeader: {by: {kind: router}, for: {kind: 'ip:port'}}",
+        "timestampHeader: x-time",
+    ],
+)
+def test_the_keys_that_are_not_built_are_refused_by_name(text: str) -> None:
+    name = text.partition(":")[0]
+    assert read(text) == (None, [f"f:1:1: {name}: not supported yet, remove it"])
+
+
+def test_a_labeler_is_a_mapping() -> None:
+    _, errors = read("addForwardedHeader: {by: ip}")
+    assert errors[1] == ("f:1:26: addForwardedHeader.by: expected a mapping, found the text 'ip'")
+
+
+def test_the_engine_is_gone() -> None:
+    (error,) = read("engine: {kind: netty4}")[1]
+    assert error == "f:1:1: engine: unknown key, removed in Linkerd 1.3, remove it"
