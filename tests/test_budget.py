@@ -51,14 +51,15 @@ def test_a_spent_reserve_comes_back_after_the_window(clock: FakeClock) -> None:
 
 
 def test_a_balance_below_zero_is_truncated_toward_zero(clock: FakeClock) -> None:
-    budget = RetryBudget(ttl_s=10, min_retries_per_s=0, percent_can_retry=0.5, now_ns=clock.ns)
-    for _ in range(5):
+    budget = RetryBudget(ttl_s=10, min_retries_per_s=0, percent_can_retry=0.3, now_ns=clock.ns)
+    for _ in range(8):
         budget.deposit()
     clock.advance(9)
-    assert withdrawn(budget, 9) == 2
+    assert withdrawn(budget, 3) == 2
+    budget.deposit()
     clock.advance(5)
-    assert budget._window.sum() == -4_000
-    assert budget.balance() == -2
+    assert budget._window.sum() == 1_000 - 2 * 3_333
+    assert budget.balance() == -1
     assert budget.requeue_limit() == 0
     assert not budget.try_withdraw()
 
