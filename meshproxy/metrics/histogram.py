@@ -5,8 +5,10 @@ Bucket limits and percentiles follow finagle: finagle-core/.../stats/BucketedHis
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise, repeat
+from operator import mul
 from typing import Final
 
 MAX_VALUE: Final = 2**31 - 1
@@ -23,18 +25,17 @@ def _limits() -> tuple[int, ...]:
 
 
 _LIMITS: Final = _limits()
-_EXACT_BELOW: Final = 200
+_MIDDLES: Final = (
+    0,
+    *((first + following - 1) // 2 for first, following in pairwise(_LIMITS)),
+    MAX_VALUE,
+)
+"""What stands for a value, by the number of limits that are not above it."""
 
 
-def bucket(value: int) -> int:
-    """Return the value that stands for *value*: the middle of its bucket, at most 0.5 % away."""
-    if 0 <= value < _EXACT_BELOW:
-        return value
-    clamped = min(max(value, 0), MAX_VALUE)
-    at = bisect_right(_LIMITS, clamped)
-    if at == len(_LIMITS):
-        return MAX_VALUE
-    return (_LIMITS[at - 1] + _LIMITS[at] - 1) // 2
+def bucket(value: float) -> int:
+    """Return the integer that stands for *value*, at most 0.5 % from its whole part."""
+    return _MIDDLES[bisect_right(_LIMITS, value)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +63,17 @@ class Histogram:
     count: int = 0
     sum: int = 0
 
-    def record(self, values: Iterable[float]) -> "Histogram":
+    def record(self, values: Sequence[float]) -> "Histogram":
         """Return this histogram with *values*, truncated to integers, counted in."""
         counts = dict(self.counts)
-        count, total = self.count, self.sum
-        for value, times in Counter(map(int, values)).items():
-            middle = bucket(value)
-            counts[middle] = counts.get(middle, 0) + times
-            count += times
-            total += min(max(value, 0), MAX_VALUE) * times
-        return Histogram(counts, count, total)
+        times = Counter(map(int, values))
+        if times and (min(times) < 0 or max(times) > MAX_VALUE):
+            times = Counter(min(max(int(value), 0), MAX_VALUE) for value in values)
+        middles = map(_MIDDLES.__getitem__, map(bisect_right, repeat(_LIMITS), times))
+        for middle, n in zip(middles, times.values(), strict=True):
+            counts[middle] = counts.get(middle, 0) + n
+        total = self.sum + sum(map(mul, times, times.values()))
+        return Histogram(counts, self.count + len(values), total)
 
     def __add__(self, other: "Histogram") -> "Histogram":
         counts = dict(self.counts)
@@ -80,9 +82,8 @@ class Histogram:
         return Histogram(counts, self.count + other.count, self.sum + other.sum)
 
     def __sub__(self, earlier: "Histogram") -> "Histogram":
-        before = earlier.counts
-        differences = ((value, n - before.get(value, 0)) for value, n in self.counts.items())
-        counts = {value: n for value, n in differences if n}
+        before = earlier.counts.get
+        counts = {value: more for value, n in self.counts.items() if (more := n - before(value, 0))}
         return Histogram(counts, self.count - earlier.count, self.sum - earlier.sum)
 
     def summary(self) -> Summary:

@@ -62,12 +62,14 @@ class Tree:
         if self._home.get(self._name) is self:
             del self._home[self._name]
 
-    def walk(self, at: Scope = ()) -> Iterator[tuple[Scope, Instrument]]:
+    def walk(self) -> Iterator[tuple[Scope, Instrument]]:
         """Yield every instrument with its full scope, as the tree is when each scope is reached."""
-        for name, instrument in list(self.instruments.items()):
-            yield (*at, name), instrument
-        for name, tree in list(self.scopes.items()):
-            yield from tree.walk((*at, name))
+        waiting: list[tuple[Scope, Tree]] = [((), self)]
+        while waiting:
+            at, tree = waiting.pop()
+            for name, instrument in list(tree.instruments.items()):
+                yield (*at, name), instrument
+            waiting += [((*at, name), below) for name, below in reversed(tree.scopes.items())]
 
     def _new_scope(self, name: str) -> "Tree":
         if len(self.scopes) >= MAX_CHILDREN:

@@ -4,6 +4,7 @@
 """
 
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from typing import ClassVar, Final
 
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.model import key
+from meshproxy.http.message import Request, Response
+from meshproxy.service import Filter, Service
 from meshproxy.telemeters.telemeter import Page, TelemeterDeps
 
 PATH: Final = "/requests"
@@ -89,6 +92,31 @@ class RecentRequests:
     def record(self, request: RecentRequest) -> None:
         """Keep *request*, dropping the oldest if there are too many."""
         self._ring.append(request)
+
+    def recording(self, router: str, server: str) -> Filter[Request, Response]:
+        """Return the filter that records a sample of what *server* of *router* serves."""
+
+        def record(request: Request, service: Service[Request, Response]) -> Response:
+            if not self.wants():
+                return service(request)
+            started = time.monotonic()
+            response = service(request)
+            self.record(
+                RecentRequest(
+                    ended_at=time.time(),
+                    source=request.peer.remote if request.peer else "",
+                    server=server,
+                    router=router,
+                    logical=request.dst.show() if request.dst else "",
+                    concrete=request.bound_id.show() if request.bound_id else "",
+                    destination=request.endpoint,
+                    status=response.status,
+                    latency_ms=(time.monotonic() - started) * 1000,
+                )
+            )
+            return response
+
+        return record
 
     def start(self) -> None:
         """Do nothing: the server does the work."""

@@ -22,7 +22,7 @@ from meshproxy.config.errors import Problem
 from meshproxy.config.model import key
 from meshproxy.config.scalars import Port
 from meshproxy.metrics.histogram import Histogram
-from meshproxy.metrics.instruments import Counter, Gauge, Instrument
+from meshproxy.metrics.instruments import Counter, Instrument, Stat
 from meshproxy.metrics.tree import Scope, Tree
 from meshproxy.telemeters.collector import Collector, find
 from meshproxy.telemeters.telemeter import Page, TelemeterDeps
@@ -34,7 +34,8 @@ RESOLVE_INTERVAL_S: Final = 30.0
 _RETRY_INTERVAL_S: Final = 5.0
 MAX_TIMINGS: Final = 100
 """Lines of one histogram in one flush; more values than that are thinned evenly."""
-_LINES_PER_TURN: Final = 500
+_INSTRUMENTS_PER_TURN: Final = 500
+"""So many are looked at before other greenlets get their turn."""
 _CLOSE_TIMEOUT_S: Final = 1.0
 
 _PREFIX: Final = re.compile(r"[!-9;-?A-{}~]+")
@@ -143,23 +144,30 @@ class Changes:
         self._draw = draw
         self._seen: dict[Instrument, _Seen] = {}
 
-    def lines(self, *, gauges: bool) -> Iterator[str]:
-        """Yield sums of counters and samples of timings, and all gauges if wanted."""
+    def batches(self, *, gauges: bool) -> Iterator[list[str]]:
+        """Yield sums of counters, samples of timings and, if wanted, all gauges.
+
+        A batch is what a bounded number of instruments has to say, maybe nothing.
+        """
         before, self._seen = self._seen, {}
-        for scope, instrument in self._metrics.walk():
-            seen = before.get(instrument) or _Seen(name(self._prefix, scope))
-            self._seen[instrument] = seen
-            if isinstance(instrument, Counter):
-                delta, seen.total = instrument.value - seen.total, instrument.value
-                if delta:
-                    yield counted(seen.name, delta)
-            elif isinstance(instrument, Gauge):
-                if gauges:
-                    yield from self._gauge(seen.name, instrument.read())
-            else:
-                earlier, seen.values = seen.values, instrument.read()
-                if seen.values is not earlier:
-                    yield from self._timings(seen.name, seen.values - earlier)
+        walk = self._metrics.walk()
+        while some := list(islice(walk, _INSTRUMENTS_PER_TURN)):
+            lines: list[str] = []
+            for scope, instrument in some:
+                seen = before.get(instrument)
+                if seen is None:
+                    seen = _Seen(name(self._prefix, scope))
+                self._seen[instrument] = seen
+                if isinstance(instrument, Counter):
+                    value = instrument.value
+                    if value != seen.total:
+                        lines.append(counted(seen.name, value - seen.total))
+                        seen.total = value
+                elif isinstance(instrument, Stat):
+                    lines += self._timings(seen, instrument)
+                elif gauges:
+                    lines += self._gauge(seen.name, instrument.read())
+            yield lines
 
     def _gauge(self, name: str, value: float) -> Iterator[str]:
         if isfinite(value):
@@ -167,11 +175,16 @@ class Changes:
                 yield gauged(name, 0)
             yield gauged(name, value)
 
-    def _timings(self, name: str, values: Histogram) -> Iterator[str]:
+    def _timings(self, seen: _Seen, stat: Stat) -> Iterator[str]:
+        earlier, now = seen.values, stat.read()
+        if now is earlier:
+            return
+        seen.values = now
         if self._sample_rate > 0:
+            values = now - earlier
             step = max(1 / self._sample_rate, values.count / MAX_TIMINGS)
             for value in thinned(values, step, self._draw()):
-                yield timed(name, value, 1 / step)
+                yield timed(seen.name, value, 1 / step)
 
 
 class Statsd:
@@ -214,19 +227,18 @@ class Statsd:
 
     def flush(self, *, gauges: bool) -> None:
         """Send what changed; yields to other greenlets now and then."""
-        lines = self._changes.lines(gauges=gauges)
-        while self._send(list(islice(lines, _LINES_PER_TURN))):
+        for lines in self._changes.batches(gauges=gauges):
+            self._send(lines)
             gevent.sleep(0)
 
-    def _send(self, lines: list[str]) -> bool:
+    def _send(self, lines: list[str]) -> None:
         if self._collector is None:
             self._dropped.value += len(lines)
-            return bool(lines)
+            return
         pipeline = self._collector.pipeline()
         for line in lines:
             pipeline.add(line)
         pipeline.send()
-        return bool(lines)
 
     def _flush_often(self) -> None:
         self._looked_up.wait()
