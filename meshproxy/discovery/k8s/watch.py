@@ -58,6 +58,7 @@ class Watch(Generic[T]):
         table: Table[T],
         tally: Tally,
         random: Callable[[], float] = _random.random,
+        sleep: Callable[[float], None] = gevent.sleep,
     ) -> None:
         self._api = api
         self._namespace = namespace
@@ -65,6 +66,7 @@ class Watch(Generic[T]):
         self._table = table
         self._tally = tally
         self._random = random
+        self._sleep = sleep
         self._backoff = equal_jitter(MIN_WAIT_S, MAX_WAIT_S, random)
         self._greenlet: gevent.Greenlet | None = None
         self._complaint = ""
@@ -85,7 +87,7 @@ class Watch(Generic[T]):
         while True:
             if self._follow_once():
                 waits = self._backoff()
-            gevent.sleep(next(waits))
+            self._sleep(next(waits))
 
     def _follow_once(self) -> bool:
         """List and watch until it ends; tell whether the watch worked."""
