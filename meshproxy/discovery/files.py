@@ -1,0 +1,114 @@
+"""Files, watched by looking at them (linkerd: namer/fs/.../Watcher.scala).
+
+Looking sees what notification misses: network file systems, renames over a file, and the symbolic
+links that Kubernetes swaps under a mounted ConfigMap.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+import gevent
+
+from meshproxy.var import PENDING, Activity, Failed, Ok, Source, State, Var
+
+INTERVAL_S: Final = 0.25
+MAX_RESTLESS: Final = 2
+"""Looks in a row that may find a change before it is taken, though the file never rests."""
+MAX_BYTES: Final = 4 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+def contents(path: str, interval_s: float = INTERVAL_S) -> Activity[bytes | None]:
+    """The bytes of a regular file, None while there is none; failed when they cannot be read.
+
+    A change is taken once two looks in a row agree, so that a writer who empties the file before
+    filling it is not caught halfway; that is within three intervals. More than 4 MB is a failure.
+    """
+    name = os.fsencode(path)
+    return _watched(lambda: _signature(name), lambda: _read(name), PENDING, interval_s)
+
+
+def file_depth(root: str, names: Sequence[bytes], interval_s: float = INTERVAL_S) -> Var[int]:
+    """How many of *names*, walked down from *root*, lead to a regular file; 0 while none do.
+
+    The names may come from anybody: one that is `.` or `..`, or has a slash or a zero byte,
+    leads nowhere.
+    """
+    top, steps = os.fsencode(root), tuple(names)
+
+    def look() -> int:
+        return _depth(top, steps)
+
+    return _watched(look, look, 0, interval_s)
+
+
+def _watched(
+    look: Callable[[], object], read: Callable[[], T], initial: T, interval_s: float
+) -> Var[T]:
+    """What *read* returns, read again when *look* has changed and come to rest."""
+
+    def start(emit: Callable[[T], None]) -> Callable[[], None]:
+        before = look()
+        emit(read())
+        greenlet = gevent.spawn(_keep_looking, look, before, lambda: emit(read()), interval_s)
+        return lambda: greenlet.kill(block=False)
+
+    return Source(start, initial)
+
+
+def _keep_looking(
+    look: Callable[[], object], before: object, publish: Callable[[], None], interval_s: float
+) -> None:
+    """Publish after the first interval too: a write in the tick of the first look has no trace."""
+    restless = 1
+    while True:
+        gevent.sleep(interval_s)
+        now = look()
+        has_changed, before = now != before, now
+        restless += has_changed
+        if restless and (not has_changed or restless > MAX_RESTLESS):
+            restless = 0
+            publish()
+
+
+def _signature(path: bytes) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - any bytes are a path here
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _read(path: bytes) -> State[bytes | None]:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - any bytes are a path here
+            return Ok(None)
+        with open(path, "rb") as file:  # noqa: PTH123 - any bytes are a path here
+            text = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return Ok(None)
+    except OSError as error:
+        return Failed(error)
+    if len(text) > MAX_BYTES:
+        return Failed(ValueError(f"{os.fsdecode(path)} is larger than {MAX_BYTES} bytes"))
+    return Ok(text)
+
+
+def _depth(top: bytes, names: tuple[bytes, ...]) -> int:
+    path = top
+    for depth, name in enumerate(names, 1):
+        if name in (b".", b"..") or b"/" in name or b"\0" in name:
+            return 0
+        path += b"/" + name
+        try:
+            mode = os.stat(path).st_mode  # noqa: PTH116 - any bytes are a path here
+        except OSError:
+            return 0
+        if stat.S_ISREG(mode):
+            return depth
+        if not stat.S_ISDIR(mode):
+            return 0
+    return 0

@@ -1,0 +1,63 @@
+"""The `io.l5d.fs` interpreter: a dtab kept in a file, in front of the router's own.
+
+linkerd: interpreter/fs/src/main/scala/io/buoyant/interpreter/fs/FsInterpreterConfig.scala.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from meshproxy.config.bases import InterpreterConfig, InterpreterDeps
+from meshproxy.config.model import key
+from meshproxy.config.scalars import RegularFile
+from meshproxy.discovery.files import contents
+from meshproxy.errors import BindingFailed
+from meshproxy.interpreters.default import DefaultInterpreter
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.namer import BoundTree, Interpreter
+from meshproxy.naming.path import Path
+from meshproxy.var import Activity, Failed, Ok, State, Var
+
+
+class FsInterpreter:
+    """Binds by the table in a file and the router's, whose entries come later and so win.
+
+    While the file is missing or does not parse, every name is failed.
+    """
+
+    def __init__(self, dtab_file: str, inner: Interpreter) -> None:
+        self._dtab_file = dtab_file
+        self._inner = inner
+        self._dtab: Activity[Dtab] = contents(dtab_file).map(self._parse)
+
+    def bind(self, dtab: Dtab, path: Path) -> Activity[BoundTree]:
+        """Follow *path* through the file's table and *dtab*, and again when the file changes."""
+
+        def follow(state: State[Dtab]) -> Activity[BoundTree]:
+            if isinstance(state, Ok):
+                return self._inner.bind(state.value + dtab, path)
+            return Var(state)
+
+        return self._dtab.flat_map(follow)
+
+    def _parse(self, state: State[bytes | None]) -> State[Dtab]:
+        if not isinstance(state, Ok):
+            return state
+        if state.value is None:
+            return Failed(BindingFailed(f"{self._dtab_file} is missing"))
+        try:
+            return Ok(Dtab.parse(state.value.decode("utf-8")))
+        except ValueError as error:
+            return Failed(BindingFailed(f"{self._dtab_file}: {error}"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FsInterpreterConfig(InterpreterConfig):
+    """Binds names by a dtab in a watched file, followed by the router's dtab."""
+
+    kind: ClassVar[str] = "io.l5d.fs"
+    dtab_file: RegularFile = key(doc="The file of the dtab.")
+
+    def build(self, deps: InterpreterDeps) -> FsInterpreter:
+        """Build the interpreter."""
+        inner = DefaultInterpreter(deps.namers, deps.system, deps.transformers)
+        return FsInterpreter(self.dtab_file, inner)

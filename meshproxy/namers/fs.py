@@ -1,0 +1,136 @@
+"""The `io.l5d.fs` namer: a file per name, an address per line.
+
+linkerd: namer/fs/.../{FsInitializer,WatchingNamer}.scala.
+"""
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, NamedTuple
+
+from meshproxy.config.bases import NamerConfig, NamerDeps, Resolver
+from meshproxy.config.model import key
+from meshproxy.config.scalars import Directory
+from meshproxy.discovery.files import contents, file_depth
+from meshproxy.discovery.hostname import full_form, literal, why_refused
+from meshproxy.naming.addr import (
+    ADDR_NEG,
+    ADDR_PENDING,
+    Addr,
+    AddrBound,
+    AddrFailed,
+    AddrPending,
+)
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.namer import Lookup
+from meshproxy.naming.nametree import NEG, Leaf, NameTree
+from meshproxy.naming.path import Path
+from meshproxy.var import Failed, Ok, Pending, State, Var, collect
+
+_LINE: Final = re.compile(r"(\S+)\s+(\d{1,5})(?:\s*\*\s*(\d+(?:\.\d*)?|\.\d+))?", re.ASCII)
+
+
+class Entry(NamedTuple):
+    """One line of a file."""
+
+    host: str
+    port: int
+    weight: float
+
+
+def parse_entries(text: bytes) -> tuple[Entry, ...]:
+    """Read lines of `host port` or `host port * weight`; `#` begins a comment.
+
+    Raises:
+        ValueError: a line is none of these, or its port is not in 1..65535, or no such host can be.
+    """
+    entries = []
+    for number, line in enumerate(text.decode("utf-8").splitlines(), 1):
+        written = line.partition("#")[0].strip()
+        if not written:
+            continue
+        match = _LINE.fullmatch(written)
+        if match is None or not 1 <= int(match[2]) <= 65535:
+            raise ValueError(f"line {number} is not `host port` or `host port * weight`: {written}")
+        host = full_form(match[1])
+        why = why_refused(host) if literal(host) is None else None
+        if why is not None:
+            raise ValueError(f"line {number}: {why}")
+        entries.append(Entry(host, int(match[2]), float(match[3] or 1)))
+    return tuple(entries)
+
+
+def merged(addrs: tuple[Addr, ...]) -> Addr:
+    """One address of many: what is bound counts; without any, what the others wait or fail for."""
+    found = [each.addresses for each in addrs if isinstance(each, AddrBound)]
+    if found or not addrs:
+        return AddrBound(frozenset().union(*found))
+    if any(isinstance(each, AddrPending) for each in addrs):
+        return ADDR_PENDING
+    return next((each for each in addrs if isinstance(each, AddrFailed)), ADDR_NEG)
+
+
+class FsNamer:
+    """Names are paths of files under a directory; what is left of the name is the residual.
+
+    A missing file is negative, an empty one bound to nothing, one with a bad line failed. Hosts
+    may be names; they are resolved and followed.
+    """
+
+    def __init__(self, prefix: Path, root_dir: str, resolver: Resolver) -> None:
+        self.prefix = prefix
+        self._root_dir = root_dir
+        self._resolver = resolver
+
+    def lookup(self, path: Path) -> Lookup:
+        """Answer with the first regular file on the way down *path*, following it."""
+        if not path:
+            return NEG
+        return file_depth(self._root_dir, path).map(lambda depth: Ok(self._tree(path, depth)))
+
+    def _tree(self, path: Path, depth: int) -> NameTree[Path | Bound]:
+        if not depth:
+            return NEG
+        file = path.take(depth)
+        name = "/".join([self._root_dir, *map(os.fsdecode, file)])
+        addr = contents(name).flat_map(lambda state: self._addr(file, state))
+        return Leaf(Bound(self.prefix + file, addr, path.drop(depth)))
+
+    def _addr(self, file: Path, state: State[bytes | None]) -> Var[Addr]:
+        match state:
+            case Ok(text):
+                return Var(ADDR_NEG) if text is None else self._parsed(file, text)
+            case Failed(error):
+                return Var(AddrFailed(f"{file.show()}: {error}"))
+            case Pending():
+                return Var(ADDR_PENDING)
+
+    def _parsed(self, file: Path, text: bytes) -> Var[Addr]:
+        try:
+            entries = parse_entries(text)
+        except ValueError as error:
+            return Var(AddrFailed(f"{file.show()}: {error}"))
+        return collect([self._resolved(entry) for entry in entries]).map(merged)
+
+    def _resolved(self, entry: Entry) -> Var[Addr]:
+        addr = self._resolver.resolve(entry.host, str(entry.port))
+        return addr.map(lambda found: _weighted(found, entry.weight))
+
+
+def _weighted(addr: Addr, weight: float) -> Addr:
+    if not isinstance(addr, AddrBound):
+        return addr
+    return AddrBound(frozenset(replace(each, weight=weight) for each in addr.addresses))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FsNamerConfig(NamerConfig):
+    """Finds addresses in files, one `host port` or `host port * weight` a line."""
+
+    kind: ClassVar[str] = "io.l5d.fs"
+    default_prefix: ClassVar[Path] = Path.of("io.l5d.fs")
+    root_dir: Directory = key(doc="The directory of the files; each is a name.")
+
+    def build(self, deps: NamerDeps) -> FsNamer:
+        """Build the namer."""
+        return FsNamer(deps.prefix, self.root_dir, deps.resolver)

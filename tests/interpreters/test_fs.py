@@ -1,0 +1,113 @@
+"""The `io.l5d.fs` interpreter on a real file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path as FilePath
+from typing import Any
+
+from gevent.queue import Queue
+
+from meshproxy.config.bases import InterpreterDeps
+from meshproxy.config.scalars import RegularFile
+from meshproxy.interpreters.fs import FsInterpreter, FsInterpreterConfig
+from meshproxy.metrics.tree import Tree
+from meshproxy.namers.system import SystemNamers
+from meshproxy.naming.addr import ADDR_NEG
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.nametree import NEG, Leaf
+from meshproxy.naming.path import Path
+from meshproxy.var import Failed, Ok, Var
+
+WEB = Path.parse("/svc/web")
+
+
+def interpreter_of(file: FilePath) -> FsInterpreter:
+    deps = InterpreterDeps(
+        namers=(),
+        system=SystemNamers(lambda _host, _port: Var(ADDR_NEG)),
+        transformers=(),
+        metrics=Tree(),
+        environ={},
+    )
+    return FsInterpreterConfig(dtab_file=RegularFile(str(file))).build(deps)
+
+
+@contextmanager
+def binding(file: FilePath, dtab: str = "") -> Iterator[Queue]:
+    states: Queue = Queue()
+    close = interpreter_of(file).bind(Dtab.parse(dtab), WEB).observe(states.put)
+    try:
+        yield states
+    finally:
+        close()
+
+
+def bound_id(state: Any) -> str:
+    assert isinstance(state, Ok), state
+    assert isinstance(state.value, Leaf), state
+    shown: str = state.value.value.id.show()
+    return shown
+
+
+def replace(file: FilePath, text: str) -> None:
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
+
+def test_names_are_bound_by_the_file(tmp_path: FilePath) -> None:
+    file = tmp_path / "dtab"
+    file.write_text("# comment\n/svc/web => /$/inet/a/1 ;\n")
+    with binding(file) as states:
+        assert bound_id(states.get(timeout=5)) == "/$/inet/a/1"
+
+
+def test_the_routers_entries_win(tmp_path: FilePath) -> None:
+    file = tmp_path / "dtab"
+    file.write_text("/svc/web => /$/inet/a/1; /host/web => /$/inet/h/1")
+    with binding(file, "/svc/web => /$/inet/b/2") as states:
+        assert bound_id(states.get(timeout=5)) == "/$/inet/b/2"
+    with binding(file, "/svc => /host") as states:
+        assert bound_id(states.get(timeout=5)) == "/$/inet/h/1"
+
+
+def test_a_change_is_followed(tmp_path: FilePath) -> None:
+    file = tmp_path / "dtab"
+    file.write_text("/svc/web => /$/inet/a/1")
+    with binding(file) as states:
+        assert bound_id(states.get(timeout=5)) == "/$/inet/a/1"
+        replace(file, "/svc/web => /$/inet/b/2")
+        assert bound_id(states.get(timeout=5)) == "/$/inet/b/2"
+        replace(file, "")
+        assert states.get(timeout=5) == Ok(NEG)
+
+
+def test_a_text_that_does_not_parse_is_an_error_until_it_is_mended(tmp_path: FilePath) -> None:
+    file = tmp_path / "dtab"
+    file.write_text("/svc/web => /$/inet/a/1")
+    with binding(file) as states:
+        assert bound_id(states.get(timeout=5)) == "/$/inet/a/1"
+        replace(file, "/svc/web => nonsense")
+        failed = states.get(timeout=5)
+        assert isinstance(failed, Failed)
+        assert str(failed.error).startswith(f"{file}: ")
+        replace(file, "/svc/web => /$/inet/b/2")
+        assert bound_id(states.get(timeout=5)) == "/$/inet/b/2"
+
+
+def test_a_missing_file_is_an_error(tmp_path: FilePath) -> None:
+    file = tmp_path / "dtab"
+    file.write_text("/svc/web => /$/inet/a/1")
+    with binding(file) as states:
+        states.get(timeout=5)
+        file.unlink()
+        failed = states.get(timeout=5)
+        assert isinstance(failed, Failed)
+        assert str(failed.error) == f"{file} is missing"
+
+
+def test_bytes_that_are_no_text_are_an_error(tmp_path: FilePath) -> None:
+    file = tmp_path / "dtab"
+    file.write_bytes(b"\xff")
+    with binding(file) as states:
+        assert isinstance(states.get(timeout=5), Failed)
