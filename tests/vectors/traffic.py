@@ -1,7 +1,6 @@
 """Cases about traffic: each kind drives meshproxy's own object and says what came out.
 
-A driver takes a case's `given` and returns what its `expect` should be; `note` and the tolerances
-of `expect` are for the comparison and are not returned.
+A driver takes a case's `given` and returns what its `expect` speaks of, in the same shape.
 """
 
 import math
@@ -228,8 +227,41 @@ def classifier(given: Given) -> dict[str, Any]:
     return {"class": result.value}
 
 
-DRIVERS: Mapping[str, Callable[[Given], dict[str, Any]]] = {
-    driver.__name__: driver
+Driver = Callable[[Given], dict[str, Any]]
+Outcome = tuple[object, object]
+
+
+def _check(driver: Driver) -> Callable[[Given], Outcome]:
+    """Run a case: what it expects, and what came out as far as the case speaks of it."""
+
+    def check(case: Given) -> Outcome:
+        expected = dict(case["expect"])
+        expected.pop("note", None)
+        within = {
+            "rel_tol": expected.pop("rel_tolerance", 0.0),
+            "abs_tol": expected.pop("abs_tolerance", 0.0),
+        }
+        return expected, _as_far_as(expected, driver(case["given"]), within)
+
+    return check
+
+
+def _as_far_as(expected: object, got: object, within: Mapping[str, float]) -> object:
+    """What is in *got* of that which *expected* has; a number near enough becomes the expected."""
+    match expected, got:
+        case dict(), dict():
+            known = [name for name in expected if name in got]
+            return {name: _as_far_as(expected[name], got[name], within) for name in known}
+        case list(), list() if len(expected) == len(got):
+            pairs = zip(expected, got, strict=True)
+            return [_as_far_as(one, other, within) for one, other in pairs]
+        case float(), float() | int() if math.isclose(expected, got, **within):
+            return expected
+    return got
+
+
+KINDS: Mapping[str, Callable[[Given], Outcome]] = {
+    driver.__name__: _check(driver)
     for driver in (
         ewma_trace,
         p2c_pick,
