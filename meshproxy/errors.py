@@ -13,6 +13,10 @@ class ProxyError(Exception):
     status: ClassVar[int] = 502
     retryable: ClassVar[bool] = False
     """Nothing of the request was delivered, so anyone may send it again."""
+    fields: ClassVar[tuple[tuple[bytes, bytes], ...]] = ()
+    """Header fields of its response."""
+    by_client: ClassVar[bool] = False
+    """The client is to blame; no endpoint is worse for it."""
     reason: ClassVar[str] = "error"
     """Short stable token: `failures/<reason>` in the metrics."""
 
@@ -20,6 +24,7 @@ class ProxyError(Exception):
 class BadRequest(ProxyError):
     """The client's message breaks the rules of HTTP."""
 
+    by_client = True
     status = 400
     reason = "bad_request"
 
@@ -27,6 +32,7 @@ class BadRequest(ProxyError):
 class UnidentifiedRequest(ProxyError):
     """No identifier gave the request a name."""
 
+    by_client = True
     status = 400
     reason = "unidentified"
 
@@ -34,6 +40,7 @@ class UnidentifiedRequest(ProxyError):
 class BadDtabHeader(ProxyError):
     """A per-request delegation table does not parse or is too large."""
 
+    by_client = True
     status = 400
     reason = "bad_dtab"
 
@@ -41,6 +48,7 @@ class BadDtabHeader(ProxyError):
 class MaxCallDepthExceeded(ProxyError):
     """Too many proxies are named in Via: a loop."""
 
+    by_client = True
     status = 400
     reason = "max_call_depth"
 
@@ -48,6 +56,7 @@ class MaxCallDepthExceeded(ProxyError):
 class RequestTimedOut(ProxyError):
     """The client did not finish sending its request in time."""
 
+    by_client = True
     status = 408
     reason = "client_timeout"
 
@@ -55,6 +64,7 @@ class RequestTimedOut(ProxyError):
 class BodyTooLarge(ProxyError):
     """The request body is over the configured limit."""
 
+    by_client = True
     status = 413
     reason = "body_too_large"
 
@@ -62,6 +72,7 @@ class BodyTooLarge(ProxyError):
 class TargetTooLong(ProxyError):
     """The request line is over the configured limit."""
 
+    by_client = True
     status = 414
     reason = "target_too_long"
 
@@ -69,6 +80,7 @@ class TargetTooLong(ProxyError):
 class ExpectationFailed(ProxyError):
     """An Expect other than 100-continue."""
 
+    by_client = True
     status = 417
     reason = "expectation"
 
@@ -76,6 +88,7 @@ class ExpectationFailed(ProxyError):
 class HeadersTooLarge(ProxyError):
     """The header fields are too many or too long."""
 
+    by_client = True
     status = 431
     reason = "headers_too_large"
 
@@ -90,6 +103,7 @@ class NotImplementedByProxy(ProxyError):
 class HttpVersionNotSupported(ProxyError):
     """A well-formed request line of a protocol other than HTTP/1.x."""
 
+    by_client = True
     status = 505
     reason = "http_version"
 
@@ -163,4 +177,5 @@ class PoolFull(ProxyError):
 class ClientGone(ProxyError):
     """The client left before its exchange was over; nobody is there to be told."""
 
+    by_client = True
     reason = "client_gone"

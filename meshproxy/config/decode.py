@@ -77,30 +77,32 @@ class _Decoder:
         return built if self._is_sound(built, node, at) else INVALID
 
     def _class_of_kind(self, base: type[Kinded], node: Mapping, at: str) -> type[Config] | None:
-        path = join(at, base.kind_key)
-        written = node.items.get(base.kind_key)
-        if written is None or is_unset(written):
-            if base.default_kind is not None:
-                return kinds.find(base.category, base.default_kind)
-            typo = nearest(base.kind_key, node.items)
-            if typo is not None and written is None:
-                what = f"unknown key, did you mean {base.kind_key}?"
-                self._refuse(node.marks[typo], join(at, typo), what)
-                return None
-            known = ", ".join(kinds.built(base.category))
-            self._refuse(node.mark, path, f"is missing, write one of: {known}")
-            return None
-        mark = node.marks[base.kind_key]
-        if not isinstance(written, Scalar):
-            self._refuse(mark, path, f"expected a single value, found {_what(written)}")
-            return None
+        name = base.kind_key
+        written = node.items.get(name)
+        mark = node.marks.get(name, node.mark)
         try:
-            return kinds.find(base.category, written.text)
+            if written is None or is_unset(written):
+                if base.default_kind is None:
+                    self._no_kind(base, node, at)
+                    return None
+                return kinds.find(base.category, base.default_kind)
+            if isinstance(written, Scalar):
+                return kinds.find(base.category, written.text)
+            self._refuse(mark, join(at, name), f"expected a single value, found {_what(written)}")
         except kinds.UnsupportedKind as error:
-            self._unsupported(mark, path, str(error))
+            self._unsupported(mark, join(at, name), str(error))
         except kinds.KindError as error:
-            self._refuse(mark, path, str(error))
+            self._refuse(mark, join(at, name), str(error))
         return None
+
+    def _no_kind(self, base: type[Kinded], node: Mapping, at: str) -> None:
+        typo = None if base.kind_key in node.items else nearest(base.kind_key, node.items)
+        if typo is not None:
+            what = f"unknown key, did you mean {base.kind_key}?"
+            self._refuse(node.marks[typo], join(at, typo), what)
+            return
+        known = ", ".join(kinds.built(base.category))
+        self._refuse(node.mark, join(at, base.kind_key), f"is missing, write one of: {known}")
 
     def _values(self, cls: type[Config], node: Mapping, at: str) -> dict[str, object]:
         known = {spec.name: spec for spec in keys_of(cls)}

@@ -194,8 +194,15 @@ def with_plugins(
 
 def _load(target: str | EntryPoint) -> "type[Kinded]":
     if isinstance(target, EntryPoint):
-        loaded: type[Kinded] = target.load()
-        return loaded
+        return _load_plugin(target)
     module, _, name = target.partition(":")
     found: type[Kinded] = getattr(import_module(module), name)
     return found
+
+
+def _load_plugin(plugin: EntryPoint) -> "type[Kinded]":
+    try:
+        loaded: type[Kinded] = plugin.load()
+    except (ImportError, AttributeError) as error:
+        raise KindError(f"{plugin.name} cannot be loaded from {plugin.value}: {error}") from error
+    return loaded

@@ -4,6 +4,7 @@ import re
 import sys
 import types
 from collections.abc import Iterator
+from inspect import cleandoc
 from typing import Any, Literal, Union, get_args, get_origin
 
 from meshproxy.config import kinds
@@ -50,11 +51,17 @@ def title(cls: type[Config]) -> str:
 
 
 def _category(base: type[Kinded], queue: list[type[Config]]) -> Iterator[str]:
-    default = f" `{base.default_kind}` when it is not written." if base.default_kind else ""
-    yield f"## {title(base)}\n\n{base.__doc__} Chosen by `{base.kind_key}`.{default}\n"
+    choice = f"Chosen by `{base.kind_key}`."
+    if base.default_kind:
+        choice += f" `{base.default_kind}` when it is not written."
+    yield f"## {title(base)}\n\n{cleandoc(base.__doc__ or '')} {choice}\n"
+    shared = keys_of(base)
+    if shared:
+        yield "\n".join(["Keys of every kind:", "", *_table(shared)])
+    queue.extend(_nested(base))
     for kind in kinds.built(base.category):
         cls = kinds.find(base.category, kind)
-        yield _section(cls, f"### `{kind}`")
+        yield _section(cls, f"### `{kind}`", shared)
         queue.extend(_nested(cls))
     missing = [
         kind for kind in kinds.known(base.category) if kind not in kinds.built(base.category)
@@ -63,16 +70,19 @@ def _category(base: type[Kinded], queue: list[type[Config]]) -> Iterator[str]:
         yield f"*Not yet*: {', '.join(f'`{kind}`' for kind in missing)}.\n"
 
 
-def _section(cls: type[Config], heading: str) -> str:
-    lines = [heading, "", cls.__doc__ or "", ""]
+def _section(cls: type[Config], heading: str, shared: tuple[Key, ...] = ()) -> str:
+    lines = [heading, "", cleandoc(cls.__doc__ or ""), ""]
     if issubclass(cls, Kinded) and cls.requires_experimental:
         lines += ["Needs `experimental: true`.", ""]
-    specs = keys_of(cls)
-    if specs:
-        lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
-        lines += [_row(spec) for spec in specs]
-        lines.append("")
-    return "\n".join(lines)
+    own = tuple(spec for spec in keys_of(cls) if spec not in shared)
+    return "\n".join([*lines, *_table(own)])
+
+
+def _table(specs: tuple[Key, ...]) -> list[str]:
+    if not specs:
+        return []
+    head = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+    return [*head, *map(_row, specs), ""]
 
 
 def _row(spec: Key) -> str:
@@ -84,16 +94,20 @@ def _row(spec: Key) -> str:
         written = " or ".join(f"`{_value(one)}`" for one in spec.only)
         meaning = f"{meaning} *Only {written} yet.*"
     default = "**req**" if spec.is_required else _default(spec.default)
-    return f"| `{spec.name}`{mark} | {_type(spec.type)} | {default} | {meaning} |"
+    kind = f"one or a {_type(spec.type)}" if spec.one_or_many else _type(spec.type)
+    return f"| `{spec.name}`{mark} | {kind} | {default} | {meaning} |"
 
 
 def _default(value: object) -> str:
-    return "" if value is None or value == () or isinstance(value, Config) else f"`{_value(value)}`"
+    shown = "" if value is None or isinstance(value, Config) else _value(value)
+    return f"`{shown}`" if shown else ""
 
 
 def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if value == ():
+        return ""
     return value.show() if hasattr(value, "show") else str(value)
 
 

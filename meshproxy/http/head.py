@@ -48,8 +48,8 @@ def _other_version(protocol: bytes) -> bytes:
     return b"1.1"
 
 
-def parse_response(head: bytes) -> tuple[bool, int, bytes, Headers]:
-    """Whether it is HTTP/1.1 or later, status, reason and fields of a head from an endpoint.
+def parse_response(head: bytes) -> tuple[bytes, int, bytes, Headers]:
+    """Version (`1.1` or `1.0`), status, reason and fields of a head from an endpoint.
 
     Raises BadResponse. A status line without reason, or without the space before it, is accepted.
     """
@@ -62,10 +62,15 @@ def parse_response(head: bytes) -> tuple[bool, int, bytes, Headers]:
     if not match:
         raise BadResponse(f"not an HTTP/1.x status line: {first[:64].decode('latin-1')!r}")
     status, reason = match.groups(b"")
-    return first[7:8] != b"0", int(status), reason, parse_fields(lines, BadResponse)
+    return (
+        b"1.0" if first[7:8] == b"0" else b"1.1",
+        int(status),
+        reason,
+        parse_fields(lines, BadResponse),
+    )
 
 
-def looks_bare(data: bytes) -> bool:
-    """A line feed without its carriage return, or the reverse, stands in an unfinished head."""
-    rest = data.replace(CRLF, b"")
-    return b"\n" in rest or b"\r" in rest[:-1]
+def is_hopeless(data: bytes) -> bool:
+    """No further byte can make a head of *data*: a control character, a bare CR or a bare LF."""
+    rest = data.replace(CRLF, b"").translate(None, TEXT)
+    return bool(rest) and (rest != b"\r" or not data.endswith(b"\r"))

@@ -1,6 +1,6 @@
 """Every header of the mesh, and how its values are read and written.
 
-linkerd: linkerd/protocol/http/src/main/scala/com/twitter/finagle/buoyant/linkerd/LinkerdHeaders.scala
+linkerd: linkerd/protocol/http/.../finagle/buoyant/linkerd/LinkerdHeaders.scala
 """
 
 from urllib.parse import quote_plus
@@ -37,7 +37,7 @@ def take_dtab(headers: Headers) -> Dtab | None:
     headers.remove(CTX_DTAB)
     headers.remove(DTAB)
     try:
-        tables = [Dtab.parse(text.decode("latin-1"), max_entries=MAX_ENTRIES) for text in values]
+        tables = [Dtab.parse(text.decode("latin-1"), limit=MAX_ENTRIES) for text in values]
     except ParseError as error:
         raise BadDtabHeader(str(error)) from error
     dtab = sum(tables, start=Dtab())

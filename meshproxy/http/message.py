@@ -6,7 +6,7 @@ allocation less for each request. A response owns its body; closing the body end
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from meshproxy.http.headers import Headers, of
 from meshproxy.naming.dtab import Dtab
@@ -21,8 +21,17 @@ class Body(Protocol):
     trailers: Headers | None
     """Fields after the last chunk, known once the body was read to its end."""
 
+    @property
+    def has_piece(self) -> bool:
+        """The next `read` will not wait."""
+        ...
+
+    def read(self) -> bytes | memoryview | None:
+        """The next piece, valid until the one after it is asked for; empty at the end."""
+        ...
+
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        """Pieces as they arrive; a piece is only valid until the next one is asked for."""
+        """The same pieces, as PEP 3333 has it."""
         ...
 
     def close(self) -> None:
@@ -35,7 +44,31 @@ class RequestBody(Body, Protocol):
 
     @property
     def is_replayable(self) -> bool:
-        """Iterating once more gives the whole body again."""
+        """Everything read so far is still held, so `rewind` gives the whole body again."""
+        ...
+
+    def keep_at_most(self, size: int) -> None:
+        """Hold no more than *size* bytes for a retry."""
+        ...
+
+    def rewind(self) -> None:
+        """Begin again with the first piece."""
+        ...
+
+    def read(self, other: Any = None) -> bytes | memoryview | None:
+        """As for every body; None when *other*, a stream, has something to read first."""
+        ...
+
+
+class Classifier(Protocol):
+    """Whether a result counts as a success, a failure, or one that may be sent again."""
+
+    def response(self, method: bytes, status: int, headers: Headers, replayable: bool) -> Any:
+        """The class of a response head."""
+        ...
+
+    def error(self, method: bytes, error: BaseException, replayable: bool) -> Any:
+        """The class of an attempt without a response."""
         ...
 
 
@@ -52,6 +85,7 @@ class Request:
     __slots__ = (
         "body",
         "bound_id",
+        "classifier",
         "deadline",
         "dst",
         "endpoint",
@@ -84,21 +118,30 @@ class Request:
         self.bound_id: Path | None = None
         self.endpoint = ""
         self.trace: object = None
+        self.classifier: Classifier | None = None
+        """What the service's configuration calls a failure; breakers ask it too."""
         self.peer: Peer | None = None
 
 
 class Response:
     """One response; `body` is bytes when all of it is at hand."""
 
-    __slots__ = ("body", "failed", "headers", "reason", "retryable", "status")
+    __slots__ = ("body", "failed", "headers", "reason", "retryable", "status", "version")
 
     def __init__(
-        self, status: int, reason: bytes, headers: Headers, body: bytes | Body = b""
+        self,
+        status: int,
+        reason: bytes,
+        headers: Headers,
+        body: bytes | Body = b"",
+        version: bytes = b"1.1",
     ) -> None:
         self.status = status
         self.reason = reason
         self.headers = headers
         self.body = body
+        self.version = version
+        """As the endpoint sent it; the client gets HTTP/1.1."""
         self.failed = False
         """The response classifier's verdict, set by the attempt that received it."""
         self.retryable = False

@@ -18,7 +18,7 @@ MAX_NESTING: Final = 64
 _RAW: Final = "0-9A-Za-z_:.#$%-"
 _RAW_RUN: Final = re.compile(f"[{_RAW}]+")
 _PLAIN_PATH: Final = re.compile(rf"/([{_RAW}]++(?:/[{_RAW}]++)*+)(?![/\\])")
-_LABEL_START: Final = re.compile(rf"[{_RAW}\\]")
+_LABEL_START: Final = re.compile(rf"[\\{_RAW}]")
 _HEX: Final = re.compile("[0-9A-Fa-f]")
 _NUMBER: Final = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]*")
 # Java's Character.isWhitespace: neither U+0085 nor the no-break spaces.

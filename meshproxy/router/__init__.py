@@ -1,1 +1,1 @@
-"""From a request to a client: identify, bind, dispatch; pure assembly."""
+"""A router: identify, bind, dispatch; assembled here and nowhere else. Touches no socket."""

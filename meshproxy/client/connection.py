@@ -1,0 +1,102 @@
+"""urllib3 connections that own the wire: urllib3 connects, verifies and pools, we read and write.
+
+`urlopen` costs about 400 us a request; this way urllib3's pool costs less than 2.
+"""
+
+import socket
+import ssl
+from collections.abc import Callable
+from queue import Empty
+from typing import Any
+
+import gevent.socket
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from meshproxy.net.stream import Stream, TlsStream
+
+
+class _Wire(HTTPConnection):
+    """The part that plain and TLS connections share."""
+
+    stream: Stream | None = None
+    """What requests are written to and responses read from, once connected."""
+    on_close: Callable[[], None] | None = None
+    """Called once when an open connection closes."""
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the address as it is: no resolver is asked here."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        sock = gevent.socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(self.timeout)
+            sock.connect((self.host.strip("[]"), self.port))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except TimeoutError as error:
+            sock.close()
+            raise ConnectTimeoutError(self, "timed out") from error
+        except OSError as error:
+            sock.close()
+            raise NewConnectionError(self, error.strerror or str(error)) from error
+        return sock  # type: ignore[no-any-return]
+
+    @property
+    def is_connected(self) -> bool:
+        """The connection is up and silent: bytes that nobody asked for make it unusable."""
+        return self.stream is not None and not self.stream.is_readable
+
+    def close(self) -> None:
+        """Release the socket; harmless when repeated."""
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
+            if self.on_close is not None:
+                self.on_close()
+        super().close()
+
+
+class PlainConnection(_Wire):
+    """A connection in clear."""
+
+    def connect(self) -> None:
+        """Connect. Raises urllib3's NewConnectionError or ConnectTimeoutError."""
+        super().connect()
+        self.stream = Stream(self.sock)
+
+
+class TlsConnection(_Wire, HTTPSConnection):
+    """A connection whose certificate was verified before `stream` exists."""
+
+    def connect(self) -> None:
+        """Connect, shake hands and verify. Raises also ssl.SSLError and CertificateError."""
+        super().connect()
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.stream = TlsStream(self.sock)
+
+
+class IdleStack:
+    """The idle connections of one pool, the last used on top; urllib3's queue without its locks.
+
+    Greenlets switch only where they wait, and nothing here waits.
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        self._connections: list[Any] = []
+        self.maxsize = maxsize
+
+    def put(self, connection: Any, block: bool = False) -> None:
+        """Keep *connection*; urllib3 fills a new queue with None, which says nothing here."""
+        del block
+        if connection is not None:
+            self._connections.append(connection)
+
+    def get(self, block: bool = False, timeout: float | None = None) -> Any:
+        """The connection used last. Raises queue.Empty."""
+        del block, timeout
+        if not self._connections:
+            raise Empty
+        return self._connections.pop()
+
+    def qsize(self) -> int:
+        """How many are idle."""
+        return len(self._connections)

@@ -1,0 +1,121 @@
+"""One address of a client: its load, its circuit breaker, its connections.
+
+finagle: the endpoint part of client/StackClient.scala. A Service that balancers choose.
+"""
+
+from time import monotonic
+
+from meshproxy.accrual import FailureAccrual
+from meshproxy.classifiers import ResponseClass
+from meshproxy.client.pool import EndpointPool
+from meshproxy.errors import PoolFull, ProxyError
+from meshproxy.ewma import Load
+from meshproxy.http.message import Request, Response
+from meshproxy.naming.addr import Address
+
+_SUCCESS = ResponseClass.SUCCESS
+_RETRYABLE = ResponseClass.RETRYABLE
+
+
+class Endpoint:
+    """Sends requests to one address and remembers how that went."""
+
+    __slots__ = (
+        "_accrual",
+        "_attempt_seconds",
+        "_pool",
+        "address",
+        "is_closed",
+        "load",
+        "name",
+    )
+
+    def __init__(
+        self,
+        address: Address,
+        pool: EndpointPool,
+        load: Load,
+        accrual: FailureAccrual,
+        attempt_seconds: float,
+    ) -> None:
+        self.address = address
+        self.name = show(address)
+        self.load = load
+        self.is_closed = False
+        self._pool = pool
+        self._accrual = accrual
+        self._attempt_seconds = attempt_seconds
+
+    @property
+    def is_open(self) -> bool:
+        """The breaker lets requests through."""
+        return self._accrual.alive or self._accrual.is_open
+
+    def __call__(self, request: Request) -> Response:
+        """Send *request*, at most once but for `EndpointPool.exchange`'s own rule.
+
+        Whatever happens is told to the load and the breaker; a body that is still to come keeps
+        counting as load until it ends. Raises ProxyError.
+        """
+        load = self.load
+        self._accrual.sent()
+        stamp = load.begin()
+        request.endpoint = self.name
+        deadline = monotonic() + self._attempt_seconds
+        deadline = min(deadline, request.deadline)
+        try:
+            response = self._pool.exchange(request, deadline, self._body_ended)
+        except ProxyError as error:
+            self._failed(error, stamp)
+            raise
+        except BaseException:
+            load.finish()
+            self._accrual.ignored()
+            raise
+        failed = self._classify(request, response)
+        load.head(stamp, failed)
+        if isinstance(response.body, bytes):
+            load.finish()
+        return response
+
+    def close(self) -> None:
+        """Take no new requests; running ones finish."""
+        self.is_closed = True
+        self._pool.close()
+
+    def _classify(self, request: Request, response: Response) -> bool:
+        """Note the class of *response* on it and in the breaker; whether it is a failure."""
+        if response.status < 500 or request.classifier is None:
+            self._accrual.succeeded()
+            return False
+        body = request.body
+        result = request.classifier.response(
+            request.method,
+            response.status,
+            response.headers,
+            body is None or body.is_replayable,
+        )
+        if result is _SUCCESS:
+            self._accrual.succeeded()
+            return False
+        response.failed = True
+        response.retryable = result is _RETRYABLE
+        self._accrual.failed()
+        return True
+
+    def _failed(self, error: ProxyError, stamp: int) -> None:
+        if error.by_client or isinstance(error, PoolFull):
+            self._accrual.ignored()
+        else:
+            self.load.head(stamp, failed=True)
+            self._accrual.failed()
+        self.load.finish()
+
+    def _body_ended(self, complete: bool) -> None:
+        self.load.finish()
+
+
+def show(address: Address) -> str:
+    """`host:port`, an IPv6 host in brackets."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}"

@@ -1,0 +1,207 @@
+"""One request out and one response in on a connection; the client's edge for errors.
+
+RFC 9112 sections 6, 7 and 9. Whatever urllib3, ssl or the socket raise becomes an error of ours
+here and nowhere else; nothing left over on a connection is ever given to another request.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+
+from meshproxy.client.connection import PlainConnection, TlsConnection
+from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut
+from meshproxy.http.chunked import encode, last_chunk
+from meshproxy.http.framing import content_length, response_length
+from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_response
+from meshproxy.http.headers import Headers
+from meshproxy.http.hop import connection_options
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, RequestBody, Response
+from meshproxy.net.body import Faults, StreamBody
+from meshproxy.net.stream import Stream, StreamTimeout
+
+Connection = PlainConnection | TlsConnection
+Release = Callable[[Connection, bool], None]
+"""Takes a connection back; whether it may be used again."""
+Ended = Callable[[bool], None]
+"""Told how a streamed response body ended; whether it was complete."""
+
+_MAX_INTERIM = 64
+_BODILESS = frozenset({204, 304})
+_FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
+
+
+class Silent(ConnectionClosed):
+    """The connection closed before one byte of a response; `untouched` if nothing was sent."""
+
+    untouched = False
+
+
+def converse(
+    connection: Connection,
+    request: Request,
+    limits: Limits,
+    deadline: float,
+    release: Release,
+    ended: Ended,
+) -> Response:
+    """Send *request* and read the response up to its body, by monotonic second *deadline*.
+
+    Raises ServiceTimedOut, BadResponse, Silent or ConnectionClosed, or what reading the client's
+    body raises; the connection is then closed.
+    """
+    stream = connection.stream
+    if stream is None:
+        raise ConnectionClosed("the connection is not open")
+    try:
+        sent_all = _send(stream, request, limits)
+        data = _first_bytes(stream, deadline)
+        interim = 0
+        while True:
+            head, rest = _split_head(stream, data, limits, deadline)
+            version, status, reason, headers = parse_response(head)
+            if status >= 200:
+                break
+            interim += 1
+            if status == 101 or interim > _MAX_INTERIM:
+                raise BadResponse(f"unexpected informational response {status}")
+            data = rest or _first_bytes(stream, deadline)
+        if len(headers.names) > limits.header_count:
+            raise BadResponse(f"more than {limits.header_count} header fields")
+        names = headers.names
+        reusable = sent_all and version == b"1.1"
+        if b"connection" in names:
+            reusable = reusable and b"close" not in connection_options(headers)
+        if request.method == b"HEAD" or status in _BODILESS:
+            length = _no_body(status, headers)
+        else:
+            reusable = reusable and not (
+                b"transfer-encoding" in names and b"content-length" in names
+            )
+            length = response_length(headers)
+        response = Response(status, reason, headers, b"", version)
+        if 0 <= length <= len(rest):
+            release(connection, reusable and len(rest) == length)
+            response.body = rest[:length]
+            return response
+    except StreamTimeout:
+        connection.close()
+        raise ServiceTimedOut("exceeded the time for a response") from None
+    except OSError as error:
+        connection.close()
+        raise ConnectionClosed(f"connection lost: {error.strerror or error}") from error
+    except BaseException:
+        connection.close()
+        raise
+
+    def finish(complete: bool, rest: bytes) -> None:
+        release(connection, complete and reusable and not rest)
+        ended(complete)
+
+    response.body = StreamBody(
+        stream, length, rest, limits.response_gap, _FAULTS, limits.header_bytes, finish
+    )
+    return response
+
+
+def _send(stream: Stream, request: Request, limits: Limits) -> bool:
+    """Send head and body; False when the response came, or the connection broke, before the end."""
+    body = request.body
+    lines = request.headers.lines
+    start = b"%b %b HTTP/1.1\r\n" % (request.method, request.target)
+    if body is None:
+        _send_first(stream, start + CRLF.join(lines) + HEAD_END, limits)
+        return True
+    body.rewind()
+    chunked = body.length is None
+    framing = b"\r\nTransfer-Encoding: chunked" if chunked else b""
+    data = start + CRLF.join(lines) + framing + HEAD_END
+    if body.has_piece:
+        piece = body.read() or b""
+        data += encode(piece) if chunked and piece else piece
+    _send_first(stream, data, limits)
+    try:
+        return _send_rest(stream, body, limits, chunked)
+    except OSError:
+        return False  # the answer to a body that nobody wanted may be there already
+
+
+def _send_first(stream: Stream, data: bytes, limits: Limits) -> None:
+    """Send what begins a request; Silent, and untouched, when none of it is taken."""
+    try:
+        stream.send(data, limits.write_gap)
+    except OSError as error:
+        silent = Silent(f"connection lost while sending: {error.strerror or error}")
+        silent.untouched = True
+        raise silent from error
+
+
+def _send_rest(stream: Stream, body: RequestBody, limits: Limits, chunked: bool) -> bool:
+    while True:
+        piece = body.read(stream)
+        if piece is None:
+            return False
+        if not piece:
+            break
+        if not _send_piece(stream, encode(piece) if chunked else piece, limits):
+            return False
+    if chunked:
+        return _send_piece(stream, last_chunk(body.trailers), limits)
+    return True
+
+
+def _send_piece(stream: Stream, data: bytes | memoryview, limits: Limits) -> bool:
+    """Send all of *data*, unless the endpoint says something first and takes no more."""
+    rest = memoryview(data)
+    while True:
+        rest = rest[stream.send_some(rest) :]
+        if not rest:
+            return True
+        stream.wait_writable(monotonic() + limits.write_gap, or_readable=True)
+        if stream.is_readable:
+            return False
+
+
+def _first_bytes(stream: Stream, deadline: float) -> bytes:
+    """The first bytes of a response head. Raises Silent when there are none."""
+    try:
+        data = stream.receive(deadline)
+    except OSError as error:
+        raise Silent(f"connection lost before a response: {error.strerror or error}") from error
+    if not data:
+        raise Silent("the endpoint closed the connection before a response")
+    return data
+
+
+def _split_head(
+    stream: Stream, data: bytes, limits: Limits, deadline: float
+) -> tuple[bytes, bytes]:
+    """The head that *data* begins with, read to its end, and what follows it."""
+    end = data.find(HEAD_END)
+    while end < 0:
+        _check_size(data, limits)
+        if is_hopeless(data) or not b"HTTP/1.".startswith(data[:7]):
+            raise BadResponse("the endpoint does not speak HTTP/1.x")
+        more = stream.receive(deadline)
+        if not more:
+            raise ConnectionClosed("the endpoint closed the connection within a response head")
+        data += more
+        end = data.find(HEAD_END)
+    if end > limits.first_line:
+        _check_size(data[:end], limits)
+    return data[:end], data[end + 4 :]
+
+
+def _check_size(head: bytes, limits: Limits) -> None:
+    first = head.find(CRLF)
+    line = len(head) if first < 0 else first
+    if line > limits.first_line or len(head) - line > limits.header_bytes:
+        raise BadResponse("the response head is over maxInitialLineKB or maxHeadersKB")
+
+
+def _no_body(status: int, headers: Headers) -> int:
+    """Check the framing of a response that has no body whatever it says; always 0."""
+    if b"content-length" in headers.names:
+        content_length(headers, BadResponse)
+    if status == 204:
+        headers.remove(b"content-length")
+    return 0

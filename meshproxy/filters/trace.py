@@ -1,0 +1,107 @@
+"""The identity of a request across the mesh: `l5d-ctx-trace` and `l5d-reqid`.
+
+linkerd: TraceInitializer.scala; finagle: tracing/TraceId.scala. 32 bytes, big-endian: span,
+parent, trace, flags; eight more when the trace id has a high half.
+"""
+
+import base64
+import binascii
+import random as _random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from meshproxy.http import l5d
+from meshproxy.http.headers import Headers
+from meshproxy.http.message import Request, Response
+from meshproxy.service import Service
+
+SAMPLING_KNOWN = 2
+SAMPLED = 4
+_HEADERS = frozenset({l5d.CTX_TRACE, l5d.SAMPLE, l5d.REQID})
+
+
+@dataclass(frozen=True, slots=True)
+class TraceId:
+    """One span of a trace; ids are 64-bit numbers, *high* the upper half of a 128-bit trace id."""
+
+    span: int
+    parent: int
+    trace: int
+    flags: int = 0
+    high: int = 0
+
+    def encode(self) -> bytes:
+        """The value of `l5d-ctx-trace`."""
+        parts = [self.span, self.parent, self.trace, self.flags]
+        if self.high:
+            parts.append(self.high)
+        return base64.b64encode(b"".join(part.to_bytes(8, "big") for part in parts))
+
+    @classmethod
+    def decode(cls, value: bytes) -> "TraceId | None":
+        """Read `l5d-ctx-trace`; None, as if absent, for anything malformed."""
+        try:
+            raw = base64.b64decode(value, validate=True)
+        except binascii.Error:
+            return None
+        if len(raw) not in {32, 40}:
+            return None
+        span, parent, trace, flags, high = (
+            int.from_bytes(raw[at : at + 8], "big") for at in range(0, 40, 8)
+        )
+        return cls(span, parent, trace, flags, high)
+
+    def sampled(self, yes: bool | None) -> "TraceId":
+        """The same span with the sampling decided, or left undecided."""
+        flags = self.flags & ~(SAMPLING_KNOWN | SAMPLED)
+        if yes is not None:
+            flags |= SAMPLING_KNOWN | (SAMPLED if yes else 0)
+        return TraceId(self.span, self.parent, self.trace, flags, self.high)
+
+
+def sample_rate(value: bytes | None) -> float | None:
+    """What `l5d-sample` asks for, between 0 and 1; None when it has no opinion."""
+    try:
+        rate = float(value) if value is not None else None
+    except ValueError:
+        return None
+    if rate is None or rate != rate:  # noqa: PLR0124 - NaN is the float that differs from itself
+        return None
+    return min(max(rate, 0.0), 1.0)
+
+
+class StartTrace:
+    """Adopts the caller's trace or begins one, and sends a span of its own on.
+
+    Ids come from *bits*, the same source as the balancers' draws; they are not secrets.
+    """
+
+    def __init__(self, bits: Callable[[int], int] = _random.getrandbits) -> None:
+        self._bits = bits
+        self._salt = bits(64)
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve with the trace headers set."""
+        headers = request.headers
+        span = self._bits(64)
+        if _HEADERS.isdisjoint(headers.names):
+            trace = TraceId(span, span, span)
+        else:
+            trace = self._adopt(headers, span)
+            headers.remove_where(_HEADERS.__contains__)
+        request.trace = trace
+        encoded = trace.encode()
+        headers.names += (l5d.CTX_TRACE, l5d.REQID)
+        headers.lines += (b"l5d-ctx-trace: " + encoded, b"l5d-reqid: %016x" % trace.trace)
+        return service(request)
+
+    def _adopt(self, headers: Headers, span: int) -> TraceId:
+        received = TraceId.decode(headers.get(l5d.CTX_TRACE) or b"")
+        if received is None:
+            trace = TraceId(span, span, span)
+        else:
+            trace = TraceId(span, received.span, received.trace, received.flags, received.high)
+        rate = sample_rate(headers.get(l5d.SAMPLE))
+        if rate is not None:
+            trace = trace.sampled((trace.trace ^ self._salt) % 10000 < rate * 10000)
+        return trace

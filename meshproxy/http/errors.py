@@ -1,0 +1,19 @@
+"""An error as the response its client gets (linkerd: .../protocol/http/ErrorResponder.scala)."""
+
+from meshproxy.errors import ProxyError
+from meshproxy.http import l5d
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Response, text_response
+
+
+def error_response(error: ProxyError, limits: Limits) -> Response:
+    """A complete response with `l5d-err`, cut to the limits; it carries no control character."""
+    text = str(error) or type(error).__name__
+    response = text_response(error.status, text[: limits.error_bytes])
+    response.headers.add(l5d.ERR, l5d.encode_error(text, limits.header_bytes))
+    if error.retryable:
+        response.headers.add(l5d.RETRYABLE, b"true")
+    for name, value in error.fields:
+        response.headers.add(name, value)
+    response.failed = error.status >= 500
+    return response

@@ -1,0 +1,34 @@
+"""How much and how long a connection may take; bytes and seconds, infinity where nothing limits."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of one side's messages; the defaults are those of docs/limits.md."""
+
+    first_line: int = 4096
+    """Bytes of a request or status line (maxInitialLineKB)."""
+    header_bytes: int = 8192
+    """Bytes of all fields, and of all trailers (maxHeadersKB)."""
+    header_count: int = 128
+    """Number of fields (maxHeaderCount)."""
+    body_bytes: float = math.inf
+    """Bytes of a request body (maxRequestBodyKB)."""
+    replay_bytes: int = 5120
+    """Bytes of a request body kept for a retry (streamAfterContentLengthKB, retryBufferKB)."""
+    error_bytes: int = 5120 * 1024
+    """Bytes of an error's text (maxErrResponseKB)."""
+    head_seconds: float = 10.0
+    """From the first byte of a head to its last (headerReadTimeoutMs)."""
+    idle_seconds: float = 600.0
+    """Between two requests on a connection."""
+    read_gap: float = 60.0
+    """Between two pieces of a request body."""
+    response_gap: float = 300.0
+    """Between two pieces of a response body."""
+    write_gap: float = 60.0
+    """Without the peer taking a byte."""
+    first_byte: float = 300.0
+    """From a request to the first byte of its response, each attempt."""

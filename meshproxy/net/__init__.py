@@ -1,0 +1,1 @@
+"""Sockets and timers of the hot path, over gevent's loop."""

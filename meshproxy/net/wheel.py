@@ -1,0 +1,73 @@
+"""A lazy timing wheel: ends every wait on a stream at a price of one comparison a request.
+
+An entry keeps its own `deadline` and may move it at will; the wheel looks at it in the slot it was
+filed under and files it again if the deadline has moved on. gevent.Timeout costs 4.5 us to start
+and stop, moving a deadline 0.06 us.
+"""
+
+import math
+from time import monotonic
+from typing import Any, Protocol
+
+from gevent import get_hub
+
+TICK = 0.05
+"""Seconds between two looks: a deadline fires at most this much late."""
+
+
+class Timed(Protocol):
+    """Something the wheel can end."""
+
+    deadline: float
+    """Monotonic second after which `expire` is due."""
+    filed_until: float
+    """The deadline it is filed under; infinity while it is not filed."""
+
+    def expire(self) -> None:
+        """The deadline has passed; called in the hub, must not raise."""
+        ...
+
+
+class Wheel:
+    """Entries by the slot of their deadline."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, set[Timed]] = {}
+        self._turned = 0
+        self._timer: Any = None
+
+    def file(self, entry: Timed) -> None:
+        """Have *entry* looked at by its deadline; call when that is before `filed_until`."""
+        self.forget(entry)
+        if self._timer is None:
+            self._turned = int(monotonic() / TICK)
+            self._timer = get_hub().loop.timer(TICK, TICK, ref=False)
+            self._timer.start(self._turn)
+        entry.filed_until = max(entry.deadline, self._turned * TICK)
+        self._slots.setdefault(_slot(entry.filed_until), set()).add(entry)
+
+    def forget(self, entry: Timed) -> None:
+        """Drop *entry*; harmless when it is not filed."""
+        if entry.filed_until < math.inf:
+            self._slots.get(_slot(entry.filed_until), set()).discard(entry)
+            entry.filed_until = math.inf
+
+    def _turn(self) -> None:
+        now = monotonic()
+        current = int(now / TICK)
+        for slot in range(self._turned + 1, current + 1):
+            for entry in self._slots.pop(slot, ()):
+                entry.filed_until = math.inf
+                if entry.deadline <= now:
+                    entry.expire()
+                elif entry.deadline < math.inf:
+                    self.file(entry)
+        self._turned = current
+
+
+def _slot(deadline: float) -> int:
+    return int(deadline / TICK) + 1
+
+
+wheel = Wheel()
+"""The one wheel of this process, as there is one hub."""

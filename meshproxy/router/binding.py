@@ -1,0 +1,197 @@
+"""From a logical name to the service that serves it: path, tree, bound name, client.
+
+Four caches, as linkerd: router/core/.../naming/buoyant/DstBindingFactory.scala. An entry holds the
+entries below it, so what a live name uses stays.
+"""
+
+import threading
+from random import random
+
+from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.errors import BindingFailed, BindingTimedOut, NoHosts, ProxyError
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.namer import Interpreter
+from meshproxy.naming.nametree import Leaf, NameTree, choose
+from meshproxy.naming.path import Path
+from meshproxy.router import stacks
+from meshproxy.router.cache import Entry, IdleCache
+from meshproxy.router.client import Client
+from meshproxy.router.policy import client_policy, path_policy
+from meshproxy.service import Service, stack
+from meshproxy.var import Failed, Ok, State, wait
+
+HttpService = Service[Request, Response]
+
+
+PathKey = Path | tuple[Path, Dtab]
+"""A name, with the table that came along if there was one."""
+
+
+class BoundService:
+    """One client, as reached under one residual."""
+
+    def __init__(self, bound: Bound, binding: "Binding") -> None:
+        self._clients = binding.clients
+        self._client = binding.clients.take(bound.id, lambda _: binding.new_client(bound))
+        self.service: HttpService = stack(stacks.bound_stack(bound), self._client.value)
+
+    def close(self) -> None:
+        """Let go of the client."""
+        self._clients.give(self._client)
+
+
+class TreeService:
+    """A bound tree whose leaves are services; each attempt draws one."""
+
+    def __init__(self, tree: NameTree[Bound], binding: "Binding") -> None:
+        self._binding = binding
+        self._taken: list[Entry[BoundService]] = []
+        self._tree: NameTree[HttpService] = tree.map(self._take)
+        self._only = self._tree.value if isinstance(self._tree, Leaf) else None
+
+    def __call__(self, request: Request) -> Response:
+        """Serve by one branch. Raises NoHosts when the drawn one leads nowhere."""
+        service = self._only or choose(self._tree, random)
+        if service is None:
+            raise NoHosts("No hosts are available: the name is negative, empty or failed")
+        return service(request)
+
+    def close(self) -> None:
+        """Let go of every leaf."""
+        for entry in self._taken:
+            self._binding.bounds.give(entry)
+
+    def _take(self, bound: Bound) -> HttpService:
+        entry = self._binding.bounds.take(bound, self._new_bound)
+        self._taken.append(entry)
+        return entry.value.service
+
+    def _new_bound(self, bound: Bound) -> BoundService:
+        return BoundService(bound, self._binding)
+
+
+class PathService:
+    """One logical name with its local table: its live binding, policy and statistics."""
+
+    def __init__(self, key: PathKey, binding: "Binding") -> None:
+        self._path, self._local = (key, Dtab()) if isinstance(key, Path) else key
+        self._binding = binding
+        self._metrics = binding.metrics.scope("service", self._path.show()[1:])
+        self._tree: Entry[TreeService] | None = None
+        self._activity = binding.interpreter.bind(binding.dtab + self._local, self._path)
+        policy = path_policy(binding.config.service, self._path)
+        self._keep_bytes = policy.retry_buffer_bytes
+        filters = stacks.path_stack(self._path, policy, self._metrics)
+        self.service: HttpService = stack(filters, self._dispatch)
+        self._stop = self._activity.observe(self._update)
+
+    def __call__(self, request: Request) -> Response:
+        """Serve by the name's present binding. Raises ProxyError."""
+        request.dst = self._path
+        if request.body is not None:
+            request.body.keep_at_most(self._keep_bytes)
+        return self.service(request)
+
+    def close(self) -> None:
+        """Stop following the name."""
+        self._stop()
+        if self._tree is not None:
+            self._binding.trees.give(self._tree)
+        if not self._local:
+            self._metrics.prune()
+
+    def _update(self, state: State[NameTree[Bound]]) -> None:
+        """Follow the binding; pending or failed after a tree leaves the tree in use."""
+        if isinstance(state, Ok):
+            before, self._tree = self._tree, self._binding.trees.take(state.value, self._new_tree)
+            if before is not None:
+                self._binding.trees.give(before)
+
+    def _new_tree(self, tree: NameTree[Bound]) -> TreeService:
+        return TreeService(tree, self._binding)
+
+    def _dispatch(self, request: Request) -> Response:
+        tree = self._tree or self._await_tree()
+        try:
+            return tree.value(request)
+        except NoHosts as error:
+            raise NoHosts(self._no_route()) from error
+
+    def _await_tree(self) -> Entry[TreeService]:
+        seconds = self._binding.binding_seconds
+        state = wait(self._activity, seconds)
+        if self._tree is not None:
+            return self._tree
+        if isinstance(state, Failed):
+            if isinstance(state.error, ProxyError):
+                raise state.error
+            raise BindingFailed(str(state.error)) from state.error
+        raise BindingTimedOut(
+            f"Exceeded {seconds:g}.seconds binding timeout while resolving name: "
+            f"{self._path.show()}"
+        )
+
+    def _no_route(self) -> str:
+        def lines(dtab: Dtab) -> str:
+            return "".join(f"  {entry.prefix.show()} => {entry.dst.show()}\n" for entry in dtab)
+
+        return (
+            f"Unable to route request!\n\nservice name: {self._path.show()}\ndtab:\n\n"
+            f"base dtab:\n{lines(self._binding.dtab)}"
+            f"override dtab:\n{lines(self._local)}"
+        )
+
+
+class Binding:
+    """The four caches of one router, and what their entries are made of."""
+
+    def __init__(
+        self, config: HttpRouterConfig, interpreter: Interpreter, limits: Limits, metrics: Tree
+    ) -> None:
+        self.config = config
+        self.dtab = config.dtab
+        self.interpreter = interpreter
+        self.metrics = metrics
+        self.binding_seconds = config.binding_timeout_ms / 1000 or threading.TIMEOUT_MAX
+        self._limits = limits
+        sizes = config.binding_cache
+        scope = metrics.scope("bindcache")
+        self.paths: IdleCache[PathKey, PathService] = IdleCache(sizes.paths, scope.scope("path"))
+        self.trees: IdleCache[NameTree[Bound], TreeService] = IdleCache(
+            sizes.trees, scope.scope("tree")
+        )
+        self.bounds: IdleCache[Bound, BoundService] = IdleCache(sizes.bounds, scope.scope("bound"))
+        self.clients: IdleCache[Path, Client] = IdleCache(sizes.clients, scope.scope("client"))
+
+    def serve(self, key: PathKey, request: Request) -> Response:
+        """Serve *request* by the name and table of *key*. Raises ProxyError."""
+        entry = self.paths.take(key, self._new_path)
+        try:
+            return entry.value(request)
+        finally:
+            entry.users -= 1
+            if not entry.is_cached:
+                self.paths.release(entry)
+
+    def sweep(self) -> None:
+        """Close what was idle for a whole period, users before what they use."""
+        for cache in (self.paths, self.trees, self.bounds, self.clients):
+            cache.sweep()
+
+    def close(self) -> None:
+        """Close every name and every client."""
+        for cache in (self.paths, self.trees, self.bounds, self.clients):
+            cache.close()
+
+    def new_client(self, bound: Bound) -> Client:
+        """The client of a bound id, by the configuration that matches it."""
+        policy = client_policy(self.config.client, bound.id)
+        metrics = self.metrics.scope("client", bound.id.show()[1:])
+        return Client(bound, policy, self._limits, self.binding_seconds, metrics)
+
+    def _new_path(self, key: PathKey) -> PathService:
+        return PathService(key, self)

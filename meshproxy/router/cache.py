@@ -1,0 +1,125 @@
+"""Values by key, built at first use, closed when idle for long or when room is needed.
+
+finagle: factory/ServiceFactoryCache.scala. An entry in use is never closed; a full cache without
+an idle entry builds a value for one use only. Names used once make room before names used again,
+so a flood of unknown names does not push out the others.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Generic, Protocol, TypeVar
+
+from meshproxy.metrics.tree import Tree
+
+
+class Closable(Protocol):
+    """What a cache can hold."""
+
+    def close(self) -> None:
+        """Release whatever the value holds."""
+        ...
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Closable)
+_UNPROVEN = 1
+_EXPIRED = 2
+
+
+class Entry(Generic[V]):
+    """A value with the number of its users; hot code writes `users` and `age` itself."""
+
+    __slots__ = ("age", "is_cached", "users", "value")
+
+    def __init__(self, value: V) -> None:
+        self.value = value
+        self.users = 1
+        self.age = _UNPROVEN
+        """Sweeps since the last use, counted from 0; an entry used only once begins at 1."""
+        self.is_cached = True
+
+
+class IdleCache(Generic[K, V]):
+    """At most *capacity* entries (0: no limit)."""
+
+    def __init__(self, capacity: int, metrics: Tree) -> None:
+        self._capacity = capacity
+        self._entries: dict[K, Entry[V]] = {}
+        self._misses = metrics.counter("misses")
+        self._evicts = metrics.counter("evicts")
+        self._expires = metrics.counter("expires")
+        self._oneshots = metrics.counter("oneshots")
+        metrics.gauge("size", fn=self._entries.__len__)
+
+    def take(self, key: K, build: Callable[[K], V]) -> Entry[V]:
+        """The entry of *key*, made by *build* if there is none; in use until it is given back."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.users += 1
+            entry.age = 0
+            return entry
+        self._misses.value += 1
+        entry = Entry(build(key))
+        if self._capacity and len(self._entries) >= self._capacity and not self._make_room():
+            self._oneshots.value += 1
+            entry.is_cached = False
+        else:
+            self._entries[key] = entry
+        return entry
+
+    def give(self, entry: Entry[V]) -> None:
+        """End one use of *entry*."""
+        entry.users -= 1
+        if not entry.is_cached:
+            self.release(entry)
+
+    def release(self, entry: Entry[V]) -> None:
+        """Close *entry*, which is no longer cached, if this was its last use."""
+        if not entry.users:
+            entry.value.close()
+
+    def sweep(self) -> None:
+        """Close what was idle since the sweep before the last; call once each idle period.
+
+        The least idle entry stays, so a cache never empties by itself.
+        """
+        for entry in self._entries.values():
+            entry.age += not entry.users
+        idle = [key for key, entry in self._entries.items() if entry.age >= _EXPIRED]
+        if len(idle) == len(self._entries):
+            idle = idle[:-1]
+        for key in idle:
+            self._expires.value += 1
+            self._close(key)
+
+    def close(self) -> None:
+        """Close every value, in use or not."""
+        for key in list(self._entries):
+            self._close(key)
+
+    def values(self) -> list[V]:
+        """The values now cached."""
+        return [entry.value for entry in self._entries.values()]
+
+    def _make_room(self) -> bool:
+        """Close the oldest idle entry, one used only once first; whether there was any."""
+        oldest = None
+        for key, entry in self._entries.items():
+            if entry.users:
+                continue
+            if entry.age:
+                oldest = key
+                break
+            if oldest is None:
+                oldest = key
+        if oldest is None:
+            return False
+        self._evicts.value += 1
+        self._close(oldest)
+        return True
+
+    def _close(self, key: K) -> None:
+        entry = self._entries.pop(key)
+        if entry.users:
+            entry.is_cached = False
+        else:
+            entry.value.close()

@@ -1,0 +1,154 @@
+"""A client: the endpoints behind one bound id, chosen by a balancer, shared by every name.
+
+finagle: client/StackClient.scala, loadbalancer/TrafficDistributor.scala. Follows the live address
+set; an address that stays keeps its load, breaker and connections.
+"""
+
+from meshproxy.accrual import FailureAccrual
+from meshproxy.balancers import Balancer
+from meshproxy.client.endpoint import Endpoint, show
+from meshproxy.client.pool import ConnectStats, EndpointPool, Transport
+from meshproxy.errors import (
+    BindingFailed,
+    BindingTimedOut,
+    ConnectFailed,
+    NoHosts,
+    ServiceTimedOut,
+    TlsFailed,
+)
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import (
+    ADDR_NEG,
+    ADDR_PENDING,
+    Addr,
+    AddrBound,
+    Address,
+    AddrFailed,
+    AddrPending,
+)
+from meshproxy.naming.bound import Bound
+from meshproxy.router import stacks
+from meshproxy.router.policy import ClientPolicy, new_budget
+from meshproxy.service import Service, stack
+from meshproxy.var import PENDING, Ok, Pending, wait
+
+
+class Client:
+    """Sends requests to the endpoints of *bound*; `service` is its whole stack."""
+
+    def __init__(
+        self,
+        bound: Bound,
+        policy: ClientPolicy,
+        limits: Limits,
+        binding_seconds: float,
+        metrics: Tree,
+    ) -> None:
+        self.id = bound.id
+        self._bound = bound
+        self._metrics = metrics
+        self._limits = limits
+        self._binding_seconds = binding_seconds
+        self._policy = policy
+        self._connects = ConnectStats(metrics)
+        self._budget = new_budget(self._policy.requeue_budget)
+        self._balancer: Balancer[Endpoint] = self._policy.balancer.build(
+            metrics.scope("loadbalancer")
+        )
+        self._transport = Transport(
+            limits, self._policy.connect_seconds, self._policy.tls, self._policy.server_name
+        )
+        self._endpoints: dict[Address, Endpoint] = {}
+        self.addr: Addr = ADDR_PENDING
+        """The last address set that was neither pending nor failed, if there was any."""
+        self.service: Service[Request, Response] = stack(
+            stacks.client_stack(self._budget, self._count, metrics), self._attempt
+        )
+        self._stop = bound.addr.observe(self._update)
+
+    def close(self) -> None:
+        """Stop following the addresses and close what is idle."""
+        self._stop()
+        self._update(ADDR_NEG)
+        self._metrics.prune()
+
+    def __call__(self, request: Request) -> Response:
+        """Send *request*; errors tell which endpoint was tried. Raises ProxyError."""
+        try:
+            return self.service(request)
+        except (ConnectFailed, TlsFailed) as error:
+            raise type(error)(self._describe(request, error)) from error
+        except ServiceTimedOut as error:
+            raise ServiceTimedOut(self._describe_timeout(request)) from error
+
+    def _attempt(self, request: Request) -> Response:
+        if not self._balancer.nodes:
+            self._await_endpoints()
+        return self._balancer.pick()(request)
+
+    def _count(self) -> int:
+        return len(self._balancer.nodes)
+
+    def _await_endpoints(self) -> None:
+        """Wait for the first address. Raises NoHosts, BindingFailed or BindingTimedOut."""
+        if isinstance(self.addr, AddrPending):
+            known = self._bound.addr.map(
+                lambda addr: PENDING if isinstance(addr, AddrPending) else Ok(addr)
+            )
+            if isinstance(wait(known, self._binding_seconds), Pending):
+                raise BindingTimedOut(
+                    f"Exceeded {self._binding_seconds:g}.seconds binding timeout while connecting "
+                    f"to {self.id.show()}"
+                )
+        if isinstance(self.addr, AddrFailed):
+            raise BindingFailed(self.addr.why)
+        if not self._balancer.nodes:
+            raise NoHosts(f"No hosts are available for {self.id.show()}")
+
+    def _update(self, addr: Addr) -> None:
+        """Follow the address set; pending or failed after a known set changes nothing."""
+        if isinstance(addr, AddrPending | AddrFailed) and isinstance(self.addr, AddrBound):
+            return
+        self.addr = addr
+        addresses = addr.addresses if isinstance(addr, AddrBound) else frozenset()
+        for gone in self._endpoints.keys() - addresses:
+            self._endpoints.pop(gone).close()
+        for new in addresses - self._endpoints.keys():
+            self._endpoints[new] = self._new_endpoint(new)
+        ordered = sorted(self._endpoints, key=lambda address: (address.host, address.port))
+        self._balancer.update([self._endpoints[address] for address in ordered])
+
+    def _new_endpoint(self, address: Address) -> Endpoint:
+        policy = self._policy
+        accrual = FailureAccrual(
+            policy.accrual.new_policy(),
+            self._metrics.scope("failure_accrual"),
+            f"{show(address)} of {self.id.show()}",
+        )
+        return Endpoint(
+            address,
+            EndpointPool(address, self._transport, self._connects),
+            policy.balancer.new_load(),
+            accrual,
+            min(policy.attempt_seconds, self._limits.first_byte),
+        )
+
+    def _describe(self, request: Request, error: ConnectFailed | TlsFailed) -> str:
+        addresses = ", ".join(endpoint.name for endpoint in self._balancer.nodes)
+        return (
+            f"Unable to establish connection to {request.endpoint}.\n\n{error}\n"
+            f"service name: {request.dst.show() if request.dst else ''}\n"
+            f"client name: {self.id.show()}\n"
+            f"addresses: [{addresses}]\n"
+            f"selected address: {request.endpoint}\n"
+        )
+
+    def _describe_timeout(self, request: Request) -> str:
+        limit = min(self._policy.attempt_seconds, self._limits.first_byte)
+        return (
+            f"exceeded {limit:g}.seconds to {request.dst.show() if request.dst else ''} while "
+            "waiting for a response for an individual request, excluding retries. "
+            f"Remote Info: {request.endpoint}, {self.id.show()}"
+        )

@@ -1,0 +1,35 @@
+"""The Service that a router is: a request in, its name found, the name's service called.
+
+linkerd: router/core/.../RoutingFactory.scala
+"""
+
+from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.identifiers import first_of
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.namer import Interpreter
+from meshproxy.router.binding import Binding
+
+
+class Router:
+    """Routes requests of one configured router; servers put their own stacks around it."""
+
+    def __init__(
+        self, config: HttpRouterConfig, interpreter: Interpreter, limits: Limits, metrics: Tree
+    ) -> None:
+        self.label = config.name
+        self.config = config
+        self.limits = limits
+        self.metrics = metrics
+        self.binding = Binding(config, interpreter, limits, metrics)
+        self._identify = first_of([one.build(config.dst_prefix) for one in config.identifiers()])
+        if config.originator:
+            metrics.gauge("originator", fn=lambda: 1)
+
+    def __call__(self, request: Request) -> Response:
+        """Serve *request*. Raises ProxyError."""
+        path = self._identify(request)
+        if request.local_dtab is None:
+            return self.binding.serve(path, request)
+        return self.binding.serve((path, request.local_dtab), request)

@@ -1,0 +1,76 @@
+"""The order of filters, outermost first: four lists, and why each line stands where it does.
+
+linkerd: router/core/.../Router.scala, linkerd/protocol/http/.../HttpConfig.scala.
+"""
+
+from collections.abc import Callable
+
+from meshproxy.budget import RetryBudget
+from meshproxy.filters.admission import ConcurrencyLimit, ServerTimeout
+from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext
+from meshproxy.filters.error_responder import ErrorResponder
+from meshproxy.filters.forwarding import DstClient, Forward, SuccessClass
+from meshproxy.filters.retries import Requeues, Retries, TotalTimeout
+from meshproxy.filters.stats import Outcomes, PerService, Statuses
+from meshproxy.filters.trace import StartTrace
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.path import Path
+from meshproxy.router.policy import PathPolicy, new_budget
+from meshproxy.service import Filter
+
+HttpFilter = Filter[Request, Response]
+_FOREVER = float("inf")
+
+
+def server_stack(
+    limits: Limits,
+    max_call_depth: int,
+    metrics: Tree,
+    *,
+    clear_context: bool = False,
+    max_concurrent: int | None = None,
+    timeout_seconds: float = _FOREVER,
+) -> list[HttpFilter]:
+    """Around the router: what is the same for every request of one server."""
+    return [
+        *([ClearContext()] if clear_context else []),  # first in and last out: nothing leaks
+        Outcomes(metrics),  # what the client sees, errors included
+        Statuses(metrics),
+        ErrorResponder(limits, metrics),  # below here errors are raised, above they are responses
+        *([ConcurrencyLimit(max_concurrent, metrics)] if max_concurrent is not None else []),
+        ReadContext(),  # a dtab header that does not parse ends here
+        MaxCallDepth(max_call_depth),
+        StartTrace(),
+        *([ServerTimeout(timeout_seconds)] if timeout_seconds < _FOREVER else []),
+    ]
+
+
+def path_stack(name: Path, policy: PathPolicy, metrics: Tree) -> list[HttpFilter]:
+    """Around the bound tree of one logical name: the client's view, retries included."""
+    return [
+        Forward(name),  # once for all attempts
+        SuccessClass(),  # only on responses of endpoints, so below the error responder
+        Outcomes(metrics),
+        *([TotalTimeout(policy.total_seconds)] if policy.total_seconds < _FOREVER else []),
+        Retries(policy.classifier, new_budget(policy.retry_budget), policy.backoff, metrics),
+    ]
+
+
+def bound_stack(bound: Bound) -> list[HttpFilter]:
+    """Around one client for one residual: what may differ from attempt to attempt."""
+    return [DstClient(bound.id, bound.residual)]
+
+
+def client_stack(
+    budget: RetryBudget, endpoints: Callable[[], int], metrics: Tree
+) -> list[HttpFilter]:
+    """Around the balancer of one bound id."""
+    return [
+        Requeues(budget, endpoints, metrics),  # above the statistics: each attempt is counted
+        Statuses(metrics),
+        PerService(metrics),
+        Outcomes(metrics),
+    ]

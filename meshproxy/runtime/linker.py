@@ -1,0 +1,256 @@
+"""From a configuration to running routers: the only big assembly.
+
+linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
+"""
+
+import json
+import logging
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import gevent
+
+from meshproxy.admin.control import control
+from meshproxy.admin.metrics_json import metrics_json
+from meshproxy.admin.pages import Admin, AdminHandler, shown
+from meshproxy.admin.process import measure_process
+from meshproxy.admin.service import admin_service
+from meshproxy.config.bases import InterpreterDeps, NamerDeps, TransformerConfig
+from meshproxy.config.load import load
+from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.config.schema import LinkerConfig
+from meshproxy.config.servers import HttpServerConfig
+from meshproxy.config.shown import to_json
+from meshproxy.discovery.dns import Resolver
+from meshproxy.discovery.dns_lookup import DnsSettings
+from meshproxy.errors import ProxyError
+from meshproxy.filters.context import clear
+from meshproxy.filters.error_responder import ErrorResponder
+from meshproxy.filters.stats import Statuses
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Response
+from meshproxy.interpreters.default import DefaultInterpreter
+from meshproxy.metrics.tree import Tree
+from meshproxy.namers.system import SystemNamers
+from meshproxy.namers.transformed import TransformedNamer
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.namer import Interpreter, Namer, Transformer
+from meshproxy.naming.path import Path
+from meshproxy.router import stacks
+from meshproxy.router.router import Router
+from meshproxy.runtime.limits import limits_of
+from meshproxy.server.listener import Listener
+from meshproxy.server.tls import server_context
+from meshproxy.service import stack
+from meshproxy.telemeters.recent_requests import RecentRequests
+from meshproxy.telemeters.snapshots import Snapshots
+from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
+
+_log = logging.getLogger(__name__)
+
+
+class CannotStart(Exception):
+    """Something outside the configuration is in the way: a port, a certificate, a variable."""
+
+
+class Linker:
+    """Everything one configuration asks for, built but not listening until `start`.
+
+    Raises CannotStart, from the constructor too.
+    """
+
+    def __init__(
+        self,
+        config: LinkerConfig,
+        environ: Mapping[str, str] = os.environ,
+        shutdown: Callable[[float | None], None] = lambda grace: None,
+    ) -> None:
+        self.config = config
+        self.metrics = Tree()
+        self.ports: dict[str, list[int]] = {}
+        """The ports listened on, by router label, once started."""
+        self.admin_port = 0
+        self._environ = environ
+        self._shutdown = shutdown
+        self._resolver = Resolver(DnsSettings.of(config.dns), self.metrics)
+        self._system = SystemNamers(self._resolver.resolve)
+        try:
+            self._namers = self._build_namers()
+            self._telemeters: list[Telemeter] = [
+                Snapshots(self.metrics),
+                *(one.build(TelemeterDeps(self.metrics)) for one in config.telemetry),
+            ]
+            self.routers = [self._build_router(one) for one in config.routers]
+        except ValueError as error:
+            raise CannotStart(str(error)) from error
+        self._servers: list[Listener] = []
+        self._admin: Listener | None = None
+        self._sweepers: list[gevent.Greenlet] = []
+
+    @classmethod
+    def load(cls, text: str, name: str) -> "Linker":
+        """Build the configuration in *text*; *name* is for messages. Raises ConfigErrors too."""
+        return cls(load(text, name))
+
+    def start(self) -> None:
+        """Listen on every address of the configuration; nothing listens if one cannot be had."""
+        started = time.monotonic()
+        measure_process(self.metrics, lambda: time.monotonic() - started)
+        try:
+            for router in self.routers:
+                servers = [self._build_server(router, one) for one in router.config.servers]
+                self._servers += servers
+                self.ports[router.label] = [server.port for server in servers]
+            self._admin = self._build_admin(lambda: time.monotonic() - started)
+        except (OSError, ssl.SSLError) as error:
+            self.close(0)
+            raise CannotStart(f"cannot listen on {error}") from error
+        self.admin_port = self._admin.port
+        for telemeter in self._telemeters:
+            telemeter.start()
+        for server in (*self._servers, self._admin):
+            server.start()
+        self._sweepers = [gevent.spawn(_sweep_often, router) for router in self.routers]
+        self._announce()
+
+    def close(self, grace_seconds: float | None = None) -> bool:
+        """Let running requests finish, then stop everything; whether all had finished in time."""
+        if grace_seconds is None:
+            grace_seconds = self.config.admin.shutdown_grace_ms / 1000
+        closing = [gevent.spawn(server.close, grace_seconds) for server in self._servers]
+        gevent.joinall(closing)
+        finished = all(greenlet.value for greenlet in closing)
+        gevent.killall(self._sweepers)
+        for router in self.routers:
+            router.binding.close()
+        for telemeter in self._telemeters:
+            telemeter.close()
+        if self._admin is not None:
+            self._admin.close(min(grace_seconds, 1.0))
+        return finished
+
+    def _build_namers(self) -> list[Namer]:
+        namers: list[Namer] = []
+        for config in self.config.namers:
+            deps = self._deps(config.full_prefix(), namers)
+            namer = config.build(deps)
+            if config.transformers:
+                namer = TransformedNamer(namer, self._transformers(config.transformers, namers))
+            namers.append(namer)
+        return namers
+
+    def _transformers(
+        self, configs: Sequence[TransformerConfig], namers: Sequence[Namer]
+    ) -> list[Transformer]:
+        return [
+            config.build(self._deps(config.full_prefix(self._environ), namers))
+            for config in configs
+        ]
+
+    def _deps(self, prefix: Path, namers: Sequence[Namer]) -> NamerDeps:
+        return NamerDeps(
+            prefix=prefix,
+            metrics=self.metrics.scope("namer", prefix.drop(1).show()[1:]),
+            resolver=self._resolver,
+            bind=partial(DefaultInterpreter(namers, self._system).bind, Dtab()),
+            environ=self._environ,
+        )
+
+    def _build_router(self, config: HttpRouterConfig) -> Router:
+        metrics = self.metrics.scope("rt", config.name)
+        interpreter = config.interpreter_or_default()
+        bound: Interpreter = interpreter.build(
+            InterpreterDeps(
+                namers=self._namers,
+                system=self._system,
+                transformers=self._transformers(interpreter.transformers, self._namers),
+                metrics=metrics.scope("interpreter"),
+                environ=self._environ,
+            )
+        )
+        return Router(config, bound, limits_of(config), metrics)
+
+    def _build_server(self, router: Router, config: HttpServerConfig) -> Listener:
+        limits = limits_of(router.config, config)
+        metrics = router.metrics.scope("server", f"{config.ip}/{config.port}")
+        filters = stacks.server_stack(
+            limits,
+            config.max_call_depth,
+            metrics,
+            clear_context=config.clear_context,
+            max_concurrent=config.max_concurrent_requests,
+            timeout_seconds=(config.timeout_ms or 0) / 1000 or float("inf"),
+        )
+        recording = [
+            telemeter.recording(router.label, f"{config.ip}/{config.port}")
+            for telemeter in self._telemeters
+            if isinstance(telemeter, RecentRequests)
+        ]
+        return Listener(
+            (config.ip, config.port),
+            stack([*recording, *filters], router),
+            _answerer(limits, metrics, config.clear_context),
+            limits,
+            config.max_connections,
+            metrics,
+            server_context(config.tls) if config.tls is not None else None,
+        )
+
+    def _build_admin(self, uptime: Callable[[], float]) -> Listener:
+        config = self.config.admin
+        shown_config = json.dumps(to_json(self.config), indent=2).encode()
+        handlers: dict[str, AdminHandler] = {
+            "/admin/metrics.json": metrics_json(self.metrics),
+            **control(
+                configuration=shown_config,
+                shutdown=self._shutdown,
+                uptime=uptime,
+                started_at=time.time() - uptime(),
+            ),
+        }
+        for telemeter in self._telemeters:
+            for path, page in telemeter.pages().items():
+                handlers[path] = shown(page)
+        metrics = self.metrics.scope("admin", f"{config.ip}/{config.port}")
+        limits = Limits()
+        return Listener(
+            (config.ip, config.port),
+            stack([ErrorResponder(limits, metrics)], partial(admin_service, Admin(handlers))),
+            _answerer(limits, metrics, False),
+            limits,
+            1000,
+            metrics,
+        )
+
+    def _announce(self) -> None:
+        for router in self.routers:
+            for server, port in zip(router.config.servers, self.ports[router.label], strict=True):
+                scheme = "https" if server.tls is not None else "http"
+                _log.info("router %s: serving %s://%s:%d", router.label, scheme, server.ip, port)
+        _log.info("admin: http://%s:%d", self.config.admin.ip, self.admin_port)
+
+
+def _answerer(
+    limits: Limits, metrics: Tree, clear_context: bool
+) -> Callable[[ProxyError], Response]:
+    """What a server says to bytes that are no request: counted like every other error."""
+    responder = ErrorResponder(limits, metrics)
+    statuses = Statuses(metrics)
+
+    def answer(error: ProxyError) -> Response:
+        response = responder.answer(error)
+        statuses.count(response.status)
+        return clear(response) if clear_context else response
+
+    return answer
+
+
+def _sweep_often(router: Router) -> None:
+    """Close what a router has not used for a while, for ever."""
+    period = router.config.binding_cache.idle_ttl_secs
+    while period:
+        gevent.sleep(period)
+        router.binding.sweep()

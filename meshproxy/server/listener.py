@@ -1,0 +1,136 @@
+"""Listening sockets: a gevent StreamServer hands each accepted connection to a greenlet.
+
+Beyond `max_connections` none is accepted and clients wait in the kernel's backlog.
+"""
+
+import logging
+import resource
+import socket
+import ssl
+from collections.abc import Callable
+
+import gevent
+from gevent.pool import Pool
+from gevent.server import StreamServer
+
+from meshproxy.errors import ProxyError
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.net.stream import Stream, TlsStream
+from meshproxy.server.connection import Connection
+from meshproxy.service import Service
+
+_log = logging.getLogger(__name__)
+_BACKLOG = 4096
+_HANDSHAKE_SECONDS = 10.0
+_DESCRIPTOR_SHARE = 0.8
+
+
+class Listener:
+    """One server address and the connections accepted there.
+
+    *answer* makes the response to a message that never becomes a request.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        service: Service[Request, Response],
+        answer: Callable[[ProxyError], Response],
+        limits: Limits,
+        max_connections: int,
+        metrics: Tree,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._service = service
+        self._answer = answer
+        self._limits = limits
+        self._tls = tls
+        self._connections: set[Connection] = set()
+        self._pool = Pool(_within_descriptors(max_connections))
+        self._server = StreamServer(_bind(address), self._serve, spawn=self._pool)
+        self.port: int = self._server.address[1]
+        self._connects = metrics.counter("connects")
+        self._closes = metrics.counter("closes")
+        self._tls_failures = metrics.counter("tls", "failures")
+        metrics.gauge("connections", fn=lambda: len(self._connections))
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._server.start()
+
+    def drain(self) -> None:
+        """Stop accepting; end idle connections now and busy ones after their response."""
+        self._server.close()
+        loop = gevent.get_hub().loop
+        for connection in self._connections:
+            connection.is_draining = True
+            loop.run_callback(connection.end_idle)
+
+    def close(self, grace_seconds: float) -> bool:
+        """Drain, wait for running requests and cut what is left; whether all had finished."""
+        self.drain()
+        finished = bool(self._pool.join(timeout=grace_seconds))
+        self._pool.kill()
+        return finished
+
+    def _serve(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
+        self._connects.value += 1
+        try:
+            stream = self._stream(sock)
+        except (OSError, gevent.Timeout) as error:
+            self._tls_failures.value += 1
+            _log.debug("no TLS with %s: %s", peer[0], error)
+            sock.close()
+            return
+        local = sock.getsockname()
+        connection = Connection(
+            stream,
+            self._service,
+            self._limits,
+            _show(peer),
+            _show(local),
+            self._answer,
+        )
+        self._connections.add(connection)
+        try:
+            connection.run()
+        finally:
+            self._connections.discard(connection)
+            self._closes.value += 1
+
+    def _stream(self, sock: gevent.socket.socket) -> Stream:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is None:
+            return Stream(sock)
+        with gevent.Timeout(_HANDSHAKE_SECONDS):
+            return TlsStream(self._tls.wrap_socket(sock, server_side=True))
+
+
+def _bind(address: tuple[str, int]) -> gevent.socket.socket:
+    """A listening socket. Raises OSError, with the address in its text."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    sock = gevent.socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"{_show(address)}: {error.strerror}") from error
+    return sock
+
+
+def _within_descriptors(wanted: int) -> int | None:
+    """*wanted* connections (0: no limit), but never above 80 % of the descriptors allowed."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY:
+        return wanted or None
+    most = int(allowed * _DESCRIPTOR_SHARE)
+    return min(wanted, most) if wanted else most
+
+
+def _show(address: tuple[str, int]) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

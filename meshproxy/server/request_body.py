@@ -1,0 +1,126 @@
+"""The body of a client's request: streamed, and kept for a retry while it is small enough."""
+
+from collections.abc import Callable, Iterator
+
+from meshproxy.errors import BadRequest, BodyTooLarge, ClientGone, RequestTimedOut
+from meshproxy.http.headers import Headers
+from meshproxy.http.limits import Limits
+from meshproxy.net.body import Faults, StreamBody
+from meshproxy.net.stream import Stream
+
+_FAULTS = Faults(malformed=BadRequest, closed=ClientGone, timed_out=RequestTimedOut)
+
+
+class ClientBody:
+    """Reads on from the client when somebody asks, and not before.
+
+    The first read that has to wait calls *invite* (100 Continue). Raises BodyTooLarge,
+    RequestTimedOut, ClientGone or BadRequest, each time it is asked after the first.
+    """
+
+    __slots__ = (
+        "_invite",
+        "_keep_bytes",
+        "_kept",
+        "_max_bytes",
+        "_position",
+        "_size",
+        "_wire",
+        "is_complete",
+    )
+
+    def __init__(
+        self,
+        stream: Stream,
+        length: int,
+        at_hand: bytes,
+        limits: Limits,
+        invite: Callable[[], None] | None,
+        finish: Callable[[bytes], None],
+    ) -> None:
+        def ended(complete: bool, rest: bytes) -> None:
+            self.is_complete = complete
+            if complete:
+                finish(rest)
+
+        self._wire = StreamBody(
+            stream, length, at_hand, limits.read_gap, _FAULTS, limits.header_bytes, ended
+        )
+        self._max_bytes = limits.body_bytes
+        self._keep_bytes = limits.replay_bytes
+        self._invite = invite
+        self._size = 0
+        self._position = 0
+        self._kept: list[bytes] | None = [] if length <= limits.replay_bytes else None
+        self.is_complete = False
+        """The last byte was read."""
+
+    @property
+    def length(self) -> int | None:
+        """Bytes in all, None for a chunked body."""
+        return self._wire.length
+
+    @property
+    def trailers(self) -> Headers | None:
+        """Fields after the last chunk."""
+        return self._wire.trailers
+
+    @property
+    def has_piece(self) -> bool:
+        """The next `read` will not wait."""
+        return bool(self._kept and self._position < len(self._kept)) or self._wire.has_piece
+
+    @property
+    def is_replayable(self) -> bool:
+        """Everything read so far is still held."""
+        return self._kept is not None
+
+    def keep_at_most(self, size: int) -> None:
+        """Hold no more than *size* bytes for a retry, if that is less than before."""
+        self._keep_bytes = min(self._keep_bytes, size)
+        if self._size > self._keep_bytes or (self._wire.length or 0) > self._keep_bytes:
+            self._kept = None
+
+    def rewind(self) -> None:
+        """Begin again with the first piece; the body must be replayable, or unread."""
+        self._position = 0
+
+    def read(self, other: Stream | None = None) -> bytes | memoryview | None:
+        """The next piece; empty at the end; None when *other* has something to read first."""
+        kept = self._kept
+        if kept is not None and self._position < len(kept):
+            self._position += 1
+            return kept[self._position - 1]
+        if self._invite is not None and not self._wire.has_piece:
+            invite, self._invite = self._invite, None
+            invite()
+        piece = self._wire.read(other)
+        if piece:
+            self._size += len(piece)
+            if self._size > self._max_bytes:
+                raise BodyTooLarge("the request body is over maxRequestBodyKB")
+            self._keep(piece)
+        return piece
+
+    def _keep(self, piece: bytes | memoryview) -> None:
+        if self._kept is None:
+            return
+        if self._size > self._keep_bytes:
+            self._kept = None
+            return
+        self._kept.append(bytes(piece))
+        self._position += 1
+
+    def discard_at_hand(self) -> None:
+        """Read past what has already arrived, so that the connection may go on if that is all."""
+        while self._wire.has_piece:
+            self._wire.read()
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        """The pieces, as a WSGI server would give them."""
+        while piece := self.read():
+            yield piece
+
+    def close(self) -> None:
+        """Give up what the client still sends."""
+        self._wire.close()

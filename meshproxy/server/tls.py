@@ -1,0 +1,24 @@
+"""The SSLContext of a listening socket (linkerd: linkerd/core/.../TlsServerConfig.scala)."""
+
+import ssl
+
+from meshproxy.client.tls import ClientAuth, limit_versions, load_chain
+from meshproxy.config.tls import ServerTlsConfig
+
+
+def server_context(config: ServerTlsConfig) -> ssl.SSLContext:
+    """The context of *config*. Raises OSError or ssl.SSLError for files that cannot be used."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    limit_versions(made, config.protocols or ())
+    if config.ciphers:
+        made.set_ciphers(":".join(config.ciphers))
+    load_chain(made, ClientAuth(config.cert_path, config.key_path, config.intermediate_certs_path))
+    if config.require_client_auth:
+        made.verify_mode = ssl.CERT_REQUIRED
+        made.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if config.ca_cert_path is not None:
+            made.load_verify_locations(cafile=config.ca_cert_path)
+        else:
+            made.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+    made.set_alpn_protocols(["http/1.1"])
+    return made
