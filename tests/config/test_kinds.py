@@ -48,6 +48,13 @@ def test_plugins_add_kinds_and_fill_those_not_built() -> None:
     assert kinds.with_plugins("balancers", [filled])["heap"] == filled
 
 
+def test_a_plugin_that_cannot_be_loaded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = EntryPoint("io.mine", "no.such.module:Class", "meshproxy.backoffs")
+    monkeypatch.setattr(kinds, "_table", lambda _: {"io.mine": mine})
+    with pytest.raises(kinds.KindError, match=r"io\.mine cannot be loaded from no\.such\.module"):
+        kinds.find("backoffs", "io.mine")
+
+
 def test_plugins_cannot_take_a_built_kind() -> None:
     clash = EntryPoint("constant", "some.module:Constant", "meshproxy.backoffs")
     with pytest.raises(kinds.KindError, match="constant is defined twice in backoffs"):

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.config.load import load, read
@@ -151,3 +153,47 @@ def test_nothing_of_the_environment_is_substituted(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(os.environ, "X", "y")
     text = SMALL.replace("protocol: http", "protocol: http\n  label: ${X}")
     assert read(text, "f").config.routers[0].name == "${X}"
+
+
+ARTICLE = (LINKERD / "linkerd-egress-manifest.yaml").read_text()
+FRAGMENTS = st.sampled_from(
+    [
+        "[",
+        "{",
+        "]",
+        "}",
+        ":",
+        "- ",
+        "&a ",
+        "*a",
+        "|",
+        ">-",
+        "'",
+        '"',
+        "\t",
+        "---\n",
+        "!!x ",
+        "~",
+        "%",
+        "\n",
+    ]
+) | st.text(max_size=8)
+
+
+@given(st.text())
+def test_any_text_is_loaded_or_refused(text: str) -> None:
+    assert_told(text)
+
+
+@given(st.integers(0, 2000), st.integers(0, 20), FRAGMENTS)
+def test_a_damaged_file_is_loaded_or_refused(start: int, cut: int, inserted: str) -> None:
+    assert_told(ARTICLE[:start] + inserted + ARTICLE[start + cut :])
+
+
+def assert_told(text: str) -> None:
+    try:
+        read(text, "f")
+    except ConfigErrors as errors:
+        places = [(error.mark.line, error.mark.column) for error in errors.errors]
+        assert places
+        assert all(line >= 1 and column >= 1 for line, column in places)
