@@ -108,6 +108,8 @@ class P2c(Generic[N]):
         """The node for one request. Raises `NoHosts` when there are none."""
         nodes, random = self.nodes, self._random
         bound = len(nodes)
+        if bound == 1 and nodes[0].is_open:
+            return nodes[0]
         others = bound - 1 or 1
         pairs = bound * others
         for _ in self._efforts:

@@ -1,7 +1,7 @@
 """How loaded an endpoint is: requests in flight, alone or times a peak-sensitive mean of latency.
 
-Exact Peak EWMA in nanoseconds (finagle: loadbalancer/PeakEwma.scala, LeastLoaded.scala), except
-that a round trip ends at the response head and that a failure never makes a node cheaper.
+Exact Peak EWMA (finagle: loadbalancer/PeakEwma.scala, LeastLoaded.scala), except that a round
+trip ends at the response head and that a failure never makes a node cheaper.
 """
 
 import time
@@ -19,11 +19,11 @@ class Load(Protocol):
     pending: int
     """Requests begun and not finished: their response bodies included."""
 
-    def begin(self) -> int:
+    def begin(self) -> float:
         """Count a request in; the result is the stamp that `head` takes."""
         ...
 
-    def head(self, started: int, failed: bool = False) -> None:
+    def head(self, started: float, failed: bool = False) -> None:
         """The response head has arrived, or the attempt has *failed* without or with one."""
         ...
 
@@ -44,12 +44,12 @@ class LeastLoaded:
     def __init__(self) -> None:
         self.pending = 0
 
-    def begin(self) -> int:
+    def begin(self) -> float:
         """Count a request in."""
         self.pending += 1
-        return 0
+        return 0.0
 
-    def head(self, started: int, failed: bool = False) -> None:
+    def head(self, started: float, failed: bool = False) -> None:
         """Latency and results do not matter here."""
 
     def finish(self) -> None:
@@ -68,31 +68,29 @@ class PeakEwma:
     depends on when a node was last looked at.
     """
 
-    __slots__ = ("_now_ns", "_stamp", "_tau_ns", "cost", "pending")
+    __slots__ = ("_now", "_per_tau", "_stamp", "cost", "pending")
 
-    def __init__(
-        self, decay_ms: int = 10_000, now_ns: Callable[[], int] = time.monotonic_ns
-    ) -> None:
+    def __init__(self, decay_ms: int = 10_000, now: Callable[[], float] = time.monotonic) -> None:
         self.pending = 0
         self.cost = 0.0
         """Nanoseconds of round trip."""
-        self._tau_ns = decay_ms * 1_000_000
-        self._now_ns = now_ns
-        self._stamp = now_ns()
+        self._per_tau = 1000 / decay_ms
+        self._now = now
+        self._stamp = now()
 
-    def begin(self) -> int:
+    def begin(self) -> float:
         """Count a request in and note the time."""
         self.pending += 1
-        return self._now_ns()
+        return self._now()
 
-    def head(self, started: int, failed: bool = False) -> None:
+    def head(self, started: float, failed: bool = False) -> None:
         """Learn the round trip since *started*; a failure counts at least the present cost."""
-        now = self._now_ns()
-        rtt = now - started if now > started else 0
+        now = self._now()
+        rtt = (now - started) * 1e9 if now > started else 0.0
         if rtt > self.cost:
-            self.cost = float(rtt)
+            self.cost = rtt
         elif not failed:
-            weight = exp((self._stamp - now) / self._tau_ns) if now > self._stamp else 1.0
+            weight = exp((self._stamp - now) * self._per_tau) if now > self._stamp else 1.0
             self.cost = self.cost * weight + rtt * (1.0 - weight)
         self._stamp = now
 
@@ -105,8 +103,8 @@ class PeakEwma:
         cost = self.cost
         if cost == 0.0:  # nothing decays, and no later step depends on the stamp
             return PENALTY + self.pending if self.pending else 0.0
-        now = self._now_ns()
+        now = self._now()
         if now > self._stamp:
-            self.cost = cost = cost * exp((self._stamp - now) / self._tau_ns)
+            self.cost = cost = cost * exp((self._stamp - now) * self._per_tau)
         self._stamp = now
         return cost * (self.pending + 1)

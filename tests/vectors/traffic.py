@@ -39,8 +39,8 @@ class Clock:
 def ewma_trace(given: Given) -> dict[str, Any]:
     """One node's load, looked at between its requests."""
     clock = Clock(given["created_at_ns"])
-    load = PeakEwma(given["decay_ms"], clock)
-    started: dict[str, int] = {}
+    load = PeakEwma(given["decay_ms"], lambda: (clock.ns - given["created_at_ns"]) / 1e9)
+    started: dict[str, float] = {}
     loads = []
     for event in given["events"]:
         clock.ns = event["at_ns"]
