@@ -7,7 +7,7 @@ sums of an interval at rate 1 instead of a datagram for each increment.
 import logging
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite
@@ -22,7 +22,7 @@ from meshproxy.config.errors import Problem
 from meshproxy.config.model import key
 from meshproxy.config.scalars import Port
 from meshproxy.metrics.histogram import Histogram
-from meshproxy.metrics.instruments import Counter, Instrument, Stat
+from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat
 from meshproxy.metrics.tree import Scope, Tree
 from meshproxy.telemeters.collector import Collector, find
 from meshproxy.telemeters.telemeter import Page, TelemeterDeps
@@ -147,27 +147,34 @@ class Changes:
     def batches(self, *, gauges: bool) -> Iterator[list[str]]:
         """Yield sums of counters, samples of timings and, if wanted, all gauges.
 
-        A batch is what a bounded number of instruments has to say, maybe nothing.
+        A batch is what a bounded number of instruments has to say, maybe nothing. The last is
+        of those that were pruned since: what they counted after they were last looked at.
         """
         before, self._seen = self._seen, {}
         walk = self._metrics.walk()
         while some := list(islice(walk, _INSTRUMENTS_PER_TURN)):
             lines: list[str] = []
             for scope, instrument in some:
-                seen = before.get(instrument)
-                if seen is None:
-                    seen = _Seen(name(self._prefix, scope))
+                seen = before.pop(instrument, None) or _Seen(name(self._prefix, scope))
                 self._seen[instrument] = seen
-                if isinstance(instrument, Counter):
-                    value = instrument.value
-                    if value != seen.total:
-                        lines.append(counted(seen.name, value - seen.total))
-                        seen.total = value
-                elif isinstance(instrument, Stat):
-                    lines += self._timings(seen, instrument)
-                elif gauges:
-                    lines += self._gauge(seen.name, instrument.read())
+                if isinstance(instrument, Gauge):
+                    if gauges:
+                        lines += self._gauge(seen.name, instrument.read())
+                else:
+                    lines += self._news(seen, instrument)
             yield lines
+        yield [
+            line
+            for instrument, seen in before.items()
+            if not isinstance(instrument, Gauge)
+            for line in self._news(seen, instrument)
+        ]
+
+    def _news(self, seen: _Seen, instrument: Counter | Stat) -> Sequence[str]:
+        if isinstance(instrument, Stat):
+            return list(self._timings(seen, instrument))
+        delta, seen.total = instrument.value - seen.total, instrument.value
+        return (counted(seen.name, delta),) if delta else ()
 
     def _gauge(self, name: str, value: float) -> Iterator[str]:
         if isfinite(value):

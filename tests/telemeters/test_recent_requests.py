@@ -1,4 +1,7 @@
+from meshproxy.http.headers import Headers
+from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
+from meshproxy.naming.path import Path
 from meshproxy.telemeters.recent_requests import (
     RecentRequest,
     RecentRequests,
@@ -91,3 +94,20 @@ def test_a_draw_below_the_rate_is_wanted() -> None:
 def test_rate_one_wants_all_and_rate_zero_none() -> None:
     assert RecentRequests(RecentRequestsConfig(sample_rate=1.0), lambda: 0.999999).wants()
     assert not RecentRequests(RecentRequestsConfig(sample_rate=0), lambda: 0.0).wants()
+
+
+def test_the_filter_records_what_the_sample_wants() -> None:
+    draws = iter([0.1, 0.9])
+    telemeter = RecentRequests(RecentRequestsConfig(sample_rate=0.5), lambda: next(draws))
+    record = telemeter.recording("outgoing", "0.0.0.0/4140")
+
+    def serve(request: Request) -> Response:
+        request.dst = Path.parse("/svc/" + request.target.decode()[1:])
+        return Response(204, b"No Content", Headers(), b"")
+
+    for target in (b"/wanted", b"/unwanted"):
+        assert record(Request(b"GET", target, b"1.1", Headers()), serve).status == 204
+    page = telemeter.pages()["/requests"]().body.decode()
+    assert "<td>outgoing</td><td>/svc/wanted</td>" in page
+    assert "<td>204</td>" in page
+    assert "unwanted" not in page

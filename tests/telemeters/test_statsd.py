@@ -164,12 +164,16 @@ def test_no_sample_no_timings() -> None:
     assert lines(changes(tree, replace(CONFIG, sample_rate=0)), gauges=False) == []
 
 
-def test_what_was_pruned_is_no_longer_sent() -> None:
+def test_what_was_pruned_says_its_last_word_and_no_more() -> None:
     tree = Tree()
     tree.gauge("client", "pending")
+    counter = tree.counter("client", "requests")
     watched = changes(tree)
-    assert len(lines(watched, gauges=True)) == 1
+    assert lines(watched, gauges=True) == ["l5d.client.pending:0|g"]
+    counter.value += 2
+    tree.stat("client", "ms").add(4)
     tree.scope("client").prune()
+    assert lines(watched, gauges=True) == ["l5d.client.requests:2|c"]
     assert lines(watched, gauges=True) == []
 
 

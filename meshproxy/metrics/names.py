@@ -1,0 +1,245 @@
+"""Every metric of meshproxy and its meaning: the one list, from which docs/metrics.md is made.
+
+Names are Linkerd's (linkerd: linkerd/docs/metrics.md; finagle: doc/src/sphinx/metrics), but for
+those that say they are added.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric; each `<...>` in its name stands for any one element."""
+
+    name: str
+    kind: Kind
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A scope, and what is counted in it."""
+
+    scope: str
+    about: str
+    metrics: tuple[Metric, ...]
+
+
+def _counter(name: str, meaning: str) -> Metric:
+    return Metric(name, "counter", meaning)
+
+
+def _gauge(name: str, meaning: str) -> Metric:
+    return Metric(name, "gauge", meaning)
+
+
+def _histogram(name: str, meaning: str) -> Metric:
+    return Metric(name, "histogram", meaning)
+
+
+OUTCOMES: Final = (
+    _counter("requests", "Requests that ended."),
+    _counter("success", "Those whose response counts as a success."),
+    _counter("failures", "Those that failed, by an error or by their response's class."),
+    _counter(
+        "failures/<reason>",
+        "The same by reason: the short name of an error, or "
+        "`com.twitter.finagle.service.ResponseClassificationSyntheticException` for a response "
+        "that the classifier calls a failure.",
+    ),
+    _gauge("pending", "Requests in progress."),
+    _histogram("request_latency_ms", "Milliseconds from the request's head to the response's."),
+)
+
+STATUSES: Final = (
+    _counter("status/<code>", "Responses by status, and by its class as `2XX`."),
+    _counter("status/error", "Requests that ended without a response."),
+    _histogram("time/<class>", "Milliseconds to the response's head, by class of status."),
+    _histogram("time/error", "Milliseconds to the error."),
+)
+
+CONNECTIONS: Final = (
+    _counter("connects", "Connections opened."),
+    _counter("closes", "Connections closed."),
+    _gauge("connections", "Connections open."),
+)
+
+CACHES: Final = (
+    _counter("misses", "Look-ups that found nothing."),
+    _counter("evicts", "Entries closed to make room."),
+    _counter("expires", "Entries closed because they were idle."),
+    _counter("oneshots", "Entries made for one use, the cache being full of busy ones."),
+    _gauge("size", "Entries now. Added."),
+)
+
+PLACES: Final = (
+    Place(
+        "rt/<router>/server/<address>",
+        "What a server's clients see; the address is `ip/port` in one element.",
+        (
+            *OUTCOMES,
+            *STATUSES,
+            *CONNECTIONS,
+            _counter("tls/failures", "Handshakes that failed. Added."),
+            _gauge("request_concurrency", "Requests in progress, if the server limits them."),
+            _counter("nacks", "Requests refused by that limit."),
+        ),
+    ),
+    Place(
+        "rt/<router>/service/<name>",
+        "Requests by logical name, retries not counted. Gone when the name was idle.",
+        (
+            *OUTCOMES,
+            _counter("retries/total", "Requests sent again."),
+            _histogram("retries/per_request", "How often each request was sent again."),
+            _counter("retries/budget_exhausted", "Retries not made because the budget was spent."),
+            _gauge("retries/budget", "Retries the budget allows now."),
+        ),
+    ),
+    Place(
+        "rt/<router>/client/<id>",
+        "Attempts by bound name, each retry on its own. Gone when the client was idle.",
+        (
+            *OUTCOMES,
+            *STATUSES,
+            *CONNECTIONS,
+            _counter("stale_connections", "Kept connections found closed when used. Added."),
+            _histogram("connect_latency_ms", "Milliseconds to connect, TLS included."),
+            _histogram("failed_connect_latency_ms", "Milliseconds until connecting failed."),
+            _counter("retries/requeues", "Attempts moved to another endpoint, nothing being sent."),
+            _histogram("retries/requeues_per_request", "How often each request was moved."),
+            _counter("retries/budget_exhausted", "Moves not made because the budget was spent."),
+            _counter("retries/request_limit", "Requests that used up the moves one may have."),
+            _gauge("retries/budget", "Moves the budget allows now."),
+        ),
+    ),
+    Place(
+        "rt/<router>/client/<id>/service/<name>",
+        "Attempts of that client by logical name.",
+        OUTCOMES,
+    ),
+    Place(
+        "rt/<router>/client/<id>/loadbalancer",
+        "The endpoints of that client.",
+        (
+            _gauge("size", "Endpoints known."),
+            _gauge("available", "Endpoints that take requests."),
+            _gauge("busy", "Endpoints a breaker has taken out, or that are being probed."),
+            _gauge("closed", "Endpoints that are closed."),
+            _gauge("load", "Requests in progress at all of them."),
+            _counter("adds", "Endpoints that appeared."),
+            _counter("removes", "Endpoints that vanished."),
+            _counter("updates", "Changes of the set of endpoints."),
+            _counter("rebuilds", "Times the balancer took a new set."),
+            _counter("max_effort_exhausted", "Picks that found no endpoint open in five tries."),
+            _gauge("algorithm/<name>", "1 for the balancer in use."),
+        ),
+    ),
+    Place(
+        "rt/<router>/client/<id>/failure_accrual",
+        "The breakers of that client's endpoints.",
+        (
+            _counter("removals", "Endpoints taken out after failures."),
+            _counter("probes", "Requests sent to see whether one is back."),
+            _counter("revivals", "Endpoints taken in again."),
+            _counter("removed_for_ms", "Milliseconds that endpoints were out."),
+        ),
+    ),
+    Place(
+        "rt/<router>/bindcache/<cache>",
+        "The caches from name to client: `path`, `tree`, `bound` and `client`.",
+        CACHES,
+    ),
+    Place("rt/<router>", "The router.", (_gauge("originator", "1 if the router starts calls."),)),
+    Place(
+        "namer/<prefix>",
+        "Namers that watch the Kubernetes API. Added.",
+        (
+            _gauge("lists", "Lists read since the start."),
+            _gauge("events", "Changes read since the start."),
+            _gauge("watches", "Watches in use."),
+            _gauge("oldest_list_s", "Seconds since the oldest list in use was read."),
+            _gauge("failures/<reason>", "Lists and watches that failed since the start."),
+        ),
+    ),
+    Place(
+        "inet/dns",
+        "The resolver of `/$/inet`, `io.buoyant.rinet` and their kin.",
+        (
+            _histogram("lookup_ms", "Milliseconds of a look-up."),
+            _counter("successes", "Names that have addresses."),
+            _counter("failures", "Names that have none, or that nobody knew."),
+            _counter("dns_lookups", "Questions asked of DNS servers."),
+            _counter("dns_lookup_failures", "Those that failed."),
+            _gauge("queue_size", "Look-ups waiting for their turn."),
+        ),
+    ),
+    Place(
+        "telemeter/statsd",
+        "The statsd telemeter. Added.",
+        (_counter("dropped", "Lines that could not be sent."),),
+    ),
+    Place(
+        "admin/<address>",
+        "The admin server. Added.",
+        (
+            *CONNECTIONS,
+            *STATUSES,
+            _counter("tls/failures", "Handshakes that failed."),
+            _counter("failures/<reason>", "Requests that were refused."),
+        ),
+    ),
+    Place(
+        "process",
+        "The process, in place of Linkerd's `jvm`. Added.",
+        (
+            _gauge("uptime", "Milliseconds since the start."),
+            _gauge("cpu_ms", "Milliseconds of CPU used, user and system."),
+            _gauge("rss", "Bytes of resident memory."),
+            _gauge("threads", "Threads that Python knows."),
+            _gauge("fds", "Open file descriptors, where the system tells."),
+        ),
+    ),
+)
+
+
+def patterns() -> Iterator[tuple[tuple[str, ...], Metric]]:
+    """Yield every metric with the elements of its full name."""
+    for place in PLACES:
+        for metric in place.metrics:
+            yield (*place.scope.split("/"), *metric.name.split("/")), metric
+
+
+_HEAD: Final = """\
+# Metrics
+
+Made from `meshproxy/metrics/names.py`; do not edit. A name is a list of elements, which
+`/admin/metrics.json` joins by `/`, `io.l5d.statsd` by `.` and `io.l5d.prometheus` by `:`, the last
+with router, service, client, server and exception as labels. An element in `<...>` varies. A scope
+holds at most 1000 scopes and 1000 metrics; what comes later is counted together under `other`.
+
+Values of histograms are cut off to integers and kept within 0.5 %. `/admin/metrics.json` and the
+quantiles of Prometheus show the last complete minute; the `_count` and `_sum` of Prometheus are
+since the start. Statsd gets the sum of each counter every second, and the gauges every
+`gaugeIntervalMs`. Of the values of a histogram it gets the share `sampleRate`, and at most 100 a
+second, with the rate that makes up for it.
+"""
+
+
+def markdown() -> str:
+    """Return the text of docs/metrics.md."""
+    return _HEAD + "".join(_section(place) for place in PLACES)
+
+
+def _section(place: Place) -> str:
+    rows = "".join(
+        f"| `{metric.name}` | {metric.kind} | {metric.meaning} |\n" for metric in place.metrics
+    )
+    return (
+        f"\n## `{place.scope}`\n\n{place.about}\n\n"
+        f"| Name | Kind | Meaning |\n| --- | --- | --- |\n{rows}"
+    )
