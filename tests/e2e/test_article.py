@@ -23,6 +23,7 @@ from tests.kit.downstream import Downstream
 from tests.kit.k8s import KubeApi
 from tests.kit.namespace import Namespace, Unavailable, with_files
 
+pytestmark = pytest.mark.world
 ROOT = Path(__file__).parent.parent.parent
 ARTICLE = ROOT / "tests/corpus/configs/linkerd/linkerd-egress.yaml"
 NODE, HELLO, WORLD, WORLD2, SITE, SITE2 = (

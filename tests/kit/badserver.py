@@ -46,6 +46,8 @@ class BadServer:
     scripts: Sequence[Script]
     received: list[bytearray] = field(default_factory=list)
     """Every byte received, by connection."""
+    ended: int = 0
+    """How many connections are over."""
 
     def __post_init__(self) -> None:
         self._over = Event()
@@ -79,6 +81,7 @@ class BadServer:
         except OSError:
             pass  # the peer left in the middle of the script; `received` says how far it came
         finally:
+            self.ended += 1
             sock.close()
 
     def _do(self, step: Step, sock: socket.socket, seen: bytearray) -> None:

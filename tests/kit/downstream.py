@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from http.client import responses
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +12,7 @@ from gevent import socket
 from gevent.server import StreamServer
 
 HEAD_LIMIT = 256 * 1024
+FRAMING = {"content-length", "transfer-encoding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,9 @@ class Downstream:
             while received := self._read(sock, connection, number):
                 self.requests.append(received)
                 answer = self.handler(received)
-                _send(
-                    sock, connection, Answer(body=answer) if isinstance(answer, bytes) else answer
-                )
+                if isinstance(answer, bytes):
+                    answer = Answer(body=answer)
+                _send(sock, connection, answer, is_head=received.method == "HEAD")
                 if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
                     return
                 connection.start_next_cycle()
@@ -158,14 +160,18 @@ class Downstream:
                     return None
 
 
-def _send(sock: socket.socket, connection: h11.Connection, answer: Answer) -> None:
+def _send(
+    sock: socket.socket, connection: h11.Connection, answer: Answer, *, is_head: bool
+) -> None:
     headers = list(answer.headers)
-    whole = isinstance(answer.body, bytes)
-    if not any(name.lower() in {"content-length", "transfer-encoding"} for name, _ in headers):
+    has_content = answer.status not in {204, 304}
+    if has_content and not {name.lower() for name, _ in headers} & FRAMING:
         size = ("Content-Length", str(len(answer.body))) if isinstance(answer.body, bytes) else None
         headers.append(size or ("Transfer-Encoding", "chunked"))
-    reply = h11.Response(status_code=answer.status, headers=headers)
+    reason = responses.get(answer.status, "")
+    reply = h11.Response(status_code=answer.status, headers=headers, reason=reason)
     sock.sendall(connection.send(reply) or b"")
-    for part in [answer.body] if whole else answer.body:
-        sock.sendall(connection.send(h11.Data(data=part)) or b"")
+    if has_content and not is_head:
+        for part in [answer.body] if isinstance(answer.body, bytes) else answer.body:
+            sock.sendall(connection.send(h11.Data(data=part)) or b"")
     sock.sendall(connection.send(h11.EndOfMessage(headers=list(answer.trailers))) or b"")

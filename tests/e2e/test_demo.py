@@ -1,0 +1,31 @@
+"""The demo that README promises."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kit.daemons import find
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_the_three_curls_of_the_article_print_what_it_prints() -> None:
+    if not find("curl"):
+        pytest.skip("curl is not installed")
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.demo"],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "\nHello (127.1.1.10) World (127.1.1.11)!!\n" in ran.stdout
+    assert "\nHTTP/1.1 301 Moved Permanently\n" in ran.stdout
+    assert "\nHTTP/1.1 200 OK\n" in ran.stdout
+    assert "Traceback" not in ran.stderr
