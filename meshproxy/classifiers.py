@@ -4,7 +4,6 @@ Breakers, success rates and retries all ask here (linkerd: .../http/ResponseClas
 completed in the order of linkerd/protocol/http/.../HttpConfig.scala).
 """
 
-import enum
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -18,6 +17,7 @@ from meshproxy.errors import (
     WriteFailed,
 )
 from meshproxy.http.headers import Headers
+from meshproxy.http.message import ResponseClass
 
 READ: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 IDEMPOTENT: Final = READ | {b"PUT", b"DELETE"}
@@ -32,14 +32,6 @@ _RETRYABLE_ERRORS: Final = (
     ConnectionClosed,
     BadResponse,
 )
-
-
-class ResponseClass(enum.Enum):
-    """What a result means to retries, breakers and statistics."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    RETRYABLE = "retryable_failure"
 
 
 _SUCCESS, _FAILURE, _RETRYABLE = ResponseClass

@@ -58,18 +58,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         text, name = _text_of(words[-1])
         loaded = read(text, name)
-        if checks:
-            return _check(loaded, given.verbose)
-        if loaded.missing:
-            raise ConfigErrors(loaded.missing)
-        for warning in loaded.warnings:
-            logging.getLogger("meshproxy").warning("%s", warning)
-        return serve(loaded.config)
+        return _check(loaded, given.verbose) if checks else _serve(loaded)
     except ConfigErrors as errors:
         print(errors, file=sys.stderr)
     except (OSError, UnicodeDecodeError, CannotStart) as error:
         print(f"meshproxy: {words[-1]}: {error}", file=sys.stderr)
     return 1
+
+
+def _serve(loaded: Loaded) -> int:
+    if loaded.missing:
+        raise ConfigErrors(loaded.missing)
+    for warning in loaded.warnings:
+        logging.getLogger("meshproxy").warning("%s", warning)
+    return serve(loaded.config)
 
 
 def _check(loaded: Loaded, verbose: bool) -> int:

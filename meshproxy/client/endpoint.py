@@ -4,17 +4,44 @@ finagle: the endpoint part of client/StackClient.scala. A Service that balancers
 """
 
 from time import monotonic
+from typing import Protocol
 
-from meshproxy.accrual import FailureAccrual
-from meshproxy.classifiers import ResponseClass
 from meshproxy.client.pool import EndpointPool
 from meshproxy.errors import PoolFull, ProxyError
 from meshproxy.ewma import Load
-from meshproxy.http.message import Request, Response
+from meshproxy.http.message import Request, Response, ResponseClass
+from meshproxy.metrics.instruments import Counter
 from meshproxy.naming.addr import Address
 
 _SUCCESS = ResponseClass.SUCCESS
 _RETRYABLE = ResponseClass.RETRYABLE
+
+
+class Breaker(Protocol):
+    """The circuit breaker of one address; see `meshproxy.accrual`."""
+
+    alive: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Requests may be sent."""
+        ...
+
+    def sent(self) -> None:
+        """An attempt begins."""
+        ...
+
+    def succeeded(self) -> None:
+        """It was a success."""
+        ...
+
+    def failed(self) -> None:
+        """It was a failure, or there was no connection."""
+        ...
+
+    def ignored(self) -> None:
+        """It says nothing about the endpoint."""
+        ...
 
 
 class Endpoint:
@@ -23,6 +50,7 @@ class Endpoint:
     __slots__ = (
         "_accrual",
         "_attempt_seconds",
+        "_cut_bodies",
         "_pool",
         "address",
         "is_closed",
@@ -35,7 +63,8 @@ class Endpoint:
         address: Address,
         pool: EndpointPool,
         load: Load,
-        accrual: FailureAccrual,
+        accrual: Breaker,
+        cut_bodies: Counter,
         attempt_seconds: float,
     ) -> None:
         self.address = address
@@ -44,12 +73,13 @@ class Endpoint:
         self.is_closed = False
         self._pool = pool
         self._accrual = accrual
+        self._cut_bodies = cut_bodies
         self._attempt_seconds = attempt_seconds
 
     @property
     def is_open(self) -> bool:
         """The breaker lets requests through."""
-        return self._accrual.alive or self._accrual.is_open
+        return (self._accrual.alive or self._accrual.is_open) and not self.is_closed
 
     def __call__(self, request: Request) -> Response:
         """Send *request*, at most once but for `EndpointPool.exchange`'s own rule.
@@ -103,7 +133,7 @@ class Endpoint:
         self._accrual.failed()
         return True
 
-    def _failed(self, error: ProxyError, stamp: int) -> None:
+    def _failed(self, error: ProxyError, stamp: float) -> None:
         if error.by_client or isinstance(error, PoolFull):
             self._accrual.ignored()
         else:
@@ -113,6 +143,8 @@ class Endpoint:
 
     def _body_ended(self, complete: bool) -> None:
         self.load.finish()
+        if not complete:
+            self._cut_bodies.value += 1
 
 
 def show(address: Address) -> str:

@@ -54,35 +54,8 @@ def converse(
         raise ConnectionClosed("the connection is not open")
     try:
         sent_all = _send(stream, request, limits)
-        data = _first_bytes(stream, deadline)
-        interim = 0
-        while True:
-            head, rest = _split_head(stream, data, limits, deadline)
-            version, status, reason, headers = parse_response(head)
-            if status >= 200:
-                break
-            interim += 1
-            if status == 101 or interim > _MAX_INTERIM:
-                raise BadResponse(f"unexpected informational response {status}")
-            data = rest or _first_bytes(stream, deadline)
-        if len(headers.names) > limits.header_count:
-            raise BadResponse(f"more than {limits.header_count} header fields")
-        names = headers.names
-        reusable = sent_all and version == b"1.1"
-        if b"connection" in names:
-            reusable = reusable and b"close" not in connection_options(headers)
-        if request.method == b"HEAD" or status in _BODILESS:
-            length = _no_body(status, headers)
-        else:
-            reusable = reusable and not (
-                b"transfer-encoding" in names and b"content-length" in names
-            )
-            length = response_length(headers)
-        response = Response(status, reason, headers, b"", version)
-        if 0 <= length <= len(rest):
-            release(connection, reusable and len(rest) == length)
-            response.body = rest[:length]
-            return response
+        response, rest = _final_head(stream, limits, deadline)
+        length, reusable = _framing(request, response)
     except StreamTimeout:
         connection.close()
         raise ServiceTimedOut("exceeded the time for a response") from None
@@ -92,6 +65,11 @@ def converse(
     except BaseException:
         connection.close()
         raise
+    reusable = reusable and sent_all
+    if 0 <= length <= len(rest):
+        release(connection, reusable and len(rest) == length)
+        response.body = rest[:length]
+        return response
 
     def finish(complete: bool, rest: bytes) -> None:
         release(connection, complete and reusable and not rest)
@@ -101,6 +79,35 @@ def converse(
         stream, length, rest, limits.response_gap, _FAULTS, limits.header_bytes, finish
     )
     return response
+
+
+def _final_head(stream: Stream, limits: Limits, deadline: float) -> tuple[Response, bytes]:
+    """The response without its body, informational ones passed over, and what follows it."""
+    data = _first_bytes(stream, deadline)
+    for _ in range(_MAX_INTERIM + 1):
+        head, rest = _split_head(stream, data, limits, deadline)
+        version, status, reason, headers = parse_response(head)
+        if len(headers.names) > limits.header_count:
+            raise BadResponse(f"more than {limits.header_count} header fields")
+        if status >= 200:
+            return Response(status, reason, headers, b"", version), rest
+        if status == 101:
+            raise BadResponse("101 without a request to switch protocols")
+        data = rest or _first_bytes(stream, deadline)
+    raise BadResponse("too many informational responses")
+
+
+def _framing(request: Request, response: Response) -> tuple[int, bool]:
+    """The length of the body, and whether the connection may be used again after it."""
+    headers = response.headers
+    names = headers.names
+    reusable = response.version == b"1.1"
+    if b"connection" in names:
+        reusable = reusable and b"close" not in connection_options(headers)
+    if request.method == b"HEAD" or response.status in _BODILESS:
+        return _no_body(response.status, headers), reusable
+    both = b"transfer-encoding" in names and b"content-length" in names
+    return response_length(headers), reusable and not both
 
 
 def _send(stream: Stream, request: Request, limits: Limits) -> bool:

@@ -28,12 +28,12 @@ _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE
 
 class _PlainPool(HTTPConnectionPool):
     ConnectionCls = PlainConnection
-    QueueCls = IdleStack
+    QueueCls = IdleStack  # type: ignore[assignment] # the queue without its locks
 
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = TlsConnection
-    QueueCls = IdleStack
+    QueueCls = IdleStack  # type: ignore[assignment] # the queue without its locks
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from time import monotonic, sleep
 
 from meshproxy.backoff import Backoff
 from meshproxy.budget import RetryBudget
-from meshproxy.classifiers import Classifier, ResponseClass
 from meshproxy.errors import ProxyError, ServiceTimedOut
-from meshproxy.http.message import Request, Response
+from meshproxy.http.message import Classifier, Request, Response, ResponseClass
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 

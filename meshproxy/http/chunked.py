@@ -10,6 +10,7 @@ from meshproxy.errors import ProxyError
 from meshproxy.http.headers import TEXT, Headers, parse_fields
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
+_LINE_END = -1
 MAX_LINE = 4096
 MAX_LINES = 65536
 """Bytes of size lines and extensions in one message beyond its first 16 bytes a chunk."""
@@ -62,22 +63,9 @@ class ChunkedDecoder:
         position = 0
         while not self._in_trailers:
             if self._left:
-                piece = buffer[position : position + self._left]
-                position += len(piece)
-                self._left -= len(piece)
-                if piece:
-                    pieces.append(piece)
+                position = self._take_data(buffer, position, pieces)
                 if self._left:
                     break
-                self._left = -1
-            if self._left < 0:
-                ending = buffer[position : position + 2]
-                if not b"\r\n".startswith(ending):
-                    raise self._refused("chunk data does not end where its size says")
-                if len(ending) < 2:
-                    break
-                position += 2
-                self._left = 0
             end = buffer.find(b"\r\n", position)
             if end < 0:
                 self._check_unfinished(buffer[position:], MAX_LINE)
@@ -91,6 +79,25 @@ class ChunkedDecoder:
         if self._in_trailers:
             self._read_trailers()
         return pieces
+
+    def _take_data(self, buffer: bytes, position: int, pieces: list[bytes]) -> int:
+        """Take what is there of a chunk and its line end; `_left` is 0 when both are complete."""
+        if self._left > 0:
+            piece = buffer[position : position + self._left]
+            position += len(piece)
+            self._left -= len(piece)
+            if piece:
+                pieces.append(piece)
+            if self._left:
+                return position
+            self._left = _LINE_END
+        ending = buffer[position : position + 2]
+        if not b"\r\n".startswith(ending):
+            raise self._refused("chunk data does not end where its size says")
+        if len(ending) == 2:
+            self._left = 0
+            position += 2
+        return position
 
     def _size(self, line: bytes) -> int:
         match = _SIZE_LINE(line)
@@ -130,7 +137,7 @@ class ChunkedDecoder:
 
 def encode(piece: bytes | memoryview) -> bytes:
     """One chunk; *piece* must not be empty, or the body would end."""
-    return b"%x\r\n%b\r\n" % (len(piece), piece)
+    return b"%x\r\n" % len(piece) + piece + b"\r\n"
 
 
 def last_chunk(trailers: Headers | None) -> bytes:

@@ -4,6 +4,7 @@ The request carries its own context (deadline, dtab, names) instead of a separat
 allocation less for each request. A response owns its body; closing the body ends the exchange.
 """
 
+import enum
 import math
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -16,10 +17,15 @@ from meshproxy.naming.path import Path
 class Body(Protocol):
     """A message body that arrives in pieces and is read once."""
 
-    length: int | None
-    """Bytes in all, None when only the end will tell (chunked, until close)."""
-    trailers: Headers | None
-    """Fields after the last chunk, known once the body was read to its end."""
+    @property
+    def length(self) -> int | None:
+        """Bytes in all, None when only the end will tell (chunked, until close)."""
+        ...
+
+    @property
+    def trailers(self) -> Headers | None:
+        """Fields after the last chunk, known once the body was read to its end."""
+        ...
 
     @property
     def has_piece(self) -> bool:
@@ -60,14 +66,24 @@ class RequestBody(Body, Protocol):
         ...
 
 
+class ResponseClass(enum.Enum):
+    """What a result means to retries, breakers and statistics."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    RETRYABLE = "retryable_failure"
+
+
 class Classifier(Protocol):
     """Whether a result counts as a success, a failure, or one that may be sent again."""
 
-    def response(self, method: bytes, status: int, headers: Headers, replayable: bool) -> Any:
+    def response(
+        self, method: bytes, status: int, headers: Headers, replayable: bool
+    ) -> ResponseClass:
         """The class of a response head."""
         ...
 
-    def error(self, method: bytes, error: BaseException, replayable: bool) -> Any:
+    def error(self, method: bytes, error: BaseException, replayable: bool) -> ResponseClass:
         """The class of an attempt without a response."""
         ...
 

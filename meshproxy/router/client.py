@@ -32,7 +32,7 @@ from meshproxy.naming.bound import Bound
 from meshproxy.router import stacks
 from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.service import Service, stack
-from meshproxy.var import PENDING, Ok, Pending, wait
+from meshproxy.var import PENDING, Ok, Pending, State, wait
 
 
 class Client:
@@ -94,9 +94,7 @@ class Client:
     def _await_endpoints(self) -> None:
         """Wait for the first address. Raises NoHosts, BindingFailed or BindingTimedOut."""
         if isinstance(self.addr, AddrPending):
-            known = self._bound.addr.map(
-                lambda addr: PENDING if isinstance(addr, AddrPending) else Ok(addr)
-            )
+            known = self._bound.addr.map(_settled)
             if isinstance(wait(known, self._binding_seconds), Pending):
                 raise BindingTimedOut(
                     f"Exceeded {self._binding_seconds:g}.seconds binding timeout while connecting "
@@ -132,6 +130,7 @@ class Client:
             EndpointPool(address, self._transport, self._connects),
             policy.balancer.new_load(),
             accrual,
+            self._metrics.counter("cut_responses"),
             min(policy.attempt_seconds, self._limits.first_byte),
         )
 
@@ -152,3 +151,7 @@ class Client:
             "waiting for a response for an individual request, excluding retries. "
             f"Remote Info: {request.endpoint}, {self.id.show()}"
         )
+
+
+def _settled(addr: Addr) -> State[Addr]:
+    return PENDING if isinstance(addr, AddrPending) else Ok(addr)

@@ -66,7 +66,7 @@ class Linker:
         self,
         config: LinkerConfig,
         environ: Mapping[str, str] = os.environ,
-        shutdown: Callable[[float | None], None] = lambda grace: None,
+        shutdown: Callable[[float | None], None] | None = None,
     ) -> None:
         self.config = config
         self.metrics = Tree()
@@ -74,7 +74,7 @@ class Linker:
         """The ports listened on, by router label, once started."""
         self.admin_port = 0
         self._environ = environ
-        self._shutdown = shutdown
+        self._shutdown = shutdown or self._close_soon
         self._resolver = Resolver(DnsSettings.of(config.dns), self.metrics)
         self._system = SystemNamers(self._resolver.resolve)
         try:
@@ -83,7 +83,11 @@ class Linker:
                 Snapshots(self.metrics),
                 *(one.build(TelemeterDeps(self.metrics)) for one in config.telemetry),
             ]
-            self.routers = [self._build_router(one) for one in config.routers]
+            self.routers = [
+                self._build_router(one)
+                for one in config.routers
+                if isinstance(one, HttpRouterConfig)
+            ]
         except ValueError as error:
             raise CannotStart(str(error)) from error
         self._servers: list[Listener] = []
@@ -131,6 +135,9 @@ class Linker:
         if self._admin is not None:
             self._admin.close(min(grace_seconds, 1.0))
         return finished
+
+    def _close_soon(self, grace_seconds: float | None) -> None:
+        gevent.spawn(self.close, grace_seconds)
 
     def _build_namers(self) -> list[Namer]:
         namers: list[Namer] = []

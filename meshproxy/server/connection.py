@@ -19,7 +19,6 @@ from meshproxy.errors import (
     TargetTooLong,
 )
 from meshproxy.http.chunked import encode, last_chunk
-from meshproxy.http.errors import error_response
 from meshproxy.http.framing import request_length
 from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_request
 from meshproxy.http.hop import connection_options
@@ -40,9 +39,9 @@ class Connection:
     """Serves one accepted connection until either side ends it."""
 
     __slots__ = (
+        "_answer",
         "_buffer",
         "_limits",
-        "_refused",
         "_service",
         "_stream",
         "is_busy",
@@ -58,12 +57,12 @@ class Connection:
         limits: Limits,
         remote: str,
         local: str,
-        refused: Callable[[ProxyError], None],
+        answer: Callable[[ProxyError], Response],
     ) -> None:
         self._stream = stream
         self._service = service
         self._limits = limits
-        self._refused = refused
+        self._answer = answer
         self._buffer = b""
         self.remote = remote
         self.local = local
@@ -88,10 +87,12 @@ class Connection:
 
     def _serve_one(self) -> bool:
         """Serve the next request; whether another one may follow."""
+        self.is_busy = False
         try:
             head = self._next_head()
             if head is None:
                 return False
+            self.is_busy = True
             method, target, version, headers = parse_request(head)
             if len(headers.names) > self._limits.header_count:
                 raise HeadersTooLarge(f"more than {self._limits.header_count} header fields")
@@ -105,11 +106,7 @@ class Connection:
             options = connection_options(headers)
             keep = b"close" not in options and (keep or b"keep-alive" in options)
         request.peer = self
-        self.is_busy = True
-        try:
-            response = self._service(request)
-        finally:
-            self.is_busy = False
+        response = self._service(request)
         if body is not None and not body.is_complete:
             body.discard_at_hand()
             keep = keep and body.is_complete
@@ -181,7 +178,7 @@ class Connection:
         if length > self._limits.body_bytes:
             raise BodyTooLarge("the request body is over maxRequestBodyKB")
         at_hand, self._buffer = self._buffer, b""
-        request.body = body = ClientBody(
+        body = ClientBody(
             self._stream,
             length,
             at_hand,
@@ -189,6 +186,7 @@ class Connection:
             self._invite if expects else None,
             self._keep_rest,
         )
+        request.body = body
         return body
 
     def _invite(self) -> None:
@@ -199,30 +197,24 @@ class Connection:
 
     def _refuse(self, error: ProxyError) -> bool:
         """Answer what cannot be served, then close so that the client reads the answer."""
-        self._refused(error)
-        response = error_response(error, self._limits)
+        response = self._answer(error)
         return self._respond(Request(b"GET", b"/", b"1.1", response.headers), response, False)
 
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:
         """Write *response*; whether the connection may go on."""
-        body = response.body
-        whole = isinstance(body, bytes)
+        body, lines = response.body, response.headers.lines
         bodiless = request.method == b"HEAD" or response.status in _BODILESS
         framed = bodiless or b"content-length" in response.headers.names
-        chunked = not framed and not whole and request.version == b"1.1"
-        keep = keep and (framed or whole or chunked)
-        lines = response.headers.lines
+        chunked = False
         if not framed:
-            if whole:
+            if isinstance(body, bytes):
                 lines.append(b"Content-Length: %d" % len(body))
-            elif chunked:
+            elif request.version == b"1.1":
+                chunked = True
                 lines.append(b"Transfer-Encoding: chunked")
-        if b"date" not in response.headers.names:
-            lines.append(_date_line())
-        if not keep:
-            lines.append(b"Connection: close")
-        elif request.version == b"1.0":
-            lines.append(b"Connection: keep-alive")
+            else:
+                keep = False
+        self._finish_head(request, response, keep)
         start = b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)
         head = start + CRLF.join(lines) + HEAD_END
         if isinstance(body, bytes):
@@ -233,6 +225,16 @@ class Connection:
             self._linger()
         return keep
 
+    def _finish_head(self, request: Request, response: Response, keep: bool) -> None:
+        """Add what every response of this connection says."""
+        lines = response.headers.lines
+        if b"date" not in response.headers.names:
+            lines.append(_date_line())
+        if not keep:
+            lines.append(b"Connection: close")
+        elif request.version == b"1.0":
+            lines.append(b"Connection: keep-alive")
+
     def _send_body(self, head: bytes, body: Body, chunked: bool, framed: bool) -> bool:
         """Pass *body* on piece by piece; False when it was cut short, visibly for the client."""
         send, gap = self._stream.send, self._limits.write_gap
@@ -241,9 +243,8 @@ class Connection:
                 send(head, gap)
                 head = b""
             while piece := body.read():
-                if chunked:
-                    piece = encode(piece)
-                send(head + piece if head else piece, gap)
+                framed_piece = encode(piece) if chunked else piece
+                send(head + framed_piece if head else framed_piece, gap)
                 head = b""
         except ProxyError:
             if framed or chunked:
