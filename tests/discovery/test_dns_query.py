@@ -2,6 +2,7 @@
 
 import dns.exception
 import dns.message
+import dns.rrset
 import gevent
 import pytest
 from gevent import socket
@@ -54,6 +55,16 @@ def test_a_long_answer_comes_over_tcp_and_is_cut() -> None:
         assert len(set(answer.addresses)) == 256
         assert set(answer.addresses) <= set(sent)
         assert server.asked["big.test", "A", "tcp"] == 1
+
+
+def test_records_beyond_the_bound_are_not_parsed() -> None:
+    """Reading thousands would hold up every greenlet for half a second."""
+    query = dns.message.make_query("big.test.", "A")
+    full = dns.message.make_response(query)
+    hosts = [f"10.0.{n // 250}.{n % 250}" for n in range(1000)]
+    full.answer.append(dns.rrset.from_text_list("big.test.", 60, "IN", "A", hosts))
+    reply = dns_query._read(full.to_wire(), query)
+    assert 256 <= len(reply.answer[0]) <= 300
 
 
 def test_truncation_leads_to_tcp() -> None:
