@@ -108,13 +108,15 @@ class World:
 
 
 class Collector:
-    """A statsd server that counts the lines it gets; a context manager."""
+    """A statsd server that keeps the lines it gets; a context manager."""
 
-    def __enter__(self) -> Self:
+    def __init__(self, port: int = 0) -> None:
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.bind(("127.0.0.1", 0))
+        self._sock.bind(("127.0.0.1", port))
         self.port: int = self._sock.getsockname()[1]
         self.lines: list[str] = []
+
+    def __enter__(self) -> Self:
         self._reader = gevent.spawn(self._read)
         return self
 

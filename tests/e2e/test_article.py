@@ -17,6 +17,7 @@ import gevent
 import pytest
 
 from tests.demo.services import hello, world
+from tests.demo.world import Collector
 from tests.kit.certs import Certs
 from tests.kit.daemons import Daemon, Named, Nginx, find
 from tests.kit.downstream import Downstream
@@ -49,7 +50,7 @@ SITES = """
 
 @dataclass
 class Article:
-    """The running world, and ways to ask it."""
+    """The running world."""
 
     directory: Path
     api: KubeApi
@@ -57,20 +58,21 @@ class Article:
     pods: dict[str, Downstream]
     log: Path
 
-    def curl(self, host: str, *args: str, path: str = "/") -> "Curled":
-        """Ask the proxy for *path* of *host* as a user would."""
-        command = ["curl", "-si", "-m", "20", "-H", f"Host: {host}", *args, f"127.0.0.1:4140{path}"]
-        begun = time.monotonic()
-        output = subprocess.run(command, capture_output=True, check=False).stdout.decode()
-        head, _, body = output.partition("\r\n\r\n")
-        status, *lines = head.split("\r\n")
-        fields = dict(line.lower().split(": ", 1) for line in lines)
-        code = int(status.split()[1]) if status else 0
-        return Curled(code, fields, body.strip(), time.monotonic() - begun)
-
     def seen(self) -> list[str]:
         """Return what nginx logged of requests to the site."""
         return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+def curl(host: str, *args: str, path: str = "/") -> "Curled":
+    """Ask the proxy for *path* of *host* as a user would."""
+    command = ["curl", "-si", "-m", "20", "-H", f"Host: {host}", *args, f"127.0.0.1:4140{path}"]
+    begun = time.monotonic()
+    output = subprocess.run(command, capture_output=True, check=False).stdout.decode()
+    head, _, body = output.partition("\r\n\r\n")
+    status, *lines = head.split("\r\n")
+    fields = dict(line.lower().split(": ", 1) for line in lines)
+    code = int(status.split()[1]) if status else 0
+    return Curled(code, fields, body.strip(), time.monotonic() - begun)
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,9 @@ class Curled:
 @pytest.fixture(scope="module")
 def article(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Article]:
     """Build the world and start the article's unchanged file in it."""
-    for program in ("named", "nginx", "curl", "unshare"):
-        if not find(program):
-            pytest.skip(f"{program} is not installed")
-    directory = tmp_path_factory.mktemp("article")
-    directory.chmod(0o755)
+    directory = _directory(tmp_path_factory, "article")
     with ExitStack() as stack:
-        try:
-            stack.enter_context(Namespace())
-        except Unavailable as why:
-            pytest.skip(str(why))
+        _namespace(stack)
         certs = Certs(directory)
         dns = stack.enter_context(Named(directory, TTL_S))
         dns.know(NAMES)
@@ -112,6 +107,44 @@ def article(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Article]:
         proxy = stack.enter_context(serve(ARTICLE, directory, certs, POD_IP=NODE))
         proxy.wait_port(4141)
         yield Article(directory, api, dns, pods, log)
+
+
+@dataclass
+class Laptop:
+    """conf/egress.yaml where there is no cluster, and the statsd lines it sent."""
+
+    proxy: Daemon
+    lines: list[str]
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    """Start conf/egress.yaml with DNS, a site and a statsd server, and no Kubernetes."""
+    directory = _directory(tmp_path_factory, "laptop")
+    with ExitStack() as stack:
+        _namespace(stack)
+        certs = Certs(directory)
+        stack.enter_context(Named(directory, TTL_S)).know(NAMES)
+        _site(stack, certs, directory)
+        statsd = stack.enter_context(Collector(8125))
+        proxy = stack.enter_context(serve(ROOT / "conf/egress.yaml", directory, certs))
+        yield Laptop(proxy, statsd.lines)
+
+
+def _directory(factory: pytest.TempPathFactory, name: str) -> Path:
+    directory = factory.mktemp(name)
+    directory.chmod(0o755)
+    return directory
+
+
+def _namespace(stack: ExitStack) -> None:
+    for program in ("named", "nginx", "curl", "unshare"):
+        if not find(program):
+            pytest.skip(f"{program} is not installed")
+    try:
+        stack.enter_context(Namespace())
+    except Unavailable as why:
+        pytest.skip(str(why))
 
 
 def _site(stack: ExitStack, certs: Certs, directory: Path) -> Path:
@@ -149,38 +182,41 @@ def eventually(holds: Callable[[], bool], within_s: float) -> bool:
 
 
 def test_a_service_is_reached_through_both_hops(article: Article) -> None:
-    got = article.curl("hello")
+    got = curl("hello")
     assert (got.status, got.body) == (200, f"Hello ({HELLO}) World ({WORLD})!!")
     assert article.pods["hello"].requests[-1].get("via") == "1.1 linkerd, 1.1 linkerd"
 
 
-def test_the_override_is_carried_through_the_application_for_one_request(article: Article) -> None:
+@pytest.mark.usefixtures("article")
+def test_the_override_is_carried_through_the_application_for_one_request() -> None:
     override = "l5d-dtab: /host/world => /srv/world-v2 ;"
-    assert article.curl("hello", "-H", override).body == f"Hello ({HELLO}) Universe ({WORLD2})!!"
-    assert article.curl("hello").body == f"Hello ({HELLO}) World ({WORLD})!!"
+    assert curl("hello", "-H", override).body == f"Hello ({HELLO}) Universe ({WORLD2})!!"
+    assert curl("hello").body == f"Hello ({HELLO}) World ({WORLD})!!"
 
 
-def test_a_name_outside_is_asked_on_port_80(article: Article) -> None:
-    got = article.curl("linkerd.io")
+@pytest.mark.usefixtures("article")
+def test_a_name_outside_is_asked_on_port_80() -> None:
+    got = curl("linkerd.io")
     assert (got.status, got.fields["location"]) == (301, "https://linkerd.io/")
 
 
 def test_port_443_is_spoken_to_over_verified_tls_with_its_name(article: Article) -> None:
-    got = article.curl("linkerd.io:443")
+    got = curl("linkerd.io:443")
     assert (got.status, got.body) == (200, "secure")
     assert article.seen()[-1] == "https linkerd.io linkerd.io 1.1 linkerd"
 
 
 def test_a_certificate_for_another_name_is_refused_with_nothing_sent(article: Article) -> None:
     before = article.seen()
-    got = article.curl("other.test:443", "-d", "secret=1")
+    got = curl("other.test:443", "-d", "secret=1")
     assert got.status == 502
     assert "l5d-err" in got.fields
     assert article.seen() == before
 
 
-def test_an_unknown_name_is_refused_at_once(article: Article) -> None:
-    got = article.curl("nobody.test")
+@pytest.mark.usefixtures("article")
+def test_an_unknown_name_is_refused_at_once() -> None:
+    got = curl("nobody.test")
     assert got.status == 502
     assert "l5d-err" in got.fields
     assert got.took < 1
@@ -189,26 +225,58 @@ def test_an_unknown_name_is_refused_at_once(article: Article) -> None:
 def test_a_moved_endpoint_is_followed(article: Article) -> None:
     with world("127.1.1.20", "Moved") as other:
         article.api.publish("world-v1", other.host, port=other.port)
-        assert eventually(lambda: article.curl("world").body.startswith("Moved"), 1)
+        assert eventually(lambda: curl("world").body.startswith("Moved"), 1)
         article.api.break_watches()
         with world("127.1.1.21", "Again") as third:
             article.api.publish("world-v1", third.host, port=third.port)
-            assert eventually(lambda: article.curl("world").body.startswith("Again"), 2)
+            assert eventually(lambda: curl("world").body.startswith("Again"), 2)
             pod = article.pods["world-v1"]
             article.api.publish("world-v1", pod.host, port=pod.port)
-            assert eventually(lambda: article.curl("world").body == f"World ({WORLD})!!", 1)
+            assert eventually(lambda: curl("world").body == f"World ({WORLD})!!", 1)
 
 
 def test_a_deleted_service_falls_back_to_dns(article: Article) -> None:
     article.api.withdraw("hello")
-    assert eventually(lambda: article.curl("hello").body == "second", 1)
+    assert eventually(lambda: curl("hello").body == "second", 1)
     pod = article.pods["hello"]
     article.api.publish("hello", pod.host, port=pod.port)
-    assert eventually(lambda: article.curl("hello").body.startswith("Hello"), 1)
+    assert eventually(lambda: curl("hello").body.startswith("Hello"), 1)
 
 
 def test_a_changed_dns_answer_is_followed_after_its_ttl(article: Article) -> None:
-    assert article.curl("moving.test", path="/who").body == "first"
+    assert curl("moving.test", path="/who").body == "first"
     article.dns.know(NAMES | {"moving.test": SITE2})
-    assert eventually(lambda: article.curl("moving.test", path="/who").body == "second", 12)
+    assert eventually(lambda: curl("moving.test", path="/who").body == "second", 12)
     article.dns.know(NAMES)
+
+
+@pytest.mark.parametrize("host", ["linkerd.io", "linkerd.io:80", "in-hosts.test:80"])
+def test_without_a_cluster_names_outside_are_served_within_a_second(
+    laptop: Laptop, host: str
+) -> None:
+    got = curl(host, path="/who")
+    assert (got.status, got.body) == (200, "first"), laptop.proxy.output()
+    assert got.took < 1
+
+
+def test_without_a_cluster_tls_is_begun_for_port_443(laptop: Laptop) -> None:
+    assert curl("linkerd.io:443").body == "secure", laptop.proxy.output()
+
+
+def test_statsd_gets_every_count_whole(laptop: Laptop) -> None:
+    name = "linkerd.rt.outgoing.service.svc.moving_test.requests:"
+    for _ in range(7):
+        curl("moving.test")
+
+    def counted() -> int:
+        mine = [line for line in laptop.lines if line.startswith(name)]
+        return sum(int(line.removeprefix(name).partition("|")[0]) for line in mine)
+
+    assert eventually(lambda: counted() >= 7, 15)
+    assert counted() == 7
+
+
+def test_it_stays_small_without_kubernetes_in_use(laptop: Laptop) -> None:
+    status = Path(f"/proc/{laptop.proxy.process.pid}/status").read_text()
+    resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    assert int(resident.split()[1]) < 60 * 1024
