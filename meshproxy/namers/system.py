@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from meshproxy.discovery.hostname import full_form
 from meshproxy.errors import BindingFailed
 from meshproxy.namers.rewriting import REWRITERS, Rewriter
 from meshproxy.naming.addr import ADDR_PENDING, Addr, AddrBound
@@ -61,7 +62,7 @@ class SystemNamers:
 def _inet(path: Path, resolve: Callable[[str, str], Var[Addr]]) -> Lookup:
     port = _integer(path[2]) if len(path) > 2 else None
     if port is not None:
-        addr = resolve(path[1].decode(errors="replace"), port)
+        addr = resolve(full_form(path[1].decode(errors="replace")), port)
         return Leaf(Bound(SYSTEM + path.take(3), addr, path.drop(3)))
     port = _integer(path[1]) if len(path) > 1 else None
     if port is not None:

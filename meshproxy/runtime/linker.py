@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from ipaddress import ip_address
 
 import gevent
 
@@ -237,6 +238,14 @@ class Linker:
             for server, port in zip(router.config.servers, self.ports[router.label], strict=True):
                 scheme = "https" if server.tls is not None else "http"
                 _log.info("router %s: serving %s://%s:%d", router.label, scheme, server.ip, port)
+                if not server.clear_context and not ip_address(server.ip).is_loopback:
+                    _log.warning(
+                        "router %s: whoever reaches %s:%d may steer it by l5d-dtab; "
+                        "set clearContext where clients are not trusted",
+                        router.label,
+                        server.ip,
+                        port,
+                    )
         _log.info("admin: http://%s:%d", self.config.admin.ip, self.admin_port)
 
 
