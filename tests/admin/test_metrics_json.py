@@ -94,6 +94,13 @@ def test_a_shorter_element_is_tried_when_the_longer_leads_nowhere() -> None:
     assert ask(tree, q="a", tree="1") == {"b": {"y": {"counter": 2}}}
 
 
+def test_the_longer_element_wins_where_both_lead_somewhere() -> None:
+    tree = Tree()
+    tree.counter("a", "b/c").incr(1)
+    tree.counter("a/b", "c").incr(2)
+    assert ask(tree, q="a/b/c") == {"": 2}
+
+
 def test_an_unknown_subtree_is_not_found(tree: Tree) -> None:
     request = AdminRequest("GET", "/admin/metrics.json", {"q": 'a/"b'})
     got = metrics_json(tree)(request)
