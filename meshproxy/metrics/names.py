@@ -108,6 +108,7 @@ PLACES: Final = (
             *STATUSES,
             *CONNECTIONS,
             _counter("stale_connections", "Kept connections found closed when used. Added."),
+            _counter("cut_responses", "Responses that broke off before their end. Added."),
             _histogram("connect_latency_ms", "Milliseconds to connect, TLS included."),
             _histogram("failed_connect_latency_ms", "Milliseconds until connecting failed."),
             _counter("retries/requeues", "Attempts moved to another endpoint, nothing being sent."),
