@@ -14,12 +14,17 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
+def _nothing() -> None:
+    """Close nothing."""
+
+
 @dataclass(slots=True)
 class _Answer:
-    """A live answer in use: its latest state, and how to let go of it."""
+    """A live answer in use: its latest state, and how to let go of it once it is followed."""
 
     state: State[Any] = PENDING
-    close: Callable[[], None] | None = None
+    is_followed: bool = False
+    close: Callable[[], None] = _nothing
 
 
 class Answers:
@@ -48,8 +53,7 @@ class Answers:
         unused = [self._kept.pop(question) for question in self._kept.keys() - self._used]
         self._used = set()
         for answer in unused:
-            if answer.close is not None:
-                answer.close()
+            answer.close()
 
     def release(self) -> None:
         """Let go of everything."""
@@ -61,10 +65,11 @@ class Answers:
 
         def take(state: State[Any]) -> None:
             answer.state = state
-            if answer.close is not None:
+            if answer.is_followed:
                 self._changed()
 
         answer.close = activity.observe(take)
+        answer.is_followed = True
         return answer
 
 

@@ -17,3 +17,7 @@ class Bound:
     id: Path
     addr: Var[Addr] = field(compare=False, repr=False)
     residual: Path = Path()  # noqa: RUF009 - a path never changes
+
+    def show(self) -> str:
+        """Return the id's text, by which operators know it."""
+        return self.id.show()

@@ -33,7 +33,7 @@ from meshproxy.var import PENDING, Failed, Ok, State, Var
 Case = Mapping[str, Any]
 Outcome = tuple[object, object]
 
-_WORDS = {"neg": NEG, "fail": FAIL, "empty": EMPTY}
+_WORDS: dict[str, NameTree[Path | Bound]] = {"neg": NEG, "fail": FAIL, "empty": EMPTY}
 
 
 def _text(scalar: object) -> str:
@@ -217,7 +217,8 @@ class StubNamer:
                 return Var(PENDING)
             case "error":
                 return Var(Failed(ValueError("the case says so")))
-        return Var(Ok(_WORDS.get(answer) or parse_tree(answer)))
+        tree: NameTree[Path | Bound] = _WORDS.get(answer) or parse_tree(answer)
+        return Var(Ok(tree))
 
 
 def delegate(case: Case) -> Outcome:
