@@ -4,6 +4,7 @@ Generic in request and response, so this floor knows no HTTP (finagle: Service.s
 """
 
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import TypeVar
 
 Req = TypeVar("Req")
@@ -21,4 +22,6 @@ def stack(filters: Sequence[Filter[Req, Rep]], service: Service[Req, Rep]) -> Se
 
 
 def _around(outer: Filter[Req, Rep], inner: Service[Req, Rep]) -> Service[Req, Rep]:
-    return lambda request: outer(request, inner)
+    """One closure; a bound method is called faster than an object with `__call__`."""
+    call: Filter[Req, Rep] = outer if isinstance(outer, FunctionType) else outer.__call__  # type: ignore[operator]
+    return lambda request: call(request, inner)

@@ -4,24 +4,24 @@ linkerd: TraceInitializer.scala; finagle: tracing/TraceId.scala. 32 bytes, big-e
 parent, trace, flags; eight more when the trace id has a high half.
 """
 
-import base64
 import binascii
 import random as _random
 from collections.abc import Callable
-from dataclasses import dataclass
+from struct import Struct
+from typing import NamedTuple
 
 from meshproxy.http import l5d
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.service import Service
 
+_ids = Struct(">QQQQ").pack
 SAMPLING_KNOWN = 2
 SAMPLED = 4
 _HEADERS = frozenset({l5d.CTX_TRACE, l5d.SAMPLE, l5d.REQID})
 
 
-@dataclass(frozen=True, slots=True)
-class TraceId:
+class TraceId(NamedTuple):
     """One span of a trace; ids are 64-bit numbers, *high* the upper half of a 128-bit trace id."""
 
     span: int
@@ -32,16 +32,16 @@ class TraceId:
 
     def encode(self) -> bytes:
         """The value of `l5d-ctx-trace`."""
-        parts = [self.span, self.parent, self.trace, self.flags]
+        raw = _ids(self.span, self.parent, self.trace, self.flags)
         if self.high:
-            parts.append(self.high)
-        return base64.b64encode(b"".join(part.to_bytes(8, "big") for part in parts))
+            raw += self.high.to_bytes(8, "big")
+        return binascii.b2a_base64(raw, newline=False)
 
     @classmethod
     def decode(cls, value: bytes) -> "TraceId | None":
         """Read `l5d-ctx-trace`; None, as if absent, for anything malformed."""
         try:
-            raw = base64.b64decode(value, validate=True)
+            raw = binascii.a2b_base64(value, strict_mode=True)
         except binascii.Error:
             return None
         if len(raw) not in {32, 40}:

@@ -56,10 +56,12 @@ def content_length(headers: Headers, refused: type[ProxyError]) -> int:
     """
     values = headers.get_all(b"content-length")
     value = values[0]
-    if any(other != value for other in values):
-        raise refused("conflicting `Content-Length` headers")
+    if len(values) > 1:
+        if any(other != value for other in values):
+            raise refused("conflicting `Content-Length` headers")
+        headers.set(b"Content-Length", value)
     if not value.isdigit() or len(value) > _MAX_DIGITS:
         raise refused("Content-Length is not a number of bytes")
-    if len(values) > 1:
-        headers.set(b"Content-Length", value)
+    if value.startswith(b"0") and len(value) > 1:
+        headers.set(b"Content-Length", b"%d" % int(value))
     return int(value)

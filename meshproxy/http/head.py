@@ -58,16 +58,24 @@ def parse_response(head: bytes) -> tuple[bytes, int, bytes, Headers]:
         raise BadResponse("control character in the response head")
     first = lines[0]
     del lines[0]
-    match = _STATUS_LINE(first)
+    version, status, reason = _status_lines.get(first) or _read_status_line(first)
+    return version, status, reason, parse_fields(lines, BadResponse)
+
+
+_status_lines: dict[bytes, tuple[bytes, int, bytes]] = {}
+_STATUS_LINES_LIMIT = 256
+
+
+def _read_status_line(line: bytes) -> tuple[bytes, int, bytes]:
+    """Take a status line apart; usual ones are remembered (256)."""
+    match = _STATUS_LINE(line)
     if not match:
-        raise BadResponse(f"not an HTTP/1.x status line: {first[:64].decode('latin-1')!r}")
+        raise BadResponse(f"not an HTTP/1.x status line: {line[:64].decode('latin-1')!r}")
     status, reason = match.groups(b"")
-    return (
-        b"1.0" if first[7:8] == b"0" else b"1.1",
-        int(status),
-        reason,
-        parse_fields(lines, BadResponse),
-    )
+    parts = (b"1.0" if line[7:8] == b"0" else b"1.1", int(status), reason)
+    if len(_status_lines) < _STATUS_LINES_LIMIT:
+        _status_lines[line] = parts
+    return parts
 
 
 def is_hopeless(data: bytes) -> bool:

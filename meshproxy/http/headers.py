@@ -32,7 +32,13 @@ class Headers:
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Every value of lower-case *name*, in order."""
+        names = self.names
+        count = names.count(name)
+        if not count:
+            return []
         skip = len(name) + 1
+        if count == 1:
+            return [self.lines[names.index(name)][skip:].strip(b" \t")]
         return [
             line[skip:].strip(b" \t")
             for known, line in zip(self.names, self.lines, strict=True)
@@ -54,7 +60,7 @@ class Headers:
     def remove(self, name: bytes) -> None:
         """Drop every field called lower-case *name*."""
         names = self.names
-        while name in names:
+        for _ in range(names.count(name)):
             index = names.index(name)
             del names[index], self.lines[index]
 

@@ -12,13 +12,20 @@ _HOP_BY_HOP = frozenset(
 _NEVER_BY_NAMING = frozenset(b"host content-length via cookie set-cookie".split())
 
 
-def connection_options(headers: Headers) -> set[bytes]:
-    """The lower-case members of every Connection field."""
-    return {
-        option.strip(b" \t")
-        for value in headers.get_all(b"connection")
-        for option in value.lower().split(b",")
-    }
+_options: dict[bytes, frozenset[bytes]] = {}
+_OPTIONS_LIMIT = 256
+_ORDINARY = frozenset({b"keep-alive", b"close"})
+
+
+def connection_options(headers: Headers) -> frozenset[bytes]:
+    """The lower-case members of every Connection field; usual values are remembered (256)."""
+    value = b",".join(headers.get_all(b"connection"))
+    options = _options.get(value)
+    if options is None:
+        options = frozenset(option.strip(b" \t") for option in value.lower().split(b","))
+        if len(_options) < _OPTIONS_LIMIT:
+            _options[value] = options
+    return options
 
 
 def strip(headers: Headers) -> None:
@@ -27,9 +34,10 @@ def strip(headers: Headers) -> None:
     if not present:
         return
     if b"connection" in present:
+        named = connection_options(headers) - _ORDINARY
         present |= {
             option
-            for option in connection_options(headers)
+            for option in named
             if option not in _NEVER_BY_NAMING and not option.startswith(b"l5d-")
         }
     for name in present:

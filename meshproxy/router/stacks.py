@@ -11,7 +11,7 @@ from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.filters.forwarding import DstClient, Forward, SuccessClass
 from meshproxy.filters.retries import Requeues, Retries, TotalTimeout
-from meshproxy.filters.stats import Outcomes, PerService, Statuses
+from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
 from meshproxy.filters.trace import StartTrace
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -37,8 +37,7 @@ def server_stack(
     """Around the router: what is the same for every request of one server."""
     return [
         *([ClearContext()] if clear_context else []),  # first in and last out: nothing leaks
-        Outcomes(metrics),  # what the client sees, errors included
-        Statuses(metrics),
+        ServerStats(metrics),  # what the client sees, errors included
         ErrorResponder(limits, metrics),  # below here errors are raised, above they are responses
         *([ConcurrencyLimit(max_concurrent, metrics)] if max_concurrent is not None else []),
         ReadContext(),  # a dtab header that does not parse ends here
@@ -53,7 +52,7 @@ def path_stack(name: Path, policy: PathPolicy, metrics: Tree) -> list[HttpFilter
     return [
         Forward(name),  # once for all attempts
         SuccessClass(),  # only on responses of endpoints, so below the error responder
-        Outcomes(metrics),
+        PathStats(metrics),
         *([TotalTimeout(policy.total_seconds)] if policy.total_seconds < _FOREVER else []),
         Retries(policy.classifier, new_budget(policy.retry_budget), policy.backoff, metrics),
     ]
@@ -70,7 +69,5 @@ def client_stack(
     """Around the balancer of one bound id."""
     return [
         Requeues(budget, endpoints, metrics),  # above the statistics: each attempt is counted
-        Statuses(metrics),
-        PerService(metrics),
-        Outcomes(metrics),
+        ClientStats(metrics),
     ]

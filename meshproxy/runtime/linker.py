@@ -129,10 +129,10 @@ class Linker:
         gevent.joinall(closing)
         finished = all(greenlet.value for greenlet in closing)
         gevent.killall(self._sweepers)
-        for router in self.routers:
-            router.binding.close()
         for telemeter in self._telemeters:
             telemeter.close()
+        for router in self.routers:
+            router.binding.close()
         if self._admin is not None:
             self._admin.close(min(grace_seconds, 1.0))
         return finished
@@ -258,7 +258,7 @@ def _answerer(
 
     def answer(error: ProxyError) -> Response:
         response = responder.answer(error)
-        statuses.count(response.status)
+        statuses.answered(response.status, 0.0)
         return clear(response) if clear_context else response
 
     return answer
