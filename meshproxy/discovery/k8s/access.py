@@ -5,26 +5,24 @@ The official client is imported only for the last two, and only for its credenti
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-import urllib3
-
-_MAX_CONNECTIONS: Final = 8
-"""Idle connections kept for the next list; a watch takes one of its own."""
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import parse_url
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Connections to the API server, and the headers that prove who asks."""
+    """A way to the API server, and the headers that prove who asks."""
 
-    pool: urllib3.HTTPConnectionPool
+    connection: Callable[[], HTTPConnection]
+    """Makes a connection, not yet open; one that is asked from is never shared or kept."""
     headers: Callable[[], Mapping[str, str]]
 
 
 def anonymous(host: str, port: int) -> Access:
     """Return plain HTTP to *host*, where a proxy adds the credentials."""
-    pool = urllib3.HTTPConnectionPool(host.strip("[]"), port, maxsize=_MAX_CONNECTIONS)
-    return Access(pool, dict)
+    return Access(lambda: HTTPConnection(host.strip("[]"), port), dict)
 
 
 def authenticated(
@@ -47,18 +45,17 @@ def authenticated(
             )
     except config.ConfigException as error:
         raise ValueError(str(error)) from error
-    return Access(_pool(settings), lambda: _headers(settings))
+    return Access(lambda: _connection(settings), lambda: _headers(settings))
 
 
-def _pool(settings: Any) -> urllib3.HTTPConnectionPool:
-    url = urllib3.util.parse_url(settings.host)
-    host, port = (url.host or "").strip("[]"), url.port
+def _connection(settings: Any) -> HTTPConnection:
+    url = parse_url(settings.host)
+    host = (url.host or "").strip("[]")
     if url.scheme != "https":
-        return urllib3.HTTPConnectionPool(host, port, maxsize=_MAX_CONNECTIONS)
-    return urllib3.HTTPSConnectionPool(
+        return HTTPConnection(host, url.port or 80)
+    return HTTPSConnection(
         host,
-        port,
-        maxsize=_MAX_CONNECTIONS,
+        url.port or 443,
         cert_reqs="CERT_REQUIRED" if settings.verify_ssl else "CERT_NONE",
         ca_certs=settings.ssl_ca_cert,
         cert_file=settings.cert_file,

@@ -5,7 +5,7 @@ Plain HTTP to a `kubectl proxy`, or TLS with the credentials of a pod or a kubec
 """
 
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from http.client import HTTPException
@@ -13,7 +13,9 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import urlencode
 
 import gevent
-import urllib3
+from gevent.event import AsyncResult
+from urllib3 import HTTPResponse
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -113,13 +115,18 @@ class Api:
     @contextmanager
     def _exchange(
         self, path: str, query: Mapping[str, str], limit_s: float
-    ) -> Iterator[urllib3.BaseHTTPResponse]:
+    ) -> Iterator[HTTPResponse]:
+        """Ask on a connection of its own: killed at any point, nothing is left half used."""
         limit = gevent.Timeout(limit_s)
-        response = None
+        held = ExitStack()
         limit.start()
         try:
-            response = self._request(f"{path}?{urlencode(query)}")
-            yield response
+            access = self._access = self._access or self._log_in()
+            connection = access.connection()
+            held.callback(connection.close)
+            response = self._request(connection, f"{path}?{urlencode(query)}", access.headers())
+            held.callback(response.close)
+            yield self._checked(response)
         except gevent.Timeout as timeout:
             if timeout is not limit:
                 raise
@@ -128,22 +135,24 @@ class Api:
             raise _failure(error) from error
         finally:
             limit.close()
-            if response is not None:
-                response.close()
+            held.close()
 
-    def _request(self, target: str) -> urllib3.BaseHTTPResponse:
-        access = self._access = self._access or self._log_in()
-        response = access.pool.urlopen(
+    def _request(
+        self, connection: HTTPConnection, target: str, headers: Mapping[str, str]
+    ) -> HTTPResponse:
+        connection.timeout = self.timing.connect_s
+        _open(connection)
+        connection.sock.settimeout(self.timing.gap_s)
+        connection.request(
             "GET",
             target,
-            headers={"accept": "application/json", "user-agent": "meshproxy", **access.headers()},
-            timeout=urllib3.Timeout(connect=self.timing.connect_s, read=self.timing.gap_s),
+            headers={"accept": "application/json", "user-agent": "meshproxy", **headers},
             preload_content=False,
-            redirect=False,
-            retries=False,
         )
+        return connection.getresponse()
+
+    def _checked(self, response: HTTPResponse) -> HTTPResponse:
         if response.status != 200:
-            response.close()
             if response.status == 401:
                 self._access = None
             reason = Reason.GONE if response.status == 410 else Reason.STATUS
@@ -160,11 +169,31 @@ class Api:
             raise ApiFailure(Reason.CREDENTIALS, f"no credentials: {error}") from error
 
 
+def _open(connection: HTTPConnection) -> None:
+    """Connect in a greenlet of its own: one that is killed there would leave its socket open."""
+    opened: AsyncResult[None] = AsyncResult()
+
+    def connect() -> None:
+        try:
+            connection.connect()
+        except (HTTPError, OSError) as error:
+            opened.set_exception(error)
+        else:
+            opened.set()
+
+    gevent.spawn(connect)
+    try:
+        opened.get()
+    except BaseException:
+        opened.rawlink(lambda _: connection.close())
+        raise
+
+
 def _failure(error: Exception) -> ApiFailure:
     match error:
         case NewConnectionError() | ConnectTimeoutError():
             return ApiFailure(Reason.CONNECT, "no connection")
-        case ReadTimeoutError():
+        case ReadTimeoutError() | TimeoutError():
             return ApiFailure(Reason.STALLED, "silent for too long")
         case Malformed():
             return ApiFailure(Reason.MALFORMED, str(error))

@@ -1,0 +1,106 @@
+"""Credentials of the official client, tried on a TLS server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes.config import incluster_config
+
+from meshproxy.discovery.k8s.access import anonymous, authenticated
+from meshproxy.discovery.k8s.api import Api, ApiFailure, ApiServer, Reason, Timing
+from tests.kit.certs import Certs
+from tests.kit.downstream import Answer, Downstream
+
+PATH = "/api/v1/namespaces/default/endpoints"
+
+
+@pytest.fixture
+def certs(tmp_path: Path) -> Certs:
+    return Certs(tmp_path)
+
+
+@pytest.fixture
+def secure(certs: Certs) -> Iterator[Downstream]:
+    with Downstream(lambda _: Answer(body=b"{}"), context=certs.server("127.0.0.1")) as server:
+        yield server
+
+
+def kubeconfig(directory: Path, url: str, ca: Path, user: dict[str, str]) -> str:
+    """Write a kubeconfig with one context, `lab`."""
+    file = directory / "kubeconfig"
+    cluster = {"server": url, "certificate-authority": str(ca)}
+    file.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "c", "cluster": cluster}],
+                "users": [{"name": "u", "user": user}],
+                "contexts": [{"name": "lab", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "lab",
+            }
+        )
+    )
+    return str(file)
+
+
+def test_a_kubeconfig_gives_tls_and_a_token(
+    tmp_path: Path, certs: Certs, secure: Downstream
+) -> None:
+    file = kubeconfig(tmp_path, f"https://{secure.address}", certs.bundle, {"token": "sesame"})
+    api = Api(ApiServer(auth="kubeconfig", kubeconfig=file, context="lab"), Timing())
+    assert api.page(PATH, {}) == b"{}"
+    assert secure.requests[0].get("authorization") == "Bearer sesame"
+
+
+def test_a_kubeconfig_gives_a_client_certificate(tmp_path: Path, certs: Certs) -> None:
+    chain, key = certs.files("me")
+    user = {"client-certificate": str(chain), "client-key": str(key)}
+    context = certs.server("127.0.0.1", ask_for_client=True)
+    with Downstream(lambda _: Answer(body=b"{}"), context=context) as server:
+        file = kubeconfig(tmp_path, f"https://{server.address}", certs.bundle, user)
+        api = Api(ApiServer(auth="kubeconfig", kubeconfig=file), Timing())
+        assert api.page(PATH, {}) == b"{}"
+
+
+def test_a_server_of_another_authority_is_refused(tmp_path: Path, secure: Downstream) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    other = Certs(elsewhere)
+    file = kubeconfig(tmp_path, f"https://{secure.address}", other.bundle, {"token": "sesame"})
+    with pytest.raises(ApiFailure) as caught:
+        Api(ApiServer(auth="kubeconfig", kubeconfig=file), Timing()).page(PATH, {})
+    assert caught.value.reason is Reason.BROKEN
+    assert secure.requests == []
+
+
+def test_a_pod_uses_its_service_account(
+    tmp_path: Path, certs: Certs, secure: Downstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("mine")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(certs.bundle))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(secure.port))
+    api = Api(ApiServer(auth="inCluster"), Timing())
+    assert api.page(PATH, {}) == b"{}"
+    assert (
+        secure.requests[0].get(
+            "authorization",
+        )
+        == "bearer mine"
+    )
+
+
+def test_a_kubeconfig_that_is_missing_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="kube-config"):
+        authenticated("kubeconfig", str(tmp_path / "none"), None)
+
+
+def test_a_proxy_needs_no_credentials() -> None:
+    access = anonymous("[::1]", 8001)
+    connection = access.connection()
+    assert (connection.host, connection.port) == ("::1", 8001)
+    assert access.headers() == {}
