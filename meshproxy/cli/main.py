@@ -21,7 +21,7 @@ _EPILOG = """\
 commands:
   meshproxy CONFIG         serve the configuration until SIGTERM or SIGINT
   meshproxy check CONFIG   say `ok`, or every error as file:line:column: path: what;
-                           -v adds warnings
+                           -v adds warnings and the limits in force
 
 CONFIG is a YAML file, a JSON file (its first character is `{`), or `-` for
 standard input. Logs go to standard error. The admin pages are on
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"meshproxy {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="with check: show warnings")
+    parser.add_argument("-v", "--verbose", action="store_true", help="with check: say more")
     parser.add_argument("words", nargs="+", metavar="CONFIG", help="file, or - for standard input")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     words: list[str] = given.words
     checks = words[0] == "check" and len(words) == 2
     if len(words) != 1 + checks:
@@ -79,7 +79,9 @@ def _check(loaded: Loaded, verbose: bool) -> int:
     for warning in (*loaded.missing, *(loaded.warnings if verbose else ())):
         print(f"warning: {warning}", file=sys.stderr)
     if not loaded.missing:
-        Linker(loaded.config)
+        linker = Linker(loaded.config)
+        if verbose:
+            print("\n".join(linker.explain_limits()))
     print("ok")
     return 0
 

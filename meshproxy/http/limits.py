@@ -24,7 +24,7 @@ class Limits:
     """From the first byte of a head to its last (headerReadTimeoutMs)."""
     idle_seconds: float = 600.0
     """Between two requests on a connection."""
-    read_gap: float = 60.0
+    read_gap: float = 300.0
     """Between two pieces of a request body."""
     response_gap: float = 300.0
     """Between two pieces of a response body."""

@@ -9,6 +9,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from ipaddress import ip_address
 
@@ -25,6 +26,7 @@ from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.servers import HttpServerConfig
 from meshproxy.config.shown import to_json
+from meshproxy.config.tls import ServerTlsConfig
 from meshproxy.discovery.dns import Resolver
 from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.errors import ProxyError
@@ -106,13 +108,18 @@ class Linker:
         measure_process(self.metrics, lambda: time.monotonic() - started)
         try:
             for router in self.routers:
-                servers = [self._build_server(router, one) for one in router.config.servers]
-                self._servers += servers
-                self.ports[router.label] = [server.port for server in servers]
+                ports = self.ports[router.label] = []
+                for config in router.config.servers:
+                    server = self._build_server(router, config)
+                    self._servers.append(server)
+                    ports.append(server.port)
             self._admin = self._build_admin(lambda: time.monotonic() - started)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             self.close(0)
-            raise CannotStart(f"cannot listen on {error}") from error
+            raise CannotStart(f"cannot listen on {error.strerror}") from error
+        except CannotStart:
+            self.close(0)
+            raise
         self.admin_port = self._admin.port
         for telemeter in self._telemeters:
             telemeter.start()
@@ -120,6 +127,18 @@ class Linker:
             server.start()
         self._sweepers = [gevent.spawn(_sweep_often, router) for router in self.routers]
         self._announce()
+
+    def explain_limits(self) -> list[str]:
+        """A line for every limit of every server, in bytes and seconds."""
+        return [
+            f"{router.label} {server.ip}:{server.port} {field.name}: {value:g}"
+            for router in self.routers
+            for server in router.config.servers
+            for field in fields(Limits)
+            if isinstance(
+                value := getattr(limits_of(router.config, server), field.name), int | float
+            )
+        ]
 
     def close(self, grace_seconds: float | None = None) -> bool:
         """Let running requests finish, then stop everything; whether all had finished in time."""
@@ -204,7 +223,7 @@ class Linker:
             limits,
             config.max_connections,
             metrics,
-            server_context(config.tls) if config.tls is not None else None,
+            _server_context(config.tls) if config.tls is not None else None,
         )
 
     def _build_admin(self, uptime: Callable[[], float]) -> Listener:
@@ -247,6 +266,16 @@ class Linker:
                         port,
                     )
         _log.info("admin: http://%s:%d", self.config.admin.ip, self.admin_port)
+
+
+def _server_context(config: ServerTlsConfig) -> ssl.SSLContext:
+    """The context of a listening socket. Raises CannotStart."""
+    try:
+        return server_context(config)
+    except OSError as error:  # ssl.SSLError is one
+        files = (config.cert_path, config.key_path, config.intermediate_certs_path)
+        named = ", ".join(filter(None, (*files, config.ca_cert_path)))
+        raise CannotStart(f"cannot use the server's TLS files ({named}): {error}") from error
 
 
 def _answerer(

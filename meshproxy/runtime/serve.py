@@ -21,7 +21,6 @@ def serve(config: LinkerConfig) -> int:
     """
     stop: AsyncResult[tuple[str, float | None]] = AsyncResult()
     linker = Linker(config, shutdown=lambda grace: stop.set(("POST /admin/shutdown", grace)))
-    linker.start()
 
     def on_signal(number: signal.Signals) -> None:
         if stop.ready():
@@ -32,6 +31,7 @@ def serve(config: LinkerConfig) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, on_signal, number)
+    linker.start()
     why, grace = stop.get()
     _log.info("received %s, finishing running requests", why)
     if not linker.close(grace):
