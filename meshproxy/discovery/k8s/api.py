@@ -142,7 +142,7 @@ class Api:
     ) -> HTTPResponse:
         connection.timeout = self.timing.connect_s
         _open(connection)
-        connection.sock.settimeout(self.timing.gap_s)
+        connection.timeout = self.timing.gap_s
         connection.request(
             "GET",
             target,
