@@ -39,6 +39,12 @@ class TlsSettings:
     protocols: tuple[str, ...] = ()
     allow_common_name: bool = False
 
+    def files(self) -> list[str]:
+        """Every file it names."""
+        own = self.auth
+        chain = (own.cert_path, own.intermediate_certs_path, own.key_path) if own else ()
+        return [*self.trust, *filter(None, chain)]
+
 
 _contexts: dict[TlsSettings, ssl.SSLContext] = {}
 
@@ -50,7 +56,8 @@ def context(settings: TlsSettings) -> ssl.SSLContext:
         try:
             found = _contexts[settings] = _make(settings)
         except (OSError, ssl.SSLError) as error:
-            raise TlsFailed(f"cannot use the client's TLS files: {error}") from error
+            files = ", ".join(settings.files())
+            raise TlsFailed(f"cannot use the client's TLS files ({files}): {error}") from error
     return found
 
 

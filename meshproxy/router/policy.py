@@ -14,7 +14,7 @@ from meshproxy.backoff import Backoff, constant
 from meshproxy.balancers import P2cConfig
 from meshproxy.budget import RetryBudget
 from meshproxy.classifiers import Classifier
-from meshproxy.client.tls import ClientAuth, TlsSettings
+from meshproxy.client.tls import ClientAuth, TlsSettings, context
 from meshproxy.config.bases import AccrualConfig, BalancerConfig
 from meshproxy.config.client import ClientConfig, ClientSettings
 from meshproxy.config.retries import RetryBudgetConfig
@@ -117,6 +117,13 @@ def _path_settings(settings: SvcSettings) -> dict[str, Any]:
     return written
 
 
+def load_contexts(config: ClientConfig) -> None:
+    """Read every TLS file of *config* now. Raises `TlsFailed`, naming it, if one cannot be used."""
+    for _, settings in config.rules:
+        if settings.tls is not None and settings.tls.enabled:
+            context(_context_settings(settings.tls))
+
+
 def _tls_settings(config: ClientTlsConfig, captures: Mapping[str, str]) -> dict[str, Any]:
     verify = not config.disable_validation
     name = config.common_name
@@ -124,21 +131,23 @@ def _tls_settings(config: ClientTlsConfig, captures: Mapping[str, str]) -> dict[
         raise TlsFailed("tls is configured with validation but `commonName` is not set")
     if verify and config.trust_certs is not None and config.trust_certs_bundle is not None:
         raise TlsFailed("tls has both `trustCerts` and `trustCertsBundle`, use only the bundle")
-    bundle = config.trust_certs_bundle
-    auth = None
-    if config.client_auth is not None:
-        own = config.client_auth
-        auth = ClientAuth(own.cert_path, own.key_path, own.intermediate_certs_path)
     return {
-        "tls": TlsSettings(
-            verify=verify,
-            trust=(bundle,) if bundle is not None else config.trust_certs or (),
-            auth=auth,
-            protocols=config.protocols or (),
-            allow_common_name=config.allow_common_name,
-        ),
+        "tls": _context_settings(config),
         "server_name": None if name is None else PathMatcher.substitute(name, captures),
     }
+
+
+def _context_settings(config: ClientTlsConfig) -> TlsSettings:
+    bundle, own, auth = config.trust_certs_bundle, config.client_auth, None
+    if own is not None:
+        auth = ClientAuth(own.cert_path, own.key_path, own.intermediate_certs_path)
+    return TlsSettings(
+        verify=not config.disable_validation,
+        trust=(bundle,) if bundle is not None else config.trust_certs or (),
+        auth=auth,
+        protocols=config.protocols or (),
+        allow_common_name=config.allow_common_name,
+    )
 
 
 def _limit(milliseconds: int) -> float:

@@ -6,7 +6,6 @@ linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 import json
 import logging
 import os
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -26,7 +25,6 @@ from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.servers import HttpServerConfig
 from meshproxy.config.shown import to_json
-from meshproxy.config.tls import ServerTlsConfig
 from meshproxy.discovery.dns import Resolver
 from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.errors import ProxyError
@@ -43,6 +41,7 @@ from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.namer import Interpreter, Namer, Transformer
 from meshproxy.naming.path import Path
 from meshproxy.router import stacks
+from meshproxy.router.policy import load_contexts
 from meshproxy.router.router import Router
 from meshproxy.runtime.limits import limits_of
 from meshproxy.server.listener import Listener
@@ -91,7 +90,7 @@ class Linker:
                 for one in config.routers
                 if isinstance(one, HttpRouterConfig)
             ]
-        except ValueError as error:
+        except (ValueError, ProxyError) as error:
             raise CannotStart(str(error)) from error
         self._servers: list[Listener] = []
         self._admin: Listener | None = None
@@ -117,9 +116,9 @@ class Linker:
         except OSError as error:
             self.close(0)
             raise CannotStart(f"cannot listen on {error.strerror}") from error
-        except CannotStart:
+        except ValueError as error:
             self.close(0)
-            raise
+            raise CannotStart(str(error)) from error
         self.admin_port = self._admin.port
         for telemeter in self._telemeters:
             telemeter.start()
@@ -187,6 +186,7 @@ class Linker:
         )
 
     def _build_router(self, config: HttpRouterConfig) -> Router:
+        load_contexts(config.client)
         metrics = self.metrics.scope("rt", config.name)
         interpreter = config.interpreter_or_default()
         bound: Interpreter = interpreter.build(
@@ -223,7 +223,7 @@ class Linker:
             limits,
             config.max_connections,
             metrics,
-            _server_context(config.tls) if config.tls is not None else None,
+            server_context(config.tls) if config.tls is not None else None,
         )
 
     def _build_admin(self, uptime: Callable[[], float]) -> Listener:
@@ -266,16 +266,6 @@ class Linker:
                         port,
                     )
         _log.info("admin: http://%s:%d", self.config.admin.ip, self.admin_port)
-
-
-def _server_context(config: ServerTlsConfig) -> ssl.SSLContext:
-    """The context of a listening socket. Raises CannotStart."""
-    try:
-        return server_context(config)
-    except OSError as error:  # ssl.SSLError is one
-        files = (config.cert_path, config.key_path, config.intermediate_certs_path)
-        named = ", ".join(filter(None, (*files, config.ca_cert_path)))
-        raise CannotStart(f"cannot use the server's TLS files ({named}): {error}") from error
 
 
 def _answerer(

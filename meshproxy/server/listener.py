@@ -77,6 +77,7 @@ class Listener:
 
     def _serve(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
         self._connects.value += 1
+        local = sock.getsockname()  # wrapping in TLS takes the descriptor away from this socket
         try:
             stream = self._stream(sock)
         except (OSError, gevent.Timeout) as error:
@@ -84,7 +85,6 @@ class Listener:
             _log.debug("no TLS with %s: %s", peer[0], error)
             sock.close()
             return
-        local = sock.getsockname()
         connection = Connection(
             stream,
             self._service,

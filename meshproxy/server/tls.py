@@ -7,7 +7,16 @@ from meshproxy.config.tls import ServerTlsConfig
 
 
 def server_context(config: ServerTlsConfig) -> ssl.SSLContext:
-    """The context of *config*. Raises OSError or ssl.SSLError for files that cannot be used."""
+    """The context of *config*. Raises ValueError, naming the files, if they cannot be used."""
+    try:
+        return _make(config)
+    except OSError as error:  # ssl.SSLError is one
+        files = (config.cert_path, config.key_path, config.intermediate_certs_path)
+        named = ", ".join(filter(None, (*files, config.ca_cert_path)))
+        raise ValueError(f"cannot use the server's TLS files ({named}): {error}") from error
+
+
+def _make(config: ServerTlsConfig) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     limit_versions(made, config.protocols or ())
     if config.ciphers:
