@@ -18,7 +18,7 @@ def to_json(config: Config) -> dict[str, Any]:
         shown[config.kind_key] = config.kind
     for spec in keys_of(type(config)):
         value = getattr(config, spec.field)
-        if spec.is_required or value != spec.default:
+        if value != spec.default:
             shown[spec.name] = _shown(value)
     return shown
 
