@@ -142,7 +142,7 @@ class K8sConfig(NamerConfig):
         fallback_s = None if self.fallback_after_ms is None else self.fallback_after_ms / 1000
         if fallback_s is not None:
             cluster.lend_patience(fallback_s)
-        cluster.report(deps.metrics.scope("namer", deps.prefix.drop(1).show()[1:]))
+        cluster.report(deps.metrics)
         return K8sNamer(
             prefix=deps.prefix,
             cluster=cluster,

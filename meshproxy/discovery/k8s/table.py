@@ -42,6 +42,7 @@ class Table(Generic[T]):
         self._emits: dict[str, dict[object, Emit[T]]] = {}
         self._is_current = False
         self._first_use: float | None = None
+        self._waited_s = 0.0
         self.listed_at: float | None = None
         """When the last complete list arrived, on the clock of *now*."""
 
@@ -102,10 +103,7 @@ class Table(Generic[T]):
             self._first_use = self._now()
         self._emits.setdefault(owner, {})[key] = emit
         emit(self._state(owner))
-        timer = None
-        if patience_s is not None and self.listed_at is None:
-            wait_s = max(0.0, self._first_use + patience_s - self._now())
-            timer = self._give_up(emit, wait_s)
+        timer = self._give_up_after(patience_s, emit)
 
         def close() -> None:
             if timer is not None:
@@ -118,13 +116,18 @@ class Table(Generic[T]):
 
         return close
 
-    def _give_up(self, emit: Emit[T], wait_s: float) -> gevent.Greenlet | None:
+    def _give_up_after(self, patience_s: float | None, emit: Emit[T]) -> gevent.Greenlet | None:
+        if patience_s is None or self.listed_at is not None or self._first_use is None:
+            return None
+        self._waited_s = max(self._waited_s, self._now() - self._first_use)
+
         def give_up() -> None:
+            self._waited_s = max(self._waited_s, patience_s)
             if self.listed_at is None:
                 emit(Ok(None))
 
-        if wait_s > 0:
-            return gevent.spawn_later(wait_s, give_up)
+        if self._waited_s < patience_s:
+            return gevent.spawn_later(patience_s - self._waited_s, give_up)
         give_up()
         return None
 
