@@ -185,6 +185,20 @@ def test_flat_map_keeps_shared_work_running_while_it_switches() -> None:
     assert work.stops == 1
 
 
+def test_flat_map_drops_what_the_old_inner_says_while_the_new_one_starts() -> None:
+    old, outer = Var(0), Var(value=True)
+
+    def start(emit: Callable[[int], None]) -> Callable[[], None]:
+        old.set(99)
+        emit(1)
+        return lambda: None
+
+    new: Var[int] = Source(start, 0)
+    seen, _ = seen_by(outer.flat_map(lambda pick: old if pick else new))
+    outer.set(False)
+    assert seen == [0, 1]
+
+
 def test_flat_map_survives_an_inner_that_changes_the_outer() -> None:
     outer = Var(0)
     works = [Work(), Work(), Work()]

@@ -134,6 +134,11 @@ def test_a_zero_weight_beside_another_is_never_drawn(drawn: float) -> None:
     assert choose(union(a=0, b=1, c=0), lambda: drawn) == "b"
 
 
+def test_a_share_begins_where_the_one_before_ends() -> None:
+    draws = iter([0.0, 0.49, 0.5])
+    assert [choose(union(a=1, b=1), draws.__next__) for _ in range(3)] == ["a", "a", "b"]
+
+
 def test_nested_unions_draw_again() -> None:
     tree = Union((Weighted(1, union(a=1, b=1)), Weighted(1, Leaf("c"))))
     expected = {"a": 0.25, "b": 0.25, "c": 0.5}
