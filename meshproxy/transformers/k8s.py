@@ -155,7 +155,10 @@ class LocalNodeConfig(TransformerConfig):
         if self.host_network:
             return _required(node, "NODE_NAME", "nodeName"), node
         ip = _required(environ.get("POD_IP") or self.pod_ip, "POD_IP", "podIp")
-        return str(ip_address(ip)), node
+        try:
+            return str(ip_address(ip)), node
+        except ValueError:
+            raise ValueError(f"{self.kind} needs an IP address in POD_IP, not {ip!r}") from None
 
 
 def _required(value: str | None, variable: str, name: str) -> str:
