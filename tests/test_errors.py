@@ -1,0 +1,56 @@
+"""What every error says to the client and to the metrics."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from meshproxy import errors
+from meshproxy.errors import ProxyError
+
+
+def family(root: type[ProxyError] = ProxyError) -> Iterator[type[ProxyError]]:
+    yield root
+    for child in root.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from family(child)
+
+
+@pytest.mark.parametrize("error", family(), ids=lambda error: error.__name__)
+def test_every_error_has_a_status_and_a_token_for_metrics(error: type[ProxyError]) -> None:
+    assert 400 <= error.status <= 599
+    assert re.fullmatch("[a-z_]+", error.reason)
+
+
+def test_tokens_tell_errors_apart() -> None:
+    reasons = [error.reason for error in family()]
+    assert len(reasons) == len(set(reasons))
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        pytest.param(errors.BadRequest, 400, id="a broken message"),
+        pytest.param(errors.UnidentifiedRequest, 400, id="no name"),
+        pytest.param(errors.BadDtabHeader, 400, id="a broken override"),
+        pytest.param(errors.MaxCallDepthExceeded, 400, id="a loop"),
+        pytest.param(errors.RequestTimedOut, 408, id="a slow client"),
+        pytest.param(errors.TargetTooLong, 414, id="a long line"),
+        pytest.param(errors.HeadersTooLarge, 431, id="large fields"),
+        pytest.param(errors.NotImplementedByProxy, 501, id="CONNECT"),
+        pytest.param(errors.NoHosts, 502, id="nowhere"),
+        pytest.param(errors.ConnectFailed, 502, id="no connection"),
+        pytest.param(errors.TlsFailed, 502, id="a wrong certificate"),
+        pytest.param(errors.BindingTimedOut, 503, id="a name that stays unknown"),
+        pytest.param(errors.ServiceTimedOut, 503, id="a slow endpoint"),
+        pytest.param(errors.PoolFull, 503, id="a full queue"),
+    ],
+)
+def test_the_status_is_the_one_promised(error: type[ProxyError], status: int) -> None:
+    assert error.status == status
+
+
+def test_only_what_was_never_delivered_may_be_sent_again() -> None:
+    retryable = {error.__name__ for error in family() if error.retryable}
+    assert {"ConnectFailed", "WriteFailed", "PoolFull"} <= retryable
+    assert not {"ConnectionClosed", "ServiceTimedOut", "BadResponse"} & retryable
