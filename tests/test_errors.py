@@ -16,7 +16,7 @@ def family(root: type[ProxyError] = ProxyError) -> Iterator[type[ProxyError]]:
             yield from family(child)
 
 
-@pytest.mark.parametrize("error", family(), ids=lambda error: error.__name__)
+@pytest.mark.parametrize("error", list(family()), ids=lambda error: error.__name__)
 def test_every_error_has_a_status_and_a_token_for_metrics(error: type[ProxyError]) -> None:
     assert 400 <= error.status <= 599
     assert re.fullmatch("[a-z_]+", error.reason)
