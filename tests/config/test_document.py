@@ -84,7 +84,7 @@ def test_a_duplicate_key_is_an_error_in_both_syntaxes(text: str) -> None:
         ("? [a]\n: b", "1:3: a key has to be a single value"),
         ("{a: 1}", "1:2: not JSON: "),
         ("{'a': 1}", "1:2: not JSON: "),
-        ('{"a": 1,}', "1:9: not JSON: "),
+        ('{"a": 1, b}', "1:10: not JSON: "),
         ('{"a": 1} # x', "1:10: not JSON: "),
         ('{"a": NaN}', "1:1: not JSON: NaN is not a number"),
         ('{"a": "\t"}', "1:8: not JSON: "),
