@@ -13,7 +13,8 @@ import gevent.socket
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from meshproxy.net.stream import Stream, TlsStream
+from meshproxy.net.stream import Stream
+from meshproxy.net.tls import TlsStream
 
 
 class _Wire(HTTPConnection):

@@ -8,20 +8,19 @@ connection has been closed.
 
 import math
 import socket
-import ssl
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 import gevent.socket
 from gevent import get_hub, getcurrent
-from gevent.ssl import SSLSocket
 from greenlet import greenlet
 
 from meshproxy.net.wheel import wheel
 
 _READ, _WRITE = 1, 2
-_RECEIVE = 65536
+RECEIVE = 65536
+"""Bytes read at once."""
 _RESET_ON_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
 
@@ -79,17 +78,26 @@ class Stream:
         while True:
             self.wait_readable(deadline)
             try:
-                return self._receive(_RECEIVE)
+                return self._receive(RECEIVE)
             except BlockingIOError:
                 continue
 
     def receive_into(self, buffer: memoryview, deadline: float) -> int:
         """Like `receive`, into *buffer*; tries first, as bulk data is usually there."""
         while True:
+            if not self._armed:
+                self._arm()
             try:
                 return self._receive_into(buffer)
             except BlockingIOError:
                 self.wait_readable(deadline)
+
+    def receive_at_hand(self) -> bytes | None:
+        """What has come so far, empty at the end of input, None if nothing has; never waits."""
+        try:
+            return self._receive(RECEIVE)
+        except BlockingIOError:
+            return None
 
     def send(self, data: bytes | memoryview, gap: float) -> None:
         """Send all of *data*; StreamTimeout when nothing is taken for *gap* seconds."""
@@ -113,8 +121,7 @@ class Stream:
     def wait_readable(self, deadline: float) -> None:
         """Park until a read is worth trying."""
         if not self._armed:
-            self._armed = True
-            self._reader.start(self._on_readable)
+            self._arm()
             return
         self.deadline = deadline
         if deadline < self.filed_until:
@@ -128,7 +135,7 @@ class Stream:
 
     def wait_writable(self, deadline: float, *, or_readable: bool = False) -> None:
         """Park until a write is worth trying or, if asked, something has come to be read."""
-        if or_readable and not self._armed:
+        if or_readable and self.is_readable:
             return
         self.deadline = deadline
         if deadline < self.filed_until:
@@ -141,17 +148,28 @@ class Stream:
         self._writer.start(self._on_writable)
         try:
             self._switch()
+            if or_readable and self._waiter is None:
+                self._disarm()
         finally:
             self._writer.stop()
             self._write_waiter = None
             if or_readable:
                 self._waiter = None
 
+    def _arm(self) -> None:
+        """Watch again for something to read; what is already there counts."""
+        self._armed = True
+        self._reader.start(self._on_readable)
+
+    def _disarm(self) -> None:
+        """Remember that there is something to read, and stop watching for more."""
+        self._reader.stop()
+        self._armed = False
+
     def _on_readable(self) -> None:
         waiter = self._waiter
         if waiter is None:
-            self._reader.stop()
-            self._armed = False
+            self._disarm()
         else:
             self._waiter = None
             waiter.switch()
@@ -170,14 +188,16 @@ class Stream:
             self._waiter = self._write_waiter = None
             waiter.throw(StreamTimeout)
 
-    def close_for_writing(self) -> None:
-        """Half-close: the peer sees the end of our data."""
+    def close_for_writing(self, gap: float) -> None:
+        """Half-close: the peer sees the end of our data. For *gap*, see `send`."""
+        del gap
         self.sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Close so that the peer cannot take what it has got for complete."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.close()
+        if self.sock is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.close()
 
     def close(self) -> None:
         """Release the socket and its watchers; harmless when repeated."""
@@ -194,80 +214,21 @@ class Stream:
         self._armed = False
 
 
-class TlsStream(Stream):
-    """A TLS connection after its handshake: OpenSSL reads and writes the descriptor itself.
-
-    Kept-alive TLS over gevent's SSLSocket costs 1.6 times as much CPU for a small request.
-    """
-
-    __slots__ = ("_tls",)
-
-    def __init__(self, sock: SSLSocket) -> None:
-        super().__init__(sock)
-        self._tls = sock._sslobj  # noqa: SLF001 - gevent's socket did the handshake only
-
-    def receive(self, deadline: float) -> bytes:
-        """As for plain streams; an end without close_notify is a ConnectionResetError."""
-        while True:
-            if not self._tls.pending():
-                self.wait_readable(deadline)
-            try:
-                data: bytes = self._tls.read(_RECEIVE)
-            except ssl.SSLWantReadError:
-                continue
-            except ssl.SSLWantWriteError:
-                self.wait_writable(deadline)
-            except ssl.SSLEOFError as error:
-                raise ConnectionResetError("TLS ended without close_notify") from error
-            else:
-                return data
-
-    def receive_into(self, buffer: memoryview, deadline: float) -> int:
-        """As for plain streams."""
-        while True:
-            try:
-                read: int = self._tls.read(len(buffer), buffer)
-            except ssl.SSLWantReadError:
-                self.wait_readable(deadline)
-            except ssl.SSLWantWriteError:
-                self.wait_writable(deadline)
-            except ssl.SSLEOFError as error:
-                raise ConnectionResetError("TLS ended without close_notify") from error
-            else:
-                return read
-
-    def send(self, data: bytes | memoryview, gap: float) -> None:
-        """As for plain streams."""
-        rest = memoryview(data)
-        while True:
-            rest = rest[self.send_some(rest) :]
-            if not rest:
-                return
-            self.wait_writable(monotonic() + gap)
-
-    def send_some(self, data: bytes | memoryview) -> int:
-        """As for plain streams; a TLS renegotiation that wants to read first counts as none."""
-        try:
-            return int(self._tls.write(data))
-        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            return 0
-
-
 def wait_either(source: Stream, other: Stream, deadline: float) -> bool:
     """Park until *source* or *other* has something to read; whether *other* has.
 
     Raises StreamTimeout at *deadline*.
     """
-    if other.is_readable:
-        return True
-    if source.is_readable:
-        return False
-    source.deadline = other.deadline = deadline
-    if deadline < source.filed_until:
-        wheel.file(source)
-    source._waiter = other._waiter = getcurrent()  # noqa: SLF001 - one room, one mechanism
-    try:
-        source._switch()  # noqa: SLF001
-        return other._waiter is None  # noqa: SLF001
-    finally:
-        source._waiter = other._waiter = None  # noqa: SLF001
+    while not other.is_readable:
+        if source.is_readable:
+            return False
+        source.deadline = other.deadline = deadline
+        if deadline < source.filed_until:
+            wheel.file(source)
+        source._waiter = other._waiter = getcurrent()  # noqa: SLF001 - one room, one mechanism
+        try:
+            source._switch()  # noqa: SLF001
+            (source if other._waiter else other)._disarm()  # noqa: SLF001
+        finally:
+            source._waiter = other._waiter = None  # noqa: SLF001
+    return True

@@ -43,26 +43,31 @@ class Wheel:
             self._turned = int(monotonic() / TICK)
             self._timer = get_hub().loop.timer(TICK, TICK, ref=False)
             self._timer.start(self._turn)
-        entry.filed_until = max(entry.deadline, self._turned * TICK)
+        entry.filed_until = max(entry.deadline, (self._turned + 0.5) * TICK)
         self._slots.setdefault(_slot(entry.filed_until), set()).add(entry)
 
     def forget(self, entry: Timed) -> None:
         """Drop *entry*; harmless when it is not filed."""
         if entry.filed_until < math.inf:
-            self._slots.get(_slot(entry.filed_until), set()).discard(entry)
+            slot = _slot(entry.filed_until)
             entry.filed_until = math.inf
+            entries = self._slots[slot]
+            entries.remove(entry)
+            if not entries:
+                del self._slots[slot]
 
     def _turn(self) -> None:
         now = monotonic()
         current = int(now / TICK)
-        for slot in range(self._turned + 1, current + 1):
-            for entry in self._slots.pop(slot, ()):
-                entry.filed_until = math.inf
+        while self._turned < current:
+            self._turned += 1  # first, so that nothing is filed under a slot already looked at
+            while entries := self._slots.get(self._turned):
+                entry = next(iter(entries))
+                self.forget(entry)
                 if entry.deadline <= now:
                     entry.expire()
                 elif entry.deadline < math.inf:
                     self.file(entry)
-        self._turned = current
 
 
 def _slot(deadline: float) -> int:

@@ -263,7 +263,7 @@ class Connection:
     def _linger(self) -> None:
         """Half-close and read on for a while, or the client might see a reset instead."""
         deadline = monotonic() + _LINGER_SECONDS
-        self._stream.close_for_writing()
+        self._stream.close_for_writing(self._limits.write_gap)
         left = _LINGER_BYTES
         while left > 0:
             data = self._stream.receive(deadline)

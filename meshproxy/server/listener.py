@@ -17,7 +17,8 @@ from meshproxy.errors import ProxyError
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
-from meshproxy.net.stream import Stream, TlsStream
+from meshproxy.net.stream import Stream
+from meshproxy.net.tls import TlsStream
 from meshproxy.server.connection import Connection
 from meshproxy.service import Service
 

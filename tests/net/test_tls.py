@@ -1,0 +1,87 @@
+"""What TLS adds to a stream: goodbyes, records that carry nothing, bytes that OpenSSL holds."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+
+import gevent
+import pytest
+from gevent import socket
+
+from meshproxy.net.stream import Stream, wait_either
+from tests.kit.certs import Certs
+from tests.kit.pair import plain, tls
+
+Pair = tuple[Stream, socket.socket]
+NEVER = math.inf
+
+
+@pytest.fixture
+def tls_pair(tmp_path: Path) -> Iterator[Pair]:
+    with tls(Certs(tmp_path)) as both:
+        yield both
+
+
+def wait_until_readable(stream: Stream) -> None:
+    while not stream.is_readable:
+        gevent.sleep(0)
+
+
+def test_tls_cut_without_goodbye_is_not_an_end(tls_pair: Pair) -> None:
+    stream, other = tls_pair
+    raw = socket.socket(fileno=other.detach())
+    raw.shutdown(socket.SHUT_WR)
+    with raw, pytest.raises(ConnectionResetError):
+        stream.receive(NEVER)
+
+
+def test_a_goodbye_is_an_end(tls_pair: Pair) -> None:
+    stream, other = tls_pair
+    leaving = gevent.spawn(other.unwrap)
+    assert stream.receive(NEVER) == b""
+    stream.close_for_writing(5)
+    leaving.get().close()
+
+
+def test_what_was_read_ahead_is_given_in_parts(tls_pair: Pair) -> None:
+    stream, other = tls_pair
+    other.sendall(b"abcdef")
+    wait_until_readable(stream)
+    buffer = memoryview(bytearray(4))
+    assert (stream.receive_into(buffer, NEVER), bytes(buffer)) == (4, b"abcd")
+    assert stream.is_readable
+    assert stream.receive_at_hand() == b"ef"
+    assert not stream.is_readable
+
+
+def test_what_openssl_holds_is_readable(tls_pair: Pair) -> None:
+    stream, other = tls_pair
+    other.sendall(b"abcdef")
+    stream.receive_into(memoryview(bytearray(2)), NEVER)
+    with plain() as (client, _):
+        assert wait_either(client, stream, monotonic() + 5) is True
+        assert wait_either(stream, client, monotonic() + 5) is False
+
+
+def test_an_idle_stream_tells_of_a_cut_and_raises_it_to_its_reader(tls_pair: Pair) -> None:
+    stream, other = tls_pair
+    socket.socket(fileno=other.detach()).close()
+    wait_until_readable(stream)
+    with pytest.raises(ConnectionResetError):
+        stream.receive(NEVER)
+
+
+def test_session_tickets_are_nothing_to_read(tmp_path: Path) -> None:
+    """TLS 1.3 servers send them after the handshake; no answer may be seen in them."""
+    with tls(Certs(tmp_path), serving=False) as (asking, served), plain() as (client, at_client):
+        waiting = gevent.spawn(wait_either, client, asking, monotonic() + 5)
+        gevent.sleep(0.01)
+        at_client.sendall(b"body")
+        assert waiting.get() is False
+        assert not asking.is_readable
+        asking.wait_writable(monotonic() + 5, or_readable=True)
+        assert not asking.is_readable
+        served.sendall(b"answer")
+        wait_until_readable(asking)
+        assert asking.receive(NEVER) == b"answer"
