@@ -27,7 +27,9 @@ MAX_WAIT_S: Final = 30.0
 MAX_PAGES: Final = 2000
 _PAGE_ITEMS: Final = 500
 _STEP_S: Final = 0.01
-"""Work done on a list before others may run."""
+"""Work done on what the API sent before others may run."""
+_REST_S: Final = 0.001
+"""More than nothing: the hub goes through many sleeps of 0 before it looks at its sockets."""
 _STEADY_S: Final = 1.0
 """A watch open for so long has succeeded, even if nothing came."""
 
@@ -70,6 +72,7 @@ class Watch(Generic[T]):
         self._backoff = equal_jitter(MIN_WAIT_S, MAX_WAIT_S, random)
         self._greenlet: gevent.Greenlet | None = None
         self._complaint = ""
+        self._rested = 0.0
 
     def start(self) -> None:
         """Begin; a watch that runs already is left alone."""
@@ -99,6 +102,7 @@ class Watch(Generic[T]):
             with closing(self._events(resource, version)) as events:
                 for event in events:
                     self._apply(resource, event)
+                    self._rest_if_due()
                     worked = True
             worked = worked or time.monotonic() - begun >= _STEADY_S
             log.debug("the watch of %s ended", self)
@@ -138,16 +142,13 @@ class Watch(Generic[T]):
     ) -> dict[str, Any]:
         page = self._api.page(resource.path(self._namespace), query)
         metadata = None
-        rested = time.monotonic()
         try:
             for key, value in page_of(page):
                 if key == "item":
                     entries.extend(self._read(resource, value))
                 elif key == "metadata":
                     metadata = value
-                if time.monotonic() - rested > _STEP_S:
-                    gevent.sleep(0)
-                    rested = time.monotonic()
+                self._rest_if_due()
         except Malformed as error:
             raise ApiFailure(Reason.MALFORMED, str(error)) from error
         if not isinstance(metadata, dict):
@@ -167,6 +168,12 @@ class Watch(Generic[T]):
         with closing(self._api.lines(path, query, duration_s + timing.gap_s)) as lines:
             for line in lines:
                 yield _event(line)
+
+    def _rest_if_due(self) -> None:
+        """Let others run, if this has gone on for a while."""
+        if time.monotonic() - self._rested > _STEP_S:
+            gevent.sleep(_REST_S)
+            self._rested = time.monotonic()
 
     def _apply(self, resource: Resource[T], event: dict[str, Any]) -> None:
         self._tally.events += 1
