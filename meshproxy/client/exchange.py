@@ -26,6 +26,8 @@ Ended = Callable[[bool], None]
 """Told how a streamed response body ended; whether it was complete."""
 
 _MAX_INTERIM = 64
+_BULKY = 32768
+"""A shorter body that came with its head came by a read that left nothing unread."""
 _BODILESS = frozenset({204, 304})
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 
@@ -53,7 +55,7 @@ def converse(
     if stream is None:
         raise ConnectionClosed("the connection is not open")
     try:
-        sent_all = _send(stream, request, limits)
+        sent_all = _send(stream, request, limits, deadline)
         response, rest = _final_head(stream, limits, deadline)
         length, reusable = _framing(request, response)
     except StreamTimeout:
@@ -67,12 +69,14 @@ def converse(
         raise
     reusable = reusable and sent_all
     if 0 <= length <= len(rest):
-        release(connection, reusable and len(rest) == length)
+        drained = length < _BULKY or stream.receive_at_hand() is None
+        release(connection, reusable and len(rest) == length and drained)
         response.body = rest[:length]
         return response
 
     def finish(complete: bool, rest: bytes) -> None:
-        release(connection, complete and reusable and not rest)
+        drained = complete and not rest and stream.receive_at_hand() is None
+        release(connection, reusable and drained)
         ended(complete)
 
     response.body = StreamBody(
@@ -93,7 +97,7 @@ def _final_head(stream: Stream, limits: Limits, deadline: float) -> tuple[Respon
             return Response(status, reason, headers, b"", version), rest
         if status == 101:
             raise BadResponse("101 without a request to switch protocols")
-        data = rest or _first_bytes(stream, deadline)
+        data = rest or _more_bytes(stream, deadline)
     raise BadResponse("too many informational responses")
 
 
@@ -110,14 +114,13 @@ def _framing(request: Request, response: Response) -> tuple[int, bool]:
     return response_length(headers), reusable and not both
 
 
-def _send(stream: Stream, request: Request, limits: Limits) -> bool:
+def _send(stream: Stream, request: Request, limits: Limits, deadline: float) -> bool:
     """Send head and body; False when the response came, or the connection broke, before the end."""
     body = request.body
     lines = request.headers.lines
     start = b"%b %b HTTP/1.1\r\n" % (request.method, request.target)
     if body is None:
-        _send_first(stream, start + CRLF.join(lines) + HEAD_END, limits)
-        return True
+        return _send_first(stream, start + CRLF.join(lines) + HEAD_END, limits, deadline)
     body.rewind()
     chunked = body.length is None
     framing = b"\r\nTransfer-Encoding: chunked" if chunked else b""
@@ -125,45 +128,54 @@ def _send(stream: Stream, request: Request, limits: Limits) -> bool:
     if body.has_piece:
         piece = body.read() or b""
         data += encode(piece) if chunked and piece else piece
-    _send_first(stream, data, limits)
-    try:
-        return _send_rest(stream, body, limits, chunked)
-    except OSError:
-        return False  # the answer to a body that nobody wanted may be there already
+    return _send_first(stream, data, limits, deadline) and _send_rest(
+        stream, body, limits, deadline, chunked
+    )
 
 
-def _send_first(stream: Stream, data: bytes, limits: Limits) -> None:
-    """Send what begins a request; Silent, and untouched, when none of it is taken."""
+def _send_first(stream: Stream, data: bytes, limits: Limits, deadline: float) -> bool:
+    """Send what begins a request. Raises Silent, untouched, when none of it is taken."""
     try:
-        stream.send(data, limits.write_gap)
+        sent = stream.send_some(data)
     except OSError as error:
         silent = Silent(f"connection lost while sending: {error.strerror or error}")
         silent.untouched = True
         raise silent from error
+    return sent == len(data) or _send_piece(stream, memoryview(data)[sent:], limits, deadline)
 
 
-def _send_rest(stream: Stream, body: RequestBody, limits: Limits, chunked: bool) -> bool:
+def _send_rest(
+    stream: Stream, body: RequestBody, limits: Limits, deadline: float, chunked: bool
+) -> bool:
     while True:
         piece = body.read(stream)
         if piece is None:
             return False
         if not piece:
             break
-        if not _send_piece(stream, encode(piece) if chunked else piece, limits):
+        if not _send_piece(stream, encode(piece) if chunked else piece, limits, deadline):
             return False
     if chunked:
-        return _send_piece(stream, last_chunk(body.trailers), limits)
+        return _send_piece(stream, last_chunk(body.trailers), limits, deadline)
     return True
 
 
-def _send_piece(stream: Stream, data: bytes | memoryview, limits: Limits) -> bool:
-    """Send all of *data*, unless the endpoint says something first and takes no more."""
+def _send_piece(stream: Stream, data: bytes | memoryview, limits: Limits, deadline: float) -> bool:
+    """Send all of *data*, unless the endpoint breaks off, or says something and takes no more.
+
+    In both cases there may be an answer. Raises StreamTimeout, however busy the endpoint is.
+    """
+    if monotonic() >= deadline:
+        raise StreamTimeout
     rest = memoryview(data)
     while True:
-        rest = rest[stream.send_some(rest) :]
+        try:
+            rest = rest[stream.send_some(rest) :]
+        except OSError:
+            return False
         if not rest:
             return True
-        stream.wait_writable(monotonic() + limits.write_gap, or_readable=True)
+        stream.wait_writable(min(monotonic() + limits.write_gap, deadline), or_readable=True)
         if stream.is_readable:
             return False
 
@@ -179,6 +191,14 @@ def _first_bytes(stream: Stream, deadline: float) -> bytes:
     return data
 
 
+def _more_bytes(stream: Stream, deadline: float) -> bytes:
+    """Further bytes of a response that has begun. Raises ConnectionClosed at the end of input."""
+    data = stream.receive(deadline)
+    if not data:
+        raise ConnectionClosed("the endpoint closed the connection within a response head")
+    return data
+
+
 def _split_head(
     stream: Stream, data: bytes, limits: Limits, deadline: float
 ) -> tuple[bytes, bytes]:
@@ -188,10 +208,7 @@ def _split_head(
         _check_size(data, limits)
         if is_hopeless(data) or not b"HTTP/1.".startswith(data[:7]):
             raise BadResponse("the endpoint does not speak HTTP/1.x")
-        more = stream.receive(deadline)
-        if not more:
-            raise ConnectionClosed("the endpoint closed the connection within a response head")
-        data += more
+        data += _more_bytes(stream, deadline)
         end = data.find(HEAD_END)
     if end > limits.first_line:
         _check_size(data[:end], limits)

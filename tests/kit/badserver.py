@@ -1,5 +1,6 @@
 """A server that follows a script on the raw socket, rules of HTTP or not."""
 
+import ssl
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class BadServer:
     """Plays *scripts*, one a connection, the last one for all that follow; then closes it."""
 
     scripts: Sequence[Script]
+    context: ssl.SSLContext | None = None
+    """Speaks TLS; each `Send` is a record of its own, and the end comes without close_notify."""
     received: list[bytearray] = field(default_factory=list)
     """Every byte received, by connection."""
     ended: int = 0
@@ -76,6 +79,8 @@ class BadServer:
         self.received.append(seen)
         script = self.scripts[min(len(self.received), len(self.scripts)) - 1]
         try:
+            if self.context is not None:
+                sock = self.context.wrap_socket(sock, server_side=True)
             for step in script:
                 self._do(step, sock, seen)
         except OSError:
