@@ -157,7 +157,7 @@ def _new_pool(address: Address, transport: Transport) -> HTTPConnectionPool:
     settings = transport.tls
     if settings is None:
         return _PlainPool(address.host, address.port)
-    name = transport.server_name
+    name = transport.server_name and transport.server_name.rstrip(".")
     return _TlsPool(
         address.host,
         address.port,
