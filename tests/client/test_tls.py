@@ -1,0 +1,218 @@
+"""What a client demands of a server's certificate, and what it shows of itself."""
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+
+import pytest
+import trustme
+
+from meshproxy.client import tls
+from meshproxy.client.pool import ConnectStats, EndpointPool, Transport
+from meshproxy.client.tls import ClientAuth, TlsSettings, context
+from meshproxy.errors import TlsFailed
+from meshproxy.http.limits import Limits
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import Address
+from tests.kit.certs import Certs
+from tests.kit.downstream import Downstream, Received
+from tests.kit.messages import body_of, request
+
+
+@pytest.fixture
+def certs(tmp_path: Path) -> Certs:
+    return Certs(tmp_path)
+
+
+def ask(server: Downstream, settings: TlsSettings, name: str | None) -> bytes:
+    """Ask *server* for its page, as the client of *settings* and *name* does."""
+    pool = EndpointPool(
+        Address("127.0.0.1", server.port),
+        Transport(Limits(), 5.0, settings, name),
+        ConnectStats(Tree()),
+    )
+    try:
+        return body_of(pool.exchange(request(), monotonic() + 10, lambda _: None))
+    finally:
+        pool.close()
+
+
+def page(_: Received) -> bytes:
+    return b"page"
+
+
+def trusting(certs: Certs, **more: object) -> TlsSettings:
+    return TlsSettings(trust=(str(certs.bundle),), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "indication"),
+    [
+        ("a.test", "a.test", "a.test"),
+        ("A.Test", "a.test", "A.Test"),
+        ("a.test", "A.TEST", "a.test"),
+        ("a.test.", "a.test", "a.test"),
+        ("b.a.test", "*.a.test", "b.a.test"),
+        ("127.0.0.1", "127.0.0.1", None),
+        ("::1", "::1", None),
+        ("[::1]", "::1", None),
+    ],
+)
+def test_the_name_is_asked_for_and_found_among_the_alternative_names(
+    certs: Certs, name: str, subject: str, indication: str | None
+) -> None:
+    with Downstream(page, context=certs.server("other.test", subject)) as server:
+        assert ask(server, trusting(certs), name) == b"page"
+        assert server.server_names == [indication]
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "check"),
+    [
+        ("a.test", "b.test", "doesn't match 'b.test'"),
+        ("c.b.a.test", "*.a.test", "doesn't match"),
+        ("a.test", "*.a.test", "doesn't match"),
+        ("127.0.0.1", "127.0.0.2", "doesn't match '127.0.0.2'"),
+        ("a.test", "127.0.0.1", "doesn't match '127.0.0.1'"),
+    ],
+)
+def test_a_certificate_for_another_name_is_refused_and_nothing_sent(
+    certs: Certs, name: str, subject: str, check: str
+) -> None:
+    with Downstream(page, context=certs.server(subject)) as server:
+        with pytest.raises(TlsFailed, match=check):
+            ask(server, trusting(certs), name)
+        assert server.requests == []
+        assert server.wire[0] == b""
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(certs: Certs, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Certs(tmp_path / "other")
+    with Downstream(page, context=other.server("a.test")) as server:
+        with pytest.raises(TlsFailed, match="unable to get local issuer certificate"):
+            ask(server, trusting(certs), "a.test")
+        assert server.requests == []
+
+
+def test_an_expired_certificate_is_refused(certs: Certs) -> None:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    with Downstream(page, context=certs.server("a.test", until=yesterday)) as server:
+        with pytest.raises(TlsFailed, match="certificate has expired"):
+            ask(server, trusting(certs), "a.test")
+        assert server.requests == []
+
+
+def test_plain_text_in_the_place_of_tls_is_refused(certs: Certs) -> None:
+    with Downstream(page) as server:
+        with pytest.raises(TlsFailed):
+            ask(server, trusting(certs), "a.test")
+        assert server.requests == []
+
+
+def test_a_common_name_alone_is_refused_unless_that_is_allowed(certs: Certs) -> None:
+    with Downstream(page, context=certs.server(common_name="a.test")) as server:
+        with pytest.raises(TlsFailed, match="no appropriate subjectAltName"):
+            ask(server, trusting(certs), "a.test")
+        assert server.requests == []
+        assert ask(server, trusting(certs, allow_common_name=True), "a.test") == b"page"
+
+
+def test_an_allowed_common_name_must_match_all_the_same(certs: Certs) -> None:
+    with (
+        Downstream(page, context=certs.server(common_name="b.test")) as server,
+        pytest.raises(TlsFailed, match=r"b\.test"),
+    ):
+        ask(server, trusting(certs, allow_common_name=True), "a.test")
+
+
+def test_without_validation_any_certificate_will_do(certs: Certs) -> None:
+    with Downstream(page, context=certs.server("b.test")) as server:
+        assert ask(server, TlsSettings(verify=False), "a.test") == b"page"
+        assert ask(server, TlsSettings(verify=False), None) == b"page"
+        assert server.server_names == ["a.test", None]
+
+
+def test_the_client_shows_its_certificate(certs: Certs) -> None:
+    chain, key = certs.files("client.test")
+    settings = trusting(certs, auth=ClientAuth(str(chain), str(key)))
+    with Downstream(page, context=certs.server("a.test", ask_for_client=True)) as server:
+        assert ask(server, settings, "a.test") == b"page"
+        server.requests.clear()
+        with pytest.raises(Exception, match=r"(?i)certificate|reset|closed"):
+            ask(server, trusting(certs), "a.test")
+        assert server.requests == []
+
+
+def test_intermediate_certificates_are_sent_along(tmp_path: Path) -> None:
+    root = trustme.CA()
+    issued = root.create_child_ca().issue_cert("client.test")
+    own, *rest = issued.cert_chain_pems
+    files = {"own": own, "rest": rest[0], "key": issued.private_key_pem}
+    for name, blob in files.items():
+        blob.write_to_path(tmp_path / name)
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    root.issue_cert("a.test").configure_cert(asking)
+    root.configure_trust(asking)
+    asking.verify_mode = ssl.CERT_REQUIRED
+    auth = ClientAuth(*(str(tmp_path / name) for name in ("own", "key", "rest")))
+    with Downstream(page, context=asking) as server:
+        assert ask(server, TlsSettings(verify=False, auth=auth), "a.test") == b"page"
+
+
+@pytest.mark.parametrize(
+    ("protocols", "lowest", "highest"),
+    [
+        ((), ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.MAXIMUM_SUPPORTED),
+        (("TLSv1.3",), ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3),
+        (("TLSv1.3", "TLSv1.2"), ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3),
+    ],
+)
+def test_versions(
+    protocols: tuple[str, ...], lowest: ssl.TLSVersion, highest: ssl.TLSVersion
+) -> None:
+    made = context(TlsSettings(verify=False, protocols=protocols))
+    assert (made.minimum_version, made.maximum_version) == (lowest, highest)
+
+
+def test_a_server_that_is_too_old_is_refused(certs: Certs) -> None:
+    old = certs.server("a.test")
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with (
+        Downstream(page, context=old) as server,
+        pytest.raises(TlsFailed, match=r"(?i)version"),
+    ):
+        ask(server, trusting(certs, protocols=("TLSv1.3",)), "a.test")
+
+
+def test_the_authorities_of_the_system_are_those_of_ssl_cert_file(
+    certs: Certs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "_contexts", {})
+    monkeypatch.setenv("SSL_CERT_FILE", str(certs.bundle))
+    with Downstream(page, context=certs.server("a.test")) as server:
+        assert ask(server, TlsSettings(), "a.test") == b"page"
+
+
+def test_equal_settings_share_a_context_whatever_the_name(certs: Certs) -> None:
+    assert context(trusting(certs)) is context(trusting(certs))
+    assert context(trusting(certs)) is not context(trusting(certs, protocols=("TLSv1.3",)))
+
+
+@pytest.mark.parametrize("kind", ["trust", "auth"])
+def test_files_that_cannot_be_used_are_named(certs: Certs, tmp_path: Path, kind: str) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("no certificate\n")
+    settings = (
+        TlsSettings(trust=(str(bad),))
+        if kind == "trust"
+        else trusting(certs, auth=ClientAuth(str(bad), str(bad)))
+    )
+    with pytest.raises(TlsFailed, match=r"bad\.pem"):
+        context(settings)
+
+
+def test_a_strange_but_valid_chain_passes_on_every_python(certs: Certs) -> None:
+    strict = getattr(ssl, "VERIFY_X509_STRICT", 0)
+    assert not context(trusting(certs)).verify_flags & strict
