@@ -6,8 +6,6 @@
 import socket
 import ssl
 from collections.abc import Callable
-from queue import Empty
-from typing import Any
 
 import gevent.socket
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -24,6 +22,13 @@ class _Wire(HTTPConnection):
     """What requests are written to and responses read from, once connected."""
     on_close: Callable[[], None] | None = None
     """Called once when an open connection closes."""
+    opened_at = 0.0
+    """Monotonic second at which it was connected."""
+    idle_since = 0.0
+    """Monotonic second of its last return to the pool."""
+    no_delay = True
+    keep_alive: bool | None = None
+    """TCP_NODELAY and SO_KEEPALIVE; None leaves the system's own."""
 
     def _new_conn(self) -> socket.socket:
         """Connect to the address as it is: no resolver is asked here."""
@@ -32,7 +37,9 @@ class _Wire(HTTPConnection):
         try:
             sock.settimeout(self.timeout)
             sock.connect((self.host.strip("[]"), self.port))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self.no_delay)
+            if self.keep_alive is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, self.keep_alive)
         except TimeoutError as error:
             sock.close()
             raise ConnectTimeoutError(self, "timed out") from error
@@ -73,31 +80,3 @@ class TlsConnection(_Wire, HTTPSConnection):
         super().connect()
         if isinstance(self.sock, ssl.SSLSocket):
             self.stream = TlsStream(self.sock)
-
-
-class IdleStack:
-    """The idle connections of one pool, the last used on top; urllib3's queue without its locks.
-
-    Greenlets switch only where they wait, and nothing here waits.
-    """
-
-    def __init__(self, maxsize: int) -> None:
-        self._connections: list[Any] = []
-        self.maxsize = maxsize
-
-    def put(self, connection: Any, block: bool = False) -> None:
-        """Keep *connection*; urllib3 fills a new queue with None, which says nothing here."""
-        del block
-        if connection is not None:
-            self._connections.append(connection)
-
-    def get(self, block: bool = False, timeout: float | None = None) -> Any:
-        """The connection used last. Raises queue.Empty."""
-        del block, timeout
-        if not self._connections:
-            raise Empty
-        return self._connections.pop()
-
-    def qsize(self) -> int:
-        """How many are idle."""
-        return len(self._connections)

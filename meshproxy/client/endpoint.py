@@ -81,6 +81,11 @@ class Endpoint:
         """The breaker lets requests through."""
         return (self._accrual.alive or self._accrual.is_open) and not self.is_closed
 
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return self._pool.idle
+
     def __call__(self, request: Request) -> Response:
         """Send *request*, at most once but for `EndpointPool.exchange`'s own rule.
 

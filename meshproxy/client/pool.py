@@ -4,8 +4,9 @@ urllib3's `_get_conn` and `_put_conn` are used as they are; the supported range 
 setup.py and both ends of it are tested.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ssl import SSLError
 from time import monotonic
 
@@ -14,9 +15,11 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from meshproxy.client.connection import IdleStack, PlainConnection, TlsConnection
+from meshproxy.client.connection import PlainConnection, TlsConnection
 from meshproxy.client.exchange import Connection, Ended, Silent, converse
+from meshproxy.client.idle import ExpiryStats, IdleStack, Session
 from meshproxy.client.tls import TlsSettings, context
+from meshproxy.client.turnstile import Turnstile, WaitStats
 from meshproxy.errors import ConnectFailed, ServiceTimedOut, TlsFailed, WriteFailed
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -46,12 +49,27 @@ class Transport:
     tls: TlsSettings | None = None
     server_name: str | None = None
     """Sent as SNI and looked for in the certificate (commonName)."""
+    max_size: int | None = None
+    """Connections to one endpoint at a time (hostConnectionPool.maxSize)."""
+    max_waiters: float = math.inf
+    session: Session = field(default_factory=Session)
+    no_delay: bool = True
+    keep_alive: bool | None = None
 
 
 class ConnectStats:
     """What connecting has come to, in the client's scope of the metrics."""
 
-    __slots__ = ("closes", "connects", "failed_ms", "latency_ms", "open", "stale")
+    __slots__ = (
+        "closes",
+        "connects",
+        "expiry",
+        "failed_ms",
+        "latency_ms",
+        "open",
+        "stale",
+        "waits",
+    )
 
     def __init__(self, metrics: Tree) -> None:
         self.connects = metrics.counter("connects")
@@ -59,6 +77,8 @@ class ConnectStats:
         self.latency_ms = metrics.stat("connect_latency_ms")
         self.failed_ms = metrics.stat("failed_connect_latency_ms")
         self.stale = metrics.counter("stale_connections")
+        self.waits = WaitStats(metrics)
+        self.expiry = ExpiryStats(metrics)
         self.open = 0
         metrics.gauge("connections", fn=lambda: self.open)
 
@@ -82,6 +102,15 @@ class EndpointPool:
         self._stats = stats
         self._is_closed = False
         pool = _new_pool(address, transport)
+        self._idle: IdleStack = pool.pool  # type: ignore[assignment] # what QueueCls made
+        if transport.session.is_limited:
+            self._idle.session = transport.session
+            self._idle.stats = stats.expiry
+        self._turnstile = (
+            Turnstile(transport.max_size, transport.max_waiters, stats.waits)
+            if transport.max_size is not None
+            else None
+        )
         self._close_idle = pool.close
         self._take: Callable[[], Connection] = pool._get_conn  # type: ignore[assignment] # noqa: SLF001 - see above
         self._put = pool._put_conn  # noqa: SLF001 - see above
@@ -91,8 +120,23 @@ class EndpointPool:
 
         A kept-alive connection that closes before one byte of response is replaced by a new one,
         once, if nothing was sent, or if the method is idempotent and the body still held.
-        Raises also ConnectFailed, TlsFailed and WriteFailed.
+        Raises also ConnectFailed, TlsFailed, WriteFailed and PoolFull.
         """
+        if self._turnstile is None:
+            return self._exchange(request, deadline, ended)
+        self._turnstile.enter(deadline)
+        try:
+            return self._exchange(request, deadline, ended)
+        except BaseException:
+            self._turnstile.leave()
+            raise
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return self._idle.qsize()
+
+    def _exchange(self, request: Request, deadline: float, ended: Ended) -> Response:
         limits = self._transport.limits
         connection = self._take()
         if connection.stream is not None:
@@ -122,9 +166,13 @@ class EndpointPool:
             self._put(connection)
         else:
             connection.close()
+        if self._turnstile is not None:
+            self._turnstile.leave()
 
     def _connect(self, connection: Connection, deadline: float) -> None:
         started = monotonic()
+        connection.no_delay = self._transport.no_delay
+        connection.keep_alive = self._transport.keep_alive
         limit = self._transport.connect_seconds
         timeout = gevent.Timeout(max(min(limit, deadline - started), 0.001))
         try:
@@ -150,6 +198,7 @@ class EndpointPool:
             connection.close()
             raise
         connection.on_close = self._stats.closed
+        connection.opened_at = started
         self._stats.opened(monotonic() - started)
 
 

@@ -34,7 +34,7 @@ class ClientSettings(Config):
     tls: ClientTlsConfig | None = key(default=None, doc="TLS; plain text when unset.")
     load_balancer: BalancerConfig | None = key(default=None, doc="`p2c` when unset.")
     host_connection_pool: HostConnectionPoolConfig | None = key(
-        default=None, unsupported=True, doc="The connections to each endpoint."
+        default=None, doc="The connections to each endpoint."
     )
     fail_fast: bool | None = key(
         default=None, only=(False,), doc="Take an endpoint out when a connect fails."
@@ -48,12 +48,8 @@ class ClientSettings(Config):
     requeue_budget: RetryBudgetConfig | None = key(
         default=None, doc="How many tries after a connection failed."
     )
-    client_session: SessionConfig | None = key(
-        default=None, unsupported=True, doc="How long a connection may live."
-    )
-    socket_options: SocketOptionsConfig | None = key(
-        default=None, unsupported=True, doc="Options of its sockets."
-    )
+    client_session: SessionConfig | None = key(default=None, doc="How long a connection may live.")
+    socket_options: SocketOptionsConfig | None = key(default=None, doc="Options of its sockets.")
     request_authorizers: tuple[RequestAuthorizerConfig, ...] | None = key(
         default=None, unsupported=True, doc="Who is asked whether a request may pass."
     )

@@ -7,7 +7,7 @@ set; an address that stays keeps its load, breaker and connections.
 from meshproxy.accrual import FailureAccrual
 from meshproxy.balancers import Balancer
 from meshproxy.client.endpoint import Endpoint, show
-from meshproxy.client.pool import ConnectStats, EndpointPool, Transport
+from meshproxy.client.pool import ConnectStats, EndpointPool
 from meshproxy.errors import (
     BindingFailed,
     BindingTimedOut,
@@ -49,17 +49,16 @@ class Client:
         self.id = bound.id
         self._bound = bound
         self._metrics = metrics
-        self._limits = limits
         self._binding_seconds = binding_seconds
         self._policy = policy
         self._connects = ConnectStats(metrics)
+        metrics.gauge("pool_size", fn=lambda: self._connects.open)
+        metrics.gauge("pool_cached", fn=lambda: sum(one.idle for one in self._endpoints.values()))
         self._budget = new_budget(self._policy.requeue_budget)
         self._balancer: Balancer[Endpoint] = self._policy.balancer.build(
             metrics.scope("loadbalancer")
         )
-        self._transport = Transport(
-            limits, self._policy.connect_seconds, self._policy.tls, self._policy.server_name
-        )
+        self._transport = policy.transport(limits)
         self._endpoints: dict[Address, Endpoint] = {}
         self.addr: Addr = ADDR_PENDING
         """The last address set that was neither pending nor failed, if there was any."""
@@ -131,7 +130,7 @@ class Client:
             policy.balancer.new_load(),
             accrual,
             self._metrics.counter("cut_responses"),
-            min(policy.attempt_seconds, self._limits.first_byte),
+            min(policy.attempt_seconds, self._transport.limits.first_byte),
         )
 
     def _describe(self, request: Request, error: ConnectFailed | TlsFailed) -> str:
@@ -145,7 +144,7 @@ class Client:
         )
 
     def _describe_timeout(self, request: Request) -> str:
-        limit = min(self._policy.attempt_seconds, self._limits.first_byte)
+        limit = min(self._policy.attempt_seconds, self._transport.limits.first_byte)
         return (
             f"exceeded {limit:g}.seconds to {request.dst.show() if request.dst else ''} while "
             "waiting for a response for an individual request, excluding retries. "

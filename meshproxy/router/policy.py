@@ -6,7 +6,7 @@ router/core/.../Router.scala, linkerd/core/.../{Client,ClientConfig,Svc}.scala).
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from meshproxy.accrual import ConsecutiveFailuresConfig
@@ -14,13 +14,21 @@ from meshproxy.backoff import Backoff, constant
 from meshproxy.balancers import P2cConfig
 from meshproxy.budget import RetryBudget
 from meshproxy.classifiers import Classifier
+from meshproxy.client.idle import Session
+from meshproxy.client.pool import Transport
 from meshproxy.client.tls import ClientAuth, TlsSettings, context
 from meshproxy.config.bases import AccrualConfig, BalancerConfig
 from meshproxy.config.client import ClientConfig, ClientSettings
 from meshproxy.config.retries import RetryBudgetConfig
+from meshproxy.config.sockets import (
+    HostConnectionPoolConfig,
+    SessionConfig,
+    SocketOptionsConfig,
+)
 from meshproxy.config.svc import SvcConfig, SvcSettings
 from meshproxy.config.tls import ClientTlsConfig
 from meshproxy.errors import TlsFailed
+from meshproxy.http.limits import Limits
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.path import Path
 
@@ -43,6 +51,37 @@ class ClientPolicy:
     attempt_seconds: float = FIRST_BYTE_SECONDS
     connect_seconds: float = CONNECT_SECONDS
     requeue_budget: RetryBudgetConfig = field(default_factory=RetryBudgetConfig)
+    pool: HostConnectionPoolConfig = field(default_factory=HostConnectionPoolConfig)
+    session: SessionConfig = field(default_factory=SessionConfig)
+    socket: SocketOptionsConfig = field(default_factory=SocketOptionsConfig)
+
+    def transport(self, limits: Limits) -> Transport:
+        """How endpoints are reached, with the router's *limits* where the policy has none."""
+        read, write = self.socket.read_timeout_ms, self.socket.write_timeout_ms
+        if read is not None:
+            seconds = _limit(read)
+            limits = replace(
+                limits, response_gap=seconds, first_byte=min(limits.first_byte, seconds)
+            )
+        if write is not None:
+            limits = replace(limits, write_gap=_limit(write))
+        waiters = self.pool.max_waiters
+        return Transport(
+            limits,
+            self.connect_seconds,
+            self.tls,
+            self.server_name,
+            max_size=self.pool.max_size,
+            max_waiters=math.inf if waiters is None else waiters,
+            session=Session(
+                _limit(self.session.idle_time_ms or 0),
+                _limit(self.session.life_time_ms or 0),
+                _limit(self.pool.idle_time_ms or 0),
+                self.pool.min_size,
+            ),
+            no_delay=self.socket.no_delay,
+            keep_alive=self.socket.keep_alive,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +138,12 @@ def _client_settings(settings: ClientSettings) -> dict[str, Any]:
         written["connect_seconds"] = _limit(settings.connect_timeout_ms)
     if settings.requeue_budget is not None:
         written["requeue_budget"] = settings.requeue_budget
+    if settings.host_connection_pool is not None:
+        written["pool"] = settings.host_connection_pool
+    if settings.client_session is not None:
+        written["session"] = settings.client_session
+    if settings.socket_options is not None:
+        written["socket"] = settings.socket_options
     return written
 
 

@@ -41,9 +41,6 @@ def test_unset_is_not_the_default() -> None:
             "forwardClientCert: true",
             "forwardClientCert: true is not supported yet, write false or remove it",
         ),
-        ("hostConnectionPool: {maxSize: 5}", "hostConnectionPool: not supported yet, remove it"),
-        ("clientSession: {idleTimeMs: 5}", "clientSession: not supported yet, remove it"),
-        ("socketOptions: {keepAlive: true}", "socketOptions: not supported yet, remove it"),
         ("requestAuthorizers: []", "requestAuthorizers: not supported yet, remove it"),
     ],
 )

@@ -16,9 +16,7 @@ LINKERD = Path(__file__).parent.parent / "corpus" / "configs" / "linkerd"
 
 NOT_SUPPORTED = {
     "client-options": [
-        "configs[1].hostConnectionPool: not supported yet",
         "configs[2].loadBalancer.kind: aperture is not supported yet",
-        "configs[2].socketOptions: not supported yet",
     ],
     "http": [
         "httpAccessLog: not supported yet",
@@ -29,7 +27,6 @@ NOT_SUPPORTED = {
         "addForwardedHeader: not supported yet",
     ],
     "loadbalancer": [
-        "hostConnectionPool: not supported yet",
         "failureAccrual.kind: io.l5d.successRate is not supported yet",
     ],
 }

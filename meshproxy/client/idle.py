@@ -1,0 +1,119 @@
+"""The idle connections of one pool, the last used on top: urllib3's queue without its locks.
+
+Greenlets switch only where they wait, and nothing here waits. Idle and life times are looked at by
+the wheel and when a connection is taken (finagle: pool/CachingPool.scala, ExpiringService.scala).
+"""
+
+import math
+from dataclasses import dataclass
+from queue import Empty
+from time import monotonic
+
+from meshproxy.client.connection import PlainConnection, TlsConnection
+from meshproxy.metrics.tree import Tree
+from meshproxy.net.wheel import wheel
+
+Connection = PlainConnection | TlsConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How long connections live, in seconds; infinite where nothing limits."""
+
+    idle_seconds: float = math.inf
+    """Without a request (clientSession.idleTimeMs)."""
+    life_seconds: float = math.inf
+    """Since it was opened, once it has no request (clientSession.lifeTimeMs)."""
+    spare_seconds: float = math.inf
+    """Without a request, above `keep` connections (hostConnectionPool.idleTimeMs)."""
+    keep: int = 0
+    """hostConnectionPool.minSize."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Something has to be closed some day."""
+        return min(self.idle_seconds, self.life_seconds, self.spare_seconds) < math.inf
+
+
+class ExpiryStats:
+    """What was closed for its age, in the client's scope of the metrics."""
+
+    __slots__ = ("idle", "lifetime")
+
+    def __init__(self, metrics: Tree) -> None:
+        self.idle = metrics.counter("idle")
+        self.lifetime = metrics.counter("lifetime")
+
+
+class IdleStack:
+    """A last-in first-out queue of connections, oldest first in `connections`."""
+
+    session: Session | None = None
+    """Set when anything limits the life of connections."""
+    stats: ExpiryStats
+
+    def __init__(self, maxsize: int) -> None:
+        self.connections: list[Connection] = []
+        self.maxsize = maxsize
+        self.deadline = math.inf
+        self.filed_until = math.inf
+
+    def put(self, connection: Connection | None, block: bool = False) -> None:
+        """Keep *connection*; urllib3 fills a new queue with None, which says nothing here."""
+        del block
+        if connection is None:
+            return
+        self.connections.append(connection)
+        if self.session is not None:
+            connection.idle_since = monotonic()
+            self._file(self.session)
+
+    def get(self, block: bool = False, timeout: float | None = None) -> Connection:
+        """The connection used last. Raises queue.Empty."""
+        del block, timeout
+        if self.session is not None:
+            self._close_old(self.session)
+        if not self.connections:
+            raise Empty
+        return self.connections.pop()
+
+    def qsize(self) -> int:
+        """How many are idle."""
+        return len(self.connections)
+
+    def expire(self) -> None:
+        """Close what is too old, and look again when the next one will be; for the wheel."""
+        if self.session is not None:
+            self._close_old(self.session)
+            self._file(self.session)
+
+    def _file(self, session: Session) -> None:
+        if not self.connections:
+            self.deadline = math.inf
+            return
+        limit = session.idle_seconds
+        if len(self.connections) > session.keep:
+            limit = min(limit, session.spare_seconds)
+        self.deadline = self.connections[0].idle_since + limit
+        if session.life_seconds < math.inf:
+            oldest = min(connection.opened_at for connection in self.connections)
+            self.deadline = min(self.deadline, oldest + session.life_seconds)
+        if self.deadline < self.filed_until:
+            wheel.file(self)
+
+    def _close_old(self, session: Session) -> None:
+        now = monotonic()
+        kept: list[Connection] = []
+        spare = len(self.connections) - session.keep
+        for connection in self.connections:
+            idle = now - connection.idle_since
+            if now - connection.opened_at >= session.life_seconds:
+                self.stats.lifetime.value += 1
+            elif idle >= session.idle_seconds or (idle >= session.spare_seconds and spare > 0):
+                self.stats.idle.value += 1
+            else:
+                kept.append(connection)
+                continue
+            spare -= 1
+            connection.close()
+        self.connections[:] = kept

@@ -1,0 +1,77 @@
+"""Which idle connections stay, and for how long."""
+
+import math
+from queue import Empty
+
+import pytest
+
+from meshproxy.client import idle
+from meshproxy.client.connection import PlainConnection
+from meshproxy.client.idle import ExpiryStats, IdleStack, Session
+from meshproxy.metrics.tree import Tree
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    clock = [1000.0]
+    monkeypatch.setattr(idle, "monotonic", lambda: clock[0])
+    return clock
+
+
+def stack(session: Session | None = None) -> IdleStack:
+    made = IdleStack(1)
+    made.session = session
+    made.stats = ExpiryStats(Tree())
+    return made
+
+
+def connection(opened_at: float = 1000.0) -> PlainConnection:
+    made = PlainConnection("127.0.0.1", 1)
+    made.opened_at = opened_at
+    return made
+
+
+def test_the_connection_used_last_is_taken_first() -> None:
+    pool, old, new = stack(), connection(), connection()
+    pool.put(old)
+    pool.put(new)
+    assert [pool.get(), pool.get()] == [new, old]
+
+
+def test_an_empty_stack_says_so_as_a_queue_does() -> None:
+    pool = stack()
+    pool.put(None)
+    with pytest.raises(Empty):
+        pool.get()
+
+
+def test_an_idle_connection_is_closed_after_its_time(now: list[float]) -> None:
+    pool = stack(Session(idle_seconds=10))
+    pool.put(connection())
+    assert pool.deadline == 1010.0
+    now[0] = 1009.9
+    pool.expire()
+    assert pool.qsize() == 1
+    now[0] = 1010.0
+    pool.expire()
+    assert pool.qsize() == 0
+    assert pool.stats.idle.value == 1
+
+
+def test_a_connection_past_its_life_is_not_handed_out(now: list[float]) -> None:
+    pool = stack(Session(life_seconds=60))
+    pool.put(connection(opened_at=900.0))
+    with pytest.raises(Empty):
+        pool.get()
+    assert pool.stats.lifetime.value == 1
+    assert now == [1000.0]
+
+
+def test_the_kept_connections_outlive_the_pools_idle_time(now: list[float]) -> None:
+    pool = stack(Session(spare_seconds=10, keep=1))
+    pool.put(connection())
+    pool.put(connection())
+    now[0] = 1020.0
+    pool.expire()
+    assert pool.qsize() == 1
+    assert pool.deadline == math.inf
