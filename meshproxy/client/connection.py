@@ -46,6 +46,9 @@ class _Wire(HTTPConnection):
         except OSError as error:
             sock.close()
             raise NewConnectionError(self, error.strerror or str(error)) from error
+        except BaseException:
+            sock.close()
+            raise
         return sock  # type: ignore[no-any-return]
 
     @property

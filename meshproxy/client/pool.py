@@ -174,18 +174,10 @@ class EndpointPool:
         connection.no_delay = self._transport.no_delay
         connection.keep_alive = self._transport.keep_alive
         limit = self._transport.connect_seconds
-        timeout = gevent.Timeout(max(min(limit, deadline - started), 0.001))
+        late = TimeoutError()  # an error that urllib3 and ssl close their sockets on
         try:
-            with timeout:
+            with gevent.Timeout(max(min(limit, deadline - started), 0.001), late):
                 connection.connect()
-        except gevent.Timeout as expired:
-            connection.close()
-            if expired is not timeout:
-                raise
-            self._stats.failed_ms.add((monotonic() - started) * 1000)
-            if monotonic() >= deadline:
-                raise ServiceTimedOut("exceeded the time for a response while connecting") from None
-            raise ConnectFailed(f"no connection within {limit:g} s") from None
         except (SSLError, CertificateError) as error:
             connection.close()
             self._stats.failed_ms.add((monotonic() - started) * 1000)
@@ -193,7 +185,11 @@ class EndpointPool:
         except (HTTPError, OSError) as error:
             connection.close()
             self._stats.failed_ms.add((monotonic() - started) * 1000)
-            raise ConnectFailed(str(error)) from error
+            if late not in (error, error.__cause__):
+                raise ConnectFailed(str(error)) from error
+            if deadline - started < limit:
+                raise ServiceTimedOut("exceeded the time for a response while connecting") from None
+            raise ConnectFailed(f"no connection within {limit:g} s") from None
         except BaseException:
             connection.close()
             raise
