@@ -30,7 +30,7 @@ setup(
         "gevent>=24.2.1",
         "kubernetes>=29",
         "statsd>=4.0.1",
-        "urllib3>=2.0.7,<3",
+        "urllib3>=2.2,<3",
     ],
     extras_require={
         "test": TEST,
