@@ -1,0 +1,251 @@
+"""One address: what each result means to its load, its breaker and the response itself."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import gevent
+import pytest
+
+from meshproxy.accrual import ConsecutiveFailures, FailureAccrual, State
+from meshproxy.backoff import constant
+from meshproxy.classifiers import AllSuccessfulConfig, RetryableAll5XXConfig
+from meshproxy.client.endpoint import Endpoint, show
+from meshproxy.client.pool import ConnectStats, EndpointPool, Transport
+from meshproxy.config.bases import ClassifierConfig
+from meshproxy.errors import (
+    BodyTooLarge,
+    ClientGone,
+    ConnectFailed,
+    ConnectionClosed,
+    PoolFull,
+    ProxyError,
+    ServiceTimedOut,
+)
+from meshproxy.ewma import LeastLoaded, PeakEwma
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import Address
+from meshproxy.net.body import StreamBody
+from tests.kit.badserver import BadServer, Script, Send, Stall, Until
+from tests.kit.clock import FakeClock
+from tests.kit.messages import Pieces, body_of, request
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+BROKEN = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
+
+
+class World:
+    """An endpoint, dead after one failure for ten seconds, and the parts it is made of."""
+
+    def __init__(
+        self, port: int, transport: Transport | None = None, attempt_seconds: float = math.inf
+    ) -> None:
+        self.clock = FakeClock()
+        self.metrics = Tree()
+        policy = ConsecutiveFailures(1, constant(10))
+        self.accrual = FailureAccrual(policy, self.metrics, "it", self.clock.ns)
+        self.load = LeastLoaded()
+        self.cut = self.metrics.counter("cut_responses")
+        self.endpoint = self._endpoint(port, transport or Transport(Limits(), 5.0), attempt_seconds)
+
+    def _endpoint(self, port: int, transport: Transport, attempt_seconds: float) -> Endpoint:
+        address = Address("127.0.0.1", port)
+        pool = EndpointPool(address, transport, ConnectStats(self.metrics))
+        return Endpoint(address, pool, self.load, self.accrual, self.cut, attempt_seconds)
+
+
+@contextmanager
+def serving(script: Script, attempt_seconds: float = math.inf) -> Iterator[World]:
+    """Make an endpoint that plays *script* on every connection."""
+    with BadServer([script]) as server:
+        world = World(server.port, attempt_seconds=attempt_seconds)
+        yield world
+        world.endpoint.close()
+
+
+def asking(config: ClassifierConfig | None = None, method: bytes = b"GET") -> Request:
+    asked = request(method=method)
+    asked.classifier = (config or RetryableAll5XXConfig()).build()
+    return asked
+
+
+def let_go(found: Response) -> None:
+    """Tell the endpoint, on the connection of *found*, to send the rest of it."""
+    assert isinstance(found.body, StreamBody)
+    found.body._stream.send(b"go", 1)
+
+
+def test_a_success_leaves_no_load_and_no_doubt() -> None:
+    with serving([Until(), Send(OK)]) as world:
+        asked = asking()
+        found = world.endpoint(asked)
+        assert (found.status, found.failed, found.retryable) == (200, False, False)
+        assert asked.endpoint == world.endpoint.name == f"127.0.0.1:{world.endpoint.address.port}"
+        assert world.load.pending == 0
+        assert world.accrual.state is State.ALIVE
+
+
+@pytest.mark.parametrize(
+    ("asked", "failed", "retryable", "state"),
+    [
+        (asking(), True, True, State.DEAD),
+        (asking(method=b"BREW"), True, False, State.DEAD),
+        (asking(AllSuccessfulConfig()), False, False, State.ALIVE),
+        (request(), False, False, State.ALIVE),
+    ],
+    ids=["retryable", "not retryable", "allSuccessful", "no classifier"],
+)
+def test_the_classifier_says_what_a_5xx_is(
+    asked: Request, *, failed: bool, retryable: bool, state: State
+) -> None:
+    with serving([Until(), Send(BROKEN)]) as world:
+        found = world.endpoint(asked)
+        assert (found.failed, found.retryable, world.accrual.state) == (failed, retryable, state)
+        assert world.load.pending == 0
+
+
+def test_a_4xx_is_a_success() -> None:
+    with serving([Until(), Send(BROKEN.replace(b"500", b"499"))]) as world:
+        assert not world.endpoint(asking()).failed
+        assert world.accrual.state is State.ALIVE
+
+
+def test_a_request_whose_body_is_gone_is_not_retryable() -> None:
+    with serving([Until(), Send(BROKEN)]) as world:
+        asked = asking()
+        asked.body = Pieces(b"gone", is_replayable=False)
+        found = world.endpoint(asked)
+        assert (found.failed, found.retryable) == (True, False)
+
+
+def test_a_body_counts_as_load_until_it_ends() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+    with serving([Until(), Send(head), Until(b"go"), Send(b"ok")]) as world:
+        found = world.endpoint(asking())
+        assert world.load.pending == 1
+        let_go(found)
+        assert body_of(found) == b"ok"
+        assert (world.load.pending, world.cut.value) == (0, 0)
+
+
+@pytest.mark.parametrize("way", ["given up", "cut short"])
+def test_a_body_that_does_not_end_is_counted_but_no_failure_of_the_endpoint(way: str) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
+    with serving([Until(), Send(head), *([Stall()] if way == "given up" else [])]) as world:
+        found = world.endpoint(asking())
+        assert world.load.pending == 1
+        if way == "given up":
+            found.close()
+        else:
+            with pytest.raises(ConnectionClosed):
+                body_of(found)
+        assert (world.load.pending, world.cut.value) == (0, 1)
+        assert world.accrual.state is State.ALIVE
+
+
+def test_no_connection_is_a_failure() -> None:
+    with BadServer([[]]) as gone:
+        port = gone.port
+    world = World(port)
+    with pytest.raises(ConnectFailed):
+        world.endpoint(asking())
+    assert (world.accrual.state, world.load.pending) == (State.DEAD, 0)
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [([Until()], ConnectionClosed), ([Until(), Stall()], ServiceTimedOut)],
+    ids=["closed", "stalled"],
+)
+def test_no_answer_is_a_failure(script: Script, error: type[ProxyError]) -> None:
+    with serving(script, 0.05) as world:
+        with pytest.raises(error):
+            world.endpoint(asking())
+        assert (world.accrual.state, world.load.pending) == (State.DEAD, 0)
+
+
+def test_the_request_s_own_deadline_ends_an_attempt_too() -> None:
+    with serving([Until(), Stall()]) as world:
+        asked = asking()
+        asked.deadline = monotonic() + 0.05
+        with pytest.raises(ServiceTimedOut):
+            world.endpoint(asked)
+
+
+@pytest.mark.parametrize("error", [ClientGone("left"), BodyTooLarge("large")])
+def test_what_the_client_does_wrong_says_nothing_about_the_endpoint(error: ProxyError) -> None:
+    class Broken(Pieces):
+        def read(self, other: object = None) -> bytes:
+            del other
+            raise error
+
+    with serving([Until(b"never")]) as world:
+        asked = request(method=b"POST", body=Broken(b"x"))
+        with pytest.raises(type(error)):
+            world.endpoint(asked)
+        assert (world.accrual.state, world.load.pending) == (State.ALIVE, 0)
+
+
+def test_a_full_queue_says_nothing_about_the_endpoint() -> None:
+    with BadServer([[Until(), Stall()]]) as server:
+        world = World(server.port, Transport(Limits(), 5.0, max_size=1, max_waiters=0))
+        busy = gevent.spawn(world.endpoint, asking())
+        gevent.idle()
+        with pytest.raises(PoolFull):
+            world.endpoint(asking())
+        assert (world.accrual.state, world.load.pending) == (State.ALIVE, 1)
+        busy.kill()
+        assert world.load.pending == 0
+
+
+def test_an_attempt_that_is_killed_leaves_no_load_and_its_probe_to_the_next() -> None:
+    with serving([Until(), Send(BROKEN), Until(), Stall()]) as world:
+        world.endpoint(asking())
+        world.clock.advance(10)
+        probing = gevent.spawn(world.endpoint, asking())
+        gevent.idle()
+        assert world.accrual.state is State.PROBE_CLOSED
+        probing.kill()
+        assert (world.accrual.state, world.load.pending) == (State.PROBE_OPEN, 0)
+
+
+def test_a_probe_that_succeeds_revives_it() -> None:
+    with serving([Until(), Send(BROKEN), Until(), Send(OK), Stall()]) as world:
+        world.endpoint(asking())
+        assert not world.endpoint.is_open
+        world.clock.advance(10)
+        assert world.endpoint.is_open
+        world.endpoint(asking())
+        assert world.accrual.state is State.ALIVE
+
+
+def test_an_endpoint_that_is_gone_is_not_open_and_finishes_what_runs() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+    with serving([Until(), Send(head), Until(b"go"), Send(b"ok")]) as world:
+        found = world.endpoint(asking())
+        world.endpoint.close()
+        assert (world.endpoint.is_open, world.endpoint.is_closed) == (False, True)
+        let_go(found)
+        assert body_of(found) == b"ok"
+
+
+def test_a_failure_never_makes_an_endpoint_cheaper() -> None:
+    clock = FakeClock()
+    with BadServer([[Until(), Send(BROKEN)]]) as server:
+        world = World(server.port)
+        world.endpoint.load = load = PeakEwma(10_000, clock)
+        stamp = load.begin()
+        clock.advance(1)
+        load.head(stamp)
+        load.finish()
+        before = load.cost
+        world.endpoint(asking())
+        assert load.cost == before
+        world.endpoint.close()
+
+
+def test_ipv6_is_shown_in_brackets() -> None:
+    assert [show(Address(host, 80)) for host in ("1.2.3.4", "::1")] == ["1.2.3.4:80", "[::1]:80"]
