@@ -1,6 +1,5 @@
-"""Who gets in at a server, and for how long (linkerd: linkerd/core/.../Server.scala)."""
+"""Who gets in at a server (linkerd: linkerd/core/.../Server.scala)."""
 
-from time import monotonic
 from typing import ClassVar
 
 from meshproxy.errors import ProxyError
@@ -41,15 +40,3 @@ class ConcurrencyLimit:
             return service(request)
         finally:
             self._current.value -= 1
-
-
-class ServerTimeout:
-    """Ends a request's patience *seconds* after it came in (a server's timeoutMs)."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the deadline set."""
-        request.deadline = min(request.deadline, monotonic() + self._seconds)
-        return service(request)

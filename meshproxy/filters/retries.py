@@ -16,6 +16,8 @@ from meshproxy.service import Service
 
 _RETRYABLE = ResponseClass.RETRYABLE
 _MAX_CONNECTS = 25
+_EARLY_SECONDS = 0.01
+"""A timer of the loop may be this much ahead of the clock."""
 
 
 class Retries:
@@ -101,7 +103,7 @@ class Retries:
 
 
 class TotalTimeout:
-    """Gives a request *seconds* for all its attempts together."""
+    """Gives a request *seconds* for all its attempts together, of a service or on a server."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -113,11 +115,12 @@ class TotalTimeout:
         try:
             return service(request)
         except ServiceTimedOut as error:
-            if monotonic() < deadline:
+            if monotonic() < deadline - _EARLY_SECONDS:
                 raise
+            name = request.dst.show() if request.dst else ""
             raise ServiceTimedOut(
-                f"exceeded {self._seconds:g} s to {request.dst.show() if request.dst else ''} "
-                "while waiting for a response for the request, including retries (if applicable)"
+                f"exceeded {self._seconds:g}.seconds to {name} while waiting for a response "
+                "for the request, including retries (if applicable)"
             ) from error
 
 
@@ -163,6 +166,7 @@ class Requeues:
         while self._withdraw(request, requeues, limit):
             if isinstance(result, Response):
                 result.close()
+            request.tried += (request.endpoint,)
             requeues += 1
             self._requeues.value += 1
             try:

@@ -111,6 +111,7 @@ class Request:
         "peer",
         "target",
         "trace",
+        "tried",
         "version",
     )
 
@@ -133,6 +134,8 @@ class Request:
         self.dst: Path | None = None
         self.bound_id: Path | None = None
         self.endpoint = ""
+        self.tried: tuple[str, ...] = ()
+        """Endpoints that took nothing of this request: try others first."""
         self.trace: object = None
         self.classifier: Classifier | None = None
         """What the service's configuration calls a failure; breakers ask it too."""

@@ -6,9 +6,16 @@ entries below it, so what a live name uses stays.
 
 import threading
 from random import random
+from time import monotonic
 
 from meshproxy.config.routers import HttpRouterConfig
-from meshproxy.errors import BindingFailed, BindingTimedOut, NoHosts, ProxyError
+from meshproxy.errors import (
+    BindingFailed,
+    BindingTimedOut,
+    NoHosts,
+    ProxyError,
+    ServiceTimedOut,
+)
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -115,21 +122,24 @@ class PathService:
         return TreeService(tree, self._binding)
 
     def _dispatch(self, request: Request) -> Response:
-        tree = self._tree or self._await_tree()
+        tree = self._tree or self._await_tree(request)
         try:
             return tree.value(request)
         except NoHosts as error:
             raise NoHosts(self._no_route()) from error
 
-    def _await_tree(self) -> Entry[TreeService]:
+    def _await_tree(self, request: Request) -> Entry[TreeService]:
         seconds = self._binding.binding_seconds
-        state = wait(self._activity, seconds)
+        patience = request.deadline - monotonic()
+        state = wait(self._activity, min(seconds, max(patience, 0)))
         if self._tree is not None:
             return self._tree
         if isinstance(state, Failed):
             if isinstance(state.error, ProxyError):
                 raise state.error
             raise BindingFailed(str(state.error)) from state.error
+        if patience < seconds:
+            raise ServiceTimedOut("exceeded the time for a response while binding")
         raise BindingTimedOut(
             f"Exceeded {seconds:g}.seconds binding timeout while resolving name: "
             f"{self._path.show()}"

@@ -4,6 +4,8 @@ finagle: client/StackClient.scala, loadbalancer/TrafficDistributor.scala. Follow
 set; an address that stays keeps its load, breaker and connections.
 """
 
+from time import monotonic
+
 from meshproxy.accrual import FailureAccrual
 from meshproxy.balancers import Balancer
 from meshproxy.client.endpoint import Endpoint, show
@@ -84,17 +86,27 @@ class Client:
 
     def _attempt(self, request: Request) -> Response:
         if not self._balancer.nodes:
-            self._await_endpoints()
-        return self._balancer.pick()(request)
+            self._await_endpoints(request)
+        endpoint = self._balancer.pick()
+        if endpoint.name in request.tried:
+            endpoint = self._best_untried(request) or endpoint
+        return endpoint(request)
+
+    def _best_untried(self, request: Request) -> Endpoint | None:
+        untried = [one for one in self._balancer.nodes if one.name not in request.tried]
+        return min(untried, key=lambda one: (not one.is_open, one.load.value()), default=None)
 
     def _count(self) -> int:
         return len(self._balancer.nodes)
 
-    def _await_endpoints(self) -> None:
-        """Wait for the first address. Raises NoHosts, BindingFailed or BindingTimedOut."""
+    def _await_endpoints(self, request: Request) -> None:
+        """Wait for the first address. Raises NoHosts, BindingFailed or one of two timeouts."""
         if isinstance(self.addr, AddrPending):
             known = self._bound.addr.map(_settled)
-            if isinstance(wait(known, self._binding_seconds), Pending):
+            patience = request.deadline - monotonic()
+            if isinstance(wait(known, min(self._binding_seconds, max(patience, 0))), Pending):
+                if patience < self._binding_seconds:
+                    raise ServiceTimedOut("exceeded the time for a response while binding")
                 raise BindingTimedOut(
                     f"Exceeded {self._binding_seconds:g}.seconds binding timeout while connecting "
                     f"to {self.id.show()}"

@@ -6,7 +6,7 @@ linkerd: router/core/.../Router.scala, linkerd/protocol/http/.../HttpConfig.scal
 from collections.abc import Callable
 
 from meshproxy.budget import RetryBudget
-from meshproxy.filters.admission import ConcurrencyLimit, ServerTimeout
+from meshproxy.filters.admission import ConcurrencyLimit
 from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.filters.forwarding import DstClient, Forward, SuccessClass
@@ -43,7 +43,7 @@ def server_stack(
         ReadContext(),  # a dtab header that does not parse ends here
         MaxCallDepth(max_call_depth),
         StartTrace(),
-        *([ServerTimeout(timeout_seconds)] if timeout_seconds < _FOREVER else []),
+        *([TotalTimeout(timeout_seconds)] if timeout_seconds < _FOREVER else []),
     ]
 
 

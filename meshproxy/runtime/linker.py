@@ -208,7 +208,7 @@ class Linker:
             config.max_call_depth,
             metrics,
             clear_context=config.clear_context,
-            max_concurrent=config.max_concurrent_requests,
+            max_concurrent=config.max_concurrent_requests or None,
             timeout_seconds=(config.timeout_ms or 0) / 1000 or float("inf"),
         )
         recording = [
