@@ -1,0 +1,168 @@
+"""What the mesh's own headers may say, and who may say it."""
+
+import pytest
+
+from meshproxy.errors import BadDtabHeader, MaxCallDepthExceeded, NoHosts
+from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext, depth
+from meshproxy.http.errors import error_response
+from meshproxy.http.limits import Limits
+from tests.kit.messages import Endless, Replies, request, response
+
+DTAB, CTX = b"l5d-dtab", b"l5d-ctx-dtab"
+
+
+def read(*fields: tuple[bytes, bytes]) -> tuple[str | None, dict[bytes, bytes]]:
+    """Return the local dtab that *fields* make, and what the endpoint would see of them."""
+    asked = request(*fields)
+    ReadContext()(asked, Replies(response()))
+    shown = asked.local_dtab.show() if asked.local_dtab is not None else None
+    return shown, dict(asked.headers.items())
+
+
+def test_the_user_s_entries_come_last_so_that_they_win() -> None:
+    shown, seen = read((DTAB, b"/b => /2 ; /c => /3"), (CTX, b"/a => /1"))
+    assert shown == "/a=>/1;/b=>/2;/c=>/3"
+    assert seen[CTX] == b"/a=>/1;/b=>/2;/c=>/3"
+    assert DTAB not in seen
+
+
+def test_repeated_headers_are_joined_in_order() -> None:
+    shown, seen = read((DTAB, b"/a=>/1"), (CTX, b"/x=>/8;"), (DTAB, b"/b=>/2"), (CTX, b"/y=>/9"))
+    assert shown == "/x=>/8;/y=>/9;/a=>/1;/b=>/2"
+    assert list(seen).count(CTX) == 1
+
+
+@pytest.mark.parametrize("value", [b"", b"  ", b"# no table"])
+def test_an_empty_table_is_none_and_goes_no_further(value: bytes) -> None:
+    shown, seen = read((DTAB, value), (CTX, value))
+    assert shown is None
+    assert not {DTAB, CTX} & set(seen)
+
+
+@pytest.mark.parametrize("name", [DTAB, CTX])
+@pytest.mark.parametrize("value", [b"/a", b"/a=>", b"a => /b", b"/a => /b c", b"/\xff\x00 => /b"])
+def test_a_table_that_does_not_parse_is_the_client_s_fault(name: bytes, value: bytes) -> None:
+    asked = request()
+    asked.headers.names.append(name)
+    asked.headers.lines.append(name + b": " + value)
+    service = Replies(response())
+    with pytest.raises(BadDtabHeader) as raised:
+        ReadContext()(asked, service)
+    assert service.requests == []
+    answer = error_response(raised.value, Limits())
+    assert (answer.status, b"l5d-err" in answer.headers) == (400, True)
+
+
+@pytest.mark.parametrize(("count", "is_refused"), [(256, False), (257, True)])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_more_than_256_entries_are_refused(count: int, *, is_refused: bool, at_once: bool) -> None:
+    if at_once:
+        fields = [(DTAB, b";".join([b"/a=>/b"] * count))]
+    else:
+        half = count // 2
+        tables = (b";".join([b"/a=>/b"] * number) for number in (half, count - half))
+        fields = list(zip((DTAB, CTX), tables, strict=True))
+    if is_refused:
+        with pytest.raises(BadDtabHeader):
+            read(*fields)
+    else:
+        assert read(*fields)[0]
+
+
+def test_odd_bytes_leave_escaped() -> None:
+    _, seen = read((DTAB, rb"/a\x0d\x0a => /b\xff"))
+    assert seen[CTX] == rb"/\x61\x0d\x0a=>/\x62\xff"
+
+
+def test_dtab_local_is_not_ours() -> None:
+    shown, seen = read((b"Dtab-Local", b"/a=>/b"))
+    assert (shown, seen[b"dtab-local"]) == (None, b"/a=>/b")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"l5d-dst-service",
+        b"l5d-dst-client",
+        b"l5d-dst-residual",
+        b"l5d-reqid",
+        b"x-forwarded-client-cert",
+    ],
+)
+def test_what_clients_must_not_say_is_dropped(name: bytes) -> None:
+    _, seen = read((name, b"forged"), (b"X-Other", b"1"), (name, b"again"))
+    assert name not in seen
+    assert seen[b"x-other"] == b"1"
+
+
+def test_other_context_of_the_mesh_passes() -> None:
+    _, seen = read((b"l5d-ctx-mine", b"1"), (DTAB, b"/a=>/b"))
+    assert seen[b"l5d-ctx-mine"] == b"1"
+
+
+# --- clearContext ---
+
+
+def test_a_client_outside_the_mesh_has_no_say() -> None:
+    names = [b"l5d-dtab", b"l5d-ctx-dtab", b"l5d-ctx-trace", b"l5d-sample", b"l5d-anything"]
+    asked = request(*((name, b"x") for name in names), (b"X-Mine", b"1"))
+    ClearContext()(asked, Replies(response()))
+    assert asked.headers.names == [b"host", b"x-mine"]
+
+
+def test_a_client_outside_the_mesh_learns_nothing() -> None:
+    error = error_response(NoHosts("base dtab: /svc => /secret"), Limits())
+    answer = ClearContext()(request(), Replies(error))
+    assert (answer.status, answer.body) == (502, b"")
+    assert answer.headers.get(b"content-length") == b"0"
+    assert not any(name.startswith(b"l5d-") for name in answer.headers.names)
+
+
+def test_an_error_that_an_endpoint_passes_on_is_emptied_and_let_go() -> None:
+    endless = Endless()
+    told = response(502, (b"l5d-err", b"secret"), (b"l5d-success-class", b"0.0"))
+    told.body = endless
+    answer = ClearContext()(request(), Replies(told))
+    assert (answer.body, answer.headers.get(b"content-length")) == (b"", b"0")
+    assert endless.is_closed
+
+
+def test_an_ordinary_response_keeps_its_body() -> None:
+    fine = response(200, (b"l5d-success-class", b"1.0"), (b"X-Mine", b"1"), body=b"page")
+    answer = ClearContext()(request(), Replies(fine))
+    assert (answer.body, answer.headers.names) == (b"page", [b"x-mine"])
+
+
+# --- call depth ---
+
+
+@pytest.mark.parametrize(
+    ("values", "proxies"),
+    [
+        ([], 0),
+        ([b"1.1 a"], 1),
+        ([b"1.1 a, 1.1 b"], 2),
+        ([b"1.1 a", b"1.0 b, 1.1 c"], 3),
+        ([b"1.1 a,,,", b"1.1 b, ,"], 2),
+        ([b""], 0),
+        ([b","], 0),
+    ],
+)
+def test_every_proxy_of_every_via_counts(values: list[bytes], proxies: int) -> None:
+    assert depth(request(*((b"Via", value) for value in values))) == proxies
+
+
+def test_more_calls_than_allowed_are_refused() -> None:
+    via = (b"Via", b"1.1 a, 1.1 b")
+    assert MaxCallDepth(2)(request(via), Replies(response())).status == 200
+    service = Replies(response())
+    with pytest.raises(MaxCallDepthExceeded) as raised:
+        MaxCallDepth(1)(request(via), service)
+    assert str(raised.value) == (
+        "Maximum number of calls (1) has been exceeded. Please check for proxy loops."
+    )
+    assert service.requests == []
+
+
+def test_without_via_there_is_nothing_to_count() -> None:
+    assert MaxCallDepth(0)(request(), Replies(response())).status == 200
