@@ -21,7 +21,7 @@ setup(
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["meshproxy", "meshproxy.*"]),
-    package_data={"meshproxy": ["py.typed", "admin/static/*"]},
+    package_data={"meshproxy": ["py.typed"]},
     python_requires=">=3.11",
     # tests/lowest.txt pins exactly these lower bounds, and tox runs the tests on them.
     install_requires=[
