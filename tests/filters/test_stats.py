@@ -1,0 +1,141 @@
+"""What is counted, by the names that Linkerd gives it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from meshproxy.errors import ConnectFailed, NoHosts, ProxyError
+from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.instruments import Counter, Gauge
+from meshproxy.metrics.tree import MAX_CHILDREN, Tree
+from meshproxy.naming.path import Path
+from meshproxy.service import Filter
+from tests.kit.messages import Replies, request, response
+
+SYNTHETIC = "failures/com.twitter.finagle.service.ResponseClassificationSyntheticException"
+Stats = Callable[[Tree], Filter[Request, Response]]
+ALL = [PathStats, ServerStats, ClientStats]
+
+
+def shown(tree: Tree) -> dict[str, float]:
+    """Return counters, gauges, and the number of values of each histogram."""
+    found: dict[str, float] = {}
+    for scope, one in tree.walk():
+        if isinstance(one, Counter):
+            value: float = one.value
+        else:
+            value = one.read() if isinstance(one, Gauge) else one.snapshot().count
+        found["/".join(scope)] = value
+    return found
+
+
+def asking(name: str = "/svc/web") -> Request:
+    asked = request()
+    asked.dst = Path.parse(name)
+    return asked
+
+
+def failed(status: int) -> Response:
+    answer = response(status)
+    answer.failed = True
+    return answer
+
+
+@pytest.mark.parametrize("stats", ALL)
+def test_a_success(stats: Stats) -> None:
+    tree = Tree()
+    stats(tree)(asking(), Replies(response()))
+    expected = {"requests": 1, "success": 1, "failures": 0, "pending": 0, "request_latency_ms": 1}
+    assert expected.items() <= shown(tree).items()
+
+
+@pytest.mark.parametrize("stats", ALL)
+def test_a_response_that_is_a_failure(stats: Stats) -> None:
+    tree = Tree()
+    stats(tree)(asking(), Replies(failed(500)))
+    expected = {"requests": 1, "success": 0, "failures": 1, SYNTHETIC: 1, "request_latency_ms": 1}
+    assert expected.items() <= shown(tree).items()
+
+
+@pytest.mark.parametrize("stats", ALL)
+@pytest.mark.parametrize("error", [ConnectFailed("x"), NoHosts("x")])
+def test_an_error_is_counted_by_its_reason(stats: Stats, error: ProxyError) -> None:
+    tree = Tree()
+    with pytest.raises(type(error)):
+        stats(tree)(asking(), Replies(error))
+    expected = {"requests": 1, "success": 0, "failures": 1, "pending": 0, "request_latency_ms": 1}
+    assert expected.items() <= shown(tree).items()
+    assert shown(tree)[f"failures/{error.reason}"] == 1
+
+
+@pytest.mark.parametrize("stats", ALL)
+def test_a_request_counts_when_it_ends_and_is_pending_until_then(stats: Stats) -> None:
+    tree = Tree()
+
+    def look(_: Request) -> Response:
+        assert (shown(tree)["pending"], shown(tree)["requests"]) == (1, 0)
+        return response()
+
+    stats(tree)(asking(), look)
+    assert shown(tree)["pending"] == 0
+
+
+@pytest.mark.parametrize("stats", ALL)
+def test_a_fault_of_ours_leaves_nothing_pending(stats: Stats) -> None:
+    tree = Tree()
+    with pytest.raises(ZeroDivisionError):
+        stats(tree)(asking(), Replies(ZeroDivisionError()))
+    assert shown(tree)["pending"] == 0
+
+
+@pytest.mark.parametrize("stats", [ServerStats, ClientStats])
+def test_statuses_are_counted_one_by_one_and_by_class(stats: Stats) -> None:
+    tree = Tree()
+    counted = stats(tree)
+    for answer in (response(200), response(204), response(404), failed(503)):
+        counted(asking(), Replies(answer))
+    with pytest.raises(ConnectFailed):
+        counted(asking(), Replies(ConnectFailed("x")))
+    expected = {
+        **{f"status/{status}": 1 for status in (200, 204, 404, 503, "error", "4XX", "5XX")},
+        "status/2XX": 2,
+        "time/2XX": 2,
+        "time/4XX": 1,
+        "time/5XX": 1,
+        "time/error": 1,
+    }
+    assert expected.items() <= shown(tree).items()
+
+
+def test_a_logical_name_has_no_statuses() -> None:
+    tree = Tree()
+    PathStats(tree)(asking(), Replies(response()))
+    assert not any(name.startswith(("status", "time")) for name in shown(tree))
+
+
+def test_a_client_counts_apart_for_each_name_that_uses_it() -> None:
+    tree = Tree()
+    stats = ClientStats(tree)
+    for name in ("/svc/a", "/svc/a", "/svc/b"):
+        stats(asking(name), Replies(response()))
+    with pytest.raises(NoHosts):
+        stats(asking("/svc/b"), Replies(NoHosts("x")))
+    expected = {
+        "requests": 4,
+        "service/svc/a/requests": 2,
+        "service/svc/b/requests": 2,
+        "service/svc/b/failures/no_hosts": 1,
+        "service/svc/a/pending": 0,
+        "service/svc/a/request_latency_ms": 2,
+    }
+    assert expected.items() <= shown(tree).items()
+
+
+def test_names_without_end_share_what_is_left() -> None:
+    tree = Tree()
+    stats = ClientStats(tree)
+    for number in range(MAX_CHILDREN + 5):
+        stats(asking(f"/svc/{number}"), Replies(response()))
+    assert len(tree.scope("service").scopes) == MAX_CHILDREN + 1
+    assert shown(tree)["service/other/requests"] == 5
