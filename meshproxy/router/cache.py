@@ -21,20 +21,18 @@ class Closable(Protocol):
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Closable)
-_UNPROVEN = 1
-_EXPIRED = 2
 
 
 class Entry(Generic[V]):
-    """A value with the number of its users; hot code writes `users` and `age` itself."""
+    """A value with the number of its users; hot code writes `users` itself."""
 
-    __slots__ = ("age", "is_cached", "users", "value")
+    __slots__ = ("is_cached", "stamp", "users", "value")
 
-    def __init__(self, value: V) -> None:
+    def __init__(self, value: V, stamp: int) -> None:
         self.value = value
         self.users = 1
-        self.age = _UNPROVEN
-        """Sweeps since the last use, counted from 0; an entry used only once begins at 1."""
+        self.stamp = stamp
+        """The cache's own time of the last use; negative if that was the only one."""
         self.is_cached = True
 
 
@@ -48,17 +46,22 @@ class IdleCache(Generic[K, V]):
         self._evicts = metrics.counter("evicts")
         self._expires = metrics.counter("expires")
         self._oneshots = metrics.counter("oneshots")
+        self._now = 0
+        """Grows with every use and every sweep."""
+        self._swept = 0
+        """When the last sweep was."""
         metrics.gauge("size", fn=self._entries.__len__)
 
     def take(self, key: K, build: Callable[[K], V]) -> Entry[V]:
         """The entry of *key*, made by *build* if there is none; in use until it is given back."""
         entry = self._entries.get(key)
+        self._now = now = self._now + 1
         if entry is not None:
             entry.users += 1
-            entry.age = 0
+            entry.stamp = now
             return entry
         self._misses.value += 1
-        entry = Entry(build(key))
+        entry = Entry(build(key), -now)
         if self._capacity and len(self._entries) >= self._capacity and not self._make_room():
             self._oneshots.value += 1
             entry.is_cached = False
@@ -78,16 +81,21 @@ class IdleCache(Generic[K, V]):
             entry.value.close()
 
     def sweep(self) -> None:
-        """Close what was idle since the sweep before the last; call once each idle period.
+        """Close what was idle since the last sweep; call once each idle period.
 
         The least idle entry stays, so a cache never empties by itself.
         """
-        for entry in self._entries.values():
-            entry.age += not entry.users
-        idle = [key for key, entry in self._entries.items() if entry.age >= _EXPIRED]
-        if len(idle) == len(self._entries):
-            idle = idle[:-1]
-        for key in idle:
+        self._now += 1
+        before, self._swept = self._swept, self._now
+        idle: list[tuple[int, K]] = []
+        for key, entry in self._entries.items():
+            if entry.users:
+                entry.stamp = self._now
+            elif abs(entry.stamp) < before:
+                idle.append((abs(entry.stamp), key))
+        if idle and len(idle) == len(self._entries):
+            idle.remove(max(idle, key=_stamp))
+        for _, key in idle:
             self._expires.value += 1
             self._close(key)
 
@@ -101,20 +109,13 @@ class IdleCache(Generic[K, V]):
         return [entry.value for entry in self._entries.values()]
 
     def _make_room(self) -> bool:
-        """Close the oldest idle entry, one used only once first; whether there was any."""
-        oldest = None
-        for key, entry in self._entries.items():
-            if entry.users:
-                continue
-            if entry.age:
-                oldest = key
-                break
-            if oldest is None:
-                oldest = key
-        if oldest is None:
+        """Close the idlest entry, one used only once first; whether any was idle."""
+        idle = [(entry.stamp, key) for key, entry in self._entries.items() if not entry.users]
+        if not idle:
             return False
+        once = next((key for stamp, key in idle if stamp < 0), None)
         self._evicts.value += 1
-        self._close(oldest)
+        self._close(min(idle, key=_stamp)[1] if once is None else once)
         return True
 
     def _close(self, key: K) -> None:
@@ -123,3 +124,7 @@ class IdleCache(Generic[K, V]):
             entry.is_cached = False
         else:
             entry.value.close()
+
+
+def _stamp(pair: tuple[int, object]) -> int:
+    return pair[0]

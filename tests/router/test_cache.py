@@ -1,0 +1,179 @@
+"""Which values are kept, which make room, and when each is closed."""
+
+import pytest
+
+from meshproxy.metrics.tree import Tree
+from meshproxy.router.cache import Entry, IdleCache
+
+
+class Value:
+    """Knows whether it was closed."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Cache(IdleCache[str, Value]):
+    """A cache with its metrics at hand."""
+
+    def __init__(self, capacity: int) -> None:
+        self.metrics = Tree()
+        self.built: list[Value] = []
+        super().__init__(capacity, self.metrics)
+
+    def begin(self, key: str) -> Entry[Value]:
+        """Begin to use *key*."""
+        return self.take(key, self._build)
+
+    def use(self, *keys: str) -> None:
+        """Use each of *keys* for a moment."""
+        for key in keys:
+            self.give(self.begin(key))
+
+    def _build(self, key: str) -> Value:
+        self.built.append(Value(key))
+        return self.built[-1]
+
+    @property
+    def kept(self) -> list[str]:
+        return sorted(value.key for value in self.values())
+
+    @property
+    def closed(self) -> list[str]:
+        return [value.key for value in self.built if value.closed]
+
+    def counts(self) -> tuple[int, ...]:
+        """Return misses, evicts, expires and oneshots."""
+        names = ("misses", "evicts", "expires", "oneshots")
+        return tuple(self.metrics.counter(name).value for name in names)
+
+
+def test_a_value_is_built_once() -> None:
+    cache = Cache(2)
+    first = cache.begin("a")
+    assert cache.begin("a") is first
+    assert (len(cache.built), first.users, cache.counts()) == (1, 2, (1, 0, 0, 0))
+    assert cache.metrics.gauge("size").read() == 1
+
+
+def test_what_fails_to_be_built_is_not_kept() -> None:
+    def fail(_: str) -> Value:
+        raise ZeroDivisionError
+
+    cache = Cache(2)
+    with pytest.raises(ZeroDivisionError):
+        cache.take("a", fail)
+    assert (cache.kept, cache.metrics.gauge("size").read()) == ([], 0)
+
+
+def test_a_full_cache_closes_what_has_been_idle_longest() -> None:
+    cache = Cache(3)
+    cache.use("a", "b", "c", "b", "a", "c")
+    cache.use("d", "d")
+    assert cache.closed == ["b"]
+    cache.use("e", "e")
+    assert (cache.closed, cache.kept) == (["a", "b"], ["c", "d", "e"])
+    assert cache.counts()[1] == 2
+
+
+def test_what_was_used_last_stays_although_it_came_first() -> None:
+    cache = Cache(2)
+    cache.use("hot", "cold", "cold", "hot", "other")
+    assert cache.kept == ["hot", "other"]
+
+
+def test_a_name_used_once_makes_room_before_a_name_used_again() -> None:
+    cache = Cache(2)
+    cache.use("a", "a", "b", "c", "d")
+    assert cache.kept == ["a", "d"]
+    assert cache.closed == ["b", "c"]
+
+
+@pytest.mark.parametrize("sweeps", [0, 1])
+def test_a_flood_of_unknown_names_does_not_push_out_the_others(sweeps: int) -> None:
+    used = [f"used{number}" for number in range(9)]
+    cache = Cache(10)
+    cache.use(*used, *used)
+    for _ in range(sweeps):
+        cache.sweep()
+    cache.use(*(f"unknown{number}" for number in range(500)))
+    assert [name for name in cache.kept if name.startswith("used")] == used
+
+
+def test_what_is_in_use_is_never_closed_for_room() -> None:
+    cache = Cache(1)
+    busy = cache.begin("busy")
+    shot = cache.begin("shot")
+    assert (cache.kept, shot.is_cached, cache.counts()) == (["busy"], False, (2, 0, 0, 1))
+    assert cache.closed == []
+    cache.give(shot)
+    assert cache.closed == ["shot"]
+    cache.give(busy)
+    assert (cache.closed, cache.kept) == (["shot"], ["busy"])
+
+
+def test_zero_is_no_limit() -> None:
+    cache = Cache(0)
+    cache.use(*map(str, range(2000)))
+    assert len(cache.kept) == 2000
+
+
+def test_a_value_lives_for_one_whole_period_of_idleness_and_not_for_three() -> None:
+    cache = Cache(9)
+    cache.use("a", "a", "kept", "kept")
+    cache.sweep()
+    assert cache.closed == []
+    cache.use("kept")
+    cache.sweep()
+    assert cache.closed == ["a"]
+    assert cache.counts()[2] == 1
+
+
+def test_what_is_in_use_does_not_expire_and_begins_to_be_idle_afterwards() -> None:
+    cache = Cache(9)
+    busy = cache.begin("busy")
+    cache.use("other")
+    for _ in range(3):
+        cache.sweep()
+        cache.use("other")
+    assert cache.kept == ["busy", "other"]
+    cache.give(busy)
+    cache.sweep()
+    assert cache.kept == ["busy", "other"]
+    cache.use("other")
+    cache.sweep()
+    assert cache.kept == ["other"]
+
+
+def test_the_least_idle_value_stays() -> None:
+    cache = Cache(9)
+    cache.use("a", "a", "b", "b")
+    for _ in range(5):
+        cache.sweep()
+    assert cache.kept == ["b"]
+
+
+def test_an_empty_cache_can_be_swept() -> None:
+    cache = Cache(9)
+    cache.sweep()
+    assert cache.counts() == (0, 0, 0, 0)
+
+
+def test_closing_closes_what_is_idle_now_and_what_is_used_later_once() -> None:
+    cache = Cache(9)
+    busy = cache.begin("busy")
+    cache.use("idle")
+    cache.close()
+    assert (cache.closed, cache.kept) == (["idle"], [])
+    cache.give(busy)
+    assert [value.closed for value in cache.built] == [1, 1]
+
+
+def test_a_name_that_comes_back_is_built_anew() -> None:
+    cache = Cache(1)
+    cache.use("a", "b", "a")
+    assert [value.key for value in cache.built] == ["a", "b", "a"]
