@@ -1,7 +1,7 @@
 """The admin pages as a Service, so that they share the proxy's own server code."""
 
 from meshproxy.admin.pages import Admin, AdminRequest
-from meshproxy.http.headers import Headers
+from meshproxy.http.headers import of
 from meshproxy.http.message import REASONS, Request, Response, text_response
 
 MAX_BODY = 65536
@@ -18,9 +18,10 @@ def admin_service(admin: Admin, request: Request) -> Response:
     found = admin(
         AdminRequest.of(request.method.decode("ascii"), request.target.decode("latin-1"), body)
     )
-    headers = Headers()
-    headers.add(b"Content-Type", found.content_type.encode("latin-1"))
-    headers.add(b"Content-Length", b"%d" % len(found.body))
+    headers = of(
+        (b"Content-Type", found.content_type.encode("latin-1")),
+        (b"Content-Length", b"%d" % len(found.body)),
+    )
     for name, value in found.headers:
         headers.add(name.encode("ascii"), value.encode("latin-1"))
     return Response(found.status, REASONS.get(found.status, b""), headers, found.body)
