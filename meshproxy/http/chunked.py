@@ -12,6 +12,8 @@ from meshproxy.http.headers import TEXT, Headers, parse_fields
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
 _LINE_END = -1
 MAX_LINE = 4096
+MAX_TRAILERS = 128
+"""Number of trailer fields."""
 MAX_LINES = 65536
 """Bytes of size lines and extensions in one message beyond its first 16 bytes a chunk."""
 
@@ -124,7 +126,7 @@ class ChunkedDecoder:
             return
         section = self._buffer[2:last]
         lines = section.split(b"\r\n")
-        if len(section) > self._max_trailers:
+        if len(section) > self._max_trailers or len(lines) > MAX_TRAILERS:
             raise self._refused("trailers are too large")
         if section.translate(None, TEXT) != b"\r\n" * (len(lines) - 1):
             raise self._refused("control character in the trailers")

@@ -1,14 +1,18 @@
 """An error as the response its client gets (linkerd: .../protocol/http/ErrorResponder.scala)."""
 
+import re
+
 from meshproxy.errors import ProxyError
 from meshproxy.http import l5d
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Response, text_response
 
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\xff]")
+
 
 def error_response(error: ProxyError, limits: Limits) -> Response:
     """A complete response with `l5d-err`, cut to the limits; it carries no control character."""
-    text = str(error) or type(error).__name__
+    text = _UNPRINTABLE.sub("?", str(error)) or type(error).__name__
     response = text_response(error.status, text[: limits.error_bytes])
     response.headers.add(l5d.ERR, l5d.encode_error(text, limits.header_bytes))
     if error.retryable:

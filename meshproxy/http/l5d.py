@@ -49,4 +49,8 @@ def take_dtab(headers: Headers) -> Dtab | None:
 def encode_error(message: str, limit: int) -> bytes:
     """*message* as `l5d-err` carries it: form encoding of ISO-8859-1, at most *limit* bytes."""
     encoded = quote_plus(message.encode("latin-1", "replace"), safe="*").replace("~", "%7E")
-    return encoded[:limit].encode("ascii")
+    if len(encoded) > limit:
+        encoded = encoded[:limit]
+        escape = encoded.find("%", -2)
+        encoded = encoded if escape < 0 else encoded[:escape]
+    return encoded.encode("ascii")

@@ -5,6 +5,7 @@ RFC 9112 sections 3.2 and 9110 section 7.2; the authority of an absolute target 
 """
 
 import re
+from ipaddress import IPv6Address
 
 from meshproxy.errors import BadRequest, NotImplementedByProxy
 from meshproxy.http.headers import Headers
@@ -29,12 +30,10 @@ def origin_form(method: bytes, target: bytes, version: bytes, headers: Headers) 
         host = headers.get(b"host") or b""
         if host and host not in _checked:
             _check_authority(host)
-    if target.startswith(b"/"):
-        return target
-    if target == b"*" and method == b"OPTIONS":
-        return target
     if method == b"CONNECT":
         raise NotImplementedByProxy("CONNECT is not supported yet")
+    if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
+        return target
     match = _ABSOLUTE(target)
     if not match:
         raise BadRequest("target is neither a path, nor a URL, nor `*` with OPTIONS")
@@ -47,7 +46,18 @@ def origin_form(method: bytes, target: bytes, version: bytes, headers: Headers) 
 
 def _check_authority(authority: bytes) -> None:
     """Refuse what is not a host with an optional port; good ones are remembered (4,096)."""
-    if len(authority) > 255 + 64 or not _AUTHORITY(authority):
+    if len(authority) > 255 + 64 or not _AUTHORITY(authority) or not _is_sound(authority):
         raise BadRequest("Host is not a host name or address with an optional port")
     if len(_checked) < _CHECKED_LIMIT:
         _checked.add(authority)
+
+
+def _is_sound(authority: bytes) -> bool:
+    """Whether what stands in brackets, if something does, is an IPv6 address."""
+    if not authority.startswith(b"["):
+        return True
+    try:
+        IPv6Address(authority[1 : authority.index(b"]")].decode("ascii"))
+    except ValueError:
+        return False
+    return True

@@ -41,13 +41,15 @@ class StreamBody:
     """Reads one body of *length* bytes, CHUNKED or UNTIL_CLOSE, beginning with *at_hand*.
 
     A wait for the next piece ends after *gap* seconds. Errors are those of *faults*; any error,
-    and `close` before the end, finishes the body as incomplete.
+    and `close` before the end, finishes the body as incomplete: every later `read` raises, so that
+    what was cut can never be taken for whole.
     """
 
     __slots__ = (
         "_at_hand",
         "_buffer",
         "_decoder",
+        "_failure",
         "_faults",
         "_finish",
         "_gap",
@@ -75,6 +77,7 @@ class StreamBody:
         self._gap = gap
         self._faults = faults
         self._finish: Finish | None = finish
+        self._failure: ProxyError | None = None
         self._buffer: memoryview | None = None
         self._decoder = (
             ChunkedDecoder(faults.malformed, max_trailers) if length == CHUNKED else None
@@ -83,11 +86,16 @@ class StreamBody:
     @property
     def has_piece(self) -> bool:
         """The next `read` will not wait."""
-        return bool(self._at_hand)
+        if self._decoder is None:
+            return bool(self._at_hand)
+        line_end = self._at_hand.find(b"\r\n")
+        return 0 <= line_end < len(self._at_hand) - 2
 
     def read(self, other: Stream | None = None) -> bytes | memoryview | None:
         """The next piece; empty at the end; None when *other* has something to read first."""
         if self._finish is None:
+            if self._failure is not None:
+                raise self._failure
             return b""
         try:
             if self._decoder is not None:
@@ -96,11 +104,16 @@ class StreamBody:
                 return self._read_until_close(other)
             return self._read_counted(other)
         except StreamTimeout:
-            self.close()
-            raise self._faults.timed_out("the next piece of a body did not come in time") from None
+            late = self._faults.timed_out("the next piece of a body did not come in time")
+            self._fail(late)
+            raise late from None
         except OSError as error:
-            self.close()
-            raise self._faults.closed(f"connection lost within a body: {error}") from error
+            lost = self._faults.closed(f"connection lost within a body: {error}")
+            self._fail(lost)
+            raise lost from error
+        except ProxyError as error:
+            self._fail(error)
+            raise
         except BaseException:
             self.close()
             raise
@@ -110,8 +123,31 @@ class StreamBody:
         while piece := self.read():
             yield piece
 
+    def skip_at_hand(self) -> None:
+        """Read past what has already come, without waiting; that may be the end of the body."""
+        if self._finish is None:
+            return
+        at_hand, self._at_hand = self._at_hand, b""
+        if self._decoder is not None:
+            try:
+                self._decoder.feed(at_hand)
+            except ProxyError as error:
+                self._fail(error)
+            else:
+                if self._decoder.done:
+                    self._end(True, self._decoder.rest)
+        elif 0 <= self._left <= len(at_hand):
+            self._end(True, at_hand[self._left :])
+        elif self._left > 0:
+            self._left -= len(at_hand)
+
     def close(self) -> None:
         """Give up what is left."""
+        if self._finish is not None:
+            self._fail(self._faults.closed("the body was given up before its end"))
+
+    def _fail(self, failure: ProxyError) -> None:
+        self._failure = failure
         self._end(False, b"")
 
     def _end(self, complete: bool, rest: bytes) -> None:

@@ -4,9 +4,9 @@ RFC 9112 sections 2, 3, 6, 7 and 9. Requests are handled one at a time and in or
 next one wait in the buffer.
 """
 
+import re
 from collections.abc import Callable
-from email.utils import formatdate
-from time import monotonic, time
+from time import monotonic
 
 from meshproxy.errors import (
     BadRequest,
@@ -18,21 +18,20 @@ from meshproxy.errors import (
     RequestTimedOut,
     TargetTooLong,
 )
-from meshproxy.http.chunked import encode, last_chunk
 from meshproxy.http.framing import request_length
 from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_request
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Body, Request, Response
+from meshproxy.http.message import Request, Response
 from meshproxy.http.target import origin_form
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.server.request_body import ClientBody
+from meshproxy.server.response import date_line, linger, send_body
 from meshproxy.service import Service
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LINGER_SECONDS = 2.0
-_LINGER_BYTES = 262144
 _BODILESS = frozenset({204, 304})
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+").match
 
 
 class Connection:
@@ -43,6 +42,7 @@ class Connection:
         "_buffer",
         "_limits",
         "_service",
+        "_short_head",
         "_stream",
         "is_busy",
         "is_draining",
@@ -62,6 +62,7 @@ class Connection:
         self._stream = stream
         self._service = service
         self._limits = limits
+        self._short_head = min(limits.first_line, limits.header_bytes)
         self._answer = answer
         self._buffer = b""
         self.remote = remote
@@ -75,24 +76,26 @@ class Connection:
         try:
             while self._serve_one():
                 pass
-        except (OSError, StreamTimeout, ClientGone):
+        except StreamTimeout:
+            self._stream.reset()  # a client that does not read would keep the kernel's buffers
+        except (OSError, ClientGone):
             pass
         finally:
             self._stream.close()
 
     def end_idle(self) -> None:
-        """Close now if no request is being served; call in the hub only."""
+        """Close now unless a request is being received or served; call in the hub only."""
         if not self.is_busy:
             self._stream.expire()
 
     def _serve_one(self) -> bool:
         """Serve the next request; whether another one may follow."""
         self.is_busy = False
+        head: bytes | None = None
         try:
             head = self._next_head()
             if head is None:
                 return False
-            self.is_busy = True
             method, target, version, headers = parse_request(head)
             if len(headers.names) > self._limits.header_count:
                 raise HeadersTooLarge(f"more than {self._limits.header_count} header fields")
@@ -100,13 +103,16 @@ class Connection:
             request = Request(method, target, version, headers)
             body = self._body_of(request)
         except ProxyError as error:
-            return self._refuse(error)
+            return self._refuse(error, head)
         keep = version == b"1.1"
         if b"connection" in headers.names:
             options = connection_options(headers)
             keep = b"close" not in options and (keep or b"keep-alive" in options)
         request.peer = self
-        response = self._service(request)
+        try:
+            response = self._service(request)
+        except ClientGone:
+            return self._refuse(BadRequest("the request ended within its body"), head)
         if body is not None and not body.is_complete:
             body.discard_at_hand()
             keep = keep and body.is_complete
@@ -114,9 +120,15 @@ class Connection:
 
     def _next_head(self) -> bytes | None:
         """The bytes of the next head without its final empty line, None at the end of input."""
-        buffer = self._buffer or self._stream.receive(monotonic() + self._limits.idle_seconds)
+        buffer = self._buffer
         if not buffer:
-            return None
+            try:
+                buffer = self._stream.receive(monotonic() + self._limits.idle_seconds)
+            except StreamTimeout:
+                buffer = self._stream.receive_at_hand() or b""
+            if not buffer:
+                return None
+        self.is_busy = True
         end = buffer.find(HEAD_END)
         if end <= 0 or buffer[0] == 13:
             whole = self._rest_of_head(buffer)
@@ -124,7 +136,7 @@ class Connection:
                 return None
             buffer = whole
             end = buffer.find(HEAD_END)
-        if end > self._limits.first_line:
+        if end > self._short_head:
             self._check_size(buffer[:end])
         self._buffer = buffer[end + 4 :]
         return buffer[:end]
@@ -135,9 +147,10 @@ class Connection:
         deadline = monotonic() + limits.head_seconds
         skipped = 0
         while True:
-            while buffer.startswith(CRLF):
-                buffer = buffer[2:]
-                skipped += 2
+            if empty := _EMPTY_LINES(buffer):
+                buffer = buffer[empty.end() :]
+                skipped += empty.end()
+            self.is_busy = bool(buffer)
             if skipped > limits.header_bytes:
                 raise HeadersTooLarge("too many empty lines before the request")
             if HEAD_END in buffer:
@@ -195,10 +208,11 @@ class Connection:
     def _keep_rest(self, rest: bytes) -> None:
         self._buffer = rest
 
-    def _refuse(self, error: ProxyError) -> bool:
+    def _refuse(self, error: ProxyError, head: bytes | None) -> bool:
         """Answer what cannot be served, then close so that the client reads the answer."""
         response = self._answer(error)
-        return self._respond(Request(b"GET", b"/", b"1.1", response.headers), response, False)
+        method = b"HEAD" if head is not None and head.startswith(b"HEAD ") else b"GET"
+        return self._respond(Request(method, b"/", b"1.1", response.headers), response, False)
 
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:
         """Write *response*; whether the connection may go on."""
@@ -219,66 +233,21 @@ class Connection:
         head = start + CRLF.join(lines) + HEAD_END
         if isinstance(body, bytes):
             self._stream.send(head if bodiless else head + body, self._limits.write_gap)
-        elif not self._send_body(head, body, chunked, framed):
+        elif bodiless:
+            body.close()
+            self._stream.send(head, self._limits.write_gap)
+        elif not send_body(self._stream, head, body, self._limits.write_gap, chunked, framed):
             return False
         if not keep:
-            self._linger()
+            linger(self._stream)
         return keep
 
     def _finish_head(self, request: Request, response: Response, keep: bool) -> None:
         """Add what every response of this connection says."""
         lines = response.headers.lines
         if b"date" not in response.headers.names:
-            lines.append(_date_line())
+            lines.append(date_line())
         if not keep:
             lines.append(b"Connection: close")
         elif request.version == b"1.0":
             lines.append(b"Connection: keep-alive")
-
-    def _send_body(self, head: bytes, body: Body, chunked: bool, framed: bool) -> bool:
-        """Pass *body* on piece by piece; False when it was cut short, visibly for the client."""
-        send, gap = self._stream.send, self._limits.write_gap
-        try:
-            if not body.has_piece:
-                send(head, gap)
-                head = b""
-            while piece := body.read():
-                framed_piece = encode(piece) if chunked else piece
-                send(head + framed_piece if head else framed_piece, gap)
-                head = b""
-        except ProxyError:
-            if framed or chunked:
-                self._stream.close()
-            else:
-                self._stream.reset()
-            return False
-        finally:
-            body.close()
-        if chunked:
-            send(head + last_chunk(body.trailers), gap)
-        elif head:
-            send(head, gap)
-        return True
-
-    def _linger(self) -> None:
-        """Half-close and read on for a while, or the client might see a reset instead."""
-        deadline = monotonic() + _LINGER_SECONDS
-        self._stream.close_for_writing(self._limits.write_gap)
-        left = _LINGER_BYTES
-        while left > 0:
-            data = self._stream.receive(deadline)
-            if not data:
-                return
-            left -= len(data)
-
-
-_date = (0, b"")
-
-
-def _date_line() -> bytes:
-    """The Date field, made once a second."""
-    global _date  # noqa: PLW0603 - one immutable pair, replaced as a whole
-    second = int(time())
-    if _date[0] != second:
-        _date = (second, b"Date: " + formatdate(second, usegmt=True).encode())
-    return _date[1]

@@ -8,6 +8,7 @@ import resource
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 
 import gevent
 from gevent.pool import Pool
@@ -25,6 +26,8 @@ from meshproxy.service import Service
 _log = logging.getLogger(__name__)
 _BACKLOG = 4096
 _HANDSHAKE_SECONDS = 10.0
+_LAST_CALL_SECONDS = 1.0
+"""For the first request on a connection accepted as the drain began."""
 _DESCRIPTOR_SHARE = 0.8
 
 
@@ -49,6 +52,7 @@ class Listener:
         self._limits = limits
         self._tls = tls
         self._connections: set[Connection] = set()
+        self._is_draining = False
         self._pool = Pool(_within_descriptors(max_connections))
         self._server = StreamServer(_bind(address), self._serve, spawn=self._pool)
         self.port: int = self._server.address[1]
@@ -63,6 +67,8 @@ class Listener:
 
     def drain(self) -> None:
         """Stop accepting; end idle connections now and busy ones after their response."""
+        self._is_draining = True
+        self._limits = replace(self._limits, idle_seconds=_LAST_CALL_SECONDS)
         self._server.close()
         loop = gevent.get_hub().loop
         for connection in self._connections:
@@ -78,35 +84,37 @@ class Listener:
 
     def _serve(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
         self._connects.value += 1
-        local = sock.getsockname()  # wrapping in TLS takes the descriptor away from this socket
         try:
-            stream = self._stream(sock)
-        except (OSError, gevent.Timeout) as error:
-            self._tls_failures.value += 1
-            _log.debug("no TLS with %s: %s", peer[0], error)
-            sock.close()
-            return
-        connection = Connection(
-            stream,
-            self._service,
-            self._limits,
-            _show(peer),
-            _show(local),
-            self._answer,
-        )
+            self._converse(sock, _show(peer))
+        except OSError as error:
+            _log.debug("no conversation with %s: %s", peer[0], error)
+        finally:
+            self._closes.value += 1
+
+    def _converse(self, sock: gevent.socket.socket, remote: str) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        local = _show(sock.getsockname())
+        stream = Stream(sock) if self._tls is None else self._shake_hands(sock, self._tls)
+        connection = Connection(stream, self._service, self._limits, remote, local, self._answer)
+        connection.is_draining = self._is_draining
         self._connections.add(connection)
         try:
             connection.run()
         finally:
             self._connections.discard(connection)
-            self._closes.value += 1
 
-    def _stream(self, sock: gevent.socket.socket) -> Stream:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._tls is None:
-            return Stream(sock)
-        with gevent.Timeout(_HANDSHAKE_SECONDS):
-            return TlsStream(self._tls.wrap_socket(sock, server_side=True))
+    def _shake_hands(self, sock: gevent.socket.socket, context: ssl.SSLContext) -> Stream:
+        """Begin TLS. Raises OSError when the client cannot, or takes too long."""
+        wrapped = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        try:
+            with gevent.Timeout(_HANDSHAKE_SECONDS, TimeoutError("no TLS handshake in time")):
+                wrapped.do_handshake()
+        except BaseException as error:
+            wrapped.close()
+            if isinstance(error, OSError):
+                self._tls_failures.value += 1
+            raise
+        return TlsStream(wrapped)
 
 
 def _bind(address: tuple[str, int]) -> gevent.socket.socket:

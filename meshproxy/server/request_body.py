@@ -6,7 +6,7 @@ from meshproxy.errors import BadRequest, BodyTooLarge, ClientGone, RequestTimedO
 from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.net.body import Faults, StreamBody
-from meshproxy.net.stream import Stream
+from meshproxy.net.stream import Stream, StreamTimeout
 
 _FAULTS = Faults(malformed=BadRequest, closed=ClientGone, timed_out=RequestTimedOut)
 
@@ -14,8 +14,8 @@ _FAULTS = Faults(malformed=BadRequest, closed=ClientGone, timed_out=RequestTimed
 class ClientBody:
     """Reads on from the client when somebody asks, and not before.
 
-    The first read that has to wait calls *invite* (100 Continue). Raises BodyTooLarge,
-    RequestTimedOut, ClientGone or BadRequest, each time it is asked after the first.
+    The first read calls *invite* (100 Continue) if nothing has come by itself. Raises
+    BodyTooLarge, RequestTimedOut, ClientGone or BadRequest, and one of them at each later read.
     """
 
     __slots__ = (
@@ -48,7 +48,7 @@ class ClientBody:
         )
         self._max_bytes = limits.body_bytes
         self._keep_bytes = limits.replay_bytes
-        self._invite = invite
+        self._invite = None if at_hand else invite
         self._size = 0
         self._position = 0
         self._kept: list[bytes] | None = [] if length <= limits.replay_bytes else None
@@ -91,16 +91,24 @@ class ClientBody:
         if kept is not None and self._position < len(kept):
             self._position += 1
             return kept[self._position - 1]
-        if self._invite is not None and not self._wire.has_piece:
-            invite, self._invite = self._invite, None
-            invite()
+        if self._invite is not None:
+            self._ask_for_it(self._invite)
         piece = self._wire.read(other)
         if piece:
             self._size += len(piece)
             if self._size > self._max_bytes:
+                self._wire.close()
                 raise BodyTooLarge("the request body is over maxRequestBodyKB")
             self._keep(piece)
         return piece
+
+    def _ask_for_it(self, invite: Callable[[], None]) -> None:
+        self._invite = None
+        try:
+            invite()
+        except (OSError, StreamTimeout) as error:
+            self._wire.close()
+            raise ClientGone("the client cannot be asked for its body") from error
 
     def _keep(self, piece: bytes | memoryview) -> None:
         if self._kept is None:
@@ -113,8 +121,7 @@ class ClientBody:
 
     def discard_at_hand(self) -> None:
         """Read past what has already arrived, so that the connection may go on if that is all."""
-        while self._wire.has_piece:
-            self._wire.read()
+        self._wire.skip_at_hand()
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
         """The pieces, as a WSGI server would give them."""
