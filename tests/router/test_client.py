@@ -1,0 +1,273 @@
+"""The endpoints behind one bound name: how they come and go, and what errors tell of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import gevent
+import pytest
+
+from meshproxy.balancers import EwmaConfig
+from meshproxy.client.tls import TlsSettings
+from meshproxy.config.retries import RetryBudgetConfig
+from meshproxy.errors import (
+    BindingFailed,
+    BindingTimedOut,
+    ConnectFailed,
+    NoHosts,
+    ServiceTimedOut,
+    TlsFailed,
+)
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address, AddrFailed
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.path import Path
+from meshproxy.router.client import Client
+from meshproxy.router.policy import ClientPolicy
+from meshproxy.var import Var
+from tests.kit.badserver import BadServer, Send, Stall, Until
+from tests.kit.downstream import Downstream
+from tests.kit.messages import body_of, request
+
+ID = Path.parse("/#/io.l5d.fs/web")
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Subject(Client):
+    """A client whose addresses are what `addr` is set to."""
+
+    def __init__(
+        self,
+        *ports: int,
+        addr: Addr | None = None,
+        policy: ClientPolicy | None = None,
+        binding_seconds: float = 5.0,
+    ) -> None:
+        self.tree = Tree()
+        self.metrics = self.tree.scope("client")
+        self.addresses: Var[Addr] = Var(addr or of(*ports))
+        super().__init__(
+            Bound(ID, self.addresses),
+            policy or ClientPolicy(),
+            Limits(),
+            binding_seconds,
+            self.metrics,
+        )
+
+    def ask(self, asked: Request | None = None) -> bytes:
+        return body_of(self(asked or asking()))
+
+    def counter(self, *names: str) -> int:
+        return self.metrics.counter(*names).value
+
+
+def of(*ports: int) -> Addr:
+    return AddrBound(frozenset(Address("127.0.0.1", port) for port in ports))
+
+
+def asking() -> Request:
+    asked = request()
+    asked.dst = Path.parse("/svc/web")
+    return asked
+
+
+def closed_port() -> int:
+    with Downstream(lambda _: b"") as gone:
+        return gone.port
+
+
+@contextmanager
+def origins(count: int) -> Iterator[list[Downstream]]:
+    """Serve *count* origins, each of which answers with its port."""
+    servers = [Downstream(lambda _: b"") for _ in range(count)]
+    for server in servers:
+        server.handler = lambda _, port=server.port: str(port).encode()  # type: ignore[misc]
+    try:
+        yield servers
+    finally:
+        for server in servers:
+            server.close()
+
+
+@contextmanager
+def subject(*ports: int, **more: object) -> Iterator[Subject]:
+    client = Subject(*ports, **more)  # type: ignore[arg-type]
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+# --- endpoints come and go ---
+
+
+def test_requests_go_to_every_endpoint() -> None:
+    with origins(2) as servers, subject(*(server.port for server in servers)) as client:
+        answered = {client.ask() for _ in range(50)}
+        assert answered == {str(server.port).encode() for server in servers}
+        assert client.counter("requests") == 50
+        assert client.metrics.gauge("loadbalancer", "size").read() == 2
+
+
+def test_one_that_comes_is_used_and_one_that_goes_is_not() -> None:
+    with origins(2) as (first, second), subject(first.port) as client:
+        assert client.ask() == str(first.port).encode()
+        client.addresses.set(of(second.port))
+        assert {client.ask() for _ in range(5)} == {str(second.port).encode()}
+        assert client.metrics.gauge("connections").read() == 1
+
+
+def test_one_that_stays_keeps_its_connection() -> None:
+    with origins(2) as (first, second), subject(first.port) as client:
+        client.ask()
+        for addr in (of(first.port, second.port), of(first.port)):
+            client.addresses.set(addr)
+        client.ask()
+        assert len(first.wire) == 1
+
+
+def test_one_that_goes_finishes_what_runs() -> None:
+    slow = [Until(), Send(OK[:-2]), Stall()]
+    with BadServer([slow]) as server, subject(server.port) as client:
+        answer = client(asking())
+        client.addresses.set(of(closed_port()))
+        assert client.metrics.gauge("connections").read() == 1
+        answer.close()
+        assert client.metrics.gauge("connections").read() == 0
+
+
+@pytest.mark.parametrize("lost", [ADDR_PENDING, AddrFailed("DNS is down")])
+def test_the_last_good_addresses_stay_in_use(lost: Addr) -> None:
+    with origins(1) as (server,), subject(server.port) as client:
+        client.addresses.set(lost)
+        assert client.ask() == str(server.port).encode()
+
+
+@pytest.mark.parametrize("gone", [ADDR_NEG, of()])
+def test_no_addresses_are_no_hosts(gone: Addr) -> None:
+    with origins(1) as (server,), subject(server.port) as client:
+        client.addresses.set(gone)
+        with pytest.raises(NoHosts):
+            client.ask()
+        client.addresses.set(of(server.port))
+        assert client.ask() == str(server.port).encode()
+
+
+def test_the_first_addresses_are_waited_for() -> None:
+    with origins(1) as (server,), subject(addr=ADDR_PENDING) as client:
+        asking_now = gevent.spawn(client.ask)
+        gevent.idle()
+        client.addresses.set(of(server.port))
+        assert asking_now.get() == str(server.port).encode()
+
+
+def test_waiting_for_addresses_ends_with_the_binding_timeout() -> None:
+    with (
+        subject(addr=ADDR_PENDING, binding_seconds=0.02) as client,
+        pytest.raises(
+            BindingTimedOut, match=r"^Exceeded 0\.02\.seconds binding timeout while conn"
+        ),
+    ):
+        client.ask()
+
+
+def test_waiting_for_addresses_ends_with_the_request_s_deadline() -> None:
+    asked = asking()
+    asked.deadline = monotonic() + 0.02
+    with subject(addr=ADDR_PENDING) as client, pytest.raises(ServiceTimedOut):
+        client.ask(asked)
+
+
+def test_a_failure_to_find_addresses_is_told() -> None:
+    with (
+        subject(addr=AddrFailed("DNS is down")) as client,
+        pytest.raises(BindingFailed, match="DNS is down"),
+    ):
+        client.ask()
+
+
+def test_a_closed_client_leaves_no_connection_and_no_metrics() -> None:
+    with origins(1) as (server,):
+        client = Subject(server.port)
+        client.ask()
+        client.close()
+        assert "client" not in client.tree.scopes
+        assert client.metrics.gauge("connections").read() == 0
+        client.addresses.set(of(closed_port()))
+        assert client.metrics.gauge("loadbalancer", "size").read() == 0
+
+
+# --- failures ---
+
+
+@pytest.mark.parametrize("policy", [ClientPolicy(), ClientPolicy(balancer=EwmaConfig())])
+def test_no_request_fails_while_another_endpoint_answers(policy: ClientPolicy) -> None:
+    with origins(1) as (server,):
+        for _ in range(10):
+            with subject(server.port, closed_port(), closed_port(), policy=policy) as client:
+                assert {client.ask() for _ in range(4)} == {str(server.port).encode()}
+
+
+def test_a_refused_connection_tells_all_about_it() -> None:
+    port = closed_port()
+    with subject(port) as client, pytest.raises(ConnectFailed) as raised:
+        client.ask()
+    text = str(raised.value)
+    assert raised.value.retryable
+    assert text.startswith(f"Unable to establish connection to 127.0.0.1:{port}.\n\n")
+    assert text.endswith(
+        "\nservice name: /svc/web\n"
+        "client name: /#/io.l5d.fs/web\n"
+        f"addresses: [127.0.0.1:{port}]\n"
+        f"selected address: 127.0.0.1:{port}\n"
+    )
+
+
+def test_every_endpoint_is_tried_once_when_all_refuse() -> None:
+    with subject(closed_port(), closed_port(), closed_port()) as client:
+        with pytest.raises(ConnectFailed):
+            client.ask()
+        assert client.counter("retries", "requeues") == 2
+        assert client.counter("failures") == 3
+
+
+def test_without_a_budget_one_endpoint_is_tried() -> None:
+    none = RetryBudgetConfig(min_retries_per_sec=0, percent_can_retry=0.0)
+    with subject(closed_port(), closed_port(), policy=ClientPolicy(requeue_budget=none)) as client:
+        with pytest.raises(ConnectFailed):
+            client.ask()
+        assert client.counter("failures") == 1
+
+
+def test_a_refusing_endpoint_is_dead_after_five_failures_and_still_tried_alone() -> None:
+    with subject(closed_port()) as client:
+        for _ in range(6):
+            with pytest.raises(ConnectFailed):
+                client.ask()
+        assert client.counter("failure_accrual", "removals") == 1
+        assert client.metrics.gauge("loadbalancer", "available").read() == 0
+
+
+def test_a_stalled_answer_tells_who_and_how_long() -> None:
+    with BadServer([[Until(), Stall()]]) as server:
+        policy = ClientPolicy(attempt_seconds=0.05)
+        with (
+            subject(server.port, policy=policy) as client,
+            pytest.raises(ServiceTimedOut) as raised,
+        ):
+            client.ask()
+    assert str(raised.value) == (
+        "exceeded 0.05.seconds to /svc/web while waiting for a response for an individual "
+        f"request, excluding retries. Remote Info: 127.0.0.1:{server.port}, /#/io.l5d.fs/web"
+    )
+
+
+def test_a_failed_handshake_tells_where_and_why() -> None:
+    policy = ClientPolicy(tls=TlsSettings(), server_name="a.test")
+    with origins(1) as (server,), subject(server.port, policy=policy) as client:
+        with pytest.raises(TlsFailed, match=r"TLS to a\.test failed") as raised:
+            client.ask()
+        assert f"selected address: 127.0.0.1:{server.port}" in str(raised.value)
+        assert server.requests == []
