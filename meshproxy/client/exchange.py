@@ -13,7 +13,7 @@ from meshproxy.http.chunked import encode, last_chunk
 from meshproxy.http.framing import content_length, response_length
 from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_response
 from meshproxy.http.headers import Headers
-from meshproxy.http.hop import connection_options
+from meshproxy.http.hop import says_close
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, RequestBody, Response
 from meshproxy.net.body import Faults, StreamBody
@@ -105,9 +105,7 @@ def _framing(request: Request, response: Response) -> tuple[int, bool]:
     """The length of the body, and whether the connection may be used again after it."""
     headers = response.headers
     names = headers.names
-    reusable = response.version == b"1.1"
-    if b"connection" in names:
-        reusable = reusable and b"close" not in connection_options(headers)
+    reusable = response.version == b"1.1" and not says_close(headers)
     if request.method == b"HEAD" or response.status in _BODILESS:
         return _no_body(response.status, headers), reusable
     both = b"transfer-encoding" in names and b"content-length" in names

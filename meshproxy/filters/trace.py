@@ -18,6 +18,7 @@ from meshproxy.service import Service
 _ids = Struct(">QQQQ").pack
 SAMPLING_KNOWN = 2
 SAMPLED = 4
+_WRITTEN = (l5d.CTX_TRACE, l5d.REQID)
 _HEADERS = frozenset({l5d.CTX_TRACE, l5d.SAMPLE, l5d.REQID})
 
 
@@ -90,9 +91,11 @@ class StartTrace:
             trace = self._adopt(headers, span)
             headers.remove_where(_HEADERS.__contains__)
         request.trace = trace
-        encoded = trace.encode()
-        headers.names += (l5d.CTX_TRACE, l5d.REQID)
-        headers.lines += (b"l5d-ctx-trace: " + encoded, b"l5d-reqid: %016x" % trace.trace)
+        headers.names += _WRITTEN
+        headers.lines += (
+            b"l5d-ctx-trace: " + trace.encode(),
+            b"l5d-reqid: %016x" % trace.trace,
+        )
         return service(request)
 
     def _adopt(self, headers: Headers, span: int) -> TraceId:

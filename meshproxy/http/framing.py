@@ -54,10 +54,9 @@ def content_length(headers: Headers, refused: type[ProxyError]) -> int:
 
     The digits are matched as bytes first: `int()` would take signs, underscores and spaces.
     """
-    values = headers.get_all(b"content-length")
-    value = values[0]
-    if len(values) > 1:
-        if any(other != value for other in values):
+    value = headers.get(b"content-length") or b""
+    if headers.names.count(b"content-length") > 1:
+        if any(other != value for other in headers.get_all(b"content-length")):
             raise refused("conflicting `Content-Length` headers")
         headers.set(b"Content-Length", value)
     if not value.isdigit() or len(value) > _MAX_DIGITS:

@@ -97,7 +97,14 @@ def of(*fields: tuple[bytes, bytes]) -> Headers:
     return headers
 
 
+_REPEATING = frozenset(
+    b"host accept accept-encoding accept-language user-agent connection content-length "
+    b"content-type transfer-encoding cache-control server date vary via accept-ranges".split()
+)
+"""Fields whose lines come again word for word, and are no secrets."""
+_MAX_LINE = 128
 _known: dict[bytes, bytes] = {}
+_lines: dict[bytes, bytes] = {}
 
 
 def parse_fields(lines: list[bytes], refused: type[Exception]) -> Headers:
@@ -105,23 +112,28 @@ def parse_fields(lines: list[bytes], refused: type[Exception]) -> Headers:
 
     Raises *refused* for a line without a colon, a name that is not a token (which covers folded
     lines and white space before the colon) and an empty name (RFC 9112 sections 5.1, 5.2).
+    Lines seen before are looked up whole: 0.15 us each, against 0.5 to take one apart.
     """
-    names = []
-    known = _known.get
-    for line in lines:
-        name, colon, _ = line.partition(b":")
-        lower = known(name)
-        if lower is None or not colon:
-            lower = _learn(name, colon, refused)
-        names.append(lower)
+    names: list[bytes] = list(map(_lines.get, lines))  # type: ignore[arg-type] # None is replaced
+    if None in names:
+        for at, name in enumerate(names):
+            if name is None:
+                names[at] = _name_of(lines[at], refused)
     return Headers(names, lines)
 
 
-def _learn(name: bytes, colon: bytes, refused: type[Exception]) -> bytes:
-    """Check a field name once; later heads find it in the table (4,096 names at most)."""
-    if not colon or not TOKEN(name):
-        raise refused(f"not a header field name: {name[:64].decode('latin-1')!r}")
-    lower = name.lower()
-    if len(_known) < _KNOWN_LIMIT and len(name) <= 64:
-        _known[name] = lower
+def _name_of(line: bytes, refused: type[Exception]) -> bytes:
+    """The lower-case name of *line*; names and repeating lines are remembered (4,096 each)."""
+    name, colon, _ = line.partition(b":")
+    lower = _known.get(name)
+    if lower is None or not colon:
+        if not colon or not TOKEN(name):
+            raise refused(f"not a header field name: {name[:64].decode('latin-1')!r}")
+        lower = name.lower()
+        if len(_known) < _KNOWN_LIMIT and len(name) <= 64:
+            _known[name] = lower
+    if lower in _REPEATING and len(line) <= _MAX_LINE:
+        if len(_lines) >= _KNOWN_LIMIT:
+            _lines.clear()
+        _lines[line] = lower
     return lower

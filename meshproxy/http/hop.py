@@ -10,11 +10,11 @@ _HOP_BY_HOP = frozenset(
     b"proxy-authenticate proxy-authorization".split()
 )
 _NEVER_BY_NAMING = frozenset(b"host content-length via cookie set-cookie".split())
-
-
+_ONLY_CONNECTION = frozenset({b"connection"})
+_STAYS = frozenset({b"Connection: keep-alive", b"connection: keep-alive"})
+_NOTHING_NAMED = _STAYS | {b"Connection: close", b"connection: close"}
 _options: dict[bytes, frozenset[bytes]] = {}
 _OPTIONS_LIMIT = 256
-_ORDINARY = frozenset({b"keep-alive", b"close"})
 
 
 def connection_options(headers: Headers) -> frozenset[bytes]:
@@ -28,16 +28,31 @@ def connection_options(headers: Headers) -> frozenset[bytes]:
     return options
 
 
+def says_close(headers: Headers) -> bool:
+    """Connection, if there is one, has the option `close`."""
+    names = headers.names
+    if b"connection" not in names:
+        return False
+    if headers.lines[names.index(b"connection")] in _STAYS and names.count(b"connection") == 1:
+        return False
+    return b"close" in connection_options(headers)
+
+
 def strip(headers: Headers) -> None:
     """Remove hop-by-hop fields and what Connection names, framing, routing and trust excepted."""
-    present = _HOP_BY_HOP.intersection(headers.names)
-    if not present:
+    names = headers.names
+    if _HOP_BY_HOP.isdisjoint(names):
         return
+    present = _HOP_BY_HOP.intersection(names)
+    if present == _ONLY_CONNECTION:  # most responses: 1 us instead of 5
+        at = names.index(b"connection")
+        if headers.lines[at] in _NOTHING_NAMED and names.count(b"connection") == 1:
+            del names[at], headers.lines[at]
+            return
     if b"connection" in present:
-        named = connection_options(headers) - _ORDINARY
         present |= {
             option
-            for option in named
+            for option in connection_options(headers)
             if option not in _NEVER_BY_NAMING and not option.startswith(b"l5d-")
         }
     for name in present:
