@@ -57,7 +57,11 @@ class TreeService:
     def __init__(self, tree: NameTree[Bound], binding: "Binding") -> None:
         self._binding = binding
         self._taken: list[Entry[BoundService]] = []
-        self._tree: NameTree[HttpService] = tree.map(self._take)
+        try:
+            self._tree: NameTree[HttpService] = tree.map(self._take)
+        except ProxyError:
+            self.close()
+            raise
         self._only = self._tree.value if isinstance(self._tree, Leaf) else None
 
     def __call__(self, request: Request) -> Response:

@@ -61,12 +61,13 @@ class IdleCache(Generic[K, V]):
             entry.stamp = now
             return entry
         self._misses.value += 1
-        entry = Entry(build(key), -now)
-        if self._capacity and len(self._entries) >= self._capacity and not self._make_room():
+        has_room = not self._capacity or len(self._entries) < self._capacity or self._make_room()
+        entry = Entry(build(key), -now)  # after the room was made: what was closed freed more below
+        if has_room:
+            self._entries[key] = entry
+        else:
             self._oneshots.value += 1
             entry.is_cached = False
-        else:
-            self._entries[key] = entry
         return entry
 
     def give(self, entry: Entry[V]) -> None:

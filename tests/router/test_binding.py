@@ -1,0 +1,343 @@
+"""From a name to who serves it: waiting, failing, changing, drawing, keeping and letting go."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import gevent
+import pytest
+
+from meshproxy.config.client import ClientItem, StaticClientConfig
+from meshproxy.config.routers import BindingCacheConfig, HttpRouterConfig
+from meshproxy.config.svc import GlobalSvcConfig
+from meshproxy.config.tls import ClientTlsConfig
+from meshproxy.errors import (
+    BadDtabHeader,
+    BindingFailed,
+    BindingTimedOut,
+    NoHosts,
+    ServiceTimedOut,
+    TlsFailed,
+)
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import AddrBound, Address
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.matcher import PathMatcher
+from meshproxy.naming.nametree import EMPTY, FAIL, NEG, Leaf, NameTree, Union, Weighted
+from meshproxy.naming.path import Path
+from meshproxy.router.binding import Binding, PathKey
+from meshproxy.var import PENDING, Activity, Failed, Ok, State, Var
+from tests.kit.downstream import Downstream, Received
+from tests.kit.messages import Pieces, body_of, request
+
+WEB = Path.parse("/svc/web")
+OVERRIDE = Dtab.parse("/svc => /other")
+
+
+class Names:
+    """An interpreter whose answers are set by the test."""
+
+    def __init__(self, state: State[NameTree[Bound]]) -> None:
+        self.answer: Var[State[NameTree[Bound]]] = Var(state)
+        self.asked: list[tuple[str, str]] = []
+        """The table and the name of every binding."""
+
+    def bind(self, dtab: Dtab, path: Path) -> Activity[NameTree[Bound]]:
+        self.asked.append((dtab.show(), path.show()))
+        return self.answer
+
+
+class Subject(Binding):
+    """A binding over `names`."""
+
+    def __init__(self, state: State[NameTree[Bound]], **config: object) -> None:
+        self.names = Names(state)
+        self.tree = Tree()
+        table = Dtab.parse("/svc => /#/io.l5d.fs")
+        settings = {"dtab": table, "binding_timeout_ms": 5000, **config}
+        super().__init__(
+            HttpRouterConfig(**settings),  # type: ignore[arg-type]
+            self.names,
+            Limits(),
+            self.tree,
+        )
+
+    def ask(self, key: PathKey = WEB, asked: Request | None = None) -> bytes:
+        return body_of(self.serve(key, asked or request()))
+
+    def counts(self, cache: str) -> tuple[int, ...]:
+        """Return misses, evicts, expires and oneshots of *cache*."""
+        scope = self.tree.scope("bindcache", cache)
+        names = ("misses", "evicts", "expires", "oneshots")
+        return tuple(scope.counter(name).value for name in names)
+
+    def sizes(self) -> list[float]:
+        """Return how many paths, trees, bounds and clients are kept."""
+        caches = ("path", "tree", "bound", "client")
+        return [self.tree.gauge("bindcache", cache, "size").read() for cache in caches]
+
+
+@contextmanager
+def binding(state: State[NameTree[Bound]], **config: object) -> Iterator[Subject]:
+    made = Subject(state, **config)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def leaf(server: Downstream, name: str = "a", residual: str = "/") -> Leaf[Bound]:
+    addr = Var(AddrBound(frozenset((Address(server.host, server.port),))))
+    return Leaf(Bound(Path.of("#", name), addr, Path.parse(residual)))
+
+
+def echo(received: Received) -> bytes:
+    return (received.get("l5d-dst-client") or "").encode()
+
+
+@pytest.fixture
+def origin() -> Iterator[Downstream]:
+    with Downstream(echo) as server:
+        yield server
+
+
+# --- waiting and failing ---
+
+
+def test_a_pending_name_is_waited_for(origin: Downstream) -> None:
+    with binding(PENDING) as subject:
+        asking = gevent.spawn(subject.ask)
+        gevent.idle()
+        subject.names.answer.set(Ok(leaf(origin)))
+        assert asking.get() == b"/#/a"
+
+
+def test_waiting_ends_with_the_binding_timeout() -> None:
+    with binding(PENDING, binding_timeout_ms=20) as subject:
+        with pytest.raises(BindingTimedOut) as raised:
+            subject.ask()
+        assert raised.value.status == 503
+        assert str(raised.value) == (
+            "Exceeded 0.02.seconds binding timeout while resolving name: /svc/web"
+        )
+
+
+def test_waiting_ends_with_the_total_timeout() -> None:
+    service = GlobalSvcConfig(total_timeout_ms=20)
+    with (
+        binding(PENDING, service=service) as subject,
+        pytest.raises(
+            ServiceTimedOut, match=r"exceeded 0\.02\.seconds to /svc/web .* retries \(if"
+        ),
+    ):
+        subject.ask()
+
+
+def test_waiting_ends_with_the_request_s_own_deadline() -> None:
+    asked = request()
+    asked.deadline = monotonic() + 0.02
+    with binding(PENDING) as subject, pytest.raises(ServiceTimedOut):
+        subject.ask(asked=asked)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised_as"),
+    [
+        (ValueError("no such file"), BindingFailed),
+        (BindingFailed("recursion"), BindingFailed),
+        (BadDtabHeader("its own kind"), BadDtabHeader),
+    ],
+)
+def test_a_failure_tells_its_own_words(error: Exception, raised_as: type[Exception]) -> None:
+    with binding(Failed(error)) as subject, pytest.raises(raised_as, match=str(error)):
+        subject.ask()
+
+
+NO_ROUTE = """\
+Unable to route request!
+
+service name: /svc/web
+dtab:
+
+base dtab:
+  /svc => /#/io.l5d.fs
+override dtab:
+"""
+
+
+@pytest.mark.parametrize("tree", [NEG, EMPTY, FAIL], ids=["neg", "empty", "fail"])
+def test_a_name_that_leads_nowhere_tells_the_tables(tree: NameTree[Bound]) -> None:
+    with binding(Ok(tree)) as subject:
+        with pytest.raises(NoHosts) as raised:
+            subject.ask()
+        assert (raised.value.status, str(raised.value)) == (502, NO_ROUTE)
+        with pytest.raises(NoHosts) as raised:
+            subject.ask((WEB, OVERRIDE))
+        assert str(raised.value) == NO_ROUTE + "  /svc => /other\n"
+
+
+def test_a_name_without_addresses_tells_the_same() -> None:
+    nobody = Leaf(Bound(Path.of("#", "a"), Var(AddrBound(frozenset()))))
+    with binding(Ok(nobody)) as subject, pytest.raises(NoHosts) as raised:
+        subject.ask()
+    assert str(raised.value) == NO_ROUTE
+
+
+def test_tls_that_cannot_work_fails_its_names_and_no_others(origin: Downstream) -> None:
+    client = StaticClientConfig(
+        configs=(ClientItem(prefix=PathMatcher.parse("/#/bad"), tls=ClientTlsConfig()),)
+    )
+    tree = Union((Weighted(1, leaf(origin)), Weighted(1, leaf(origin, "bad"))))
+    with binding(Ok(tree), client=client) as subject:
+        for _ in range(2):
+            with pytest.raises(TlsFailed, match="commonName"):
+                subject.ask()
+        subject.names.answer.set(Ok(leaf(origin)))
+        assert subject.ask() == b"/#/a"
+        subject.names.answer.set(Ok(NEG))
+        subject.trees.close()
+        assert [entry.users for entry in subject.bounds._entries.values()] == [0]
+
+
+# --- changing ---
+
+
+def test_a_change_is_followed_by_the_next_request(origin: Downstream) -> None:
+    with binding(Ok(leaf(origin))) as subject:
+        assert subject.ask() == b"/#/a"
+        subject.names.answer.set(Ok(leaf(origin, "b")))
+        assert subject.ask() == b"/#/b"
+        subject.names.answer.set(Ok(NEG))
+        with pytest.raises(NoHosts):
+            subject.ask()
+
+
+@pytest.mark.parametrize("lost", [PENDING, Failed(ValueError("the watch broke"))])
+def test_the_last_good_tree_stays_in_use(origin: Downstream, lost: State[NameTree[Bound]]) -> None:
+    with binding(Ok(leaf(origin))) as subject:
+        subject.ask()
+        subject.names.answer.set(lost)
+        assert subject.ask() == b"/#/a"
+
+
+def test_a_change_of_the_tree_keeps_the_connections_of_names_that_stay(origin: Downstream) -> None:
+    both = Union((Weighted(1, leaf(origin)), Weighted(0, leaf(origin, "b"))))
+    with binding(Ok(leaf(origin))) as subject:
+        subject.ask()
+        subject.names.answer.set(Ok(both))
+        subject.ask()
+        assert len(origin.wire) == 1
+
+
+# --- drawing ---
+
+
+def test_each_request_draws_its_own_branch(origin: Downstream) -> None:
+    tree = Union((Weighted(1, leaf(origin)), Weighted(1, leaf(origin, "b")), Weighted(0, NEG)))
+    with binding(Ok(tree)) as subject:
+        assert {subject.ask() for _ in range(60)} == {b"/#/a", b"/#/b"}
+
+
+def test_a_branch_that_leads_nowhere_fails_its_share(origin: Downstream) -> None:
+    with binding(Ok(Union((Weighted(0, leaf(origin)), Weighted(1, EMPTY))))) as subject:
+        with pytest.raises(NoHosts):
+            subject.ask()
+        assert origin.requests == []
+
+
+# --- what is told, shared and limited ---
+
+
+def test_the_endpoint_learns_by_which_names_it_was_reached(origin: Downstream) -> None:
+    with binding(Ok(leaf(origin, "a", "/left"))) as subject:
+        subject.ask()
+        received = origin.requests[0]
+        names = ("l5d-dst-service", "l5d-dst-client", "l5d-dst-residual")
+        assert [received.get(name) for name in names] == ["/svc/web", "/#/a", "/left"]
+
+
+def test_names_share_the_client_of_one_id(origin: Downstream) -> None:
+    with binding(Ok(leaf(origin))) as subject:
+        for key in (WEB, Path.parse("/svc/other"), (WEB, OVERRIDE)):
+            subject.ask(key)
+        assert subject.sizes() == [3, 1, 1, 1]
+        assert len(origin.wire) == 1
+
+
+def test_a_table_of_the_request_s_own_comes_after_the_router_s(origin: Downstream) -> None:
+    with binding(Ok(leaf(origin))) as subject:
+        subject.ask((WEB, OVERRIDE))
+        subject.ask(WEB)
+        assert subject.names.asked == [
+            ("/svc=>/#/io.l5d.fs;/svc=>/other", "/svc/web"),
+            ("/svc=>/#/io.l5d.fs", "/svc/web"),
+        ]
+
+
+def test_the_service_s_settings_say_how_much_of_a_body_is_kept(origin: Downstream) -> None:
+    body = Pieces(b"x")
+    with binding(Ok(leaf(origin)), service=GlobalSvcConfig(retry_buffer_kb=3)) as subject:
+        subject.ask(asked=request(method=b"POST", body=body))
+    assert body.keep == 3072
+
+
+# --- keeping and letting go ---
+
+
+def test_a_name_is_bound_once(origin: Downstream) -> None:
+    with binding(Ok(leaf(origin))) as subject:
+        for _ in range(3):
+            subject.ask()
+        assert len(subject.names.asked) == 1
+        assert [subject.counts(cache)[0] for cache in ("path", "tree", "bound", "client")] == [
+            1
+        ] * 4
+
+
+def test_what_is_not_used_is_closed_and_no_longer_counted(origin: Downstream) -> None:
+    with binding(Ok(leaf(origin))) as subject:
+        subject.ask()
+        subject.ask(Path.parse("/svc/used"))
+        for _ in range(2):
+            subject.sweep()
+            subject.ask(Path.parse("/svc/used"))
+        assert subject.counts("path")[2] == 1
+        assert list(subject.tree.scope("service").scopes) == ["svc/used"]
+        assert subject.sizes() == [1, 1, 1, 1]
+
+
+def test_a_flood_of_names_stays_within_the_caches(origin: Downstream) -> None:
+    sizes = BindingCacheConfig(paths=3, trees=3, bounds=3, clients=3)
+    with binding(Ok(leaf(origin)), binding_cache=sizes) as subject:
+        for number in range(20):
+            subject.names.answer = Var(Ok(leaf(origin, str(number))))
+            subject.ask(Path.of("svc", str(number)))
+        assert subject.sizes() == [3, 3, 3, 3]
+        assert len(subject.tree.scope("client").scopes) == 3
+        assert len(subject.tree.scope("service").scopes) == 3
+
+
+def test_a_name_too_many_is_served_once_while_all_others_are_busy(origin: Downstream) -> None:
+    sizes = BindingCacheConfig(paths=1, trees=1, bounds=1, clients=1)
+    with binding(PENDING, binding_cache=sizes) as subject:
+        busy = gevent.spawn(subject.ask)
+        gevent.idle()
+        waiting, subject.names.answer = subject.names.answer, Var(Ok(leaf(origin, "b")))
+        assert subject.ask(Path.parse("/svc/other")) == b"/#/b"
+        assert subject.counts("path") == (2, 0, 0, 1)
+        assert subject.names.answer._observers == {}
+        waiting.set(Ok(leaf(origin)))
+        assert busy.get() == b"/#/a"
+        assert subject.sizes() == [1, 1, 1, 1]
+
+
+def test_closing_lets_go_of_everything(origin: Downstream) -> None:
+    subject = Subject(Ok(leaf(origin)))
+    subject.ask()
+    subject.close()
+    assert subject.sizes() == [0, 0, 0, 0]
+    assert subject.names.answer._observers == {}
+    assert not subject.tree.scope("client").scopes

@@ -1,0 +1,143 @@
+"""The order of filters, by what can be seen of it from outside."""
+
+from collections.abc import Sequence
+
+from meshproxy.classifiers import RetryableAll5XXConfig
+from meshproxy.config.retries import RetryBudgetConfig
+from meshproxy.errors import ConnectFailed, NoHosts, ServiceTimedOut
+from meshproxy.filters.admission import ConcurrencyLimit
+from meshproxy.filters.retries import TotalTimeout
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import ADDR_NEG
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.path import Path
+from meshproxy.router.policy import PathPolicy, new_budget
+from meshproxy.router.stacks import bound_stack, client_stack, path_stack, server_stack
+from meshproxy.service import Filter, stack
+from meshproxy.var import Var
+from tests.kit.messages import Replies, request, response
+
+WEB = Path.parse("/svc/web")
+
+
+def serve(
+    filters: Sequence[Filter[Request, Response]], service: Replies, asked: Request | None = None
+) -> Response:
+    return stack(filters, service)(asked or request())
+
+
+def kinds(filters: Sequence[object]) -> set[type]:
+    return {type(one) for one in filters}
+
+
+# --- around the router ---
+
+
+def test_what_is_off_is_not_there() -> None:
+    plain = server_stack(Limits(), 1000, Tree())
+    full = server_stack(Limits(), 1000, Tree(), max_concurrent=1, timeout_seconds=1)
+    assert kinds(full) - kinds(plain) == {ConcurrencyLimit, TotalTimeout}
+
+
+def test_errors_of_the_server_are_counted_as_its_clients_see_them() -> None:
+    metrics = Tree()
+    filters = server_stack(Limits(), 1000, metrics)
+    assert serve(filters, Replies(NoHosts("x"))).status == 502
+    assert serve(filters, Replies(response()), request((b"l5d-dtab", b"no table"))).status == 400
+    statuses = [metrics.counter("status", status).value for status in ("502", "400", "error")]
+    assert statuses == [1, 1, 0]
+    assert metrics.counter("failures").value == 1
+
+
+def test_a_proxy_loop_ends() -> None:
+    service = Replies(response())
+    asked = request((b"Via", b"1.1 a, 1.1 b"))
+    assert serve(server_stack(Limits(), 1, Tree()), service, asked).status == 400
+    assert service.requests == []
+
+
+def test_a_client_outside_the_mesh_is_neither_believed_nor_told() -> None:
+    filters = server_stack(Limits(), 1000, Tree(), clear_context=True)
+    asked = request((b"l5d-dtab", b"no table"), (b"l5d-sample", b"1"))
+    service = Replies(NoHosts("a secret"))
+    answer = serve(filters, service, asked)
+    assert (answer.status, answer.body, asked.local_dtab) == (502, b"", None)
+    assert not any(name.startswith(b"l5d-") for name in answer.headers.names)
+    assert any(line.startswith(b"l5d-ctx-trace") for line in service.requests[0])
+
+
+def test_the_limit_on_requests_is_answered_as_an_error() -> None:
+    filters = server_stack(Limits(), 1000, Tree(), max_concurrent=0)
+    answer = serve(filters, Replies(response()))
+    assert (answer.status, answer.headers.get(b"finagle-http-nack")) == (503, b"true")
+
+
+def test_a_server_s_timeout_is_told_as_a_total() -> None:
+    def late(asked: Request) -> Response:
+        asked.dst = WEB
+        raise ServiceTimedOut("of one attempt")
+
+    filters = server_stack(Limits(), 1000, Tree(), timeout_seconds=0)
+    answer = stack(filters, late)(request())
+    assert answer.status == 503
+    assert b"exceeded 0.seconds to /svc/web" in bytes(answer.body)
+
+
+# --- around one name ---
+
+
+def of_path(policy: PathPolicy | None = None) -> tuple[list[Filter[Request, Response]], Tree]:
+    metrics = Tree()
+    return path_stack(WEB, policy or PathPolicy(), metrics), metrics
+
+
+def test_headers_are_added_once_for_all_attempts() -> None:
+    policy = PathPolicy(classifier=RetryableAll5XXConfig().build())
+    again = response(503)
+    again.retryable = True
+    service = Replies(again, response())
+    answer = serve(of_path(policy)[0], service)
+    assert [line for line in service.requests[1] if line.startswith(b"Via")] == [
+        b"Via: 1.1 linkerd"
+    ]
+    assert answer.headers.get_all(b"via") == [b"1.1 linkerd"]
+    assert answer.headers.get_all(b"l5d-success-class") == [b"1.0"]
+
+
+def test_a_name_counts_a_request_with_its_retries_as_one() -> None:
+    filters, metrics = of_path(PathPolicy(classifier=RetryableAll5XXConfig().build()))
+    serve(filters, Replies(ConnectFailed("x"), response()))
+    names = ("requests", "success", "failures")
+    assert [metrics.counter(name).value for name in names] == [1, 1, 0]
+    assert metrics.counter("retries", "total").value == 1
+
+
+def test_the_success_class_is_not_on_what_the_proxy_made() -> None:
+    answer = serve([*server_stack(Limits(), 9, Tree()), *of_path()[0]], Replies(NoHosts("x")))
+    assert b"l5d-success-class" not in answer.headers
+
+
+def test_a_total_timeout_is_there_only_if_there_is_one() -> None:
+    assert TotalTimeout not in kinds(of_path()[0])
+    assert TotalTimeout in kinds(of_path(PathPolicy(total_seconds=1))[0])
+
+
+# --- around one bound name and its client ---
+
+
+def test_a_bound_name_is_told_to_the_endpoint() -> None:
+    service = Replies(response())
+    bound = Bound(Path.parse("/#/a"), Var(ADDR_NEG), Path.parse("/left"))
+    serve(bound_stack(bound), service)
+    assert service.requests[0][-2:] == [b"l5d-dst-client: /#/a", b"l5d-dst-residual: /left"]
+
+
+def test_a_client_counts_every_attempt() -> None:
+    metrics = Tree()
+    filters = client_stack(new_budget(RetryBudgetConfig()), lambda: 3, metrics)
+    serve(filters, Replies(ConnectFailed("x"), response()))
+    names = ("requests", "success", "failures")
+    assert [metrics.counter(name).value for name in names] == [2, 1, 1]
+    assert metrics.counter("retries", "requeues").value == 1
