@@ -7,7 +7,7 @@ from meshproxy.http import l5d
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Response, text_response
 
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\xff]")
+_UNPRINTABLE = re.compile(r"[^\n\x20-\x7e\xa0-\xff]")
 
 
 def error_response(error: ProxyError, limits: Limits) -> Response:

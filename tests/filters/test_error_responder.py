@@ -67,6 +67,14 @@ def test_body_and_header_are_cut_to_their_limits() -> None:
     assert found.headers.get(b"content-length") == b"7"
 
 
+def test_a_text_of_several_lines_keeps_them() -> None:
+    found, _ = answer(NoHosts("Unable to route request!\n\nservice name: /svc/foo\n"))
+    assert found.body == b"Unable to route request!\n\nservice name: /svc/foo\n"
+    assert found.headers.get(b"l5d-err") == (
+        b"Unable+to+route+request%21%0A%0Aservice+name%3A+%2Fsvc%2Ffoo%0A"
+    )
+
+
 def test_nobody_is_answered_who_is_gone() -> None:
     metrics = Tree()
     with pytest.raises(ClientGone):
