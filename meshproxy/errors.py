@@ -53,6 +53,14 @@ class MaxCallDepthExceeded(ProxyError):
     reason = "max_call_depth"
 
 
+class Forbidden(ProxyError):
+    """The operator does not allow the destination."""
+
+    by_client = True
+    status = 403
+    reason = "forbidden"
+
+
 class RequestTimedOut(ProxyError):
     """The client did not finish sending its request in time."""
 
@@ -91,13 +99,6 @@ class HeadersTooLarge(ProxyError):
     by_client = True
     status = 431
     reason = "headers_too_large"
-
-
-class NotImplementedByProxy(ProxyError):
-    """A method this proxy does not serve."""
-
-    status = 501
-    reason = "not_implemented"
 
 
 class HttpVersionNotSupported(ProxyError):
@@ -164,6 +165,13 @@ class ServiceTimedOut(ProxyError):
 
     status = 503
     reason = "timeout"
+
+
+class NoTunnel(ProxyError):
+    """A CONNECT whose name is not bound to the address itself."""
+
+    by_client = True
+    reason = "no_tunnel"
 
 
 class PoolFull(ProxyError):

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Protocol
 
 from meshproxy.client.pool import EndpointPool
-from meshproxy.errors import PoolFull, ProxyError
+from meshproxy.errors import NoTunnel, PoolFull, ProxyError
 from meshproxy.ewma import Load
 from meshproxy.http.message import Request, Response, ResponseClass
 from meshproxy.metrics.instruments import Counter
@@ -99,7 +99,10 @@ class Endpoint:
         deadline = monotonic() + self._attempt_seconds
         deadline = min(deadline, request.deadline)
         try:
-            response = self._pool.exchange(request, deadline, self._body_ended)
+            if request.method == b"CONNECT":
+                response = self._tunnel(request, deadline)
+            else:
+                response = self._pool.exchange(request, deadline, self._body_ended)
         except ProxyError as error:
             self._failed(error, stamp)
             raise
@@ -112,6 +115,12 @@ class Endpoint:
         if isinstance(response.body, bytes):
             load.finish()
         return response
+
+    def _tunnel(self, request: Request, deadline: float) -> Response:
+        """Connect for a CONNECT; the load learns the time that takes. Raises ProxyError."""
+        if request.bound_id is not None and request.bound_id[:1] == (b"%",):
+            raise NoTunnel("a tunnel cannot lead through another proxy")
+        return self._pool.tunnel(deadline, self._body_ended)
 
     def close(self) -> None:
         """Take no new requests; running ones finish."""

@@ -18,6 +18,7 @@ from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, RequestBody, Response
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.stream import Stream, StreamTimeout
+from meshproxy.net.tunnel import Tunnel
 
 Connection = PlainConnection | TlsConnection
 Release = Callable[[Connection, bool], None]
@@ -28,7 +29,7 @@ Ended = Callable[[bool], None]
 _MAX_INTERIM = 64
 _BULKY = 32768
 """A shorter body that came with its head came by a read that left nothing unread."""
-_BODILESS = frozenset({204, 304})
+_BODILESS = frozenset({101, 204, 304})
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 
 
@@ -56,7 +57,7 @@ def converse(
         raise ConnectionClosed("the connection is not open")
     try:
         sent_all = _send(stream, request, limits, deadline)
-        response, rest = _final_head(stream, limits, deadline)
+        response, rest = _final_head(stream, limits, deadline, request)
         length, reusable = _framing(request, response)
     except StreamTimeout:
         connection.close()
@@ -68,6 +69,9 @@ def converse(
         connection.close()
         raise
     reusable = reusable and sent_all
+    if response.status == 101:
+        response.body = tunnel(connection, rest, release, ended)
+        return response
     if 0 <= length <= len(rest):
         drained = length < _BULKY or stream.receive_at_hand() is None
         release(connection, reusable and len(rest) == length and drained)
@@ -85,7 +89,21 @@ def converse(
     return response
 
 
-def _final_head(stream: Stream, limits: Limits, deadline: float) -> tuple[Response, bytes]:
+def tunnel(connection: Connection, at_hand: bytes, release: Release, ended: Ended) -> Tunnel:
+    """What is left of an exchange once *connection* speaks another protocol."""
+    if connection.stream is None:
+        raise ConnectionClosed("the connection is not open")
+
+    def finish() -> None:
+        release(connection, False)
+        ended(True)
+
+    return Tunnel(connection.stream, at_hand, finish)
+
+
+def _final_head(
+    stream: Stream, limits: Limits, deadline: float, request: Request
+) -> tuple[Response, bytes]:
     """The response without its body, informational ones passed over, and what follows it."""
     data = _first_bytes(stream, deadline)
     for _ in range(_MAX_INTERIM + 1):
@@ -96,7 +114,9 @@ def _final_head(stream: Stream, limits: Limits, deadline: float) -> tuple[Respon
         if status >= 200:
             return Response(status, reason, headers, b"", version), rest
         if status == 101:
-            raise BadResponse("101 without a request to switch protocols")
+            if b"upgrade" not in request.headers.names:
+                raise BadResponse("101 without a request to switch protocols")
+            return Response(status, reason, headers, b"", version), rest
         data = rest or _more_bytes(stream, deadline)
     raise BadResponse("too many informational responses")
 
@@ -224,6 +244,6 @@ def _no_body(status: int, headers: Headers) -> int:
     """Check the framing of a response that has no body whatever it says; always 0."""
     if b"content-length" in headers.names:
         content_length(headers, BadResponse)
-    if status == 204:
+    if status in {101, 204}:
         headers.remove(b"content-length")
     return 0

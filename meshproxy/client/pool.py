@@ -16,11 +16,12 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from meshproxy.client.connection import PlainConnection, TlsConnection
-from meshproxy.client.exchange import Connection, Ended, Silent, converse
+from meshproxy.client.exchange import Connection, Ended, Silent, converse, tunnel
 from meshproxy.client.idle import ExpiryStats, IdleStack, Session
 from meshproxy.client.tls import TlsSettings, context
 from meshproxy.client.turnstile import Turnstile, WaitStats
 from meshproxy.errors import ConnectFailed, ServiceTimedOut, TlsFailed, WriteFailed
+from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -98,6 +99,7 @@ class EndpointPool:
     """The connections to one address. `exchange` is all that the hot path calls."""
 
     def __init__(self, address: Address, transport: Transport, stats: ConnectStats) -> None:
+        self._address = address
         self._transport = transport
         self._stats = stats
         self._is_closed = False
@@ -155,6 +157,23 @@ class EndpointPool:
             if silent.untouched:
                 raise WriteFailed(str(silent)) from silent
             raise
+
+    def tunnel(self, deadline: float, ended: Ended) -> Response:
+        """Connect in clear, outside the pool, for a CONNECT; the response carries the tunnel.
+
+        Raises ConnectFailed, ServiceTimedOut and PoolFull.
+        """
+        if self._turnstile is not None:
+            self._turnstile.enter(deadline)
+        connection = PlainConnection(self._address.host, self._address.port)
+        try:
+            self._connect(connection, deadline)
+            body = tunnel(connection, b"", self._release, ended)
+        except BaseException:
+            if self._turnstile is not None:
+                self._turnstile.leave()
+            raise
+        return Response(200, b"Connection Established", Headers(), body)
 
     def close(self) -> None:
         """Close idle connections now, the others when their exchange is over."""

@@ -69,3 +69,8 @@ class HttpServerConfig(Config):
         added=True,
         doc="Open connections; beyond it none is accepted. Never above 80 % of the descriptors.",
     )
+    connect_ports: tuple[Port, ...] = key(
+        default=(Port(443),),
+        added=True,
+        doc="Ports to which CONNECT may open a tunnel; an empty list refuses every CONNECT.",
+    )

@@ -33,7 +33,7 @@ class Forward:
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve with the headers of one hop further."""
         headers = request.headers
-        hop.strip(headers)
+        hop.strip(headers, may_upgrade=request.version == b"1.1")
         append_via(headers, request.version)
         headers.names.append(l5d.DST_SERVICE)
         headers.lines.append(self._dst_service)
@@ -41,7 +41,7 @@ class Forward:
             headers.names.append(b"host")
             headers.lines.append(b"Host: ")
         response = service(request)
-        hop.strip(response.headers)
+        hop.strip(response.headers, may_upgrade=response.status == 101)
         append_via(response.headers, response.version)
         return response
 

@@ -38,8 +38,12 @@ def says_close(headers: Headers) -> bool:
     return b"close" in connection_options(headers)
 
 
-def strip(headers: Headers) -> None:
-    """Remove hop-by-hop fields and what Connection names, framing, routing and trust excepted."""
+def strip(headers: Headers, *, may_upgrade: bool) -> None:
+    """Remove hop-by-hop fields and what Connection names, framing, routing and trust excepted.
+
+    With *may_upgrade*, Upgrade stays if Connection names it and it is not for `h2c`
+    (RFC 9110 section 7.8).
+    """
     names = headers.names
     if _HOP_BY_HOP.isdisjoint(names):
         return
@@ -49,11 +53,15 @@ def strip(headers: Headers) -> None:
         if headers.lines[at] in _NOTHING_NAMED and names.count(b"connection") == 1:
             del names[at], headers.lines[at]
             return
-    if b"connection" in present:
-        present |= {
-            option
-            for option in connection_options(headers)
-            if option not in _NEVER_BY_NAMING and not option.startswith(b"l5d-")
-        }
+    options = connection_options(headers) if b"connection" in present else frozenset()
+    upgrade = headers.get(b"upgrade") if may_upgrade and b"upgrade" in options else None
+    present |= {
+        option
+        for option in options
+        if option not in _NEVER_BY_NAMING and not option.startswith(b"l5d-")
+    }
     for name in present:
         headers.remove(name)
+    if upgrade and b"h2c" not in upgrade.lower():
+        headers.add(b"Connection", b"upgrade")
+        headers.add(b"Upgrade", upgrade)

@@ -32,3 +32,5 @@ class Limits:
     """Without the peer taking a byte."""
     first_byte: float = 300.0
     """From a request to the first byte of its response, each attempt."""
+    connect_ports: frozenset[int] = frozenset({443})
+    """Ports that a CONNECT may name (connectPorts)."""

@@ -7,7 +7,7 @@ RFC 9112 sections 3.2 and 9110 section 7.2; the authority of an absolute target 
 import re
 from ipaddress import IPv6Address
 
-from meshproxy.errors import BadRequest, NotImplementedByProxy
+from meshproxy.errors import BadRequest, Forbidden
 from meshproxy.http.headers import Headers
 
 _AUTHORITY = re.compile(
@@ -18,10 +18,16 @@ _checked: set[bytes] = set()
 _CHECKED_LIMIT = 4096
 
 
-def origin_form(method: bytes, target: bytes, version: bytes, headers: Headers) -> bytes:
+def origin_form(
+    method: bytes,
+    target: bytes,
+    version: bytes,
+    headers: Headers,
+    connect_ports: frozenset[int] = frozenset(),
+) -> bytes:
     """Check Host and *target*; the target to send on, with Host set to what was asked for.
 
-    Raises BadRequest (400), or NotImplementedByProxy (501) for CONNECT.
+    Raises BadRequest (400), or Forbidden (403) for CONNECT to a port not in *connect_ports*.
     """
     hosts = headers.names.count(b"host")
     if hosts != 1 and (hosts or version == b"1.1"):
@@ -31,7 +37,7 @@ def origin_form(method: bytes, target: bytes, version: bytes, headers: Headers) 
         if host and host not in _checked:
             _check_authority(host)
     if method == b"CONNECT":
-        raise NotImplementedByProxy("CONNECT is not supported yet")
+        return _authority_form(target, headers, connect_ports)
     if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
         return target
     match = _ABSOLUTE(target)
@@ -42,6 +48,18 @@ def origin_form(method: bytes, target: bytes, version: bytes, headers: Headers) 
     _check_authority(authority)
     headers.set(b"Host", authority)
     return path if path.startswith(b"/") else b"/" + path
+
+
+def _authority_form(target: bytes, headers: Headers, ports: frozenset[int]) -> bytes:
+    """Check what a CONNECT asks for, and make it the Host (RFC 9110 section 9.3.6)."""
+    _check_authority(target)
+    port = target.rpartition(b":")[2]
+    if not port.isdigit() or len(port) > 5 or target.endswith(b"]"):
+        raise BadRequest("CONNECT wants a host and a port number")
+    if int(port) not in ports:
+        raise Forbidden(f"CONNECT to port {int(port)} is not allowed, see connectPorts")
+    headers.set(b"Host", target)
+    return target
 
 
 def _check_authority(authority: bytes) -> None:

@@ -28,8 +28,23 @@ class StreamTimeout(Exception):
     """A wait on a stream outlasted its deadline."""
 
 
+class _Patience:
+    """The end of a wait to write, apart from the one to read: in a tunnel both go on at once."""
+
+    __slots__ = ("_waiter", "deadline", "filed_until")
+
+    def __init__(self, deadline: float, waiter: greenlet) -> None:
+        self.deadline = deadline
+        self.filed_until = math.inf
+        self._waiter = waiter
+
+    def expire(self) -> None:
+        """End the wait; called in the hub."""
+        self._waiter.throw(StreamTimeout)
+
+
 class Stream:
-    """A plain TCP connection. One greenlet reads and writes it; only the wheel interrupts."""
+    """A plain TCP connection. One greenlet reads and one, mostly the same, writes it."""
 
     __slots__ = (
         "_armed",
@@ -137,20 +152,20 @@ class Stream:
         """Park until a write is worth trying or, if asked, something has come to be read."""
         if or_readable and self.is_readable:
             return
-        self.deadline = deadline
-        if deadline < self.filed_until:
-            wheel.file(self)
         if self._writer is None:
             self._writer = self._loop.io(self.sock.fileno(), _WRITE)
         self._write_waiter = getcurrent()
         if or_readable:
             self._waiter = self._write_waiter
+        patience = _Patience(deadline, self._write_waiter)
+        wheel.file(patience)
         self._writer.start(self._on_writable)
         try:
             self._switch()
             if or_readable and self._waiter is None:
                 self._disarm()
         finally:
+            wheel.forget(patience)
             self._writer.stop()
             self._write_waiter = None
             if or_readable:
@@ -182,10 +197,10 @@ class Stream:
             waiter.switch()
 
     def expire(self) -> None:
-        """End the present wait with StreamTimeout, if there is one; call in the hub only."""
-        waiter = self._waiter or self._write_waiter
+        """End a wait for something to read with StreamTimeout; call in the hub only."""
+        waiter = self._waiter
         if waiter is not None:
-            self._waiter = self._write_waiter = None
+            self._waiter = None
             waiter.throw(StreamTimeout)
 
     def close_for_writing(self, gap: float) -> None:

@@ -12,9 +12,10 @@ _DEFAULTS = Limits()
 
 def limits_of(router: HttpRouterConfig, server: HttpServerConfig | None = None) -> Limits:
     """The limits of a router's messages, on one of its servers if that is given."""
-    head_seconds = _DEFAULTS.head_seconds
+    head_seconds, connect_ports = _DEFAULTS.head_seconds, _DEFAULTS.connect_ports
     if server is not None:
         head_seconds = server.header_read_timeout_ms / 1000 or math.inf
+        connect_ports = frozenset(map(int, server.connect_ports))
     return Limits(
         first_line=router.max_initial_line_kb * 1024 or _UNLIMITED_BYTES,
         header_bytes=router.max_headers_kb * 1024 or _UNLIMITED_BYTES,
@@ -23,4 +24,5 @@ def limits_of(router: HttpRouterConfig, server: HttpServerConfig | None = None) 
         replay_bytes=router.stream_after_content_length_kb * 1024,
         error_bytes=router.max_err_response_kb * 1024 or _UNLIMITED_BYTES,
         head_seconds=head_seconds,
+        connect_ports=connect_ports,
     )

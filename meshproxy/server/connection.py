@@ -25,6 +25,7 @@ from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.http.target import origin_form
 from meshproxy.net.stream import Stream, StreamTimeout
+from meshproxy.net.tunnel import Tunnel
 from meshproxy.server.request_body import ClientBody
 from meshproxy.server.response import date_line, linger, send_body
 from meshproxy.service import Service
@@ -99,7 +100,7 @@ class Connection:
             method, target, version, headers = parse_request(head)
             if len(headers.names) > self._limits.header_count:
                 raise HeadersTooLarge(f"more than {self._limits.header_count} header fields")
-            target = origin_form(method, target, version, headers)
+            target = origin_form(method, target, version, headers, self._limits.connect_ports)
             request = Request(method, target, version, headers)
             body = self._body_of(request)
         except ProxyError as error:
@@ -188,6 +189,8 @@ class Connection:
         length = request_length(headers, request.version)
         if not length:
             return None
+        if request.method == b"CONNECT":
+            raise BadRequest("CONNECT has no body")
         if length > self._limits.body_bytes:
             raise BodyTooLarge("the request body is over maxRequestBodyKB")
         at_hand, self._buffer = self._buffer, b""
@@ -223,6 +226,8 @@ class Connection:
         if not framed:
             if isinstance(body, bytes):
                 lines.append(b"Content-Length: %d" % len(body))
+            elif isinstance(body, Tunnel):
+                return self._tunnel(response, body)
             elif request.version == b"1.1":
                 chunked = True
                 lines.append(b"Transfer-Encoding: chunked")
@@ -241,6 +246,18 @@ class Connection:
         if not keep:
             linger(self._stream)
         return keep
+
+    def _tunnel(self, response: Response, body: Tunnel) -> bool:
+        """Send the head, then be a tunnel until it ends; the connection does not go on."""
+        start = b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)
+        sent, self._buffer = self._buffer, b""
+        try:
+            head = start + CRLF.join(response.headers.lines) + HEAD_END
+            self._stream.send(head, self._limits.write_gap)
+            body.relay(self._stream, sent, self._limits.idle_seconds, self._limits.write_gap)
+        finally:
+            body.close()
+        return False
 
     def _finish_head(self, request: Request, response: Response, keep: bool) -> None:
         """Add what every response of this connection says."""
