@@ -29,9 +29,7 @@ class AdminConfig(Config):
 
     ip: Ip = key(default=Ip("127.0.0.1"), doc="The address to listen on.")
     port: Port = key(default=Port(9990), doc="The port to listen on.")
-    socket_options: SocketOptionsConfig | None = key(
-        default=None, unsupported=True, doc="Options of its sockets."
-    )
+    socket_options: SocketOptionsConfig | None = key(default=None, doc="Options of its sockets.")
     tls: ServerTlsConfig | None = key(
         default=None, unsupported=True, doc="TLS; plain text when unset."
     )

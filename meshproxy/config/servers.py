@@ -41,11 +41,9 @@ class HttpServerConfig(Config):
     clear_context: bool = key(
         default=False, doc="Ignore and remove `l5d-` headers of clients, and send them none."
     )
-    socket_options: SocketOptionsConfig | None = key(
-        default=None, unsupported=True, doc="Options of its sockets."
-    )
+    socket_options: SocketOptionsConfig | None = key(default=None, doc="Options of its sockets.")
     server_session: SessionConfig | None = key(
-        default=None, unsupported=True, doc="How long a connection may live."
+        default=None, doc="How long a connection may live; 600 s without a request when unset."
     )
     timeout_ms: int | None = key(default=None, doc="Limit on a whole request.")
     add_forwarded_header: ForwardedHeaderConfig | None = key(

@@ -23,7 +23,9 @@ class Limits:
     head_seconds: float = 10.0
     """From the first byte of a head to its last (headerReadTimeoutMs)."""
     idle_seconds: float = 600.0
-    """Between two requests on a connection."""
+    """Between two requests on a connection, and without a byte in a tunnel."""
+    life_seconds: float = math.inf
+    """Of a client's connection, which ends after the response then due."""
     read_gap: float = 300.0
     """Between two pieces of a request body."""
     response_gap: float = 300.0

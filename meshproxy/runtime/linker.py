@@ -224,6 +224,7 @@ class Linker:
             config.max_connections,
             metrics,
             server_context(config.tls) if config.tls is not None else None,
+            config.socket_options,
         )
 
     def _build_admin(self, uptime: Callable[[], float]) -> Listener:
@@ -250,6 +251,7 @@ class Linker:
             limits,
             1000,
             metrics,
+            options=config.socket_options,
         )
 
     def _announce(self) -> None:

@@ -6,6 +6,7 @@ next one wait in the buffer.
 
 import re
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 
 from meshproxy.errors import (
@@ -41,6 +42,7 @@ class Connection:
     __slots__ = (
         "_answer",
         "_buffer",
+        "_dies_at",
         "_limits",
         "_service",
         "_short_head",
@@ -65,6 +67,7 @@ class Connection:
         self._limits = limits
         self._short_head = min(limits.first_line, limits.header_bytes)
         self._answer = answer
+        self._dies_at = monotonic() + limits.life_seconds
         self._buffer = b""
         self.remote = remote
         self.local = local
@@ -114,6 +117,8 @@ class Connection:
             response = self._service(request)
         except ClientGone:
             return self._refuse(BadRequest("the request ended within its body"), head)
+        if self._dies_at < inf and monotonic() >= self._dies_at:
+            keep = False
         if body is not None and not body.is_complete:
             body.discard_at_hand()
             keep = keep and body.is_complete
@@ -124,7 +129,8 @@ class Connection:
         buffer = self._buffer
         if not buffer:
             try:
-                buffer = self._stream.receive(monotonic() + self._limits.idle_seconds)
+                deadline = monotonic() + self._limits.idle_seconds
+                buffer = self._stream.receive(min(deadline, self._dies_at))
             except StreamTimeout:
                 buffer = self._stream.receive_at_hand() or b""
             if not buffer:

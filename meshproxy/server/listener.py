@@ -14,6 +14,7 @@ import gevent
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
+from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.errors import ProxyError
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -46,6 +47,7 @@ class Listener:
         max_connections: int,
         metrics: Tree,
         tls: ssl.SSLContext | None = None,
+        options: SocketOptionsConfig | None = None,
     ) -> None:
         self._service = service
         self._answer = answer
@@ -54,7 +56,9 @@ class Listener:
         self._connections: set[Connection] = set()
         self._is_draining = False
         self._pool = Pool(_within_descriptors(max_connections))
-        self._server = StreamServer(_bind(address), self._serve, spawn=self._pool)
+        self._options = options or SocketOptionsConfig()
+        listening = _bind(address, self._options)
+        self._server = StreamServer(listening, self._serve, spawn=self._pool)
         self.port: int = self._server.address[1]
         self._connects = metrics.counter("connects")
         self._closes = metrics.counter("closes")
@@ -92,7 +96,9 @@ class Listener:
             self._closes.value += 1
 
     def _converse(self, sock: gevent.socket.socket, remote: str) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self._options.no_delay)
+        if self._options.keep_alive is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, self._options.keep_alive)
         local = _show(sock.getsockname())
         stream = Stream(sock) if self._tls is None else self._shake_hands(sock, self._tls)
         connection = Connection(stream, self._service, self._limits, remote, local, self._answer)
@@ -117,14 +123,15 @@ class Listener:
         return TlsStream(wrapped)
 
 
-def _bind(address: tuple[str, int]) -> gevent.socket.socket:
+def _bind(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.socket.socket:
     """A listening socket. Raises OSError, with the address in its text."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = gevent.socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, options.reuse_addr)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, options.reuse_port)
         sock.bind(address)
-        sock.listen(_BACKLOG)
+        sock.listen(options.backlog or _BACKLOG)
     except OSError as error:
         sock.close()
         raise OSError(error.errno, f"{_show(address)}: {error.strerror}") from error

@@ -21,20 +21,24 @@ def test_the_keys_that_are_built() -> None:
     config, errors = read(
         "port: 1\nip: '::'\nlabel: x\nmaxConcurrentRequests: 2\nclearContext: true\n"
         "timeoutMs: 3\nmaxCallDepth: 4\nheaderReadTimeoutMs: 5\nmaxConnections: 6\n"
+        "socketOptions: {backlog: 7}\nserverSession: {idleTimeMs: 8}\nconnectPorts: [9]\n"
     )
     assert errors == []
     assert config is not None
     assert (config.port, config.ip, config.max_concurrent_requests) == (1, "::", 2)
     assert (config.clear_context, config.timeout_ms, config.max_call_depth) == (True, 3, 4)
     assert (config.header_read_timeout_ms, config.max_connections) == (5, 6)
+    assert config.socket_options is not None
+    assert config.socket_options.backlog == 7
+    assert config.server_session is not None
+    assert config.server_session.idle_time_ms == 8
+    assert config.connect_ports == (9,)
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "announce: [/#/io.l5d.serversets/web]",
-        "socketOptions: {backlog: 5}",
-        "serverSession: {idleTimeMs: 5}",
         "addForwardedHeader: {by: {kind: router}, for: {kind: 'ip:port'}}",
         "timestampHeader: x-time",
     ],
