@@ -10,6 +10,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from meshproxy.admin.security import Security
+
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 JSON: Final = "application/json"
@@ -88,7 +90,10 @@ class Admin:
     It adds a page of links at `/`, and their list at `/admin` and `/admin/index.txt`.
     """
 
-    def __init__(self, handlers: Mapping[str, AdminHandler]) -> None:
+    def __init__(
+        self, handlers: Mapping[str, AdminHandler], security: Security | None = None
+    ) -> None:
+        self._security = security or Security()
         self._handlers = {
             "/": shown(lambda: (HTML, self._links().encode())),
             "/admin": shown(lambda: (TEXT, self._index().encode())),
@@ -99,7 +104,7 @@ class Admin:
     def __call__(self, request: AdminRequest) -> AdminResponse:
         """Answer *request*; HEAD is answered as GET."""
         handler = self._handlers.get(request.path)
-        if handler is None:
+        if handler is None or not self._security.allows(request.path):
             return failure(404)
         if request.method == "HEAD":
             request = replace(request, method="GET")

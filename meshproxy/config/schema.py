@@ -30,17 +30,15 @@ class AdminConfig(Config):
     ip: Ip = key(default=Ip("127.0.0.1"), doc="The address to listen on.")
     port: Port = key(default=Port(9990), doc="The port to listen on.")
     socket_options: SocketOptionsConfig | None = key(default=None, doc="Options of its sockets.")
-    tls: ServerTlsConfig | None = key(
-        default=None, unsupported=True, doc="TLS; plain text when unset."
-    )
+    tls: ServerTlsConfig | None = key(default=None, doc="TLS; plain text when unset.")
     shutdown_grace_ms: int = key(
         default=10_000, minimum=0, doc="Longest time that requests get to finish at the end."
     )
     security: AdminSecurityConfig | None = key(
-        default=None, unsupported=True, doc="Which pages are open; all when unset."
+        default=None, doc="Which pages are open; all when unset."
     )
     http_identifier_port: Port | None = key(
-        default=None, unsupported=True, doc="Answers with the names that a request would get."
+        default=None, doc="Answers with the names that a request would get."
     )
     worker_threads: int | None = key(default=None, doc="Accepted, not needed.")
 

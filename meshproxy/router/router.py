@@ -23,13 +23,14 @@ class Router:
         self.limits = limits
         self.metrics = metrics
         self.binding = Binding(config, interpreter, limits, metrics)
-        self._identify = first_of([one.build(config.dst_prefix) for one in config.identifiers()])
+        self.identify = first_of([one.build(config.dst_prefix) for one in config.identifiers()])
+        """The name of a request. Raises UnidentifiedRequest; may rewrite the target."""
         if config.originator:
             metrics.gauge("originator", fn=lambda: 1)
 
     def __call__(self, request: Request) -> Response:
         """Serve *request*. Raises ProxyError."""
-        path = self._identify(request)
+        path = self.identify(request)
         if request.local_dtab is None:
             return self.binding.serve(path, request)
         return self.binding.serve((path, request.local_dtab), request)

@@ -3,7 +3,6 @@
 linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 """
 
-import json
 import logging
 import os
 import time
@@ -14,25 +13,16 @@ from ipaddress import ip_address
 
 import gevent
 
-from meshproxy.admin.control import control
-from meshproxy.admin.metrics_json import metrics_json
-from meshproxy.admin.pages import Admin, AdminHandler, shown
 from meshproxy.admin.process import measure_process
-from meshproxy.admin.service import admin_service
 from meshproxy.config.bases import InterpreterDeps, NamerDeps, TransformerConfig
 from meshproxy.config.load import load
 from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.servers import HttpServerConfig
-from meshproxy.config.shown import to_json
 from meshproxy.discovery.dns import Resolver
 from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.errors import ProxyError
-from meshproxy.filters.context import clear
-from meshproxy.filters.error_responder import ErrorResponder
-from meshproxy.filters.stats import Statuses
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Response
 from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
@@ -43,6 +33,8 @@ from meshproxy.naming.path import Path
 from meshproxy.router import stacks
 from meshproxy.router.policy import load_contexts
 from meshproxy.router.router import Router
+from meshproxy.runtime.admin import admin_listener, identifier_listener
+from meshproxy.runtime.answers import answerer
 from meshproxy.runtime.limits import limits_of
 from meshproxy.server.listener import Listener
 from meshproxy.server.tls import server_context
@@ -75,6 +67,8 @@ class Linker:
         self.ports: dict[str, list[int]] = {}
         """The ports listened on, by router label, once started."""
         self.admin_port = 0
+        self.identifier_port = 0
+        """The port that only names requests, if there is one."""
         self._environ = environ
         self._shutdown = shutdown or self._close_soon
         self._resolver = Resolver(DnsSettings.of(config.dns), self.metrics)
@@ -93,7 +87,7 @@ class Linker:
         except (ValueError, ProxyError) as error:
             raise CannotStart(str(error)) from error
         self._servers: list[Listener] = []
-        self._admin: Listener | None = None
+        self._admins: list[Listener] = []
         self._sweepers: list[gevent.Greenlet] = []
 
     @classmethod
@@ -112,17 +106,16 @@ class Linker:
                     server = self._build_server(router, config)
                     self._servers.append(server)
                     ports.append(server.port)
-            self._admin = self._build_admin(lambda: time.monotonic() - started)
+            self._start_admin(lambda: time.monotonic() - started)
         except OSError as error:
             self.close(0)
             raise CannotStart(f"cannot listen on {error.strerror}") from error
         except ValueError as error:
             self.close(0)
             raise CannotStart(str(error)) from error
-        self.admin_port = self._admin.port
         for telemeter in self._telemeters:
             telemeter.start()
-        for server in (*self._servers, self._admin):
+        for server in (*self._servers, *self._admins):
             server.start()
         self._sweepers = [gevent.spawn(_sweep_often, router) for router in self.routers]
         self._announce()
@@ -151,8 +144,8 @@ class Linker:
             telemeter.close()
         for router in self.routers:
             router.binding.close()
-        if self._admin is not None:
-            self._admin.close(min(grace_seconds, 1.0))
+        for admin in self._admins:
+            admin.close(min(grace_seconds, 1.0))
         return finished
 
     def _close_soon(self, grace_seconds: float | None) -> None:
@@ -219,7 +212,7 @@ class Linker:
         return Listener(
             (config.ip, config.port),
             stack([*recording, *filters], router),
-            _answerer(limits, metrics, config.clear_context),
+            answerer(limits, metrics, clear_context=config.clear_context),
             limits,
             config.max_connections,
             metrics,
@@ -227,32 +220,16 @@ class Linker:
             config.socket_options,
         )
 
-    def _build_admin(self, uptime: Callable[[], float]) -> Listener:
-        config = self.config.admin
-        shown_config = json.dumps(to_json(self.config), indent=2).encode()
-        handlers: dict[str, AdminHandler] = {
-            "/admin/metrics.json": metrics_json(self.metrics),
-            **control(
-                configuration=shown_config,
-                shutdown=self._shutdown,
-                uptime=uptime,
-                started_at=time.time() - uptime(),
-            ),
-        }
-        for telemeter in self._telemeters:
-            for path, page in telemeter.pages().items():
-                handlers[path] = shown(page)
-        metrics = self.metrics.scope("admin", f"{config.ip}/{config.port}")
-        limits = Limits()
-        return Listener(
-            (config.ip, config.port),
-            stack([ErrorResponder(limits, metrics)], partial(admin_service, Admin(handlers))),
-            _answerer(limits, metrics, False),
-            limits,
-            1000,
-            metrics,
-            options=config.socket_options,
-        )
+    def _start_admin(self, uptime: Callable[[], float]) -> None:
+        """Listen for admin pages, and for requests to name if there is a port for that."""
+        config = self.config
+        admin = admin_listener(config, self.metrics, self._telemeters, self._shutdown, uptime)
+        self._admins.append(admin)
+        self.admin_port = admin.port
+        identifier = identifier_listener(config.admin, self.routers, self.metrics)
+        if identifier is not None:
+            self._admins.append(identifier)
+            self.identifier_port = identifier.port
 
     def _announce(self) -> None:
         for router in self.routers:
@@ -268,21 +245,6 @@ class Linker:
                         port,
                     )
         _log.info("admin: http://%s:%d", self.config.admin.ip, self.admin_port)
-
-
-def _answerer(
-    limits: Limits, metrics: Tree, clear_context: bool
-) -> Callable[[ProxyError], Response]:
-    """What a server says to bytes that are no request: counted like every other error."""
-    responder = ErrorResponder(limits, metrics)
-    statuses = Statuses(metrics)
-
-    def answer(error: ProxyError) -> Response:
-        response = responder.answer(error)
-        statuses.answered(response.status, 0.0)
-        return clear(response) if clear_context else response
-
-    return answer
 
 
 def _sweep_often(router: Router) -> None:

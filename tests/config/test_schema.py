@@ -47,10 +47,6 @@ def test_what_has_no_effect_is_accepted_with_a_note(text: str, error: str) -> No
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("admin: {security: {uiEnabled: false, pathWhitelist: ['^/x$']}}",
-         "9: admin.security: not supported yet, remove it"),
-        ("admin: {httpIdentifierPort: 5}",
-         "9: admin.httpIdentifierPort: not supported yet, remove it"),
         ("admin: {Port: 5}", "9: admin.Port: unknown key, did you mean port?"),
         ("tracers: []",
          "1: tracers: unknown key, since Linkerd 0.9 it is telemetry with io.l5d.zipkin"),

@@ -1,0 +1,26 @@
+"""What a server says to bytes that are no request: counted like every other error."""
+
+from collections.abc import Callable
+
+from meshproxy.errors import ProxyError
+from meshproxy.filters.context import clear
+from meshproxy.filters.error_responder import ErrorResponder
+from meshproxy.filters.stats import Statuses
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Response
+from meshproxy.metrics.tree import Tree
+
+
+def answerer(
+    limits: Limits, metrics: Tree, *, clear_context: bool
+) -> Callable[[ProxyError], Response]:
+    """The function that makes the response to an error found before any filter saw a request."""
+    responder = ErrorResponder(limits, metrics)
+    statuses = Statuses(metrics)
+
+    def answer(error: ProxyError) -> Response:
+        response = responder.answer(error)
+        statuses.answered(response.status, 0.0)
+        return clear(response) if clear_context else response
+
+    return answer
