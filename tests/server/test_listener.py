@@ -1,0 +1,211 @@
+"""A listener accepts within its bounds, speaks TLS if told to, and drains without a cut."""
+
+import contextlib
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent import socket
+from gevent.event import Event
+
+from meshproxy.errors import ProxyError
+from meshproxy.http.errors import error_response
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response, text_response
+from meshproxy.metrics.tree import Tree
+from meshproxy.server.listener import Listener
+from tests.kit.certs import Certs
+from tests.kit.serving import Serving, serving
+from tests.kit.wire import WireClient
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def answer(error: ProxyError) -> Response:
+    return error_response(error, Limits())
+
+
+class Gate:
+    """A service that answers when it is let."""
+
+    def __init__(self) -> None:
+        self.entered, self.open = Event(), Event()
+
+    def __call__(self, _request: Request, _body: bytes) -> Response:
+        self.entered.set()
+        self.open.wait()
+        return text_response(200, "ok")
+
+
+def drained(server: Serving, grace_s: float = 5.0) -> "gevent.Greenlet[..., bool]":
+    closing = gevent.spawn(server.listener.close, grace_s)
+    gevent.sleep(0)
+    return closing
+
+
+def test_a_busy_connection_finishes_and_says_it_closes() -> None:
+    gate = Gate()
+    with serving(gate) as server, WireClient(server.port) as client:
+        client.send(GET)
+        gate.entered.wait()
+        closing = drained(server)
+        gate.open.set()
+        assert client.read().get("connection") == "close"
+        assert client.read_to_end() == b""
+        client.close()
+        assert closing.get() is True
+
+
+@pytest.mark.parametrize("before", [b"", GET, GET + b"\r\n"])
+def test_an_idle_connection_is_closed_at_once(before: bytes) -> None:
+    limits = Limits(idle_seconds=600, head_seconds=600)
+    with serving(limits=limits) as server, WireClient(server.port) as client:
+        client.send(before)
+        if before:
+            client.read()
+        gevent.sleep(0.02)
+        closing = drained(server)
+        assert client.read_to_end() == b""
+        assert closing.get() is True
+
+
+def test_a_request_half_received_is_served_before_the_end() -> None:
+    with serving() as server, WireClient(server.port) as client:
+        client.get("a")
+        client.send(GET[:10])
+        gevent.sleep(0.02)
+        closing = drained(server)
+        client.send(GET[10:])
+        reply = client.read()
+        assert (reply.status, reply.get("connection")) == (200, "close")
+        client.close()
+        assert closing.get() is True
+
+
+def test_a_request_that_waits_in_the_kernel_is_served_before_the_end() -> None:
+    with serving() as server, WireClient(server.port) as client:
+        client.get("a")
+        gevent.sleep(0.02)
+        client.sock._sock.send(GET)
+        closing = drained(server)
+        reply = client.read()
+        assert (reply.status, reply.get("connection")) == (200, "close")
+        client.close()
+        assert closing.get() is True
+
+
+def test_what_has_not_finished_in_time_is_cut() -> None:
+    with serving(Gate()) as server, WireClient(server.port) as client:
+        client.send(GET)
+        gevent.sleep(0.02)
+        assert drained(server, 0.05).get() is False
+        assert client.read_to_end() == b""
+
+
+def test_nothing_is_accepted_after_the_end() -> None:
+    with serving() as server:
+        server.listener.close(0)
+        with pytest.raises(ConnectionRefusedError):
+            WireClient(server.port)
+
+
+def test_more_connections_than_allowed_wait_for_their_turn() -> None:
+    with serving(max_connections=2) as server:
+        clients = [WireClient(server.port) for _ in range(3)]
+        for client in clients:
+            client.send(GET)
+        assert [client.read().status for client in clients[:2]] == [200, 200]
+        assert len(server.served) == 2
+        clients[0].close()
+        assert clients[2].read().status == 200
+        for client in clients:
+            client.close()
+
+
+def test_connections_are_counted() -> None:
+    with serving() as server:
+        with WireClient(server.port) as client:
+            client.get("a")
+            assert gauges(server) == (1, 0, 1)
+        while server.metrics.counter("closes").value == 0:
+            gevent.sleep(0)
+        assert gauges(server) == (1, 1, 0)
+
+
+def gauges(server: Serving) -> tuple[float, float, float]:
+    metrics = server.metrics
+    connections = metrics.gauge("connections").fn
+    assert connections
+    return metrics.counter("connects").value, metrics.counter("closes").value, connections()
+
+
+def test_an_address_in_use_is_told_by_name() -> None:
+    with serving() as server, pytest.raises(OSError, match=rf"127\.0\.0\.1:{server.port}"):
+        Listener(("127.0.0.1", server.port), lambda _: text_response(200, ""), answer, Limits(),
+                 0, Tree())  # fmt: skip
+
+
+def test_ipv6_is_listened_on() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        listener = Listener(
+            ("::1", 0), lambda _: text_response(200, "six"), answer, Limits(), 0, Tree()
+        )
+    except OSError:
+        pytest.skip("no ::1 here")
+    listener.start()
+    with socket.create_connection(("::1", listener.port), timeout=5) as sock:
+        sock.sendall(GET)
+        assert sock.recv(65536).endswith(b"six")
+    listener.close(1)
+
+
+def test_tls_is_spoken_and_ends_with_goodbye(tmp_path: Path) -> None:
+    certs = Certs(tmp_path)
+    with (
+        serving(tls=certs.server("web.test")) as server,
+        WireClient(server.port, certs.client(), "web.test") as client,
+    ):
+        client.sock.suppress_ragged_eofs = False
+        assert client.get("web.test").body == b"ok"
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n")
+        client.send(b"x" * 200_000)
+        assert client.read().status == 200
+        assert len(server.lines[1]) == 200_000 + len("POST / ")
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert client.read().body == b"ok"
+        assert client.read_to_end() == b""
+
+
+def test_a_client_without_tls_is_turned_away(tmp_path: Path) -> None:
+    certs = Certs(tmp_path)
+    with serving(tls=certs.server("web.test")) as server:
+        with WireClient(server.port) as client:
+            client.send(GET)
+            with contextlib.suppress(ConnectionResetError):
+                assert b"HTTP/1.1" not in client.read_to_end()
+        while not server.metrics.counter("tls", "failures").value:
+            gevent.sleep(0)
+        with WireClient(server.port, certs.client(), "web.test") as client:
+            assert client.get("web.test").status == 200
+
+
+def test_a_client_in_its_handshake_does_not_outlive_the_listener(tmp_path: Path) -> None:
+    context = Certs(tmp_path).server("web.test")
+    with serving(tls=context) as server, WireClient(server.port) as client:
+        gevent.sleep(0.02)
+        assert server.listener.close(0.05) is False
+        assert client.read_to_end() == b""
+
+
+def test_a_handshake_that_ends_after_the_drain_began_is_served_once(tmp_path: Path) -> None:
+    certs = Certs(tmp_path)
+    with serving(tls=certs.server("web.test")) as server:
+        sock = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        gevent.sleep(0.02)
+        closing = drained(server)
+        with certs.client().wrap_socket(sock, server_hostname="web.test") as client:
+            client.sendall(GET)
+            assert b"Connection: close" in client.recv(65536)
+        assert closing.get() is True

@@ -1,0 +1,68 @@
+"""How a response leaves a stream; what a client sees of it is in test_connection.py."""
+
+import gevent
+import pytest
+from gevent import socket
+
+from meshproxy.net.stream import StreamTimeout
+from meshproxy.server import response
+from meshproxy.server.response import date_line, linger, send_body
+from tests.kit.pair import plain
+
+
+class Endless:
+    """A body without an end."""
+
+    length, trailers, has_piece = None, None, True
+    closed = 0
+
+    def read(self) -> bytes:
+        return b"x" * 65536
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_client_that_takes_nothing_ends_the_body_and_is_reset() -> None:
+    body = Endless()
+    with plain() as (stream, other):
+        with pytest.raises(StreamTimeout):
+            send_body(stream, b"head", body, 0.1, chunked=True, framed=False)
+        assert (body.closed, stream.sock) == (1, None)
+        with pytest.raises(ConnectionResetError):
+            read_to_end(other)
+
+
+def test_lingering_reads_what_still_comes_and_ends_with_it() -> None:
+    with plain() as (stream, other):
+        lingering = gevent.spawn(linger, stream)
+        assert other.recv(1) == b""
+        other.sendall(b"x" * 100_000)
+        gevent.sleep(0)
+        assert not lingering.ready()
+        other.close()
+        lingering.get()
+
+
+def test_lingering_ends_with_a_client_that_never_does() -> None:
+    with plain() as (stream, other):
+        sending = gevent.spawn(send_for_ever, other)
+        linger(stream)
+        sending.kill()
+
+
+def send_for_ever(sock: socket.socket) -> None:
+    while True:
+        sock.sendall(b"x" * 65536)
+
+
+def read_to_end(sock: socket.socket) -> None:
+    while sock.recv(65536):
+        pass
+
+
+def test_the_date_changes_with_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "time", lambda: 1.9)
+    assert date_line() == b"Date: Thu, 01 Jan 1970 00:00:01 GMT"
+    monkeypatch.setattr(response, "time", lambda: 2.0)
+    assert date_line() == b"Date: Thu, 01 Jan 1970 00:00:02 GMT"
