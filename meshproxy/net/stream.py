@@ -157,8 +157,10 @@ class Stream:
         self._write_waiter = getcurrent()
         if or_readable:
             self._waiter = self._write_waiter
+            self.deadline = math.inf  # one left over from an earlier read must not end this wait
         patience = _Patience(deadline, self._write_waiter)
-        wheel.file(patience)
+        if deadline < math.inf:
+            wheel.file(patience)
         self._writer.start(self._on_writable)
         try:
             self._switch()

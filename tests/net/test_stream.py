@@ -81,7 +81,7 @@ def test_a_small_buffer_leaves_nothing_of_a_large_record_behind(pair: Pair) -> N
     other.sendall(b"abcdef")
     buffer = memoryview(bytearray(2))
     assert (stream.receive_into(buffer, NEVER), bytes(buffer)) == (2, b"ab")
-    assert stream.receive(soon()) == b"cdef"
+    assert stream.receive(monotonic() + 5) == b"cdef"
 
 
 def test_a_read_without_bytes_ends_at_its_deadline_and_the_stream_goes_on(pair: Pair) -> None:
@@ -195,6 +195,7 @@ def test_a_killed_wait_leaves_a_stream_that_works(pair: Pair) -> None:
         waiting = gevent.spawn(wait)
         gevent.sleep(0)
         waiting.kill()
+        assert isinstance(waiting.value, gevent.GreenletExit)
     other.sendall(b"still here")
     gevent.sleep(0)
     assert stream.receive(NEVER) == b"still here"
@@ -226,6 +227,20 @@ def test_a_full_writer_is_woken_by_something_to_read_and_says_so(pair: Pair) -> 
     assert stream.is_readable
     stream.wait_writable(0.0, or_readable=True)
     assert stream.receive(NEVER) == b"stop that"
+
+
+def test_a_writer_is_not_ended_by_the_deadline_of_an_earlier_read(pair: Pair) -> None:
+    stream, other = pair
+    other.sendall(b"x")
+    deadline = monotonic() + 0.3
+    assert stream.receive(deadline) == b"x"
+    taken = fill(stream)
+    writing = gevent.spawn(stream.wait_writable, monotonic() + 5, or_readable=True)
+    with plain() as (reference, _), pytest.raises(StreamTimeout):
+        reference.receive(deadline + 0.1)
+    assert not writing.ready()
+    drain(other, taken)
+    writing.get()
 
 
 def test_a_full_writer_is_woken_by_room(pair: Pair) -> None:
