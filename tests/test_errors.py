@@ -37,7 +37,7 @@ def test_tokens_tell_errors_apart() -> None:
         pytest.param(errors.RequestTimedOut, 408, id="a slow client"),
         pytest.param(errors.TargetTooLong, 414, id="a long line"),
         pytest.param(errors.HeadersTooLarge, 431, id="large fields"),
-        pytest.param(errors.NotImplementedByProxy, 501, id="CONNECT"),
+        pytest.param(errors.Forbidden, 403, id="a port that is not open to CONNECT"),
         pytest.param(errors.NoHosts, 502, id="nowhere"),
         pytest.param(errors.ConnectFailed, 502, id="no connection"),
         pytest.param(errors.TlsFailed, 502, id="a wrong certificate"),

@@ -173,7 +173,9 @@ def test_an_expected_100_comes_before_the_body(proxy: Proxy) -> None:
         pytest.param(
             b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431, id="long fields"
         ),
-        pytest.param(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 501, id="connect"),
+        pytest.param(
+            b"CONNECT a:22 HTTP/1.1\r\nHost: a:22\r\n\r\n", 403, id="connect to a closed port"
+        ),
         pytest.param(
             b"GET / HTTP/1.1\r\nHost: a\r\nl5d-dtab: /a =>\r\n\r\n", 400, id="bad override"
         ),

@@ -1,0 +1,73 @@
+"""The headers of the mesh: tables in, errors out."""
+
+from urllib.parse import unquote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshproxy.errors import BadDtabHeader
+from meshproxy.http import l5d
+from meshproxy.http.headers import of
+
+
+def test_the_dtabs_of_a_request_are_joined_and_taken_out() -> None:
+    headers = of(
+        (b"l5d-dtab", b"/a => /own"),
+        (b"X", b"stays"),
+        (b"L5d-Ctx-Dtab", b"/a => /context"),
+        (b"l5d-dtab", b"/b => /c"),
+    )
+    dtab = l5d.take_dtab(headers)
+    assert dtab is not None
+    assert dtab.show() == "/a=>/context;/a=>/own;/b=>/c"
+    assert headers.lines == [b"X: stays"]
+
+
+@pytest.mark.parametrize("value", [b"", b"  "])
+def test_no_entry_is_no_dtab(value: bytes) -> None:
+    assert l5d.take_dtab(of((b"l5d-dtab", value))) is None
+    assert l5d.take_dtab(of()) is None
+
+
+def test_a_plain_dtab_local_is_not_honoured() -> None:
+    headers = of((b"dtab-local", b"/a => /b"))
+    assert l5d.take_dtab(headers) is None
+    assert b"dtab-local" in headers
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [b"nonsense"],
+        [b"/a=>" + b"(" * 100 + b"/b" + b")" * 100],
+        [b";".join([b"/a=>/b"] * 257)],
+        [b";".join([b"/a=>/b"] * 200)] * 2,
+        [b"/a=>/\xe9"],
+    ],
+)
+def test_a_dtab_that_is_none_or_too_large_is_refused(values: list[bytes]) -> None:
+    with pytest.raises(BadDtabHeader):
+        l5d.take_dtab(of(*((b"l5d-dtab", value) for value in values)))
+
+
+@pytest.mark.parametrize(
+    ("message", "encoded"),
+    [
+        ("no hosts", b"no+hosts"),
+        ("/a => b*~", b"%2Fa+%3D%3E+b*%7E"),
+        ("caf\xe9 \u20ac", b"caf%E9+%3F"),
+        ("a\r\nX: y\0", b"a%0D%0AX%3A+y%00"),
+    ],
+)
+def test_an_error_is_form_encoded(message: str, encoded: bytes) -> None:
+    assert l5d.encode_error(message, 8192) == encoded
+
+
+@given(st.text(max_size=60), st.integers(0, 80))
+def test_an_encoded_error_is_cut_between_its_characters(message: str, limit: int) -> None:
+    encoded = l5d.encode_error(message, limit)
+    assert len(encoded) <= limit
+    of((l5d.ERR, encoded))
+    whole = message.encode("latin-1", "replace").decode("latin-1")
+    assert whole.startswith(unquote_plus(encoded.decode(), "latin-1"))

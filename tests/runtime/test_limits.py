@@ -1,0 +1,53 @@
+"""Keys of the configuration as bytes and seconds."""
+
+import math
+
+from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.config.servers import HttpServerConfig
+from meshproxy.http.limits import Limits
+from meshproxy.runtime.limits import limits_of
+
+ENOUGH = 2**31
+
+
+def test_without_keys_there_are_the_defaults() -> None:
+    assert limits_of(HttpRouterConfig(), HttpServerConfig()) == Limits()
+    assert limits_of(HttpRouterConfig()) == Limits()
+
+
+def test_kilobytes_are_1024_bytes() -> None:
+    limits = limits_of(
+        HttpRouterConfig(
+            max_initial_line_kb=1,
+            max_headers_kb=2,
+            max_request_body_kb=3,
+            stream_after_content_length_kb=4,
+            max_err_response_kb=5,
+            max_header_count=6,
+        )
+    )
+    assert (limits.first_line, limits.header_bytes, limits.body_bytes) == (1024, 2048, 3072)
+    assert (limits.replay_bytes, limits.error_bytes, limits.header_count) == (4096, 5120, 6)
+
+
+def test_the_time_for_a_head_is_the_server_s() -> None:
+    server = HttpServerConfig(header_read_timeout_ms=1500)
+    assert limits_of(HttpRouterConfig(), server).head_seconds == 1.5
+
+
+def test_zero_is_no_limit_but_keeps_no_body() -> None:
+    limits = limits_of(
+        HttpRouterConfig(
+            max_initial_line_kb=0,
+            max_headers_kb=0,
+            max_request_body_kb=0,
+            max_err_response_kb=0,
+            max_header_count=0,
+            stream_after_content_length_kb=0,
+        ),
+        HttpServerConfig(header_read_timeout_ms=0),
+    )
+    sizes = (limits.first_line, limits.header_bytes, limits.header_count, limits.error_bytes)
+    assert all(size >= ENOUGH for size in sizes)
+    assert (limits.body_bytes, limits.head_seconds) == (math.inf, math.inf)
+    assert limits.replay_bytes == 0

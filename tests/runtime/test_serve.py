@@ -1,0 +1,137 @@
+"""A process that serves until it is told to stop, and how it ends."""
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from tests.e2e.test_command import Serving
+from tests.e2e.test_routing import config
+from tests.kit.daemons import START_S
+from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.k8s import wait_until
+from tests.kit.wire import CutShort, WireClient
+
+GET = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
+
+
+class Slow:
+    """An origin that answers when it is let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.may_answer = Event(), Event()
+
+    def __call__(self, _: Received) -> Answer:
+        self.asked.set()
+        self.may_answer.wait(START_S)
+        return Answer(body=b"finished")
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    handler = Slow()
+    yield handler
+    handler.may_answer.set()
+
+
+def test_no_request_is_cut_by_a_signal_under_load(tmp_path: Path) -> None:
+    """Every response is whole; the last one of each connection says that it is."""
+    ended: list[str] = []
+
+    def load(port: int) -> None:
+        closing: str | None = None
+        try:
+            with WireClient(port) as client:
+                while closing != "close":
+                    reply = client.get("web")
+                    assert (reply.status, reply.body) == (200, b"served")
+                    closing = reply.get("connection")
+        except CutShort as cut:
+            ended.append("idle" if str(cut).endswith("after None") else "cut")
+        except (ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
+            ended.append("idle")
+        else:
+            ended.append("told")
+
+    with Downstream(lambda _: b"served") as origin:
+        serving = Serving(config(origin.port), tmp_path)
+        with serving.daemon as daemon:
+            clients = [gevent.spawn(load, serving.port) for _ in range(8)]
+            wait_until(lambda: len(origin.requests) > 200)
+            daemon.process.send_signal(signal.SIGTERM)
+            gevent.joinall(clients, timeout=START_S, raise_error=True)
+            assert gevent.spawn(daemon.process.wait, START_S).get() == 0
+    assert len(ended) == 8
+    assert "cut" not in ended
+
+
+def test_nobody_is_accepted_any_more_while_it_ends(tmp_path: Path, slow: Slow) -> None:
+    with Downstream(slow) as origin:
+        serving = Serving(config(origin.port), tmp_path)
+        with serving.daemon as daemon, WireClient(serving.port) as client:
+            client.send(GET)
+            slow.asked.wait(START_S)
+            daemon.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: "received SIGTERM" in daemon.output())
+            with pytest.raises(ConnectionRefusedError):
+                WireClient(serving.port)
+            slow.may_answer.set()
+            assert client.read().get("connection") == "close"
+            assert gevent.spawn(daemon.process.wait, START_S).get() == 0
+
+
+def test_the_grace_period_has_an_end(tmp_path: Path, slow: Slow) -> None:
+    soon = "port: 0, shutdownGraceMs: 50}\nrouters"
+    with Downstream(slow) as origin:
+        text = config(origin.port).replace("port: 0}\nrouters", soon)
+        serving = Serving(text, tmp_path)
+        with serving.daemon as daemon, WireClient(serving.port) as client:
+            client.send(GET)
+            slow.asked.wait(START_S)
+            assert daemon.stop() == 0
+            assert client.read_to_end() == b""
+            assert "the grace period is over" in daemon.output()
+
+
+def test_a_shutdown_may_bring_its_own_grace_period(tmp_path: Path, slow: Slow) -> None:
+    with Downstream(slow) as origin:
+        serving = Serving(config(origin.port), tmp_path)
+        with serving.daemon as daemon, WireClient(serving.port) as client:
+            client.send(GET)
+            slow.asked.wait(START_S)
+            with WireClient(serving.admin_port) as admin:
+                admin.send(
+                    b"POST /admin/shutdown?grace=50.milliseconds HTTP/1.1\r\n"
+                    b"Host: x\r\nContent-Length: 0\r\n\r\n"
+                )
+                assert admin.read(b"POST").status == 200
+            assert gevent.spawn(daemon.process.wait, START_S).get() == 0
+            assert "received POST /admin/shutdown" in daemon.output()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_right_after_the_start_is_an_orderly_end(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    serving = Serving(config(1), tmp_path)
+    with serving.daemon as daemon:
+        assert daemon.stop(number) == 0
+        assert re.search(rf"received {number.name}", daemon.output())
+        assert "Traceback" not in daemon.output()
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path, slow: Slow) -> None:
+    with Downstream(slow) as origin:
+        serving = Serving(config(origin.port), tmp_path)
+        with serving.daemon as daemon, WireClient(serving.port) as client:
+            client.send(GET)
+            slow.asked.wait(START_S)
+            daemon.process.send_signal(signal.SIGINT)
+            wait_until(lambda: "received SIGINT" in daemon.output())
+            daemon.process.send_signal(signal.SIGTERM)
+            assert gevent.spawn(daemon.process.wait, 5).get() == 1
+            assert "received SIGTERM again" in daemon.output()
