@@ -9,22 +9,28 @@ from typing import Final
 
 SCALE: Final = 1000
 """Tokens that one request deposits."""
-_CLOSED_SLICES: Final = 9
+SLICES: Final = 10
+"""Of a retry budget's window."""
 
 
 class WindowedAdder:
-    """A sum that forgets: ten slices of time, dropped one by one (twitter/util: WindowedAdder).
+    """A sum that forgets: *slices* of time, dropped one by one (twitter/util: WindowedAdder).
 
     Slices turn when somebody looks, not on a schedule.
     """
 
     __slots__ = ("_index", "_now_ns", "_old", "_slice_ns", "_slots", "_writer")
 
-    def __init__(self, window_s: int, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self._slice_ns = window_s * 1_000_000_000 // (_CLOSED_SLICES + 1)
+    def __init__(
+        self,
+        window_s: int,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+        slices: int = SLICES,
+    ) -> None:
+        self._slice_ns = window_s * 1_000_000_000 // slices
         self._now_ns = now_ns
         self._writer = 0
-        self._slots = [0] * _CLOSED_SLICES
+        self._slots = [0] * (slices - 1)
         self._index = 0
         self._old = now_ns()
 
@@ -46,11 +52,11 @@ class WindowedAdder:
         slots = self._slots
         slots[self._index] = self._writer
         self._writer = 0
-        self._index = (self._index + 1) % _CLOSED_SLICES
-        skipped = min((now - self._old) // self._slice_ns - 1, _CLOSED_SLICES)
+        self._index = (self._index + 1) % len(slots)
+        skipped = min((now - self._old) // self._slice_ns - 1, len(slots))
         for _ in range(skipped):
             slots[self._index] = 0
-            self._index = (self._index + 1) % _CLOSED_SLICES
+            self._index = (self._index + 1) % len(slots)
         self._old = now
 
 

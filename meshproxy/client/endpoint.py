@@ -18,7 +18,7 @@ _RETRYABLE = ResponseClass.RETRYABLE
 
 
 class Breaker(Protocol):
-    """The circuit breaker of one address; see `meshproxy.accrual`."""
+    """The circuit breaker of one address; see `meshproxy.accrual.breaker`."""
 
     alive: bool
 

@@ -83,10 +83,10 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "roundRobin": None,
     },
     "accrual": {
-        "io.l5d.consecutiveFailures": "meshproxy.accrual:ConsecutiveFailuresConfig",
-        "none": "meshproxy.accrual:NoneConfig",
-        "io.l5d.successRate": None,
-        "io.l5d.successRateWindowed": None,
+        "io.l5d.consecutiveFailures": "meshproxy.accrual.policies:ConsecutiveFailuresConfig",
+        "none": "meshproxy.accrual.policies:NoneConfig",
+        "io.l5d.successRate": "meshproxy.accrual.policies:SuccessRateConfig",
+        "io.l5d.successRateWindowed": "meshproxy.accrual.policies:SuccessRateWindowedConfig",
     },
     "backoffs": {
         "constant": "meshproxy.config.backoff:ConstantConfig",

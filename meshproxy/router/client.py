@@ -6,7 +6,7 @@ set; an address that stays keeps its load, breaker and connections.
 
 from time import monotonic
 
-from meshproxy.accrual import FailureAccrual
+from meshproxy.accrual.breaker import FailureAccrual
 from meshproxy.balancers import Balancer
 from meshproxy.client.endpoint import Endpoint, show
 from meshproxy.client.pool import ConnectStats, EndpointPool

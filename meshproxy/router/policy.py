@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from meshproxy.accrual import ConsecutiveFailuresConfig
+from meshproxy.accrual.policies import ConsecutiveFailuresConfig
 from meshproxy.backoff import Backoff, constant
 from meshproxy.balancers import P2cConfig
 from meshproxy.budget import RetryBudget

@@ -8,7 +8,8 @@ from time import monotonic
 import gevent
 import pytest
 
-from meshproxy.accrual import ConsecutiveFailures, FailureAccrual, State
+from meshproxy.accrual.breaker import FailureAccrual, State
+from meshproxy.accrual.policies import ConsecutiveFailures
 from meshproxy.backoff import constant
 from meshproxy.classifiers import AllSuccessfulConfig, RetryableAll5XXConfig
 from meshproxy.client.endpoint import Endpoint, show

@@ -26,9 +26,6 @@ NOT_SUPPORTED = {
         "compressionLevel: 9 is not supported yet",
         "addForwardedHeader: not supported yet",
     ],
-    "loadbalancer": [
-        "failureAccrual.kind: io.l5d.successRate is not supported yet",
-    ],
 }
 """Linkerd's example files that are refused, and what each line that says why must contain."""
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from meshproxy.accrual import ConsecutiveFailuresConfig, NoneConfig
+from meshproxy.accrual.policies import ConsecutiveFailuresConfig, NoneConfig
 from meshproxy.balancers import EwmaConfig, P2cConfig
 from meshproxy.classifiers import (
     AllSuccessfulConfig,

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from typing import Any
 
-from meshproxy.accrual import ConsecutiveFailures, FailureAccrual, NeverDead, Policy, State
+from meshproxy.accrual.breaker import FailureAccrual, Policy, State
+from meshproxy.accrual.policies import (
+    ConsecutiveFailures,
+    NeverDead,
+    SuccessRate,
+    SuccessRateWindowed,
+)
 from meshproxy.backoff import Backoff, decorrelated_jitter, equal_jitter
 from meshproxy.balancers import two_choices
 from meshproxy.budget import RetryBudget
@@ -93,7 +99,7 @@ def p2c_pick(given: Given) -> dict[str, Any]:
 def accrual_trace(given: Given) -> dict[str, Any]:
     """The breaker of one endpoint, after each thing that happened to it."""
     clock, tree = Clock(given["created_at_ms"] * _MS), Tree()
-    accrual = FailureAccrual(_policy(given["policy"]), tree, "endpoint", clock)
+    accrual = FailureAccrual(_policy(given["policy"], clock), tree, "endpoint", clock)
     after = []
     for op in given["ops"]:
         clock.ns = op["at_ms"] * _MS
@@ -107,6 +113,8 @@ def accrual_trace(given: Given) -> dict[str, Any]:
             row["dead_until_ms"] = accrual.dead_until_ns / _MS
         if isinstance(accrual.policy, ConsecutiveFailures):
             row["consecutive_failures"] = accrual.policy.count
+        if isinstance(accrual.policy, SuccessRate | SuccessRateWindowed):
+            row["success_rate"] = accrual.policy.success_rate
         after.append(row)
     names = ("removals", "revivals", "probes")
     return {"after": after, "counters": {name: tree.counter(name).value for name in names}}
@@ -120,13 +128,22 @@ def _happen(accrual: FailureAccrual, op: str) -> None:
         {"ok": accrual.succeeded, "failed": accrual.failed, "ignorable": accrual.ignored}[result]()
 
 
-def _policy(given: Given) -> Policy:
+def _policy(given: Given, clock: Clock) -> Policy:
     waits = [ms / 1000 for ms in given["backoff_ms"]]
+
+    def backoff() -> Iterator[float]:
+        return chain(waits, repeat(waits[-1]))
+
     match given["kind"]:
         case "io.l5d.consecutiveFailures":
-            return ConsecutiveFailures(given["failures"], lambda: chain(waits, repeat(waits[-1])))
+            return ConsecutiveFailures(given["failures"], backoff)
         case "none":
             return NeverDead()
+        case "io.l5d.successRate":
+            return SuccessRate(given["success_rate"], given["requests"], backoff)
+        case "io.l5d.successRateWindowed":
+            rate, window_s = given["success_rate"], given["window_secs"]
+            return SuccessRateWindowed(rate, window_s, backoff, clock)
         case kind:
             raise KeyError(f"failure accrual {kind} is not built")
 

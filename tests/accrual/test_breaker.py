@@ -2,13 +2,12 @@
 
 import pytest
 
-from meshproxy.accrual import (
+from meshproxy.accrual.breaker import FailureAccrual, State
+from meshproxy.accrual.policies import (
     ConsecutiveFailures,
     ConsecutiveFailuresConfig,
-    FailureAccrual,
     NeverDead,
     NoneConfig,
-    State,
 )
 from meshproxy.backoff import constant
 from meshproxy.metrics.tree import Tree

@@ -1,25 +1,18 @@
 """Circuit breaker of one endpoint: dead after failures, probed after a while, revived by a success.
 
 Time is looked at when somebody asks, so a dead endpoint costs nothing
-(finagle: liveness/FailureAccrualFactory.scala, liveness/FailureAccrualPolicy.scala).
+(finagle: liveness/FailureAccrualFactory.scala).
 """
 
 import enum
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol
+from typing import Protocol
 
-from meshproxy.backoff import Backoff, equal_jitter
-from meshproxy.config.bases import AccrualConfig
-from meshproxy.config.model import key
 from meshproxy.metrics.tree import Tree
 
 _log = logging.getLogger(__name__)
-
-DEFAULT_BACKOFF: Final = equal_jitter(5, 300)
-"""Dead periods where the configuration names none."""
 
 
 class State(enum.Enum):
@@ -47,49 +40,6 @@ class Policy(Protocol):
     def revived(self) -> None:
         """A probe succeeded: begin anew."""
         ...
-
-
-class ConsecutiveFailures:
-    """Dead after *failures* in a row; each dead period is the next wait of *backoff*."""
-
-    __slots__ = ("_backoff", "_failures", "_waits", "count")
-
-    def __init__(self, failures: int, backoff: Backoff = DEFAULT_BACKOFF) -> None:
-        self.count = 0
-        """Failures since the last success."""
-        self._failures = failures
-        self._backoff = backoff
-        self._waits = backoff()
-
-    def record_success(self) -> None:
-        """Forget the failures."""
-        self.count = 0
-
-    def mark_dead_on_failure(self) -> float | None:
-        """Count; the count goes on while dead, so one failed probe is enough."""
-        self.count += 1
-        return next(self._waits) if self.count >= self._failures else None
-
-    def revived(self) -> None:
-        """Forget the failures and start with the shortest wait again."""
-        self.count = 0
-        self._waits = self._backoff()
-
-
-class NeverDead:
-    """No number of failures is too many."""
-
-    __slots__ = ()
-
-    def record_success(self) -> None:
-        """Nothing to note."""
-
-    def mark_dead_on_failure(self) -> float | None:
-        """Go on."""
-        return None
-
-    def revived(self) -> None:
-        """Nothing to forget."""
 
 
 class FailureAccrual:
@@ -188,27 +138,3 @@ class FailureAccrual:
         if before is State.ALIVE:
             self._removals.incr()
             _log.info("endpoint %s fails and is out for %.1f s", self._label, wait_s)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsecutiveFailuresConfig(AccrualConfig):
-    """An endpoint is dead after that many failures in a row."""
-
-    kind: ClassVar[str] = "io.l5d.consecutiveFailures"
-    failures: int = key(default=0, minimum=0, doc="How many; 0 counts as 1.")
-
-    def new_policy(self) -> Policy:
-        """The policy of one endpoint."""
-        backoff = self.backoff.build() if self.backoff else DEFAULT_BACKOFF
-        return ConsecutiveFailures(self.failures, backoff)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoneConfig(AccrualConfig):
-    """Endpoints are never dead."""
-
-    kind: ClassVar[str] = "none"
-
-    def new_policy(self) -> Policy:
-        """The policy of one endpoint."""
-        return NeverDead()

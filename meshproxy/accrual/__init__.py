@@ -1,0 +1,1 @@
+"""Circuit breakers: one for each endpoint of a client."""
