@@ -1,0 +1,174 @@
+"""The command line: what it prints where, and the status it ends with."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from meshproxy import __version__
+from meshproxy.cli.main import main
+from tests.e2e.test_command import run
+from tests.e2e.test_routing import config
+from tests.kit.downstream import Downstream
+
+BROKEN = """routers:
+- protocol: http
+  dtabb: /svc => /x
+  dtab: /svc => x
+  servers:
+  - port: 80000
+"""
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Return status, standard output and standard error of the command."""
+    try:
+        status = main(arguments)
+    except SystemExit as ended:
+        status = int(str(ended.code))
+    output, errors = capsys.readouterr()
+    return status, output, errors
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> str:
+    file = tmp_path / "good.yaml"
+    file.write_text(config(1))
+    return str(file)
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "--version") == (0, f"meshproxy {__version__}\n", "")
+
+
+def test_the_help_has_commands_statuses_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    status, output, _ = said(capsys, "--help")
+    assert status == 0
+    assert all(part in output for part in ("meshproxy check CONFIG", "exit status", "example:"))
+
+
+@pytest.mark.parametrize("words", [[], ["a", "b"], ["check", "a", "b"], ["--nonsense", "a"]])
+def test_a_command_line_that_cannot_be_read_is_2(
+    capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    status, output, errors = said(capsys, *words)
+    assert (status, output) == (2, "")
+    assert "usage: meshproxy" in errors
+
+
+def test_a_good_file_is_ok(capsys: pytest.CaptureFixture[str], good: str) -> None:
+    assert said(capsys, "check", good) == (0, "ok\n", "")
+
+
+@pytest.mark.parametrize("order", [["check", "-v"], ["-v", "check"]])
+def test_more_is_said_when_asked(
+    capsys: pytest.CaptureFixture[str], good: str, order: list[str]
+) -> None:
+    status, output, errors = said(capsys, *order, good)
+    assert status == 0
+    assert "header_bytes: 8192" in output
+    assert output.endswith("ok\n")
+    assert errors == ""
+
+
+def test_warnings_are_for_those_who_ask(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "weak.yaml"
+    file.write_text(config(1) + "usage: {orgId: x}\n")
+    assert said(capsys, "check", str(file)) == (0, "ok\n", "")
+    errors = said(capsys, "check", "-v", str(file))[2]
+    assert errors.startswith(f"warning: {file}:")
+    assert "usage" in errors
+
+
+def test_standard_input_may_be_yaml_or_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = {"protocol": "http", "dtab": "/svc => /x", "servers": [{"port": 0}]}
+    for text in (config(1), json.dumps({"routers": [router]})):
+        feed(monkeypatch, text)
+        assert said(capsys, "check", "-") == (0, "ok\n", "")
+
+
+def test_every_error_is_printed_with_its_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed(monkeypatch, BROKEN)
+    status, output, errors = said(capsys, "check", "-")
+    places = [line.partition(": ")[0] for line in errors.splitlines()]
+    assert (status, output) == (1, "")
+    assert places[0] == "<stdin>:3:3"
+    assert [place.split(":")[1] for place in places] == ["3", "4", "6"]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(None, "No such file"), (b"routers: \xff\n", "utf-8")],
+    ids=["absent", "not utf-8"],
+)
+@pytest.mark.parametrize("words", [[], ["check"]], ids=["serve", "check"])
+def test_a_file_that_cannot_be_read_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    content: bytes | None,
+    what: str,
+    words: list[str],
+) -> None:
+    file = tmp_path / "unreadable.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    status, output, errors = said(capsys, *words, str(file))
+    assert (status, output) == (1, "")
+    assert errors.startswith(f"meshproxy: {file}: ")
+    assert (what in errors, errors.count("\n")) == (True, 1)
+
+
+def test_a_directory_is_no_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, _, errors = said(capsys, str(tmp_path))
+    assert (status, errors.count("\n")) == (1, 1)
+    assert "directory" in errors
+
+
+def test_a_certificate_that_is_not_here_is_a_warning_to_check_and_an_error_to_serve(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.pem"
+    file = tmp_path / "tls.yaml"
+    tls = f"tls: {{certPath: {gone}, keyPath: {gone}}}"
+    file.write_text(config(1).replace("- {port: 0, ip: 127.0.0.1}", f"- {{port: 0, {tls}}}"))
+    status, output, errors = said(capsys, "check", str(file))
+    assert (status, output) == (0, "ok\n")
+    assert errors.startswith("warning: ")
+    assert str(gone) in errors
+    status, _, errors = said(capsys, str(file))
+    assert status == 1
+    assert [line.count(str(gone)) for line in errors.splitlines()] == [1, 1]
+
+
+def test_a_trust_bundle_that_is_no_certificate_is_found_by_check(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("no certificate\n")
+    file = tmp_path / "tls.yaml"
+    file.write_text(config(1, f"  client: {{tls: {{commonName: x, trustCertsBundle: {bad}}}}}"))
+    status, output, errors = said(capsys, "check", str(file))
+    assert (status, output, errors.count("\n")) == (1, "", 1)
+    assert errors.startswith(f"meshproxy: {file}: cannot use the client's TLS files ({bad})")
+
+
+@pytest.mark.parametrize("taken", ["server", "admin"])
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path, taken: str) -> None:
+    with Downstream(lambda _: b"") as other:
+        free = "- {port: 0," if taken == "server" else "ip: 127.0.0.1, port: 0}"
+        file = tmp_path / "taken.yaml"
+        file.write_text(config(1).replace(free, free.replace("port: 0", f"port: {other.port}")))
+        ran = run(str(file))
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == (
+        f"meshproxy: {file}: cannot listen on 127.0.0.1:{other.port}: Address already in use\n"
+    )
