@@ -160,6 +160,14 @@ def test_a_body_that_nobody_reads_ends_with_the_deadline() -> None:
         talk(request(method=b"POST", body=Pieces(b"first", BIG)), 0.05)
 
 
+def test_nothing_more_is_sent_after_the_deadline() -> None:
+    with talking(Until(b"never")) as talk:
+        with pytest.raises(ServiceTimedOut):
+            talk(request(method=b"POST", body=Pieces(b"first", b"second")), 0)
+        wait_until(lambda: talk.endpoint.ended)
+        assert talk.endpoint.received[0].endswith(b"\r\n\r\nfirst")
+
+
 def test_a_body_that_never_ends_is_no_reason_to_miss_the_deadline() -> None:
     with talking(Until(b"never")) as talk:
         body = Pieces(*[b"x" * 100_000] * 100_000, chunked=True)
@@ -390,14 +398,27 @@ EMPTY = b"Content-Length: 0\r\n\r\n"
             id="Connection: close",
         ),
         pytest.param(b"GET", b"HTTP/1.0 200 OK\r\n" + EMPTY, b"", False, id="HTTP/1.0"),
-        pytest.param(b"GET", b"HTTP/1.1 200 OK\r\n\r\nok", b"ok", False, id="until close"),
     ],
 )
 def test_framing_and_reuse(method: bytes, answer: bytes, body: bytes, *, is_reused: bool) -> None:
-    hold = [Stall()] if is_reused else []
-    with talking(Until(), Send(answer), *hold) as talk:
+    with talking(Until(), Send(answer), Stall()) as talk:
         assert body_of(talk(request(method=method))) == body
         assert talk.released == [is_reused]
+
+
+def test_a_body_until_close_ends_the_connection() -> None:
+    with talking(Until(), Send(b"HTTP/1.1 200 OK\r\n\r\nok")) as talk:
+        assert body_of(talk()) == b"ok"
+        assert (talk.released, talk.ended) == ([False], [True])
+
+
+def test_a_connection_that_is_closed_behind_an_answer_is_not_used_again() -> None:
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    with talking(Until(), Send(chunks)) as talk:
+        found = talk()
+        wait_until(lambda: talk.endpoint.ended)
+        assert body_of(found) == b"ok"
+        assert talk.released == [False]
 
 
 def test_chunked_beats_a_length_that_is_then_gone() -> None:

@@ -128,7 +128,8 @@ def test_waiting_ends_with_the_binding_timeout() -> None:
 def test_waiting_ends_with_the_total_timeout() -> None:
     service = GlobalSvcConfig(total_timeout_ms=20)
     with (
-        binding(PENDING, service=service) as subject,
+        gevent.Timeout(10),
+        binding(PENDING, service=service, binding_timeout_ms=0) as subject,
         pytest.raises(
             ServiceTimedOut, match=r"exceeded 0\.02\.seconds to /svc/web .* retries \(if"
         ),
@@ -139,7 +140,11 @@ def test_waiting_ends_with_the_total_timeout() -> None:
 def test_waiting_ends_with_the_request_s_own_deadline() -> None:
     asked = request()
     asked.deadline = monotonic() + 0.02
-    with binding(PENDING) as subject, pytest.raises(ServiceTimedOut):
+    with (
+        gevent.Timeout(10),
+        binding(PENDING, binding_timeout_ms=0) as subject,
+        pytest.raises(ServiceTimedOut),
+    ):
         subject.ask(asked=asked)
 
 

@@ -80,6 +80,12 @@ def test_a_full_cache_closes_what_has_been_idle_longest() -> None:
     assert cache.counts()[1] == 2
 
 
+def test_of_the_names_used_once_the_oldest_makes_room() -> None:
+    cache = Cache(3)
+    cache.use("a", "a", "b", "c", "d")
+    assert cache.closed == ["b"]
+
+
 def test_what_was_used_last_stays_although_it_came_first() -> None:
     cache = Cache(2)
     cache.use("hot", "cold", "cold", "hot", "other")

@@ -176,7 +176,11 @@ def test_waiting_for_addresses_ends_with_the_binding_timeout() -> None:
 def test_waiting_for_addresses_ends_with_the_request_s_deadline() -> None:
     asked = asking()
     asked.deadline = monotonic() + 0.02
-    with subject(addr=ADDR_PENDING) as client, pytest.raises(ServiceTimedOut):
+    with (
+        gevent.Timeout(10),
+        subject(addr=ADDR_PENDING, binding_seconds=1e6) as client,
+        pytest.raises(ServiceTimedOut),
+    ):
         client.ask(asked)
 
 
