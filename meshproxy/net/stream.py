@@ -108,11 +108,16 @@ class Stream:
                 self.wait_readable(deadline)
 
     def receive_at_hand(self) -> bytes | None:
-        """What has come so far, empty at the end of input, None if nothing has; never waits."""
+        """What has come so far, None if nothing has; never waits and never raises.
+
+        Empty at the end of input, however it ended.
+        """
         try:
             return self._receive(RECEIVE)
         except BlockingIOError:
             return None
+        except OSError:
+            return b""
 
     def send(self, data: bytes | memoryview, gap: float) -> None:
         """Send all of *data*; StreamTimeout when nothing is taken for *gap* seconds."""

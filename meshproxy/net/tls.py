@@ -30,7 +30,7 @@ class TlsStream(Stream):
             return bool(self._tls.pending())
         if self._ahead is None:
             try:
-                self._ahead = self.receive_at_hand()
+                self._ahead = self._read_now()
             except OSError as error:
                 self._ahead = error
             if self._ahead is None:
@@ -79,8 +79,13 @@ class TlsStream(Stream):
 
     def receive_at_hand(self) -> bytes | None:
         """As for plain streams."""
-        if self._ahead is not None:
-            return self._take_ahead()
+        try:
+            return self._read_now() if self._ahead is None else self._take_ahead()
+        except OSError:
+            return b""
+
+    def _read_now(self) -> bytes | None:
+        """Read without waiting; None if nothing has come."""
         try:
             data: bytes = self._tls.read(RECEIVE)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):

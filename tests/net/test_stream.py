@@ -217,6 +217,17 @@ def test_what_has_come_is_had_without_waiting(pair: Pair) -> None:
     assert stream.receive_at_hand() is None
 
 
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_reset_is_an_end_at_hand(pair: Pair, *, noticed: bool) -> None:
+    stream, other = pair
+    raw = socket.socket(fileno=other.detach())
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    raw.close()
+    if noticed:
+        wait_until_readable(stream)
+    assert stream.receive_at_hand() == b""
+
+
 def test_a_full_writer_is_woken_by_something_to_read_and_says_so(pair: Pair) -> None:
     stream, other = pair
     fill(stream)
