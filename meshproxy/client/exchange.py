@@ -228,7 +228,7 @@ def _split_head(
             raise BadResponse("the endpoint does not speak HTTP/1.x")
         data += _more_bytes(stream, deadline)
         end = data.find(HEAD_END)
-    if end > limits.first_line:
+    if end > limits.first_line or end > limits.header_bytes:
         _check_size(data[:end], limits)
     return data[:end], data[end + 4 :]
 

@@ -508,3 +508,15 @@ def test_a_body_that_is_given_up_ends_the_connection_once() -> None:
         found.close()
         found.close()
         assert (talk.released, talk.ended) == ([False], [False])
+
+
+def test_a_limit_on_fields_below_the_one_on_the_line_is_kept() -> None:
+    head = b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000 + b"\r\nContent-Length: 0\r\n\r\n"
+    small = Limits(header_bytes=1024)
+    with (
+        talking(Until(), Send(head), limits=small) as talk,
+        pytest.raises(BadResponse, match="maxHeadersKB"),
+    ):
+        talk()
+    with talking(Until(), Send(head)) as talk:
+        assert talk().status == 200
