@@ -207,6 +207,10 @@ class LabelerConfig(Kinded):
 
     category: ClassVar[str] = "labelers"
 
+    def build(self, router: str) -> Any:
+        """The labeler, on a server of the router labelled *router*."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnouncerConfig(Kinded):

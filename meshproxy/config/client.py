@@ -55,7 +55,6 @@ class ClientSettings(Config):
     )
     forward_client_cert: bool | None = key(
         default=None,
-        only=(False,),
         doc="Pass the client's certificate on in `x-forwarded-client-cert`; else it is removed.",
     )
     connect_timeout_ms: int | None = key(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from meshproxy.config.bases import (
     AnnouncerConfig,
@@ -12,6 +12,7 @@ from meshproxy.config.bases import (
 )
 from meshproxy.config.client import ClientConfig, GlobalClientConfig
 from meshproxy.config.decode import Config, Kinded, Problem, default_of, key
+from meshproxy.config.rolling import roll_policy
 from meshproxy.config.servers import HttpServerConfig
 from meshproxy.config.svc import GlobalSvcConfig, SvcConfig
 from meshproxy.naming.dtab import Dtab
@@ -116,15 +117,22 @@ class HttpRouterConfig(RouterConfig):
         one_or_many=True,
         doc="How a request gets its name, tried in order; `io.l5d.header.token` when unset.",
     )
-    http_access_log: str | None = key(default=None, unsupported=True, doc="Path of an access log.")
-    http_access_log_roll_policy: str | None = key(
-        default=None, unsupported=True, doc="When a new access log is begun."
+    http_access_log: str | None = key(
+        default=None, doc="File that gets a line for each request of a client."
+    )
+    http_access_log_roll_policy: str = key(
+        default="never",
+        doc="When a new file is begun: `never`, `hourly`, `daily`, `weekly(n)` with 1 for Sunday, "
+        "`sighup`, or a size such as `10.megabytes`.",
     )
     http_access_log_append: bool = key(
-        default=True, unsupported=True, doc="Append to the access log at start."
+        default=True, doc="Go on with the file that is there; else it is emptied at start."
     )
-    http_access_log_rotate_count: int = key(
-        default=-1, unsupported=True, doc="Rolled access logs kept; -1 is all."
+    http_access_log_rotate_count: int = key(default=-1, doc="Rolled files kept; -1 is all.")
+    http_access_log_format: Literal["combined", "json"] = key(
+        default="combined",
+        added=True,
+        doc="What a line is: Linkerd's combined format, or a JSON object.",
     )
     stream_after_content_length_kb: int = key(
         default=5, minimum=0, doc="Largest body that is kept for a retry."
@@ -138,7 +146,11 @@ class HttpRouterConfig(RouterConfig):
     )
     max_err_response_kb: int = key(default=5120, minimum=0, doc="Largest body of errors made here.")
     compression_level: int | None = key(
-        default=None, minimum=-1, maximum=9, only=(0,), doc="Compression of responses; 0 is off."
+        default=None,
+        minimum=-1,
+        maximum=9,
+        doc="Compresses textual responses to clients that take gzip: -1 is zlib's usual level, "
+        "1 to 9 are faster to smaller. 0 and unset are off.",
     )
     trace_propagator: TracePropagatorConfig | None = key(
         default=None, doc="How traces travel; `io.l5d.default` when unset."
@@ -151,11 +163,15 @@ class HttpRouterConfig(RouterConfig):
     )
 
     def check(self) -> Iterable[Problem]:
-        """There are servers and identifiers."""
+        """There are servers and identifiers, and the roll policy is one."""
         if not self.servers:
             yield Problem(f"router {self.name!r} has no servers, write at least one", "servers")
         if self.identifier == ():
             yield Problem("empty identifier list, write one or remove the key", "identifier")
+        try:
+            roll_policy(self.http_access_log_roll_policy)
+        except ValueError as error:
+            yield Problem(str(error), "httpAccessLogRollPolicy")
 
     def identifiers(self) -> tuple[IdentifierConfig, ...]:
         """The identifiers that are written, else `io.l5d.header.token`."""

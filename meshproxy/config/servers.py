@@ -1,12 +1,14 @@
 """Servers of a router (linkerd: linkerd/core/.../Server.scala, .../HttpConfig.scala)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from meshproxy.config.bases import LabelerConfig
-from meshproxy.config.decode import Config, Ip, Port, key
+from meshproxy.config.decode import Config, Ip, Port, Problem, default_of, key
 from meshproxy.config.sockets import SessionConfig, SocketOptionsConfig
 from meshproxy.config.tls import ServerTlsConfig
+from meshproxy.http.headers import TOKEN
 from meshproxy.naming.path import Path
 
 
@@ -14,8 +16,17 @@ from meshproxy.naming.path import Path
 class ForwardedHeaderConfig(Config):
     """Adds a `Forwarded` header (RFC 7239)."""
 
-    by: LabelerConfig | None = key(default=None, doc="How our own address appears.")
-    for_: LabelerConfig | None = key(default=None, doc="How the client's address appears.")
+    by: LabelerConfig | None = key(
+        default=None, doc="How our own address appears; `requestRandom` when unset."
+    )
+    for_: LabelerConfig | None = key(
+        default=None, doc="How the client's address appears; `requestRandom` when unset."
+    )
+
+    def labelers(self, router: str) -> tuple[Any, Any]:
+        """Those for `by` and `for`, on a server of the router labelled *router*."""
+        unset = default_of(LabelerConfig, "requestRandom")
+        return (self.by or unset).build(router), (self.for_ or unset).build(router)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +58,10 @@ class HttpServerConfig(Config):
     )
     timeout_ms: int | None = key(default=None, doc="Limit on a whole request.")
     add_forwarded_header: ForwardedHeaderConfig | None = key(
-        default=None, unsupported=True, doc="Tell endpoints where a request came from."
+        default=None, doc="Tells endpoints where a request came from; `{}` is enough."
     )
     timestamp_header: str | None = key(
-        default=None, unsupported=True, doc="Header that gets the time of arrival in ms."
+        default=None, doc="Header that gets the time of arrival, in ms since 1970."
     )
     max_call_depth: int = key(
         default=1000, doc="Most proxies a request may have passed, counted in Via."
@@ -72,3 +83,9 @@ class HttpServerConfig(Config):
         added=True,
         doc="Ports to which CONNECT may open a tunnel; an empty list refuses every CONNECT.",
     )
+
+    def check(self) -> Iterable[Problem]:
+        """The timestamp goes into something that can be a header."""
+        name = self.timestamp_header
+        if name is not None and not TOKEN(name.encode()):
+            yield Problem(f"{name!r} cannot be the name of a header", "timestampHeader")

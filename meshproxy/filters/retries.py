@@ -70,6 +70,7 @@ class Retries:
             if wait:
                 self._pause(wait)
             retries += 1
+            request.retries += 1
             self._total.value += 1
             try:
                 result = service(request)
@@ -168,6 +169,7 @@ class Requeues:
                 result.close()
             request.tried += (request.endpoint,)
             requeues += 1
+            request.retries += 1
             self._requeues.value += 1
             try:
                 result = service(request)

@@ -10,14 +10,26 @@ from meshproxy.http.message import Response, text_response
 _UNPRINTABLE = re.compile(r"[^\n\x20-\x7e\xa0-\xff]")
 
 
-def error_response(error: ProxyError, limits: Limits) -> Response:
+class ErrorResponse(Response):
+    """A response to an error; knows for the logs what clients may not be told."""
+
+    __slots__ = ("error", "text")
+
+    def __init__(self, error: ProxyError, text: str, shown: Response) -> None:
+        super().__init__(shown.status, shown.reason, shown.headers, shown.body)
+        self.error = error.reason
+        self.text = text
+        self.failed = error.status >= 500
+
+
+def error_response(error: ProxyError, limits: Limits) -> ErrorResponse:
     """A complete response with `l5d-err`, cut to the limits; it carries no control character."""
     text = _UNPRINTABLE.sub("?", str(error)) or type(error).__name__
-    response = text_response(error.status, text[: limits.error_bytes])
+    shown = text_response(error.status, text[: limits.error_bytes])
+    response = ErrorResponse(error, text, shown)
     response.headers.add(l5d.ERR, l5d.encode_error(text, limits.header_bytes))
     if error.retryable:
         response.headers.add(l5d.RETRYABLE, b"true")
     for name, value in error.fields:
         response.headers.add(name, value)
-    response.failed = error.status >= 500
     return response

@@ -7,7 +7,7 @@ allocation less for each request. A response owns its body; closing the body end
 import enum
 import math
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from meshproxy.http.headers import Headers, of
 from meshproxy.naming.dtab import Dtab
@@ -88,11 +88,26 @@ class Classifier(Protocol):
         ...
 
 
+class Certificate(NamedTuple):
+    """A client's certificate, verified, as the ssl module reads it."""
+
+    der: bytes
+    subject: tuple[tuple[tuple[str, str], ...], ...] = ()
+    """Parts of the name in the certificate's order, each of one or more pairs."""
+    names: tuple[tuple[str, str], ...] = ()
+    """Alternative names: pairs of kind (`DNS`, `URI`, ...) and name."""
+
+
 class Peer(Protocol):
     """The two ends of the connection a request came by."""
 
     remote: str
     local: str
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What the client showed in TLS, if it had to show one."""
+        ...
 
 
 class Request:
@@ -109,6 +124,8 @@ class Request:
         "local_dtab",
         "method",
         "peer",
+        "retries",
+        "scheme",
         "target",
         "trace",
         "tried",
@@ -140,6 +157,10 @@ class Request:
         self.classifier: Classifier | None = None
         """What the service's configuration calls a failure; breakers ask it too."""
         self.peer: Peer | None = None
+        self.scheme = b""
+        """That of the target, if it came in absolute form; lower case."""
+        self.retries = 0
+        """Attempts after the first, by the classifier or because nothing was delivered."""
 
 
 class Response:

@@ -50,6 +50,12 @@ def origin_form(
     return path if path.startswith(b"/") else b"/" + path
 
 
+def scheme_of(target: bytes) -> bytes:
+    """The scheme of a *target* in absolute form, in lower case; empty for every other form."""
+    match = _ABSOLUTE(target)
+    return target[: target.index(b":")].lower() if match else b""
+
+
 def _authority_form(target: bytes, headers: Headers, ports: frozenset[int]) -> bytes:
     """Check what a CONNECT asks for, and make it the Host (RFC 9110 section 9.3.6)."""
     _check_authority(target)

@@ -162,6 +162,11 @@ PLACES: Final = (
         "The caches from name to client: `path`, `tree`, `bound` and `client`.",
         CACHES,
     ),
+    Place(
+        "rt/<router>/access_log",
+        "The access log. Added.",
+        (_counter("failures", "Lines that could not be written, or that found too many waiting."),),
+    ),
     Place("rt/<router>", "The router.", (_gauge("originator", "1 if the router starts calls."),)),
     Place(
         "namer/<prefix>",

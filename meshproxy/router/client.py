@@ -65,7 +65,10 @@ class Client:
         self.addr: Addr = ADDR_PENDING
         """The last address set that was neither pending nor failed, if there was any."""
         self.service: Service[Request, Response] = stack(
-            stacks.client_stack(self._budget, self._count, metrics), self._attempt
+            stacks.client_stack(
+                self._budget, self._count, metrics, forward_cert=policy.forward_client_cert
+            ),
+            self._attempt,
         )
         self._stop = bound.addr.observe(self._update)
 

@@ -54,6 +54,7 @@ class ClientPolicy:
     pool: HostConnectionPoolConfig = field(default_factory=HostConnectionPoolConfig)
     session: SessionConfig = field(default_factory=SessionConfig)
     socket: SocketOptionsConfig = field(default_factory=SocketOptionsConfig)
+    forward_client_cert: bool = False
 
     def transport(self, limits: Limits) -> Transport:
         """How endpoints are reached, with the router's *limits* where the policy has none."""
@@ -144,6 +145,8 @@ def _client_settings(settings: ClientSettings) -> dict[str, Any]:
         written["session"] = settings.client_session
     if settings.socket_options is not None:
         written["socket"] = settings.socket_options
+    if settings.forward_client_cert is not None:
+        written["forward_client_cert"] = settings.forward_client_cert
     return written
 
 

@@ -6,9 +6,13 @@ linkerd: router/core/.../Router.scala, linkerd/protocol/http/.../HttpConfig.scal
 from collections.abc import Callable
 
 from meshproxy.budget import RetryBudget
+from meshproxy.filters.access_log import AccessLog
 from meshproxy.filters.admission import ConcurrencyLimit
+from meshproxy.filters.client_cert import ForwardClientCert
+from meshproxy.filters.compression import Compress
 from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext
 from meshproxy.filters.error_responder import ErrorResponder
+from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
 from meshproxy.filters.forwarding import DstClient, Forward, SuccessClass
 from meshproxy.filters.retries import Requeues, Retries, TotalTimeout
 from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
@@ -33,13 +37,21 @@ def server_stack(
     clear_context: bool = False,
     max_concurrent: int | None = None,
     timeout_seconds: float = _FOREVER,
+    forwarded: AddForwarded | None = None,
+    timestamp_header: str | None = None,
+    compression_level: int = 0,
+    access_log: AccessLog | None = None,
 ) -> list[HttpFilter]:
     """Around the router: what is the same for every request of one server."""
     return [
-        *([ClearContext()] if clear_context else []),  # first in and last out: nothing leaks
+        *([access_log] if access_log is not None else []),  # writes what really leaves
+        *([Compress(compression_level)] if compression_level else []),  # errors too
+        *([ClearContext()] if clear_context else []),  # above all that adds: nothing leaks
         ServerStats(metrics),  # what the client sees, errors included
         ErrorResponder(limits, metrics),  # below here errors are raised, above they are responses
         *([ConcurrencyLimit(max_concurrent, metrics)] if max_concurrent is not None else []),
+        *([forwarded] if forwarded is not None else []),
+        *([AddTimestamp(timestamp_header.encode())] if timestamp_header is not None else []),
         ReadContext(),  # a dtab header that does not parse ends here
         MaxCallDepth(max_call_depth),
         StartTrace(),
@@ -64,10 +76,15 @@ def bound_stack(bound: Bound) -> list[HttpFilter]:
 
 
 def client_stack(
-    budget: RetryBudget, endpoints: Callable[[], int], metrics: Tree
+    budget: RetryBudget,
+    endpoints: Callable[[], int],
+    metrics: Tree,
+    *,
+    forward_cert: bool = False,
 ) -> list[HttpFilter]:
     """Around the balancer of one bound id."""
     return [
+        *([ForwardClientCert()] if forward_cert else []),
         Requeues(budget, endpoints, metrics),  # above the statistics: each attempt is counted
         ClientStats(metrics),
     ]

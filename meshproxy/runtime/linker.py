@@ -30,12 +30,12 @@ from meshproxy.namers.transformed import TransformedNamer
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.namer import Interpreter, Namer, Transformer
 from meshproxy.naming.path import Path
-from meshproxy.router import stacks
 from meshproxy.router.policy import load_contexts
 from meshproxy.router.router import Router
 from meshproxy.runtime.admin import admin_listener, identifier_listener
 from meshproxy.runtime.answers import answerer
 from meshproxy.runtime.limits import limits_of
+from meshproxy.runtime.server_filters import access_log, server_filters
 from meshproxy.server.listener import Listener
 from meshproxy.server.tls import server_context
 from meshproxy.service import stack
@@ -86,6 +86,8 @@ class Linker:
             ]
         except (ValueError, ProxyError) as error:
             raise CannotStart(str(error)) from error
+        logs = {router.label: access_log(router) for router in self.routers}
+        self._access_logs = {label: log for label, log in logs.items() if log is not None}
         self._servers: list[Listener] = []
         self._admins: list[Listener] = []
         self._sweepers: list[gevent.Greenlet] = []
@@ -115,6 +117,8 @@ class Linker:
             raise CannotStart(str(error)) from error
         for telemeter in self._telemeters:
             telemeter.start()
+        for log in self._access_logs.values():
+            log.start()
         for server in (*self._servers, *self._admins):
             server.start()
         self._sweepers = [gevent.spawn(_sweep_often, router) for router in self.routers]
@@ -142,11 +146,18 @@ class Linker:
         gevent.killall(self._sweepers)
         for telemeter in self._telemeters:
             telemeter.close()
+        for log in self._access_logs.values():
+            log.close()
         for router in self.routers:
             router.binding.close()
         for admin in self._admins:
             admin.close(min(grace_seconds, 1.0))
         return finished
+
+    def reopen_logs(self) -> None:
+        """Open every access log again, after files were moved aside."""
+        for log in self._access_logs.values():
+            log.reopen()
 
     def _close_soon(self, grace_seconds: float | None) -> None:
         gevent.spawn(self.close, grace_seconds)
@@ -196,14 +207,8 @@ class Linker:
     def _build_server(self, router: Router, config: HttpServerConfig) -> Listener:
         limits = limits_of(router.config, config)
         metrics = router.metrics.scope("server", f"{config.ip}/{config.port}")
-        filters = stacks.server_stack(
-            limits,
-            config.max_call_depth,
-            metrics,
-            clear_context=config.clear_context,
-            max_concurrent=config.max_concurrent_requests or None,
-            timeout_seconds=(config.timeout_ms or 0) / 1000 or float("inf"),
-        )
+        log = self._access_logs.get(router.label)
+        filters = server_filters(router, config, limits, metrics, log)
         recording = [
             telemeter.recording(router.label, f"{config.ip}/{config.port}")
             for telemeter in self._telemeters

@@ -23,12 +23,13 @@ from meshproxy.http.framing import request_length
 from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_request
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Request, Response
-from meshproxy.http.target import origin_form
+from meshproxy.http.message import Certificate, Request, Response
+from meshproxy.http.target import origin_form, scheme_of
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
 from meshproxy.server.request_body import ClientBody
 from meshproxy.server.response import date_line, linger, send_body
+from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -42,6 +43,7 @@ class Connection:
     __slots__ = (
         "_answer",
         "_buffer",
+        "_certificate",
         "_dies_at",
         "_limits",
         "_service",
@@ -69,11 +71,19 @@ class Connection:
         self._answer = answer
         self._dies_at = monotonic() + limits.life_seconds
         self._buffer = b""
+        self._certificate: Certificate | None = None
         self.remote = remote
         self.local = local
         self.is_busy = False
         self.is_draining = False
         """Close after the present response."""
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What the client showed in TLS, looked for when first asked."""
+        if self._certificate is None:
+            self._certificate = peer_certificate(self._stream.sock)
+        return self._certificate
 
     def run(self) -> None:
         """Serve until the end, then close the socket, whatever happens."""
@@ -103,8 +113,11 @@ class Connection:
             method, target, version, headers = parse_request(head)
             if len(headers.names) > self._limits.header_count:
                 raise HeadersTooLarge(f"more than {self._limits.header_count} header fields")
-            target = origin_form(method, target, version, headers, self._limits.connect_ports)
+            asked = target
+            target = origin_form(method, asked, version, headers, self._limits.connect_ports)
             request = Request(method, target, version, headers)
+            if target is not asked:
+                request.scheme = scheme_of(asked)
             body = self._body_of(request)
         except ProxyError as error:
             return self._refuse(error, head)

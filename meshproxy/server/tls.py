@@ -2,8 +2,12 @@
 
 import ssl
 
+from gevent.socket import socket
+from gevent.ssl import SSLSocket
+
 from meshproxy.client.tls import ClientAuth, limit_versions, load_chain
 from meshproxy.config.tls import ServerTlsConfig
+from meshproxy.http.message import Certificate
 
 
 def server_context(config: ServerTlsConfig) -> ssl.SSLContext:
@@ -31,3 +35,15 @@ def _make(config: ServerTlsConfig) -> ssl.SSLContext:
             made.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     made.set_alpn_protocols(["http/1.1"])
     return made
+
+
+def peer_certificate(sock: socket) -> Certificate | None:
+    """The certificate that the peer of *sock* has shown, if it speaks TLS and had to."""
+    if not isinstance(sock, SSLSocket):
+        return None
+    der = sock.getpeercert(binary_form=True)
+    known = sock.getpeercert() or {}
+    if not der:
+        return None
+    names = (pair for pair in known.get("subjectAltName", ()) if isinstance(pair[1], str))
+    return Certificate(der, tuple(known.get("subject", ())), tuple(names))

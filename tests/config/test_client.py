@@ -37,10 +37,6 @@ def test_unset_is_not_the_default() -> None:
     ("text", "error"),
     [
         ("failFast: true", "failFast: true is not supported yet, write false or remove it"),
-        (
-            "forwardClientCert: true",
-            "forwardClientCert: true is not supported yet, write false or remove it",
-        ),
         ("requestAuthorizers: []", "requestAuthorizers: not supported yet, remove it"),
     ],
 )
@@ -49,7 +45,7 @@ def test_what_is_not_built_is_refused_by_name(text: str, error: str) -> None:
 
 
 def test_what_is_off_anyway_may_be_written() -> None:
-    assert read("failFast: false\nforwardClientCert: false")[1] == []
+    assert read("failFast: false")[1] == []
 
 
 def test_a_variable_that_the_prefix_does_not_capture_is_a_warning() -> None:

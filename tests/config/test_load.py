@@ -18,14 +18,6 @@ NOT_SUPPORTED = {
     "client-options": [
         "configs[2].loadBalancer.kind: aperture is not supported yet",
     ],
-    "http": [
-        "httpAccessLog: not supported yet",
-        "httpAccessLogRollPolicy: not supported yet",
-        "httpAccessLogAppend: not supported yet",
-        "httpAccessLogRotateCount: not supported yet",
-        "compressionLevel: 9 is not supported yet",
-        "addForwardedHeader: not supported yet",
-    ],
 }
 """Linkerd's example files that are refused, and what each line that says why must contain."""
 

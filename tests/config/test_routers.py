@@ -68,10 +68,6 @@ def test_one_identifier_needs_no_list(identifier: str) -> None:
             "f:3:1: streamingEnabled: false is not supported yet, write true or remove it",
         ),
         (
-            SMALLEST + "compressionLevel: -1\n",
-            "f:3:1: compressionLevel: -1 is not supported yet, write 0 or remove it",
-        ),
-        (
             SMALLEST + "compressionLevel: 10\n",
             "f:3:19: compressionLevel: 10 is too large, at most 9",
         ),
@@ -80,8 +76,12 @@ def test_one_identifier_needs_no_list(identifier: str) -> None:
             "f:3:19: tracePropagator.kind: io.l5d.zipkin is not supported yet, use one of: ",
         ),
         (
-            SMALLEST + "httpAccessLog: x.log\n",
-            "f:3:1: httpAccessLog: not supported yet, remove it",
+            SMALLEST + "httpAccessLogRollPolicy: 10.parsecs\n",
+            "f:3:1: httpAccessLogRollPolicy: '10.parsecs' is no roll policy, write never, ",
+        ),
+        (
+            SMALLEST + "httpAccessLogFormat: xml\n",
+            "f:3:22: httpAccessLogFormat: 'xml' is not known, known here: combined, json",
         ),
         (
             SMALLEST + "announcers: [{kind: io.l5d.serversets, zkAddrs: []}]\n",
@@ -105,6 +105,19 @@ def test_what_is_wrong_is_said(text: str, error: str) -> None:
     assert config is None
     assert len(errors) == 1
     assert errors[0].startswith(error)
+
+
+def test_the_access_log_is_linkerds_by_default() -> None:
+    config = router(SMALLEST)
+    assert config.http_access_log is None
+    assert config.http_access_log_roll_policy == "never"
+    assert (config.http_access_log_append, config.http_access_log_rotate_count) == (True, -1)
+    assert config.http_access_log_format == "combined"
+
+
+@pytest.mark.parametrize("level", [-1, 0, 9])
+def test_every_compression_level_of_linkerd_is_accepted(level: int) -> None:
+    assert router(f"{SMALLEST}compressionLevel: {level}\n").compression_level == level
 
 
 def test_experimental_is_accepted_with_a_note() -> None:

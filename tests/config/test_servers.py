@@ -39,8 +39,6 @@ def test_the_keys_that_are_built() -> None:
     "text",
     [
         "announce: [/#/io.l5d.serversets/web]",
-        "addForwardedHeader: {by: {kind: router}, for: {kind: 'ip:port'}}",
-        "timestampHeader: x-time",
     ],
 )
 def test_the_keys_that_are_not_built_are_refused_by_name(text: str) -> None:
@@ -50,7 +48,23 @@ def test_the_keys_that_are_not_built_are_refused_by_name(text: str) -> None:
 
 def test_a_labeler_is_a_mapping() -> None:
     _, errors = read("addForwardedHeader: {by: ip}")
-    assert errors[1] == ("f:1:26: addForwardedHeader.by: expected a mapping, found the text 'ip'")
+    assert errors == ["f:1:26: addForwardedHeader.by: expected a mapping, found the text 'ip'"]
+
+
+def test_labelers_are_random_where_none_is_written() -> None:
+    config, errors = read("addForwardedHeader: {by: {kind: static, label: me}}")
+    assert errors == []
+    assert config is not None
+    assert config.add_forwarded_header is not None
+    by, for_ = config.add_forwarded_header.labelers("out")
+    assert by(None, "") == "_me"
+    assert for_(None, "") != for_(None, "")
+
+
+@pytest.mark.parametrize("name", ["'a b'", "'x:'", "x\u00e9"])
+def test_a_timestamp_needs_the_name_of_a_header(name: str) -> None:
+    (error,) = read(f"timestampHeader: {name}")[1]
+    assert error.endswith("cannot be the name of a header")
 
 
 def test_the_engine_is_gone() -> None:

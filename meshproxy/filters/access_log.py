@@ -1,0 +1,250 @@
+"""A line for each request of a client, in Linkerd's combined format or as a JSON object.
+
+linkerd: linkerd/protocol/http/.../AccessLogger.scala. Nothing is written here: the lines go to
+whoever takes them, without waiting.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import unquote_plus
+
+from meshproxy.errors import ClientGone
+from meshproxy.http import l5d
+from meshproxy.http.errors import ErrorResponse
+from meshproxy.http.headers import Headers
+from meshproxy.http.message import Body, Request, Response
+from meshproxy.net.tunnel import Tunnel
+from meshproxy.service import Service
+
+_BODILESS = frozenset({204, 304})
+_MAX_ERROR = 1024
+_UNSAFE = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+
+
+@dataclass(slots=True)
+class Entry:
+    """What is known of one request; times in seconds, texts as they came."""
+
+    remote: str
+    host: bytes | None
+    method: bytes
+    target: bytes
+    version: bytes
+    referer: bytes | None
+    agent: bytes | None
+    started: float
+    """Monotonic."""
+    ended_at: float = 0.0
+    """Since 1970."""
+    duration: float = 0.0
+    """From the request's head to the end of the response."""
+    status: int | None = None
+    """None when there was no response at all."""
+    sent: int = 0
+    """Bytes of the response body, without framing."""
+    is_whole: bool = False
+    """The response was passed on to its end."""
+    service: str = ""
+    client: str = ""
+    endpoint: str = ""
+    retries: int = 0
+    error: str = ""
+    """The short name of an error that the proxy answered itself."""
+    reason: str = ""
+    """The text of `l5d-err`, the proxy's own or the endpoint's."""
+
+
+class AccessLog:
+    """Hands a line to *write* when a response has ended; *form* makes it."""
+
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        form: Callable[[Entry], bytes],
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._write = write
+        self._form = form
+        self._monotonic = monotonic
+        self._now = now
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve, and log now or when the response's body ends. Raises what comes from below."""
+        headers = request.headers
+        entry = Entry(
+            remote=request.peer.remote if request.peer is not None else "",
+            host=headers.get(b"host"),
+            method=request.method,
+            target=request.target,
+            version=request.version,
+            referer=headers.get(b"referer"),
+            agent=headers.get(b"user-agent"),
+            started=self._monotonic(),
+        )
+        try:
+            response = service(request)
+        except BaseException as error:
+            if isinstance(error, ClientGone):  # the connection answers a broken body with 400
+                entry.status, entry.error = 400, error.reason
+            self._end(request, entry, is_whole=False)
+            raise
+        entry.status = response.status
+        if isinstance(response, ErrorResponse):
+            entry.error, entry.reason = response.error, response.text[:_MAX_ERROR]
+        elif l5d.ERR in response.headers.names:
+            text = (response.headers.get(l5d.ERR) or b"").decode("latin-1")
+            entry.reason = unquote_plus(text, "latin-1")[:_MAX_ERROR]
+        body = response.body
+        if request.method == b"HEAD" or response.status in _BODILESS or isinstance(body, Tunnel):
+            self._end(request, entry, is_whole=True)
+        elif isinstance(body, bytes):
+            entry.sent = len(body)
+            self._end(request, entry, is_whole=True)
+        else:
+            response.body = _Counted(body, request, entry, self._end)
+        return response
+
+    def _end(self, request: Request, entry: Entry, *, is_whole: bool) -> None:
+        entry.is_whole = is_whole
+        entry.ended_at = self._now()
+        entry.duration = self._monotonic() - entry.started
+        entry.service = request.dst.show() if request.dst is not None else ""
+        entry.client = request.bound_id.show() if request.bound_id is not None else ""
+        entry.endpoint = request.endpoint
+        entry.retries = request.retries
+        self._write(self._form(entry))
+
+
+class _Counted:
+    """Counts what of *body* was passed on, and tells *end* once when that is over."""
+
+    __slots__ = ("_body", "_end", "_entry", "_pending", "_request")
+
+    def __init__(
+        self, body: Body, request: Request, entry: Entry, end: Callable[..., None]
+    ) -> None:
+        self._body = body
+        self._request = request
+        self._entry = entry
+        self._end: Callable[..., None] | None = end
+        self._pending = 0
+        """Bytes of the last piece, which count when the next one is asked for."""
+
+    @property
+    def length(self) -> int | None:
+        return self._body.length
+
+    @property
+    def trailers(self) -> Headers | None:
+        return self._body.trailers
+
+    @property
+    def has_piece(self) -> bool:
+        return self._body.has_piece
+
+    def read(self) -> bytes | memoryview | None:
+        self._entry.sent += self._pending
+        self._pending = 0
+        try:
+            piece = self._body.read()
+        except BaseException:
+            self._finish(is_whole=False)
+            raise
+        if piece:
+            self._pending = len(piece)
+        else:
+            self._finish(is_whole=True)
+        return piece
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        while piece := self.read():
+            yield piece
+
+    def close(self) -> None:
+        self._body.close()
+        self._finish(is_whole=False)
+
+    def _finish(self, *, is_whole: bool) -> None:
+        end, self._end = self._end, None
+        if end is not None:
+            end(self._request, self._entry, is_whole=is_whole)
+
+
+_stamp = (0, "")
+
+
+def combined(entry: Entry) -> bytes:
+    r"""Linkerd's line, `HOST REMOTE - - [TIME] "METHOD URI VERSION" STATUS BYTES` and two headers.
+
+    Quotes, backslashes, controls and bytes beyond ASCII are `\xHH`; what is absent is `-`.
+    """
+    return b'%b %b - - [%b] "%b %b HTTP/%b" %b %d "%b" "%b"\n' % (
+        _quoted(entry.host).replace(b" ", b"\\x20") or b"-",
+        _host(entry.remote).encode("ascii", "replace") or b"-",
+        _time(entry.ended_at).encode("ascii", "replace"),
+        _quoted(entry.method),
+        _quoted(entry.target),
+        entry.version,
+        b"%d" % entry.status if entry.status is not None else b"-",
+        entry.sent,
+        _quoted(entry.referer),
+        _quoted(entry.agent),
+    )
+
+
+def json_line(entry: Entry) -> bytes:
+    """One JSON object in ASCII; what is absent is null."""
+    ended = datetime.fromtimestamp(entry.ended_at, UTC)
+    fields = {
+        "time": ended.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "remote": entry.remote or None,
+        "host": _text(entry.host),
+        "method": _text(entry.method),
+        "target": _text(entry.target),
+        "version": f"HTTP/{_text(entry.version)}",
+        "status": entry.status,
+        "bytes": entry.sent,
+        "complete": entry.is_whole,
+        "duration_ms": round(entry.duration * 1000, 3),
+        "referer": _text(entry.referer),
+        "user_agent": _text(entry.agent),
+        "service": entry.service or None,
+        "client": entry.client or None,
+        "upstream": entry.endpoint or None,
+        "retries": entry.retries,
+        "error": entry.error or None,
+        "l5d_err": entry.reason or None,
+    }
+    return json.dumps(fields, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+FORMATS: dict[str, Callable[[Entry], bytes]] = {"combined": combined, "json": json_line}
+"""By the value of `httpAccessLogFormat`."""
+
+
+def _quoted(value: bytes | None) -> bytes:
+    if value is None:
+        return b"-"
+    return _UNSAFE.sub(lambda match: b"\\x%02X" % match[0][0], value)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+def _host(remote: str) -> str:
+    return remote.rpartition(":")[0].strip("[]")
+
+
+def _time(moment: float) -> str:
+    """Local time as Linkerd shows it, made once a second."""
+    global _stamp  # noqa: PLW0603 - one immutable pair, replaced as a whole
+    second = int(moment)
+    if _stamp[0] != second:
+        _stamp = (second, time.strftime("%d/%m/%Y:%H:%M:%S %Z", time.localtime(second)))
+    return _stamp[1]

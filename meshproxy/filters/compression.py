@@ -1,0 +1,146 @@
+"""Compresses responses for clients that ask for it, a piece at a time (RFC 9110 section 8.4).
+
+linkerd: compressionLevel, by netty's HttpContentCompressor; gzip only.
+"""
+
+import re
+import zlib
+from collections.abc import Iterator
+
+from meshproxy.http.headers import Headers
+from meshproxy.http.message import Body, Request, Response
+from meshproxy.service import Service
+
+_GZIP = 31
+"""zlib's window bits for a gzip wrapper around the largest window."""
+_TEXTUAL = re.compile(
+    rb"text/.+|.+\+(?:json|xml|yaml|text)|application/(?:json|x-ndjson|javascript|x-javascript|"
+    rb"ecmascript|xml|xml-dtd|yaml|graphql|x-www-form-urlencoded)"
+).fullmatch
+_FORBIDDING = frozenset(
+    b"content-encoding content-range content-md5 digest content-digest repr-digest".split()
+)
+_BODILESS = frozenset({204, 205, 206, 304})
+_NO_TRANSFORM = re.compile(rb"(?:^|[,\s])no-transform(?:$|[,\s])", re.IGNORECASE).search
+
+
+class Compress:
+    """Compresses textual responses at zlib's *level* 1 to 9, or -1 for its default."""
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve, with the response compressed if the client takes that; it streams as before."""
+        accepted = accepts_gzip(request.headers)
+        forbidden = _forbids(request.headers)
+        response = service(request)
+        is_head = request.method == b"HEAD"
+        empty = response.body == b"" and not is_head
+        if forbidden or empty or request.method == b"CONNECT" or not is_compressible(response):
+            return response
+        _vary(response.headers)
+        if accepted:
+            self._compress(response, is_head=is_head)
+        return response
+
+    def _compress(self, response: Response, *, is_head: bool) -> None:
+        headers, body = response.headers, response.body
+        headers.remove(b"content-length")
+        headers.remove(b"accept-ranges")
+        headers.add(b"Content-Encoding", b"gzip")
+        etag = headers.get(b"etag")
+        if etag and not etag.startswith(b"W/"):
+            headers.set(b"ETag", b"W/" + etag)
+        if is_head:
+            return
+        if isinstance(body, bytes):
+            response.body = zlib.compress(body, self._level, _GZIP)
+        else:
+            response.body = GzipBody(body, self._level)
+
+
+class GzipBody:
+    """The pieces of *body* compressed, each flushed so that the client can read it at once."""
+
+    __slots__ = ("_body", "_packer")
+
+    length: int | None = None
+
+    def __init__(self, body: Body, level: int) -> None:
+        self._body = body
+        self._packer: zlib._Compress | None = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
+
+    @property
+    def trailers(self) -> Headers | None:
+        """Those of the body below."""
+        return self._body.trailers
+
+    @property
+    def has_piece(self) -> bool:
+        """A piece of the body below is at hand."""
+        return self._body.has_piece
+
+    def read(self) -> bytes | memoryview | None:
+        """The next piece; the gzip trailer is one of its own. Raises what the body below raises."""
+        packer = self._packer
+        if packer is None:
+            return b""
+        if piece := self._body.read():
+            return packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH)
+        self._packer = None
+        return packer.flush()
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        """The same pieces."""
+        while piece := self.read():
+            yield piece
+
+    def close(self) -> None:
+        """Close the body below."""
+        self._body.close()
+
+
+def accepts_gzip(headers: Headers) -> bool:
+    """Whether Accept-Encoding admits gzip, by name or by `*` (RFC 9110 section 12.5.3)."""
+    weights: dict[bytes, float] = {}
+    for value in headers.get_all(b"accept-encoding"):
+        for member in value.lower().split(b","):
+            coding, *parameters = (part.strip() for part in member.split(b";"))
+            weights[coding] = _weight(parameters)
+    weight = max(weights.get(b"gzip", -1.0), weights.get(b"x-gzip", -1.0))
+    return (weights.get(b"*", 0.0) if weight < 0 else weight) > 0
+
+
+def _weight(parameters: list[bytes]) -> float:
+    """The `q` among *parameters*: 1 when there is none, 0 when it cannot be read."""
+    for parameter in parameters:
+        if parameter.startswith(b"q="):
+            try:
+                return float(parameter[2:])
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def is_compressible(response: Response) -> bool:
+    """Whether its body is textual and nothing in its head forbids to change it."""
+    headers = response.headers
+    if response.status < 200 or response.status in _BODILESS:
+        return False
+    if headers.get(b"content-length") == b"0" or not _FORBIDDING.isdisjoint(headers.names):
+        return False
+    kind = (headers.get(b"content-type") or b"").partition(b";")[0].strip().lower()
+    return _TEXTUAL(kind) is not None and not _forbids(headers)
+
+
+def _forbids(headers: Headers) -> bool:
+    return any(map(_NO_TRANSFORM, headers.get_all(b"cache-control")))
+
+
+def _vary(headers: Headers) -> None:
+    """Say that the response depends on Accept-Encoding, if it does not say so yet."""
+    values = headers.get_all(b"vary")
+    named = {name.strip().lower() for value in values for name in value.split(b",")}
+    if named.isdisjoint({b"*", b"accept-encoding"}):
+        headers.add(b"Vary", b"Accept-Encoding")

@@ -1,0 +1,180 @@
+"""What endpoints are told of where a request came from: `Forwarded` and a time of arrival.
+
+RFC 7239; linkerd: router/http/.../AddForwardedHeader.scala, router/core/.../
+ForwardedHeaderLabeler.scala, router/http/.../TimestampHeaderFilter.scala
+"""
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import ClassVar
+
+from meshproxy.config.bases import LabelerConfig
+from meshproxy.config.decode import key
+from meshproxy.http.headers import TOKEN
+from meshproxy.http.message import Peer, Request, Response
+from meshproxy.service import Service
+
+UNKNOWN = "unknown"
+_ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LABEL_LENGTH = 6
+_NOT_QUOTABLE = re.compile(r"[^\x20-\x7e]")
+
+Labeler = Callable[[Peer, str], str]
+"""How one end of a connection appears, given the connection and that end's `host:port`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IpConfig(LabelerConfig):
+    """The address, `192.0.2.43`."""
+
+    kind: ClassVar[str] = "ip"
+
+    def build(self, router: str) -> Labeler:
+        """The labeler; the *router*'s label does not matter to it."""
+        del router
+        return lambda _, address: _host(address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IpPortConfig(LabelerConfig):
+    """Address and port, `"192.0.2.43:8080"`."""
+
+    kind: ClassVar[str] = "ip:port"
+
+    def build(self, router: str) -> Labeler:
+        """The labeler; the *router*'s label does not matter to it."""
+        del router
+
+        def label(_: Peer, address: str) -> str:
+            host = _host(address)
+            return host if host is UNKNOWN else f"{host}:{address.rpartition(':')[2]}"
+
+        return label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRandomConfig(LabelerConfig):
+    """Six letters and digits, others for each request."""
+
+    kind: ClassVar[str] = "requestRandom"
+
+    def build(self, router: str) -> Labeler:
+        """The labeler; the *router*'s label does not matter to it."""
+        del router
+        return lambda _, __: _obfuscated(secrets.randbits(64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionRandomConfig(LabelerConfig):
+    """Six letters and digits, the same for all requests of a connection."""
+
+    kind: ClassVar[str] = "connectionRandom"
+
+    def build(self, router: str) -> Labeler:
+        """The labeler: a digest of the connection's ends, with a key that nobody else knows."""
+        del router
+        secret = secrets.token_bytes(32)
+
+        def label(peer: Peer, _: str) -> str:
+            ends = f"{peer.remote} {peer.local}".encode()
+            digest = hashlib.blake2b(ends, key=secret, digest_size=8).digest()
+            return _obfuscated(int.from_bytes(digest, "big"))
+
+        return label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterLabelConfig(LabelerConfig):
+    """The router's label, behind a `_`."""
+
+    kind: ClassVar[str] = "router"
+
+    def build(self, router: str) -> Labeler:
+        """The labeler of *router*."""
+        return lambda _, __: f"_{router}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticConfig(LabelerConfig):
+    """A text, with a `_` before it unless it has one."""
+
+    kind: ClassVar[str] = "static"
+
+    label: str = key(doc="The text.")
+
+    def build(self, router: str) -> Labeler:
+        """The labeler; the *router*'s label does not matter to it."""
+        del router
+        text = self.label if self.label.startswith("_") else f"_{self.label}"
+        return lambda _, __: text
+
+
+class AddForwarded:
+    """Adds `Forwarded` behind those that came; *secure* when the server's clients speak TLS."""
+
+    def __init__(self, by: Labeler, for_: Labeler, *, secure: bool = False) -> None:
+        self._by = by
+        self._for = for_
+        self._secure = secure
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve with the field added."""
+        peer = request.peer
+        if peer is not None:
+            pairs = [
+                f"by={quoted(self._by(peer, peer.local))}",
+                f"for={quoted(self._for(peer, peer.remote))}",
+            ]
+            if host := request.headers.get(b"host"):
+                pairs.append(f"host={quoted(host.decode('latin-1'))}")
+            if scheme := b"https" if self._secure else request.scheme:
+                pairs.append(f"proto={scheme.decode('ascii')}")
+            request.headers.add(b"Forwarded", ";".join(pairs).encode("ascii"))
+        return service(request)
+
+
+class AddTimestamp:
+    """Adds the time of arrival, in whole milliseconds since 1970, as the header *name*."""
+
+    def __init__(self, name: bytes, now: Callable[[], float] = time.time) -> None:
+        self._name = name
+        self._now = now
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve with the field added to those of the same name."""
+        request.headers.add(self._name, b"%d" % (self._now() * 1000))
+        return service(request)
+
+
+def quoted(text: str) -> str:
+    """*text* as a value of RFC 7239: a token as it is, else a quoted string of ASCII."""
+    if TOKEN(text.encode("utf-8")):
+        return text
+    safe = _NOT_QUOTABLE.sub("?", text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{safe}"'
+
+
+def _host(address: str) -> str:
+    """The host of `host:port`, in brackets if IPv6; UNKNOWN for a wildcard or no address."""
+    host = address.rpartition(":")[0].strip("[]").partition("%")[0]
+    try:
+        parsed = ip_address(host)
+    except ValueError:
+        return UNKNOWN
+    if parsed.is_unspecified:
+        return UNKNOWN
+    return f"[{parsed}]" if parsed.version == 6 else str(parsed)
+
+
+def _obfuscated(number: int) -> str:
+    """An obfuscated identifier (RFC 7239 section 6.3) of six letters and digits."""
+    letters = []
+    for _ in range(_LABEL_LENGTH):
+        number, letter = divmod(number, len(_ALPHANUMERIC))
+        letters.append(_ALPHANUMERIC[letter])
+    return "_" + "".join(letters)
