@@ -21,10 +21,13 @@ from meshproxy.balancers import two_choices
 from meshproxy.budget import RetryBudget
 from meshproxy.classifiers import NonRetryable5XXConfig
 from meshproxy.config import kinds
-from meshproxy.config.bases import ClassifierConfig
+from meshproxy.config.bases import ClassifierConfig, LabelerConfig
 from meshproxy.errors import ConnectFailed, ConnectionClosed, NoHosts, ServiceTimedOut, WriteFailed
 from meshproxy.ewma import PeakEwma
+from meshproxy.filters.forwarded import AddForwarded, Labeler
 from meshproxy.http.headers import of
+from meshproxy.http.message import Request, Response
+from meshproxy.http.target import origin_form, scheme_of
 from meshproxy.metrics.tree import Tree
 
 Given = Mapping[str, Any]
@@ -244,6 +247,32 @@ def classifier(given: Given) -> dict[str, Any]:
     return {"class": result.value}
 
 
+@dataclass(frozen=True)
+class _Peer:
+    local: str
+    remote: str
+    certificate: None = None
+
+
+def forwarded_header(given: Given) -> dict[str, Any]:
+    """The Forwarded fields as the endpoint gets them."""
+    headers = of(*([(b"Host", given["host"].encode())] if given["host"] else []))
+    sent = given["uri"].encode()
+    request = Request(b"GET", origin_form(b"GET", sent, b"1.0", headers), b"1.0", headers)
+    request.scheme = scheme_of(sent)
+    request.peer = _Peer(given["local_addr"], given["remote_addr"])
+    by, for_ = (_labeler(given[end])(given["router_label"]) for end in ("by", "for"))
+    add = AddForwarded(by, for_, secure=given.get("tls", False))
+    add(request, lambda _: Response(200, b"", of()))
+    return {"forwarded": [one.decode() for one in headers.get_all(b"forwarded")]}
+
+
+def _labeler(given: Given) -> Callable[[str], Labeler]:
+    config = kinds.find("labelers", given["kind"])
+    assert issubclass(config, LabelerConfig)
+    return config(**{name: value for name, value in given.items() if name != "kind"}).build
+
+
 Driver = Callable[[Given], dict[str, Any]]
 Outcome = tuple[object, object]
 
@@ -288,5 +317,6 @@ KINDS: Mapping[str, Callable[[Given], Outcome]] = {
         backoff_sequence,
         backoff_bounds,
         classifier,
+        forwarded_header,
     )
 }
