@@ -140,26 +140,26 @@ class LogFile:
         return None
 
     def _free_name(self, label: str) -> Path:
-        stem, suffix = self.path.stem, self.path.suffix
-        free = self.path.with_name(f"{stem}-{label}{suffix}")
-        number = 0
-        while free.exists():
-            number += 1
-            free = self.path.with_name(f"{stem}-{label}_{number}{suffix}")
-        return free
+        """A name behind those of all other files rolled with *label*."""
+        taken = [number for known, number, _ in self._rolled() if known == label]
+        ending = f"{label}_{max(taken) + 1}" if taken else label
+        return self.path.with_name(f"{self.path.stem}-{ending}{self.path.suffix}")
 
     def _remove_old(self) -> None:
-        if self._keep < 0:
-            return
+        if self._keep >= 0:
+            rolled = self._rolled()
+            for _, _, old in rolled[: max(len(rolled) - self._keep, 0)]:
+                old.unlink()
+
+    def _rolled(self) -> list[tuple[str, int, Path]]:
+        """The rolled files by label and number, the oldest first."""
         stem, suffix = re.escape(self.path.stem), re.escape(self.path.suffix)
         is_rolled = re.compile(rf"{stem}-(\d{{8}}(?:-\d+)?)(?:_(\d+))?{suffix}").fullmatch
-        rolled = sorted(
+        return sorted(
             (match[1], int(match[2] or 0), file)
             for file in self.path.parent.iterdir()
             if (match := is_rolled(file.name))
         )
-        for _, _, old in rolled[: max(len(rolled) - self._keep, 0)]:
-            old.unlink()
 
     def _label(self, moment: float) -> str:
         """The period that *moment* belongs to, by local time; empty without periods."""
