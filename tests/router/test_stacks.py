@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from meshproxy.classifiers import RetryableAll5XXConfig
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.errors import ConnectFailed, NoHosts, ServiceTimedOut
+from meshproxy.filters.access_log import AccessLog
 from meshproxy.filters.admission import ConcurrencyLimit
+from meshproxy.filters.client_cert import ForwardClientCert
+from meshproxy.filters.compression import Compress
+from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
 from meshproxy.filters.retries import TotalTimeout
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -37,8 +41,28 @@ def kinds(filters: Sequence[object]) -> set[type]:
 
 def test_what_is_off_is_not_there() -> None:
     plain = server_stack(Limits(), 1000, Tree())
-    full = server_stack(Limits(), 1000, Tree(), max_concurrent=1, timeout_seconds=1)
-    assert kinds(full) - kinds(plain) == {ConcurrencyLimit, TotalTimeout}
+    full = server_stack(
+        Limits(),
+        1000,
+        Tree(),
+        max_concurrent=1,
+        timeout_seconds=1,
+        forwarded=AddForwarded(lambda _, __: "a", lambda _, __: "b"),
+        timestamp_header="x-at",
+        compression_level=-1,
+        access_log=AccessLog(print, lambda _: b""),
+    )
+    extra = {ConcurrencyLimit, TotalTimeout, AddForwarded, AddTimestamp, Compress, AccessLog}
+    assert kinds(full) - kinds(plain) == extra
+    assert len(full) == len(plain) + len(extra)
+
+
+def test_certificates_are_forwarded_by_the_clients_that_want_it() -> None:
+    budget = new_budget(RetryBudgetConfig())
+    plain, asked = (
+        client_stack(budget, lambda: 1, Tree(), forward_cert=forward) for forward in (False, True)
+    )
+    assert kinds(asked) - kinds(plain) == {ForwardClientCert}
 
 
 def test_errors_of_the_server_are_counted_as_its_clients_see_them() -> None:

@@ -1,0 +1,271 @@
+"""What a line of the access log says, and when it is written."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from meshproxy.errors import ClientGone, ConnectFailed, ConnectionClosed
+from meshproxy.filters.access_log import AccessLog, Entry, combined, json_line
+from meshproxy.http.errors import error_response
+from meshproxy.http.headers import Headers, of
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.naming.path import Path
+from tests.kit.messages import Endless, Replies, body_of, request, response
+from tests.test_identifiers import Peer
+
+
+class Log:
+    """The filter with a clock that stands, and what it wrote."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.at = 50.0
+        self.filter = AccessLog(self._take, self._keep, lambda: self.at, lambda: 1.7e9 + self.at)
+
+    def _keep(self, entry: Entry) -> bytes:
+        self.entries.append(entry)
+        return b"line"
+
+    def _take(self, line: bytes) -> None:
+        assert line == b"line"
+
+
+class Arriving:
+    """A response body in pieces; an exception among them is raised."""
+
+    length: int | None = None
+    trailers: Headers | None = None
+    has_piece = False
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self._pieces = iter(pieces)
+
+    def read(self) -> bytes:
+        piece = next(self._pieces, b"")
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self.read():
+            yield piece
+
+    def close(self) -> None:
+        pass
+
+
+def streamed(*pieces: bytes | Exception) -> Response:
+    return Response(200, b"OK", of(), Arriving(*pieces))
+
+
+def entry(**more: Any) -> Entry:
+    known: dict[str, Any] = {
+        "remote": "192.0.2.1:5000",
+        "host": b"web",
+        "method": b"GET",
+        "target": b"/a?b",
+        "version": b"1.1",
+        "referer": None,
+        "agent": None,
+        "started": 0.0,
+        "ended_at": 1700000000.25,
+        "status": 200,
+        "sent": 12,
+        "is_whole": True,
+    }
+    return Entry(**known | more)
+
+
+# --- when ---
+
+
+def test_a_response_at_hand_is_logged_at_once() -> None:
+    log = Log()
+    log.filter(request((b"User-Agent", b"ua"), (b"Referer", b"r")), Replies(response(body=b"abc")))
+    (line,) = log.entries
+    assert (line.status, line.sent, line.is_whole) == (200, 3, True)
+    assert (line.host, line.agent, line.referer) == (b"web", b"ua", b"r")
+
+
+def test_a_stream_is_logged_when_it_has_ended() -> None:
+    log = Log()
+    answer = log.filter(request(), Replies(streamed(b"abc", b"de")))
+    assert log.entries == []
+    log.at += 2
+    assert body_of(answer) == b"abcde"
+    (line,) = log.entries
+    assert (line.sent, line.is_whole, line.duration) == (5, True, 2.0)
+    assert line.ended_at == 1.7e9 + 52
+    answer.close()
+    assert len(log.entries) == 1
+
+
+def test_a_stream_that_is_cut_says_so() -> None:
+    log = Log()
+    answer = log.filter(request(), Replies(streamed(b"abc", ConnectionClosed("lost"))))
+    with pytest.raises(ConnectionClosed):
+        body_of(answer)
+    answer.close()
+    (line,) = log.entries
+    assert (line.sent, line.is_whole) == (3, False)
+
+
+def test_what_a_client_did_not_wait_for_does_not_count() -> None:
+    log = Log()
+    body = Endless()
+    answer = log.filter(request(), Replies(Response(200, b"", of(), body)))
+    assert not isinstance(answer.body, bytes)
+    answer.body.read()
+    answer.body.read()
+    answer.close()
+    (line,) = log.entries
+    assert (line.sent, line.is_whole) == (4, False)
+    assert body.is_closed
+
+
+@pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 304), (b"GET", 204)])
+def test_what_has_no_body_sends_no_bytes(method: bytes, status: int) -> None:
+    log = Log()
+    asked = request(method=method)
+    log.filter(asked, Replies(response(status, (b"Content-Length", b"9"), body=b"unsent")))
+    (line,) = log.entries
+    assert (line.sent, line.is_whole) == (0, True)
+
+
+def test_what_the_request_became_on_its_way() -> None:
+    log = Log()
+
+    def service(asked: Request) -> Response:
+        asked.target = b"/rewritten"
+        asked.headers.remove(b"host")
+        asked.dst, asked.bound_id = Path.parse("/svc/web"), Path.parse("/#/fs/web")
+        asked.endpoint, asked.retries = "127.0.0.1:80", 2
+        return response()
+
+    log.filter(request(), service)
+    (line,) = log.entries
+    assert (line.target, line.host) == (b"/", b"web")
+    assert (line.service, line.client) == ("/svc/web", "/#/fs/web")
+    assert (line.endpoint, line.retries) == ("127.0.0.1:80", 2)
+
+
+def test_an_error_of_the_proxy_has_its_short_name_and_its_text() -> None:
+    log = Log()
+    log.filter(request(), Replies(error_response(ConnectFailed("no way\nout"), Limits())))
+    (line,) = log.entries
+    assert (line.status, line.error, line.reason) == (502, ConnectFailed.reason, "no way\nout")
+
+
+def test_an_error_of_another_proxy_has_its_text() -> None:
+    log = Log()
+    log.filter(request(), Replies(response(502, (b"l5d-err", b"no+way%0Aout"))))
+    (line,) = log.entries
+    assert (line.error, line.reason) == ("", "no way\nout")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "name"), [(ClientGone("x"), 400, "client_gone"), (KeyError("x"), None, "")]
+)
+def test_a_request_without_a_response_is_logged_too(
+    error: Exception, status: int | None, name: str
+) -> None:
+    log = Log()
+    with pytest.raises(type(error)):
+        log.filter(request(), Replies(error))
+    (line,) = log.entries
+    assert (line.status, line.error, line.is_whole) == (status, name, False)
+
+
+def test_the_peer_is_known() -> None:
+    log = Log()
+    asked = request()
+    asked.peer = Peer()
+    log.filter(asked, Replies(response()))
+    assert log.entries[0].remote == "192.0.2.1:5000"
+
+
+# --- what: combined ---
+
+
+@pytest.fixture
+def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_berlin")
+def test_the_combined_line() -> None:
+    line = combined(entry(referer=b"http://x/", agent=b"curl/8"))
+    assert line == (
+        b"web 192.0.2.1 - - [14/11/2023:23:13:20 CET] "
+        b'"GET /a?b HTTP/1.1" 200 12 "http://x/" "curl/8"\n'
+    )
+
+
+def test_what_is_absent_is_a_dash() -> None:
+    line = combined(entry(host=None, remote="", status=None, sent=0))
+    assert line.startswith(b"- - - - [")
+    assert line.endswith(b'] "GET /a?b HTTP/1.1" - 0 "-" "-"\n')
+
+
+def test_an_ipv6_client_loses_brackets_and_port() -> None:
+    assert combined(entry(remote="[2001:db8::1]:99")).startswith(b"web 2001:db8::1 - - [")
+
+
+def test_no_value_leaves_its_place() -> None:
+    line = combined(entry(host=b"a b", agent=b'x" 200 1 "\\\r\n\x00\x7f\xe9', target=b'/"\x1b['))
+    assert line.startswith(b"a\\x20b ")
+    assert b'"GET /\\x22\\x1B[ HTTP/1.1"' in line
+    assert line.endswith(b' "x\\x22 200 1 \\x22\\x5C\\x0D\\x0A\\x00\\x7F\\xE9"\n')
+    assert line.count(b"\n") == 1
+
+
+# --- what: JSON ---
+
+
+def test_the_json_line() -> None:
+    line = json_line(
+        entry(
+            duration=0.0123456,
+            service="/svc/web",
+            client="/#/fs/web",
+            endpoint="127.0.0.1:80",
+            retries=1,
+        )
+    )
+    assert json.loads(line) == {
+        "time": "2023-11-14T22:13:20.250Z",
+        "remote": "192.0.2.1:5000",
+        "host": "web",
+        "method": "GET",
+        "target": "/a?b",
+        "version": "HTTP/1.1",
+        "status": 200,
+        "bytes": 12,
+        "complete": True,
+        "duration_ms": 12.346,
+        "referer": None,
+        "user_agent": None,
+        "service": "/svc/web",
+        "client": "/#/fs/web",
+        "upstream": "127.0.0.1:80",
+        "retries": 1,
+        "error": None,
+        "l5d_err": None,
+    }
+
+
+def test_json_is_one_line_of_ascii_whatever_came() -> None:
+    line = json_line(entry(agent=b'"\\\r\n\x00\xe9', reason="a\nb\u00e9", error="x", remote=""))
+    assert line.isascii()
+    assert line.count(b"\n") == 1
+    read = json.loads(line)
+    assert (read["user_agent"], read["l5d_err"]) == ('"\\\r\n\x00\u00e9', "a\nb\u00e9")
+    assert (read["error"], read["remote"]) == ("x", None)

@@ -1,0 +1,101 @@
+"""How the two ends of a connection appear to endpoints; the worked cases are among the vectors."""
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from meshproxy.filters.forwarded import (
+    AddForwarded,
+    AddTimestamp,
+    ConnectionRandomConfig,
+    IpConfig,
+    IpPortConfig,
+    RequestRandomConfig,
+    quoted,
+)
+from tests.kit.messages import Replies, request, response
+
+RANDOM = re.compile(r"_[0-9A-Za-z]{6}").fullmatch
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Two ends."""
+
+    remote: str = "192.0.2.1:5000"
+    local: str = "127.0.0.1:4140"
+    certificate: None = None
+
+
+@pytest.mark.parametrize(
+    ("address", "alone", "with_port"),
+    [
+        ("192.0.2.1:80", "192.0.2.1", "192.0.2.1:80"),
+        ("[2001:db8::1]:80", "[2001:db8::1]", "[2001:db8::1]:80"),
+        ("[fe80::1%eth0]:80", "[fe80::1]", "[fe80::1]:80"),
+        ("0.0.0.0:80", "unknown", "unknown"),
+        ("[::]:80", "unknown", "unknown"),
+        ("somewhere:80", "unknown", "unknown"),
+        ("", "unknown", "unknown"),
+    ],
+)
+def test_an_address_in_the_clear(address: str, alone: str, with_port: str) -> None:
+    assert IpConfig().build("out")(Peer(), address) == alone
+    assert IpPortConfig().build("out")(Peer(), address) == with_port
+
+
+def test_a_request_s_label_is_for_that_request_only() -> None:
+    label = RequestRandomConfig().build("out")
+    labels = {label(Peer(), "x") for _ in range(20)}
+    assert len(labels) == 20
+    assert all(map(RANDOM, labels))
+
+
+def test_a_connection_s_label_stays_and_is_told_to_nobody_else() -> None:
+    one, other = (ConnectionRandomConfig().build("out") for _ in range(2))
+    first, second = Peer(), Peer(remote="192.0.2.1:5001")
+    assert RANDOM(one(first, "x"))
+    assert one(first, "x") == one(Peer(), "y")
+    assert one(first, "x") != one(second, "x")
+    assert one(first, "x") != other(first, "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("_a.b-c", "_a.b-c"),
+        ("a b", '"a b"'),
+        ('a"b\\', '"a\\"b\\\\"'),
+        ("a:1", '"a:1"'),
+        ("a\r\nb", '"a??b"'),
+        ("\u00e9", '"?"'),
+        ("", '""'),
+    ],
+)
+def test_what_is_no_token_is_quoted_and_stays_in_its_line(text: str, shown: str) -> None:
+    assert quoted(text) == shown
+
+
+def test_a_field_that_came_stays_in_front() -> None:
+    asked = request((b"Forwarded", b"for=_a"))
+    asked.peer = Peer()
+    by, for_ = IpConfig().build("out"), IpConfig().build("out")
+    AddForwarded(by, for_)(asked, Replies(response()))
+    assert asked.headers.get_all(b"forwarded") == [
+        b"for=_a",
+        b"by=127.0.0.1;for=192.0.2.1;host=web",
+    ]
+
+
+def test_a_request_that_came_by_no_connection_gets_no_field() -> None:
+    asked = request()
+    label = IpConfig().build("out")
+    AddForwarded(label, label)(asked, Replies(response()))
+    assert b"forwarded" not in asked.headers
+
+
+def test_the_time_of_arrival_is_added_in_whole_milliseconds() -> None:
+    asked = request((b"x-time", b"1"))
+    AddTimestamp(b"X-Time", now=lambda: 1700000000.9876)(asked, Replies(response()))
+    assert asked.headers.get_all(b"x-time") == [b"1", b"1700000000987"]
