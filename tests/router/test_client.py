@@ -7,7 +7,7 @@ from time import monotonic
 import gevent
 import pytest
 
-from meshproxy.balancers import EwmaConfig
+from meshproxy.balancers.ewma import EwmaConfig
 from meshproxy.client.tls import TlsSettings
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.errors import (

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from meshproxy.accrual.policies import ConsecutiveFailuresConfig, NoneConfig
-from meshproxy.balancers import EwmaConfig, P2cConfig
+from meshproxy.balancers.ewma import EwmaConfig
+from meshproxy.balancers.p2c import P2cConfig
 from meshproxy.classifiers import (
     AllSuccessfulConfig,
     ResponseClass,

@@ -17,7 +17,7 @@ from meshproxy.accrual.policies import (
     SuccessRateWindowed,
 )
 from meshproxy.backoff import Backoff, decorrelated_jitter, equal_jitter
-from meshproxy.balancers import two_choices
+from meshproxy.balancers.p2c import two_choices
 from meshproxy.budget import RetryBudget
 from meshproxy.classifiers import NonRetryable5XXConfig
 from meshproxy.config import kinds

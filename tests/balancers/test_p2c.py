@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproxy.balancers import EwmaConfig, P2c, P2cConfig, two_choices
+from meshproxy.balancers.p2c import P2c, P2cConfig, two_choices
 from meshproxy.errors import NoHosts
 from meshproxy.ewma import LeastLoaded, PeakEwma
 from meshproxy.metrics.instruments import Counter, Gauge
