@@ -123,10 +123,16 @@ class ApertureConfig(SelectionConfig):
         default=5000, minimum=1, doc="Milliseconds over which the load is smoothed."
     )
     low_load: float = key(
-        default=0.5, minimum=0, doc="Mean load of an endpoint at which the window narrows."
+        default=0.5,
+        minimum=0,
+        quoted=True,
+        doc="Mean load of an endpoint at which the window narrows.",
     )
     high_load: float = key(
-        default=2.0, minimum=0, doc="Mean load of an endpoint at which the window widens."
+        default=2.0,
+        minimum=0,
+        quoted=True,
+        doc="Mean load of an endpoint at which the window widens.",
     )
     min_aperture: int = key(default=1, minimum=1, doc="The least width of the window.")
 

@@ -76,8 +76,9 @@ def test_each_item_uses_its_own_captures() -> None:
     policy = of_client(
         item("/$/{kind}", load_balancer=EwmaConfig()),
         item("/$/*/443/{kind}", tls=ClientTlsConfig(common_name="{kind}.{port}")),
-        item("/$/*/{port}", fail_fast=False),
+        item("/$/*/{port}", fail_fast=True),
     )
+    assert policy.fail_fast
     assert policy.server_name == "linkerd.io.{port}"
 
 
