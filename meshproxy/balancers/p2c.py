@@ -54,8 +54,8 @@ class P2c(Selection[N]):
     def _draw(self) -> N:
         nodes = self.candidates
         bound = len(nodes)
-        if bound < 2:
-            return two_choices(nodes, bound, 0, 0)
+        if bound == 1:
+            return nodes[0]
         others = bound - 1
         draw = int(self._random() * (bound * others))
         return two_choices(nodes, bound, draw // others, draw % others)
