@@ -91,16 +91,18 @@ class FailFastEndpoint(Endpoint):
             self._recovery = gevent.spawn(self._recover)
 
     def _recover(self) -> None:
-        for wait_s in self._backoff():
-            gevent.sleep(wait_s)
-            self.tries += 1
-            try:
-                self._pool.open_session(monotonic() + LONGEST_WAIT_SECONDS)
-            except ProxyError:
-                continue
-            self._stats.marked_available.value += 1
+        try:
+            for wait_s in self._backoff():
+                gevent.sleep(wait_s)
+                self.tries += 1
+                try:
+                    self._pool.open_session(monotonic() + LONGEST_WAIT_SECONDS)
+                except ProxyError:
+                    continue
+                self._stats.marked_available.value += 1
+                return
+        finally:
             self._recovered()
-            return
 
     def _recovered(self) -> None:
         self._recovery = None
