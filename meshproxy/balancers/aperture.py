@@ -66,7 +66,6 @@ class Aperture(P2c[N]):
         self._lots = {node: lots[node] if node in lots else self._random() for node in nodes}
         self._band.resize(len(nodes), sum(node.load.pending for node in nodes))
         super().update(nodes)
-        self._idle &= self._lots.keys()
         if self.filed_until == math.inf:
             self._look_later()
 

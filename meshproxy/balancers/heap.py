@@ -43,7 +43,7 @@ class Heap(Generic[N]):
         follow(self, self.nodes, nodes)
         self.nodes = tuple(nodes)
         self._node_of = {node.load: node for node in nodes}
-        self._levels, self._aside, self._least = [], [], 0
+        self._levels, self._aside = [], []
         for load in self._node_of:
             self._enter(load)
         self._rebuilds.value += 1

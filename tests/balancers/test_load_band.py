@@ -49,6 +49,14 @@ def test_it_narrows_down_to_its_minimum() -> None:
     assert made.width == 2
 
 
+def test_exactly_at_its_lower_edge_it_narrows() -> None:
+    clock = FakeClock()
+    made = band(4, clock=clock)
+    made.width = 2
+    assert made.change(1) == -1
+    assert made.ema == 1.0
+
+
 def test_a_clock_that_goes_back_changes_nothing_by_itself() -> None:
     clock = FakeClock()
     made = band(4, clock=clock)

@@ -43,6 +43,7 @@ def test_with_one_weight_its_balancer_is_used_itself() -> None:
     assert world.classes.update([Node(weight=1.0)]) is world.made[0]
     other = world.classes.update([Node(weight=2.0)])
     assert other is world.made[1]
+    assert [len(balancer.nodes) for balancer in world.made] == [0, 1]
 
 
 def test_without_nodes_there_are_no_hosts() -> None:

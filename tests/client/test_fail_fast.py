@@ -140,14 +140,18 @@ def test_a_connection_that_succeeds_restores_it(port: int) -> None:
 
 
 def test_it_can_fail_again(port: int) -> None:
-    with world(port) as made:
-        for _ in range(2):
-            with pytest.raises(ConnectFailed):
-                made.ask()
-            with Downstream(lambda _: b"", port=port):
-                wait_until(lambda: made.endpoint.is_open)
-            made.endpoint.close_idle()
-        assert made.seen("marked_dead", "marked_available") == [2, 2]
+    waits = iter([repeat(0.001), for_ever()])
+    with world(port, waits.__next__) as made:
+        with pytest.raises(ConnectFailed):
+            made.ask()
+        wait_until(lambda: made.seen("unhealthy_num_tries")[0] > 0)
+        with Downstream(lambda _: b"", port=port):
+            wait_until(lambda: made.endpoint.is_open)
+        made.endpoint.close_idle()
+        with pytest.raises(ConnectFailed):
+            made.ask()
+        names = ("marked_dead", "marked_available", "is_marked_dead", "unhealthy_num_tries")
+        assert made.seen(*names) == [2, 1, 1, 0]
 
 
 def test_a_handshake_that_fails_counts_as_a_connection_that_does() -> None:

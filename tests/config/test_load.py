@@ -49,6 +49,21 @@ def test_linkerds_own_files_load_or_are_refused_by_name(file: Path) -> None:
         assert expected == []
 
 
+@pytest.mark.parametrize("kind", ["aperture", "ewma", "heap", "p2c", "roundRobin"])
+@pytest.mark.usefixtures("linkerd_tree")
+def test_linkerds_example_of_balancers_loads_with_every_kind(kind: str) -> None:
+    written = (LINKERD / "linkerd-loadbalancer.yaml").read_text()
+    text = written.replace("kind: p2c", f"kind: {kind}")
+    if kind == "heap":
+        text = text.replace("      maxEffort: 10\n", "")
+    router = read(text, "f").config.routers[0]
+    assert isinstance(router, HttpRouterConfig)
+    [(_, settings)] = router.client.rules
+    assert settings.load_balancer is not None
+    assert settings.load_balancer.kind == kind
+    assert getattr(settings.load_balancer, "max_effort", 10) == 10
+
+
 @pytest.mark.usefixtures("linkerd_tree")
 def test_a_config_map_is_the_same_as_what_it_holds() -> None:
     inner = read((LINKERD / "linkerd-egress.yaml").read_text(), "f").config

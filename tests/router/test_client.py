@@ -10,7 +10,7 @@ import pytest
 from meshproxy.balancers.aperture import ApertureConfig
 from meshproxy.balancers.ewma import EwmaConfig
 from meshproxy.balancers.heap import HeapConfig
-from meshproxy.balancers.p2c import P2cConfig
+from meshproxy.balancers.p2c import P2c, P2cConfig
 from meshproxy.balancers.round_robin import RoundRobinConfig
 from meshproxy.client.tls import TlsSettings
 from meshproxy.config.retries import RetryBudgetConfig
@@ -165,6 +165,13 @@ def test_a_change_of_weight_keeps_the_endpoint_and_its_connection() -> None:
         names = ("adds", "removes", "updates")
         assert [client.counter("loadbalancer", name) for name in names] == [2, 0, 3]
         assert client.metrics.gauge("loadbalancer", "num_weight_classes").read() == 2
+
+
+def test_with_one_weight_its_balancer_is_asked_directly() -> None:
+    with subject(1, 2) as client:
+        assert isinstance(client._balancer, P2c)
+        client.addresses.set(weighted(p1=1.0, p2=2.0))
+        assert client._balancer is client._classes
 
 
 def test_an_address_that_comes_twice_has_the_greater_weight() -> None:
