@@ -1,4 +1,4 @@
-"""What goes wrong on the way: a TCP proxy that cuts, slows and stalls, and a port that is a hole."""
+"""What goes wrong on the way: a TCP proxy that cuts and stalls, and a port that is a hole."""
 
 import struct
 from collections.abc import Iterator
@@ -73,6 +73,8 @@ class FaultProxy:
     def _relay(self, client: socket.socket, _peer: object) -> None:
         self.accepted += 1
         link = _Link(client, socket.create_connection(("127.0.0.1", self.to)))
+        link.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ways = [
             gevent.spawn(link.pump, link.client, link.server, self.up),
             gevent.spawn(link.pump, link.server, link.client, self.down),

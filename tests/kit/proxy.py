@@ -18,7 +18,6 @@ def client(port: int) -> str:
     return f"rt/http/client/$/inet/127.0.0.1/{port}"
 
 
-
 class Proxy:
     """Runs *config*, whose ports are 0, until closed; a context manager."""
 
