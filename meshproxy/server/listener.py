@@ -68,6 +68,7 @@ class Listener:
         self._closes = metrics.counter("closes")
         self._aborts = metrics.counter("client_aborts")
         self._write_timeouts = metrics.counter("write_timeouts")
+        self._faults = metrics.counter("failures", "internal")
         self._tls_failures = metrics.counter("tls", "failures")
         metrics.gauge("connections", fn=lambda: len(self._connections))
 
@@ -94,12 +95,17 @@ class Listener:
 
     def _serve(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
         self._connects.value += 1
+        gevent.getcurrent().link_exception(self._count_fault)
         try:
             self._converse(sock, _show(peer))
         except OSError as error:
             _log.debug("no conversation with %s: %s", peer[0], error)
         finally:
             self._closes.value += 1
+
+    def _count_fault(self, _greenlet: gevent.Greenlet) -> None:
+        """A connection ended by an exception, which gevent has printed."""
+        self._faults.value += 1
 
     def _converse(self, sock: gevent.socket.socket, remote: str) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self._options.no_delay)
