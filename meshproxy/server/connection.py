@@ -94,8 +94,7 @@ class Connection:
         A reset by the client ends whatever its request is waiting for. Raises StreamTimeout when
         the client does not read, OSError or ClientGone when it leaves.
         """
-        gone = ClientGone("the client reset its connection")
-        self._stream.on_reset = partial(getcurrent().throw, gone)
+        self._stream.on_reset = partial(getcurrent().throw, ClientGone, "connection reset")
         try:
             while self._serve_one():
                 pass

@@ -9,7 +9,7 @@ from gevent.event import Event
 
 from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.downstream import Answer, Downstream, Received
-from tests.kit.faults import RESET, Fault, FaultProxy
+from tests.kit.faults import RESET, Fault, FaultProxy, black_hole
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import SERVER, Proxy, client
 from tests.kit.wire import WireClient, get
@@ -19,7 +19,7 @@ admin: {{ip: 127.0.0.1, port: 0}}
 routers:
 - protocol: http
   dtab: /svc/* => /$/inet/127.0.0.1/{port} ;
-  client: {{failureAccrual: {{kind: io.l5d.consecutiveFailures, failures: 1}}}}
+  client: {{failureAccrual: {{kind: io.l5d.consecutiveFailures, failures: 1}}, {client}}}
   servers:
   - {{port: 0, ip: 127.0.0.1, {server}}}
 """
@@ -30,8 +30,8 @@ BLAMELESS = ("failures", "failure_accrual/removals", "cut_responses")
 """What no client may make an endpoint answer for."""
 
 
-def proxy_to(port: int, server: str = "") -> Proxy:
-    return Proxy(CONFIG.format(port=port, server=server))
+def proxy_to(port: int, server: str = "", client: str = "") -> Proxy:
+    return Proxy(CONFIG.format(port=port, server=server, client=client))
 
 
 def leave(asking: WireClient, by_reset: bool = True) -> None:
@@ -137,6 +137,22 @@ def test_a_reset_ends_the_wait_for_a_silent_endpoint(step: list[Send]) -> None:
         wait_until(lambda: endpoint.ended, 1)
         proxy.wait_count(SERVER, "client_aborts")
         assert proxy.counts(client(endpoint.port), *BLAMELESS[1:], "connections") == [0, 0, 0]
+
+
+@pytest.mark.parametrize("tls", ["", "tls: {commonName: web.test}"], ids=["TCP", "TLS"])
+def test_a_reset_ends_connecting_too(tls: str) -> None:
+    with BadServer([[Until(b"never")]]) as endpoint, black_hole() as hole:
+        port = endpoint.port if tls else hole
+        with proxy_to(port, client=f"connectTimeoutMs: 9000, {tls}") as proxy:
+            asking = WireClient(proxy.port())
+            asking.send(GET)
+            proxy.wait_count(SERVER, "pending")
+            if tls:
+                wait_until(lambda: endpoint.received and endpoint.received[0])
+            leave(asking)
+            wait_until(lambda: proxy.counts(SERVER, "client_aborts") == [1], 1)
+            assert proxy.counts(client(port), "failure_accrual/removals", "connections") == [0, 0]
+            wait_until(lambda: endpoint.ended == bool(tls), 1)
 
 
 # --- slow ---
