@@ -1,8 +1,12 @@
-"""What a client gets when an endpoint breaks, what is counted, and what must not happen then."""
+"""What a client gets when an endpoint breaks, what is counted, and what must not happen then.
+
+No answer is mixed up, none that was cut looks whole, nothing is delivered twice that may not be,
+and every wait has an end.
+"""
 
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -222,6 +226,63 @@ def test_attempts_stay_within_the_budget_when_all_fail(tmp_path: Path) -> None:
         attempts, *refused = proxy.counts(FS_CLIENT, *counted)
     assert 30 < attempts <= 30 * 1.2 + 5
     assert sum(refused) > 0
+
+
+def test_a_request_is_connected_25_times_at_most(tmp_path: Path) -> None:
+    budget = "requeueBudget: {minRetriesPerSec: 100}"
+    with ExitStack() as held:
+        socks = [held.enter_context(socket.socket()) for _ in range(30)]
+        for sock in socks:
+            sock.bind(("127.0.0.1", 0))
+        ports = [sock.getsockname()[1] for sock in socks]
+        with named(tmp_path, *ports, settings=budget) as proxy:
+            assert get(proxy.port(), "web").status == 502
+            assert proxy.counts(FS_CLIENT, "requests", "retries/requeues") == [25, 24]
+
+
+def test_retries_stay_within_the_budget_when_all_fail() -> None:
+    settings = (
+        "  service: {responseClassifier: {kind: io.l5d.http.retryableRead5XX}, retries: "
+        "{budget: {minRetriesPerSec: 1, ttlSecs: 5, percentCanRetry: 0.2}}}"
+    )
+    with (
+        Downstream(lambda _: Answer(status=500)) as origin,
+        Proxy(config(origin.port, settings)) as proxy,
+        WireClient(proxy.port()) as asking,
+    ):
+        assert {asking.get("web").status for _ in range(30)} == {500}
+        counted = ("retries/total", "retries/budget_exhausted", "requests")
+        retries, refused, requests = proxy.counts("rt/http/service/svc/web", *counted)
+        assert (requests, refused > 0) == (30, True)
+        assert 0 < retries <= 30 * 0.2 + 5
+        assert len(origin.requests) == requests + retries
+
+
+def test_who_is_one_too_many_is_refused_at_once_and_may_ask_again() -> None:
+    asked, may_answer = Event(), Event()
+
+    def slowly(_: object) -> Answer:
+        asked.set()
+        may_answer.wait(10)
+        return Answer()
+
+    with (
+        Downstream(slowly) as origin,
+        Proxy(
+            config(origin.port).replace("{port: 0,", "{maxConcurrentRequests: 1, port: 0,")
+        ) as proxy,
+        WireClient(proxy.port()) as busy,
+    ):
+        busy.send(GET)
+        assert asked.wait(10)
+        reply = get(proxy.port(), "web")
+        fields = ("l5d-retryable", "finagle-http-nack", "retry-after")
+        assert [reply.status, *map(reply.get, fields)] == [503, "true", "true", "0"]
+        assert reply.get("l5d-err")
+        may_answer.set()
+        assert busy.read().status == 200
+        assert proxy.counts(SERVER, "nacks", "failures/overloaded") == [1, 1]
+        assert len(origin.requests) == 1
 
 
 # --- kept connections ---
