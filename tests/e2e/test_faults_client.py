@@ -70,6 +70,19 @@ def test_a_client_that_half_closes_gets_its_response(raw: bytes) -> None:
         assert proxy.counts(SERVER, "success", "client_aborts", "failures") == [1, 0, 0]
 
 
+def test_all_that_was_asked_before_a_half_close_is_answered() -> None:
+    with (
+        Downstream(lambda request: request.target.encode()) as origin,
+        proxy_to(origin.port) as proxy,
+        WireClient(proxy.port()) as asking,
+    ):
+        asking.send(GET.replace(b"/ ", b"/1 ") + COUNTED.replace(b"/ ", b"/2 ") + GET)
+        asking.sock.shutdown(socket.SHUT_WR)
+        methods = (b"GET", b"POST", b"GET")
+        assert [asking.read(method).body for method in methods] == [b"/1", b"/2", b"/"]
+        assert asking.read_to_end() == b""
+
+
 # --- gone ---
 
 

@@ -449,6 +449,24 @@ def test_an_answer_to_a_post_that_is_still_coming_wins_over_the_broken_pipe() ->
         assert (reply.status, reply.body) == (413, b"early")
 
 
+def test_an_endpoint_that_never_reads_ends_with_the_attempt_and_fills_no_memory() -> None:
+    limit = "requestAttemptTimeoutMs: 300"
+    with through([Until(), Stall()], more=limit) as (endpoint, proxy, asking):
+        (before,) = proxy.counts("process", "rss")
+        asking.send(LONG.replace(b"10000000", b"1000000000"))
+        sent = 0
+        with suppress(OSError):
+            while sent < 100 << 20:
+                asking.send(b"x" * 65536)
+                sent += 65536
+        assert sent < 32 << 20  # what kernels hold on two connections
+        assert asking.read(b"POST").status == 503
+        counted = ("failures/timeout", "failure_accrual/removals", "connections")
+        assert proxy.counts(client(endpoint.port), *counted) == [1, 1, 0]
+        (after,) = proxy.counts("process", "rss")
+        assert after - before < 16 << 20
+
+
 # --- endpoints that vanish ---
 
 

@@ -153,6 +153,22 @@ def test_a_name_of_a_client_s_is_one_line_to_statsd(collector: socket.socket) ->
     assert [line for line in seen if not LINE(line)] == []
 
 
+def test_a_name_of_a_client_s_is_no_markup_on_an_admin_page() -> None:
+    kinds = "{kind: io.l5d.recentRequests, sampleRate: 1.0}, {kind: io.l5d.prometheus}"
+    named = "  identifier: {kind: io.l5d.path}"
+    with (
+        Downstream(lambda _: b"x") as origin,
+        Proxy(f"telemetry: [{kinds}]\n{config(origin.port, named)}") as proxy,
+    ):
+        get(proxy.port(), "web", '/<script>"&\xe9')
+        admin = proxy.linker.admin_port
+        for page in get(admin, "localhost", "/admin/index.txt").body.decode().split():
+            reply = get(admin, "localhost", page)
+            if "html" in (reply.get("content-type") or ""):
+                assert b"<script>" not in reply.body
+            assert b'<script>"&' not in reply.body, page
+
+
 def test_a_line_of_the_log_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     agent = 'User-Agent: "\\ \x80\xff\t" 200 5'
