@@ -167,6 +167,7 @@ def test_a_name_of_a_client_s_is_no_markup_on_an_admin_page() -> None:
             if "html" in (reply.get("content-type") or ""):
                 assert b"<script>" not in reply.body
             assert b'<script>"&' not in reply.body, page
+        assert rb"/svc/\x3c\x73" in get(admin, "localhost", "/requests").body
 
 
 def test_a_line_of_the_log_is_one_line(tmp_path: Path) -> None:
