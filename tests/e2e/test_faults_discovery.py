@@ -300,7 +300,8 @@ def test_an_endpoint_that_goes_finishes_what_it_does() -> None:
         asking.send(GET)
         assert asked.wait(10)
         api.publish("web", "127.0.0.1", port=new.port)
-        wait_until(lambda: get(proxy.port(), "web").body == b"new")
+        proxy.wait_count("rt/http/client/#/io.l5d.k8s/default/http/web", "loadbalancer/removes")
+        assert get(proxy.port(), "web").body == b"new"
         may_answer.set()
         assert asking.read().body == b"old"
         assert len(old.requests) == 1
