@@ -188,6 +188,12 @@ class PoolFull(ProxyError):
     reason = "pool_full"
 
 
+class NoDescriptor(PoolFull):
+    """The process may open no more sockets; no endpoint is worse for it."""
+
+    reason = "no_descriptor"
+
+
 class ClientGone(ProxyError):
     """The client left before its exchange was over; nobody is there to be told."""
 

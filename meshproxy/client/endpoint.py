@@ -162,9 +162,9 @@ class Endpoint:
             self._accrual.failed()
         self.load.finish()
 
-    def _body_ended(self, complete: bool) -> None:
+    def _body_ended(self, broken: bool) -> None:
         self.load.finish()
-        if not complete:
+        if broken:
             self._cut_bodies.value += 1
 
 

@@ -24,7 +24,7 @@ Connection = PlainConnection | TlsConnection
 Release = Callable[[Connection, bool], None]
 """Takes a connection back; whether it may be used again."""
 Ended = Callable[[bool], None]
-"""Told how a streamed response body ended; whether it was complete."""
+"""Told that a streamed response body ended; whether the endpoint broke it off."""
 
 _MAX_INTERIM = 64
 _BULKY = 32768
@@ -81,9 +81,9 @@ def converse(
     def finish(complete: bool, rest: bytes) -> None:
         drained = complete and not rest and stream.receive_at_hand() is None
         release(connection, reusable and drained)
-        ended(complete)
+        ended(body.is_broken)
 
-    response.body = StreamBody(
+    response.body = body = StreamBody(
         stream, length, rest, limits.response_gap, _FAULTS, limits.header_bytes, finish
     )
     return response
@@ -96,7 +96,7 @@ def tunnel(connection: Connection, at_hand: bytes, release: Release, ended: Ende
 
     def finish() -> None:
         release(connection, False)
-        ended(True)
+        ended(False)
 
     return Tunnel(connection.stream, at_hand, finish)
 

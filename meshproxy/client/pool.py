@@ -4,6 +4,7 @@ urllib3's `_get_conn` and `_put_conn` are used as they are; the supported range 
 setup.py and both ends of it are tested.
 """
 
+import errno
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,13 +21,20 @@ from meshproxy.client.exchange import Connection, Ended, Silent, converse, tunne
 from meshproxy.client.idle import ExpiryStats, IdleStack, Session
 from meshproxy.client.tls import TlsSettings, context
 from meshproxy.client.turnstile import Turnstile, WaitStats
-from meshproxy.errors import ConnectFailed, ServiceTimedOut, TlsFailed, WriteFailed
+from meshproxy.errors import (
+    ConnectFailed,
+    NoDescriptor,
+    ServiceTimedOut,
+    TlsFailed,
+    WriteFailed,
+)
 from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Address
 
+_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
 
 
@@ -225,6 +233,8 @@ class EndpointPool:
         except (HTTPError, OSError) as error:
             connection.close()
             self._stats.failed_ms.add((monotonic() - started) * 1000)
+            if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
+                raise NoDescriptor("the proxy is out of file descriptors") from error
             if late not in (error, error.__cause__):
                 raise ConnectFailed(str(error)) from error
             if deadline - started < limit:

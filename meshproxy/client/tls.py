@@ -9,6 +9,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from gevent.ssl import SSLSocket
+
 from meshproxy.errors import TlsFailed
 
 _VERSIONS = {
@@ -46,6 +48,18 @@ class TlsSettings:
         return [*self.trust, *filter(None, chain)]
 
 
+class _Socket(SSLSocket):  # type: ignore[misc] # gevent has no types
+    """Closes itself whatever ends its handshake; ssl does so for errors of the socket only."""
+
+    def do_handshake(self) -> None:
+        """Shake hands."""
+        try:
+            super().do_handshake()
+        except BaseException:
+            self.close()
+            raise
+
+
 _contexts: dict[TlsSettings, ssl.SSLContext] = {}
 
 
@@ -63,6 +77,7 @@ def context(settings: TlsSettings) -> ssl.SSLContext:
 
 def _make(settings: TlsSettings) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.sslsocket_class = _Socket
     made.check_hostname = False  # urllib3 compares the name after the handshake, before any byte
     made.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
     made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the same certificates pass on every Python

@@ -68,6 +68,13 @@ CONNECTIONS: Final = (
     _gauge("connections", "Connections open."),
 )
 
+CLIENTS: Final = (
+    _counter("accept_failures", "Tries to accept a connection that failed. Added."),
+    _counter("client_aborts", "Clients that left in a request or its response. Added."),
+    _counter("write_timeouts", "Clients that did not read their response. Added."),
+    _counter("tls/failures", "Handshakes that failed. Added."),
+)
+
 CACHES: Final = (
     _counter("misses", "Look-ups that found nothing."),
     _counter("evicts", "Entries closed to make room."),
@@ -84,7 +91,7 @@ PLACES: Final = (
             *OUTCOMES,
             *STATUSES,
             *CONNECTIONS,
-            _counter("tls/failures", "Handshakes that failed. Added."),
+            *CLIENTS,
             _gauge("request_concurrency", "Requests in progress, if the server limits them."),
             _counter("nacks", "Requests refused by that limit."),
         ),
@@ -227,7 +234,7 @@ PLACES: Final = (
         (
             *CONNECTIONS,
             *STATUSES,
-            _counter("tls/failures", "Handshakes that failed."),
+            *CLIENTS,
             _counter("failures/<reason>", "Requests that were refused."),
         ),
     ),

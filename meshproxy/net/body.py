@@ -6,7 +6,7 @@ Pieces are read into a buffer that is used again, so memory does not depend on t
 from collections.abc import Callable, Iterator
 from time import monotonic
 
-from meshproxy.errors import ProxyError
+from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http.chunked import ChunkedDecoder
 from meshproxy.http.framing import CHUNKED, UNTIL_CLOSE
 from meshproxy.http.headers import Headers
@@ -55,6 +55,7 @@ class StreamBody:
         "_gap",
         "_left",
         "_stream",
+        "is_broken",
         "length",
         "trailers",
     )
@@ -71,6 +72,8 @@ class StreamBody:
     ) -> None:
         self._stream = stream
         self.length: int | None = length if length >= 0 else None
+        self.is_broken = False
+        """The peer that sends it cut it short, stalled, or broke the rules."""
         self.trailers: Headers | None = None
         self._left = length
         self._at_hand = at_hand
@@ -144,10 +147,12 @@ class StreamBody:
     def close(self) -> None:
         """Give up what is left."""
         if self._finish is not None:
-            self._fail(self._faults.closed("the body was given up before its end"))
+            self._failure = self._faults.closed("the body was given up before its end")
+            self._end(False, b"")
 
     def _fail(self, failure: ProxyError) -> None:
         self._failure = failure
+        self.is_broken = not isinstance(failure, ClientGone)
         self._end(False, b"")
 
     def _end(self, complete: bool, rest: bytes) -> None:

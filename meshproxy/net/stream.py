@@ -21,6 +21,7 @@ from meshproxy.net.wheel import wheel
 _READ, _WRITE = 1, 2
 RECEIVE = 65536
 """Bytes read at once."""
+_PENDING_ERROR = (socket.SOL_SOCKET, socket.SO_ERROR)
 _RESET_ON_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
 
@@ -59,6 +60,7 @@ class Stream:
         "_writer",
         "deadline",
         "filed_until",
+        "on_reset",
         "sock",
     )
 
@@ -76,6 +78,8 @@ class Stream:
         self._writer: Any = None
         self.deadline = math.inf
         self.filed_until = math.inf
+        self.on_reset: Callable[[], object] | None = None
+        """Called in the hub when the peer resets the connection while nobody reads from it."""
         self._reader = hub.loop.io(sock.fileno(), _READ)
         self._reader.start(self._on_readable)
         self._armed = True
@@ -192,6 +196,8 @@ class Stream:
         waiter = self._waiter
         if waiter is None:
             self._disarm()
+            if self.on_reset is not None and self.sock.getsockopt(*_PENDING_ERROR):
+                self.on_reset()
         else:
             self._waiter = None
             waiter.switch()

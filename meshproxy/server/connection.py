@@ -6,8 +6,11 @@ next one wait in the buffer.
 
 import re
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from time import monotonic
+
+from gevent import getcurrent
 
 from meshproxy.errors import (
     BadRequest,
@@ -86,14 +89,18 @@ class Connection:
         return self._certificate
 
     def run(self) -> None:
-        """Serve until the end, then close the socket, whatever happens."""
+        """Serve until the end, then close the socket, whatever happens.
+
+        A reset by the client ends whatever its request is waiting for. Raises StreamTimeout when
+        the client does not read, OSError or ClientGone when it leaves.
+        """
+        self._stream.on_reset = partial(getcurrent().throw, ClientGone, "connection reset")
         try:
             while self._serve_one():
                 pass
         except StreamTimeout:
             self._stream.reset()  # a client that does not read would keep the kernel's buffers
-        except (OSError, ClientGone):
-            pass
+            raise
         finally:
             self._stream.close()
 
@@ -129,7 +136,8 @@ class Connection:
         try:
             response = self._service(request)
         except ClientGone:
-            return self._refuse(BadRequest("the request ended within its body"), head)
+            self._refuse(BadRequest("the request ended within its body"), head)
+            raise
         if self._dies_at < inf and monotonic() >= self._dies_at:
             keep = False
         if body is not None and not body.is_complete:

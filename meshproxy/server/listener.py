@@ -15,11 +15,12 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from meshproxy.config.sockets import SocketOptionsConfig
-from meshproxy.errors import ProxyError
+from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
+from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import Tree
-from meshproxy.net.stream import Stream
+from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tls import TlsStream
 from meshproxy.server.connection import Connection
 from meshproxy.service import Service
@@ -30,6 +31,8 @@ _HANDSHAKE_SECONDS = 10.0
 _LAST_CALL_SECONDS = 1.0
 """For the first request on a connection accepted as the drain began."""
 _DESCRIPTOR_SHARE = 0.8
+_REST_SECONDS = 0.1
+"""From one accept that failed to the next try."""
 
 
 class Listener:
@@ -58,10 +61,14 @@ class Listener:
         self._pool = Pool(_within_descriptors(max_connections))
         self._options = options or SocketOptionsConfig()
         listening = _bind(address, self._options)
-        self._server = StreamServer(listening, self._serve, spawn=self._pool)
+        self._server = _Acceptor(listening, self._serve, spawn=self._pool)
+        self._server.failures = metrics.counter("accept_failures")
         self.port: int = self._server.address[1]
         self._connects = metrics.counter("connects")
         self._closes = metrics.counter("closes")
+        self._aborts = metrics.counter("client_aborts")
+        self._write_timeouts = metrics.counter("write_timeouts")
+        self._faults = metrics.counter("failures", "internal")
         self._tls_failures = metrics.counter("tls", "failures")
         metrics.gauge("connections", fn=lambda: len(self._connections))
 
@@ -88,12 +95,17 @@ class Listener:
 
     def _serve(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
         self._connects.value += 1
+        gevent.getcurrent().link_exception(self._count_fault)
         try:
             self._converse(sock, _show(peer))
         except OSError as error:
             _log.debug("no conversation with %s: %s", peer[0], error)
         finally:
             self._closes.value += 1
+
+    def _count_fault(self, _greenlet: gevent.Greenlet) -> None:
+        """A connection ended by an exception, which gevent has printed."""
+        self._faults.value += 1
 
     def _converse(self, sock: gevent.socket.socket, remote: str) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self._options.no_delay)
@@ -106,6 +118,10 @@ class Listener:
         self._connections.add(connection)
         try:
             connection.run()
+        except StreamTimeout:
+            self._write_timeouts.value += 1
+        except (OSError, ClientGone):
+            self._aborts.value += connection.is_busy
         finally:
             self._connections.discard(connection)
 
@@ -121,6 +137,38 @@ class Listener:
                 self._tls_failures.value += 1
             raise
         return TlsStream(wrapped)
+
+
+class _Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types
+    """Leaves clients in the backlog for a while when one cannot be accepted (EMFILE and the like).
+
+    gevent would print a traceback for each try.
+    """
+
+    failures: Counter
+    _is_failing = False
+    _rest: object = None
+
+    def do_read(self) -> tuple[gevent.socket.socket, tuple[str, int]] | None:
+        """Accept one connection; None when there is none to be had."""
+        try:
+            accepted = super().do_read()
+        except OSError as error:
+            if self.is_fatal_error(error):
+                raise
+            self._put_off(error)
+            return None
+        self._is_failing = False
+        return accepted  # type: ignore[no-any-return]
+
+    def _put_off(self, error: OSError) -> None:
+        self.failures.value += 1
+        if not self._is_failing:
+            self._is_failing = True
+            _log.error("%s: cannot accept, will try again: %s", _show(self.address), error)
+        self.stop_accepting()
+        self._rest = timer = self.loop.timer(_REST_SECONDS)
+        timer.start(self._start_accepting_if_started)
 
 
 def _bind(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.socket.socket:

@@ -4,7 +4,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gevent
@@ -43,10 +43,10 @@ def run(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
 class Serving:
     """The command serving *text*; its ports are those it printed."""
 
-    def __init__(self, text: str, directory: Path) -> None:
+    def __init__(self, text: str, directory: Path, command: Sequence[str | Path] = COMMAND) -> None:
         file = directory / "served.yaml"
         file.write_text(text)
-        self.daemon = Daemon([*COMMAND, str(file)], directory / "log")
+        self.daemon = Daemon([*map(str, command), str(file)], directory / "log")
         wait_until(lambda: "admin: http" in self.daemon.output(), START_S)
         printed = re.findall(r"http://127\.0\.0\.1:(\d+)", self.daemon.output())
         self.port, self.admin_port = map(int, printed)

@@ -9,10 +9,12 @@ from time import monotonic
 import gevent
 import pytest
 from gevent import socket
+from gevent.event import Event
 
 from meshproxy.net.stream import Stream, StreamTimeout, wait_either
 from meshproxy.net.wheel import wheel
 from tests.kit.certs import Certs
+from tests.kit.faults import RESET
 from tests.kit.pair import plain, tls
 
 Pair = tuple[Stream, socket.socket]
@@ -285,3 +287,26 @@ def test_waiting_for_either_ends_at_the_deadline(pair: Pair) -> None:
             wait_either(pair[0], other, soon())
         at_other.sendall(b"later")
         assert other.receive(NEVER) == b"later"
+
+
+def test_a_reset_is_told_when_nobody_reads(pair: Pair) -> None:
+    stream, other = pair
+    told = Event()
+    stream.on_reset = told.set
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    socket.socket.close(other)
+    assert told.wait(10)
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["bytes", "end"])
+def test_bytes_and_an_end_are_no_reset(pair: Pair, ends: bool) -> None:
+    stream, other = pair
+    told = Event()
+    stream.on_reset = told.set
+    if ends:
+        other.shutdown(socket.SHUT_WR)
+    else:
+        other.sendall(b"x")
+    while not stream.is_readable:
+        gevent.sleep(0)
+    assert not told.is_set()

@@ -13,10 +13,12 @@ import yaml
 from gevent import socket
 from gevent.event import Event
 
-from meshproxy.errors import ClientGone, ConnectionClosed
+from meshproxy.errors import ConnectionClosed
 from meshproxy.http.headers import Headers, of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
+from tests.kit.faults import RESET
+from tests.kit.k8s import wait_until
 from tests.kit.serving import Serving, serving
 from tests.kit.wire import CutShort, Reply, WireClient
 
@@ -409,7 +411,7 @@ def test_an_end_within_the_body_is_a_400_for_who_still_listens(raw: bytes) -> No
         reply = client.read()
         assert (reply.status, reply.get("connection")) == (400, "close")
         assert server.served == []
-        assert server.metrics.counter("failures", ClientGone.reason).value == 1
+        wait_until(lambda: server.metrics.counter("client_aborts").value == 1)
 
 
 @pytest.mark.parametrize("raw", [b"", b"GET / HTTP/1.1\r\nHo", b"\r\n"])
@@ -475,7 +477,30 @@ def test_a_client_that_reads_nothing_is_cut_off() -> None:
         assert closed.wait(10)
         with pytest.raises(ConnectionResetError):
             client.read_to_end()
+        wait_until(lambda: server.metrics.counter("write_timeouts").value == 1)
     assert body.parts
+
+
+@pytest.mark.parametrize(("raw", "losses"), [(GET, 1), (POST, 1), (GET[:9], 1), (b"", 0)])
+def test_a_reset_ends_what_a_request_waits_for(raw: bytes, losses: int) -> None:
+    has_ended, forever = Event(), Event()
+
+    def wait(_request: Request, _body: bytes) -> Response:
+        try:
+            forever.wait()
+        finally:
+            has_ended.set()
+        raise AssertionError("nothing came")
+
+    with serving(wait, reads_body=False) as server:
+        client = WireClient(server.port)
+        client.send(raw)
+        wait_until(lambda: len(server.served) == (raw in (GET, POST)))
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        client.close()
+        assert raw not in (GET, POST) or has_ended.wait(10)
+        wait_until(lambda: server.metrics.counter("closes").value == 1)
+        assert server.metrics.counter("client_aborts").value == losses
 
 
 def test_many_requests_in_a_row_are_answered_in_order() -> None:
