@@ -126,10 +126,10 @@ def _framing(request: Request, response: Response) -> tuple[int, bool]:
     headers = response.headers
     names = headers.names
     reusable = response.version == b"1.1" and not says_close(headers)
+    reusable = reusable and not (b"transfer-encoding" in names and b"content-length" in names)
     if request.method == b"HEAD" or response.status in _BODILESS:
         return _no_body(response.status, headers), reusable
-    both = b"transfer-encoding" in names and b"content-length" in names
-    return response_length(headers), reusable and not both
+    return response_length(headers), reusable
 
 
 def _send(stream: Stream, request: Request, limits: Limits, deadline: float) -> bool:
@@ -223,7 +223,7 @@ def _split_head(
     """The head that *data* begins with, read to its end, and what follows it."""
     end = data.find(HEAD_END)
     while end < 0:
-        _check_size(data, limits)
+        _check_size(data.rstrip(CRLF), limits)
         if is_hopeless(data) or not b"HTTP/1.".startswith(data[:7]):
             raise BadResponse("the endpoint does not speak HTTP/1.x")
         data += _more_bytes(stream, deadline)
@@ -236,7 +236,7 @@ def _split_head(
 def _check_size(head: bytes, limits: Limits) -> None:
     first = head.find(CRLF)
     line = len(head) if first < 0 else first
-    if line > limits.first_line or len(head) - line > limits.header_bytes:
+    if line > limits.first_line or len(head) - line - len(CRLF) > limits.header_bytes:
         raise BadResponse("the response head is over maxInitialLineKB or maxHeadersKB")
 
 
@@ -244,6 +244,6 @@ def _no_body(status: int, headers: Headers) -> int:
     """Check the framing of a response that has no body whatever it says; always 0."""
     if b"content-length" in headers.names:
         content_length(headers, BadResponse)
-    if status in {101, 204}:
+    if status in {101, 204} or b"transfer-encoding" in headers.names:
         headers.remove(b"content-length")
     return 0

@@ -11,6 +11,8 @@ from meshproxy.http.headers import TEXT, Headers, parse_fields
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
 _LINE_END = -1
+MAX_SIZE = (1 << 63) - 1
+"""Bytes of a chunk: what a signed 64-bit number holds."""
 MAX_LINE = 4096
 MAX_TRAILERS = 128
 """Number of trailer fields."""
@@ -106,12 +108,16 @@ class ChunkedDecoder:
         self._extra += max(len(line) - 16, 0)
         if not match or len(line) > MAX_LINE or self._extra > MAX_LINES:
             raise self._refused("not a chunk size line")
-        return int(match[1], 16)
+        size = int(match[1], 16)
+        if size > MAX_SIZE:
+            raise self._refused("a chunk of more bytes than there can be")
+        return size
 
     def _check_unfinished(self, text: bytes, limit: int) -> None:
         """Refuse early what no further byte can mend."""
         rest = text.replace(b"\r\n", b"")
-        if len(text) > limit or b"\n" in rest or b"\r" in rest[:-1]:
+        lone = rest.removesuffix(b"\r") if text.endswith(b"\r") else rest
+        if len(text.rstrip(b"\r\n")) > limit or b"\n" in lone or b"\r" in lone:
             raise self._refused("not a chunked body")
 
     def _read_trailers(self) -> None:
@@ -122,7 +128,7 @@ class ChunkedDecoder:
             return
         last = self._buffer.find(b"\r\n\r\n")
         if last < 0:
-            self._check_unfinished(self._buffer, self._max_trailers)
+            self._check_unfinished(self._buffer[2:], self._max_trailers)
             return
         section = self._buffer[2:last]
         lines = section.split(b"\r\n")

@@ -175,7 +175,7 @@ class Connection:
                 raise HeadersTooLarge("too many empty lines before the request")
             if HEAD_END in buffer:
                 return buffer
-            self._check_size(buffer)
+            self._check_size(buffer.rstrip(CRLF))
             if is_hopeless(buffer):
                 raise BadRequest("control character in the request head")
             try:
