@@ -23,7 +23,8 @@ _FORBIDDEN_TRAILERS = frozenset(
     b"transfer-encoding content-length host connection keep-alive te trailer upgrade expect "
     b"proxy-connection proxy-authorization proxy-authenticate authorization cookie set-cookie "
     b"content-type content-encoding content-range cache-control max-forwards range via "
-    b"www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto forwarded".split()
+    b"www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto "
+    b"x-forwarded-client-cert forwarded".split()
 )
 
 

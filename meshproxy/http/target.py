@@ -11,7 +11,7 @@ from meshproxy.errors import BadRequest, Forbidden
 from meshproxy.http.headers import Headers
 
 _AUTHORITY = re.compile(
-    rb"(?:[A-Za-z0-9._~!$&'()*+=-]+|\[[0-9A-Fa-f:.]+\])(?::[A-Za-z0-9-]*)?"
+    rb"(?:[A-Za-z0-9._~!$&'()*+=-]+|\[[0-9A-Fa-f:.]+\])(?::(?:[A-Za-z0-9][A-Za-z0-9-]*)?)?"
 ).fullmatch
 _USERINFO = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%-]*").fullmatch
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE).fullmatch

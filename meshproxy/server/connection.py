@@ -20,7 +20,7 @@ from meshproxy.errors import (
     TargetTooLong,
 )
 from meshproxy.http.framing import request_length
-from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_request
+from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_request, parse_request_line
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Certificate, Request, Response
@@ -178,6 +178,9 @@ class Connection:
             self._check_size(buffer.rstrip(CRLF))
             if is_hopeless(buffer):
                 raise BadRequest("control character in the request head")
+            line, ended, _ = buffer.partition(CRLF)
+            if ended:
+                parse_request_line(line)  # or HTTP/0.9 would wait for the rest of its head
             try:
                 data = self._stream.receive(deadline)
             except StreamTimeout:

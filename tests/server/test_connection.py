@@ -3,13 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gevent
 import h11
 import pytest
-import yaml
 from gevent import socket
 from gevent.event import Event
 
@@ -17,89 +15,13 @@ from meshproxy.errors import ClientGone, ConnectionClosed
 from meshproxy.http.headers import Headers, of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
-from tests.kit.serving import Serving, serving
+from tests.kit.serving import serving
 from tests.kit.wire import CutShort, Reply, WireClient
 
-CORPUS = yaml.safe_load((Path(__file__).parent.parent / "corpus/requests.yaml").read_text())
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
 CHUNKED_POST = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-def cases(kind: str) -> list[Any]:
-    return [pytest.param(case, id=case["name"]) for case in CORPUS[kind]]
-
-
-@pytest.fixture(scope="module")
-def echo() -> Iterator[Serving]:
-    with serving() as server:
-        yield server
-
-
-def send_in_parts(client: WireClient, parts: list[bytes]) -> None:
-    """Send every part as a segment of its own, which the server has taken before the next."""
-    client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for part in parts:
-        client.send(part)
-        gevent.sleep(0)
-
-
-def cuts(raw: bytes, how: str) -> list[list[bytes]]:
-    """Return ways to send *raw*: whole, byte by byte, or cut once beside each CR and LF."""
-    if how == "whole":
-        return [[raw]]
-    if how == "bytes":
-        return [[raw[at : at + 1] for at in range(len(raw))]]
-    places = sorted({at + side for at, c in enumerate(raw) if c in b"\r\n" for side in (0, 1)})
-    return [[raw[:at], raw[at:]] for at in places if 0 < at < len(raw)]
-
-
-@pytest.mark.world
-@pytest.mark.parametrize("how", ["whole", "bytes", "line ends"])
-@pytest.mark.parametrize("case", cases("valid"))
-def test_a_valid_request_is_served_however_it_is_cut(
-    echo: Serving, case: dict[str, Any], how: str
-) -> None:
-    raw = case["raw"].encode("latin-1")
-    for parts in cuts(raw, how):
-        echo.served.clear()
-        with WireClient(echo.port) as client:
-            send_in_parts(client, parts)
-            for line in case["served"]:
-                assert client.read(line.partition(" ")[0].encode()).status == 200
-        assert echo.lines == case["served"]
-        last = echo.served[-1]
-        assert last.host == case.get("host", last.host)
-        wanted = [tuple(pair) for pair in case.get("fields", [])]
-        names = {name for name, _ in wanted}
-        assert [pair for pair in last.fields if pair[0] in names] == wanted
-        assert last.trailers == [tuple(pair) for pair in case.get("trailers", [])]
-
-
-@pytest.mark.world
-@pytest.mark.parametrize("how", ["whole", "bytes"])
-@pytest.mark.parametrize("case", cases("invalid"))
-def test_an_invalid_request_is_answered_closed_and_not_served(
-    echo: Serving, case: dict[str, Any], how: str
-) -> None:
-    echo.served.clear()
-    raw, good = case["raw"].encode("latin-1"), case.get("served", 0)
-    with WireClient(echo.port) as client:
-        try:
-            send_in_parts(client, *cuts(raw, how))
-        except OSError:
-            assert how == "bytes"  # it was refused before it was all sent
-        assert [client.read().status for _ in range(good)] == [200] * good
-        reply = client.read()
-        assert client.read_to_end() == b""
-    statuses = case["status"] if isinstance(case["status"], list) else [case["status"]]
-    assert reply.status in statuses
-    assert reply.get("connection") == "close"
-    assert reply.get("l5d-err")
-    assert reply.get("content-length") == str(len(reply.body))
-    assert not re.search(rb"[\0-\x1f\x7f]", reply.body)
-    assert len(echo.served) == good
 
 
 @dataclass
