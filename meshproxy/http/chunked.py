@@ -10,6 +10,9 @@ from meshproxy.errors import ProxyError
 from meshproxy.http.headers import TEXT, Headers, parse_fields
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
+_SIZE_LINE_START = re.compile(
+    rb"(?:[0-9A-Fa-f]{1,16}(?:[ \t]*|[ \t]*;[\t\x20-\x7e\x80-\xff]*))?\r?"
+).fullmatch
 _LINE_END = -1
 MAX_SIZE = (1 << 63) - 1
 """Bytes of a chunk: what a signed 64-bit number holds."""
@@ -73,7 +76,9 @@ class ChunkedDecoder:
                     break
             end = buffer.find(b"\r\n", position)
             if end < 0:
-                self._check_unfinished(buffer[position:], MAX_LINE)
+                line = buffer[position:]
+                if not _SIZE_LINE_START(line) or len(line) > MAX_LINE + 1:
+                    raise self._refused("not a chunk size line")
                 break
             self._left = self._size(buffer[position:end])
             position = end + 2
@@ -114,12 +119,12 @@ class ChunkedDecoder:
             raise self._refused("a chunk of more bytes than there can be")
         return size
 
-    def _check_unfinished(self, text: bytes, limit: int) -> None:
+    def _check_unfinished(self, trailers: bytes) -> None:
         """Refuse early what no further byte can mend."""
-        rest = text.replace(b"\r\n", b"")
-        lone = rest.removesuffix(b"\r") if text.endswith(b"\r") else rest
-        if len(text.rstrip(b"\r\n")) > limit or b"\n" in lone or b"\r" in lone:
-            raise self._refused("not a chunked body")
+        rest = trailers.replace(b"\r\n", b"")
+        lone = rest.removesuffix(b"\r") if trailers.endswith(b"\r") else rest
+        if len(trailers.rstrip(b"\r\n")) > self._max_trailers or b"\n" in lone or b"\r" in lone:
+            raise self._refused("not a trailer section")
 
     def _read_trailers(self) -> None:
         """The buffer begins with the end of the last size line; finish if the section is whole."""
@@ -129,7 +134,7 @@ class ChunkedDecoder:
             return
         last = self._buffer.find(b"\r\n\r\n")
         if last < 0:
-            self._check_unfinished(self._buffer[2:], self._max_trailers)
+            self._check_unfinished(self._buffer[2:])
             return
         section = self._buffer[2:last]
         lines = section.split(b"\r\n")
