@@ -7,6 +7,7 @@ setup.py and both ends of it are tested.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from ssl import SSLError
 from time import monotonic
 
@@ -213,6 +214,8 @@ class EndpointPool:
             connection.close()
             raise
         connection.on_close = self._stats.closed
+        if connection.stream is not None:
+            connection.stream.on_stray = partial(self._idle.drop_if_stray, connection)
         connection.opened_at = started
         self._stats.opened(monotonic() - started)
 

@@ -173,6 +173,26 @@ def test_an_idle_stream_tells_of_bytes_and_of_the_end(pair: Pair) -> None:
     wait_until_readable(stream)
 
 
+def test_what_nobody_waited_for_is_told_of(pair: Pair) -> None:
+    stream, other = pair
+    told: list[bool] = []
+    stream.on_stray = lambda: told.append(stream.is_readable)
+    other.sendall(b"unasked")
+    while True not in told:  # the session tickets of TLS are nothing to read
+        gevent.sleep(0)
+    assert stream.receive(NEVER) == b"unasked"
+
+
+def test_a_stray_is_found_before_the_hub_has_heard_of_it(pair: Pair) -> None:
+    stream, other = pair
+    other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    gevent.sleep(0.01)
+    assert not stream.has_stray()
+    other.sendall(b"unasked")
+    assert stream.has_stray()
+    assert stream.receive(NEVER) == b"unasked"
+
+
 def ends(stream: Stream) -> bool:
     try:
         return stream.receive(NEVER) == b""
