@@ -99,7 +99,7 @@ class Recorder:
     def _serve(self, sock: socket.socket, _peer: object) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number, self._count = self._count, self._count + 1
-        reader = _Reader(sock)
+        reader = Reader(sock)
         try:
             while True:
                 seen = reader.request(number)
@@ -129,8 +129,8 @@ class Recorder:
         return raw.end == "keep"
 
 
-class _Reader:
-    """Takes requests from a socket; `whole` is what has come of the present one."""
+class Reader:
+    """Takes requests from a socket, strictly; `whole` is what has come of the present one."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
