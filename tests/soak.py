@@ -287,7 +287,8 @@ def main() -> int:
         for number in range(2):
             until = time.monotonic() + options.seconds / 2
             dice = [random.Random(f"{options.seed} {number} {n}") for n in range(options.clients)]
-            gevent.joinall([gevent.spawn(soak.client, one, until) for one in dice], raise_error=True)
+            clients = [gevent.spawn(soak.client, one, until) for one in dice]
+            gevent.joinall(clients, raise_error=True)
             rounds.append(target.rest(start.descriptors + SPARE_DESCRIPTORS // 2))
         broken = check(soak, target, start, rounds)
         log = target.daemon.output()

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tests.e2e.test_wire_requests import CONFIG, World
-from tests.kit.proxy import Proxy
 from tests.kit import recorder
+from tests.kit.proxy import Proxy
 from tests.kit.recorder import Raw, Recorder
 from tests.kit.wire import CutShort, WireClient
 

@@ -32,7 +32,7 @@ def main() -> int:
     if unknown := set(options.laws) - LAWS.keys():
         parser.error(f"no such law: {', '.join(sorted(unknown))}")
     if importlib.util.find_spec("atheris") is None:
-        sys.stderr.write("fuzz: atheris is not installed, nothing was tried (pip install atheris)\n")
+        sys.stderr.write("fuzz: nothing was tried, atheris is not installed\n")
         return 2
     laws = options.laws or list(LAWS)
     seconds = max(options.seconds // len(laws), 1)

@@ -1,4 +1,4 @@
-"""Inputs worth keeping, as text files of one escaped line each; `\\r\\n` in them is one line end."""
+"""Inputs worth keeping: a text file for each law, an input on each line, escaped as in Python."""
 
 from pathlib import Path
 

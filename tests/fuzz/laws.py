@@ -128,7 +128,7 @@ def _others(fields: Fields) -> Fields:
     return [field for field in fields if field[0] not in FRAMING]
 
 
-def _decode(segments: list[bytes]) -> tuple[bytes, list[bytes], bytes] | None | str:
+def _decode(segments: list[bytes]) -> tuple[bytes, list[bytes], bytes] | str | None:
     decoder = ChunkedDecoder(BadRequest, MAX_TRAILERS)
     pieces: list[bytes] = []
     rest = b""
