@@ -358,6 +358,13 @@ EMPTY = b"Content-Length: 0\r\n\r\n"
             id="HEAD of a chunked body",
         ),
         pytest.param(b"HEAD", OK, b"", False, id="HEAD with a body"),
+        pytest.param(
+            b"HEAD",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n",
+            b"",
+            False,
+            id="HEAD with both framings",
+        ),
         pytest.param(b"GET", b"HTTP/1.1 204 No\r\n\r\n", b"", True, id="204"),
         pytest.param(b"GET", b"HTTP/1.1 204 No\r\n" + EMPTY, b"", True, id="204 with a length"),
         pytest.param(
