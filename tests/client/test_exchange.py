@@ -158,7 +158,7 @@ def test_informational_responses_do_not_stop_a_body_that_comes_slowly() -> None:
 def test_informational_responses_do_not_stop_a_body_that_is_large(*, chunked: bool) -> None:
     script = [Until(), Send(b"HTTP/1.1 100 Continue\r\n\r\n"), Until(b"end"), Send(OK), Stall()]
     with talking(*script) as talk:
-        body = Pieces(b"first", BIG[:3_000_000], b"end", chunked=chunked)
+        body = Pieces(b"first", BIG[:10_000_000], b"end", chunked=chunked)
         assert body_of(talk(request(method=b"POST", body=body))) == b"ok"
         assert talk.released == [True]
 
