@@ -120,7 +120,7 @@ class Connection:
                 request.scheme = scheme_of(asked)
             body = self._body_of(request)
         except ProxyError as error:
-            return self._refuse(error, head)
+            return self._refuse(error, self._buffer if head is None else head)
         keep = version == b"1.1"
         if b"connection" in headers.names:
             options = connection_options(headers)
@@ -170,6 +170,7 @@ class Connection:
             if empty := _EMPTY_LINES(buffer):
                 buffer = buffer[empty.end() :]
                 skipped += empty.end()
+            self._buffer = buffer
             self.is_busy = bool(buffer)
             if skipped > limits.header_bytes:
                 raise HeadersTooLarge("too many empty lines before the request")
@@ -233,10 +234,10 @@ class Connection:
     def _keep_rest(self, rest: bytes) -> None:
         self._buffer = rest
 
-    def _refuse(self, error: ProxyError, head: bytes | None) -> bool:
+    def _refuse(self, error: ProxyError, head: bytes) -> bool:
         """Answer what cannot be served, then close so that the client reads the answer."""
         response = self._answer(error)
-        method = b"HEAD" if head is not None and head.startswith(b"HEAD ") else b"GET"
+        method = b"HEAD" if head.startswith(b"HEAD ") else b"GET"
         return self._respond(Request(method, b"/", b"1.1", response.headers), response, False)
 
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:

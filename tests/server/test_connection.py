@@ -110,9 +110,10 @@ def test_a_response_that_has_no_body_gets_none(
     assert not streamed or body.closed
 
 
-def test_a_refused_head_request_gets_no_body() -> None:
+@pytest.mark.parametrize("rest", [b"Host: a\r\nHost: a\r\n\r\n", b"X: a\nb"])
+def test_a_refused_head_request_gets_no_body(rest: bytes) -> None:
     with serving() as server, WireClient(server.port) as client:
-        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n")
+        client.send(b"HEAD / HTTP/1.1\r\n" + rest)
         raw = client.read_to_end()
     assert raw.startswith(b"HTTP/1.1 400 ")
     assert raw.endswith(b"\r\n\r\n")
