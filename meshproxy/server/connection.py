@@ -9,6 +9,8 @@ from collections.abc import Callable
 from math import inf
 from time import monotonic
 
+import gevent
+
 from meshproxy.errors import (
     BadRequest,
     BodyTooLarge,
@@ -89,7 +91,8 @@ class Connection:
         """Serve until the end, then close the socket, whatever happens."""
         try:
             while self._serve_one():
-                pass
+                if self._buffer:
+                    gevent.sleep(0)  # many requests sent at once are not served at once
         except StreamTimeout:
             self._stream.reset()  # a client that does not read would keep the kernel's buffers
         except (OSError, ClientGone):

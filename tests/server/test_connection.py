@@ -410,6 +410,23 @@ def test_many_requests_in_a_row_are_answered_in_order() -> None:
         assert [client.read().body for _ in range(500)] == [b"/%d" % n for n in range(500)]
 
 
+def test_many_requests_in_a_row_leave_others_their_turn() -> None:
+    def answer(request: Request, _body: bytes) -> Response:
+        if request.target == b"/first":
+            other.send(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n")
+        return text_response(200, "x")
+
+    with (
+        serving(answer) as server,
+        WireClient(server.port) as many,
+        WireClient(server.port) as other,
+    ):
+        more = b"GET /more HTTP/1.1\r\nHost: a\r\n\r\n" * 1500
+        many.send(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n" + more)
+        assert [many.read().status for _ in range(1501)] == [200] * 1501
+        assert server.lines.index("GET /other ") < 750
+
+
 def test_a_fault_of_the_service_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
     def fail(_request: Request, _body: bytes) -> Response:
         raise RuntimeError("a fault")
