@@ -8,6 +8,7 @@ import errno
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from ssl import SSLError
 from time import monotonic
 
@@ -121,6 +122,7 @@ class EndpointPool:
             if transport.max_size is not None
             else None
         )
+        self._drop_soon = partial(gevent.get_hub().loop.run_callback, self._idle.drop_if_stray)
         self._close_pool = pool.close
         self._take: Callable[[], Connection] = pool._get_conn  # type: ignore[assignment] # noqa: SLF001 - see above
         self._put = pool._put_conn  # noqa: SLF001 - see above
@@ -244,6 +246,8 @@ class EndpointPool:
             connection.close()
             raise
         connection.on_close = self._stats.closed
+        if connection.stream is not None:
+            connection.stream.on_stray = partial(self._drop_soon, connection)
         connection.opened_at = started
         self._stats.opened(monotonic() - started)
 

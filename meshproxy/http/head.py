@@ -27,8 +27,14 @@ def parse_request(head: bytes) -> tuple[bytes, bytes, bytes, Headers]:
         raise BadRequest("control character in the request head")
     first = lines[0]
     del lines[0]
-    parts = first.split(b" ")
-    if len(parts) != 3 or b"\t" in first:
+    method, target, version = parse_request_line(first)
+    return method, target, version, parse_fields(lines, BadRequest)
+
+
+def parse_request_line(line: bytes) -> tuple[bytes, bytes, bytes]:
+    """Method, target and version of a line without control characters; raises as above."""
+    parts = line.split(b" ")
+    if len(parts) != 3 or b"\t" in line:
         raise BadRequest("request line is not `METHOD TARGET HTTP/1.1`")
     method, target, protocol = parts
     version = _VERSIONS.get(protocol) or _other_version(protocol)
@@ -36,7 +42,7 @@ def parse_request(head: bytes) -> tuple[bytes, bytes, bytes, Headers]:
         raise BadRequest("method is not a token")
     if not target:
         raise BadRequest("request target is empty")
-    return method, target, version, parse_fields(lines, BadRequest)
+    return method, target, version
 
 
 def _other_version(protocol: bytes) -> bytes:

@@ -6,6 +6,8 @@ Pieces are read into a buffer that is used again, so memory does not depend on t
 from collections.abc import Callable, Iterator
 from time import monotonic
 
+import gevent
+
 from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http.chunked import ChunkedDecoder
 from meshproxy.http.framing import CHUNKED, UNTIL_CLOSE
@@ -14,6 +16,8 @@ from meshproxy.net.stream import Stream, StreamTimeout, wait_either
 
 _BULK = 262144
 """Bytes read at once: 0.51 CPU seconds a GiB against 0.77 with 64 KiB."""
+_TURN = 4 * 1048576
+"""Bytes after which others have their turn, even if no read has to wait: about 2 ms of CPU."""
 _SPARE_BUFFERS = 16
 _buffers: list[memoryview] = []
 
@@ -55,6 +59,7 @@ class StreamBody:
         "_gap",
         "_left",
         "_stream",
+        "_turn",
         "is_broken",
         "length",
         "trailers",
@@ -76,6 +81,7 @@ class StreamBody:
         """The peer that sends it cut it short, stalled, or broke the rules."""
         self.trailers: Headers | None = None
         self._left = length
+        self._turn = _TURN
         self._at_hand = at_hand
         self._gap = gap
         self._faults = faults
@@ -188,6 +194,7 @@ class StreamBody:
         if not read:
             raise self._faults.closed(f"connection closed {self._left} bytes before the body's end")
         self._left -= read
+        self._take_turns(read)
         return buffer[:read]
 
     def _read_chunked(self, decoder: ChunkedDecoder, other: Stream | None) -> bytes | None:
@@ -221,4 +228,12 @@ class StreamBody:
         deadline = monotonic() + self._gap
         if other is not None and wait_either(self._stream, other, deadline):
             return None
-        return self._stream.receive(deadline)
+        data = self._stream.receive(deadline)
+        self._take_turns(len(data))
+        return data
+
+    def _take_turns(self, read: int) -> None:
+        self._turn -= read
+        if self._turn < 0:
+            self._turn = _TURN
+            gevent.sleep(0)

@@ -10,7 +10,8 @@ from functools import partial
 from math import inf
 from time import monotonic
 
-from gevent import getcurrent
+import gevent
+from greenlet import greenlet
 
 from meshproxy.errors import (
     BadRequest,
@@ -23,7 +24,7 @@ from meshproxy.errors import (
     TargetTooLong,
 )
 from meshproxy.http.framing import request_length
-from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_request
+from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_request, parse_request_line
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Certificate, Request, Response
@@ -94,15 +95,20 @@ class Connection:
         A reset by the client ends whatever its request is waiting for. Raises StreamTimeout when
         the client does not read, OSError or ClientGone when it leaves.
         """
-        self._stream.on_reset = partial(getcurrent().throw, ClientGone, "connection reset")
+        self._stream.on_stray = partial(self._end_if_reset, gevent.getcurrent())
         try:
             while self._serve_one():
-                pass
+                if self._buffer:
+                    gevent.sleep(0)  # many requests sent at once are not served at once
         except StreamTimeout:
             self._stream.reset()  # a client that does not read would keep the kernel's buffers
             raise
         finally:
             self._stream.close()
+
+    def _end_if_reset(self, serving: greenlet) -> None:
+        if self._stream.was_reset():
+            serving.throw(ClientGone, "connection reset")
 
     def end_idle(self) -> None:
         """Close now unless a request is being received or served; call in the hub only."""
@@ -127,7 +133,7 @@ class Connection:
                 request.scheme = scheme_of(asked)
             body = self._body_of(request)
         except ProxyError as error:
-            return self._refuse(error, head)
+            return self._refuse(error, self._buffer if head is None else head)
         keep = version == b"1.1"
         if b"connection" in headers.names:
             options = connection_options(headers)
@@ -178,14 +184,18 @@ class Connection:
             if empty := _EMPTY_LINES(buffer):
                 buffer = buffer[empty.end() :]
                 skipped += empty.end()
+            self._buffer = buffer
             self.is_busy = bool(buffer)
             if skipped > limits.header_bytes:
                 raise HeadersTooLarge("too many empty lines before the request")
             if HEAD_END in buffer:
                 return buffer
-            self._check_size(buffer)
+            self._check_size(buffer.rstrip(CRLF))
             if is_hopeless(buffer):
                 raise BadRequest("control character in the request head")
+            line, ended, _ = buffer.partition(CRLF)
+            if ended:
+                parse_request_line(line)  # or HTTP/0.9 would wait for the rest of its head
             try:
                 data = self._stream.receive(deadline)
             except StreamTimeout:
@@ -238,10 +248,10 @@ class Connection:
     def _keep_rest(self, rest: bytes) -> None:
         self._buffer = rest
 
-    def _refuse(self, error: ProxyError, head: bytes | None) -> bool:
+    def _refuse(self, error: ProxyError, head: bytes) -> bool:
         """Answer what cannot be served, then close so that the client reads the answer."""
         response = self._answer(error)
-        method = b"HEAD" if head is not None and head.startswith(b"HEAD ") else b"GET"
+        method = b"HEAD" if head.startswith(b"HEAD ") else b"GET"
         return self._respond(Request(method, b"/", b"1.1", response.headers), response, False)
 
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:

@@ -175,6 +175,26 @@ def test_an_idle_stream_tells_of_bytes_and_of_the_end(pair: Pair) -> None:
     wait_until_readable(stream)
 
 
+def test_what_nobody_waited_for_is_told_of(pair: Pair) -> None:
+    stream, other = pair
+    told: list[bool] = []
+    stream.on_stray = lambda: told.append(stream.is_readable)
+    other.sendall(b"unasked")
+    while True not in told:  # the session tickets of TLS are nothing to read
+        gevent.sleep(0)
+    assert stream.receive(NEVER) == b"unasked"
+
+
+def test_a_stray_is_found_before_the_hub_has_heard_of_it(pair: Pair) -> None:
+    stream, other = pair
+    other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    gevent.sleep(0.01)
+    assert not stream.has_stray()
+    other.sendall(b"unasked")
+    assert stream.has_stray()
+    assert stream.receive(NEVER) == b"unasked"
+
+
 def ends(stream: Stream) -> bool:
     try:
         return stream.receive(NEVER) == b""
@@ -289,24 +309,23 @@ def test_waiting_for_either_ends_at_the_deadline(pair: Pair) -> None:
         assert other.receive(NEVER) == b"later"
 
 
-def test_a_reset_is_told_when_nobody_reads(pair: Pair) -> None:
+def test_a_reset_is_told_from_what_may_be_read(pair: Pair) -> None:
     stream, other = pair
     told = Event()
-    stream.on_reset = told.set
+    stream.on_stray = told.set
     other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     socket.socket.close(other)
     assert told.wait(10)
+    assert stream.was_reset()
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["bytes", "end"])
 def test_bytes_and_an_end_are_no_reset(pair: Pair, ends: bool) -> None:
     stream, other = pair
-    told = Event()
-    stream.on_reset = told.set
     if ends:
         other.shutdown(socket.SHUT_WR)
     else:
         other.sendall(b"x")
     while not stream.is_readable:
         gevent.sleep(0)
-    assert not told.is_set()
+    assert not stream.was_reset()
