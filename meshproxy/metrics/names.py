@@ -87,6 +87,15 @@ PLACES: Final = (
             _counter("tls/failures", "Handshakes that failed. Added."),
             _gauge("request_concurrency", "Requests in progress, if the server limits them."),
             _counter("nacks", "Requests refused by that limit."),
+            _histogram("dtab/size", "Entries of the dtabs that requests bring along."),
+            _histogram("transit_latency_ms", "Age of `l5d-ctx-deadline` when a request arrives."),
+            _counter("admission_control/deadline/exceeded", "Requests whose deadline had passed."),
+            _counter(
+                "admission_control/deadline/rejected",
+                "Those refused for it, if the server has enforceDeadlines.",
+            ),
+            _histogram("admission_control/deadline/expired_ms", "How long it had passed."),
+            _histogram("admission_control/deadline/remaining_ms", "How much time was left."),
         ),
     ),
     Place(

@@ -65,9 +65,7 @@ class Client:
         self.addr: Addr = ADDR_PENDING
         """The last address set that was neither pending nor failed, if there was any."""
         self.service: Service[Request, Response] = stack(
-            stacks.client_stack(
-                self._budget, self._count, metrics, forward_cert=policy.forward_client_cert
-            ),
+            stacks.client_stack(policy, self._budget, self._count, metrics),
             self._attempt,
         )
         self._stop = bound.addr.observe(self._update)
@@ -145,7 +143,7 @@ class Client:
             policy.balancer.new_load(),
             accrual,
             self._metrics.counter("cut_responses"),
-            min(policy.attempt_seconds, self._transport.limits.first_byte),
+            self._transport.limits.first_byte,
         )
 
     def _describe(self, request: Request, error: ConnectFailed | TlsFailed) -> str:
@@ -159,7 +157,7 @@ class Client:
         )
 
     def _describe_timeout(self, request: Request) -> str:
-        limit = min(self._policy.attempt_seconds, self._transport.limits.first_byte)
+        limit = self._transport.limits.first_byte
         return (
             f"exceeded {limit:g}.seconds to {request.dst.show() if request.dst else ''} while "
             "waiting for a response for an individual request, excluding retries. "
