@@ -54,6 +54,7 @@ class ClientPolicy:
     session: SessionConfig = field(default_factory=SessionConfig)
     socket: SocketOptionsConfig = field(default_factory=SocketOptionsConfig)
     forward_client_cert: bool = False
+    drop_default_port: bool = False
 
     def transport(self, limits: Limits) -> Transport:
         """How endpoints are reached, with the router's *limits* where the policy has none."""
@@ -128,27 +129,29 @@ def new_budget(config: RetryBudgetConfig) -> RetryBudget:
     return RetryBudget(config.ttl_secs, config.min_retries_per_sec, config.percent_can_retry)
 
 
+_AS_WRITTEN: Final = {
+    "load_balancer": "balancer",
+    "failure_accrual": "accrual",
+    "requeue_budget": "requeue_budget",
+    "host_connection_pool": "pool",
+    "client_session": "session",
+    "socket_options": "socket",
+    "forward_client_cert": "forward_client_cert",
+    "drop_default_port": "drop_default_port",
+}
+_IN_MS: Final = {
+    "request_attempt_timeout_ms": "attempt_seconds",
+    "connect_timeout_ms": "connect_seconds",
+}
+
+
 def _client_settings(settings: ClientSettings) -> dict[str, Any]:
-    written: dict[str, Any] = {}
-    if settings.load_balancer is not None:
-        written["balancer"] = settings.load_balancer
-    if settings.failure_accrual is not None:
-        written["accrual"] = settings.failure_accrual
-    if settings.request_attempt_timeout_ms is not None:
-        written["attempt_seconds"] = _limit(settings.request_attempt_timeout_ms)
-    if settings.connect_timeout_ms is not None:
-        written["connect_seconds"] = _limit(settings.connect_timeout_ms)
-    if settings.requeue_budget is not None:
-        written["requeue_budget"] = settings.requeue_budget
-    if settings.host_connection_pool is not None:
-        written["pool"] = settings.host_connection_pool
-    if settings.client_session is not None:
-        written["session"] = settings.client_session
-    if settings.socket_options is not None:
-        written["socket"] = settings.socket_options
-    if settings.forward_client_cert is not None:
-        written["forward_client_cert"] = settings.forward_client_cert
-    return written
+    """What *settings* say, by the fields of ClientPolicy; `tls` needs more than them."""
+    written = {ours: getattr(settings, name) for name, ours in _AS_WRITTEN.items()}
+    for name, ours in _IN_MS.items():
+        milliseconds = getattr(settings, name)
+        written[ours] = None if milliseconds is None else _limit(milliseconds)
+    return {name: value for name, value in written.items() if value is not None}
 
 
 def _path_settings(settings: SvcSettings) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
 from meshproxy.filters.forwarding import DstClient, Forward, SuccessClass
+from meshproxy.filters.host import DropPort
 from meshproxy.filters.retries import Requeues, Retries
 from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
@@ -88,6 +89,7 @@ def client_stack(
     attempt = policy.attempt_seconds or _FOREVER
     return [
         *([ForwardClientCert()] if policy.forward_client_cert else []),
+        *([DropPort(443 if policy.tls else 80)] if policy.drop_default_port else []),
         Requeues(budget, endpoints, metrics),  # above the statistics: each attempt is counted
         ClientStats(metrics),
         *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt

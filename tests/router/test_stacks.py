@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from meshproxy.classifiers import RetryableAll5XXConfig
+from meshproxy.client.tls import TlsSettings
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.errors import ConnectFailed, NoHosts, ServiceTimedOut
 from meshproxy.filters.access_log import AccessLog
@@ -13,6 +14,7 @@ from meshproxy.filters.admission import ConcurrencyLimit
 from meshproxy.filters.client_cert import ForwardClientCert
 from meshproxy.filters.compression import Compress
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
+from meshproxy.filters.host import DropPort
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -78,6 +80,7 @@ def test_what_is_off_is_not_there() -> None:
         (ClientPolicy(forward_client_cert=True), {ForwardClientCert}),
         (ClientPolicy(attempt_seconds=1), {AttemptDeadline}),
         (ClientPolicy(attempt_seconds=math.inf), set()),
+        (ClientPolicy(drop_default_port=True), {DropPort}),
     ],
 )
 def test_a_client_has_the_filters_that_it_wants(policy: ClientPolicy, extra: set[type]) -> None:
@@ -190,6 +193,18 @@ def test_a_bound_name_is_told_to_the_endpoint() -> None:
     bound = Bound(Path.parse("/#/a"), Var(ADDR_NEG), Path.parse("/left"))
     serve(bound_stack(bound), service)
     assert service.requests[0][-2:] == [b"l5d-dst-client: /#/a", b"l5d-dst-residual: /left"]
+
+
+@pytest.mark.parametrize(("tls", "kept"), [(None, b"a:443"), (TlsSettings(), b"a:80")])
+def test_the_port_left_out_is_that_of_the_scheme(tls: TlsSettings | None, kept: bytes) -> None:
+    filters = of_client(ClientPolicy(drop_default_port=True, tls=tls))
+    service = Replies(response())
+    for host in (b"a:80", b"a:443"):
+        asked = request()
+        asked.headers.set(b"Host", host)
+        serve(filters, service, asked)
+    seen = {lines[0] for lines in service.requests}
+    assert seen == {b"Host: a", b"Host: " + kept}
 
 
 def test_a_client_counts_every_attempt() -> None:
