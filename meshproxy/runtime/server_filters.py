@@ -49,6 +49,6 @@ def server_filters(
         enforce_deadlines=config.enforce_deadlines,
         forwarded=forwarded,
         timestamp_header=config.timestamp_header,
-        compression_level=router.config.compression_level or 0,
+        compression_level=router.config.compression_level,
         access_log=AccessLog(log.write, form) if log is not None else None,
     )
