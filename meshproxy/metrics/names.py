@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from meshproxy.metrics import absent
+
 Kind = Literal["counter", "gauge", "histogram"]
 
 
@@ -68,6 +70,13 @@ CONNECTIONS: Final = (
     _gauge("connections", "Connections open."),
 )
 
+ENDINGS: Final = (
+    _counter("idle", "Connections closed because nobody used them."),
+    _counter("lifetime", "Connections closed because of their age."),
+    _counter("write_timeout", "Connections closed because the client did not read."),
+    _gauge("tls/connections", "Connections open, if they are TLS."),
+)
+
 CACHES: Final = (
     _counter("misses", "Look-ups that found nothing."),
     _counter("evicts", "Entries closed to make room."),
@@ -84,6 +93,7 @@ PLACES: Final = (
             *OUTCOMES,
             *STATUSES,
             *CONNECTIONS,
+            *ENDINGS,
             _counter("tls/failures", "Handshakes that failed. Added."),
             _gauge("request_concurrency", "Requests in progress, if the server limits them."),
             _counter("nacks", "Requests refused by that limit."),
@@ -116,6 +126,7 @@ PLACES: Final = (
             *OUTCOMES,
             *STATUSES,
             *CONNECTIONS,
+            _counter("cancelled_connects", "Connects given up because the request's time was up."),
             _counter("stale_connections", "Kept connections found closed when used. Added."),
             _counter("cut_responses", "Responses that broke off before their end. Added."),
             _histogram("connect_latency_ms", "Milliseconds to connect, TLS included."),
@@ -211,6 +222,7 @@ PLACES: Final = (
         (
             *CONNECTIONS,
             *STATUSES,
+            *ENDINGS,
             _counter("tls/failures", "Handshakes that failed."),
             _counter("failures/<reason>", "Requests that were refused."),
         ),
@@ -254,7 +266,7 @@ second, with the rate that makes up for it.
 
 def markdown() -> str:
     """Return the text of docs/metrics.md."""
-    return _HEAD + "".join(_section(place) for place in PLACES)
+    return _HEAD + "".join(_section(place) for place in PLACES) + absent.markdown()
 
 
 def _section(place: Place) -> str:

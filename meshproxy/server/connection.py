@@ -49,6 +49,7 @@ class Connection:
         "_service",
         "_short_head",
         "_stream",
+        "ending",
         "is_busy",
         "is_draining",
         "local",
@@ -74,6 +75,8 @@ class Connection:
         self._certificate: Certificate | None = None
         self.remote = remote
         self.local = local
+        self.ending = ""
+        """Which limit ended it: `idle`, `lifetime` or `write_timeout`, or none of them."""
         self.is_busy = False
         self.is_draining = False
         """Close after the present response."""
@@ -91,6 +94,7 @@ class Connection:
             while self._serve_one():
                 pass
         except StreamTimeout:
+            self.ending = "write_timeout"
             self._stream.reset()  # a client that does not read would keep the kernel's buffers
         except (OSError, ClientGone):
             pass
@@ -132,6 +136,7 @@ class Connection:
             return self._refuse(BadRequest("the request ended within its body"), head)
         if self._dies_at < inf and monotonic() >= self._dies_at:
             keep = False
+            self.ending = "lifetime"
         if body is not None and not body.is_complete:
             body.discard_at_hand()
             keep = keep and body.is_complete
@@ -146,6 +151,8 @@ class Connection:
                 buffer = self._stream.receive(min(deadline, self._dies_at))
             except StreamTimeout:
                 buffer = self._stream.receive_at_hand() or b""
+                if not buffer and not self.is_draining:
+                    self.ending = "lifetime" if monotonic() >= self._dies_at else "idle"
             if not buffer:
                 return None
         self.is_busy = True

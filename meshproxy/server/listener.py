@@ -63,7 +63,12 @@ class Listener:
         self._connects = metrics.counter("connects")
         self._closes = metrics.counter("closes")
         self._tls_failures = metrics.counter("tls", "failures")
+        self._endings = {
+            name: metrics.counter(name) for name in ("idle", "lifetime", "write_timeout")
+        }
         metrics.gauge("connections", fn=lambda: len(self._connections))
+        if tls is not None:
+            metrics.gauge("tls", "connections", fn=lambda: len(self._connections))
 
     def start(self) -> None:
         """Begin to accept."""
@@ -108,6 +113,8 @@ class Listener:
             connection.run()
         finally:
             self._connections.discard(connection)
+            if connection.ending:
+                self._endings[connection.ending].value += 1
 
     def _shake_hands(self, sock: gevent.socket.socket, context: ssl.SSLContext) -> Stream:
         """Begin TLS. Raises OSError when the client cannot, or takes too long."""
