@@ -72,8 +72,8 @@ class ClientBody:
 
     @property
     def is_replayable(self) -> bool:
-        """Everything read so far is still held."""
-        return self._kept is not None
+        """Everything read so far is still held, or nothing was read."""
+        return self._kept is not None or not self._size
 
     def keep_at_most(self, size: int) -> None:
         """Hold no more than *size* bytes for a retry, if that is less than before."""

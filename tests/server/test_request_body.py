@@ -80,6 +80,7 @@ def test_a_small_body_is_given_again(world: World) -> None:
 def test_only_a_small_body_is_kept(world: World, length: int, keep: int, *, kept: bool) -> None:
     text = b"hello!"[:length] if length > 0 else b"5\r\nhello\r\n0\r\n\r\n"
     body = world.body(length, text, Limits(replay_bytes=keep))
+    assert body.is_replayable, "nothing was read yet"
     whole(body)
     assert body.is_replayable is kept
 
