@@ -34,6 +34,17 @@ from meshproxy.naming.path import Path
 
 CONNECT_SECONDS: Final = 1.0
 TLS_CONNECT_SECONDS: Final = 2.0
+_AS_WRITTEN: Final = {
+    "load_balancer": "balancer",
+    "failure_accrual": "accrual",
+    "requeue_budget": "requeue_budget",
+    "host_connection_pool": "pool",
+    "client_session": "session",
+    "socket_options": "socket",
+    "forward_client_cert": "forward_client_cert",
+    "drop_default_port": "drop_default_port",
+}
+"""Settings of a client that need no conversion, and their names in a `ClientPolicy`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,29 +140,17 @@ def new_budget(config: RetryBudgetConfig) -> RetryBudget:
     return RetryBudget(config.ttl_secs, config.min_retries_per_sec, config.percent_can_retry)
 
 
-_AS_WRITTEN: Final = {
-    "load_balancer": "balancer",
-    "failure_accrual": "accrual",
-    "requeue_budget": "requeue_budget",
-    "host_connection_pool": "pool",
-    "client_session": "session",
-    "socket_options": "socket",
-    "forward_client_cert": "forward_client_cert",
-    "drop_default_port": "drop_default_port",
-}
-_IN_MS: Final = {
-    "request_attempt_timeout_ms": "attempt_seconds",
-    "connect_timeout_ms": "connect_seconds",
-}
-
-
 def _client_settings(settings: ClientSettings) -> dict[str, Any]:
-    """What *settings* say, by the fields of ClientPolicy; `tls` needs more than them."""
-    written = {ours: getattr(settings, name) for name, ours in _AS_WRITTEN.items()}
-    for name, ours in _IN_MS.items():
-        milliseconds = getattr(settings, name)
-        written[ours] = None if milliseconds is None else _limit(milliseconds)
-    return {name: value for name, value in written.items() if value is not None}
+    written = {
+        name: value
+        for key, name in _AS_WRITTEN.items()
+        if (value := getattr(settings, key)) is not None
+    }
+    if settings.request_attempt_timeout_ms is not None:
+        written["attempt_seconds"] = _limit(settings.request_attempt_timeout_ms)
+    if settings.connect_timeout_ms is not None:
+        written["connect_seconds"] = _limit(settings.connect_timeout_ms)
+    return written
 
 
 def _path_settings(settings: SvcSettings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 A driver takes a case's `given` and returns what its `expect` speaks of, in the same shape.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -43,7 +43,7 @@ from meshproxy.router.stacks import (
 from meshproxy.runtime.limits import limits_of
 from meshproxy.service import stack
 from meshproxy.var import Var
-from tests.vectors.checking import Check, Given, check
+from tests.vectors.traffic import Given, Outcome, check
 
 WEB = Path.of("svc", "web")
 LOW_HALF = (1 << 64) - 1
@@ -229,7 +229,7 @@ def _shown(answer: Response) -> dict[str, Any]:
     }
 
 
-KINDS: Mapping[str, Check] = {
+KINDS: Mapping[str, Callable[[Given], Outcome]] = {
     driver.__name__: check(driver)
     for driver in (
         header_rewrite,

@@ -1,12 +1,12 @@
 """Cases about the text of metrics, as the telemeters write them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from meshproxy.metrics.histogram import Summary
 from meshproxy.telemeters import prometheus, statsd
-from tests.vectors.checking import Check, Given, Outcome, check
+from tests.vectors.traffic import Given, Outcome, check
 
 _LINE = re.compile(r"(?P<name>[^:|@]+):(?P<number>[^:|]+)\|(?P<type>\w+)(?:\|@(?P<rate>.+))?")
 
@@ -40,7 +40,7 @@ def prometheus_name(given: Given) -> dict[str, Any]:
     return {"lines": lines}
 
 
-KINDS: Mapping[str, Check] = {
+KINDS: Mapping[str, Callable[[Given], Outcome]] = {
     "statsd_line": statsd_line,
     "prometheus_name": check(prometheus_name),
 }
