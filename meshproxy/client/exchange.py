@@ -139,7 +139,7 @@ def _send(stream: Stream, request: Request, limits: Limits, deadline: float) -> 
     start = b"%b %b HTTP/1.1\r\n" % (request.method, request.target)
     if body is None:
         return _send_first(stream, start + CRLF.join(lines) + HEAD_END, limits, deadline)
-    body.rewind()
+    body.rewind(deadline)
     chunked = body.length is None
     framing = b"\r\nTransfer-Encoding: chunked" if chunked else b""
     data = start + CRLF.join(lines) + framing + HEAD_END

@@ -58,8 +58,8 @@ class RequestBody(Body, Protocol):
         """Hold no more than *size* bytes for a retry."""
         ...
 
-    def rewind(self) -> None:
-        """Begin again with the first piece."""
+    def rewind(self, deadline: float = math.inf) -> None:
+        """Begin again with the first piece; the last has to come by monotonic second *deadline*."""
         ...
 
     def read(self, other: Any = None) -> bytes | memoryview | None:

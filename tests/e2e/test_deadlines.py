@@ -4,12 +4,13 @@ import time
 from collections.abc import Sequence
 from time import monotonic
 
+import gevent
 import pytest
 
 from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.proxy import Proxy
-from tests.kit.wire import get
+from tests.kit.wire import WireClient, get
 
 CONFIG = """
 admin: {{ip: 127.0.0.1, port: 0}}
@@ -181,3 +182,54 @@ def test_the_total_interrupts_the_binding_of_a_name() -> None:
         reply = get(proxy.port(), "a")
     assert (reply.status, monotonic() - started < 5) == (503, True)
     assert "exceeded 0.2.seconds to /svc/a" in reply.body.decode()
+
+
+# --- a client that is slow to send ---
+
+STALLED = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nha"
+
+
+@pytest.mark.parametrize(
+    ("server", "settings"),
+    [
+        ("timeoutMs: 200", {}),
+        ("", {"service": "totalTimeoutMs: 200"}),
+        ("", {"client": "requestAttemptTimeoutMs: 200, failureAccrual: {failures: 1, kind: "
+                        "io.l5d.consecutiveFailures}"}),
+    ],
+)  # fmt: skip
+def test_a_client_that_stalls_in_its_request_is_told_so_and_harms_nobody(
+    server: str, settings: dict[str, str]
+) -> None:
+    with (
+        Downstream(ok) as origin,
+        Proxy(config(origin.port, server, **settings)) as proxy,
+        WireClient(proxy.port()) as client,
+    ):
+        client.send(STALLED)
+        assert client.read().status == 408
+        assert client.read_to_end() == b""
+        assert get(proxy.port(), "a").status == 200
+        metrics = proxy.metrics()
+    assert [one.method for one in origin.requests] == ["GET"]
+    scope = f"rt/http/client/$/inet/127.0.0.1/{origin.port}"
+    assert metrics[f"{scope}/failure_accrual/removals"] == 0
+    assert metrics[f"{scope}/failures/client_timeout"] == 1
+
+
+def test_a_client_that_drips_does_not_get_more_time_for_it() -> None:
+    settings = {"service": "totalTimeoutMs: 300"}
+    with (
+        Downstream(ok) as origin,
+        Proxy(config(origin.port, **settings)) as proxy,
+        WireClient(proxy.port()) as client,
+    ):
+        started = monotonic()
+        client.send(STALLED.replace(b": 9", b": 900"))
+        reading = gevent.spawn(client.read)
+        while not reading.ready() and monotonic() - started < 10:
+            client.send(b"h")
+            gevent.sleep(0.02)
+        assert reading.get(timeout=10).status in {408, 503}
+        assert monotonic() - started < 5
+    assert origin.requests == []
