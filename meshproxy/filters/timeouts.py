@@ -10,7 +10,7 @@ from time import monotonic
 
 from meshproxy.errors import DeadlineExceeded, ServiceTimedOut
 from meshproxy.http import l5d
-from meshproxy.http.deadline import Deadline
+from meshproxy.http.deadline import shortened
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
@@ -24,16 +24,17 @@ class TotalTimeout:
 
     def __init__(self, seconds: float, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._seconds = seconds
+        self._limit = f"{seconds:g}.seconds"
         self._timeout_ns = round(seconds * 1e9)
         self._now_ns = now_ns
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve with the deadline set. Raises ServiceTimedOut, saying that retries are included."""
-        told = Deadline.of_timeout(self._now_ns(), self._timeout_ns)
-        request.ctx_deadline = told = told.combined(request.ctx_deadline)
+        now_ns = self._now_ns()
+        told = shortened(request.ctx_deadline, now_ns, now_ns + self._timeout_ns)
+        request.ctx_deadline = told
         l5d.put_deadline(request.headers, told)
-        deadline = monotonic() + self._seconds
-        return _serve_until(deadline, f"{self._seconds:g}.seconds", request, service)
+        return _serve_until(monotonic() + self._seconds, self._limit, request, service)
 
 
 class EnforceDeadline:
@@ -66,8 +67,9 @@ class AttemptDeadline:
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve one attempt."""
         before = request.ctx_deadline
-        told = Deadline.of_timeout(self._now_ns(), self._timeout_ns)
-        l5d.put_deadline(request.headers, told.combined(before))
+        now_ns = self._now_ns()
+        told = shortened(before, now_ns, now_ns + self._timeout_ns)
+        l5d.put_deadline(request.headers, told)
         try:
             return service(request)
         finally:  # another attempt may go to a client without a timeout

@@ -18,11 +18,6 @@ class Deadline(NamedTuple):
     deadline_ns: int
 
     @classmethod
-    def of_timeout(cls, now_ns: int, timeout_ns: int) -> "Deadline":
-        """What a timeout entered at *now_ns* amounts to."""
-        return cls(now_ns, now_ns + timeout_ns)
-
-    @classmethod
     def decode(cls, value: bytes) -> "Deadline | None":
         """Read `TIMESTAMP DEADLINE`, further words ignored; None for anything else."""
         match = _VALUE(value)
@@ -39,8 +34,12 @@ class Deadline(NamedTuple):
 
     def combined(self, other: "Deadline | None") -> "Deadline":
         """The stricter of both: the later agreement on the earlier moment."""
-        if other is None:
-            return self
-        return Deadline(
-            max(self.timestamp_ns, other.timestamp_ns), min(self.deadline_ns, other.deadline_ns)
-        )
+        return shortened(other, *self)
+
+
+def shortened(known: Deadline | None, timestamp_ns: int, deadline_ns: int) -> Deadline:
+    """What is *known*, combined with *deadline_ns* as agreed upon at *timestamp_ns*."""
+    if known is not None:
+        timestamp_ns = max(timestamp_ns, known[0])
+        deadline_ns = min(deadline_ns, known[1])
+    return Deadline(timestamp_ns, deadline_ns)

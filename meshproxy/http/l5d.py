@@ -62,10 +62,11 @@ def take_deadline(headers: Headers) -> Deadline | None:
 
 def put_deadline(headers: Headers, deadline: Deadline | None) -> None:
     """Let *deadline* be what the headers tell, or nothing."""
-    headers.remove(CTX_DEADLINE)
+    if CTX_DEADLINE in headers.names:
+        headers.remove(CTX_DEADLINE)
     if deadline is not None:
         headers.names.append(CTX_DEADLINE)
-        headers.lines.append(b"l5d-ctx-deadline: " + deadline.encode())
+        headers.lines.append(b"l5d-ctx-deadline: %d %d" % deadline)
 
 
 def encode_error(message: str, limit: int) -> bytes:

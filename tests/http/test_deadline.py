@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproxy.http.deadline import Deadline
+from meshproxy.http.deadline import Deadline, shortened
 
 LONGS = st.integers(-(2**63), 2**63 - 1)
 
@@ -63,5 +63,6 @@ def test_the_later_agreement_on_the_earlier_moment_counts() -> None:
     assert first.combined(None) == first
 
 
-def test_a_timeout_counts_from_when_it_is_entered() -> None:
-    assert Deadline.of_timeout(5_000, 700) == (5_000, 5_700)
+def test_a_timeout_shortens_what_is_known() -> None:
+    assert shortened(None, 5_000, 5_700) == (5_000, 5_700)
+    assert shortened(Deadline(4_000, 5_600), 5_000, 5_700) == (5_000, 5_600)
