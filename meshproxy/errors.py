@@ -173,6 +173,13 @@ class ServiceTimedOut(ProxyError):
     reason = "timeout"
 
 
+class DeadlineExceeded(ProxyError):
+    """Nobody waits for the answer any more: the caller's deadline had passed on arrival."""
+
+    status = 503
+    reason = "deadline"
+
+
 class NoTunnel(ProxyError):
     """A CONNECT whose name is not bound to the address itself."""
 

@@ -150,7 +150,7 @@ def _send(
     start = b"%b %b HTTP/1.1\r\n" % (request.method, request.target)
     if body is None:
         return _send_first(stream, start + CRLF.join(lines) + HEAD_END, limits, deadline, early)
-    body.rewind()
+    body.rewind(deadline)
     chunked = body.length is None
     framing = b"\r\nTransfer-Encoding: chunked" if chunked else b""
     data = start + CRLF.join(lines) + framing + HEAD_END

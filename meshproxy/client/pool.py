@@ -71,6 +71,7 @@ class ConnectStats:
     """What connecting has come to, in the client's scope of the metrics."""
 
     __slots__ = (
+        "cancelled",
         "closes",
         "connects",
         "expiry",
@@ -84,6 +85,7 @@ class ConnectStats:
     def __init__(self, metrics: Tree) -> None:
         self.connects = metrics.counter("connects")
         self.closes = metrics.counter("closes")
+        self.cancelled = metrics.counter("cancelled_connects")
         self.latency_ms = metrics.stat("connect_latency_ms")
         self.failed_ms = metrics.stat("failed_connect_latency_ms")
         self.stale = metrics.counter("stale_connections")
@@ -240,10 +242,12 @@ class EndpointPool:
             if late not in (error, error.__cause__):
                 raise ConnectFailed(str(error)) from error
             if deadline - started < limit:
+                self._stats.cancelled.value += 1
                 raise ServiceTimedOut("exceeded the time for a response while connecting") from None
             raise ConnectFailed(f"no connection within {limit:g} s") from None
         except BaseException:
             connection.close()
+            self._stats.cancelled.value += 1
             raise
         connection.on_close = self._stats.closed
         if connection.stream is not None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from meshproxy.metrics import absent
+
 Kind = Literal["counter", "gauge", "histogram"]
 
 
@@ -68,10 +70,13 @@ CONNECTIONS: Final = (
     _gauge("connections", "Connections open."),
 )
 
-CLIENTS: Final = (
+ENDINGS: Final = (
     _counter("accept_failures", "Tries to accept a connection that failed. Added."),
     _counter("client_aborts", "Clients that left in a request or its response. Added."),
-    _counter("write_timeouts", "Clients that did not read their response. Added."),
+    _counter("idle", "Connections closed because nobody used them."),
+    _counter("lifetime", "Connections closed because of their age."),
+    _counter("write_timeout", "Connections closed because the client did not read."),
+    _gauge("tls/connections", "Connections open, if they are TLS."),
     _counter("tls/failures", "Handshakes that failed. Added."),
 )
 
@@ -91,9 +96,18 @@ PLACES: Final = (
             *OUTCOMES,
             *STATUSES,
             *CONNECTIONS,
-            *CLIENTS,
+            *ENDINGS,
             _gauge("request_concurrency", "Requests in progress, if the server limits them."),
             _counter("nacks", "Requests refused by that limit."),
+            _histogram("dtab/size", "Entries of the dtabs that requests bring along."),
+            _histogram("transit_latency_ms", "Age of `l5d-ctx-deadline` when a request arrives."),
+            _counter("admission_control/deadline/exceeded", "Requests whose deadline had passed."),
+            _counter(
+                "admission_control/deadline/rejected",
+                "Those refused for it, if the server has enforceDeadlines.",
+            ),
+            _histogram("admission_control/deadline/expired_ms", "How long it had passed."),
+            _histogram("admission_control/deadline/remaining_ms", "How much time was left."),
         ),
     ),
     Place(
@@ -114,6 +128,7 @@ PLACES: Final = (
             *OUTCOMES,
             *STATUSES,
             *CONNECTIONS,
+            _counter("cancelled_connects", "Connects given up because the request's time was up."),
             _counter("stale_connections", "Kept connections found closed when used. Added."),
             _counter("cut_responses", "Responses that broke off before their end. Added."),
             _histogram("connect_latency_ms", "Milliseconds to connect, TLS included."),
@@ -234,7 +249,7 @@ PLACES: Final = (
         (
             *CONNECTIONS,
             *STATUSES,
-            *CLIENTS,
+            *ENDINGS,
             _counter("failures/<reason>", "Requests that were refused."),
         ),
     ),
@@ -277,7 +292,7 @@ second, with the rate that makes up for it.
 
 def markdown() -> str:
     """Return the text of docs/metrics.md."""
-    return _HEAD + "".join(_section(place) for place in PLACES)
+    return _HEAD + "".join(_section(place) for place in PLACES) + absent.markdown()
 
 
 def _section(place: Place) -> str:

@@ -4,6 +4,7 @@ Pieces are read into a buffer that is used again, so memory does not depend on t
 """
 
 from collections.abc import Callable, Iterator
+from math import inf
 from time import monotonic
 
 import gevent
@@ -44,9 +45,9 @@ class Faults:
 class StreamBody:
     """Reads one body of *length* bytes, CHUNKED or UNTIL_CLOSE, beginning with *at_hand*.
 
-    A wait for the next piece ends after *gap* seconds. Errors are those of *faults*; any error,
-    and `close` before the end, finishes the body as incomplete: every later `read` raises, so that
-    what was cut can never be taken for whole.
+    A wait for the next piece ends after *gap* seconds, or at `deadline`. Errors are those of
+    *faults*; any error, and `close` before the end, finishes the body as incomplete: every later
+    `read` raises, so that what was cut can never be taken for whole.
     """
 
     __slots__ = (
@@ -56,10 +57,11 @@ class StreamBody:
         "_failure",
         "_faults",
         "_finish",
-        "_gap",
         "_left",
+        "_max_gap",
         "_stream",
         "_turn",
+        "deadline",
         "is_broken",
         "length",
         "trailers",
@@ -83,7 +85,9 @@ class StreamBody:
         self._left = length
         self._turn = _TURN
         self._at_hand = at_hand
-        self._gap = gap
+        self._max_gap = gap
+        self.deadline = inf
+        """Monotonic second at which every wait ends, whatever the gap."""
         self._faults = faults
         self._finish: Finish | None = finish
         self._failure: ProxyError | None = None
@@ -91,6 +95,11 @@ class StreamBody:
         self._decoder = (
             ChunkedDecoder(faults.malformed, max_trailers) if length == CHUNKED else None
         )
+
+    @property
+    def _gap(self) -> float:
+        """Seconds in which the next piece has to come."""
+        return min(self._max_gap, self.deadline - monotonic())
 
     @property
     def has_piece(self) -> bool:

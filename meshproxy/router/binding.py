@@ -16,12 +16,13 @@ from meshproxy.errors import (
     ProxyError,
     ServiceTimedOut,
 )
+from meshproxy.filters.diagnostics import Diagnostics
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import Interpreter
+from meshproxy.naming.namer import Explainer, Interpreter, Route
 from meshproxy.naming.nametree import Leaf, NameTree, choose
 from meshproxy.naming.path import Path
 from meshproxy.router import stacks
@@ -205,7 +206,22 @@ class Binding:
         """The client of a bound id, by the configuration that matches it."""
         policy = client_policy(self.config.client, bound.id)
         metrics = self.metrics.scope("client", bound.id.show()[1:])
-        return Client(bound, policy, self._limits, self.binding_seconds, metrics)
+        return Client(bound, policy, self._limits, self.binding_seconds, metrics, self._diagnostics)
+
+    def _diagnostics(self, client: Client) -> Diagnostics:
+        return Diagnostics(
+            self.config.name,
+            client.id.show(),
+            client.names,
+            lambda request: self._route(request, client.id),
+        )
+
+    def _route(self, request: Request, bound_id: Path) -> Route:
+        """How *request* came to *bound_id*, if the interpreter can tell."""
+        if request.dst is None or not isinstance(self.interpreter, Explainer):
+            return ()
+        dtab = self.dtab + (request.local_dtab or ())
+        return self.interpreter.route(dtab, request.dst, bound_id)
 
     def _new_path(self, key: PathKey) -> PathService:
         return PathService(key, self)

@@ -53,6 +53,7 @@ class Connection:
         "_service",
         "_short_head",
         "_stream",
+        "ending",
         "is_busy",
         "is_draining",
         "local",
@@ -78,6 +79,8 @@ class Connection:
         self._certificate: Certificate | None = None
         self.remote = remote
         self.local = local
+        self.ending = ""
+        """What ended it: a limit, `idle`, `lifetime` or `write_timeout`, or `client_aborts`."""
         self.is_busy = False
         self.is_draining = False
         """Close after the present response."""
@@ -92,8 +95,7 @@ class Connection:
     def run(self) -> None:
         """Serve until the end, then close the socket, whatever happens.
 
-        A reset by the client ends whatever its request is waiting for. Raises StreamTimeout when
-        the client does not read, OSError or ClientGone when it leaves.
+        A reset by the client ends whatever its request is waiting for.
         """
         self._stream.on_stray = partial(self._end_if_reset, gevent.getcurrent())
         try:
@@ -101,8 +103,11 @@ class Connection:
                 if self._buffer:
                     gevent.sleep(0)  # many requests sent at once are not served at once
         except StreamTimeout:
+            self.ending = "write_timeout"
             self._stream.reset()  # a client that does not read would keep the kernel's buffers
-            raise
+        except (OSError, ClientGone):
+            if self.is_busy:
+                self.ending = "client_aborts"
         finally:
             self._stream.close()
 
@@ -146,6 +151,7 @@ class Connection:
             raise
         if self._dies_at < inf and monotonic() >= self._dies_at:
             keep = False
+            self.ending = "lifetime"
         if body is not None and not body.is_complete:
             body.discard_at_hand()
             keep = keep and body.is_complete
@@ -160,6 +166,8 @@ class Connection:
                 buffer = self._stream.receive(min(deadline, self._dies_at))
             except StreamTimeout:
                 buffer = self._stream.receive_at_hand() or b""
+                if not buffer and not self.is_draining:
+                    self.ending = "lifetime" if monotonic() >= self._dies_at else "idle"
             if not buffer:
                 return None
         self.is_busy = True

@@ -15,12 +15,12 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from meshproxy.config.sockets import SocketOptionsConfig
-from meshproxy.errors import ClientGone, ProxyError
+from meshproxy.errors import ProxyError
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import Tree
-from meshproxy.net.stream import Stream, StreamTimeout
+from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
 from meshproxy.server.connection import Connection
 from meshproxy.service import Service
@@ -66,11 +66,15 @@ class Listener:
         self.port: int = self._server.address[1]
         self._connects = metrics.counter("connects")
         self._closes = metrics.counter("closes")
-        self._aborts = metrics.counter("client_aborts")
-        self._write_timeouts = metrics.counter("write_timeouts")
         self._faults = metrics.counter("failures", "internal")
         self._tls_failures = metrics.counter("tls", "failures")
+        self._endings = {
+            name: metrics.counter(name)
+            for name in ("client_aborts", "idle", "lifetime", "write_timeout")
+        }
         metrics.gauge("connections", fn=lambda: len(self._connections))
+        if tls is not None:
+            metrics.gauge("tls", "connections", fn=lambda: len(self._connections))
 
     def start(self) -> None:
         """Begin to accept."""
@@ -118,12 +122,10 @@ class Listener:
         self._connections.add(connection)
         try:
             connection.run()
-        except StreamTimeout:
-            self._write_timeouts.value += 1
-        except (OSError, ClientGone):
-            self._aborts.value += connection.is_busy
         finally:
             self._connections.discard(connection)
+            if connection.ending:
+                self._endings[connection.ending].value += 1
 
     def _shake_hands(self, sock: gevent.socket.socket, context: ssl.SSLContext) -> Stream:
         """Begin TLS. Raises OSError when the client cannot, or takes too long."""

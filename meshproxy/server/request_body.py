@@ -1,6 +1,7 @@
 """The body of a client's request: streamed, and kept for a retry while it is small enough."""
 
 from collections.abc import Callable, Iterator
+from math import inf
 
 from meshproxy.errors import BadRequest, BodyTooLarge, ClientGone, RequestTimedOut
 from meshproxy.http.headers import Headers
@@ -72,8 +73,8 @@ class ClientBody:
 
     @property
     def is_replayable(self) -> bool:
-        """Everything read so far is still held."""
-        return self._kept is not None
+        """Everything read so far is still held, or nothing was read."""
+        return self._kept is not None or not self._size
 
     def keep_at_most(self, size: int) -> None:
         """Hold no more than *size* bytes for a retry, if that is less than before."""
@@ -81,9 +82,13 @@ class ClientBody:
         if self._size > self._keep_bytes or (self._wire.length or 0) > self._keep_bytes:
             self._kept = None
 
-    def rewind(self) -> None:
-        """Begin again with the first piece; the body must be replayable, or unread."""
+    def rewind(self, deadline: float = inf) -> None:
+        """Begin again with the first piece; the body must be replayable, or unread.
+
+        What is still to come has to be there by monotonic second *deadline*.
+        """
         self._position = 0
+        self._wire.deadline = deadline
 
     def read(self, other: Stream | None = None) -> bytes | memoryview | None:
         """The next piece; empty at the end; None when *other* has something to read first."""

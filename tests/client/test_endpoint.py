@@ -73,6 +73,15 @@ def asking(config: ClassifierConfig | None = None, method: bytes = b"GET") -> Re
     return asked
 
 
+def test_nothing_is_sent_once_the_time_is_over() -> None:
+    with BadServer([[Until(), Send(OK)]]) as server:
+        world, asked = World(server.port), asking()
+        asked.deadline = monotonic()
+        with pytest.raises(ServiceTimedOut):
+            world.endpoint(asked)
+        assert (server.received, world.load.pending, world.accrual.state) == ([], 0, State.ALIVE)
+
+
 def let_go(found: Response) -> None:
     """Tell the endpoint, on the connection of *found*, to send the rest of it."""
     assert isinstance(found.body, StreamBody)

@@ -266,9 +266,11 @@ def deaf() -> Iterator[int]:
 def test_connecting_ends_with_its_own_limit() -> None:
     with deaf() as port:
         with pytest.raises(ConnectFailed, match=r"no connection within 0\.05 s"):
-            Pool(port, Transport(Limits(), 0.05)).send()
+            (pool := Pool(port, Transport(Limits(), 0.05))).send()
+        assert pool.counts("cancelled_connects") == [0]
         with pytest.raises(ServiceTimedOut):
-            Pool(port).send(seconds=0.05)
+            (pool := Pool(port)).send(seconds=0.05)
+        assert pool.counts("cancelled_connects") == [1]
 
 
 def test_a_handshake_that_stalls_ends_with_the_same_limit() -> None:

@@ -250,7 +250,7 @@ def test_a_client_that_never_reads_is_closed_and_fills_no_memory() -> None:
         before = proxy.metrics()["process/rss"]
         asking.send(GET)
         wait_until(lambda: way.ended)
-        proxy.wait_count(SERVER, "write_timeouts")
+        proxy.wait_count(SERVER, "write_timeout")
         assert proxy.counts(client(way.port), *BLAMELESS, "connections") == [0, 0, 0, 0]
         assert made < 32 << 20  # what kernels hold on five sockets
         assert proxy.metrics()["process/rss"] - before < 16 << 20

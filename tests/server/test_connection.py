@@ -400,7 +400,7 @@ def test_a_client_that_reads_nothing_is_cut_off() -> None:
         assert closed.wait(10)
         with pytest.raises(ConnectionResetError):
             client.read_to_end()
-        wait_until(lambda: server.metrics.counter("write_timeouts").value == 1)
+        wait_until(lambda: server.metrics.counter("write_timeout").value == 1)
     assert body.parts
 
 
