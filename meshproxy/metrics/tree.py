@@ -6,7 +6,7 @@ Linkerd's MetricsTree (linkerd: telemetry/core/.../MetricsTree.scala); exporters
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat
+from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat, Together
 
 MAX_CHILDREN: Final = 1000
 """Scopes, and likewise instruments, of one scope; later ones share the child `OVERFLOW`."""
@@ -43,9 +43,16 @@ class Tree:
         """Return the counter at *names*; TypeError if another kind has that name."""
         return self._instrument(names, Counter)
 
-    def gauge(self, *names: str, fn: Callable[[], float] | None = None) -> Gauge:
-        """Return the gauge at *names*, from now on read from *fn* if that is given."""
+    def gauge(
+        self, *names: str, fn: Callable[[], float] | None = None, together: Together = "sum"
+    ) -> Gauge:
+        """Return the gauge at *names*, from now on read from *fn* if that is given.
+
+        Several workers are *together* the sum of their readings, or the highest: the latter for
+        what they have in common.
+        """
         gauge = self._instrument(names, Gauge)
+        gauge.together = together
         if fn is not None:
             gauge.fn = fn
         return gauge
@@ -61,6 +68,22 @@ class Tree:
         """
         if self._home.get(self._name) is self:
             del self._home[self._name]
+
+    def remove(self, *names: str) -> None:
+        """Take the instrument at *names* out, and every scope that is empty without it.
+
+        One that is not there is no error; the shared overflow scopes stay, as with `prune`.
+        """
+        *scopes, name = names
+        way = [self]
+        for scope in scopes:
+            below = way[-1].scopes.get(scope)
+            if below is None:
+                return
+            way.append(below)
+        way[-1].instruments.pop(name, None)
+        while len(way) > 1 and not way[-1].instruments and not way[-1].scopes:
+            way.pop().prune()
 
     def walk(self) -> Iterator[tuple[Scope, Instrument]]:
         """Yield every instrument with its full scope, as the tree is when each scope is reached."""

@@ -88,3 +88,16 @@ def test_instruments_beyond_the_bound_share_one() -> None:
         tree.counter(f"c{n}").incr()
     assert tree.counter("another") is tree.counter(OVERFLOW)
     assert tree.counter(OVERFLOW).value == 5
+
+
+def test_removing_an_instrument_takes_the_scopes_that_are_empty_without_it() -> None:
+    tree = Tree()
+    for name in ("a", "b"):
+        tree.counter("client", name, "requests")
+    tree.counter("client", "a", "failures", "reset")
+    tree.remove("client", "a", "failures", "reset")
+    assert names(tree) == ["client:a:requests", "client:b:requests"]
+    assert tree.scope("client", "a").scopes == {}
+    tree.remove("client", "a", "requests")
+    tree.remove("client", "a", "requests")
+    assert list(tree.scope("client").scopes) == ["b"]
