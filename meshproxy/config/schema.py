@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from meshproxy.config.bases import NamerConfig, TelemeterConfig
-from meshproxy.config.decode import Config, Ip, Port, Problem, Regex, Severity, key
+from meshproxy.config.decode import (
+    Config,
+    Ip,
+    Port,
+    Problem,
+    Regex,
+    Severity,
+    WorkerCount,
+    key,
+)
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.tls import ServerTlsConfig
@@ -131,3 +140,9 @@ class LinkerConfig(Config):
     )
     routers: tuple[RouterConfig, ...] = key(doc="The routers; at least one.")
     dns: DnsConfig = key(default=DnsConfig(), added=True, doc="How host names are looked up.")
+    workers: WorkerCount | None = key(
+        default=None,
+        added=True,
+        doc="Processes that serve, below one that watches over them; `auto` is one for each CPU. "
+        "A single process serves when unset.",
+    )
