@@ -122,7 +122,7 @@ class P2c(Generic[N]):
         return two_choices(nodes, bound, draw // others, draw % others)
 
     def _show(self, metrics: Tree, algorithm: str) -> None:
-        metrics.gauge("algorithm", algorithm, fn=lambda: 1.0)
+        metrics.gauge("algorithm", algorithm, fn=lambda: 1.0, together="max")
         metrics.gauge("size", fn=lambda: len(self.nodes))
         metrics.gauge("available", fn=lambda: sum(node.is_open for node in self.nodes))
         metrics.gauge("closed", fn=lambda: sum(node.is_closed for node in self.nodes))

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         text, name = _text_of(words[-1])
         loaded = read(text, name)
-        return _check(loaded, given.verbose) if checks else _serve(loaded)
+        return _check(loaded, given.verbose) if checks else _serve(loaded, text, name)
     except ConfigErrors as errors:
         print(errors, file=sys.stderr)
     except (OSError, UnicodeDecodeError, CannotStart) as error:
@@ -66,12 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _serve(loaded: Loaded) -> int:
+def _serve(loaded: Loaded, text: str, name: str) -> int:
     if loaded.missing:
         raise ConfigErrors(loaded.missing)
     for warning in loaded.warnings:
         logging.getLogger("meshproxy").warning("%s", warning)
-    return serve(loaded.config)
+    return serve(loaded.config, text, name)
 
 
 def _check(loaded: Loaded, verbose: bool) -> int:

@@ -26,7 +26,7 @@ class Router:
         self.identify = first_of([one.build(config.dst_prefix) for one in config.identifiers()])
         """The name of a request. Raises UnidentifiedRequest; may rewrite the target."""
         if config.originator:
-            metrics.gauge("originator", fn=lambda: 1)
+            metrics.gauge("originator", fn=lambda: 1, together="max")
 
     def __call__(self, request: Request) -> Response:
         """Serve *request*. Raises ProxyError."""

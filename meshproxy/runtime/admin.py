@@ -5,13 +5,14 @@ linkerd: admin/src/main/scala/io/buoyant/admin/{Admin,App}.scala
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from meshproxy.admin.control import control
 from meshproxy.admin.identify import identify_service
 from meshproxy.admin.metrics_json import metrics_json
-from meshproxy.admin.pages import Admin, AdminHandler, shown
+from meshproxy.admin.pages import Admin, AdminHandler, AdminRequest, AdminResponse, shown
 from meshproxy.admin.security import Security
 from meshproxy.admin.service import admin_service
 from meshproxy.config.schema import AdminConfig, LinkerConfig
@@ -36,10 +37,21 @@ def admin_listener(
     telemeters: Sequence[Telemeter],
     shutdown: Callable[[float | None], None],
     uptime: Callable[[], float],
+    refresh: Callable[[], None] | None = None,
+    pages: Mapping[str, AdminHandler] = MappingProxyType({}),
 ) -> Listener:
-    """The admin server of *config*. Raises OSError when its address cannot be had."""
-    handlers: dict[str, AdminHandler] = {
-        "/admin/metrics.json": metrics_json(metrics),
+    """The admin server of *config*, with more *pages*. Raises OSError without its address.
+
+    *refresh* is called before anything that *telemeters* or the metrics show.
+    """
+    reports: dict[str, AdminHandler] = {"/admin/metrics.json": metrics_json(metrics)}
+    for telemeter in telemeters:
+        reports |= {path: shown(page) for path, page in telemeter.pages().items()}
+    if refresh is not None:
+        reports = {path: _after(refresh, handler) for path, handler in reports.items()}
+    handlers = {
+        **reports,
+        **pages,
         **control(
             configuration=json.dumps(to_json(config), indent=2).encode(),
             shutdown=shutdown,
@@ -47,10 +59,16 @@ def admin_listener(
             started_at=time.time() - uptime(),
         ),
     }
-    for telemeter in telemeters:
-        handlers |= {path: shown(page) for path, page in telemeter.pages().items()}
     admin = Admin(handlers, _security(config.admin))
     return _listener(config.admin, config.admin.port, partial(admin_service, admin), metrics)
+
+
+def _after(refresh: Callable[[], None], handler: AdminHandler) -> AdminHandler:
+    def handle(request: AdminRequest) -> AdminResponse:
+        refresh()
+        return handler(request)
+
+    return handle
 
 
 def identifier_listener(

@@ -3,13 +3,11 @@
 linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 """
 
-import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
-from ipaddress import ip_address
 
 import gevent
 
@@ -33,6 +31,7 @@ from meshproxy.naming.path import Path
 from meshproxy.router.policy import load_contexts
 from meshproxy.router.router import Router
 from meshproxy.runtime.admin import admin_listener, identifier_listener
+from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.answers import answerer
 from meshproxy.runtime.limits import limits_of
 from meshproxy.runtime.server_filters import access_log, server_filters
@@ -43,8 +42,6 @@ from meshproxy.telemeters.recent_requests import RecentRequests
 from meshproxy.telemeters.snapshots import Snapshots
 from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
 
-_log = logging.getLogger(__name__)
-
 
 class CannotStart(Exception):
     """Something outside the configuration is in the way: a port, a certificate, a variable."""
@@ -53,6 +50,7 @@ class CannotStart(Exception):
 class Linker:
     """Everything one configuration asks for, built but not listening until `start`.
 
+    A worker leaves the admin server and the telemeters to its supervisor.
     Raises CannotStart, from the constructor too.
     """
 
@@ -61,6 +59,8 @@ class Linker:
         config: LinkerConfig,
         environ: Mapping[str, str] = os.environ,
         shutdown: Callable[[float | None], None] | None = None,
+        *,
+        is_worker: bool = False,
     ) -> None:
         self.config = config
         self.metrics = Tree()
@@ -70,13 +70,14 @@ class Linker:
         self.identifier_port = 0
         """The port that only names requests, if there is one."""
         self._environ = environ
+        self._is_worker = is_worker
         self._shutdown = shutdown or self._close_soon
         self._resolver = Resolver(DnsSettings.of(config.dns), self.metrics)
         self._system = SystemNamers(self._resolver.resolve)
         try:
             self._namers = self._build_namers()
             self._telemeters: list[Telemeter] = [
-                Snapshots(self.metrics),
+                *(() if is_worker else (Snapshots(self.metrics),)),
                 *(one.build(TelemeterDeps(self.metrics)) for one in config.telemetry),
             ]
             self.routers = [
@@ -96,6 +97,11 @@ class Linker:
     def load(cls, text: str, name: str) -> "Linker":
         """Build the configuration in *text*; *name* is for messages. Raises ConfigErrors too."""
         return cls(load(text, name))
+
+    @property
+    def recent_requests(self) -> list[RecentRequests]:
+        """The telemeters that keep requests."""
+        return [one for one in self._telemeters if isinstance(one, RecentRequests)]
 
     def start(self) -> None:
         """Listen on every address of the configuration; nothing listens if one cannot be had."""
@@ -122,7 +128,8 @@ class Linker:
         for server in (*self._servers, *self._admins):
             server.start()
         self._sweepers = [gevent.spawn(_sweep_often, router) for router in self.routers]
-        self._announce()
+        if not self._is_worker:
+            announce(self.config, self.ports, self.admin_port)
 
     def explain_limits(self) -> list[str]:
         """A line for every limit of every server, in bytes and seconds."""
@@ -211,8 +218,7 @@ class Linker:
         filters = server_filters(router, config, limits, metrics, log)
         recording = [
             telemeter.recording(router.label, f"{config.ip}/{config.port}")
-            for telemeter in self._telemeters
-            if isinstance(telemeter, RecentRequests)
+            for telemeter in self.recent_requests
         ]
         return Listener(
             (config.ip, config.port),
@@ -228,28 +234,14 @@ class Linker:
     def _start_admin(self, uptime: Callable[[], float]) -> None:
         """Listen for admin pages, and for requests to name if there is a port for that."""
         config = self.config
-        admin = admin_listener(config, self.metrics, self._telemeters, self._shutdown, uptime)
-        self._admins.append(admin)
-        self.admin_port = admin.port
+        if not self._is_worker:
+            admin = admin_listener(config, self.metrics, self._telemeters, self._shutdown, uptime)
+            self._admins.append(admin)
+            self.admin_port = admin.port
         identifier = identifier_listener(config.admin, self.routers, self.metrics)
         if identifier is not None:
             self._admins.append(identifier)
             self.identifier_port = identifier.port
-
-    def _announce(self) -> None:
-        for router in self.routers:
-            for server, port in zip(router.config.servers, self.ports[router.label], strict=True):
-                scheme = "https" if server.tls is not None else "http"
-                _log.info("router %s: serving %s://%s:%d", router.label, scheme, server.ip, port)
-                if not server.clear_context and not ip_address(server.ip).is_loopback:
-                    _log.warning(
-                        "router %s: whoever reaches %s:%d may steer it by l5d-dtab; "
-                        "set clearContext where clients are not trusted",
-                        router.label,
-                        server.ip,
-                        port,
-                    )
-        _log.info("admin: http://%s:%d", self.config.admin.ip, self.admin_port)
 
 
 def _sweep_often(router: Router) -> None:
