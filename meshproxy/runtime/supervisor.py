@@ -148,11 +148,14 @@ class Supervisor:
         """Have a worker *number* for as long as we run."""
         waits = _BACKOFF()
         while not self._closing.is_set():
-            served = self._run(number)
-            if served >= STABLE_S:
+            delay = 0.0
+            if self._run(number) >= STABLE_S:
                 waits = _BACKOFF()
-                continue
-            self._closing.wait(next(waits))
+            else:
+                delay = next(waits)
+            if not self._closing.is_set():
+                _log.info("starting another worker %d in %.1f s", number, delay)
+                self._closing.wait(delay)
 
     def _run(self, number: int) -> float:
         """Run one worker to its end; the seconds it served."""
@@ -181,9 +184,9 @@ class Supervisor:
             self._started.set_exception(CannotStart(f"{what} before it served"))
         elif worker.served_at is None:
             self._failed_starts.value += 1
-            _log.error("%s before it served, starting another", what)
+            _log.error("%s before it served", what)
         else:
-            _log.warning("%s, starting another", what)
+            _log.warning("%s", what)
 
     def _hear(self, worker: WorkerProcess, message: list[Any]) -> None:
         match message:
