@@ -66,7 +66,7 @@ def stamp(path: str) -> Stamp | None:
 
 
 def context(settings: TlsSettings) -> ssl.SSLContext:
-    """The context of *settings*, shared while it is in use. Raises TlsFailed for files that cannot be used."""
+    """The context of *settings*, shared while in use. Raises TlsFailed for files without use."""
     found = _contexts.get(settings)
     if found is None:
         try:

@@ -199,7 +199,9 @@ class Binding:
         )
         self.bounds: IdleCache[Bound, BoundService] = IdleCache(sizes.bounds, scope.scope("bound"))
         self.clients: IdleCache[ClientKey, Client] = (
-            before.clients if before is not None else IdleCache(sizes.clients, scope.scope("client"))
+            before.clients
+            if before is not None
+            else IdleCache(sizes.clients, scope.scope("client"))
         )
         self._contexts = Contexts(config.client)
         self._is_retired = False

@@ -32,7 +32,7 @@ class Router:
         self.limits = limits
         self.metrics = metrics
         earlier = before.binding if before is not None else None
-        self.binding = Binding(config, interpreter, limits, metrics, earlier)
+        self.binding: Binding = Binding(config, interpreter, limits, metrics, earlier)
         self.identify = first_of([one.build(config.dst_prefix) for one in config.identifiers()])
         """The name of a request. Raises UnidentifiedRequest; may rewrite the target."""
         if config.originator:

@@ -1,4 +1,4 @@
-"""Serve until told to stop: signals, the grace period, and the exit status."""
+"""Serve until told to stop: signals, systemd, the grace period, and the exit status."""
 
 import logging
 import os
@@ -10,17 +10,54 @@ from gevent.event import AsyncResult
 
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.runtime.linker import Linker
+from meshproxy.runtime.reload import Source, reload
+from meshproxy.runtime.systemd import Notifier, close_unused, inherited_sockets
 
 _log = logging.getLogger(__name__)
 
 
-def serve(config: LinkerConfig) -> int:
+def serve(config: LinkerConfig, source: Source) -> int:
     """Run *config* until SIGTERM, SIGINT or POST /admin/shutdown; the exit status.
 
-    A second signal ends the process at once. Raises CannotStart.
+    SIGHUP and POST /admin/reload go on with what *source* says by then. A second signal to stop
+    ends the process at once, with status 1. Raises CannotStart.
     """
     stop: AsyncResult[tuple[str, float | None]] = AsyncResult()
-    linker = Linker(config, shutdown=lambda grace: stop.set(("POST /admin/shutdown", grace)))
+    systemd = Notifier(os.environ)
+    sockets, names = inherited_sockets(os.environ)
+
+    def bring_in() -> str | None:
+        systemd.reloading()
+        wrong = reload(linker, source)
+        systemd.ready()
+        return wrong
+
+    linker = Linker(
+        config,
+        shutdown=lambda grace: stop.set(("POST /admin/shutdown", grace)),
+        reload=bring_in,
+        inherited=sockets,
+    )
+    _on_signals(stop)
+    gevent.signal_handler(signal.SIGHUP, lambda: stop.ready() or bring_in())
+    linker.start()
+    close_unused(sockets, names)
+    systemd.ready()
+    why, grace = stop.get()
+    systemd.stopping()
+    linker.readiness.is_ending = True
+    delay = linker.config.admin.shutdown_delay_ms / 1000
+    if delay:
+        _log.info("received %s, serving on for %g s", why, delay)
+        gevent.sleep(delay)
+    _log.info("received %s, finishing running requests", why)
+    if not linker.close(grace):
+        _log.warning("the grace period is over, requests were cut")
+    return 0
+
+
+def _on_signals(stop: "AsyncResult[tuple[str, float | None]]") -> None:
+    """Let SIGTERM and SIGINT set *stop*, and end the process where it is set already."""
 
     def on_signal(number: signal.Signals) -> None:
         if stop.ready():
@@ -31,9 +68,3 @@ def serve(config: LinkerConfig) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, on_signal, number)
-    linker.start()
-    why, grace = stop.get()
-    _log.info("received %s, finishing running requests", why)
-    if not linker.close(grace):
-        _log.warning("the grace period is over, requests were cut")
-    return 0

@@ -1,6 +1,7 @@
 """What a server's configuration puts around its router, and the log its requests go to."""
 
 from meshproxy.config.rolling import roll_policy
+from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.config.servers import HttpServerConfig
 from meshproxy.filters.access_log import FORMATS, AccessLog
 from meshproxy.filters.forwarded import AddForwarded
@@ -10,6 +11,16 @@ from meshproxy.router.router import Router
 from meshproxy.router.stacks import HttpFilter, server_stack
 from meshproxy.server.log_file import LogFile
 from meshproxy.server.log_writer import LogWriter
+
+
+def log_settings(config: HttpRouterConfig) -> tuple[object, ...]:
+    """What the log of a router depends on; another log is needed when it differs."""
+    return (
+        config.http_access_log,
+        config.http_access_log_roll_policy,
+        config.http_access_log_append,
+        config.http_access_log_rotate_count,
+    )
 
 
 def access_log(router: Router) -> LogWriter | None:
