@@ -205,6 +205,8 @@ class Binding:
         )
         self._contexts = Contexts(config.client)
         self._is_retired = False
+        self._inherited: list[Tree] = []
+        """Scopes of names and clients from before a reload, so that their counters go on."""
 
     def serve(self, key: PathKey, request: Request) -> Response:
         """Serve *request* by the name and table of *key*. Raises ProxyError."""
@@ -220,17 +222,28 @@ class Binding:
         """Close what was idle for a whole period, users before what they use."""
         for cache in (self.paths, self.trees, self.bounds, self.clients):
             cache.sweep()
+        self._disinherit()
 
     def close(self, heir: "Binding | None" = None) -> None:
         """Close every name, and the clients that *heir* does not want; running requests finish."""
         self._is_retired = True
+        if heir is not None:
+            heir.inherit()
         for cache in (self.paths, self.trees, self.bounds):
             cache.close()
         if heir is None:
             self.clients.close()
         else:
-            self.clients.capacity = heir.config.binding_cache.clients
             self.clients.drop(lambda key: not heir.wants(key))
+        self._disinherit()
+
+    def inherit(self) -> None:
+        """Become the one whose clients and metrics these are."""
+        self.clients.capacity = self.config.binding_cache.clients
+        for kind in ("service", "client"):
+            self._inherited += self.metrics.scope(kind).scopes.values()
+        for scope in self._inherited:
+            scope.hold()
 
     def wants(self, key: ClientKey) -> bool:
         """Whether the client of *key* is as the configuration says."""
@@ -248,6 +261,12 @@ class Binding:
         if not self._is_retired:
             entry.value.follow(bound)
         return entry
+
+    def _disinherit(self) -> None:
+        """Let the scopes go that nobody uses any more."""
+        for scope in self._inherited:
+            scope.prune()
+        self._inherited = []
 
     def _key_of(self, bound_id: Path) -> ClientKey:
         policy = client_policy(self.config.client, bound_id, self._contexts)
