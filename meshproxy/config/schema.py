@@ -43,6 +43,12 @@ class AdminConfig(Config):
     shutdown_grace_ms: int = key(
         default=10_000, minimum=0, doc="Longest time that requests get to finish at the end."
     )
+    shutdown_delay_ms: int = key(
+        default=0,
+        minimum=0,
+        added=True,
+        doc="How long a stop waits, and still serves all that comes, after `/ready` says 503.",
+    )
     security: AdminSecurityConfig | None = key(
         default=None, doc="Which pages are open; all when unset."
     )

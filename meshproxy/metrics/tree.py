@@ -22,7 +22,7 @@ class Tree:
     The same name gives the same object, so callers look theirs up once and keep it.
     """
 
-    __slots__ = ("_home", "_name", "instruments", "scopes")
+    __slots__ = ("_holders", "_home", "_name", "instruments", "scopes")
 
     def __init__(self) -> None:
         self.scopes: dict[str, Tree] = {}
@@ -31,6 +31,7 @@ class Tree:
         """Read only: what `counter`, `gauge` and `stat` made here."""
         self._home: dict[str, Tree] = {}
         self._name = ""
+        self._holders = 0
 
     def scope(self, *names: str) -> "Tree":
         """Return the scope *names* below this one; a name may hold slashes."""
@@ -61,12 +62,17 @@ class Tree:
         """Return the histogram at *names*; TypeError if another kind has that name."""
         return self._instrument(names, Stat)
 
+    def hold(self) -> None:
+        """Keep this scope in the tree until as many `prune` as `hold` it."""
+        self._holders += 1
+
     def prune(self) -> None:
-        """Take this scope and all below out of the tree; who still holds them writes unseen.
+        """Let go of this scope; the last holder takes it and all below out of the tree.
 
         The shared overflow scope stays, since others count there too.
         """
-        if self._home.get(self._name) is self:
+        self._holders -= 1
+        if self._holders <= 0 and self._home.get(self._name) is self:
             del self._home[self._name]
 
     def remove(self, *names: str) -> None:

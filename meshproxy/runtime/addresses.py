@@ -6,8 +6,8 @@ that option, which fails as it should; then it allows its workers beside it. It 
 it gets no connection, but the port stays taken while workers come and go.
 """
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Final
 
 from gevent import socket
@@ -15,66 +15,73 @@ from gevent import socket
 from meshproxy.config.decode import Port
 from meshproxy.config.routers import HttpRouterConfig, RouterConfig
 from meshproxy.config.schema import AdminConfig, LinkerConfig
-from meshproxy.config.servers import HttpServerConfig
 from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.runtime.places import Address, Place, identifier_place
 from meshproxy.telemeters.recent_requests import RecentRequestsConfig
 
-Wanted = tuple[str, int, int]
-"""Address, port as written, and which of several servers at port 0 it is for."""
-_NO_OPTIONS: Final = SocketOptionsConfig()
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What was taken, in the order of the configuration."""
-
-    servers: list[list[int]]
-    """By router, by server."""
-    identifier: int | None = None
+Ports = Mapping[Place, int]
+_UNSET: Final = SocketOptionsConfig()
 
 
 class Addresses:
-    """The addresses of one configuration after the other; those in both are never let go."""
+    """The addresses of one configuration after the other; those of both are never let go.
 
-    def __init__(self) -> None:
-        self._held: dict[Wanted, socket.socket] = {}
+    Sockets that somebody else opened are taken from *inherited*, by address, before any is bound:
+    all workers accept from such a one.
+    """
+
+    def __init__(self, inherited: MutableMapping[Address, socket.socket]) -> None:
+        self._inherited = inherited
+        self._held: dict[Place, socket.socket] = {}
+        self.listening: dict[Address, socket.socket] = {}
+        """Those that were inherited."""
 
     def take(self, config: LinkerConfig) -> Ports:
-        """Take all of *config*, or none. Raises OSError, with the address in its text."""
-        fresh: dict[Wanted, socket.socket] = {}
-        times: Counter[tuple[str, int]] = Counter()
+        """Take all of *config*, or none; the ports.
 
-        def port_of(ip: str, port: int) -> int:
-            times[ip, port] += 1
-            wanted = ip, port, times[ip, port] if port == 0 else 0
-            sock = self._held.get(wanted) or fresh.get(wanted)
-            if sock is None:
-                sock = fresh[wanted] = _reserve(ip, port)
-            taken: int = sock.getsockname()[1]
-            return taken
-
+        Raises OSError, with the address in its text, if one cannot be had.
+        """
+        fresh: dict[Place, socket.socket] = {}
         try:
-            ports = Ports(
-                [
-                    [port_of(one.ip, one.port) for one in _servers(router)]
-                    for router in config.routers
-                ]
-            )
-            if config.admin.http_identifier_port is not None:
-                port = port_of(config.admin.ip, config.admin.http_identifier_port)
-                ports = replace(ports, identifier=port)
+            for place in _places(config):
+                if place not in self._held and place not in fresh:
+                    fresh[place] = self._open(place)
         except OSError:
             for sock in fresh.values():
                 sock.close()
             raise
         self._held |= fresh
-        return ports
+        return {place: sock.getsockname()[1] for place, sock in self._held.items()}
+
+    def keep(self, config: LinkerConfig) -> None:
+        """Let go what *config* does not need."""
+        for place in self._held.keys() - set(_places(config)):
+            self.listening.pop((place.ip, place.port), None)
+            self._held.pop(place).close()
 
     def close(self) -> None:
         """Let all go."""
         for sock in self._held.values():
             sock.close()
         self._held.clear()
+        self.listening.clear()
+
+    def _open(self, place: Place) -> socket.socket:
+        address = place.ip, place.port
+        sock = self._inherited.pop(address, None)
+        if sock is None:
+            return _reserve(place)
+        self.listening[address] = sock
+        return sock
+
+
+def server_ports(config: LinkerConfig, ports: Ports) -> dict[str, list[int]]:
+    """Return those of *ports* that servers have, by router."""
+    return {
+        router.name: [ports[Place.of_server(router, n)] for n in range(len(router.servers))]
+        for router in config.routers
+        if isinstance(router, HttpRouterConfig)
+    }
 
 
 def worker_config(config: LinkerConfig, ports: Ports) -> LinkerConfig:
@@ -84,48 +91,62 @@ def worker_config(config: LinkerConfig, ports: Ports) -> LinkerConfig:
     """
     return replace(
         config,
-        routers=tuple(map(_shared_router, config.routers, ports.servers)),
-        admin=_shared_admin(config.admin, ports.identifier),
+        routers=tuple(_shared_router(router, ports) for router in config.routers),
+        admin=_shared_admin(config, ports),
         telemetry=tuple(one for one in config.telemetry if isinstance(one, RecentRequestsConfig)),
     )
 
 
-def _shared_router(router: RouterConfig, ports: list[int]) -> RouterConfig:
+def _places(config: LinkerConfig) -> Iterator[Place]:
+    for router in config.routers:
+        if isinstance(router, HttpRouterConfig):
+            for index in range(len(router.servers)):
+                yield Place.of_server(router, index)
+    identifier = identifier_place(config)
+    if identifier is not None:
+        yield identifier
+
+
+def _shared_router(router: RouterConfig, ports: Ports) -> RouterConfig:
     if not isinstance(router, HttpRouterConfig):
         return router
     return replace(
         router,
         servers=tuple(
-            replace(one, port=Port(port), socket_options=_shared(one.socket_options))
-            for one, port in zip(router.servers, ports, strict=True)
+            replace(
+                server,
+                port=Port(ports[Place.of_server(router, index)]),
+                socket_options=_shared(server.socket_options),
+            )
+            for index, server in enumerate(router.servers)
         ),
         http_access_log_append=True,
         http_access_log_roll_policy="never",
     )
 
 
-def _shared_admin(admin: AdminConfig, port: int | None) -> AdminConfig:
-    identifier = None if port is None else Port(port)
-    options = _shared(admin.socket_options)
-    return replace(admin, http_identifier_port=identifier, socket_options=options)
+def _shared_admin(config: LinkerConfig, ports: Ports) -> AdminConfig:
+    place = identifier_place(config)
+    return replace(
+        config.admin,
+        http_identifier_port=None if place is None else Port(ports[place]),
+        socket_options=_shared(config.admin.socket_options),
+    )
 
 
 def _shared(options: SocketOptionsConfig | None) -> SocketOptionsConfig:
-    return replace(options or _NO_OPTIONS, reuse_port=True)
+    return replace(options or _UNSET, reuse_port=True)
 
 
-def _servers(router: RouterConfig) -> tuple[HttpServerConfig, ...]:
-    return router.servers if isinstance(router, HttpRouterConfig) else ()
-
-
-def _reserve(ip: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM)
+def _reserve(place: Place) -> socket.socket:
+    family = socket.AF_INET6 if ":" in place.ip else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections in TIME_WAIT
-        sock.bind((ip, port))
+        sock.bind((place.ip, place.port))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError as error:
         sock.close()
-        shown = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+        shown = f"[{place.ip}]:{place.port}" if ":" in place.ip else f"{place.ip}:{place.port}"
         raise OSError(error.errno, f"{shown}: {error.strerror}") from error
     return sock

@@ -4,22 +4,25 @@ Started by `meshproxy.runtime.worker_process` only. It drains and ends when it i
 SIGTERM, and when the supervisor is gone.
 """
 
+import json
 import logging
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Any, Final
 
 import gevent
 from gevent.event import AsyncResult, Event
+from gevent.socket import socket
 
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.config.load import read
+from meshproxy.config.schema import LinkerConfig
 from meshproxy.metrics.report import Report
 from meshproxy.net.channel import Channel
-from meshproxy.runtime.addresses import Ports, worker_config
-from meshproxy.runtime.linker import CannotStart, Linker
+from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.linker import Linker
 
 _log = logging.getLogger(__name__)
 REPORT_INTERVAL_S: Final = 1.0
@@ -36,8 +39,8 @@ class Worker:
         self._stop: AsyncResult[float | None] = AsyncResult()
         """The grace period in seconds; the configured one if None."""
         self._wake = Event()
-        self._is_last = False
-        self._asked = self._answered = 0
+        self._is_over = False
+        self._asked = 0
 
     def run(self) -> int:
         """Serve until told to stop; 0 if all running requests finished in time, else 1."""
@@ -47,7 +50,7 @@ class Worker:
         listening = gevent.spawn(self._listen)
         reporting = gevent.spawn(self._report_often)
         finished = self._linker.close(self._stop.get())
-        self._is_last = True
+        self._is_over = True
         self._wake.set()
         reporting.join()
         self._channel.close()
@@ -60,29 +63,40 @@ class Worker:
                 case ["report", int(number)]:
                     self._asked = number
                     self._wake.set()
-                case ["drain", grace_seconds]:
-                    self._stop.set(grace_seconds)
+                case ["reload", dict(config)]:
+                    self._channel.send("reloaded", self._reload(config))
                 case ["reopen"]:
                     self._linker.reopen_logs()
+                case ["drain", grace_seconds]:
+                    self._stop.set(grace_seconds)
         if not self._stop.ready():
             _log.warning("the supervisor is gone, finishing running requests")
             self._stop.set(None)
 
+    def _reload(self, config: Mapping[str, Any]) -> str | None:
+        """Serve by *config* from now on; None, or why not."""
+        try:
+            self._linker.reload(_config(config))
+        except (CannotStart, ConfigErrors) as error:
+            return str(error)
+        return None
+
     def _report_often(self) -> None:
-        while not self._is_last:
+        is_last = False
+        while not is_last:
             self._wake.wait(REPORT_INTERVAL_S)
             self._wake.clear()
-            self._tell()
+            is_last = self._is_over
+            self._tell(self._asked)
 
-    def _tell(self) -> None:
-        asked = self._asked
+    def _tell(self, asked: int) -> None:
         for index, recent in enumerate(self._linker.recent_requests):
             if taken := recent.take():
                 self._channel.send("requests", index, [astuple(one) for one in taken])
         for batch in self._report.batches():
             self._channel.send("counted", *batch)
             gevent.sleep(0)
-        self._channel.send("reported", asked)
+        self._channel.send("reported", asked, self._linker.readiness.why_not())
 
 
 def main(descriptor: int, number: int) -> int:
@@ -94,12 +108,12 @@ def main(descriptor: int, number: int) -> int:
     )
     channel = Channel.inherited(descriptor)
     match channel.receive():
-        case ["start", str(text), str(name), dict(ports)]:
+        case ["start", dict(config), list(listening)]:
             pass
         case _:
             return 1
     try:
-        linker = _started(text, name, ports)
+        linker = _started(config, listening)
     except (CannotStart, ConfigErrors) as error:
         channel.send("cannot start", str(error))
         return 1
@@ -107,10 +121,15 @@ def main(descriptor: int, number: int) -> int:
     return Worker(channel, linker).run()
 
 
-def _started(text: str, name: str, ports: Mapping[str, Any]) -> Linker:
-    linker = Linker(worker_config(read(text, name).config, Ports(**ports)), is_worker=True)
+def _started(config: Mapping[str, Any], listening: Sequence[tuple[str, int, int]]) -> Linker:
+    inherited = {(ip, port): socket(fileno=number) for ip, port, number in listening}
+    linker = Linker(_config(config), inherited=inherited, is_worker=True)
     linker.start()
     return linker
+
+
+def _config(shown: Mapping[str, Any]) -> LinkerConfig:
+    return read(json.dumps(shown), "the configuration of a worker").config
 
 
 if __name__ == "__main__":

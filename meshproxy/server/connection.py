@@ -65,10 +65,7 @@ class Connection:
         answer: Callable[[ProxyError], Response],
     ) -> None:
         self._stream = stream
-        self._service = service
-        self._limits = limits
-        self._short_head = min(limits.first_line, limits.header_bytes)
-        self._answer = answer
+        self.adopt(service, limits, answer)
         self._dies_at = monotonic() + limits.life_seconds
         self._buffer = b""
         self._certificate: Certificate | None = None
@@ -96,6 +93,18 @@ class Connection:
             pass
         finally:
             self._stream.close()
+
+    def adopt(
+        self,
+        service: Service[Request, Response],
+        limits: Limits,
+        answer: Callable[[ProxyError], Response],
+    ) -> None:
+        """Serve the next request, or the one whose head is arriving, by these."""
+        self._service = service
+        self._limits = limits
+        self._short_head = min(limits.first_line, limits.header_bytes)
+        self._answer = answer
 
     def end_idle(self) -> None:
         """Close now unless a request is being received or served; call in the hub only."""

@@ -7,14 +7,16 @@ import logging
 import resource
 import socket
 import ssl
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import gevent
-from gevent.pool import Pool
+from gevent.pool import Group
 from gevent.server import StreamServer
 
 from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.config.tls import ServerTlsConfig
 from meshproxy.errors import ProxyError
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -32,81 +34,124 @@ _LAST_CALL_SECONDS = 1.0
 _DESCRIPTOR_SHARE = 0.8
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a listener does with its connections; a reload gives it others."""
+
+    service: Service[Request, Response]
+    answer: Callable[[ProxyError], Response]
+    """Makes the response to a message that never becomes a request."""
+    limits: Limits
+    max_connections: int
+    """0 is no limit of its own."""
+    metrics: Tree
+    context: ssl.SSLContext | None = None
+    """None is plain text."""
+    tls: ServerTlsConfig | None = None
+    """What *context* was made of; connections do not outlive a change of it."""
+    options: SocketOptionsConfig = SocketOptionsConfig()  # noqa: RUF009 - a value
+
+
 class Listener:
-    """One server address and the connections accepted there.
+    """One listening socket and the connections accepted there."""
 
-    *answer* makes the response to a message that never becomes a request.
-    """
-
-    def __init__(
-        self,
-        address: tuple[str, int],
-        service: Service[Request, Response],
-        answer: Callable[[ProxyError], Response],
-        limits: Limits,
-        max_connections: int,
-        metrics: Tree,
-        tls: ssl.SSLContext | None = None,
-        options: SocketOptionsConfig | None = None,
-    ) -> None:
-        self._service = service
-        self._answer = answer
-        self._limits = limits
-        self._tls = tls
+    def __init__(self, sock: gevent.socket.socket, terms: Terms) -> None:
+        self._terms = terms
         self._connections: set[Connection] = set()
         self._is_draining = False
-        self._pool = Pool(_within_descriptors(max_connections))
-        self._options = options or SocketOptionsConfig()
-        listening = _bind(address, self._options)
-        self._server = StreamServer(listening, self._serve, spawn=self._pool)
+        self._greenlets = Group()
+        self._accepted = 0
+        self._most = _within_descriptors(terms.max_connections)
+        self._server = _Acceptor(sock, self._serve, spawn=self._admit)
+        self._server.is_full = lambda: self._accepted >= self._most
         self.port: int = self._server.address[1]
-        self._connects = metrics.counter("connects")
-        self._closes = metrics.counter("closes")
-        self._tls_failures = metrics.counter("tls", "failures")
-        metrics.gauge("connections", fn=lambda: len(self._connections))
+        self._count()
 
     def start(self) -> None:
         """Begin to accept."""
         self._server.start()
 
+    def adopt(self, terms: Terms) -> None:
+        """Serve by *terms*: new connections, and open ones from their next request on.
+
+        The socket stays as it is, with those who wait in its backlog. Connections made under
+        another `tls` end, busy ones after their response.
+        """
+        is_other_tls = terms.tls != self._terms.tls
+        self._terms = terms
+        self._count()
+        self._most = _within_descriptors(terms.max_connections)
+        self._server.socket.listen(terms.options.backlog or _BACKLOG)
+        for connection in self._connections:
+            connection.adopt(terms.service, terms.limits, terms.answer)
+        if is_other_tls:
+            self._end_connections()
+        self._server.resume()
+
     def drain(self) -> None:
         """Stop accepting; end idle connections now and busy ones after their response."""
         self._is_draining = True
-        self._limits = replace(self._limits, idle_seconds=_LAST_CALL_SECONDS)
+        limits = replace(self._terms.limits, idle_seconds=_LAST_CALL_SECONDS)
+        self._terms = replace(self._terms, limits=limits)
         self._server.close()
+        self._end_connections()
+
+    def close(self, grace_seconds: float) -> bool:
+        """Drain, wait for running requests and cut what is left; whether all had finished."""
+        self.drain()
+        try:
+            return bool(self._greenlets.join(timeout=grace_seconds))
+        finally:
+            self._greenlets.kill()
+
+    def _count(self) -> None:
+        """Count where the terms say."""
+        metrics = self._terms.metrics
+        self._connects = metrics.counter("connects")
+        self._closes = metrics.counter("closes")
+        self._open = metrics.gauge("connections")
+        self._tls_failures = metrics.counter("tls", "failures")
+
+    def _end_connections(self) -> None:
         loop = gevent.get_hub().loop
         for connection in self._connections:
             connection.is_draining = True
             loop.run_callback(connection.end_idle)
 
-    def close(self, grace_seconds: float) -> bool:
-        """Drain, wait for running requests and cut what is left; whether all had finished."""
-        self.drain()
-        finished = bool(self._pool.join(timeout=grace_seconds))
-        self._pool.kill()
-        return finished
+    def _admit(self, *work: object) -> None:
+        self._accepted += 1
+        self._greenlets.spawn(*work)
 
     def _serve(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
+        closes = self._closes
         self._connects.value += 1
         try:
             self._converse(sock, _show(peer))
         except OSError as error:
             _log.debug("no conversation with %s: %s", peer[0], error)
         finally:
-            self._closes.value += 1
+            closes.value += 1
+            self._accepted -= 1
+            self._server.resume()
 
     def _converse(self, sock: gevent.socket.socket, remote: str) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self._options.no_delay)
-        if self._options.keep_alive is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, self._options.keep_alive)
+        terms = self._terms
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, terms.options.no_delay)
+        if terms.options.keep_alive is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, terms.options.keep_alive)
         local = _show(sock.getsockname())
-        stream = Stream(sock) if self._tls is None else self._shake_hands(sock, self._tls)
-        connection = Connection(stream, self._service, self._limits, remote, local, self._answer)
-        connection.is_draining = self._is_draining
+        stream = Stream(sock) if terms.context is None else self._shake_hands(sock, terms.context)
+        is_late = self._terms.tls != terms.tls
+        terms = self._terms
+        connection = Connection(stream, terms.service, terms.limits, remote, local, terms.answer)
+        connection.is_draining = self._is_draining or is_late
         self._connections.add(connection)
+        number = self._open
+        number.value += 1
         try:
             connection.run()
         finally:
+            number.value -= 1
             self._connections.discard(connection)
 
     def _shake_hands(self, sock: gevent.socket.socket, context: ssl.SSLContext) -> Stream:
@@ -123,8 +168,23 @@ class Listener:
         return TlsStream(wrapped)
 
 
-def _bind(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.socket.socket:
-    """A listening socket. Raises OSError, with the address in its text."""
+class _Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types here
+    """Accepts until it is full, and again when told to go on."""
+
+    is_full: Callable[[], bool]
+
+    def full(self) -> bool:
+        """Whether to leave clients in the backlog."""
+        return self.is_full()
+
+    def resume(self) -> None:
+        """Accept again, unless closed."""
+        if self.started:
+            self.start_accepting()
+
+
+def listen(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.socket.socket:
+    """A listening socket at *address*. Raises OSError, with the address in its text."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = gevent.socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -138,12 +198,10 @@ def _bind(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.sock
     return sock
 
 
-def _within_descriptors(wanted: int) -> int | None:
+def _within_descriptors(wanted: int) -> int:
     """*wanted* connections (0: no limit), but never above 80 % of the descriptors allowed."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed == resource.RLIM_INFINITY:
-        return wanted or None
-    most = int(allowed * _DESCRIPTOR_SHARE)
+    most = sys.maxsize if allowed == resource.RLIM_INFINITY else int(allowed * _DESCRIPTOR_SHARE)
     return min(wanted, most) if wanted else most
 
 

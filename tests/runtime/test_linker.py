@@ -10,7 +10,8 @@ from gevent import socket
 from gevent.event import Event
 
 from meshproxy.config.errors import ConfigErrors
-from meshproxy.runtime.linker import CannotStart, Linker
+from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.linker import Linker
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs
 from tests.kit.downstream import Answer, Downstream, Received
