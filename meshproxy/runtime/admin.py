@@ -6,9 +6,8 @@ linkerd: admin/src/main/scala/io/buoyant/admin/{Admin,App}.scala
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 
 from meshproxy.admin.control import control
 from meshproxy.admin.identify import identify_service
@@ -44,7 +43,7 @@ class Controls:
     why_not_ready: Callable[[], str | None]
     refresh: Callable[[], None] | None = None
     """Called before numbers are shown."""
-    pages: Mapping[str, AdminHandler] = MappingProxyType({})
+    pages: Mapping[str, AdminHandler] = field(default_factory=dict)
     """More of them."""
 
 

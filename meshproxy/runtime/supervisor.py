@@ -80,6 +80,7 @@ class Supervisor:
             terms = self._admin_terms(self.config, self._telemetry)
             listener = self._open_admin(self.config, terms)
             self._rolling.follow(self.config)
+            self._telemetry.start()  # before anything is counted
             self._crew.start(to_json(worker_config(self.config, ports)), self.config.workers or 1)
         except CannotStart:
             self.close(0)
@@ -87,7 +88,6 @@ class Supervisor:
         except OSError as error:
             self.close(0)
             raise CannotStart(f"cannot listen on {error.strerror}") from error
-        self._telemetry.start()
         listener.start()
         self._announce(ports)
 
