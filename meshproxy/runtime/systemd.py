@@ -88,7 +88,7 @@ class Notifier:
 def _listens(sock: gevent.socket.socket) -> bool:
     try:
         is_tcp = (
-            sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type is socket.SOCK_STREAM
+            sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
         )
         return is_tcp and bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     except OSError:

@@ -144,6 +144,15 @@ class Changes:
         self._draw = draw
         self._seen: dict[Instrument, _Seen] = {}
 
+    def skip(self) -> None:
+        """Take what was counted so far for told."""
+        for scope, instrument in self._metrics.walk():
+            seen = self._seen[instrument] = _Seen(name(self._prefix, scope))
+            if isinstance(instrument, Counter):
+                seen.total = instrument.value
+            elif isinstance(instrument, Stat):
+                seen.values = instrument.read()
+
     def batches(self, *, gauges: bool) -> Iterator[list[str]]:
         """Yield sums of counters, samples of timings and, if wanted, all gauges.
 
@@ -217,7 +226,8 @@ class Statsd:
         self._greenlets: list[gevent.Greenlet] = []
 
     def start(self) -> None:
-        """Look the collector up and flush each second, in the background."""
+        """Look the collector up and flush each second, in the background, what comes from now on."""
+        self._changes.skip()
         self._greenlets = [gevent.spawn(self._flush_often), gevent.spawn(self._resolve_often)]
 
     def close(self) -> None:
