@@ -71,7 +71,7 @@ class StatsdConfig(TelemeterConfig):
 
     def build(self, deps: TelemeterDeps) -> "Statsd":
         """Return the telemeter; its socket is opened by `start`."""
-        return Statsd(self, deps.metrics)
+        return Statsd(self, deps.metrics, is_late=deps.is_late)
 
 
 def name(prefix: str, scope: Scope) -> str:
@@ -146,12 +146,8 @@ class Changes:
 
     def skip(self) -> None:
         """Take what was counted so far for told."""
-        for scope, instrument in self._metrics.walk():
-            seen = self._seen[instrument] = _Seen(name(self._prefix, scope))
-            if isinstance(instrument, Counter):
-                seen.total = instrument.value
-            elif isinstance(instrument, Stat):
-                seen.values = instrument.read()
+        for _ in self.batches(gauges=False):
+            pass
 
     def batches(self, *, gauges: bool) -> Iterator[list[str]]:
         """Yield sums of counters, samples of timings and, if wanted, all gauges.
@@ -212,11 +208,18 @@ class Statsd:
         config: what to send, and where to.
         metrics: the tree to send.
         draw: see `Changes`.
+        is_late: tell only what is counted from `start` on.
     """
 
     def __init__(
-        self, config: StatsdConfig, metrics: Tree, draw: Callable[[], float] = random.random
+        self,
+        config: StatsdConfig,
+        metrics: Tree,
+        draw: Callable[[], float] = random.random,
+        *,
+        is_late: bool = False,
     ) -> None:
+        self._is_late = is_late
         self._config = config
         self._changes = Changes(metrics, config, draw)
         self._dropped = metrics.counter("telemeter", "statsd", "dropped")
@@ -226,8 +229,9 @@ class Statsd:
         self._greenlets: list[gevent.Greenlet] = []
 
     def start(self) -> None:
-        """Look the collector up and flush each second, in the background, what comes from now on."""
-        self._changes.skip()
+        """Look the collector up and flush each second, in the background."""
+        if self._is_late:
+            self._changes.skip()
         self._greenlets = [gevent.spawn(self._flush_often), gevent.spawn(self._resolve_often)]
 
     def close(self) -> None:

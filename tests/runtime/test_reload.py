@@ -1,7 +1,5 @@
 """What a reload changes, what it leaves alone, and what it does when it cannot."""
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import gevent
@@ -32,7 +30,10 @@ routers:
   client: {{{client}}}
   servers: [{{port: 0, ip: 127.0.0.1, maxCallDepth: {depth}}}]
 """
-BREAKER = "failureAccrual: {kind: io.l5d.consecutiveFailures, failures: 1, backoff: {kind: constant, ms: 60000}}"  # noqa: E501
+BREAKER = (
+    "failureAccrual: {kind: io.l5d.consecutiveFailures, failures: 1,"
+    " backoff: {kind: constant, ms: 60000}}"
+)
 CLIENT = "rt/http/client/#/io.l5d.fs/web"
 
 
@@ -135,7 +136,7 @@ def test_counters_go_on_for_names_and_clients(tmp_path: Path) -> None:
 
 def test_changed_certificates_are_read_again(tmp_path: Path) -> None:
     """The authority's file gets another content under its name."""
-    right, wrong = (Certs(tmp_path / name) for name in ("right", "wrong") if mkdir(tmp_path / name))
+    right, wrong = (Certs(directory(tmp_path / name)) for name in ("right", "wrong"))
     trusted = tmp_path / "trusted.pem"
     trusted.write_bytes(wrong.bundle.read_bytes())
     tls = f"  client: {{tls: {{commonName: web.test, trustCerts: [{trusted}]}}}}"
@@ -152,9 +153,9 @@ def test_changed_certificates_are_read_again(tmp_path: Path) -> None:
         assert {one.connection for one in origin.requests} == {origin.requests[0].connection}
 
 
-def mkdir(path: Path) -> bool:
+def directory(path: Path) -> Path:
     path.mkdir()
-    return True
+    return path
 
 
 # --- servers ---
@@ -173,14 +174,18 @@ def test_open_connections_get_the_new_settings_from_their_next_request_on() -> N
 
 
 def test_a_head_that_arrives_meanwhile_is_served_by_the_new_router() -> None:
-    with Downstream(served) as origin, Downstream(lambda _: b"new") as other:
-        with Proxy(config(origin.port)) as proxy, WireClient(proxy.port()) as client:
-            client.get("web")
-            client.send(GET[:20])
-            wait_until(lambda: is_busy(proxy))
-            renew(proxy, config(other.port))
-            client.send(GET[20:])
-            assert client.read().body == b"new"
+    with (
+        Downstream(served) as origin,
+        Downstream(lambda _: b"new") as other,
+        Proxy(config(origin.port)) as proxy,
+        WireClient(proxy.port()) as client,
+    ):
+        client.get("web")
+        client.send(GET[:20])
+        wait_until(lambda: is_busy(proxy))
+        renew(proxy, config(other.port))
+        client.send(GET[20:])
+        assert client.read().body == b"new"
 
 
 def is_busy(proxy: Proxy) -> bool:
@@ -433,7 +438,8 @@ def test_nothing_grows_from_reload_to_reload(tmp_path: Path) -> None:
             renew(proxy, files(tmp_path / "a", origin.port, depth=depth))
             gevent.sleep(0)
             wait_until(lambda: len(proxy.linker._retiring) == 0)
-            return len(os.listdir("/proc/self/fd")), len(list(proxy.linker.metrics.walk()))
+            metrics = sum(1 for _ in proxy.linker.metrics.walk())
+            return sum(1 for _ in Path("/proc/self/fd").iterdir()), metrics
 
         once(1)
         first = once(2)
@@ -443,18 +449,24 @@ def test_nothing_grows_from_reload_to_reload(tmp_path: Path) -> None:
 # --- what goes wrong ---
 
 
+TLS = "tls: {certPath: BAD, keyPath: BAD}"
+CLIENT_TLS = "  client: {tls: {commonName: x, trustCertsBundle: BAD}}"
+UNSET = "namers: [{kind: io.l5d.k8s.ns, envVar: UNSET_HERE}]"
+ELSEWHERE = "- {port: 1, ip: 203.0.113.1}"
+
+
 @pytest.mark.parametrize(
-    ("wrong", "why"),
+    ("written", "instead", "why"),
     [
-        pytest.param(lambda text, bad: text.replace(SERVER, f"- {{port: 0, ip: 127.0.0.1, tls: {{certPath: {bad}, keyPath: {bad}}}}}"), "server's TLS files", id="server"),
-        pytest.param(lambda text, bad: text.replace("port: 0}\nrouters", f"port: 0, tls: {{certPath: {bad}, keyPath: {bad}}}}}\nrouters"), "server's TLS files", id="admin"),
-        pytest.param(lambda text, bad: text.replace("  servers:", f"  client: {{tls: {{commonName: x, trustCertsBundle: {bad}}}}}\n  servers:"), "client's TLS files", id="client"),
-        pytest.param(lambda text, _: text.replace("routers:", "namers: [{kind: io.l5d.k8s.ns, envVar: UNSET_HERE}]\nrouters:"), "UNSET_HERE", id="namer"),
-        pytest.param(lambda text, _: text.replace(SERVER, f"{SERVER}\n  - {{port: 1, ip: 203.0.113.1}}"), "cannot listen on 203.0.113.1:1", id="address"),
+        pytest.param("127.0.0.1}\n", f"127.0.0.1, {TLS}}}\n", "server's TLS files", id="server"),
+        pytest.param("port: 0}\n", f"port: 0, {TLS}}}\n", "server's TLS files", id="admin"),
+        pytest.param("  servers:", f"{CLIENT_TLS}\n  servers:", "client's TLS", id="client"),
+        pytest.param("routers:", f"{UNSET}\nrouters:", "UNSET_HERE", id="namer"),
+        pytest.param(SERVER, f"{SERVER}\n  {ELSEWHERE}", "cannot listen on 203", id="address"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_served_changes_nothing(
-    tmp_path: Path, wrong: Callable[[str, Path], str], why: str
+    tmp_path: Path, written: str, instead: str, why: str
 ) -> None:
     bad = tmp_path / "bad.pem"
     bad.write_text("no certificate\n")
@@ -462,7 +474,7 @@ def test_what_cannot_be_served_changes_nothing(
         get(proxy.port(), "web")
         before = proxy.metrics()
         with pytest.raises(CannotStart, match=why):
-            renew(proxy, wrong(config(origin.port), bad))
+            renew(proxy, config(origin.port).replace(written, instead.replace("BAD", str(bad))))
         after = proxy.metrics()
         names = [name for name in after if "bindcache" in name or "pool" in name]
         assert [after[name] for name in names] == [before[name] for name in names]
