@@ -107,7 +107,7 @@ class Contexts:
         blocks = [settings.tls for _, settings in config.rules if settings.tls is not None]
         found = [_context_settings(one) for one in blocks if one.enabled]
         self._stamps = {file: stamp(file) for settings in found for file in settings.files()}
-        self._kept = [context(self.stamped(settings)) for settings in found]
+        self.kept = [context(self.stamped(settings)) for settings in found]
 
     def stamped(self, settings: TlsSettings) -> TlsSettings:
         """*settings* with what its files were."""

@@ -27,7 +27,8 @@ class Telemetry:
             if kept is not None:
                 left.remove(kept)
             else:
-                kept = config, _build(config, metrics)
+                deps = TelemeterDeps(metrics, is_late=before is not None)
+                kept = config, Snapshots(metrics) if config is None else config.build(deps)
                 self._new.append(kept[1])
             self._built.append(kept)
         self._old = [telemeter for _, telemeter in left]
@@ -49,10 +50,3 @@ class Telemetry:
         """Let each export what is left, and stop."""
         for telemeter in self.telemeters:
             telemeter.close()
-
-
-def _build(config: TelemeterConfig | None, metrics: Tree) -> Telemeter:
-    if config is None:
-        return Snapshots(metrics)
-    built: Telemeter = config.build(TelemeterDeps(metrics))
-    return built

@@ -3,8 +3,8 @@
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from weakref import WeakValueDictionary
 from time import monotonic
+from weakref import WeakValueDictionary
 
 import pytest
 import trustme

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import gevent
@@ -269,7 +269,10 @@ def test_ready_says_no_first_and_the_listener_closes_after_the_delay(
         "port: 0}\nrouters", "port: 0, shutdownDelayMs: 600}\nrouters"
     )
     serving = Serving(text, tmp_path)
-    status: Callable[[str], int] = lambda page: get(serving.admin_port, "x", page).status
+
+    def status(page: str) -> int:
+        return get(serving.admin_port, "x", page).status
+
     with serving.daemon as daemon:
         assert (status("/ready"), status("/live")) == (200, 200)
         daemon.process.send_signal(signal.SIGTERM)

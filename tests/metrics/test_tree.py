@@ -71,6 +71,18 @@ def test_pruning_an_old_scope_spares_the_new_one_of_its_name() -> None:
     assert names(tree) == ["a:requests"]
 
 
+def test_a_scope_stays_until_its_last_holder_lets_go() -> None:
+    tree = Tree()
+    scope = tree.scope("a")
+    scope.counter("requests").incr()
+    scope.hold()
+    tree.scope("a").hold()
+    scope.prune()
+    assert tree.counter("a", "requests").value == 1
+    scope.prune()
+    assert names(tree) == []
+
+
 def test_scopes_beyond_the_bound_share_one_that_cannot_be_pruned() -> None:
     tree = Tree()
     for n in range(MAX_CHILDREN + 5):

@@ -275,3 +275,25 @@ def test_a_failed_handshake_tells_where_and_why() -> None:
             client.ask()
         assert f"selected address: 127.0.0.1:{server.port}" in str(raised.value)
         assert server.requests == []
+
+
+# --- another source of the same addresses ---
+
+
+def test_it_follows_another_var_and_keeps_what_both_have() -> None:
+    with origins(2) as (first, second), subject(first.port) as client:
+        client.ask()
+        other = Var(of(first.port))
+        client.follow(Bound(ID, other))
+        client.ask()
+        assert {one.connection for one in first.requests} == {0}
+        assert client.addresses._observers == {}
+        other.set(of(second.port))
+        assert client.ask() == str(second.port).encode()
+    assert other._observers == {}
+
+
+def test_a_source_that_does_not_know_yet_changes_nothing() -> None:
+    with origins(1) as (server,), subject(server.port) as client:
+        client.follow(Bound(ID, Var(ADDR_PENDING)))
+        assert client.ask() == str(server.port).encode()
