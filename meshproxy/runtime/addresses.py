@@ -139,12 +139,20 @@ def _shared(options: SocketOptionsConfig | None) -> SocketOptionsConfig:
 
 
 def _reserve(place: Place) -> socket.socket:
+    """Bind *place*: beside past connections only if there are some, else beside nobody."""
+    try:
+        return _bind(place, reuse_addr=False)
+    except OSError:
+        return _bind(place, reuse_addr=True)
+
+
+def _bind(place: Place, *, reuse_addr: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in place.ip else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections in TIME_WAIT
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse_addr)
         sock.bind((place.ip, place.port))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
     except OSError as error:
         sock.close()
         shown = f"[{place.ip}]:{place.port}" if ":" in place.ip else f"{place.ip}:{place.port}"
