@@ -207,6 +207,14 @@ PLACES: Final = (
         ),
     ),
     Place(
+        "reload",
+        "Reloads of the configuration, from the first one on. Added.",
+        (
+            _counter("ok", "Configurations that took over."),
+            _counter("failed", "Configurations with errors, which changed nothing."),
+        ),
+    ),
+    Place(
         "process",
         "The process, in place of Linkerd's `jvm`. Added.",
         (
