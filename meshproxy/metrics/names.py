@@ -215,8 +215,18 @@ PLACES: Final = (
         ),
     ),
     Place(
+        "workers",
+        "The workers, if the configuration asks for some. Added.",
+        (
+            _gauge("serving", "Workers that serve, and have said so in the last 3 s."),
+            _counter("restarts", "Workers started in place of others."),
+            _counter("failed_starts", "Workers that ended before they served."),
+        ),
+    ),
+    Place(
         "process",
-        "The process, in place of Linkerd's `jvm`. Added.",
+        "The process, in place of Linkerd's `jvm`; with workers, the sum of all processes, but for "
+        "the uptime. Added.",
         (
             _gauge("uptime", "Milliseconds since the start."),
             _gauge("cpu_ms", "Milliseconds of CPU used, user and system."),
@@ -248,6 +258,11 @@ quantiles of Prometheus show the last complete minute; the `_count` and `_sum` o
 since the start. Statsd gets the sum of each counter every second, and the gauges every
 `gaugeIntervalMs`. Of the values of a histogram it gets the share `sampleRate`, and at most 100 a
 second, with the rate that makes up for it.
+
+With `workers` every number is that of all of them: counters and histograms are added up, and stay
+when a worker ends; gauges are the sum of what the workers read now, each of which has its own
+connections, endpoints and budgets. Of what they have in common the highest reading is taken:
+`originator`, `algorithm/<name>`, `oldest_list_s` and `process/uptime`.
 """
 
 

@@ -58,6 +58,8 @@ class Supervisor:
             pages={"/admin/workers.json": shown(self._workers_page)},
         )
         self._addresses = Addresses(self._inherited)
+        self.ports: dict[str, list[int]] = {}
+        """The ports listened on, by router label, once started."""
         self._crew = Crew(self._hear, self._addresses.listening, self.metrics)
         measure_process(self.metrics, self._uptime)
         self._merged = Merged(self.metrics)
@@ -185,7 +187,8 @@ class Supervisor:
         gevent.spawn(gone.close, before.admin.shutdown_grace_ms / 1000)
 
     def _announce(self, ports: Ports) -> None:
-        announce(self.config, server_ports(self.config, ports), self.admin_port)
+        self.ports = server_ports(self.config, ports)
+        announce(self.config, self.ports, self.admin_port)
 
     def _refresh(self) -> None:
         self._crew.refresh()

@@ -39,6 +39,7 @@ class Worker:
         self._stop: AsyncResult[float | None] = AsyncResult()
         """The grace period in seconds; the configured one if None."""
         self._wake = Event()
+        self._wake.set()  # the first report is due
         self._is_over = False
         self._asked = 0
 
