@@ -134,8 +134,8 @@ class Merged:
         """Forget what *process*, which has ended, read; what it counted stays for a while."""
         counted = []
         for number, (scope, instrument) in self._known.pop(process, {}).items():
-            if isinstance(instrument, Gauge):
-                _forget(instrument, (process, number))
+            _forget(instrument, (process, number))
+            if isinstance(instrument, Gauge) or self._holders[scope] > 1:
                 self._release(scope)
             else:
                 counted.append(scope)

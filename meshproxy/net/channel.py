@@ -59,7 +59,7 @@ class Channel:
                 if data is not None:
                     message: list[Any] = json.loads(data)
                     return message
-        except OSError:
+        except (OSError, ValueError):
             pass  # as good as an end
         self.close()
         return None

@@ -90,7 +90,8 @@ class Crew:
 
     def refresh(self) -> None:
         """Get the numbers of all workers as they are now, or as they were a moment ago."""
-        asked = [(worker, worker.ask()) for worker in self._workers.values()]
+        answering = [worker for worker in self._workers.values() if worker.state != "silent"]
+        asked = [(worker, worker.ask()) for worker in answering]
         deadline = time.monotonic() + REPORT_WAIT_S
         for worker, number in asked:
             worker.wait(number, deadline - time.monotonic())
@@ -159,8 +160,14 @@ class Crew:
             _log.error("worker %d cannot be started: %s", number, error)
             return 0.0
         self._workers[number] = worker
+        if not self._wants(number):  # it took a moment to start it
+            worker.kill()
         while (message := worker.receive()) is not None:
-            self._take(worker, message)
+            try:
+                self._take(worker, message)
+            except (KeyError, TypeError, ValueError):
+                _log.exception("worker %d is killed, it says what makes no sense", number)
+                worker.kill()
         served_s = worker.served_s
         self._ended(worker, worker.end())
         return served_s

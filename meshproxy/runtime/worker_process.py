@@ -94,10 +94,9 @@ class WorkerProcess:
         return message
 
     def ask(self) -> int:
-        """Ask for a report now, unless it is silent anyway; the number that `wait` takes."""
+        """Ask for a report now; the number that `wait` takes."""
         self._asked += 1
-        if self._silent_s < SILENT_S:
-            self._channel.send("report", self._asked)
+        self._channel.send("report", self._asked)
         return self._asked
 
     def wait(self, number: int, seconds: float) -> None:

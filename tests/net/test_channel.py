@@ -58,8 +58,8 @@ def test_closing_ends_our_own_wait(pair: Pair) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"\0\0", b"\0\0\0\x05[1", struct.pack("!I", MAX_MESSAGE + 1)],
-    ids=["nothing", "half a length", "half a message", "too long"],
+    [b"", b"\0\0", b"\0\0\0\x05[1", struct.pack("!I", MAX_MESSAGE + 1), b"\0\0\0\x02[x"],
+    ids=["nothing", "half a length", "half a message", "too long", "not JSON"],
 )
 def test_what_is_no_message_is_an_end(sent: bytes) -> None:
     ours, theirs = Channel.pair()

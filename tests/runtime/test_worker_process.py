@@ -43,6 +43,7 @@ def test_it_serves_reports_when_asked_and_drains(start: Start) -> None:
     assert (worker.state, worker.has_served, worker.served_s) == ("starting", False, 0.0)
     until(worker, "serving")
     assert (worker.state, worker.has_served) == ("serving", True)
+    assert os.getpgid(worker.pid) == worker.pid, "a terminal's signals would reach it"
     number = worker.ask()
     while until(worker, "reported")[1] != number:
         pass
