@@ -5,7 +5,8 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
+from h11 import RemoteProtocolError
 
 from tests.e2e.test_command import Serving, run
+from tests.e2e.test_reload import variant
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs
 from tests.kit.daemons import START_S
@@ -87,30 +90,33 @@ class Load:
     """Clients that send requests one after the other, each on a connection it keeps."""
 
     port: int
-    answered: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
+    """Complete ones, by our port."""
     failed: list[int] = field(default_factory=list)
     """Our ports of the connections that failed."""
-    ports: dict[int, int] = field(default_factory=dict)
     is_over: bool = False
 
     def start(self, clients: int) -> list[gevent.Greenlet]:
-        return [gevent.spawn(self._run, number) for number in range(clients)]
+        return [gevent.spawn(self._run) for _ in range(clients)]
 
-    def _run(self, number: int) -> None:
+    def of(self, ports: Iterable[int]) -> int:
+        """Return the answers that came to *ports*."""
+        return sum(self.answers[port] for port in ports)
+
+    def _run(self) -> None:
         while not self.is_over:
             with WireClient(self.port) as client:
                 port = client.sock.getsockname()[1]
                 try:
-                    self._talk(number, client, port)
-                except (CutShort, ConnectionResetError, BrokenPipeError):
+                    self._talk(client, port)
+                except (CutShort, RemoteProtocolError, ConnectionResetError, BrokenPipeError):
                     self.failed.append(port)
 
-    def _talk(self, number: int, client: WireClient, port: int) -> None:
+    def _talk(self, client: WireClient, port: int) -> None:
         while not self.is_over:
             reply = client.get("web")
             assert (reply.status, reply.body) == (200, b"served")
-            self.answered += 1
-            self.ports[number] = port
+            self.answers[port] += 1
 
 
 class Collector:
@@ -188,34 +194,38 @@ def test_many_workers_look_like_one_proxy(tmp_path: Path, origin: Downstream) ->
         assert serving.daemon.stop() == 0
 
 
-def test_a_killed_worker_costs_its_own_connections_only(tmp_path: Path, origin: Downstream) -> None:
+def test_a_killed_worker_costs_its_own_connections_and_last_counts_only(
+    tmp_path: Path, origin: Downstream
+) -> None:
+    """Reloads do not cost even that."""
     serving = Serving(with_workers(config(origin.port)), tmp_path)
+    text = serving.file.read_text()
     with serving.daemon:
-        load, seen = Load(serving.port), [0.0]
+        load, seen, uncounted = Load(serving.port), [0.0], 0
         running = load.start(12)
-        for _ in range(3):
-            before = load.answered
-            wait_until(lambda before=before: load.answered > before + 200, START_S)
-            seen.append(served(serving))
-            victim = workers(serving)[0]["pid"]
-            lost = len(load.failed)
+        for number in range(3):
+            before = load.answers.total()
+            wait_until(lambda before=before: load.answers.total() > before + 200, START_S)
+            serving.reload(variant(text, number))
+            victim = pids(serving)[number % 2]
             its_own = set(sockets(serving.port, ESTABLISHED, victim))
+            failed, answered = len(load.failed), load.of(its_own)
+            seen.append(served(serving))
             os.kill(victim, signal.SIGKILL)
-            wait_until(
-                lambda victim=victim: (
-                    victim not in pids(serving) and metrics(serving)["workers/serving"] == 2
-                ),
-                START_S,
-            )
-            assert set(load.failed[lost:]) <= its_own
+            wait_until(lambda victim=victim: victim not in pids(serving), START_S)
+            wait_until(lambda: metrics(serving)["workers/serving"] == 2, START_S)
+            assert set(load.failed[failed:]) <= its_own
+            uncounted += load.of(its_own) - answered
             seen.append(served(serving))
         load.is_over = True
         gevent.joinall(running, timeout=START_S, raise_error=True)
         seen.append(served(serving))
         assert seen == sorted(seen)
         assert metrics(serving)["workers/restarts"] == 3
-        assert len(load.failed) <= 12 * 3
-        assert 200 * 3 < seen[-1] <= load.answered + len(load.failed)
+        assert metrics(serving)["reload/ok"] == 3
+        total = load.answers.total()
+        assert total - uncounted <= seen[-1] <= total + len(load.failed)
+        wait_until(lambda: metrics(serving)[f"{SERVER}/{serving.port}/connections"] == 0)
         assert serving.daemon.stop() == 0
 
 

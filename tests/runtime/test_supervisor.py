@@ -1,5 +1,8 @@
 """A supervisor within the test's process, above workers that are processes of their own."""
 
+import json
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -52,6 +55,19 @@ def test_it_is_ready_when_all_workers_are(api: KubeApi) -> None:
         assert page(supervisor, "/ready").status == 503
         assert page(supervisor, "/live").status == 200
         api.resume()
+        wait_until(lambda: page(supervisor, "/ready").status == 200, START_S)
+    finally:
+        supervisor.close()
+
+
+def test_it_is_not_ready_while_no_worker_serves(api: KubeApi) -> None:
+    supervisor = Supervisor(load(with_workers(watching(api), 1), "a.yaml"))
+    supervisor.start()
+    try:
+        wait_until(lambda: page(supervisor, "/ready").status == 200, START_S)
+        (worker,) = json.loads(page(supervisor, "/admin/workers.json").body)
+        os.kill(worker["pid"], signal.SIGKILL)
+        wait_until(lambda: page(supervisor, "/ready").body == b"no worker serves\n", START_S)
         wait_until(lambda: page(supervisor, "/ready").status == 200, START_S)
     finally:
         supervisor.close()
