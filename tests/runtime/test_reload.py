@@ -1,5 +1,7 @@
 """What a reload changes, what it leaves alone, and what it does when it cannot."""
 
+import gc
+import json
 from pathlib import Path
 
 import gevent
@@ -8,7 +10,7 @@ from gevent import socket
 from gevent.event import Event
 
 from meshproxy.config.load import load
-from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.generation import CannotStart, Generation
 from meshproxy.runtime.reload import reload
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs
@@ -270,6 +272,8 @@ def test_an_address_may_move_to_another_router() -> None:
             renew(proxy, moved)
             assert client.get("web").body == b"new"
             assert get(port, "web").body == b"new"
+            shown = json.loads(get(proxy.linker.admin_port, "x", "/config.json").body)
+            assert shown["routers"][0]["label"] == "other"
             counted = proxy.metrics()
             assert counted[f"rt/other/server/127.0.0.1/{port}/requests"] == 2
             assert counted[f"rt/http/server/127.0.0.1/{port}/requests"] == 1
@@ -433,13 +437,17 @@ def test_a_line_of_a_request_from_before_reaches_the_log_from_before(tmp_path: P
 def test_nothing_grows_from_reload_to_reload(tmp_path: Path) -> None:
     with Downstream(served) as origin, Proxy(files(tmp_path / "a", origin.port)) as proxy:
 
-        def once(depth: int) -> tuple[int, int]:
+        def once(depth: int) -> tuple[int, int, int]:
             get(proxy.port(), "web")
             renew(proxy, files(tmp_path / "a", origin.port, depth=depth))
             gevent.sleep(0)
             wait_until(lambda: len(proxy.linker._retiring) == 0)
-            metrics = sum(1 for _ in proxy.linker.metrics.walk())
-            return sum(1 for _ in Path("/proc/self/fd").iterdir()), metrics
+            gc.collect()
+            return (
+                sum(1 for _ in proxy.linker.metrics.walk()),
+                sum(1 for _ in Path("/proc/self/fd").iterdir()),
+                sum(isinstance(one, Generation) for one in gc.get_objects()),
+            )
 
         once(1)
         first = once(2)
