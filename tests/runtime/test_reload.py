@@ -14,6 +14,7 @@ from meshproxy.runtime.generation import CannotStart, Generation
 from meshproxy.runtime.reload import reload
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs
+from tests.kit.dns import DnsServer
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
@@ -124,6 +125,22 @@ def test_a_client_follows_the_namer_that_was_changed(tmp_path: Path) -> None:
             files(tmp_path / "a", free_port())
             wait_until(lambda: get(proxy.port(), "web").status == 200 and two.requests)
         assert {request.connection for request in one.requests} == {0}
+
+
+def test_names_in_dns_are_not_looked_up_again() -> None:
+    with DnsServer() as dns, Downstream(served) as origin:
+        dns.put("web.test", "127.0.0.1")
+        text = config(origin.port).replace("inet/127.0.0.1", "inet/web.test")
+        text += f"dns: {{nameservers: ['{dns.host}:{dns.port}']}}\n"
+        with Proxy(text) as proxy:
+            assert get(proxy.port(), "web").body == b"served"
+            asked = dict(dns.asked)
+            renew(proxy, text)
+            assert get(proxy.port(), "web").body == b"served"
+            assert dns.asked == asked
+            renew(proxy, text.replace("]}", "], attempts: 2}"))
+            assert get(proxy.port(), "web").body == b"served"
+            wait_until(lambda: dns.asked != asked)
 
 
 def test_counters_go_on_for_names_and_clients(tmp_path: Path) -> None:
@@ -277,6 +294,8 @@ def test_an_address_may_move_to_another_router() -> None:
             counted = proxy.metrics()
             assert counted[f"rt/other/server/127.0.0.1/{port}/requests"] == 2
             assert counted[f"rt/http/server/127.0.0.1/{port}/requests"] == 1
+            assert counted[f"rt/other/server/127.0.0.1/{port}/connects"] == 1
+            assert counted[f"rt/http/server/127.0.0.1/{port}/connections"] == 1
 
 
 def test_a_lower_limit_of_connections_holds_from_then_on() -> None:
@@ -402,12 +421,26 @@ def test_access_logs_are_opened_again_and_changed_ones_replaced(tmp_path: Path) 
             wait_until(lambda: lines(one) == 1)
             one.rename(tmp_path / "moved.log")
             assert reload(proxy.linker, lambda: load(text, "same.yaml")) is None
+            wait_until(one.exists)
             get(proxy.port(), "web")
             wait_until(lambda: lines(one) == 1)
             renew(proxy, text.replace(str(one), str(two)))
             get(proxy.port(), "web")
             wait_until(lambda: lines(two) == 1)
         assert (lines(one), lines(tmp_path / "moved.log")) == (1, 1)
+
+
+def test_a_log_that_is_emptied_at_the_start_is_not_emptied_by_a_reload(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("from the process before\n")
+    with Downstream(served) as origin:
+        text = config(origin.port, f"  httpAccessLog: {log}\n  httpAccessLogAppend: false")
+        with Proxy(text) as proxy:
+            get(proxy.port(), "first")
+            wait_until(lambda: lines(log) == 1)
+            renew(proxy, text)
+            get(proxy.port(), "second")
+            wait_until(lambda: lines(log) == 2)
 
 
 def lines(file: Path) -> int:
