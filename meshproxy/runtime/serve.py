@@ -28,9 +28,10 @@ def serve(config: LinkerConfig, source: Source) -> int:
 
     def bring_in() -> str | None:
         systemd.reloading()
-        wrong = reload(linker, source)
-        systemd.ready()
-        return wrong
+        try:
+            return reload(linker, source)
+        finally:
+            systemd.ready()
 
     linker = Linker(
         config,
