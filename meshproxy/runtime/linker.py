@@ -146,8 +146,13 @@ class Linker:
         self._terms(Generation(config, aside, self._environ), aside)
         sockets = self._open(config)
         before = self._generation
-        after = Generation(config, self.metrics, self._environ, before)
-        terms = self._terms(after, self.metrics)
+        try:
+            after = Generation(config, self.metrics, self._environ, before)
+            terms = self._terms(after, self.metrics)
+        except CannotStart:  # a file has changed since
+            for sock in sockets.values():
+                sock.close()
+            raise
         self._generation = after
         after.start(before)
         gone = self._listen(terms, sockets)

@@ -30,9 +30,10 @@ def serve(config: LinkerConfig, source: Source) -> int:
 
     def bring_in() -> str | None:
         systemd.reloading()
-        wrong = reload(linker, source)
-        systemd.ready()
-        return wrong
+        try:
+            return reload(linker, source)
+        finally:
+            systemd.ready()
 
     linker: Linker | Supervisor = (Linker if config.workers is None else Supervisor)(
         config,

@@ -1,8 +1,9 @@
 """SIGHUP under load: nobody notices but those who look at what has changed."""
 
+import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
@@ -36,10 +37,16 @@ def serving(tmp_path: Path, origin: Downstream) -> Iterator[Serving]:
         yield started
 
 
-def variant(text: str, number: int) -> str:
-    """Return *text* with other settings for each *number*."""
+def other_server(text: str, number: int) -> str:
+    """Return *text* with other settings of its server for each *number*."""
     keys = f"maxCallDepth: {100 + number}, headerReadTimeoutMs: {5000 + number}"
     return text.replace(SERVER, f"- {{port: 0, ip: 127.0.0.1, {keys}}}")
+
+
+def other_client(text: str, number: int) -> str:
+    """Return *text* with other settings of its client for each *number*, and a second server."""
+    client = f"  client: {{requestAttemptTimeoutMs: {20_000 + number}}}\n"
+    return text.replace("  servers:", client + "  servers:") + f"  {SERVER}\n" * (number % 2)
 
 
 def post_reload(serving: Serving) -> Reply:
@@ -54,16 +61,23 @@ def listening(serving: Serving) -> set[str]:
     pid = serving.daemon.process.pid
     table = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
     rows = [line.split() for line in table]
-    ours = {fd.readlink().name for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
-    return {row[9] for row in rows if row[3] == "0A"} & {
-        name[len("socket:[") : -1] for name in ours if name.startswith("socket:")
-    }
+    ours = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            ours.add(str(descriptor.readlink()))
+    return {row[9] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in ours}
 
 
 # --- under load ---
 
 
-def test_twenty_reloads_under_load_fail_no_request(serving: Serving, origin: Downstream) -> None:
+@pytest.mark.parametrize(
+    ("change", "connections"),
+    [pytest.param(other_server, 8, id="server"), pytest.param(other_client, 21 * 8, id="client")],
+)
+def test_twenty_reloads_under_load_fail_no_request(
+    serving: Serving, origin: Downstream, change: Callable[[str, int], str], connections: int
+) -> None:
     """Clients that keep their connection and clients that open new ones, through every reload."""
     text = serving.file.read_text()
     over = Event()
@@ -85,7 +99,7 @@ def test_twenty_reloads_under_load_fail_no_request(serving: Serving, origin: Dow
     clients = [gevent.spawn(work) for work in (keep_asking, ask_anew) for _ in range(4)]
     for number in range(20):
         seen = len(replies)
-        serving.reload(variant(text, number))
+        serving.reload(change(text, number))
         wait_until(lambda seen=seen: len(replies) > seen + 8)
     over.set()
     gevent.joinall(clients, timeout=START_S, raise_error=True)
@@ -97,8 +111,8 @@ def test_twenty_reloads_under_load_fail_no_request(serving: Serving, origin: Dow
     assert counted["rt/http/service/svc/web/success"] == len(replies)
     client = f"rt/http/client/$/inet/127.0.0.1/{origin.port}"
     assert counted[f"{client}/requests"] == len(replies)
-    assert counted[f"{client}/connects"] < 20
-    assert listening(serving) == sockets
+    assert counted[f"{client}/connects"] <= connections
+    assert listening(serving) >= sockets
 
 
 def test_a_request_in_progress_finishes_under_the_configuration_it_began_with(
@@ -145,7 +159,7 @@ def test_an_address_that_cannot_be_had_changes_nothing(
     serving: Serving, origin: Downstream
 ) -> None:
     sockets = listening(serving)
-    text = variant(serving.file.read_text(), 1)
+    text = other_server(serving.file.read_text(), 1)
     taken = f"{SERVER}\n  - {{port: {origin.port}, ip: 127.0.0.1}}"
     serving.reload(text.replace("  servers:", f"  servers:\n  {SERVER}\n  {taken}"), BROKEN)
     assert f"cannot listen on 127.0.0.1:{origin.port}" in serving.daemon.output()
@@ -184,7 +198,7 @@ def test_what_came_from_standard_input_cannot_be_read_again(
 
 
 def test_a_post_reloads(serving: Serving) -> None:
-    serving.file.write_text(variant(serving.file.read_text(), 1))
+    serving.file.write_text(other_server(serving.file.read_text(), 1))
     reply = post_reload(serving)
     assert (reply.status, reply.body) == (200, b"reloaded\n")
     assert serving.metrics()["reload/ok"] == 1

@@ -1,17 +1,20 @@
 """What a reload changes, what it leaves alone, and what it does when it cannot."""
 
+import gc
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
-import gevent
 import pytest
 from gevent import socket
 from gevent.event import Event
 
 from meshproxy.config.load import load
-from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.generation import CannotStart, Generation
 from meshproxy.runtime.reload import reload
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs
+from tests.kit.dns import DnsServer
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
@@ -108,6 +111,51 @@ def test_a_client_whose_settings_change_begins_anew(tmp_path: Path) -> None:
         assert counted["rt/http/bindcache/client/size"] == 1
 
 
+@pytest.mark.parametrize("client", [BREAKER, "failureAccrual: {kind: none}"])
+def test_a_body_on_its_way_arrives_whole(tmp_path: Path, client: str) -> None:
+    """Whether or not the client that fetches it is wanted any more."""
+    may_go_on = Event()
+
+    def pieces(_: Received) -> Answer:
+        def body() -> Iterator[bytes]:
+            yield b"begun, "
+            may_go_on.wait(10)
+            yield b"ended"
+
+        return Answer(body=body())
+
+    with (
+        Downstream(pieces) as origin,
+        Proxy(files(tmp_path / "a", origin.port)) as proxy,
+        WireClient(proxy.port()) as asking,
+    ):
+        asking.send(GET)
+        wait_until(lambda: origin.requests)
+        renew(proxy, files(tmp_path / "a", origin.port, client=client, depth=9))
+        may_go_on.set()
+        assert asking.read().body == b"begun, ended"
+        assert asking.get("web").status == 200
+
+
+def test_a_tunnel_goes_on() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as far:
+        port = far.getsockname()[1]
+        server = f"- {{port: 0, ip: 127.0.0.1, connectPorts: [{port}]}}"
+        with (
+            Proxy(config(port).replace(SERVER, server)) as proxy,
+            WireClient(proxy.port()) as client,
+        ):
+            client.send(b"CONNECT web:%d HTTP/1.1\r\nHost: web:%d\r\n\r\n" % (port, port))
+            end, _ = far.accept()
+            with end:
+                assert client.sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+                renew(proxy, config(1))
+                client.send(b"there")
+                assert end.recv(9) == b"there"
+                end.sendall(b"back")
+                assert client.sock.recv(9) == b"back"
+
+
 def test_a_client_follows_the_namer_that_was_changed(tmp_path: Path) -> None:
     """It keeps its connection to the address that both files have, and forgets the old file."""
     with Downstream(served) as one, Downstream(served) as two:
@@ -122,6 +170,22 @@ def test_a_client_follows_the_namer_that_was_changed(tmp_path: Path) -> None:
             files(tmp_path / "a", free_port())
             wait_until(lambda: get(proxy.port(), "web").status == 200 and two.requests)
         assert {request.connection for request in one.requests} == {0}
+
+
+def test_names_in_dns_are_not_looked_up_again() -> None:
+    with DnsServer() as dns, Downstream(served) as origin:
+        dns.put("web.test", "127.0.0.1")
+        text = config(origin.port).replace("inet/127.0.0.1", "inet/web.test")
+        text += f"dns: {{nameservers: ['{dns.host}:{dns.port}']}}\n"
+        with Proxy(text) as proxy:
+            assert get(proxy.port(), "web").body == b"served"
+            asked = dict(dns.asked)
+            renew(proxy, text)
+            assert get(proxy.port(), "web").body == b"served"
+            assert dns.asked == asked
+            renew(proxy, text.replace("]}", "], attempts: 2}"))
+            assert get(proxy.port(), "web").body == b"served"
+            wait_until(lambda: dns.asked != asked)
 
 
 def test_counters_go_on_for_names_and_clients(tmp_path: Path) -> None:
@@ -270,9 +334,13 @@ def test_an_address_may_move_to_another_router() -> None:
             renew(proxy, moved)
             assert client.get("web").body == b"new"
             assert get(port, "web").body == b"new"
+            shown = json.loads(get(proxy.linker.admin_port, "x", "/config.json").body)
+            assert shown["routers"][0]["label"] == "other"
             counted = proxy.metrics()
             assert counted[f"rt/other/server/127.0.0.1/{port}/requests"] == 2
             assert counted[f"rt/http/server/127.0.0.1/{port}/requests"] == 1
+            assert counted[f"rt/other/server/127.0.0.1/{port}/connects"] == 1
+            assert counted[f"rt/http/server/127.0.0.1/{port}/connections"] == 1
 
 
 def test_a_lower_limit_of_connections_holds_from_then_on() -> None:
@@ -398,12 +466,26 @@ def test_access_logs_are_opened_again_and_changed_ones_replaced(tmp_path: Path) 
             wait_until(lambda: lines(one) == 1)
             one.rename(tmp_path / "moved.log")
             assert reload(proxy.linker, lambda: load(text, "same.yaml")) is None
+            wait_until(one.exists)
             get(proxy.port(), "web")
             wait_until(lambda: lines(one) == 1)
             renew(proxy, text.replace(str(one), str(two)))
             get(proxy.port(), "web")
             wait_until(lambda: lines(two) == 1)
         assert (lines(one), lines(tmp_path / "moved.log")) == (1, 1)
+
+
+def test_a_log_that_is_emptied_at_the_start_is_not_emptied_by_a_reload(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("from the process before\n")
+    with Downstream(served) as origin:
+        text = config(origin.port, f"  httpAccessLog: {log}\n  httpAccessLogAppend: false")
+        with Proxy(text) as proxy:
+            get(proxy.port(), "first")
+            wait_until(lambda: lines(log) == 1)
+            renew(proxy, text)
+            get(proxy.port(), "second")
+            wait_until(lambda: lines(log) == 2)
 
 
 def lines(file: Path) -> int:
@@ -436,14 +518,17 @@ def test_nothing_grows_from_reload_to_reload(tmp_path: Path) -> None:
         def once(depth: int) -> tuple[int, int]:
             get(proxy.port(), "web")
             renew(proxy, files(tmp_path / "a", origin.port, depth=depth))
-            gevent.sleep(0)
             wait_until(lambda: len(proxy.linker._retiring) == 0)
-            metrics = sum(1 for _ in proxy.linker.metrics.walk())
-            return sum(1 for _ in Path("/proc/self/fd").iterdir()), metrics
+            gc.collect()
+            generations = sum(isinstance(one, Generation) for one in gc.get_objects())
+            return sum(1 for _ in proxy.linker.metrics.walk()), generations
 
-        once(1)
-        first = once(2)
-        assert [once(depth) for depth in range(3, 8)] == [first] * 5
+        def descriptors() -> int:
+            return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+        first, open_first = once(1), descriptors()
+        assert [once(depth) for depth in range(2, 7)] == [first] * 5
+        wait_until(lambda: descriptors() <= open_first)
 
 
 # --- what goes wrong ---
