@@ -17,7 +17,7 @@ from gevent.event import Event
 from h11 import RemoteProtocolError
 
 from tests.e2e.test_command import Serving, run
-from tests.e2e.test_reload import variant
+from tests.e2e.test_reload import SERVER as WRITTEN
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs
 from tests.kit.daemons import START_S
@@ -38,6 +38,12 @@ SERVER = "rt/http/server/127.0.0.1"
 def with_workers(text: str, number: int = 2, more: str = "") -> str:
     """Return the configuration *text* for *number* workers, with *more* top-level keys."""
     return f"{text}\nworkers: {number}\n{more}"
+
+
+def variant(text: str, number: int) -> str:
+    """Return *text* with other settings for each *number*."""
+    keys = f"maxCallDepth: {100 + number}, headerReadTimeoutMs: {5000 + number}"
+    return text.replace(WRITTEN, f"- {{port: 0, ip: 127.0.0.1, {keys}}}")
 
 
 def workers(serving: Serving) -> list[dict[str, Any]]:

@@ -11,9 +11,9 @@ import pytest
 from gevent.event import Event
 
 from tests.e2e.test_command import COMMAND, Serving
-from tests.e2e.test_reload import BROKEN, GET, SERVER, post_reload, variant
+from tests.e2e.test_reload import BROKEN, GET, SERVER, post_reload
 from tests.e2e.test_routing import config
-from tests.e2e.test_workers import LISTEN, pids, sockets, with_workers
+from tests.e2e.test_workers import LISTEN, pids, sockets, variant, with_workers
 from tests.e2e.test_workers import SERVER as SCOPE
 from tests.kit.daemons import START_S, Daemon
 from tests.kit.downstream import Downstream
