@@ -1,4 +1,4 @@
-"""Pages about the process itself: ping, shutdown, its configuration and its build.
+"""Pages about the process itself: ping, shutdown, reload, its configuration and its build.
 
 (twitter-server: ShutdownHandler, ServerInfoHandler; linkerd: admin/.../ConfigHandler.scala)
 """
@@ -38,19 +38,23 @@ def control(
     *,
     configuration: bytes,
     shutdown: Callable[[float | None], None],
+    reload: Callable[[], str | None] | None,
     uptime: Callable[[], float],
     started_at: float,
 ) -> Mapping[str, AdminHandler]:
-    """Return the pages ping, shutdown and server_info of `/admin`, and `/config.json`.
+    """Return the pages ping, shutdown, reload and server_info of `/admin`, and `/config.json`.
 
     Args:
         configuration: the parsed configuration as JSON.
         shutdown: begins to close the process within so many seconds, or the configured grace
             if None; it returns at once, so that the answer can be sent.
+        reload: brings in the configuration as it is now, or says all that is wrong with it;
+            without it there is no such page.
         uptime: seconds since the start.
         started_at: when that was, in seconds since 1970.
     """
     return {
+        **({"/admin/reload": _reloading(reload)} if reload is not None else {}),
         "/admin/ping": shown(lambda: (TEXT, b"pong")),
         "/admin/shutdown": _closing(shutdown),
         "/admin/server_info": shown(lambda: (JSON, _server_info(uptime(), started_at))),
@@ -83,6 +87,16 @@ def _closing(shutdown: Callable[[float | None], None]) -> AdminHandler:
             return text(f"{error}\n", 400)
         shutdown(grace_s)
         return text("quitting\n")
+
+    return handle
+
+
+def _reloading(reload: Callable[[], str | None]) -> AdminHandler:
+    def handle(request: AdminRequest) -> AdminResponse:
+        if request.method != "POST":
+            return refuse_method("POST")
+        wrong = reload()
+        return text("reloaded\n") if wrong is None else text(f"{wrong}\n", 400)
 
     return handle
 

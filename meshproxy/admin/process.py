@@ -3,7 +3,6 @@
 import resource
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -17,8 +16,8 @@ _FDS: Final = Path("/proc/self/fd")
 def measure_process(metrics: Tree, uptime: Callable[[], float]) -> None:
     """Put the gauges of this process below `process`; *uptime* is in seconds."""
     process = metrics.scope("process")
-    process.gauge("uptime", fn=lambda: round(uptime() * 1000))
-    process.gauge("cpu_ms", fn=lambda: round(time.process_time() * 1000))
+    process.gauge("uptime", fn=lambda: round(uptime() * 1000), together="max")
+    process.gauge("cpu_ms", fn=cpu_ms)
     process.gauge("rss", fn=resident_bytes)
     process.gauge("threads", fn=threading.active_count)
     if _FDS.is_dir():
@@ -31,6 +30,12 @@ def open_descriptors() -> float:
         return sum(1 for _ in _FDS.iterdir())
     except OSError:
         return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def cpu_ms() -> float:
+    """Return the milliseconds of CPU used, those of workers that have ended included."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return round(sum(one.ru_utime + one.ru_stime for one in used) * 1000)
 
 
 def resident_bytes() -> float:

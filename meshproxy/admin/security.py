@@ -10,7 +10,7 @@ _UI = re.compile(
     r"/|/(admin/)?files/.*|/config\.json|/metrics\.json|/admin/metrics\.json|/admin/metrics"
     r"|/delegator|/delegator\.json|/logging|/help"
 )
-_CONTROL = frozenset({"/admin/shutdown", "/logging.json"})
+_CONTROL = frozenset({"/admin/shutdown", "/admin/reload", "/logging.json"})
 
 
 class Security:

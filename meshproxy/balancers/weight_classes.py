@@ -82,7 +82,7 @@ class WeightClasses(Generic[N]):
             balancer.update(nodes)
 
     def _show(self, metrics: Tree, algorithm: str) -> None:
-        metrics.gauge("algorithm", algorithm, fn=lambda: 1.0)
+        metrics.gauge("algorithm", algorithm, fn=lambda: 1.0, together="max")
         metrics.gauge("num_weight_classes", fn=lambda: len(self._classes) if self.nodes else 0)
         metrics.gauge("size", fn=lambda: len(self.nodes))
         metrics.gauge("available", fn=lambda: sum(node.is_open for node in self.nodes))

@@ -4,12 +4,15 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from meshproxy import __version__
 from meshproxy.config.errors import ConfigErrors
-from meshproxy.config.load import Loaded, read
-from meshproxy.runtime.linker import CannotStart, Linker
+from meshproxy.config.load import Loaded, load, read
+from meshproxy.config.schema import LinkerConfig
+from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.linker import Linker
 from meshproxy.runtime.serve import serve
 
 _DESCRIPTION = """\
@@ -27,8 +30,10 @@ CONFIG is a YAML file, a JSON file (its first character is `{`), or `-` for
 standard input. Logs go to standard error. The admin pages are on
 http://127.0.0.1:9990 unless the file says otherwise.
 
-exit status: 0 after a stop or `ok`, 1 for a configuration that cannot be served,
-2 for a command line that cannot be read.
+SIGHUP reads the file again; a configuration with errors changes nothing.
+
+exit status: 0 after a stop or `ok`; 1 for a configuration that cannot be served, and
+after a second SIGTERM or SIGINT; 2 for a command line that cannot be read.
 
 example:
   meshproxy conf/egress.yaml
@@ -58,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         text, name = _text_of(words[-1])
         loaded = read(text, name)
-        return _check(loaded, given.verbose) if checks else _serve(loaded)
+        return _check(loaded, given.verbose) if checks else _serve(loaded, words[-1])
     except ConfigErrors as errors:
         print(errors, file=sys.stderr)
     except (OSError, UnicodeDecodeError, CannotStart) as error:
@@ -66,12 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _serve(loaded: Loaded) -> int:
+def _serve(loaded: Loaded, name: str) -> int:
     if loaded.missing:
         raise ConfigErrors(loaded.missing)
     for warning in loaded.warnings:
         logging.getLogger("meshproxy").warning("%s", warning)
-    return serve(loaded.config)
+    return serve(loaded.config, partial(_read_again, name))
+
+
+def _read_again(name: str) -> LinkerConfig:
+    """The configuration in the file *name* by now."""
+    if name == "-":
+        raise CannotStart("the configuration came from standard input, which has no more to say")
+    return load(*_text_of(name))
 
 
 def _check(loaded: Loaded, verbose: bool) -> int:

@@ -8,10 +8,15 @@ import ssl
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
+from weakref import WeakValueDictionary
 
 from gevent.ssl import SSLSocket
 
 from meshproxy.errors import TlsFailed
+
+Stamp: TypeAlias = tuple[int, int, int, int]
+"""Device, inode, size and time of change of a file."""
 
 _VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,
@@ -40,6 +45,8 @@ class TlsSettings:
     auth: ClientAuth | None = None
     protocols: tuple[str, ...] = ()
     allow_common_name: bool = False
+    stamps: tuple[Stamp | None, ...] = ()
+    """What its files were when last looked at: changed files make other settings."""
 
     def files(self) -> list[str]:
         """Every file it names."""
@@ -60,11 +67,20 @@ class _Socket(SSLSocket):  # type: ignore[misc] # gevent has no types
             raise
 
 
-_contexts: dict[TlsSettings, ssl.SSLContext] = {}
+_contexts: WeakValueDictionary[TlsSettings, ssl.SSLContext] = WeakValueDictionary()
+
+
+def stamp(path: str) -> Stamp | None:
+    """Tell apart the contents that the file *path* has had; None when there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def context(settings: TlsSettings) -> ssl.SSLContext:
-    """The shared context of *settings*. Raises TlsFailed for files that cannot be used."""
+    """The context of *settings*, shared while in use. Raises TlsFailed for files without use."""
     found = _contexts.get(settings)
     if found is None:
         try:

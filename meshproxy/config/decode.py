@@ -19,6 +19,7 @@ from meshproxy.config.scalars import (
     Port,
     Regex,
     RegularFile,
+    WorkerCount,
     show,
     unquoted,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Regex",
     "RegularFile",
     "Severity",
+    "WorkerCount",
     "decode",
     "default_of",
     "key",

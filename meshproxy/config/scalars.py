@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path as FilePath
 from typing import Final, NewType
 
+from meshproxy.config.cpus import usable_cpus
 from meshproxy.config.nodes import Scalar
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
@@ -26,7 +27,10 @@ RegularFile = NewType("RegularFile", str)
 """A regular file that exists when the configuration is loaded."""
 Regex = NewType("Regex", str)
 """A regular expression that has to match the whole of a text."""
+WorkerCount = NewType("WorkerCount", int)
+"""A number of processes; written as `auto` it is one for each CPU of this machine."""
 
+MAX_WORKERS: Final = 256
 INT_LIMIT: Final = 2**31
 
 
@@ -111,6 +115,17 @@ def _ip(scalar: Scalar) -> Ip:
     return Ip(scalar.text)
 
 
+def _worker_count(scalar: Scalar) -> WorkerCount:
+    if scalar.text == "auto":
+        return WorkerCount(min(usable_cpus(), MAX_WORKERS))
+    if isinstance(scalar.value, int):
+        number = _int(scalar)
+        if 1 <= number <= MAX_WORKERS:
+            return WorkerCount(number)
+        raise ValueError(f"{number} is not between 1 and {MAX_WORKERS} processes")
+    raise ValueError(f"expected a number of processes or `auto`, found {show(scalar)}")
+
+
 def _path(scalar: Scalar) -> Path:
     try:
         return Path.parse(scalar.text)
@@ -166,6 +181,7 @@ CONVERTERS: Final[dict[object, Callable[[Scalar], object]]] = {
     bool: _bool,
     str: _str,
     Port: _port,
+    WorkerCount: _worker_count,
     Ip: _ip,
     Path: _path,
     Dtab: _dtab,
@@ -182,6 +198,7 @@ TYPE_NAMES: Final[dict[object, str]] = {
     bool: "true or false",
     str: "text",
     Port: "port",
+    WorkerCount: "integer or `auto`",
     Ip: "IP address",
     Path: "path",
     Dtab: "dtab",

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from meshproxy.config.bases import NamerConfig, TelemeterConfig
-from meshproxy.config.decode import Config, Ip, Port, Problem, Regex, Severity, key
+from meshproxy.config.decode import (
+    Config,
+    Ip,
+    Port,
+    Problem,
+    Regex,
+    Severity,
+    WorkerCount,
+    key,
+)
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.tls import ServerTlsConfig
@@ -33,6 +42,12 @@ class AdminConfig(Config):
     tls: ServerTlsConfig | None = key(default=None, doc="TLS; plain text when unset.")
     shutdown_grace_ms: int = key(
         default=10_000, minimum=0, doc="Longest time that requests get to finish at the end."
+    )
+    shutdown_delay_ms: int = key(
+        default=0,
+        minimum=0,
+        added=True,
+        doc="How long a stop waits, and still serves all that comes, after `/ready` says 503.",
     )
     security: AdminSecurityConfig | None = key(
         default=None, doc="Which pages are open; all when unset."
@@ -131,3 +146,9 @@ class LinkerConfig(Config):
     )
     routers: tuple[RouterConfig, ...] = key(doc="The routers; at least one.")
     dns: DnsConfig = key(default=DnsConfig(), added=True, doc="How host names are looked up.")
+    workers: WorkerCount | None = key(
+        default=None,
+        added=True,
+        doc="Processes that serve, below one that watches over them; `auto` is one for each CPU. "
+        "A single process serves when unset.",
+    )

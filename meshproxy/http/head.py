@@ -6,8 +6,15 @@ and passed on without being looked at again.
 
 import re
 
-from meshproxy.errors import BadRequest, BadResponse, HttpVersionNotSupported
+from meshproxy.errors import (
+    BadRequest,
+    BadResponse,
+    HeadersTooLarge,
+    HttpVersionNotSupported,
+    TargetTooLong,
+)
 from meshproxy.http.headers import TEXT, TOKEN, Headers, parse_fields
+from meshproxy.http.limits import Limits
 
 CRLF = b"\r\n"
 HEAD_END = b"\r\n\r\n"
@@ -82,6 +89,15 @@ def _read_status_line(line: bytes) -> tuple[bytes, int, bytes]:
     if len(_status_lines) < _STATUS_LINES_LIMIT:
         _status_lines[line] = parts
     return parts
+
+
+def check_request_size(head: bytes, limits: Limits) -> None:
+    """Check *head*, or what has come of it. Raises TargetTooLong or HeadersTooLarge."""
+    first = head.find(CRLF)
+    if (len(head) if first < 0 else first) > limits.first_line:
+        raise TargetTooLong("the request line is over maxInitialLineKB")
+    if first >= 0 and len(head) - first - 2 > limits.header_bytes:
+        raise HeadersTooLarge("the header fields are over maxHeadersKB")
 
 
 def is_hopeless(data: bytes) -> bool:

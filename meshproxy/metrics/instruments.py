@@ -6,7 +6,7 @@ Writing costs an attribute or one C call; whatever takes time happens when someb
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 from meshproxy.metrics.histogram import Histogram, Summary
 
@@ -27,14 +27,19 @@ class Counter:
         self.value += by
 
 
+Together = Literal["sum", "max"]
+"""What the readings of one gauge in several workers come to."""
+
+
 class Gauge:
     """A number as it is now: `value` as last written, or what `fn` says when asked."""
 
-    __slots__ = ("fn", "value")
+    __slots__ = ("fn", "together", "value")
 
-    def __init__(self, fn: Callable[[], float] | None = None) -> None:
+    def __init__(self, fn: Callable[[], float] | None = None, together: Together = "sum") -> None:
         self.value: float = 0
         self.fn = fn
+        self.together: Together = together
 
     def read(self) -> float:
         """Return the present value."""
@@ -65,6 +70,10 @@ class Stat:
             values = list(self._queue)
             self._queue.clear()
             self._total = self._total.record(values)
+
+    def merge(self, more: Histogram) -> None:
+        """Count in what another process has added."""
+        self._total = self._total + more
 
     def read(self) -> Histogram:
         """Return everything added since the start."""

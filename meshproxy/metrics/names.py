@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from meshproxy.metrics import absent
-
 Kind = Literal["counter", "gauge", "histogram"]
 
 
@@ -254,8 +252,26 @@ PLACES: Final = (
         ),
     ),
     Place(
+        "reload",
+        "Reloads of the configuration, from the first one on. Added.",
+        (
+            _counter("ok", "Configurations that took over."),
+            _counter("failed", "Configurations with errors, which changed nothing."),
+        ),
+    ),
+    Place(
+        "workers",
+        "The workers, if the configuration asks for some. Added.",
+        (
+            _gauge("serving", "Workers that serve, and have said so in the last 3 s."),
+            _counter("restarts", "Workers started in place of others."),
+            _counter("failed_starts", "Workers that ended before they served."),
+        ),
+    ),
+    Place(
         "process",
-        "The process, in place of Linkerd's `jvm`. Added.",
+        "The process, in place of Linkerd's `jvm`; with workers, the sum of all processes, but for "
+        "the uptime. Added.",
         (
             _gauge("uptime", "Milliseconds since the start."),
             _gauge("cpu_ms", "Milliseconds of CPU used, user and system."),
@@ -272,34 +288,3 @@ def patterns() -> Iterator[tuple[tuple[str, ...], Metric]]:
     for place in PLACES:
         for metric in place.metrics:
             yield (*place.scope.split("/"), *metric.name.split("/")), metric
-
-
-_HEAD: Final = """\
-# Metrics
-
-Made from `meshproxy/metrics/names.py`; do not edit. A name is a list of elements, which
-`/admin/metrics.json` joins by `/`, `io.l5d.statsd` by `.` and `io.l5d.prometheus` by `:`, the last
-with router, service, client, server and exception as labels. An element in `<...>` varies. A scope
-holds at most 1000 scopes and 1000 metrics; what comes later is counted together under `other`.
-
-Values of histograms are cut off to integers and kept within 0.5 %. `/admin/metrics.json` and the
-quantiles of Prometheus show the last complete minute; the `_count` and `_sum` of Prometheus are
-since the start. Statsd gets the sum of each counter every second, and the gauges every
-`gaugeIntervalMs`. Of the values of a histogram it gets the share `sampleRate`, and at most 100 a
-second, with the rate that makes up for it.
-"""
-
-
-def markdown() -> str:
-    """Return the text of docs/metrics.md."""
-    return _HEAD + "".join(_section(place) for place in PLACES) + absent.markdown()
-
-
-def _section(place: Place) -> str:
-    rows = "".join(
-        f"| `{metric.name}` | {metric.kind} | {metric.meaning} |\n" for metric in place.metrics
-    )
-    return (
-        f"\n## `{place.scope}`\n\n{place.about}\n\n"
-        f"| Name | Kind | Meaning |\n| --- | --- | --- |\n{rows}"
-    )

@@ -6,7 +6,7 @@ Linkerd's MetricsTree (linkerd: telemetry/core/.../MetricsTree.scala); exporters
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat
+from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat, Together
 
 MAX_CHILDREN: Final = 1000
 """Scopes, and likewise instruments, of one scope; later ones share the child `OVERFLOW`."""
@@ -22,7 +22,7 @@ class Tree:
     The same name gives the same object, so callers look theirs up once and keep it.
     """
 
-    __slots__ = ("_home", "_name", "instruments", "scopes")
+    __slots__ = ("_holders", "_home", "_name", "instruments", "scopes")
 
     def __init__(self) -> None:
         self.scopes: dict[str, Tree] = {}
@@ -31,6 +31,7 @@ class Tree:
         """Read only: what `counter`, `gauge` and `stat` made here."""
         self._home: dict[str, Tree] = {}
         self._name = ""
+        self._holders = 0
 
     def scope(self, *names: str) -> "Tree":
         """Return the scope *names* below this one; a name may hold slashes."""
@@ -43,9 +44,16 @@ class Tree:
         """Return the counter at *names*; TypeError if another kind has that name."""
         return self._instrument(names, Counter)
 
-    def gauge(self, *names: str, fn: Callable[[], float] | None = None) -> Gauge:
-        """Return the gauge at *names*, from now on read from *fn* if that is given."""
+    def gauge(
+        self, *names: str, fn: Callable[[], float] | None = None, together: Together = "sum"
+    ) -> Gauge:
+        """Return the gauge at *names*, from now on read from *fn* if that is given.
+
+        Several workers are *together* the sum of their readings, or the highest: the latter for
+        what they have in common.
+        """
         gauge = self._instrument(names, Gauge)
+        gauge.together = together
         if fn is not None:
             gauge.fn = fn
         return gauge
@@ -54,13 +62,34 @@ class Tree:
         """Return the histogram at *names*; TypeError if another kind has that name."""
         return self._instrument(names, Stat)
 
+    def hold(self) -> None:
+        """Keep this scope in the tree until as many `prune` as `hold` it."""
+        self._holders += 1
+
     def prune(self) -> None:
-        """Take this scope and all below out of the tree; who still holds them writes unseen.
+        """Let go of this scope; the last holder takes it and all below out of the tree.
 
         The shared overflow scope stays, since others count there too.
         """
-        if self._home.get(self._name) is self:
+        self._holders -= 1
+        if self._holders <= 0 and self._home.get(self._name) is self:
             del self._home[self._name]
+
+    def remove(self, *names: str) -> None:
+        """Take the instrument at *names* out, and every scope that is empty without it.
+
+        One that is not there is no error; the shared overflow scopes stay, as with `prune`.
+        """
+        *scopes, name = names
+        way = [self]
+        for scope in scopes:
+            below = way[-1].scopes.get(scope)
+            if below is None:
+                return
+            way.append(below)
+        way[-1].instruments.pop(name, None)
+        while len(way) > 1 and not way[-1].instruments and not way[-1].scopes:
+            way.pop().prune()
 
     def walk(self) -> Iterator[tuple[Scope, Instrument]]:
         """Yield every instrument with its full scope, as the tree is when each scope is reached."""

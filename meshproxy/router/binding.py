@@ -7,6 +7,7 @@ entries below it, so what a live name uses stays.
 import threading
 from random import random
 from time import monotonic
+from typing import NamedTuple
 
 from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.errors import (
@@ -28,7 +29,7 @@ from meshproxy.naming.path import Path
 from meshproxy.router import stacks
 from meshproxy.router.cache import Entry, IdleCache
 from meshproxy.router.client import Client
-from meshproxy.router.policy import client_policy, path_policy
+from meshproxy.router.policy import ClientPolicy, Contexts, client_policy, path_policy
 from meshproxy.service import Service, stack
 from meshproxy.var import Failed, Ok, State, wait
 
@@ -44,7 +45,7 @@ class BoundService:
 
     def __init__(self, bound: Bound, binding: "Binding") -> None:
         self._clients = binding.clients
-        self._client = binding.clients.take(bound.id, lambda _: binding.new_client(bound))
+        self._client = binding.take_client(bound)
         self.service: HttpService = stack(stacks.bound_stack(bound), self._client.value)
 
     def close(self) -> None:
@@ -93,6 +94,7 @@ class PathService:
         self._path, self._local = (key, Dtab()) if isinstance(key, Path) else key
         self._binding = binding
         self._metrics = binding.metrics.scope("service", self._path.show()[1:])
+        self._metrics.hold()
         self._tree: Entry[TreeService] | None = None
         self._activity = binding.interpreter.bind(binding.dtab + self._local, self._path)
         policy = path_policy(binding.config.service, self._path)
@@ -113,8 +115,7 @@ class PathService:
         self._stop()
         if self._tree is not None:
             self._binding.trees.give(self._tree)
-        if not self._local:
-            self._metrics.prune()
+        self._metrics.prune()
 
     def _update(self, state: State[NameTree[Bound]]) -> None:
         """Follow the binding; pending or failed after a tree leaves the tree in use."""
@@ -161,11 +162,29 @@ class PathService:
         )
 
 
+class ClientKey(NamedTuple):
+    """What makes a client another one; equal keys share it, before and after a reload."""
+
+    id: Path
+    policy: ClientPolicy
+    limits: Limits
+    binding_seconds: float
+
+
 class Binding:
-    """The four caches of one router, and what their entries are made of."""
+    """The four caches of one router, and what their entries are made of.
+
+    The clients are those of *before*, the router's binding under the configuration before this.
+    Raises TlsFailed when a TLS file cannot be used.
+    """
 
     def __init__(
-        self, config: HttpRouterConfig, interpreter: Interpreter, limits: Limits, metrics: Tree
+        self,
+        config: HttpRouterConfig,
+        interpreter: Interpreter,
+        limits: Limits,
+        metrics: Tree,
+        before: "Binding | None" = None,
     ) -> None:
         self.config = config
         self.dtab = config.dtab
@@ -180,7 +199,15 @@ class Binding:
             sizes.trees, scope.scope("tree")
         )
         self.bounds: IdleCache[Bound, BoundService] = IdleCache(sizes.bounds, scope.scope("bound"))
-        self.clients: IdleCache[Path, Client] = IdleCache(sizes.clients, scope.scope("client"))
+        self.clients: IdleCache[ClientKey, Client] = (
+            before.clients
+            if before is not None
+            else IdleCache(sizes.clients, scope.scope("client"))
+        )
+        self._contexts = Contexts(config.client)
+        self._is_retired = False
+        self._inherited: list[Tree] = []
+        """Scopes of names and clients from before a reload, so that their counters go on."""
 
     def serve(self, key: PathKey, request: Request) -> Response:
         """Serve *request* by the name and table of *key*. Raises ProxyError."""
@@ -196,17 +223,61 @@ class Binding:
         """Close what was idle for a whole period, users before what they use."""
         for cache in (self.paths, self.trees, self.bounds, self.clients):
             cache.sweep()
+        self._disinherit()
 
-    def close(self) -> None:
-        """Close every name and every client."""
-        for cache in (self.paths, self.trees, self.bounds, self.clients):
+    def close(self, heir: "Binding | None" = None) -> None:
+        """Close every name, and the clients that *heir* does not want; running requests finish."""
+        self._is_retired = True
+        if heir is not None:
+            heir.inherit()
+        for cache in (self.paths, self.trees, self.bounds):
             cache.close()
+        if heir is None:
+            self.clients.close()
+        else:
+            self.clients.drop(lambda key: not heir.wants(key))
+        self._disinherit()
 
-    def new_client(self, bound: Bound) -> Client:
-        """The client of a bound id, by the configuration that matches it."""
-        policy = client_policy(self.config.client, bound.id)
+    def inherit(self) -> None:
+        """Become the one whose clients and metrics these are."""
+        self.clients.capacity = self.config.binding_cache.clients
+        for kind in ("service", "client"):
+            self._inherited += self.metrics.scope(kind).scopes.values()
+        for scope in self._inherited:
+            scope.hold()
+
+    def wants(self, key: ClientKey) -> bool:
+        """Whether the client of *key* is as the configuration says."""
+        try:
+            return self._key_of(key.id) == key
+        except ProxyError:
+            return False
+
+    def take_client(self, bound: Bound) -> Entry[Client]:
+        """The client of a bound id, by the configuration that matches it. Raises TlsFailed.
+
+        One from before a reload is made to follow the addresses of *bound*.
+        """
+        entry = self.clients.take(self._key_of(bound.id), lambda key: self._new_client(bound, key))
+        if not self._is_retired:
+            entry.value.follow(bound)
+        return entry
+
+    def _disinherit(self) -> None:
+        """Let the scopes go that nobody uses any more."""
+        for scope in self._inherited:
+            scope.prune()
+        self._inherited = []
+
+    def _key_of(self, bound_id: Path) -> ClientKey:
+        policy = client_policy(self.config.client, bound_id, self._contexts)
+        return ClientKey(bound_id, policy, self._limits, self.binding_seconds)
+
+    def _new_client(self, bound: Bound, key: ClientKey) -> Client:
         metrics = self.metrics.scope("client", bound.id.show()[1:])
-        return Client(bound, policy, self._limits, self.binding_seconds, metrics, self._diagnostics)
+        return Client(
+            bound, key.policy, key.limits, key.binding_seconds, metrics, self._diagnostics
+        )
 
     def _diagnostics(self, client: Client) -> Diagnostics:
         return Diagnostics(

@@ -40,7 +40,8 @@ class IdleCache(Generic[K, V]):
     """At most *capacity* entries (0: no limit)."""
 
     def __init__(self, capacity: int, metrics: Tree) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
+        self._is_closed = False
         self._entries: dict[K, Entry[V]] = {}
         self._misses = metrics.counter("misses")
         self._evicts = metrics.counter("evicts")
@@ -61,7 +62,7 @@ class IdleCache(Generic[K, V]):
             entry.stamp = now
             return entry
         self._misses.value += 1
-        has_room = not self._capacity or len(self._entries) < self._capacity or self._make_room()
+        has_room = self._has_room()
         entry = Entry(build(key), -now)  # after the room was made: what was closed freed more below
         if has_room:
             self._entries[key] = entry
@@ -101,13 +102,23 @@ class IdleCache(Generic[K, V]):
             self._close(key)
 
     def close(self) -> None:
-        """Close every value, in use or not."""
-        for key in list(self._entries):
+        """Close every value, those in use at the end of their use; keep none from now on."""
+        self._is_closed = True
+        self.drop(lambda _: True)
+
+    def drop(self, is_stale: Callable[[K], bool]) -> None:
+        """Close the values of the stale keys, those in use at the end of their use."""
+        for key in [key for key in self._entries if is_stale(key)]:
             self._close(key)
 
     def values(self) -> list[V]:
         """The values now cached."""
         return [entry.value for entry in self._entries.values()]
+
+    def _has_room(self) -> bool:
+        if self._is_closed:
+            return False
+        return not self.capacity or len(self._entries) < self.capacity or self._make_room()
 
     def _make_room(self) -> bool:
         """Close the idlest entry, one used only once first; whether any was idle."""

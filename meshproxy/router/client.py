@@ -84,6 +84,14 @@ class Client:
             self._attempt,
         )
         self._stop = bound.addr.observe(self._update)
+        metrics.hold()
+
+    def follow(self, bound: Bound) -> None:
+        """Take the addresses of *bound* from now on, which has the same id."""
+        if bound.addr is not self._bound.addr:
+            self._bound, before = bound, self._stop
+            self._stop = bound.addr.observe(self._update)
+            before()
 
     def close(self) -> None:
         """Stop following the addresses and close what is idle."""

@@ -16,7 +16,7 @@ from meshproxy.budget import RetryBudget
 from meshproxy.classifiers import Classifier
 from meshproxy.client.idle import Session
 from meshproxy.client.pool import Transport
-from meshproxy.client.tls import ClientAuth, TlsSettings, context
+from meshproxy.client.tls import ClientAuth, TlsSettings, context, stamp
 from meshproxy.config.bases import AccrualConfig, BalancerConfig
 from meshproxy.config.client import ClientConfig, ClientSettings
 from meshproxy.config.retries import RetryBudgetConfig
@@ -112,8 +112,30 @@ class PathPolicy:
     """Most of a request body that is kept for a retry."""
 
 
-def client_policy(config: ClientConfig, bound_id: Path) -> ClientPolicy:
-    """The policy of the client *bound_id*. Raises `TlsFailed` when its `tls` cannot work."""
+class Contexts:
+    """The TLS contexts of a *config*, made of its files as they are now, and kept in memory.
+
+    Raises `TlsFailed`, naming it, if a file cannot be used.
+    """
+
+    def __init__(self, config: ClientConfig) -> None:
+        blocks = [settings.tls for _, settings in config.rules if settings.tls is not None]
+        found = [_context_settings(one) for one in blocks if one.enabled]
+        self._stamps = {file: stamp(file) for settings in found for file in settings.files()}
+        self.kept = [context(self.stamped(settings)) for settings in found]
+
+    def stamped(self, settings: TlsSettings) -> TlsSettings:
+        """*settings* with what its files were."""
+        return replace(settings, stamps=tuple(self._stamps[file] for file in settings.files()))
+
+
+def client_policy(
+    config: ClientConfig, bound_id: Path, contexts: Contexts | None = None
+) -> ClientPolicy:
+    """The policy of the client *bound_id*, its TLS by *contexts*, or by the files as they are.
+
+    Raises `TlsFailed` when its `tls` cannot work.
+    """
     written: dict[str, Any] = {}
     tls: tuple[ClientTlsConfig, Mapping[str, str]] | None = None
     for matcher, settings in config.rules:
@@ -125,6 +147,8 @@ def client_policy(config: ClientConfig, bound_id: Path) -> ClientPolicy:
             tls = settings.tls, captures
     if tls is not None and tls[0].enabled:
         written = {"connect_seconds": TLS_CONNECT_SECONDS, **written, **_tls_settings(*tls)}
+        if contexts is not None:
+            written["tls"] = contexts.stamped(written["tls"])
     return ClientPolicy(**written)
 
 
@@ -168,13 +192,6 @@ def _path_settings(settings: SvcSettings) -> dict[str, Any]:
     if settings.retry_buffer_kb is not None:
         written["retry_buffer_bytes"] = settings.retry_buffer_kb * 1024
     return written
-
-
-def load_contexts(config: ClientConfig) -> None:
-    """Read every TLS file of *config* now. Raises `TlsFailed`, naming it, if one cannot be used."""
-    for _, settings in config.rules:
-        if settings.tls is not None and settings.tls.enabled:
-            context(_context_settings(settings.tls))
 
 
 def _tls_settings(config: ClientTlsConfig, captures: Mapping[str, str]) -> dict[str, Any]:

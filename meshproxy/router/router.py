@@ -13,20 +13,30 @@ from meshproxy.router.binding import Binding
 
 
 class Router:
-    """Routes requests of one configured router; servers put their own stacks around it."""
+    """Routes requests of one configured router; servers put their own stacks around it.
+
+    It takes over the clients of *before*, the router of that label until a reload.
+    Raises TlsFailed when a TLS file cannot be used.
+    """
 
     def __init__(
-        self, config: HttpRouterConfig, interpreter: Interpreter, limits: Limits, metrics: Tree
+        self,
+        config: HttpRouterConfig,
+        interpreter: Interpreter,
+        limits: Limits,
+        metrics: Tree,
+        before: "Router | None" = None,
     ) -> None:
         self.label = config.name
         self.config = config
         self.limits = limits
         self.metrics = metrics
-        self.binding = Binding(config, interpreter, limits, metrics)
+        earlier = before.binding if before is not None else None
+        self.binding: Binding = Binding(config, interpreter, limits, metrics, earlier)
         self.identify = first_of([one.build(config.dst_prefix) for one in config.identifiers()])
         """The name of a request. Raises UnidentifiedRequest; may rewrite the target."""
         if config.originator:
-            metrics.gauge("originator", fn=lambda: 1)
+            metrics.gauge("originator", fn=lambda: 1, together="max")
 
     def __call__(self, request: Request) -> Response:
         """Serve *request*. Raises ProxyError."""

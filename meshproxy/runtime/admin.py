@@ -5,24 +5,27 @@ linkerd: admin/src/main/scala/io/buoyant/admin/{Admin,App}.scala
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from meshproxy.admin.control import control
 from meshproxy.admin.identify import identify_service
 from meshproxy.admin.metrics_json import metrics_json
-from meshproxy.admin.pages import Admin, AdminHandler, shown
+from meshproxy.admin.pages import Admin, AdminHandler, AdminRequest, AdminResponse, shown
+from meshproxy.admin.probes import probes
 from meshproxy.admin.security import Security
 from meshproxy.admin.service import admin_service
 from meshproxy.config.schema import AdminConfig, LinkerConfig
 from meshproxy.config.shown import to_json
+from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.router.router import Router
 from meshproxy.runtime.answers import answerer
-from meshproxy.server.listener import Listener
+from meshproxy.server.listener import Terms
 from meshproxy.server.tls import server_context
 from meshproxy.service import Service, stack
 from meshproxy.telemeters.telemeter import Telemeter
@@ -30,54 +33,74 @@ from meshproxy.telemeters.telemeter import Telemeter
 _MAX_CONNECTIONS = 1000
 
 
-def admin_listener(
-    config: LinkerConfig,
-    metrics: Tree,
-    telemeters: Sequence[Telemeter],
-    shutdown: Callable[[float | None], None],
-    uptime: Callable[[], float],
-) -> Listener:
-    """The admin server of *config*. Raises OSError when its address cannot be had."""
-    handlers: dict[str, AdminHandler] = {
-        "/admin/metrics.json": metrics_json(metrics),
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What the pages may do to the process, and ask of it."""
+
+    shutdown: Callable[[float | None], None]
+    reload: Callable[[], str | None] | None
+    uptime: Callable[[], float]
+    why_not_ready: Callable[[], str | None]
+    refresh: Callable[[], None] | None = None
+    """Called before numbers are shown."""
+    pages: Mapping[str, AdminHandler] = field(default_factory=dict)
+    """More of them."""
+
+
+def admin_terms(
+    config: LinkerConfig, metrics: Tree, telemeters: Sequence[Telemeter], controls: Controls
+) -> Terms:
+    """How the admin server of *config* serves. Raises ValueError for TLS files that do not work."""
+    numbers: dict[str, AdminHandler] = {"/admin/metrics.json": metrics_json(metrics)}
+    for telemeter in telemeters:
+        numbers |= {path: shown(page) for path, page in telemeter.pages().items()}
+    if controls.refresh is not None:
+        numbers = {path: _after(controls.refresh, page) for path, page in numbers.items()}
+    handlers = {
+        **numbers,
+        **controls.pages,
         **control(
             configuration=json.dumps(to_json(config), indent=2).encode(),
-            shutdown=shutdown,
-            uptime=uptime,
-            started_at=time.time() - uptime(),
+            shutdown=controls.shutdown,
+            reload=controls.reload,
+            uptime=controls.uptime,
+            started_at=time.time() - controls.uptime(),
         ),
+        **probes(controls.why_not_ready),
     }
-    for telemeter in telemeters:
-        handlers |= {path: shown(page) for path, page in telemeter.pages().items()}
     admin = Admin(handlers, _security(config.admin))
-    return _listener(config.admin, config.admin.port, partial(admin_service, admin), metrics)
+    return _terms(config.admin, config.admin.port, partial(admin_service, admin), metrics)
 
 
-def identifier_listener(
-    config: AdminConfig, routers: Sequence[Router], metrics: Tree
-) -> Listener | None:
-    """The server on `httpIdentifierPort`, if there is one. Raises OSError as above."""
-    if config.http_identifier_port is None:
-        return None
+def _after(refresh: Callable[[], None], page: AdminHandler) -> AdminHandler:
+    def handle(request: AdminRequest) -> AdminResponse:
+        refresh()
+        return page(request)
+
+    return handle
+
+
+def identifier_terms(config: AdminConfig, routers: Sequence[Router], metrics: Tree) -> Terms:
+    """How the server on `httpIdentifierPort` serves. Raises ValueError as above."""
     named = {router.label: (router.identify, router.config.dtab) for router in routers}
     service = partial(identify_service, named)
-    return _listener(config, config.http_identifier_port, service, metrics)
+    return _terms(config, config.http_identifier_port or 0, service, metrics)
 
 
-def _listener(
+def _terms(
     config: AdminConfig, port: int, service: Service[Request, Response], metrics: Tree
-) -> Listener:
+) -> Terms:
     scope = metrics.scope("admin", f"{config.ip}/{port}")
     limits = Limits()
-    return Listener(
-        (config.ip, port),
-        stack([ErrorResponder(limits, scope)], service),
-        answerer(limits, scope, clear_context=False),
-        limits,
-        _MAX_CONNECTIONS,
-        scope,
-        server_context(config.tls) if config.tls is not None else None,
-        config.socket_options,
+    return Terms(
+        service=stack([ErrorResponder(limits, scope)], service),
+        answer=answerer(limits, scope, clear_context=False),
+        limits=limits,
+        max_connections=_MAX_CONNECTIONS,
+        metrics=scope,
+        context=server_context(config.tls) if config.tls is not None else None,
+        tls=config.tls,
+        options=config.socket_options or SocketOptionsConfig(),
     )
 
 

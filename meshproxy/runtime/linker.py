@@ -1,58 +1,51 @@
-"""From a configuration to running routers: the only big assembly.
+"""A running proxy: the sockets it listens on, and the generation of configuration behind them.
 
 linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 """
 
-import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import fields
-from functools import partial
-from ipaddress import ip_address
 
 import gevent
+from gevent.event import Event
+from gevent.pool import Group
+from gevent.socket import socket
 
 from meshproxy.admin.process import measure_process
-from meshproxy.config.bases import InterpreterDeps, NamerDeps, TransformerConfig
 from meshproxy.config.load import load
-from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.config.schema import LinkerConfig
-from meshproxy.config.servers import HttpServerConfig
-from meshproxy.discovery.dns import Resolver
-from meshproxy.discovery.dns_lookup import DnsSettings
-from meshproxy.errors import ProxyError
 from meshproxy.http.limits import Limits
-from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.metrics.tree import Tree
-from meshproxy.namers.system import SystemNamers
-from meshproxy.namers.transformed import TransformedNamer
-from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import Interpreter, Namer, Transformer
-from meshproxy.naming.path import Path
-from meshproxy.router.policy import load_contexts
 from meshproxy.router.router import Router
-from meshproxy.runtime.admin import admin_listener, identifier_listener
-from meshproxy.runtime.answers import answerer
+from meshproxy.runtime.admin import Controls, admin_terms, identifier_terms
+from meshproxy.runtime.announcement import announce
+from meshproxy.runtime.generation import CannotStart, Generation
 from meshproxy.runtime.limits import limits_of
-from meshproxy.runtime.server_filters import access_log, server_filters
-from meshproxy.server.listener import Listener
-from meshproxy.server.tls import server_context
-from meshproxy.service import stack
+from meshproxy.runtime.places import (
+    Address,
+    Place,
+    admin_place,
+    identifier_place,
+    open_sockets,
+)
+from meshproxy.runtime.readiness import Readiness
+from meshproxy.runtime.telemetry import Telemetry
+from meshproxy.server.listener import Listener, Terms
+from meshproxy.server.log_writer import LogWriter
 from meshproxy.telemeters.recent_requests import RecentRequests
-from meshproxy.telemeters.snapshots import Snapshots
-from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
 
-_log = logging.getLogger(__name__)
-
-
-class CannotStart(Exception):
-    """Something outside the configuration is in the way: a port, a certificate, a variable."""
+_LAST_SECONDS = 3.0
+"""For logs and exporters of earlier generations to write what they have."""
 
 
 class Linker:
-    """Everything one configuration asks for, built but not listening until `start`.
+    """Serves one configuration, and another one after each `reload`; listens from `start` on.
 
+    Sockets are taken from *inherited*, by address, before any is bound. *shutdown* and *reload*
+    are what the admin pages of these names do; without *reload* there is no such page. A worker
+    leaves the admin pages to its supervisor.
     Raises CannotStart, from the constructor too.
     """
 
@@ -61,68 +54,114 @@ class Linker:
         config: LinkerConfig,
         environ: Mapping[str, str] = os.environ,
         shutdown: Callable[[float | None], None] | None = None,
+        reload: Callable[[], str | None] | None = None,
+        inherited: MutableMapping[Address, socket] | None = None,
+        *,
+        is_worker: bool = False,
     ) -> None:
-        self.config = config
         self.metrics = Tree()
-        self.ports: dict[str, list[int]] = {}
-        """The ports listened on, by router label, once started."""
-        self.admin_port = 0
-        self.identifier_port = 0
-        """The port that only names requests, if there is one."""
+        self.readiness = Readiness()
         self._environ = environ
-        self._shutdown = shutdown or self._close_soon
-        self._resolver = Resolver(DnsSettings.of(config.dns), self.metrics)
-        self._system = SystemNamers(self._resolver.resolve)
-        try:
-            self._namers = self._build_namers()
-            self._telemeters: list[Telemeter] = [
-                Snapshots(self.metrics),
-                *(one.build(TelemeterDeps(self.metrics)) for one in config.telemetry),
-            ]
-            self.routers = [
-                self._build_router(one)
-                for one in config.routers
-                if isinstance(one, HttpRouterConfig)
-            ]
-        except (ValueError, ProxyError) as error:
-            raise CannotStart(str(error)) from error
-        logs = {router.label: access_log(router) for router in self.routers}
-        self._access_logs = {label: log for label, log in logs.items() if log is not None}
-        self._servers: list[Listener] = []
-        self._admins: list[Listener] = []
-        self._sweepers: list[gevent.Greenlet] = []
+        self._is_worker = is_worker
+        self._inherited = {} if inherited is None else inherited
+        self._started = time.monotonic()
+        self._controls = Controls(
+            shutdown or self._close_soon, reload, self._uptime, self.readiness.why_not
+        )
+        self._generation = Generation(config, self.metrics, environ)
+        self._listeners: dict[Place, Listener] = {}
+        self._draining = Group()
+        """Of listeners that a reload took away."""
+        self._retiring = Group()
+        """What else of earlier generations comes to an end."""
+        self._exporting: gevent.Greenlet | None = None
+        self._is_over = Event()
+        """The last request has ended."""
 
     @classmethod
     def load(cls, text: str, name: str) -> "Linker":
         """Build the configuration in *text*; *name* is for messages. Raises ConfigErrors too."""
         return cls(load(text, name))
 
+    @property
+    def config(self) -> LinkerConfig:
+        """What is served."""
+        return self._generation.config
+
+    @property
+    def routers(self) -> list[Router]:
+        """The routers of that configuration."""
+        return self._generation.routers
+
+    @property
+    def recent_requests(self) -> list[RecentRequests]:
+        """The telemeters that keep requests, in the order of the configuration."""
+        telemeters = self._generation.telemetry.telemeters
+        return [one for one in telemeters if isinstance(one, RecentRequests)]
+
+    @property
+    def ports(self) -> dict[str, list[int]]:
+        """The ports listened on, by router label, once started."""
+        return {
+            router.label: [
+                self._listeners[Place.of_server(router.config, index)].port
+                for index in range(len(router.config.servers))
+            ]
+            for router in self.routers
+            if self._listeners
+        }
+
+    @property
+    def admin_port(self) -> int:
+        """The port of the admin pages, once started."""
+        return self._port(admin_place(self.config))
+
+    @property
+    def identifier_port(self) -> int:
+        """The port that only names requests, if there is one."""
+        return self._port(identifier_place(self.config))
+
     def start(self) -> None:
         """Listen on every address of the configuration; nothing listens if one cannot be had."""
-        started = time.monotonic()
-        measure_process(self.metrics, lambda: time.monotonic() - started)
+        self._started = time.monotonic()
+        measure_process(self.metrics, self._uptime)
+        generation = self._generation
+        terms = self._terms(generation, self.metrics)
+        sockets = self._open(generation.config)
+        generation.start()
+        generation.telemetry.start()
+        self._listen(terms, sockets)
+
+    def reload(self, config: LinkerConfig) -> None:
+        """Serve by *config* from now on; raises CannotStart, and has changed nothing, if it cannot.
+
+        It is built once on the side, so that what is wrong with it is found before anything is
+        touched; new addresses are bound next. Then it takes over at once: for new requests, also
+        on open connections. Running requests finish as they began; those of servers that are no
+        more get the time of `shutdownGraceMs`. What does not change lives on, see `Generation`.
+        """
+        if self.readiness.is_ending:
+            raise CannotStart("the process is ending")
+        aside = Tree()
+        self._terms(Generation(config, aside, self._environ), aside)
+        sockets = self._open(config)
+        before = self._generation
         try:
-            for router in self.routers:
-                ports = self.ports[router.label] = []
-                for config in router.config.servers:
-                    server = self._build_server(router, config)
-                    self._servers.append(server)
-                    ports.append(server.port)
-            self._start_admin(lambda: time.monotonic() - started)
-        except OSError as error:
-            self.close(0)
-            raise CannotStart(f"cannot listen on {error.strerror}") from error
-        except ValueError as error:
-            self.close(0)
-            raise CannotStart(str(error)) from error
-        for telemeter in self._telemeters:
-            telemeter.start()
-        for log in self._access_logs.values():
-            log.start()
-        for server in (*self._servers, *self._admins):
-            server.start()
-        self._sweepers = [gevent.spawn(_sweep_often, router) for router in self.routers]
-        self._announce()
+            after = Generation(config, self.metrics, self._environ, before)
+            terms = self._terms(after, self.metrics)
+        except CannotStart:  # a file has changed since
+            for sock in sockets.values():
+                sock.close()
+            raise
+        self._generation = after
+        after.start(before)
+        gone = self._listen(terms, sockets)
+        self._wind_up(before, gone)
+
+    def reopen_logs(self) -> None:
+        """Open every access log again, after files were moved aside."""
+        for log in self._generation.logs.values():
+            log.reopen()
 
     def explain_limits(self) -> list[str]:
         """A line for every limit of every server, in bytes and seconds."""
@@ -138,123 +177,93 @@ class Linker:
 
     def close(self, grace_seconds: float | None = None) -> bool:
         """Let running requests finish, then stop everything; whether all had finished in time."""
+        self.readiness.is_ending = True
         if grace_seconds is None:
             grace_seconds = self.config.admin.shutdown_grace_ms / 1000
-        closing = [gevent.spawn(server.close, grace_seconds) for server in self._servers]
-        gevent.joinall(closing)
-        finished = all(greenlet.value for greenlet in closing)
-        gevent.killall(self._sweepers)
-        for telemeter in self._telemeters:
-            telemeter.close()
-        for log in self._access_logs.values():
-            log.close()
-        for router in self.routers:
-            router.binding.close()
-        for admin in self._admins:
+        pages = {admin_place(self.config), identifier_place(self.config)}
+        admins = [one for place, one in self._listeners.items() if place in pages]
+        servers = [one for place, one in self._listeners.items() if place not in pages]
+        closing = [self._draining.spawn(server.close, grace_seconds) for server in servers]
+        self._draining.join(timeout=grace_seconds)
+        self._draining.kill()
+        self._is_over.set()
+        self._retiring.join(timeout=_LAST_SECONDS)
+        self._retiring.kill()
+        self.readiness.close()
+        self._generation.close()
+        for admin in admins:
             admin.close(min(grace_seconds, 1.0))
-        return finished
-
-    def reopen_logs(self) -> None:
-        """Open every access log again, after files were moved aside."""
-        for log in self._access_logs.values():
-            log.reopen()
+        return all(greenlet.value is True for greenlet in closing)
 
     def _close_soon(self, grace_seconds: float | None) -> None:
         gevent.spawn(self.close, grace_seconds)
 
-    def _build_namers(self) -> list[Namer]:
-        namers: list[Namer] = []
-        for config in self.config.namers:
-            deps = self._deps(config.full_prefix(), namers)
-            namer = config.build(deps)
-            if config.transformers:
-                namer = TransformedNamer(namer, self._transformers(config.transformers, namers))
-            namers.append(namer)
-        return namers
+    def _uptime(self) -> float:
+        return time.monotonic() - self._started
 
-    def _transformers(
-        self, configs: Sequence[TransformerConfig], namers: Sequence[Namer]
-    ) -> list[Transformer]:
-        return [
-            config.build(self._deps(config.full_prefix(self._environ), namers))
-            for config in configs
-        ]
+    def _port(self, place: Place | None) -> int:
+        listener = self._listeners.get(place) if place is not None else None
+        return listener.port if listener is not None else 0
 
-    def _deps(self, prefix: Path, namers: Sequence[Namer]) -> NamerDeps:
-        return NamerDeps(
-            prefix=prefix,
-            metrics=self.metrics.scope("namer", prefix.drop(1).show()[1:]),
-            resolver=self._resolver,
-            bind=partial(DefaultInterpreter(namers, self._system).bind, Dtab()),
-            environ=self._environ,
-        )
+    def _terms(self, generation: Generation, metrics: Tree) -> dict[Place, Terms]:
+        """How each place of *generation* serves. Raises CannotStart."""
+        config, terms = generation.config, dict(generation.servers)
+        telemeters = generation.telemetry.telemeters
+        identifier = identifier_place(config)
+        try:
+            if not self._is_worker:
+                admin = admin_terms(config, metrics, telemeters, self._controls)
+                terms[admin_place(config)] = admin
+            if identifier is not None:
+                terms[identifier] = identifier_terms(config.admin, generation.routers, metrics)
+        except ValueError as error:
+            raise CannotStart(str(error)) from error
+        return terms
 
-    def _build_router(self, config: HttpRouterConfig) -> Router:
-        load_contexts(config.client)
-        metrics = self.metrics.scope("rt", config.name)
-        interpreter = config.interpreter_or_default()
-        bound: Interpreter = interpreter.build(
-            InterpreterDeps(
-                namers=self._namers,
-                system=self._system,
-                transformers=self._transformers(interpreter.transformers, self._namers),
-                metrics=metrics.scope("interpreter"),
-                environ=self._environ,
-            )
-        )
-        return Router(config, bound, limits_of(config), metrics)
+    def _open(self, config: LinkerConfig) -> dict[Place, socket]:
+        elsewhere = {admin_place(config)} if self._is_worker else ()
+        try:
+            return open_sockets(config, {*self._listeners, *elsewhere}, self._inherited)
+        except OSError as error:
+            raise CannotStart(f"cannot listen on {error.strerror}") from error
 
-    def _build_server(self, router: Router, config: HttpServerConfig) -> Listener:
-        limits = limits_of(router.config, config)
-        metrics = router.metrics.scope("server", f"{config.ip}/{config.port}")
-        log = self._access_logs.get(router.label)
-        filters = server_filters(router, config, limits, metrics, log)
-        recording = [
-            telemeter.recording(router.label, f"{config.ip}/{config.port}")
-            for telemeter in self._telemeters
-            if isinstance(telemeter, RecentRequests)
-        ]
-        return Listener(
-            (config.ip, config.port),
-            stack([*recording, *filters], router),
-            answerer(limits, metrics, clear_context=config.clear_context),
-            limits,
-            config.max_connections,
-            metrics,
-            server_context(config.tls) if config.tls is not None else None,
-            config.socket_options,
-        )
+    def _listen(
+        self, terms: Mapping[Place, Terms], sockets: Mapping[Place, socket]
+    ) -> list[Listener]:
+        """Serve by *terms* everywhere, on *sockets* where new; what is no longer served."""
+        for place, one in terms.items():
+            if place in sockets:
+                self._listeners[place] = listener = Listener(sockets[place], one)
+                listener.start()
+            else:
+                self._listeners[place].adopt(one)
+        gone = [self._listeners.pop(place) for place in self._listeners.keys() - terms.keys()]
+        dtabs = [router.config.dtab for router in self.routers]
+        self.readiness.watch(self._generation.naming.namers, dtabs)
+        if not self._is_worker:
+            announce(self.config, self.ports, self.admin_port)
+        return gone
 
-    def _start_admin(self, uptime: Callable[[], float]) -> None:
-        """Listen for admin pages, and for requests to name if there is a port for that."""
-        config = self.config
-        admin = admin_listener(config, self.metrics, self._telemeters, self._shutdown, uptime)
-        self._admins.append(admin)
-        self.admin_port = admin.port
-        identifier = identifier_listener(config.admin, self.routers, self.metrics)
-        if identifier is not None:
-            self._admins.append(identifier)
-            self.identifier_port = identifier.port
+    def _wind_up(self, before: Generation, gone: list[Listener]) -> None:
+        """End in the background what only running requests of *before* still use."""
+        after = self._generation
+        before.retire(after)
+        grace_seconds = before.config.admin.shutdown_grace_ms / 1000
+        for listener in gone:
+            self._draining.spawn(listener.close, grace_seconds)
+        for log in set(before.logs.values()) - set(after.logs.values()):
+            self._retiring.spawn(self._close_log, log, grace_seconds)
+        start = self._retiring.spawn(_start_after, self._exporting, after.telemetry)
+        self._exporting = start
 
-    def _announce(self) -> None:
-        for router in self.routers:
-            for server, port in zip(router.config.servers, self.ports[router.label], strict=True):
-                scheme = "https" if server.tls is not None else "http"
-                _log.info("router %s: serving %s://%s:%d", router.label, scheme, server.ip, port)
-                if not server.clear_context and not ip_address(server.ip).is_loopback:
-                    _log.warning(
-                        "router %s: whoever reaches %s:%d may steer it by l5d-dtab; "
-                        "set clearContext where clients are not trusted",
-                        router.label,
-                        server.ip,
-                        port,
-                    )
-        _log.info("admin: http://%s:%d", self.config.admin.ip, self.admin_port)
+    def _close_log(self, log: LogWriter, grace_seconds: float) -> None:
+        """Close *log* when those who may still write to it are done."""
+        self._is_over.wait(grace_seconds)
+        log.close()
 
 
-def _sweep_often(router: Router) -> None:
-    """Close what a router has not used for a while, for ever."""
-    period = router.config.binding_cache.idle_ttl_secs
-    while period:
-        gevent.sleep(period)
-        router.binding.sweep()
+def _start_after(earlier: gevent.Greenlet | None, telemetry: Telemetry) -> None:
+    """Start *telemetry* when the start that an earlier reload began is over."""
+    if earlier is not None:
+        earlier.join()
+    telemetry.start()

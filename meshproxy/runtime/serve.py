@@ -1,39 +1,77 @@
-"""Serve until told to stop: signals, the grace period, and the exit status."""
+"""Serve until told to stop: signals, systemd, the grace period, and the exit status."""
 
 import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 import gevent
 from gevent.event import AsyncResult
 
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.runtime.linker import Linker
+from meshproxy.runtime.reload import Source, reload
+from meshproxy.runtime.supervisor import Supervisor
+from meshproxy.runtime.systemd import Notifier, close_unused, inherited_sockets
 
 _log = logging.getLogger(__name__)
 
 
-def serve(config: LinkerConfig) -> int:
+def serve(config: LinkerConfig, source: Source) -> int:
     """Run *config* until SIGTERM, SIGINT or POST /admin/shutdown; the exit status.
 
-    A second signal ends the process at once. Raises CannotStart.
+    SIGHUP and POST /admin/reload go on with what *source* says by then. A second signal to stop
+    ends the process, and its workers, at once, with status 1. Raises CannotStart.
     """
     stop: AsyncResult[tuple[str, float | None]] = AsyncResult()
-    linker = Linker(config, shutdown=lambda grace: stop.set(("POST /admin/shutdown", grace)))
+    systemd = Notifier(os.environ)
+    sockets, names = inherited_sockets(os.environ)
+
+    def bring_in() -> str | None:
+        systemd.reloading()
+        try:
+            return reload(linker, source)
+        finally:
+            systemd.ready()
+
+    linker: Linker | Supervisor = (Linker if config.workers is None else Supervisor)(
+        config,
+        shutdown=lambda grace: stop.set(("POST /admin/shutdown", grace)),
+        reload=bring_in,
+        inherited=sockets,
+    )
+    _on_signals(stop, linker.kill if isinstance(linker, Supervisor) else None)
+    gevent.signal_handler(signal.SIGHUP, lambda: stop.ready() or bring_in())
+    linker.start()
+    close_unused(sockets, names)
+    systemd.ready()
+    why, grace = stop.get()
+    systemd.stopping()
+    linker.readiness.is_ending = True
+    delay = linker.config.admin.shutdown_delay_ms / 1000
+    if delay:
+        _log.info("received %s, serving on for %g s", why, delay)
+        gevent.sleep(delay)
+    _log.info("received %s, finishing running requests", why)
+    if not linker.close(grace):
+        _log.warning("the grace period is over, requests were cut")
+    return 0
+
+
+def _on_signals(
+    stop: "AsyncResult[tuple[str, float | None]]", kill: Callable[[], None] | None
+) -> None:
+    """Let SIGTERM and SIGINT set *stop*, and where it is set *kill* and end the process."""
 
     def on_signal(number: signal.Signals) -> None:
         if stop.ready():
             _log.warning("received %s again, ending at once", number.name)
             sys.stderr.flush()
+            if kill is not None:
+                kill()
             os._exit(1)
         stop.set((number.name, None))
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, on_signal, number)
-    linker.start()
-    why, grace = stop.get()
-    _log.info("received %s, finishing running requests", why)
-    if not linker.close(grace):
-        _log.warning("the grace period is over, requests were cut")
-    return 0

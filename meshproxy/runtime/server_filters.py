@@ -1,6 +1,7 @@
 """What a server's configuration puts around its router, and the log its requests go to."""
 
 from meshproxy.config.rolling import roll_policy
+from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.config.servers import HttpServerConfig
 from meshproxy.filters.access_log import FORMATS, AccessLog
 from meshproxy.filters.forwarded import AddForwarded
@@ -12,18 +13,31 @@ from meshproxy.server.log_file import LogFile
 from meshproxy.server.log_writer import LogWriter
 
 
+def log_settings(config: HttpRouterConfig) -> tuple[object, ...]:
+    """What the log of a router depends on; another log is needed when it differs."""
+    return (
+        config.http_access_log,
+        config.http_access_log_roll_policy,
+        config.http_access_log_append,
+        config.http_access_log_rotate_count,
+    )
+
+
 def access_log(router: Router) -> LogWriter | None:
     """The log of all servers of *router*, not yet started; None when it has none."""
-    config = router.config
-    if not config.http_access_log:
+    if not router.config.http_access_log:
         return None
-    file = LogFile(
-        config.http_access_log,
+    return LogWriter(log_file(router.config), router.metrics.scope("access_log"))
+
+
+def log_file(config: HttpRouterConfig) -> LogFile:
+    """The file of the log of a router that has one."""
+    return LogFile(
+        config.http_access_log or "",
         roll_policy(config.http_access_log_roll_policy),
         append=config.http_access_log_append,
         keep=config.http_access_log_rotate_count,
     )
-    return LogWriter(file, router.metrics.scope("access_log"))
 
 
 def server_filters(

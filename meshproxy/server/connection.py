@@ -15,28 +15,30 @@ from greenlet import greenlet
 
 from meshproxy.errors import (
     BadRequest,
-    BodyTooLarge,
     ClientGone,
-    ExpectationFailed,
     HeadersTooLarge,
     ProxyError,
     RequestTimedOut,
-    TargetTooLong,
 )
-from meshproxy.http.framing import request_length
-from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_request, parse_request_line
+from meshproxy.http.head import (
+    CRLF,
+    HEAD_END,
+    check_request_size,
+    is_hopeless,
+    parse_request,
+    parse_request_line,
+)
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Certificate, Request, Response
 from meshproxy.http.target import origin_form, scheme_of
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
-from meshproxy.server.request_body import ClientBody
+from meshproxy.server.request_body import body_of
 from meshproxy.server.response import date_line, linger, send_body
 from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODILESS = frozenset({204, 304})
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+").match
 
@@ -70,10 +72,7 @@ class Connection:
         answer: Callable[[ProxyError], Response],
     ) -> None:
         self._stream = stream
-        self._service = service
-        self._limits = limits
-        self._short_head = min(limits.first_line, limits.header_bytes)
-        self._answer = answer
+        self.adopt(service, limits, answer)
         self._dies_at = monotonic() + limits.life_seconds
         self._buffer = b""
         self._certificate: Certificate | None = None
@@ -111,6 +110,18 @@ class Connection:
         finally:
             self._stream.close()
 
+    def adopt(
+        self,
+        service: Service[Request, Response],
+        limits: Limits,
+        answer: Callable[[ProxyError], Response],
+    ) -> None:
+        """Serve the next request, or the one whose head is arriving, by these."""
+        self._service = service
+        self._limits = limits
+        self._short_head = min(limits.first_line, limits.header_bytes)
+        self._answer = answer
+
     def _end_if_reset(self, serving: greenlet) -> None:
         if self._stream.was_reset():
             serving.throw(ClientGone, "connection reset")
@@ -136,7 +147,9 @@ class Connection:
             request = Request(method, target, version, headers)
             if target is not asked:
                 request.scheme = scheme_of(asked)
-            body = self._body_of(request)
+            body = body_of(request, self._stream, self._buffer, self._limits, self._keep_rest)
+            if body is not None:
+                self._buffer = b""
         except ProxyError as error:
             return self._refuse(error, self._buffer if head is None else head)
         keep = version == b"1.1"
@@ -179,7 +192,7 @@ class Connection:
             buffer = whole
             end = buffer.find(HEAD_END)
         if end > self._short_head:
-            self._check_size(buffer[:end])
+            check_request_size(buffer[:end], self._limits)
         self._buffer = buffer[end + 4 :]
         return buffer[:end]
 
@@ -198,7 +211,7 @@ class Connection:
                 raise HeadersTooLarge("too many empty lines before the request")
             if HEAD_END in buffer:
                 return buffer
-            self._check_size(buffer.rstrip(CRLF))
+            check_request_size(buffer.rstrip(CRLF), limits)
             if is_hopeless(buffer):
                 raise BadRequest("control character in the request head")
             line, ended, _ = buffer.partition(CRLF)
@@ -213,45 +226,6 @@ class Connection:
             if not data:
                 return None
             buffer += data
-
-    def _check_size(self, head: bytes) -> None:
-        first = head.find(CRLF)
-        if (len(head) if first < 0 else first) > self._limits.first_line:
-            raise TargetTooLong("the request line is over maxInitialLineKB")
-        if first >= 0 and len(head) - first - 2 > self._limits.header_bytes:
-            raise HeadersTooLarge("the header fields are over maxHeadersKB")
-
-    def _body_of(self, request: Request) -> ClientBody | None:
-        """Attach the body, if the framing says there is one, and take Expect."""
-        headers = request.headers
-        expects = False
-        if b"expect" in headers.names:
-            if request.version == b"1.1":
-                if [value.lower() for value in headers.get_all(b"expect")] != [b"100-continue"]:
-                    raise ExpectationFailed("only `Expect: 100-continue` can be met")
-                expects = True
-            headers.remove(b"expect")
-        length = request_length(headers, request.version)
-        if not length:
-            return None
-        if request.method == b"CONNECT":
-            raise BadRequest("CONNECT has no body")
-        if length > self._limits.body_bytes:
-            raise BodyTooLarge("the request body is over maxRequestBodyKB")
-        at_hand, self._buffer = self._buffer, b""
-        body = ClientBody(
-            self._stream,
-            length,
-            at_hand,
-            self._limits,
-            self._invite if expects else None,
-            self._keep_rest,
-        )
-        request.body = body
-        return body
-
-    def _invite(self) -> None:
-        self._stream.send(_CONTINUE, self._limits.write_gap)
 
     def _keep_rest(self, rest: bytes) -> None:
         self._buffer = rest

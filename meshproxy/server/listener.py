@@ -7,21 +7,22 @@ import logging
 import resource
 import socket
 import ssl
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import gevent
-from gevent.pool import Pool
-from gevent.server import StreamServer
+from gevent.pool import Group
 
 from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.config.tls import ServerTlsConfig
 from meshproxy.errors import ProxyError
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
-from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import Tree
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
+from meshproxy.server.acceptor import Acceptor
 from meshproxy.server.connection import Connection
 from meshproxy.service import Service
 
@@ -31,73 +32,106 @@ _HANDSHAKE_SECONDS = 10.0
 _LAST_CALL_SECONDS = 1.0
 """For the first request on a connection accepted as the drain began."""
 _DESCRIPTOR_SHARE = 0.8
-_REST_SECONDS = 0.1
-"""From one accept that failed to the next try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a listener does with its connections; a reload gives it others."""
+
+    service: Service[Request, Response]
+    answer: Callable[[ProxyError], Response]
+    """Makes the response to a message that never becomes a request."""
+    limits: Limits
+    max_connections: int
+    """0 is no limit of its own."""
+    metrics: Tree
+    context: ssl.SSLContext | None = None
+    """None is plain text."""
+    tls: ServerTlsConfig | None = None
+    """What *context* was made of; connections do not outlive a change of it."""
+    options: SocketOptionsConfig = SocketOptionsConfig()  # noqa: RUF009 - a value
 
 
 class Listener:
-    """One server address and the connections accepted there.
+    """One listening socket and the connections accepted there."""
 
-    *answer* makes the response to a message that never becomes a request.
-    """
-
-    def __init__(
-        self,
-        address: tuple[str, int],
-        service: Service[Request, Response],
-        answer: Callable[[ProxyError], Response],
-        limits: Limits,
-        max_connections: int,
-        metrics: Tree,
-        tls: ssl.SSLContext | None = None,
-        options: SocketOptionsConfig | None = None,
-    ) -> None:
-        self._service = service
-        self._answer = answer
-        self._limits = limits
-        self._tls = tls
+    def __init__(self, sock: gevent.socket.socket, terms: Terms) -> None:
+        self._terms = terms
         self._connections: set[Connection] = set()
         self._is_draining = False
-        self._pool = Pool(_within_descriptors(max_connections))
-        self._options = options or SocketOptionsConfig()
-        listening = _bind(address, self._options)
-        self._server = _Acceptor(listening, self._serve, spawn=self._pool)
-        self._server.failures = metrics.counter("accept_failures")
+        self._greenlets = Group()
+        self._accepted = 0
+        self._most = _within_descriptors(terms.max_connections)
+        self._server = Acceptor(sock, self._serve, spawn=self._admit)
+        self._server.is_full = lambda: self._accepted >= self._most
         self.port: int = self._server.address[1]
-        self._connects = metrics.counter("connects")
-        self._closes = metrics.counter("closes")
-        self._faults = metrics.counter("failures", "internal")
-        self._tls_failures = metrics.counter("tls", "failures")
-        self._endings = {
-            name: metrics.counter(name)
-            for name in ("client_aborts", "idle", "lifetime", "write_timeout")
-        }
-        metrics.gauge("connections", fn=lambda: len(self._connections))
-        if tls is not None:
-            metrics.gauge("tls", "connections", fn=lambda: len(self._connections))
+        self._count()
 
     def start(self) -> None:
         """Begin to accept."""
         self._server.start()
 
+    def adopt(self, terms: Terms) -> None:
+        """Serve by *terms*: new connections, and open ones from their next request on.
+
+        The socket stays as it is, with those who wait in its backlog. Connections made under
+        another `tls` end, busy ones after their response.
+        """
+        is_other_tls = terms.tls != self._terms.tls
+        self._terms = terms
+        self._count()
+        self._most = _within_descriptors(terms.max_connections)
+        self._server.socket.listen(terms.options.backlog or _BACKLOG)
+        for connection in self._connections:
+            connection.adopt(terms.service, terms.limits, terms.answer)
+        if is_other_tls:
+            self._end_connections()
+        self._server.resume()
+
     def drain(self) -> None:
         """Stop accepting; end idle connections now and busy ones after their response."""
         self._is_draining = True
-        self._limits = replace(self._limits, idle_seconds=_LAST_CALL_SECONDS)
+        limits = replace(self._terms.limits, idle_seconds=_LAST_CALL_SECONDS)
+        self._terms = replace(self._terms, limits=limits)
         self._server.close()
+        self._end_connections()
+
+    def close(self, grace_seconds: float) -> bool:
+        """Drain, wait for running requests and cut what is left; whether all had finished."""
+        self.drain()
+        try:
+            return bool(self._greenlets.join(timeout=grace_seconds))
+        finally:
+            self._greenlets.kill()
+
+    def _count(self) -> None:
+        """Count where the terms say."""
+        metrics = self._terms.metrics
+        self._connects = metrics.counter("connects")
+        self._closes = metrics.counter("closes")
+        self._open = [metrics.gauge("connections")]
+        if self._terms.context is not None:
+            self._open.append(metrics.gauge("tls", "connections"))
+        self._endings = {
+            name: metrics.counter(name)
+            for name in ("client_aborts", "idle", "lifetime", "write_timeout")
+        }
+        self._faults = metrics.counter("failures", "internal")
+        self._server.failures = metrics.counter("accept_failures")
+        self._tls_failures = metrics.counter("tls", "failures")
+
+    def _end_connections(self) -> None:
         loop = gevent.get_hub().loop
         for connection in self._connections:
             connection.is_draining = True
             loop.run_callback(connection.end_idle)
 
-    def close(self, grace_seconds: float) -> bool:
-        """Drain, wait for running requests and cut what is left; whether all had finished."""
-        self.drain()
-        finished = bool(self._pool.join(timeout=grace_seconds))
-        self._pool.kill()
-        return finished
+    def _admit(self, *work: object) -> None:
+        self._accepted += 1
+        self._greenlets.spawn(*work)
 
     def _serve(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
+        closes = self._closes
         self._connects.value += 1
         gevent.getcurrent().link_exception(self._count_fault)
         try:
@@ -105,27 +139,37 @@ class Listener:
         except OSError as error:
             _log.debug("no conversation with %s: %s", peer[0], error)
         finally:
-            self._closes.value += 1
+            closes.value += 1
+            self._accepted -= 1
+            self._server.resume()
 
     def _count_fault(self, _greenlet: gevent.Greenlet) -> None:
         """A connection ended by an exception, which gevent has printed."""
         self._faults.value += 1
 
     def _converse(self, sock: gevent.socket.socket, remote: str) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self._options.no_delay)
-        if self._options.keep_alive is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, self._options.keep_alive)
+        terms = self._terms
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, terms.options.no_delay)
+        if terms.options.keep_alive is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, terms.options.keep_alive)
         local = _show(sock.getsockname())
-        stream = Stream(sock) if self._tls is None else self._shake_hands(sock, self._tls)
-        connection = Connection(stream, self._service, self._limits, remote, local, self._answer)
-        connection.is_draining = self._is_draining
+        stream = Stream(sock) if terms.context is None else self._shake_hands(sock, terms.context)
+        is_late = self._terms.tls != terms.tls
+        terms = self._terms
+        connection = Connection(stream, terms.service, terms.limits, remote, local, terms.answer)
+        connection.is_draining = self._is_draining or is_late
         self._connections.add(connection)
+        numbers, endings = self._open, self._endings
+        for number in numbers:
+            number.value += 1
         try:
             connection.run()
         finally:
+            for number in numbers:
+                number.value -= 1
             self._connections.discard(connection)
             if connection.ending:
-                self._endings[connection.ending].value += 1
+                endings[connection.ending].value += 1
 
     def _shake_hands(self, sock: gevent.socket.socket, context: ssl.SSLContext) -> Stream:
         """Begin TLS. Raises OSError when the client cannot, or takes too long."""
@@ -141,40 +185,8 @@ class Listener:
         return TlsStream(wrapped)
 
 
-class _Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types
-    """Leaves clients in the backlog for a while when one cannot be accepted (EMFILE and the like).
-
-    gevent would print a traceback for each try.
-    """
-
-    failures: Counter
-    _is_failing = False
-    _rest: object = None
-
-    def do_read(self) -> tuple[gevent.socket.socket, tuple[str, int]] | None:
-        """Accept one connection; None when there is none to be had."""
-        try:
-            accepted = super().do_read()
-        except OSError as error:
-            if self.is_fatal_error(error):
-                raise
-            self._put_off(error)
-            return None
-        self._is_failing = False
-        return accepted  # type: ignore[no-any-return]
-
-    def _put_off(self, error: OSError) -> None:
-        self.failures.value += 1
-        if not self._is_failing:
-            self._is_failing = True
-            _log.error("%s: cannot accept, will try again: %s", _show(self.address), error)
-        self.stop_accepting()
-        self._rest = timer = self.loop.timer(_REST_SECONDS)
-        timer.start(self._start_accepting_if_started)
-
-
-def _bind(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.socket.socket:
-    """A listening socket. Raises OSError, with the address in its text."""
+def listen(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.socket.socket:
+    """A listening socket at *address*. Raises OSError, with the address in its text."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = gevent.socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -188,12 +200,10 @@ def _bind(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.sock
     return sock
 
 
-def _within_descriptors(wanted: int) -> int | None:
+def _within_descriptors(wanted: int) -> int:
     """*wanted* connections (0: no limit), but never above 80 % of the descriptors allowed."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed == resource.RLIM_INFINITY:
-        return wanted or None
-    most = int(allowed * _DESCRIPTOR_SHARE)
+    most = sys.maxsize if allowed == resource.RLIM_INFINITY else int(allowed * _DESCRIPTOR_SHARE)
     return min(wanted, most) if wanted else most
 
 

@@ -68,6 +68,19 @@ class LogFile:
             return len(lines) - self._whole, error
         return 0, problem
 
+    def roll_if_due(self) -> Exception | None:
+        """Roll the file if it is time to, whoever writes to it; what went wrong if something did.
+
+        The file is opened first, so that one which is not to be appended to is emptied.
+        """
+        try:
+            self._open_if_moved()
+            self._size = os.fstat(self._fd).st_size
+            return self._roll() if self._is_due(1) else None
+        except (OSError, ValueError) as error:
+            self.close()
+            return error
+
     def close(self) -> None:
         """Close the file; the next write opens it again."""
         if self._fd >= 0:

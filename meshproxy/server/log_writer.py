@@ -54,12 +54,13 @@ class LogWriter:
         self._wake.set()
 
     def close(self) -> None:
-        """Write what waits, for at most 2 s, and close the file."""
+        """Write what waits, for at most 2 s, and close the file; later lines are lost."""
         self._closing.set()
         self._wake.set()
         if self._greenlet is not None:
             self._greenlet.join(_LAST_SECONDS)
             self._greenlet.kill()
+        self._queue_bytes = 0
 
     def _run(self) -> None:
         while not self._closing.is_set():

@@ -3,12 +3,21 @@
 from collections.abc import Callable, Iterator
 from math import inf
 
-from meshproxy.errors import BadRequest, BodyTooLarge, ClientGone, RequestTimedOut
+from meshproxy.errors import (
+    BadRequest,
+    BodyTooLarge,
+    ClientGone,
+    ExpectationFailed,
+    RequestTimedOut,
+)
+from meshproxy.http.framing import request_length
 from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.stream import Stream, StreamTimeout
 
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FAULTS = Faults(malformed=BadRequest, closed=ClientGone, timed_out=RequestTimedOut)
 
 
@@ -136,3 +145,43 @@ class ClientBody:
     def close(self) -> None:
         """Give up what the client still sends."""
         self._wire.close()
+
+
+def body_of(
+    request: Request,
+    stream: Stream,
+    at_hand: bytes,
+    limits: Limits,
+    finish: Callable[[bytes], None],
+) -> ClientBody | None:
+    """Attach the body to *request*, if its framing says there is one, and take Expect.
+
+    Raises BadRequest, ExpectationFailed or BodyTooLarge.
+    """
+    headers = request.headers
+    expects = b"expect" in headers.names and _take_expect(request)
+    length = request_length(headers, request.version)
+    if not length:
+        return None
+    if request.method == b"CONNECT":
+        raise BadRequest("CONNECT has no body")
+    if length > limits.body_bytes:
+        raise BodyTooLarge("the request body is over maxRequestBodyKB")
+
+    def invite() -> None:
+        stream.send(_CONTINUE, limits.write_gap)
+
+    body = ClientBody(stream, length, at_hand, limits, invite if expects else None, finish)
+    request.body = body
+    return body
+
+
+def _take_expect(request: Request) -> bool:
+    """Whether the client waits for 100 Continue, which HTTP/1.0 does not know."""
+    values = [value.lower() for value in request.headers.get_all(b"expect")]
+    request.headers.remove(b"expect")
+    if request.version != b"1.1":
+        return False
+    if values != [b"100-continue"]:
+        raise ExpectationFailed("only `Expect: 100-continue` can be met")
+    return True

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from operator import attrgetter
 from typing import ClassVar, Final
 
 from meshproxy.config.bases import TelemeterConfig
@@ -92,6 +93,18 @@ class RecentRequests:
     def record(self, request: RecentRequest) -> None:
         """Keep *request*, dropping the oldest if there are too many."""
         self._ring.append(request)
+
+    def take(self) -> list[RecentRequest]:
+        """Return what is kept, and keep it no longer."""
+        taken = list(self._ring)
+        self._ring.clear()
+        return taken
+
+    def merge(self, requests: Iterable[RecentRequest]) -> None:
+        """Keep the latest of *requests*, which another process recorded, and of our own."""
+        latest = sorted((*self._ring, *requests), key=attrgetter("ended_at"))
+        self._ring.clear()
+        self._ring.extend(latest)
 
     def recording(self, router: str, server: str) -> Filter[Request, Response]:
         """Return the filter that records a sample of what *server* of *router* serves."""

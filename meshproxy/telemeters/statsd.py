@@ -71,7 +71,7 @@ class StatsdConfig(TelemeterConfig):
 
     def build(self, deps: TelemeterDeps) -> "Statsd":
         """Return the telemeter; its socket is opened by `start`."""
-        return Statsd(self, deps.metrics)
+        return Statsd(self, deps.metrics, is_late=deps.is_late)
 
 
 def name(prefix: str, scope: Scope) -> str:
@@ -144,6 +144,11 @@ class Changes:
         self._draw = draw
         self._seen: dict[Instrument, _Seen] = {}
 
+    def skip(self) -> None:
+        """Take what was counted so far for told."""
+        for _ in self.batches(gauges=False):
+            pass
+
     def batches(self, *, gauges: bool) -> Iterator[list[str]]:
         """Yield sums of counters, samples of timings and, if wanted, all gauges.
 
@@ -203,11 +208,18 @@ class Statsd:
         config: what to send, and where to.
         metrics: the tree to send.
         draw: see `Changes`.
+        is_late: tell only what is counted from `start` on.
     """
 
     def __init__(
-        self, config: StatsdConfig, metrics: Tree, draw: Callable[[], float] = random.random
+        self,
+        config: StatsdConfig,
+        metrics: Tree,
+        draw: Callable[[], float] = random.random,
+        *,
+        is_late: bool = False,
     ) -> None:
+        self._is_late = is_late
         self._config = config
         self._changes = Changes(metrics, config, draw)
         self._dropped = metrics.counter("telemeter", "statsd", "dropped")
@@ -218,6 +230,8 @@ class Statsd:
 
     def start(self) -> None:
         """Look the collector up and flush each second, in the background."""
+        if self._is_late:
+            self._changes.skip()
         self._greenlets = [gevent.spawn(self._flush_often), gevent.spawn(self._resolve_often)]
 
     def close(self) -> None:

@@ -13,6 +13,8 @@ class TelemeterDeps:
 
     metrics: Tree
     """The root of the tree."""
+    is_late: bool = False
+    """It joins a process that has been counting for a while; what was before is not news."""
 
 
 class Page(NamedTuple):

@@ -12,14 +12,47 @@ class Door:
 
     def __init__(self) -> None:
         self.graces: list[float | None] = []
+        self.wrong: str | None = None
+        self.reloads = 0
         self.admin = Admin(
             control(
                 configuration=b'{"routers": []}',
                 shutdown=self.graces.append,
+                reload=self._reload,
                 uptime=lambda: 1.5,
                 started_at=0,
             )
         )
+
+    def _reload(self) -> str | None:
+        self.reloads += 1
+        return self.wrong
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "body"),
+    [
+        (None, 200, b"reloaded\n"),
+        ("a.yaml:1:1: no\na.yaml:2:1: no", 400, b"a.yaml:1:1: no\na.yaml:2:1: no\n"),
+    ],
+)
+def test_a_post_reloads(wrong: str | None, status: int, body: bytes) -> None:
+    door = Door()
+    door.wrong = wrong
+    got = door.admin(AdminRequest("POST", "/admin/reload"))
+    assert (got.status, got.body, door.reloads) == (status, body, 1)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_no_other_method_reloads(method: str) -> None:
+    door = Door()
+    got = door.admin(AdminRequest(method, "/admin/reload"))
+    assert (got.status, got.headers, door.reloads) == (405, (("Allow", "POST"),), 0)
+
+
+def test_who_cannot_reload_has_no_such_page() -> None:
+    page = control(configuration=b"", shutdown=print, reload=None, uptime=float, started_at=0)
+    assert "/admin/reload" not in page
 
 
 def test_ping() -> None:

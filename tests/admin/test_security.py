@@ -10,6 +10,8 @@ from meshproxy.admin.security import Security
     [
         (Security(), "/admin/shutdown", True),
         (Security(control=False), "/admin/shutdown", False),
+        (Security(control=False), "/admin/reload", False),
+        (Security(control=False), "/ready", True),
         (Security(control=False), "/admin/metrics.json", True),
         (Security(ui=False), "/", False),
         (Security(ui=False), "/admin/files/a.css", False),

@@ -4,6 +4,7 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
+from weakref import WeakValueDictionary
 
 import pytest
 import trustme
@@ -189,7 +190,7 @@ def test_a_server_that_is_too_old_is_refused(certs: Certs) -> None:
 def test_the_authorities_of_the_system_are_those_of_ssl_cert_file(
     certs: Certs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls, "_contexts", {})
+    monkeypatch.setattr(tls, "_contexts", WeakValueDictionary())
     monkeypatch.setenv("SSL_CERT_FILE", str(certs.bundle))
     with Downstream(page, context=certs.server("a.test")) as server:
         assert ask(server, TlsSettings(), "a.test") == b"page"

@@ -2,6 +2,7 @@ from pathlib import Path as FilePath
 
 import pytest
 
+from meshproxy.config.cpus import usable_cpus
 from meshproxy.config.nodes import Mark, Scalar
 from meshproxy.config.scalars import (
     CONVERTERS,
@@ -12,6 +13,7 @@ from meshproxy.config.scalars import (
     Port,
     Regex,
     RegularFile,
+    WorkerCount,
     plain,
     show,
     unquoted,
@@ -58,6 +60,9 @@ def test_unquoted_text_stands_for(text: str, expected: object) -> None:
         (str, bare("true"), "true"),
         (Port, bare("0"), 0),
         (Port, bare("65535"), 65535),
+        (WorkerCount, bare("1"), 1),
+        (WorkerCount, bare("256"), 256),
+        (WorkerCount, bare("auto"), usable_cpus()),
         (Ip, bare("::1"), "::1"),
         (Ip, bare("10.0.0.1"), "10.0.0.1"),
         (Path, bare("/svc/web"), Path.of("svc", "web")),
@@ -83,6 +88,14 @@ def test_a_scalar_becomes(wanted: object, scalar: Scalar, expected: object) -> N
         (bool, bare("yes"), "expected true or false, found the text 'yes'"),
         (bool, bare("1"), "expected true or false, found 1"),
         (Port, bare("65536"), "65536 is outside the valid range for ports, 0 to 65535"),
+        (WorkerCount, bare("0"), "0 is not between 1 and 256 processes"),
+        (WorkerCount, bare("257"), "257 is not between 1 and 256 processes"),
+        (WorkerCount, bare("true"), "expected an integer, found true"),
+        (
+            WorkerCount,
+            bare("many"),
+            "expected a number of processes or `auto`, found the text 'many'",
+        ),
         (Port, bare("-1"), "-1 is outside the valid range for ports, 0 to 65535"),
     ],
 )

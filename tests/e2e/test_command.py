@@ -1,5 +1,6 @@
 """bin/meshproxy as an operator uses it: what it prints, how it ends, what it answers meanwhile."""
 
+import json
 import re
 import signal
 import subprocess
@@ -44,12 +45,30 @@ class Serving:
     """The command serving *text*; its ports are those it printed."""
 
     def __init__(self, text: str, directory: Path, command: Sequence[str | Path] = COMMAND) -> None:
-        file = directory / "served.yaml"
-        file.write_text(text)
-        self.daemon = Daemon([*map(str, command), str(file)], directory / "log")
+        self.file = directory / "served.yaml"
+        self.file.write_text(text)
+        self.daemon = Daemon([*map(str, command), str(self.file)], directory / "log")
         wait_until(lambda: "admin: http" in self.daemon.output(), START_S)
         printed = re.findall(r"http://127\.0\.0\.1:(\d+)", self.daemon.output())
         self.port, self.admin_port = map(int, printed)
+
+    def reload(self, text: str, outcome: str = "reloaded") -> None:
+        """Let it serve *text*, by SIGHUP, and wait until the log tells the *outcome*."""
+        before = self.told(outcome)
+        self.file.write_text(text)
+        self.daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.told(outcome) > before, START_S)
+
+    def told(self, what: str) -> int:
+        """Return how often the log says *what* at the end of a line."""
+        return sum(line.endswith(what) for line in self.daemon.output().splitlines())
+
+    def metrics(self) -> dict[str, float]:
+        """Return what is counted."""
+        found: dict[str, float] = json.loads(
+            get(self.admin_port, "localhost", "/admin/metrics.json").body
+        )
+        return found
 
 
 @pytest.fixture
@@ -69,8 +88,8 @@ def test_check_says_ok_to_the_article_of_this_checkout() -> None:
 
 
 def test_check_reads_yaml_and_json_from_standard_input() -> None:
-    json = '{"routers": [{"protocol": "http", "dtab": "/svc => /x", "servers": [{"port": 0}]}]}'
-    assert [run("check", "-", stdin=text).stdout for text in (config(1), json)] == ["ok\n"] * 2
+    as_json = '{"routers": [{"protocol": "http", "dtab": "/svc => /x", "servers": [{"port": 0}]}]}'
+    assert [run("check", "-", stdin=text).stdout for text in (config(1), as_json)] == ["ok\n"] * 2
 
 
 @pytest.mark.parametrize("words", [["check"], []], ids=["check", "serve"])

@@ -21,12 +21,21 @@ class Daemon:
     """A process with its output in *log*; a context manager that ends it."""
 
     def __init__(
-        self, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        log: Path,
+        environ: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environ,
+                pass_fds=pass_fds,
             )
 
     def wait_port(self, port: int, host: str = "127.0.0.1") -> None:

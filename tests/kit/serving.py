@@ -4,15 +4,15 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
+from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.errors import ProxyError
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
 from meshproxy.metrics.tree import Tree
-from meshproxy.server.listener import Listener
+from meshproxy.server.listener import Listener, Terms, listen
 from meshproxy.service import stack
 
 Respond = Callable[[Request, bytes], Response]
@@ -87,13 +87,15 @@ def serving(
         return error_response(error, limits)
 
     listener = Listener(
-        ("127.0.0.1", 0),
-        stack([ErrorResponder(limits, metrics)], service),
-        partial(answer),
-        limits,
-        max_connections,
-        metrics,
-        tls,
+        listen(("127.0.0.1", 0), SocketOptionsConfig()),
+        Terms(
+            service=stack([ErrorResponder(limits, metrics)], service),
+            answer=answer,
+            limits=limits,
+            max_connections=max_connections,
+            metrics=metrics,
+            context=tls,
+        ),
     )
     state = Serving(listener, metrics)
     listener.start()

@@ -57,3 +57,11 @@ def test_what_was_read_before_does_not_change() -> None:
     stat.add(1)
     assert stat.read().count == 2
     assert before.count == 1
+
+
+def test_what_another_process_added_is_read_with_the_rest() -> None:
+    here, there = Stat(), Stat()
+    here.add(10)
+    there.add(20)
+    here.merge(there.read())
+    assert (here.read().count, here.read().sum, here.snapshot().max) == (2, 30, 20)

@@ -71,6 +71,18 @@ def test_pruning_an_old_scope_spares_the_new_one_of_its_name() -> None:
     assert names(tree) == ["a:requests"]
 
 
+def test_a_scope_stays_until_its_last_holder_lets_go() -> None:
+    tree = Tree()
+    scope = tree.scope("a")
+    scope.counter("requests").incr()
+    scope.hold()
+    tree.scope("a").hold()
+    scope.prune()
+    assert tree.counter("a", "requests").value == 1
+    scope.prune()
+    assert names(tree) == []
+
+
 def test_scopes_beyond_the_bound_share_one_that_cannot_be_pruned() -> None:
     tree = Tree()
     for n in range(MAX_CHILDREN + 5):
@@ -88,3 +100,16 @@ def test_instruments_beyond_the_bound_share_one() -> None:
         tree.counter(f"c{n}").incr()
     assert tree.counter("another") is tree.counter(OVERFLOW)
     assert tree.counter(OVERFLOW).value == 5
+
+
+def test_removing_an_instrument_takes_the_scopes_that_are_empty_without_it() -> None:
+    tree = Tree()
+    for name in ("a", "b"):
+        tree.counter("client", name, "requests")
+    tree.counter("client", "a", "failures", "reset")
+    tree.remove("client", "a", "failures", "reset")
+    assert names(tree) == ["client:a:requests", "client:b:requests"]
+    assert tree.scope("client", "a").scopes == {}
+    tree.remove("client", "a", "requests")
+    tree.remove("client", "a", "requests")
+    assert list(tree.scope("client").scopes) == ["b"]

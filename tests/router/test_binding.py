@@ -53,9 +53,11 @@ class Names:
 class Subject(Binding):
     """A binding over `names`."""
 
-    def __init__(self, state: State[NameTree[Bound]], **config: object) -> None:
+    def __init__(
+        self, state: State[NameTree[Bound]], before: "Subject | None" = None, **config: object
+    ) -> None:
         self.names = Names(state)
-        self.tree = Tree()
+        self.tree = before.tree if before is not None else Tree()
         table = Dtab.parse("/svc => /#/io.l5d.fs")
         settings = {"dtab": table, "binding_timeout_ms": 5000, **config}
         super().__init__(
@@ -63,6 +65,7 @@ class Subject(Binding):
             self.names,
             Limits(),
             self.tree,
+            before,
         )
 
     def ask(self, key: PathKey = WEB, asked: Request | None = None) -> bytes:
@@ -346,3 +349,97 @@ def test_closing_lets_go_of_everything(origin: Downstream) -> None:
     assert subject.sizes() == [0, 0, 0, 0]
     assert subject.names.answer._observers == {}
     assert not subject.tree.scope("client").scopes
+
+
+# --- handing on to the binding of a later configuration ---
+
+
+def heir(before: Subject, state: State[NameTree[Bound]], **config: object) -> Subject:
+    """Return the binding that takes over from *before*, which is closed for it."""
+    made = Subject(state, before=before, **config)
+    before.close(made)
+    return made
+
+
+def test_an_heir_has_the_clients_and_goes_on_counting(origin: Downstream) -> None:
+    first = Subject(Ok(leaf(origin)))
+    assert first.ask() == b"/#/a"
+    second = heir(first, Ok(leaf(origin)))
+    assert second.ask() == b"/#/a"
+    assert {one.connection for one in origin.requests} == {0}
+    assert second.tree.counter("service", "svc/web", "requests").value == 2
+    assert second.tree.counter("client", "#/a", "requests").value == 2
+    assert first.names.answer._observers == {}
+    second.close()
+    assert not second.tree.scope("client").scopes
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {
+            "client": StaticClientConfig(
+                configs=(ClientItem(prefix=PathMatcher.parse("/"), connect_timeout_ms=999),)
+            )
+        },
+        {"binding_timeout_ms": 77},
+    ],
+)
+def test_an_heir_does_not_want_clients_of_other_settings(
+    origin: Downstream, config: dict[str, object]
+) -> None:
+    first = Subject(Ok(leaf(origin)))
+    first.ask()
+    second = heir(first, Ok(leaf(origin)), **config)
+    assert second.clients.values() == []
+    second.ask()
+    assert {one.connection for one in origin.requests} == {0, 1}
+    assert second.tree.counter("client", "#/a", "requests").value == 2
+    second.close()
+
+
+def test_an_heir_takes_the_addresses_of_its_own_names(origin: Downstream) -> None:
+    first = Subject(Ok(leaf(origin)))
+    first.ask()
+    with Downstream(echo) as moved:
+        second = heir(first, Ok(leaf(moved)))
+        assert second.ask() == b"/#/a"
+        assert len(moved.requests) == 1
+        second.close()
+
+
+def test_a_request_in_progress_ends_where_it_began(origin: Downstream) -> None:
+    """It waits for its name in the binding that is closed meanwhile."""
+    first = Subject(PENDING)
+    waiting = gevent.spawn(first.ask)
+    gevent.idle()
+    second = heir(first, Ok(leaf(origin, "new")))
+    first.names.answer.set(Ok(leaf(origin, "old")))
+    assert waiting.get() == b"/#/old"
+    assert second.ask() == b"/#/new"
+    assert first.names.answer._observers == {}
+    second.close()
+
+
+def test_one_that_is_late_does_not_turn_a_client_back(origin: Downstream) -> None:
+    first = Subject(PENDING)
+    waiting = gevent.spawn(first.ask)
+    gevent.idle()
+    with Downstream(echo) as moved:
+        second = heir(first, Ok(leaf(moved)))
+        second.ask()
+        first.names.answer.set(Ok(leaf(origin)))
+        assert waiting.get() == b"/#/a"
+        second.ask()
+        assert (len(moved.requests), len(origin.requests)) == (3, 0)
+        second.close()
+
+
+def test_scopes_that_nobody_used_since_go_with_the_first_sweep(origin: Downstream) -> None:
+    first = Subject(Ok(leaf(origin)))
+    first.ask()
+    second = heir(first, Ok(leaf(origin)))
+    assert list(second.tree.scope("service").scopes) == ["svc/web"]
+    second.sweep()
+    assert list(second.tree.scope("service").scopes) == []
+    second.close()

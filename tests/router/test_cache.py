@@ -183,3 +183,24 @@ def test_a_name_that_comes_back_is_built_anew() -> None:
     cache = Cache(1)
     cache.use("a", "b", "a")
     assert [value.key for value in cache.built] == ["a", "b", "a"]
+
+
+def test_a_closed_cache_keeps_nothing_that_is_taken_later() -> None:
+    cache = Cache(9)
+    cache.close()
+    late = cache.begin("late")
+    assert cache.kept == []
+    cache.give(late)
+    assert cache.closed == ["late"]
+
+
+def test_stale_keys_are_dropped_those_in_use_after_their_use() -> None:
+    cache = Cache(9)
+    cache.use("a", "stale")
+    busy = cache.begin("stale too")
+    cache.drop(lambda key: key.startswith("stale"))
+    assert (cache.closed, cache.kept) == (["stale"], ["a"])
+    cache.give(busy)
+    assert cache.closed == ["stale", "stale too"]
+    cache.use("stale")
+    assert cache.kept == ["a", "stale"]

@@ -478,3 +478,25 @@ def test_an_endpoint_of_another_host_is_told_both_that_and_the_hops() -> None:
         client.ask(request((b"Max-Forwards", b"5"), method=b"OPTIONS"))
         [asked] = server.requests
         assert (asked.get("host"), asked.get("max-forwards")) == ("a.test", "4")
+
+
+# --- another source of the same addresses ---
+
+
+def test_it_follows_another_var_and_keeps_what_both_have() -> None:
+    with origins(2) as (first, second), subject(first.port) as client:
+        client.ask()
+        other = Var(of(first.port))
+        client.follow(Bound(ID, other))
+        client.ask()
+        assert {one.connection for one in first.requests} == {0}
+        assert client.addresses._observers == {}
+        other.set(of(second.port))
+        assert client.ask() == str(second.port).encode()
+    assert other._observers == {}
+
+
+def test_a_source_that_does_not_know_yet_changes_nothing() -> None:
+    with origins(1) as (server,), subject(server.port) as client:
+        client.follow(Bound(ID, Var(ADDR_PENDING)))
+        assert client.ask() == str(server.port).encode()

@@ -1,6 +1,7 @@
 """Which settings apply to a name, merged setting by setting."""
 
 import math
+from pathlib import Path as FilePath
 
 import pytest
 
@@ -12,7 +13,7 @@ from meshproxy.classifiers import (
     ResponseClass,
     RetryableAll5XXConfig,
 )
-from meshproxy.client.tls import ClientAuth, TlsSettings
+from meshproxy.client.tls import ClientAuth, TlsSettings, context
 from meshproxy.config.backoff import ConstantConfig
 from meshproxy.config.client import ClientItem, GlobalClientConfig, StaticClientConfig
 from meshproxy.config.retries import RetriesConfig, RetryBudgetConfig
@@ -24,7 +25,14 @@ from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.path import Path
-from meshproxy.router.policy import ClientPolicy, client_policy, new_budget, path_policy
+from meshproxy.router.policy import (
+    ClientPolicy,
+    Contexts,
+    client_policy,
+    new_budget,
+    path_policy,
+)
+from tests.kit.certs import Certs
 
 RINET = Path.parse("/$/io.buoyant.rinet/443/linkerd.io")
 HELLO = Path.parse("/svc/hello")
@@ -248,3 +256,27 @@ def test_a_budget_is_made_for_each_that_asks() -> None:
     assert one.balance() == 3
     assert one.try_withdraw()
     assert (one.balance(), other.balance()) == (2, 3)
+
+
+def test_a_changed_file_makes_another_policy(tmp_path: FilePath) -> None:
+    certs = Certs(tmp_path)
+    config = StaticClientConfig(configs=(item("/", tls=trusting(certs)),))
+    first = Contexts(config)
+    assert client_policy(config, RINET, first) == client_policy(config, RINET, Contexts(config))
+    certs.bundle.write_text(certs.bundle.read_text() + "\n")
+    policy = client_policy(config, RINET, Contexts(config))
+    assert policy != client_policy(config, RINET, first)
+    assert policy.tls is not None
+    assert context(policy.tls) is not first.kept[0]
+    assert client_policy(config, RINET, first) == client_policy(config, RINET, first)
+
+
+def test_a_file_that_cannot_be_used_is_found_at_once(tmp_path: FilePath) -> None:
+    certs = Certs(tmp_path)
+    certs.bundle.write_text("no certificate")
+    with pytest.raises(TlsFailed, match=r"ca\.pem"):
+        Contexts(StaticClientConfig(configs=(item("/never", tls=trusting(certs)),)))
+
+
+def trusting(certs: Certs) -> ClientTlsConfig:
+    return ClientTlsConfig(common_name="web.test", trust_certs_bundle=str(certs.bundle))

@@ -2,18 +2,21 @@
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
 from gevent import socket
 from gevent.event import Event
 
+from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.errors import ProxyError
 from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
 from meshproxy.metrics.tree import Tree
-from meshproxy.server.listener import Listener
+from meshproxy.server.listener import Listener, Terms, listen
+from meshproxy.service import Service
 from tests.kit.certs import Certs
 from tests.kit.serving import Serving, serving
 from tests.kit.wire import WireClient
@@ -21,8 +24,14 @@ from tests.kit.wire import WireClient
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def answer(error: ProxyError) -> Response:
-    return error_response(error, Limits())
+def terms(service: Service[Request, Response], **others: Any) -> Terms:
+    """Serve *service*, by *others* where they are given."""
+
+    def answer(error: ProxyError) -> Response:
+        return error_response(error, Limits())
+
+    given = {"limits": Limits(), "max_connections": 0, "metrics": Tree(), **others}
+    return Terms(service=service, answer=answer, **given)
 
 
 class Gate:
@@ -133,27 +142,23 @@ def test_connections_are_counted() -> None:
 
 
 def gauges(server: Serving) -> tuple[float, float, float]:
-    metrics = server.metrics
-    connections = metrics.gauge("connections").fn
-    assert connections
-    return metrics.counter("connects").value, metrics.counter("closes").value, connections()
+    counts = [server.metrics.counter(name).value for name in ("connects", "closes")]
+    return counts[0], counts[1], server.metrics.gauge("connections").read()
 
 
 def test_an_address_in_use_is_told_by_name() -> None:
     with serving() as server, pytest.raises(OSError, match=rf"127\.0\.0\.1:{server.port}"):
-        Listener(("127.0.0.1", server.port), lambda _: text_response(200, ""), answer, Limits(),
-                 0, Tree())  # fmt: skip
+        listen(("127.0.0.1", server.port), SocketOptionsConfig())
 
 
 def test_ipv6_is_listened_on() -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     try:
-        listener = Listener(
-            ("::1", 0), lambda _: text_response(200, "six"), answer, Limits(), 0, Tree()
-        )
+        sock = listen(("::1", 0), SocketOptionsConfig())
     except OSError:
         pytest.skip("no ::1 here")
+    listener = Listener(sock, terms(lambda _: text_response(200, "six")))
     listener.start()
     with socket.create_connection(("::1", listener.port), timeout=5) as sock:
         sock.sendall(GET)

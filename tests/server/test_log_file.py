@@ -237,3 +237,24 @@ def test_a_full_disk_loses_what_does_not_fit(tmp_path: Path, clock: Clock) -> No
     assert (lost, isinstance(error, OSError)) == (2, True)
     write(file, "after")
     assert content(tmp_path) == {"a.log": "fits\n2\ntoo\nafter\n"}
+
+
+def test_a_file_is_rolled_by_size_whoever_wrote_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    file = LogFile(str(path), roll_policy("10.bytes"))
+    for written, left, rolled in (
+        (b"", b"", []),
+        (b"12345678\n", b"12345678\n", []),
+        (b"9\n", b"", [b"12345678\n9\n"]),
+    ):
+        with path.open("ab") as other:
+            other.write(written)
+        assert file.roll_if_due() is None
+        assert path.read_bytes() == left
+        assert [one.read_bytes() for one in tmp_path.glob("a-*.log")] == rolled
+    file.close()
+
+
+def test_a_directory_that_is_gone_cannot_be_rolled_in(tmp_path: Path) -> None:
+    file = LogFile(str(tmp_path / "gone" / "a.log"), roll_policy("10.bytes"))
+    assert isinstance(file.roll_if_due(), FileNotFoundError)

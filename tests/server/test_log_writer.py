@@ -93,3 +93,12 @@ def test_a_file_moved_aside_is_let_go_of_when_asked(tmp_path: Path) -> None:
     wait_until(path.exists)
     writer.close()
     assert moved.read_text() == ""
+
+
+def test_a_line_after_the_end_is_lost_and_counted(tmp_path: Path) -> None:
+    metrics = Tree()
+    writer = LogWriter(log(tmp_path / "a.log"), metrics)
+    writer.start()
+    writer.close()
+    writer.write(b"late\n")
+    assert metrics.counter("failures").value == 1

@@ -111,3 +111,15 @@ def test_the_filter_records_what_the_sample_wants() -> None:
     assert "<td>outgoing</td><td>/svc/wanted</td>" in page
     assert "<td>204</td>" in page
     assert "unwanted" not in page
+
+
+def test_what_another_process_recorded_takes_its_place_by_time() -> None:
+    here, there = (
+        RecentRequests(RecentRequestsConfig(sample_rate=1.0, capacity=3)) for _ in range(2)
+    )
+    for telemeter, times in ((here, (1.0, 4.0)), (there, (2.0, 3.0))):
+        for ended_at in times:
+            telemeter.record(request(ended_at=ended_at))
+    here.merge(there.take())
+    assert there.take() == []
+    assert [one.ended_at for one in here.take()] == [2.0, 3.0, 4.0]

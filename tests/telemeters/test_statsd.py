@@ -285,3 +285,14 @@ def test_the_exact_grammar_of_every_line() -> None:
     tree.stat("s").add(1)
     for one in lines(changes(tree), gauges=True):
         assert re.fullmatch(r"[A-Za-z0-9._]+:[0-9.]+\|(c|g|ms)(\|@[0-9.]+)?", one), one
+
+
+def test_one_that_is_late_tells_nothing_of_what_was_before(collector: socket.socket) -> None:
+    tree = Tree()
+    tree.counter("requests").value = 3
+    late = TelemeterDeps(tree, is_late=True)
+    statsd = replace(CONFIG, port=collector.getsockname()[1]).build(late)
+    statsd.start()
+    tree.counter("requests").value += 2
+    statsd.close()
+    assert received(collector, 1) == ["l5d.requests:2|c"]

@@ -53,7 +53,7 @@ class Cluster:
         metrics.gauge("lists", fn=lambda: self.tally.lists)
         metrics.gauge("events", fn=lambda: self.tally.events)
         metrics.gauge("watches", fn=lambda: sum(not table.is_idle for table in self._tables()))
-        metrics.gauge("oldest_list_s", fn=self._oldest_list_s)
+        metrics.gauge("oldest_list_s", fn=self._oldest_list_s, together="max")
         for reason in Reason:
             metrics.gauge("failures", reason, fn=partial(self.tally.failures.__getitem__, reason))
 

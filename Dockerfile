@@ -1,0 +1,22 @@
+# meshproxy without root rights:
+#
+#   docker build -t meshproxy:0.1.0 .
+#   docker run -p 4140:4140 meshproxy:0.1.0
+#
+# The configuration is /etc/meshproxy/config.yaml; conf/kubernetes mounts another one there.
+
+FROM python:3.12-slim AS build
+COPY setup.py pyproject.toml README.md /src/
+COPY meshproxy /src/meshproxy
+RUN python -m venv /opt/meshproxy && /opt/meshproxy/bin/pip install --no-cache-dir /src
+
+FROM python:3.12-slim
+COPY --from=build /opt/meshproxy /opt/meshproxy
+COPY conf/egress.yaml /etc/meshproxy/config.yaml
+USER 65532:65532
+EXPOSE 4140 4141
+# Asks the admin server where this configuration has it, on loopback inside the container.
+HEALTHCHECK --interval=10s --timeout=3s CMD ["/opt/meshproxy/bin/python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:9990/live', timeout=2)"]
+# The exec form: meshproxy is process 1, gets the signals itself, and starts no children to reap.
+ENTRYPOINT ["/opt/meshproxy/bin/meshproxy"]
+CMD ["/etc/meshproxy/config.yaml"]

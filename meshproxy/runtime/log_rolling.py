@@ -1,0 +1,68 @@
+"""Access logs of several workers: all append, one process empties and rolls the files.
+
+A worker notices that its file was moved by the next write, as it does after logrotate.
+"""
+
+import logging
+from typing import Final
+
+import gevent
+
+from meshproxy.config.rolling import RollPolicy, roll_policy
+from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.config.schema import LinkerConfig
+from meshproxy.runtime.server_filters import log_file, log_settings
+from meshproxy.server.log_file import LogFile
+
+_log = logging.getLogger(__name__)
+_INTERVAL_S: Final = 1.0
+"""A file may outgrow its size by what is logged in this time."""
+
+
+class LogRolling:
+    """Looks after the log files that are to be rolled, or emptied when they are opened first."""
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[object, ...], LogFile] = {}
+        self._failing: set[LogFile] = set()
+        self._greenlet: gevent.Greenlet | None = None
+
+    def follow(self, config: LinkerConfig) -> None:
+        """Look after the files of *config*; new ones are emptied now if they are to be."""
+        before = self._files
+        self._files = {
+            log_settings(router): before.get(log_settings(router)) or log_file(router)
+            for router in config.routers
+            if isinstance(router, HttpRouterConfig) and _has_work(router)
+        }
+        for settings in before.keys() - self._files.keys():
+            before[settings].close()
+        self._roll_due()
+        if self._greenlet is None and self._files:
+            self._greenlet = gevent.spawn(self._roll_often)
+
+    def close(self) -> None:
+        """Stop."""
+        if self._greenlet is not None:
+            self._greenlet.kill()
+        for file in self._files.values():
+            file.close()
+
+    def _roll_often(self) -> None:
+        while True:
+            gevent.sleep(_INTERVAL_S)
+            self._roll_due()
+
+    def _roll_due(self) -> None:
+        for file in list(self._files.values()):
+            error = gevent.get_hub().threadpool.apply(file.roll_if_due)
+            if error is None:
+                self._failing.discard(file)
+            elif file not in self._failing:
+                self._failing.add(file)
+                _log.warning("log %s cannot be rolled: %s", file.path, error)
+
+
+def _has_work(router: HttpRouterConfig) -> bool:
+    rolls = roll_policy(router.http_access_log_roll_policy) != RollPolicy()
+    return bool(router.http_access_log) and (rolls or not router.http_access_log_append)

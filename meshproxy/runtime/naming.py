@@ -1,0 +1,73 @@
+"""The namers, transformers and interpreters of a configuration.
+
+linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from meshproxy.config.bases import InterpreterDeps, NamerDeps, TransformerConfig
+from meshproxy.config.routers import RouterConfig
+from meshproxy.config.schema import LinkerConfig
+from meshproxy.discovery.dns import Resolver
+from meshproxy.interpreters.default import DefaultInterpreter
+from meshproxy.metrics.tree import Tree
+from meshproxy.namers.system import SystemNamers
+from meshproxy.namers.transformed import TransformedNamer
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.namer import Interpreter, Namer, Transformer
+from meshproxy.naming.path import Path
+
+
+class Naming:
+    """What the routers of one configuration ask for names.
+
+    Raises ValueError when the environment lacks what a kind needs.
+    """
+
+    def __init__(
+        self, config: LinkerConfig, metrics: Tree, environ: Mapping[str, str], resolver: Resolver
+    ) -> None:
+        self._metrics = metrics
+        self._environ = environ
+        self._resolver = resolver
+        self._system = SystemNamers(resolver.resolve)
+        self.namers: list[Namer] = []
+        """In the order of the file."""
+        for one in config.namers:
+            namer = one.build(self._deps(one.full_prefix(), self.namers))
+            if one.transformers:
+                before = tuple(self.namers)
+                namer = TransformedNamer(namer, self._transformers(one.transformers, before))
+            self.namers.append(namer)
+
+    def interpreter(self, router: RouterConfig, metrics: Tree) -> Interpreter:
+        """Who binds the names of *router*. Raises ValueError."""
+        config = router.interpreter_or_default()
+        bound: Interpreter = config.build(
+            InterpreterDeps(
+                namers=self.namers,
+                system=self._system,
+                transformers=self._transformers(config.transformers, self.namers),
+                metrics=metrics.scope("interpreter"),
+                environ=self._environ,
+            )
+        )
+        return bound
+
+    def _transformers(
+        self, configs: Sequence[TransformerConfig], namers: Sequence[Namer]
+    ) -> list[Transformer]:
+        return [
+            config.build(self._deps(config.full_prefix(self._environ), namers))
+            for config in configs
+        ]
+
+    def _deps(self, prefix: Path, namers: Sequence[Namer]) -> NamerDeps:
+        return NamerDeps(
+            prefix=prefix,
+            metrics=self._metrics.scope("namer", prefix.drop(1).show()[1:]),
+            resolver=self._resolver,
+            bind=partial(DefaultInterpreter(namers, self._system).bind, Dtab()),
+            environ=self._environ,
+        )

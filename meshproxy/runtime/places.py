@@ -1,0 +1,81 @@
+"""Where a configuration listens, and the sockets to listen with."""
+
+from collections.abc import Collection, Iterator, MutableMapping
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from gevent.socket import socket
+
+from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.config.schema import LinkerConfig
+from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.server.listener import listen
+
+Address = tuple[str, int]
+
+
+class Place(NamedTuple):
+    """An address to listen on; equal places of two configurations share a socket."""
+
+    ip: str
+    port: int
+    owner: str = ""
+    """Tells ports apart that the system chooses."""
+
+    @classmethod
+    def of(cls, ip: str, port: int, owner: str) -> "Place":
+        """The place of *ip* and *port* as they are written."""
+        return cls(str(ip_address(ip)), port, "" if port else owner)
+
+    @classmethod
+    def of_server(cls, router: HttpRouterConfig, index: int) -> "Place":
+        """The place of the server number *index* of *router*."""
+        server = router.servers[index]
+        return cls.of(server.ip, server.port, f"{router.name}/{index}")
+
+
+def admin_place(config: LinkerConfig) -> Place:
+    """Where the admin pages are."""
+    return Place.of(config.admin.ip, config.admin.port, "admin")
+
+
+def identifier_place(config: LinkerConfig) -> Place | None:
+    """Where requests are only named, if anywhere."""
+    port = config.admin.http_identifier_port
+    return None if port is None else Place.of(config.admin.ip, port, "identifier")
+
+
+def open_sockets(
+    config: LinkerConfig,
+    held: Collection[Place],
+    inherited: MutableMapping[Address, socket],
+) -> dict[Place, socket]:
+    """Listening sockets for the places of *config* that are not *held* already.
+
+    One of the *inherited*, by address, is taken instead of binding. Raises OSError, with the
+    address in its text, when one cannot be had; then none is open.
+    """
+    opened: dict[Place, socket] = {}
+    try:
+        for place, options in _places(config):
+            if place not in held and place not in opened:
+                address = place.ip, place.port
+                opened[place] = inherited.pop(address, None) or listen(address, options)
+    except OSError:
+        for sock in opened.values():
+            sock.close()
+        raise
+    return opened
+
+
+def _places(config: LinkerConfig) -> Iterator[tuple[Place, SocketOptionsConfig]]:
+    unset = SocketOptionsConfig()
+    for router in config.routers:
+        if isinstance(router, HttpRouterConfig):
+            for index, server in enumerate(router.servers):
+                yield Place.of_server(router, index), server.socket_options or unset
+    options = config.admin.socket_options or unset
+    yield admin_place(config), options
+    identifier = identifier_place(config)
+    if identifier is not None:
+        yield identifier, options

@@ -1,0 +1,206 @@
+"""The process above the workers, which serves no traffic.
+
+It has what there can be once only: the addresses, the admin pages, the exporters; and it shows
+the workers' numbers as if one process had counted them.
+"""
+
+import json
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import gevent
+from gevent.lock import BoundedSemaphore
+from gevent.socket import socket
+
+from meshproxy.admin.pages import JSON, shown
+from meshproxy.admin.process import measure_process
+from meshproxy.config.schema import LinkerConfig
+from meshproxy.config.shown import to_json
+from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.metrics.report import Batch, Merged
+from meshproxy.metrics.tree import Tree
+from meshproxy.runtime.addresses import Addresses, Ports, server_ports, worker_config
+from meshproxy.runtime.admin import Controls, admin_terms
+from meshproxy.runtime.announcement import announce
+from meshproxy.runtime.crew import Crew
+from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.log_rolling import LogRolling
+from meshproxy.runtime.places import Address, Place, admin_place
+from meshproxy.runtime.readiness import Readiness
+from meshproxy.runtime.telemetry import Telemetry
+from meshproxy.runtime.worker_process import WorkerProcess
+from meshproxy.server.listener import Listener, Terms, listen
+from meshproxy.telemeters.recent_requests import RecentRequest, RecentRequests
+
+
+class Supervisor:
+    """A `Linker` to whoever runs it, of as many processes as the configuration says."""
+
+    def __init__(
+        self,
+        config: LinkerConfig,
+        shutdown: Callable[[float | None], None] | None = None,
+        reload: Callable[[], str | None] | None = None,
+        inherited: MutableMapping[Address, socket] | None = None,
+    ) -> None:
+        self.config = config
+        self.metrics = Tree()
+        self.readiness = Readiness()
+        self._inherited = {} if inherited is None else inherited
+        self._started_at = time.monotonic()
+        self._controls = Controls(
+            shutdown or self._close_soon,
+            reload,
+            self._uptime,
+            self._why_not_ready,
+            refresh=self._refresh,
+            pages={"/admin/workers.json": shown(self._workers_page)},
+        )
+        self._addresses = Addresses(self._inherited)
+        self.ports: dict[str, list[int]] = {}
+        """The ports listened on, by router label, once started."""
+        self._crew = Crew(self._hear, self._addresses.listening, self.metrics)
+        measure_process(self.metrics, self._uptime)
+        self._merged = Merged(self.metrics)
+        self._telemetry = Telemetry(config.telemetry, self.metrics)
+        self._rolling = LogRolling()
+        self._admins: dict[Place, Listener] = {}
+        """By where they listen; all but one are ending."""
+        self._turn = BoundedSemaphore(1)
+        """One reload at a time."""
+
+    @property
+    def admin_port(self) -> int:
+        """The port of the admin pages, once started."""
+        return self._admins[admin_place(self.config)].port
+
+    def start(self) -> None:
+        """Serve with all workers. Raises CannotStart, and nothing serves."""
+        try:
+            ports = self._addresses.take(self.config)
+            terms = self._admin_terms(self.config, self._telemetry)
+            listener = self._open_admin(self.config, terms)
+            self._rolling.follow(self.config)
+            self._telemetry.start()  # before anything is counted
+            self._crew.start(to_json(worker_config(self.config, ports)), self.config.workers or 1)
+        except CannotStart:
+            self.close(0)
+            raise
+        except OSError as error:
+            self.close(0)
+            raise CannotStart(f"cannot listen on {error.strerror}") from error
+        listener.start()
+        self._announce(ports)
+
+    def reload(self, config: LinkerConfig) -> None:
+        """Serve by *config* from now on; raises CannotStart, and has changed nothing, if it cannot.
+
+        One worker tries it, see `Linker.reload`; the others follow.
+        """
+        with self._turn:
+            if self.readiness.is_ending:
+                raise CannotStart("the process is ending")
+            opened: Listener | None = None
+            try:
+                ports = self._addresses.take(config)
+                telemetry = Telemetry(config.telemetry, self.metrics, self._telemetry)
+                terms = self._admin_terms(config, telemetry)
+                if admin_place(config) not in self._admins:
+                    opened = self._open_admin(config, terms)
+                self._crew.reload(to_json(worker_config(config, ports)))
+            except (CannotStart, OSError) as error:
+                self._addresses.keep(self.config)
+                if opened is not None:
+                    self._admins.pop(admin_place(config)).close(0)
+                if isinstance(error, CannotStart):
+                    raise
+                raise CannotStart(f"cannot listen on {error.strerror}") from error
+            before, self.config = self.config, config
+            self._addresses.keep(config)
+            self._crew.resize(config.workers or 1)
+            self._rolling.follow(config)
+            self._telemetry = telemetry
+            telemetry.start()
+            self._move_admin(before, terms, opened)
+            self._announce(ports)
+
+    def reopen_logs(self) -> None:
+        """Have every access log opened again, after files were moved aside."""
+        self._crew.reopen_logs()
+
+    def close(self, grace_seconds: float | None = None) -> bool:
+        """Let the workers finish and end, report their last numbers; whether all had finished."""
+        self.readiness.is_ending = True
+        if grace_seconds is None:
+            grace_seconds = self.config.admin.shutdown_grace_ms / 1000
+        finished = self._crew.close(grace_seconds)
+        self._rolling.close()
+        self._telemetry.close()
+        for admin in self._admins.values():
+            admin.close(min(grace_seconds, 1.0))
+        self._addresses.close()
+        return finished
+
+    def kill(self) -> None:
+        """End all workers at once."""
+        self._crew.kill()
+
+    def _hear(self, worker: WorkerProcess, message: list[Any] | None) -> None:
+        """Take what *worker* reports; None is that it has ended."""
+        now = time.monotonic()
+        match message:
+            case ["counted", *batch]:
+                self._merged.take(worker, Batch(*batch))
+            case ["requests", int(index), list(requests)]:
+                recent = [
+                    one for one in self._telemetry.telemeters if isinstance(one, RecentRequests)
+                ]
+                if index < len(recent):
+                    recent[index].merge(RecentRequest(*one) for one in requests)
+            case ["reported", *_]:
+                self._merged.expire(now)
+            case None:
+                self._merged.leave(worker, now)
+
+    def _admin_terms(self, config: LinkerConfig, telemetry: Telemetry) -> Terms:
+        try:
+            return admin_terms(config, self.metrics, telemetry.telemeters, self._controls)
+        except ValueError as error:
+            raise CannotStart(str(error)) from error
+
+    def _open_admin(self, config: LinkerConfig, terms: Terms) -> Listener:
+        """Open the socket of the admin pages. Raises OSError when it cannot be had."""
+        place = admin_place(config)
+        address = place.ip, place.port
+        options = config.admin.socket_options or SocketOptionsConfig()
+        sock = self._inherited.pop(address, None) or listen(address, options)
+        listener = self._admins[place] = Listener(sock, terms)
+        return listener
+
+    def _move_admin(self, before: LinkerConfig, terms: Terms, opened: Listener | None) -> None:
+        if opened is None:
+            self._admins[admin_place(self.config)].adopt(terms)
+            return
+        opened.start()
+        gone = self._admins.pop(admin_place(before))
+        gevent.spawn(gone.close, before.admin.shutdown_grace_ms / 1000)
+
+    def _announce(self, ports: Ports) -> None:
+        self.ports = server_ports(self.config, ports)
+        announce(self.config, self.ports, self.admin_port)
+
+    def _refresh(self) -> None:
+        self._crew.refresh()
+
+    def _why_not_ready(self) -> str | None:
+        return self.readiness.why_not() or self._crew.why_not_ready()
+
+    def _workers_page(self) -> tuple[str, bytes]:
+        return JSON, json.dumps(self._crew.describe(), indent=2).encode()
+
+    def _uptime(self) -> float:
+        return time.monotonic() - self._started_at
+
+    def _close_soon(self, grace_seconds: float | None) -> None:
+        gevent.spawn(self.close, grace_seconds)

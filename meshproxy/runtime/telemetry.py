@@ -1,0 +1,52 @@
+"""The exporters of a configuration; those whose configuration stays the same live on."""
+
+from collections.abc import Sequence
+
+import gevent
+
+from meshproxy.config.bases import TelemeterConfig
+from meshproxy.metrics.tree import Tree
+from meshproxy.telemeters.snapshots import Snapshots
+from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
+
+
+class Telemetry:
+    """The telemeters of *configs*, in their order, as far as possible those of *before*."""
+
+    def __init__(
+        self,
+        configs: Sequence[TelemeterConfig],
+        metrics: Tree,
+        before: "Telemetry | None" = None,
+    ) -> None:
+        left = list(before._built) if before is not None else []  # noqa: SLF001 - of this class
+        self._built: list[tuple[TelemeterConfig | None, Telemeter]] = []
+        self._new: list[Telemeter] = []
+        for config in (None, *configs):
+            kept = next((pair for pair in left if pair[0] == config), None)
+            if kept is not None:
+                left.remove(kept)
+            else:
+                deps = TelemeterDeps(metrics, is_late=before is not None)
+                kept = config, Snapshots(metrics) if config is None else config.build(deps)
+                self._new.append(kept[1])
+            self._built.append(kept)
+        self._old = [telemeter for _, telemeter in left]
+
+    @property
+    def telemeters(self) -> list[Telemeter]:
+        """All of them."""
+        return [telemeter for _, telemeter in self._built]
+
+    def start(self) -> None:
+        """Close what is no longer wanted, then start what is new; may take seconds."""
+        old, self._old = self._old, []
+        gevent.joinall([gevent.spawn(telemeter.close) for telemeter in old])
+        new, self._new = self._new, []
+        for telemeter in new:
+            telemeter.start()
+
+    def close(self) -> None:
+        """Let each export what is left, and stop."""
+        for telemeter in self.telemeters:
+            telemeter.close()

@@ -1,0 +1,137 @@
+"""A worker: a process that serves below a supervisor, and reports to it what it counts.
+
+Started by `meshproxy.runtime.worker_process` only. It drains and ends when it is told to, on
+SIGTERM, and when the supervisor is gone.
+"""
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from typing import Any, Final
+
+import gevent
+from gevent.event import AsyncResult, Event
+from gevent.socket import socket
+
+from meshproxy.config.errors import ConfigErrors
+from meshproxy.config.load import read
+from meshproxy.config.schema import LinkerConfig
+from meshproxy.metrics.report import Report
+from meshproxy.net.channel import Channel
+from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.linker import Linker
+
+_log = logging.getLogger(__name__)
+REPORT_INTERVAL_S: Final = 1.0
+"""What a worker counted since its last report is lost when it is killed."""
+
+
+class Worker:
+    """Serves *linker*, which has been started, and answers the supervisor at *channel*."""
+
+    def __init__(self, channel: Channel, linker: Linker) -> None:
+        self._channel = channel
+        self._linker = linker
+        self._report = Report(linker.metrics)
+        self._stop: AsyncResult[float | None] = AsyncResult()
+        """The grace period in seconds; the configured one if None."""
+        self._wake = Event()
+        self._wake.set()  # the first report is due
+        self._is_over = False
+        self._asked = 0
+
+    def run(self) -> int:
+        """Serve until told to stop; 0 if all running requests finished in time, else 1."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is the supervisor's
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        gevent.signal_handler(signal.SIGTERM, self._stop.set, None)
+        listening = gevent.spawn(self._listen)
+        reporting = gevent.spawn(self._report_often)
+        finished = self._linker.close(self._stop.get())
+        self._is_over = True
+        self._wake.set()
+        reporting.join()
+        self._channel.close()
+        listening.join()
+        return 0 if finished else 1
+
+    def _listen(self) -> None:
+        while (message := self._channel.receive()) is not None:
+            match message:
+                case ["report", int(number)]:
+                    self._asked = number
+                    self._wake.set()
+                case ["reload", dict(config)]:
+                    self._channel.send("reloaded", self._reload(config))
+                case ["reopen"]:
+                    self._linker.reopen_logs()
+                case ["drain", grace_seconds]:
+                    self._stop.set(grace_seconds)
+        if not self._stop.ready():
+            _log.warning("the supervisor is gone, finishing running requests")
+            self._stop.set(None)
+
+    def _reload(self, config: Mapping[str, Any]) -> str | None:
+        """Serve by *config* from now on; None, or why not."""
+        try:
+            self._linker.reload(_config(config))
+        except (CannotStart, ConfigErrors) as error:
+            return str(error)
+        return None
+
+    def _report_often(self) -> None:
+        is_last = False
+        while not is_last:
+            self._wake.wait(REPORT_INTERVAL_S)
+            self._wake.clear()
+            is_last = self._is_over
+            self._tell(self._asked)
+
+    def _tell(self, asked: int) -> None:
+        for index, recent in enumerate(self._linker.recent_requests):
+            if taken := recent.take():
+                self._channel.send("requests", index, [astuple(one) for one in taken])
+        for batch in self._report.batches():
+            self._channel.send("counted", *batch)
+            gevent.sleep(0)
+        self._channel.send("reported", asked, self._linker.readiness.why_not())
+
+
+def main(descriptor: int, number: int) -> int:
+    """Serve as worker *number*, whose supervisor is at *descriptor*; the exit status."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format=f"%(asctime)s %(levelname)s worker {number}: %(message)s",
+        stream=sys.stderr,
+    )
+    channel = Channel.inherited(descriptor)
+    match channel.receive():
+        case ["start", dict(config), list(listening)]:
+            pass
+        case _:
+            return 1
+    try:
+        linker = _started(config, listening)
+    except (CannotStart, ConfigErrors) as error:
+        channel.send("cannot start", str(error))
+        return 1
+    channel.send("serving")
+    return Worker(channel, linker).run()
+
+
+def _started(config: Mapping[str, Any], listening: Sequence[tuple[str, int, int]]) -> Linker:
+    inherited = {(ip, port): socket(fileno=number) for ip, port, number in listening}
+    linker = Linker(_config(config), inherited=inherited, is_worker=True)
+    linker.start()
+    return linker
+
+
+def _config(shown: Mapping[str, Any]) -> LinkerConfig:
+    return read(json.dumps(shown), "the configuration of a worker").config
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))

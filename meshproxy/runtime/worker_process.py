@@ -1,0 +1,166 @@
+"""A worker as its supervisor sees it: a process, and a channel to it."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from gevent.event import AsyncResult, Event
+from gevent.socket import socket
+from gevent.subprocess import DEVNULL, Popen, TimeoutExpired
+from gevent.timeout import Timeout
+
+from meshproxy.net.channel import Channel
+from meshproxy.runtime.places import Address
+
+SILENT_S: Final = 3
+"""A worker that has not said anything for so long is shown as silent; it reports each second."""
+HUNG_S: Final = 30
+"""After so long it is killed, and replaced."""
+_RELOAD_S: Final = 10.0
+_END_S: Final = 5.0
+
+State = Literal["starting", "serving", "draining", "silent"]
+
+
+class WorkerProcess:
+    """Worker *number*, which serves *config*, a configuration as JSON has it.
+
+    It accepts from the sockets *listening* too. Starts the process; raises OSError if it cannot.
+    """
+
+    def __init__(
+        self, number: int, config: Mapping[str, Any], listening: Mapping[Address, socket]
+    ) -> None:
+        self.number = number
+        self.why_not_ready: str | None = "starting"
+        self._started_at = time.monotonic()
+        self._served_at: float | None = None
+        self._is_draining = False
+        self._silent_s = 0
+        self._asked = self._answered = 0
+        self._has_answered = Event()
+        self._reloaded: AsyncResult[str | None] = AsyncResult()
+        self._channel, theirs = Channel.pair()
+        with theirs:
+            descriptors = [theirs.fileno(), *(sock.fileno() for sock in listening.values())]
+            self._process = Popen(
+                _command(theirs.fileno(), number),
+                stdin=DEVNULL,
+                pass_fds=descriptors,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                process_group=0,  # what is sent to our group is for us to pass on
+            )
+        self.pid: int = self._process.pid
+        shared = [(ip, port, sock.fileno()) for (ip, port), sock in listening.items()]
+        self._channel.send("start", config, shared)
+
+    @property
+    def state(self) -> State:
+        """What it does, as far as is known."""
+        if self._silent_s >= SILENT_S:
+            return "silent"
+        if self._is_draining:
+            return "draining"
+        return "starting" if self._served_at is None else "serving"
+
+    @property
+    def has_served(self) -> bool:
+        """Whether it ever came so far."""
+        return self._served_at is not None
+
+    @property
+    def served_s(self) -> float:
+        """Seconds since it began to serve."""
+        return 0.0 if self._served_at is None else time.monotonic() - self._served_at
+
+    def receive(self) -> list[Any] | None:
+        """Return what it says next, None when it says no more."""
+        message = self._channel.receive()
+        self._silent_s = 0
+        match message:
+            case ["serving"]:
+                self._served_at = time.monotonic()
+            case ["reported", int(number), why_not_ready]:
+                self._answered, self.why_not_ready = number, why_not_ready
+                self._has_answered.set()
+            case ["reloaded", why_not]:
+                self._reloaded.set(why_not)
+            case None:
+                self._answered = sys.maxsize
+                self._has_answered.set()
+                self._reloaded.set("it has ended")
+        return message
+
+    def ask(self) -> int:
+        """Ask for a report now; the number that `wait` takes."""
+        self._asked += 1
+        self._channel.send("report", self._asked)
+        return self._asked
+
+    def wait(self, number: int, seconds: float) -> None:
+        """Wait until the report *number* has come, for at most *seconds*."""
+        deadline = time.monotonic() + seconds
+        while self._answered < number and (left := deadline - time.monotonic()) > 0:
+            self._has_answered.clear()
+            self._has_answered.wait(left)
+
+    def reload(self, config: Mapping[str, Any]) -> str | None:
+        """Let it serve by *config*; None, or why it does not. One that does not answer is killed.
+
+        One call at a time.
+        """
+        self._reloaded = AsyncResult()
+        self._channel.send("reload", config)
+        try:
+            why_not: str | None = self._reloaded.get(timeout=_RELOAD_S)
+        except Timeout:
+            self.kill()
+            return f"it does not answer within {_RELOAD_S:g} s"
+        return why_not
+
+    def reopen_logs(self) -> None:
+        """Let it open its logs again."""
+        self._channel.send("reopen")
+
+    def drain(self, grace_seconds: float | None) -> None:
+        """Let it finish running requests and end; kill it if it has none yet."""
+        if not self.has_served:
+            self.kill()
+        self._is_draining = True
+        self._channel.send("drain", grace_seconds)
+
+    def is_hung(self) -> bool:
+        """Count a second of silence; whether there have been too many."""
+        self._silent_s += 1
+        return self._silent_s >= HUNG_S
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+    def end(self) -> int:
+        """Wait for its end, but not long; its exit status, negative when a signal ended it."""
+        self._channel.close()
+        try:
+            status: int = self._process.wait(_END_S)
+        except TimeoutExpired:
+            self.kill()
+            status = self._process.wait()
+        return status
+
+    def describe(self) -> dict[str, object]:
+        """Return what an operator may want to know."""
+        return {
+            "worker": self.number,
+            "pid": self.pid,
+            "state": self.state,
+            "uptime": round((time.monotonic() - self._started_at) * 1000),
+        }
+
+
+def _command(descriptor: int, number: int) -> list[str]:
+    """This interpreter, patched before anything else is imported, as for `python -m meshproxy`."""
+    module = ["-m", "gevent.monkey", "--module", "meshproxy.runtime.worker"]
+    return [sys.executable, "-P", *module, str(descriptor), str(number)]
