@@ -11,9 +11,10 @@ _HEAD: Final = """\
 
 This page is made from the code: `python -m meshproxy.metrics.reference > docs/metrics.md`.
 
-A name is a list of elements, which `/admin/metrics.json` joins by `/`, `io.l5d.statsd` by `.` and `io.l5d.prometheus` by `:`, the last
-with router, service, client, server and exception as labels. An element in `<...>` varies. A scope
-holds at most 1000 scopes and 1000 metrics; what comes later is counted together under `other`.
+A name is a list of elements, which `/admin/metrics.json` joins by `/`, `io.l5d.statsd` by `.` and
+`io.l5d.prometheus` by `:`, the last with router, service, client, server and exception as labels.
+An element in `<...>` varies. A scope holds at most 1000 scopes and 1000 metrics; what comes later
+is counted together under `other`.
 
 Values of histograms are cut off to integers and kept within 0.5 %. `/admin/metrics.json` and the
 quantiles of Prometheus show the last complete minute; the `_count` and `_sum` of Prometheus are
