@@ -86,7 +86,8 @@ class Crew:
             raise CannotStart(why_not)
         self._config = config
         others = [one for one in self._workers.values() if one is not first]
-        gevent.joinall([gevent.spawn(self._follow, one, config) for one in others])
+        following = [one for one in others if one.state != "draining"]
+        gevent.joinall([gevent.spawn(self._follow, one, config) for one in following])
 
     def refresh(self) -> None:
         """Get the numbers of all workers as they are now, or as they were a moment ago."""
@@ -153,8 +154,9 @@ class Crew:
 
     def _run(self, number: int) -> float:
         """Run a worker *number* to its end; the seconds it served."""
+        config = self._config
         try:
-            worker = WorkerProcess(number, self._config, self._listening)
+            worker = WorkerProcess(number, config, self._listening)
         except OSError as error:
             self._failed_starts.value += 1
             _log.error("worker %d cannot be started: %s", number, error)
@@ -162,6 +164,8 @@ class Crew:
         self._workers[number] = worker
         if not self._wants(number):  # it took a moment to start it
             worker.kill()
+        elif self._config is not config:
+            gevent.spawn(self._follow, worker, self._config)
         while (message := worker.receive()) is not None:
             try:
                 self._take(worker, message)

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -41,7 +42,8 @@ class WorkerProcess:
         self._silent_s = 0
         self._asked = self._answered = 0
         self._has_answered = Event()
-        self._reloaded: AsyncResult[str | None] = AsyncResult()
+        self._reloads: deque[AsyncResult[str | None]] = deque()
+        """Answers that are still to come, in that order."""
         self._channel, theirs = Channel.pair()
         with theirs:
             descriptors = [theirs.fileno(), *(sock.fileno() for sock in listening.values())]
@@ -85,12 +87,13 @@ class WorkerProcess:
             case ["reported", int(number), why_not_ready]:
                 self._answered, self.why_not_ready = number, why_not_ready
                 self._has_answered.set()
-            case ["reloaded", why_not]:
-                self._reloaded.set(why_not)
+            case ["reloaded", why_not] if self._reloads:
+                self._reloads.popleft().set(why_not)
             case None:
                 self._answered = sys.maxsize
                 self._has_answered.set()
-                self._reloaded.set("it has ended")
+                for reloaded in self._reloads:
+                    reloaded.set("it has ended")
         return message
 
     def ask(self) -> int:
@@ -107,14 +110,13 @@ class WorkerProcess:
             self._has_answered.wait(left)
 
     def reload(self, config: Mapping[str, Any]) -> str | None:
-        """Let it serve by *config*; None, or why it does not. One that does not answer is killed.
-
-        One call at a time.
-        """
-        self._reloaded = AsyncResult()
-        self._channel.send("reload", config)
+        """Let it serve by *config*; None, or why it does not. Without an answer it is killed."""
+        reloaded: AsyncResult[str | None] = AsyncResult()
+        self._reloads.append(reloaded)
+        if not self._channel.send("reload", config):
+            return "it has ended"
         try:
-            why_not: str | None = self._reloaded.get(timeout=_RELOAD_S)
+            why_not: str | None = reloaded.get(timeout=_RELOAD_S)
         except Timeout:
             self.kill()
             return f"it does not answer within {_RELOAD_S:g} s"
