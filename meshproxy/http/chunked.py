@@ -7,7 +7,7 @@ trailers are parsed by the rules of header fields.
 import re
 
 from meshproxy.errors import ProxyError
-from meshproxy.http.headers import TEXT, Headers, parse_fields
+from meshproxy.http.headers import Headers, parse_fields
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
 _LINE_END = -1
@@ -128,8 +128,6 @@ class ChunkedDecoder:
         lines = section.split(b"\r\n")
         if len(section) > self._max_trailers or len(lines) > MAX_TRAILERS:
             raise self._refused("trailers are too large")
-        if section.translate(None, TEXT) != b"\r\n" * (len(lines) - 1):
-            raise self._refused("control character in the trailers")
         trailers = parse_fields(lines, self._refused)
         trailers.remove_where(lambda name: name in _FORBIDDEN_TRAILERS or name.startswith(b"l5d-"))
         self.trailers = trailers if len(trailers) else None
