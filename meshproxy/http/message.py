@@ -127,7 +127,6 @@ class Request:
         "retries",
         "scheme",
         "target",
-        "trace",
         "tried",
         "version",
     )
@@ -153,7 +152,6 @@ class Request:
         self.endpoint = ""
         self.tried: tuple[str, ...] = ()
         """Endpoints that took nothing of this request: try others first."""
-        self.trace: object = None
         self.classifier: Classifier | None = None
         """What the service's configuration calls a failure; breakers ask it too."""
         self.peer: Peer | None = None
