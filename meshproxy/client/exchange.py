@@ -5,6 +5,7 @@ here and nowhere else; nothing left over on a connection is ever given to anothe
 """
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 from meshproxy.client.connection import PlainConnection, TlsConnection
@@ -13,7 +14,7 @@ from meshproxy.http.chunked import encode, last_chunk
 from meshproxy.http.framing import content_length, response_length
 from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_response
 from meshproxy.http.headers import Headers
-from meshproxy.http.hop import says_close
+from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, RequestBody, Response
 from meshproxy.net.body import Faults, StreamBody
@@ -26,7 +27,8 @@ Release = Callable[[Connection, bool], None]
 Ended = Callable[[bool], None]
 """Told how a streamed response body ended; whether it was complete."""
 
-_MAX_INTERIM = 64
+_INTERIM = range(65)
+"""Heads of which one must be final."""
 _BULKY = 32768
 """A shorter body that came with its head came by a read that left nothing unread."""
 _BODILESS = frozenset({101, 204, 304})
@@ -69,24 +71,33 @@ def converse(
         connection.close()
         raise
     reusable = reusable and sent_all
-    if response.status == 101:
-        response.body = tunnel(connection, rest, release, ended)
-        return response
-    if 0 <= length <= len(rest):
+    if 0 <= length <= len(rest) and response.status != 101:
         drained = length < _BULKY or stream.receive_at_hand() is None
         release(connection, reusable and len(rest) == length and drained)
         response.body = rest[:length]
-        return response
-
-    def finish(complete: bool, rest: bytes) -> None:
-        drained = complete and not rest and stream.receive_at_hand() is None
-        release(connection, reusable and drained)
-        ended(complete)
-
-    response.body = StreamBody(
-        stream, length, rest, limits.response_gap, _FAULTS, limits.header_bytes, finish
-    )
+    elif response.status == 101:
+        response.body = tunnel(connection, rest, release, ended)
+    else:
+        release_at_end = partial(_finish, stream, connection, reusable, release, ended)
+        response.body = StreamBody(
+            stream, length, rest, limits.response_gap, _FAULTS, limits.header_bytes, release_at_end
+        )
     return response
+
+
+def _finish(
+    stream: Stream,
+    connection: Connection,
+    reusable: bool,
+    release: Release,
+    ended: Ended,
+    complete: bool,
+    rest: bytes,
+) -> None:
+    """Give *connection* back at the end of a streamed body."""
+    drained = complete and not rest and stream.receive_at_hand() is None
+    release(connection, reusable and drained)
+    ended(complete)
 
 
 def tunnel(connection: Connection, at_hand: bytes, release: Release, ended: Ended) -> Tunnel:
@@ -106,8 +117,14 @@ def _final_head(
 ) -> tuple[Response, bytes]:
     """The response without its body, informational ones passed over, and what follows it."""
     data = _first_bytes(stream, deadline)
-    for _ in range(_MAX_INTERIM + 1):
-        head, rest = _split_head(stream, data, limits, deadline)
+    for _ in _INTERIM:
+        end = data.find(HEAD_END)
+        if end < 0:
+            data = _whole_head(stream, data, limits, deadline)
+            end = data.find(HEAD_END)
+        head, rest = data[:end], data[end + 4 :]
+        if end > limits.first_line or end > limits.header_bytes:
+            _check_size(head, limits)
         version, status, reason, headers = parse_response(head)
         if len(headers.names) > limits.header_count:
             raise BadResponse(f"more than {limits.header_count} header fields")
@@ -125,7 +142,7 @@ def _framing(request: Request, response: Response) -> tuple[int, bool]:
     """The length of the body, and whether the connection may be used again after it."""
     headers = response.headers
     names = headers.names
-    reusable = response.version == b"1.1" and not says_close(headers)
+    reusable = response.version == b"1.1" and not take_close(headers)
     if request.method == b"HEAD" or response.status in _BODILESS:
         return _no_body(response.status, headers), reusable
     both = b"transfer-encoding" in names and b"content-length" in names
@@ -135,14 +152,13 @@ def _framing(request: Request, response: Response) -> tuple[int, bool]:
 def _send(stream: Stream, request: Request, limits: Limits, deadline: float) -> bool:
     """Send head and body; False when the response came, or the connection broke, before the end."""
     body = request.body
-    lines = request.headers.lines
-    start = b"%b %b HTTP/1.1\r\n" % (request.method, request.target)
+    fields = CRLF.join(request.headers.lines)
+    data = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, fields)
     if body is None:
-        return _send_first(stream, start + CRLF.join(lines) + HEAD_END, limits, deadline)
+        return _send_first(stream, data + CRLF, limits, deadline)
     body.rewind()
     chunked = body.length is None
-    framing = b"\r\nTransfer-Encoding: chunked" if chunked else b""
-    data = start + CRLF.join(lines) + framing + HEAD_END
+    data += b"Transfer-Encoding: chunked\r\n\r\n" if chunked else CRLF
     if body.has_piece:
         piece = body.read() or b""
         data += encode(piece) if chunked and piece else piece
@@ -217,20 +233,14 @@ def _more_bytes(stream: Stream, deadline: float) -> bytes:
     return data
 
 
-def _split_head(
-    stream: Stream, data: bytes, limits: Limits, deadline: float
-) -> tuple[bytes, bytes]:
-    """The head that *data* begins with, read to its end, and what follows it."""
-    end = data.find(HEAD_END)
-    while end < 0:
+def _whole_head(stream: Stream, data: bytes, limits: Limits, deadline: float) -> bytes:
+    """What begins with *data*, read on until it holds the end of a head."""
+    while HEAD_END not in data:
         _check_size(data, limits)
         if is_hopeless(data) or not b"HTTP/1.".startswith(data[:7]):
             raise BadResponse("the endpoint does not speak HTTP/1.x")
         data += _more_bytes(stream, deadline)
-        end = data.find(HEAD_END)
-    if end > limits.first_line or end > limits.header_bytes:
-        _check_size(data[:end], limits)
-    return data[:end], data[end + 4 :]
+    return data
 
 
 def _check_size(head: bytes, limits: Limits) -> None:

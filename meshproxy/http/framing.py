@@ -9,6 +9,9 @@ from meshproxy.http.headers import Headers
 CHUNKED = -1
 UNTIL_CLOSE = -2
 _MAX_DIGITS = 19
+_MAX_LINE = 40
+_lengths: dict[bytes, int] = {}
+_LENGTHS_LIMIT = 4096
 
 
 def request_length(headers: Headers, version: bytes) -> int:
@@ -52,8 +55,22 @@ def _is_chunked(headers: Headers) -> bool:
 def content_length(headers: Headers, refused: type[ProxyError]) -> int:
     """The value of Content-Length; equal repetitions collapse, anything else raises *refused*.
 
-    The digits are matched as bytes first: `int()` would take signs, underscores and spaces.
+    The digits are matched as bytes first: `int()` would take signs, underscores and spaces. Lines
+    seen before (4,096) are looked up whole.
     """
+    names, lines = headers.names, headers.lines
+    line = lines[names.index(b"content-length")]
+    if line in _lengths and names.count(b"content-length") == 1:
+        return _lengths[line]
+    length = _read_length(headers, refused)
+    if line in lines and len(line) <= _MAX_LINE:  # nothing had to be rewritten
+        if len(_lengths) >= _LENGTHS_LIMIT:
+            _lengths.clear()
+        _lengths[line] = length
+    return length
+
+
+def _read_length(headers: Headers, refused: type[ProxyError]) -> int:
     value = headers.get(b"content-length") or b""
     if headers.names.count(b"content-length") > 1:
         if any(other != value for other in headers.get_all(b"content-length")):
