@@ -4,7 +4,7 @@ import pytest
 
 from meshproxy.errors import BadRequest
 from meshproxy.http.headers import parse_fields
-from meshproxy.http.hop import connection_options, take_close, strip
+from meshproxy.http.hop import connection_options, strip, take_close
 
 STAYS = [b"Host: a", b"X-Stays: 1"]
 
