@@ -18,6 +18,7 @@ from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, RequestBody, Response
 from meshproxy.net.body import Faults, StreamBody
+from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
 
@@ -181,6 +182,10 @@ def _send_first(stream: Stream, data: bytes, limits: Limits, deadline: float) ->
 def _send_rest(
     stream: Stream, body: RequestBody, limits: Limits, deadline: float, chunked: bool
 ) -> bool:
+    pipe = Pipe.take() if body.is_bulk and stream.is_plain else None
+    if pipe is not None:
+        with pipe:
+            return _splice_rest(stream, body, pipe, limits, deadline)
     while True:
         piece = body.read(stream)
         if piece is None:
@@ -192,6 +197,25 @@ def _send_rest(
     if chunked:
         return _send_piece(stream, last_chunk(body.trailers), limits, deadline)
     return True
+
+
+def _splice_rest(
+    stream: Stream, body: RequestBody, pipe: Pipe, limits: Limits, deadline: float
+) -> bool:
+    """Send what is left of *body* inside the kernel; the rules are those of `_send_piece`."""
+    while filled := body.fill(pipe, stream):
+        if monotonic() >= deadline:
+            raise StreamTimeout
+        while True:
+            try:
+                if pipe.drain(stream):
+                    break
+            except OSError:
+                return False
+            stream.wait_writable(min(monotonic() + limits.write_gap, deadline), or_readable=True)
+            if stream.is_readable:
+                return False
+    return filled is not None
 
 
 def _send_piece(stream: Stream, data: bytes | memoryview, limits: Limits, deadline: float) -> bool:

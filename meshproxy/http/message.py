@@ -61,6 +61,15 @@ class RequestBody(Body, Protocol):
         """Begin again with the first piece."""
         ...
 
+    @property
+    def is_bulk(self) -> bool:
+        """Nothing of it is kept, and the rest is worth a pipe."""
+        ...
+
+    def fill(self, pipe: Any, other: Any = None) -> int | None:
+        """Like `read` of a bulk body, into *pipe*: the number of bytes, 0 at the end."""
+        ...
+
     def read(self, other: Any = None) -> bytes | memoryview | None:
         """As for every body; None when *other*, a stream, has something to read first."""
         ...

@@ -17,6 +17,8 @@ class TlsStream(Stream):
 
     __slots__ = ("_ahead", "_tls")
 
+    is_plain = False
+
     def __init__(self, sock: SSLSocket) -> None:
         super().__init__(sock)
         self._tls = sock._sslobj  # noqa: SLF001 - gevent's socket did the handshake only

@@ -10,6 +10,8 @@ from time import monotonic, time
 from meshproxy.errors import ProxyError
 from meshproxy.http.chunked import encode, last_chunk
 from meshproxy.http.message import Body
+from meshproxy.net.body import StreamBody
+from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 
 _LINGER_SECONDS = 2.0
@@ -28,7 +30,12 @@ def send_body(
         if not body.has_piece:
             send(head, gap)
             head = b""
-        while piece := body.read():
+        while True:
+            if not head and isinstance(body, StreamBody) and body.is_bulk:
+                _splice(stream, body, gap)
+            piece = body.read()
+            if not piece:
+                break
             data = encode(piece) if chunked else piece
             send(head + data if head else data, gap)
             head = b""
@@ -48,6 +55,16 @@ def send_body(
     elif head:
         send(head, gap)
     return True
+
+
+def _splice(stream: Stream, body: StreamBody, gap: float) -> None:
+    """Pass on what is left of *body* inside the kernel, if *stream* is plain too."""
+    pipe = Pipe.take() if stream.is_plain else None
+    if pipe is not None:
+        with pipe:
+            while body.fill(pipe):
+                while not pipe.drain(stream):
+                    stream.wait_writable(monotonic() + gap)
 
 
 def linger(stream: Stream) -> None:
