@@ -92,6 +92,8 @@ class StreamBody:
         """The next `read` will not wait."""
         if self._decoder is None:
             return bool(self._at_hand)
+        if self._decoder.done:
+            return True
         line_end = self._at_hand.find(b"\r\n")
         return 0 <= line_end < len(self._at_hand) - 2
 

@@ -16,6 +16,8 @@ from meshproxy.net.stream import Stream, StreamTimeout
 
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 262144
+_COLLECTED = 65536
+"""Bytes of chunks that wait for further ones at hand."""
 
 
 def send_body(
@@ -26,19 +28,25 @@ def send_body(
     The client can see a cut: a length or a last chunk is missing, or else the connection is reset.
     """
     send = stream.send
+    unsent = head
     try:
         if not body.has_piece:
-            send(head, gap)
-            head = b""
+            send(unsent, gap)
+            unsent = b""
         while True:
-            if not head and isinstance(body, StreamBody) and body.is_bulk:
+            if not unsent and isinstance(body, StreamBody) and body.is_bulk:
                 _splice(stream, body, gap)
             piece = body.read()
             if not piece:
                 break
             data = encode(piece) if chunked else piece
-            send(head + data if head else data, gap)
-            head = b""
+            if unsent:
+                data = unsent + data
+            if chunked and body.has_piece and len(data) < _COLLECTED:
+                unsent = bytes(data)  # most often the last chunk follows: one send less
+            else:
+                send(data, gap)
+                unsent = b""
     except BaseException as error:
         is_endpoints = isinstance(error, ProxyError)
         if is_endpoints and (framed or chunked):
@@ -51,9 +59,9 @@ def send_body(
     finally:
         body.close()
     if chunked:
-        send(head + last_chunk(body.trailers), gap)
-    elif head:
-        send(head, gap)
+        send(unsent + last_chunk(body.trailers), gap)
+    elif unsent:
+        send(unsent, gap)
     return True
 
 
