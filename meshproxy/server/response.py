@@ -27,26 +27,8 @@ def send_body(
 
     The client can see a cut: a length or a last chunk is missing, or else the connection is reset.
     """
-    send = stream.send
-    unsent = head
     try:
-        if not body.has_piece:
-            send(unsent, gap)
-            unsent = b""
-        while True:
-            if not unsent and isinstance(body, StreamBody) and body.is_bulk:
-                _splice(stream, body, gap)
-            piece = body.read()
-            if not piece:
-                break
-            data = encode(piece) if chunked else piece
-            if unsent:
-                data = unsent + data
-            if chunked and body.has_piece and len(data) < _COLLECTED:
-                unsent = bytes(data)  # most often the last chunk follows: one send less
-            else:
-                send(data, gap)
-                unsent = b""
+        unsent = _send_pieces(stream, head, body, gap, chunked)
     except BaseException as error:
         is_endpoints = isinstance(error, ProxyError)
         if is_endpoints and (framed or chunked):
@@ -59,10 +41,32 @@ def send_body(
     finally:
         body.close()
     if chunked:
-        send(unsent + last_chunk(body.trailers), gap)
+        stream.send(unsent + last_chunk(body.trailers), gap)
     elif unsent:
-        send(unsent, gap)
+        stream.send(unsent, gap)
     return True
+
+
+def _send_pieces(stream: Stream, head: bytes, body: Body, gap: float, chunked: bool) -> bytes:
+    """Send *head* and all of *body*; what is yet to be sent, with the last chunk if there is one."""
+    unsent = head
+    if not body.has_piece:
+        stream.send(unsent, gap)
+        unsent = b""
+    while True:
+        if not unsent and isinstance(body, StreamBody) and body.is_bulk:
+            _splice(stream, body, gap)
+        piece = body.read()
+        if not piece:
+            return unsent
+        data = encode(piece) if chunked else piece
+        if unsent:
+            data = unsent + data
+        if chunked and body.has_piece and len(data) < _COLLECTED:
+            unsent = bytes(data)
+        else:
+            stream.send(data, gap)
+            unsent = b""
 
 
 def _splice(stream: Stream, body: StreamBody, gap: float) -> None:
