@@ -97,7 +97,8 @@ class Endpoint:
         stamp = load.begin()
         request.endpoint = self.name
         deadline = monotonic() + self._attempt_seconds
-        deadline = min(deadline, request.deadline)
+        if deadline > request.deadline:  # noqa: PLR1730 - 0.1 us less than a call of min
+            deadline = request.deadline
         try:
             if request.method == b"CONNECT":
                 response = self._tunnel(request, deadline)

@@ -48,7 +48,7 @@ def send_body(
 
 
 def _send_pieces(stream: Stream, head: bytes, body: Body, gap: float, chunked: bool) -> bytes:
-    """Send *head* and all of *body*; what is yet to be sent, with the last chunk if there is one."""
+    """Send *head* and *body*; what is yet to be sent, with the last chunk if there is one."""
     unsent = head
     if not body.has_piece:
         stream.send(unsent, gap)
