@@ -160,6 +160,12 @@ class ConnectionClosed(ProxyError):
     reason = "closed"
 
 
+class Silent(ConnectionClosed):
+    """It closed before one byte of a response; `untouched` if nothing was sent."""
+
+    untouched = False
+
+
 class BadResponse(ProxyError):
     """The endpoint's message breaks the rules of HTTP."""
 

@@ -74,13 +74,21 @@ class HeaderToken:
 
     def __init__(self, prefix: Path, header: str) -> None:
         self._header = header.lower().encode("latin-1", "replace")
-        self._name = _names(prefix)
-        self._absent = Declined(f"{header} header is absent")
+        self._absent = absent = Declined(f"{header} header is absent")
+
+        @lru_cache(_REMEMBERED)
+        def name(line: bytes) -> Path | Declined:
+            value = line.partition(b":")[2].strip(b" \t")
+            return prefix + Path.of(value) if value else absent
+
+        self._name = name
 
     def __call__(self, request: Request) -> Path | Declined:
         """Name *request*."""
-        value = request.headers.get(self._header)
-        return self._name(value) if value else self._absent
+        headers = request.headers
+        if self._header not in headers.names:
+            return self._absent
+        return self._name(headers.lines[headers.names.index(self._header)])
 
 
 class Header:

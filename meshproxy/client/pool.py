@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from meshproxy.client.connection import PlainConnection, TlsConnection
-from meshproxy.client.exchange import Connection, Ended, Silent, converse, tunnel
+from meshproxy.client.exchange import Connection, Ended, converse, tunnel
 from meshproxy.client.idle import ExpiryStats, IdleStack, Session
 from meshproxy.client.tls import TlsSettings, context
 from meshproxy.client.turnstile import Turnstile, WaitStats
@@ -26,6 +26,7 @@ from meshproxy.errors import (
     ConnectFailed,
     NoDescriptor,
     ServiceTimedOut,
+    Silent,
     TlsFailed,
     WriteFailed,
 )

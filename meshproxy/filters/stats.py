@@ -16,37 +16,31 @@ _CLASSIFIED = "com.twitter.finagle.service.ResponseClassificationSyntheticExcept
 
 
 class Outcomes:
-    """Requests, successes, failures by reason, what is pending, and latency, of one scope."""
+    """Requests, successes, failures by reason, what is pending, and latency, of one scope.
 
-    __slots__ = ("_failures", "_latency", "_metrics", "_requests", "_success", "pending")
+    Hot code writes `begun` and then either `success` and `latency` or, by `failed`, the rest.
+    """
+
+    __slots__ = ("_failures", "_metrics", "begun", "latency", "success")
 
     def __init__(self, metrics: Tree) -> None:
         self._metrics = metrics
-        self._requests = metrics.counter("requests")
-        self._success = metrics.counter("success")
+        self.success = metrics.counter("success")
         self._failures = metrics.counter("failures")
-        self._latency = metrics.stat("request_latency_ms")
-        self.pending = metrics.gauge("pending")
-
-    def answered(self, response: Response, elapsed_ms: float) -> None:
-        """Record a response."""
-        if response.failed:
-            self.failed(_CLASSIFIED, elapsed_ms)
-        else:
-            self._requests.value += 1
-            self._success.value += 1
-            self._latency.add(elapsed_ms)
+        self.latency = metrics.stat("request_latency_ms")
+        ended = metrics.total("requests", of=(self.success, self._failures))
+        self.begun = begun = metrics.gauge("pending")
+        begun.fn = lambda: begun.value - ended.value
 
     def failed(self, reason: str, elapsed_ms: float) -> None:
         """Record a failure."""
-        self._requests.value += 1
         self._failures.value += 1
         self._metrics.counter("failures", reason).value += 1
-        self._latency.add(elapsed_ms)
+        self.latency.add(elapsed_ms)
 
 
-class Statuses(dict[int, tuple[Counter, Counter, Stat]]):
-    """Responses by status and by class of status, with their latencies."""
+class Statuses(dict[int, tuple[Counter, Stat]]):
+    """Responses by status and by class of status, with the latencies of the class."""
 
     def __init__(self, metrics: Tree) -> None:
         super().__init__()
@@ -54,21 +48,12 @@ class Statuses(dict[int, tuple[Counter, Counter, Stat]]):
         self._errors = metrics.counter("status", "error")
         self._error_ms = metrics.stat("time", "error")
 
-    def __missing__(self, status: int) -> tuple[Counter, Counter, Stat]:
+    def __missing__(self, status: int) -> tuple[Counter, Stat]:
         family = f"{status // 100}XX"
-        self[status] = counters = (
-            self._metrics.counter("status", str(status)),
-            self._metrics.counter("status", family),
-            self._metrics.stat("time", family),
-        )
-        return counters
-
-    def answered(self, status: int, elapsed_ms: float) -> None:
-        """Record a response."""
-        code, family, elapsed = self[status]
-        code.value += 1
-        family.value += 1
-        elapsed.add(elapsed_ms)
+        code = self._metrics.counter("status", str(status))
+        self._metrics.total("status", family, of=[code])
+        self[status] = found = code, self._metrics.stat("time", family)
+        return found
 
     def failed(self, elapsed_ms: float) -> None:
         """Record the end of a request without a response."""
@@ -76,86 +61,106 @@ class Statuses(dict[int, tuple[Counter, Counter, Stat]]):
         self._error_ms.add(elapsed_ms)
 
 
-class PathStats:
+class PathStats(Outcomes):
     """What the callers of one logical name see, retries included."""
 
-    def __init__(self, metrics: Tree) -> None:
-        self._outcomes = Outcomes(metrics)
+    __slots__ = ()
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve and record."""
-        outcomes = self._outcomes
-        outcomes.pending.value += 1
+        self.begun.value += 1
         started = monotonic()
         try:
             response = service(request)
         except ProxyError as error:
-            outcomes.failed(error.reason, (monotonic() - started) * 1000)
+            self.failed(error.reason, (monotonic() - started) * 1000)
             raise
-        finally:
-            outcomes.pending.value -= 1
-        outcomes.answered(response, (monotonic() - started) * 1000)
+        except BaseException:
+            self.begun.value -= 1
+            raise
+        if response.failed:
+            self.failed(_CLASSIFIED, (monotonic() - started) * 1000)
+        else:
+            self.success.value += 1
+            self.latency.add((monotonic() - started) * 1000)
         return response
 
 
-class ServerStats:
+class ServerStats(Outcomes):
     """What the clients of one server see, errors included."""
 
+    __slots__ = ("_statuses",)
+
     def __init__(self, metrics: Tree) -> None:
-        self._outcomes = Outcomes(metrics)
+        super().__init__(metrics)
         self._statuses = Statuses(metrics)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve and record."""
-        outcomes = self._outcomes
-        outcomes.pending.value += 1
+        self.begun.value += 1
         started = monotonic()
         try:
             response = service(request)
         except ProxyError as error:
             elapsed_ms = (monotonic() - started) * 1000
-            outcomes.failed(error.reason, elapsed_ms)
+            self.failed(error.reason, elapsed_ms)
             self._statuses.failed(elapsed_ms)
             raise
-        finally:
-            outcomes.pending.value -= 1
+        except BaseException:
+            self.begun.value -= 1
+            raise
         elapsed_ms = (monotonic() - started) * 1000
-        outcomes.answered(response, elapsed_ms)
-        self._statuses.answered(response.status, elapsed_ms)
+        status, elapsed = self._statuses[response.status]
+        status.value += 1
+        elapsed.add(elapsed_ms)
+        if response.failed:
+            self.failed(_CLASSIFIED, elapsed_ms)
+        else:
+            self.success.value += 1
+            self.latency.add(elapsed_ms)
         return response
 
 
-class ClientStats:
+class ClientStats(Outcomes):
     """The attempts of one client, in all and apart for each name that uses it."""
 
+    __slots__ = ("_by_name", "_statuses")
+
     def __init__(self, metrics: Tree) -> None:
-        self._metrics = metrics
-        self._outcomes = Outcomes(metrics)
+        super().__init__(metrics)
         self._statuses = Statuses(metrics)
         self._by_name: dict[object, Outcomes] = {}
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve one attempt and record it."""
-        outcomes = self._outcomes
         named = self._by_name.get(request.dst) or self._new(request)
-        outcomes.pending.value += 1
-        named.pending.value += 1
+        self.begun.value += 1
+        named.begun.value += 1
         started = monotonic()
         try:
             response = service(request)
         except ProxyError as error:
             elapsed_ms = (monotonic() - started) * 1000
-            outcomes.failed(error.reason, elapsed_ms)
+            self.failed(error.reason, elapsed_ms)
             named.failed(error.reason, elapsed_ms)
             self._statuses.failed(elapsed_ms)
             raise
-        finally:
-            outcomes.pending.value -= 1
-            named.pending.value -= 1
+        except BaseException:
+            self.begun.value -= 1
+            named.begun.value -= 1
+            raise
         elapsed_ms = (monotonic() - started) * 1000
-        outcomes.answered(response, elapsed_ms)
-        named.answered(response, elapsed_ms)
-        self._statuses.answered(response.status, elapsed_ms)
+        status, elapsed = self._statuses[response.status]
+        status.value += 1
+        elapsed.add(elapsed_ms)
+        if response.failed:
+            self.failed(_CLASSIFIED, elapsed_ms)
+            named.failed(_CLASSIFIED, elapsed_ms)
+        else:
+            self.success.value += 1
+            self.latency.add(elapsed_ms)
+            named.success.value += 1
+            named.latency.add(elapsed_ms)
         return response
 
     def _new(self, request: Request) -> Outcomes:

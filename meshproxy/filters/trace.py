@@ -18,6 +18,7 @@ from meshproxy.service import Service
 _ids = Struct(">QQQQ").pack
 SAMPLING_KNOWN = 2
 SAMPLED = 4
+_NO_FLAGS = bytes(8)
 _WRITTEN = (l5d.CTX_TRACE, l5d.REQID)
 _HEADERS = frozenset({l5d.CTX_TRACE, l5d.SAMPLE, l5d.REQID})
 
@@ -84,18 +85,17 @@ class StartTrace:
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve with the trace headers set."""
         headers = request.headers
-        span = self._bits(64)
         if _HEADERS.isdisjoint(headers.names):
-            trace = TraceId(span, span, span)
+            span = self._bits(64).to_bytes(8, "big")
+            context = binascii.b2a_base64(span * 3 + _NO_FLAGS, newline=False)
+            trace_id = binascii.hexlify(span)
         else:
-            trace = self._adopt(headers, span)
+            trace = self._adopt(headers, self._bits(64))
             headers.remove_where(_HEADERS.__contains__)
-        request.trace = trace
+            context = trace.encode()
+            trace_id = b"%016x" % trace.trace
         headers.names += _WRITTEN
-        headers.lines += (
-            b"l5d-ctx-trace: " + trace.encode(),
-            b"l5d-reqid: %016x" % trace.trace,
-        )
+        headers.lines += (b"l5d-ctx-trace: " + context, b"l5d-reqid: " + trace_id)
         return service(request)
 
     def _adopt(self, headers: Headers, span: int) -> TraceId:

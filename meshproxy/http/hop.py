@@ -5,7 +5,7 @@ linkerd: router/http/.../StripHopByHopHeadersFilter.scala, plus Keep-Alive and P
 
 from meshproxy.http.headers import Headers
 
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade "
     b"proxy-authenticate proxy-authorization".split()
 )
@@ -28,13 +28,17 @@ def connection_options(headers: Headers) -> frozenset[bytes]:
     return options
 
 
-def says_close(headers: Headers) -> bool:
-    """Connection, if there is one, has the option `close`."""
+def take_close(headers: Headers) -> bool:
+    """Whether Connection has the option `close`; a field that says only that, or nothing, goes."""
     names = headers.names
     if b"connection" not in names:
         return False
-    if headers.lines[names.index(b"connection")] in _STAYS and names.count(b"connection") == 1:
-        return False
+    if names.count(b"connection") == 1:  # most responses: 0.4 us instead of 2, here and in `strip`
+        at = names.index(b"connection")
+        line = headers.lines[at]
+        if line in _NOTHING_NAMED:
+            del names[at], headers.lines[at]
+            return line not in _STAYS
     return b"close" in connection_options(headers)
 
 
@@ -45,9 +49,9 @@ def strip(headers: Headers, *, may_upgrade: bool) -> None:
     (RFC 9110 section 7.8).
     """
     names = headers.names
-    if _HOP_BY_HOP.isdisjoint(names):
+    if HOP_BY_HOP.isdisjoint(names):
         return
-    present = _HOP_BY_HOP.intersection(names)
+    present = HOP_BY_HOP.intersection(names)
     if present == _ONLY_CONNECTION:  # most responses: 1 us instead of 5
         at = names.index(b"connection")
         if headers.lines[at] in _NOTHING_NAMED and names.count(b"connection") == 1:

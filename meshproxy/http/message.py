@@ -62,6 +62,15 @@ class RequestBody(Body, Protocol):
         """Begin again with the first piece; the last has to come by monotonic second *deadline*."""
         ...
 
+    @property
+    def is_bulk(self) -> bool:
+        """Nothing of it is kept, and the rest is worth a pipe."""
+        ...
+
+    def fill(self, pipe: Any, other: Any = None) -> int | None:
+        """Like `read` of a bulk body, into *pipe*: the number of bytes, 0 at the end."""
+        ...
+
     def read(self, other: Any = None) -> bytes | memoryview | None:
         """As for every body; None when *other*, a stream, has something to read first."""
         ...
@@ -129,7 +138,6 @@ class Request:
         "retries",
         "scheme",
         "target",
-        "trace",
         "tried",
         "version",
     )
@@ -157,7 +165,6 @@ class Request:
         self.endpoint = ""
         self.tried: tuple[str, ...] = ()
         """Endpoints that took nothing of this request: try others first."""
-        self.trace: object = None
         self.classifier: Classifier | None = None
         """What the service's configuration calls a failure; breakers ask it too."""
         self.peer: Peer | None = None

@@ -34,9 +34,9 @@ def origin_form(
     if hosts != 1 and (hosts or version == b"1.1"):
         raise BadRequest("HTTP/1.1 wants exactly one Host header")
     if hosts:
-        host = headers.get(b"host") or b""
-        if host and host not in _checked:
-            _check_authority(host)
+        line = headers.lines[headers.names.index(b"host")]
+        if line not in _checked:
+            _check_host(line)
     if method == b"CONNECT":
         return _authority_form(target, headers, connect_ports)
     if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
@@ -73,12 +73,19 @@ def _authority_form(target: bytes, headers: Headers, ports: frozenset[int]) -> b
     return target
 
 
+def _check_host(line: bytes) -> None:
+    """Check a field Host, which may be empty; good ones are remembered whole (4,096)."""
+    host = line.partition(b":")[2].strip(b" \t")
+    if host:
+        _check_authority(host)
+    if len(_checked) < _CHECKED_LIMIT:
+        _checked.add(line)
+
+
 def _check_authority(authority: bytes) -> None:
-    """Refuse what is not a host with an optional port; good ones are remembered (4,096)."""
+    """Refuse what is not a host with an optional port."""
     if len(authority) > 255 + 64 or not _AUTHORITY(authority) or not _is_sound(authority):
         raise BadRequest("Host is not a host name or address with an optional port")
-    if len(_checked) < _CHECKED_LIMIT:
-        _checked.add(authority)
 
 
 def _is_sound(authority: bytes) -> bool:

@@ -5,7 +5,7 @@ Writing costs an attribute or one C call; whatever takes time happens when someb
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 from meshproxy.metrics.histogram import Histogram, Summary
@@ -25,6 +25,27 @@ class Counter:
     def incr(self, by: int = 1) -> None:
         """Add *by*, which is not negative."""
         self.value += by
+
+
+class Total(Counter):
+    """A counter that is only read: it comes to what its parts come to.
+
+    Hot code then writes one number where there would be two: 0.1 us each.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        self._parts: list[Counter] = []
+
+    def add_up(self, parts: Iterable[Counter]) -> None:
+        """Count *parts* in from now on; one that is counted already stays counted once."""
+        self._parts += [part for part in parts if part not in self._parts]
+
+    @property
+    def value(self) -> int:  # type: ignore[override] # nobody may write it
+        """What the parts come to now."""
+        return sum(part.value for part in self._parts)
 
 
 Together = Literal["sum", "max"]

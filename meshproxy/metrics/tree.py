@@ -3,17 +3,17 @@
 Linkerd's MetricsTree (linkerd: telemetry/core/.../MetricsTree.scala); exporters walk it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
-from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat, Together
+from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat, Together, Total
 
 MAX_CHILDREN: Final = 1000
 """Scopes, and likewise instruments, of one scope; later ones share the child `OVERFLOW`."""
 OVERFLOW: Final = "other"
 
 Scope = tuple[str, ...]
-_Kind = TypeVar("_Kind", Counter, Gauge, Stat)
+_Kind = TypeVar("_Kind", Counter, Total, Gauge, Stat)
 
 
 class Tree:
@@ -43,6 +43,12 @@ class Tree:
     def counter(self, *names: str) -> Counter:
         """Return the counter at *names*; TypeError if another kind has that name."""
         return self._instrument(names, Counter)
+
+    def total(self, *names: str, of: Iterable[Counter]) -> Total:
+        """Return the counter at *names*, into which the counters *of* go from now on."""
+        total = self._instrument(names, Total)
+        total.add_up(of)
+        return total
 
     def gauge(
         self, *names: str, fn: Callable[[], float] | None = None, together: Together = "sum"

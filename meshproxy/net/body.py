@@ -6,6 +6,7 @@ Pieces are read into a buffer that is used again, so memory does not depend on t
 from collections.abc import Callable, Iterator
 from math import inf
 from time import monotonic
+from typing import TypeVar
 
 import gevent
 
@@ -13,6 +14,7 @@ from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http.chunked import ChunkedDecoder
 from meshproxy.http.framing import CHUNKED, UNTIL_CLOSE
 from meshproxy.http.headers import Headers
+from meshproxy.net.pipe import WORTH_BYTES, Pipe
 from meshproxy.net.stream import Stream, StreamTimeout, wait_either
 
 _BULK = 262144
@@ -21,6 +23,8 @@ _TURN = 4 * 1048576
 """Bytes after which others have their turn, even if no read has to wait: about 2 ms of CPU."""
 _SPARE_BUFFERS = 16
 _buffers: list[memoryview] = []
+
+_Read = TypeVar("_Read")
 
 Finish = Callable[[bool, bytes], None]
 """Told once how a body ended: whether it was complete, and what followed it."""
@@ -106,21 +110,40 @@ class StreamBody:
         """The next `read` will not wait."""
         if self._decoder is None:
             return bool(self._at_hand)
+        if self._decoder.done:
+            return True
         line_end = self._at_hand.find(b"\r\n")
         return 0 <= line_end < len(self._at_hand) - 2
 
     def read(self, other: Stream | None = None) -> bytes | memoryview | None:
         """The next piece; empty at the end; None when *other* has something to read first."""
-        if self._finish is None:
-            if self._failure is not None:
-                raise self._failure
+        if self._is_over():
             return b""
+        if self._decoder is not None:
+            return self._judged(self._read_chunked, self._decoder, other)
+        if self._left == UNTIL_CLOSE:
+            return self._judged(self._read_until_close, other)
+        return self._judged(self._read_counted, other)
+
+    @property
+    def is_bulk(self) -> bool:
+        """So much is still to come, and all of it in clear, that `fill` is worth a pipe."""
+        return self._left >= WORTH_BYTES and not self._at_hand and self._stream.is_plain
+
+    def fill(self, pipe: Pipe, other: Stream | None = None) -> int | None:
+        """Like `read` of a bulk body, into *pipe*, which is empty: the number of bytes."""
+        return 0 if self._is_over() else self._judged(self._fill, pipe, other)
+
+    def _is_over(self) -> bool:
+        """The end was reached. Raises what ended the body before."""
+        if self._finish is None and self._failure is not None:
+            raise self._failure
+        return self._finish is None
+
+    def _judged(self, read: Callable[..., _Read], *arguments: object) -> _Read:
+        """What *read* gives; whatever it raises ends the body, and becomes an error of ours."""
         try:
-            if self._decoder is not None:
-                return self._read_chunked(self._decoder, other)
-            if self._left == UNTIL_CLOSE:
-                return self._read_until_close(other)
-            return self._read_counted(other)
+            return read(*arguments)
         except StreamTimeout:
             late = self._faults.timed_out("the next piece of a body did not come in time")
             self._fail(late)
@@ -201,10 +224,33 @@ class StreamBody:
         room = buffer if self._left >= _BULK else buffer[: self._left]
         read = self._stream.receive_into(room, monotonic() + self._gap)
         if not read:
-            raise self._faults.closed(f"connection closed {self._left} bytes before the body's end")
+            raise self._closed_early()
         self._left -= read
         self._take_turns(read)
         return buffer[:read]
+
+    def _fill(self, pipe: Pipe, other: Stream | None) -> int | None:
+        while other is None or not other.is_readable:
+            try:
+                filled = pipe.fill(self._stream, self._left)
+            except BlockingIOError:
+                deadline = monotonic() + self._gap
+                if other is None:
+                    self._stream.wait_readable(deadline)
+                else:
+                    wait_either(self._stream, other, deadline)
+                continue
+            if not filled:
+                raise self._closed_early()
+            self._left -= filled
+            self._take_turns(filled)
+            if not self._left:
+                self._end(True, b"")
+            return filled
+        return None
+
+    def _closed_early(self) -> ProxyError:
+        return self._faults.closed(f"connection closed {self._left} bytes before the body's end")
 
     def _read_chunked(self, decoder: ChunkedDecoder, other: Stream | None) -> bytes | None:
         while True:

@@ -7,6 +7,7 @@ connection has been closed.
 """
 
 import math
+import os
 import socket
 from collections.abc import Callable
 from fcntl import ioctl
@@ -24,6 +25,7 @@ _READ, _WRITE = 1, 2
 RECEIVE = 65536
 """Bytes read at once."""
 _NOTHING = bytes(4)
+_SPLICE = getattr(os, "SPLICE_F_NONBLOCK", 0) | getattr(os, "SPLICE_F_MOVE", 0)
 _RESET_ON_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
 
@@ -65,6 +67,9 @@ class Stream:
         "on_stray",
         "sock",
     )
+
+    is_plain = True
+    """What is in the socket is what is sent and received."""
 
     def __init__(self, sock: gevent.socket.socket) -> None:
         self.sock = sock
@@ -122,6 +127,16 @@ class Stream:
                 return self._receive_into(buffer)
             except BlockingIOError:
                 self.wait_readable(deadline)
+
+    def splice_into(self, pipe: int, most: int) -> int:
+        """Like `receive_into`, into the descriptor of a pipe, but never waits: BlockingIOError."""
+        if not self._armed:
+            self._arm()
+        return os.splice(self.sock.fileno(), pipe, most, flags=_SPLICE)
+
+    def splice_from(self, pipe: int, most: int) -> int:
+        """Send what the socket takes at once of *most* bytes in *pipe*. Raises BlockingIOError."""
+        return os.splice(pipe, self.sock.fileno(), most, flags=_SPLICE)
 
     def receive_at_hand(self) -> bytes | None:
         """What has come so far, None if nothing has; never waits and never raises.

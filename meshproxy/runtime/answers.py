@@ -20,7 +20,9 @@ def answerer(
 
     def answer(error: ProxyError) -> Response:
         response = responder.answer(error)
-        statuses.answered(response.status, 0.0)
+        status, elapsed = statuses[response.status]
+        status.value += 1
+        elapsed.add(0.0)
         return clear(response) if clear_context else response
 
     return answer

@@ -9,7 +9,6 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
 from typing import Any, Final
 
 import gevent
@@ -93,7 +92,7 @@ class Worker:
     def _tell(self, asked: int) -> None:
         for index, recent in enumerate(self._linker.recent_requests):
             if taken := recent.take():
-                self._channel.send("requests", index, [astuple(one) for one in taken])
+                self._channel.send("requests", index, taken)
         for batch in self._report.batches():
             self._channel.send("counted", *batch)
             gevent.sleep(0)

@@ -15,6 +15,7 @@ from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request
 from meshproxy.net.body import Faults, StreamBody
+from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -115,6 +116,15 @@ class ClientBody:
                 raise BodyTooLarge("the request body is over maxRequestBodyKB")
             self._keep(piece)
         return piece
+
+    @property
+    def is_bulk(self) -> bool:
+        """Nothing of it is kept, and the rest is worth a pipe."""
+        return self._kept is None and self._invite is None and self._wire.is_bulk
+
+    def fill(self, pipe: Pipe, other: Stream | None = None) -> int | None:
+        """Like `read` of a bulk body, into *pipe*; its length was within the limit."""
+        return self._wire.fill(pipe, other)
 
     def _ask_for_it(self, invite: Callable[[], None]) -> None:
         self._invite = None

@@ -10,10 +10,14 @@ from time import monotonic, time
 from meshproxy.errors import ProxyError
 from meshproxy.http.chunked import encode, last_chunk
 from meshproxy.http.message import Body
+from meshproxy.net.body import StreamBody
+from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 262144
+_COLLECTED = 65536
+"""Bytes of chunks that wait for further ones at hand."""
 
 
 def send_body(
@@ -23,15 +27,8 @@ def send_body(
 
     The client can see a cut: a length or a last chunk is missing, or else the connection is reset.
     """
-    send = stream.send
     try:
-        if not body.has_piece:
-            send(head, gap)
-            head = b""
-        while piece := body.read():
-            data = encode(piece) if chunked else piece
-            send(head + data if head else data, gap)
-            head = b""
+        unsent = _send_pieces(stream, head, body, gap, chunked)
     except BaseException as error:
         is_endpoints = isinstance(error, ProxyError) and not error.by_client
         if is_endpoints and (framed or chunked):
@@ -44,10 +41,42 @@ def send_body(
     finally:
         body.close()
     if chunked:
-        send(head + last_chunk(body.trailers), gap)
-    elif head:
-        send(head, gap)
+        stream.send(unsent + last_chunk(body.trailers), gap)
+    elif unsent:
+        stream.send(unsent, gap)
     return True
+
+
+def _send_pieces(stream: Stream, head: bytes, body: Body, gap: float, chunked: bool) -> bytes:
+    """Send *head* and *body*; what is yet to be sent, with the last chunk if there is one."""
+    unsent = head
+    if not body.has_piece:
+        stream.send(unsent, gap)
+        unsent = b""
+    while True:
+        if not unsent and isinstance(body, StreamBody) and body.is_bulk:
+            _splice(stream, body, gap)
+        piece = body.read()
+        if not piece:
+            return unsent
+        data = encode(piece) if chunked else piece
+        if unsent:
+            data = unsent + data
+        if chunked and body.has_piece and len(data) < _COLLECTED:
+            unsent = bytes(data)
+        else:
+            stream.send(data, gap)
+            unsent = b""
+
+
+def _splice(stream: Stream, body: StreamBody, gap: float) -> None:
+    """Pass on what is left of *body* inside the kernel, if *stream* is plain too."""
+    pipe = Pipe.take() if stream.is_plain else None
+    if pipe is not None:
+        with pipe:
+            while body.fill(pipe):
+                while not pipe.drain(stream):
+                    stream.wait_writable(monotonic() + gap)
 
 
 def linger(stream: Stream) -> None:

@@ -10,7 +10,7 @@ import pytest
 from gevent import socket
 
 from meshproxy.client.connection import PlainConnection
-from meshproxy.client.exchange import Silent, converse
+from meshproxy.client.exchange import converse
 from meshproxy.errors import (
     BadResponse,
     BodyTooLarge,
@@ -18,6 +18,7 @@ from meshproxy.errors import (
     ConnectionClosed,
     ProxyError,
     ServiceTimedOut,
+    Silent,
 )
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits

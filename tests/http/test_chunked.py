@@ -30,9 +30,10 @@ def decode(*pieces: bytes) -> tuple[bytes, ChunkedDecoder]:
         (b"0000000000000001\r\nx\r\n0\r\n\r\n", b"x"),
     ],
 )
-def test_a_body_is_the_data_of_its_chunks(raw: bytes, body: bytes) -> None:
-    got, decoder = decode(raw + b"GET /")
-    assert (got, decoder.done, decoder.rest, decoder.trailers) == (body, True, b"GET /", None)
+@pytest.mark.parametrize("rest", [b"", b"GET /", b"\r\n0\r\n\r\n"])
+def test_a_body_is_the_data_of_its_chunks(raw: bytes, body: bytes, rest: bytes) -> None:
+    got, decoder = decode(raw + rest)
+    assert (got, decoder.done, decoder.rest, decoder.trailers) == (body, True, rest, None)
 
 
 @pytest.mark.parametrize(

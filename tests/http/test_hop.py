@@ -4,7 +4,7 @@ import pytest
 
 from meshproxy.errors import BadRequest
 from meshproxy.http.headers import parse_fields
-from meshproxy.http.hop import connection_options, says_close, strip
+from meshproxy.http.hop import connection_options, strip, take_close
 
 STAYS = [b"Host: a", b"X-Stays: 1"]
 
@@ -85,4 +85,21 @@ def test_options_are_those_of_every_field_in_lower_case() -> None:
     ],
 )
 def test_close_is_an_option_anywhere(lines: list[bytes], *, closes: bool) -> None:
-    assert says_close(parse_fields(lines, BadRequest)) is closes
+    assert take_close(parse_fields(lines, BadRequest)) is closes
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        ([b"Connection: keep-alive"], []),
+        ([b"connection: close"], []),
+        ([b"Connection: keep-alive, X"], [b"Connection: keep-alive, X"]),
+        ([b"Connection: close", b"Connection: X"], [b"Connection: close", b"Connection: X"]),
+    ],
+)
+def test_a_connection_field_that_names_nothing_is_taken(
+    lines: list[bytes], left: list[bytes]
+) -> None:
+    headers = parse_fields([b"A: 1", *lines], BadRequest)
+    take_close(headers)
+    assert (headers.lines, len(headers.names)) == ([b"A: 1", *left], 1 + len(left))

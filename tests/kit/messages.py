@@ -23,6 +23,7 @@ class Pieces:
         self.length = None if chunked else sum(map(len, pieces))
         self.is_replayable = is_replayable
         self.trailers = trailers
+        self.is_bulk = False
         self.keep = 1 << 30
         """The least that `keep_at_most` was told."""
         self.rewound = 0
@@ -43,6 +44,9 @@ class Pieces:
     def read(self, other: Stream | None = None) -> bytes:
         del other
         return self._waiting.popleft() if self._waiting else b""
+
+    def fill(self, pipe: object, other: Stream | None = None) -> int | None:
+        raise NotImplementedError
 
     def __iter__(self) -> Iterator[bytes]:
         while piece := self.read():

@@ -1,5 +1,5 @@
 from meshproxy.metrics.histogram import Summary
-from meshproxy.metrics.instruments import MAX_UNFOLDED, Counter, Gauge, Stat
+from meshproxy.metrics.instruments import MAX_UNFOLDED, Counter, Gauge, Stat, Total
 
 
 def test_a_counter_grows() -> None:
@@ -8,6 +8,15 @@ def test_a_counter_grows() -> None:
     counter.incr()
     counter.incr(3)
     assert counter.value == 5
+
+
+def test_a_total_is_what_its_parts_come_to_each_counted_once() -> None:
+    total, one, other = Total(), Counter(), Counter()
+    total.add_up([one])
+    total.add_up([one, other])
+    one.incr(2)
+    other.incr(3)
+    assert total.value == 5
 
 
 def test_a_gauge_shows_what_was_written_or_what_its_function_says() -> None:

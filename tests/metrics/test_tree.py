@@ -15,6 +15,16 @@ def test_the_same_name_is_the_same_object() -> None:
     assert tree.gauge("a", "g") is tree.gauge("a", "g")
 
 
+def test_a_total_grows_with_what_is_added_to_it_later() -> None:
+    tree = Tree()
+    tree.total("status", "2XX", of=[tree.counter("status", "200")])
+    total = tree.total("status", "2XX", of=[tree.counter("status", "204")])
+    tree.counter("status", "200").incr()
+    tree.counter("status", "204").incr()
+    assert tree.counter("status", "2XX") is total
+    assert total.value == 2
+
+
 def test_a_name_may_be_an_instrument_and_a_scope() -> None:
     tree = Tree()
     tree.counter("failures").incr()

@@ -209,6 +209,12 @@ def test_a_piece_is_at_hand_only_if_reading_would_not_wait(
             body.read()
 
 
+def test_the_end_of_chunks_that_came_with_the_last_piece_is_at_hand(world: World) -> None:
+    body = world.body(CHUNKED, b"1\r\nx\r\n0\r\n\r\n")
+    assert body.read() == b"x"
+    assert (body.has_piece, body.read()) == (True, b"")
+
+
 @pytest.mark.parametrize("length", [5, CHUNKED, UNTIL_CLOSE])
 def test_another_stream_that_speaks_comes_first(world: World, length: int) -> None:
     body = world.body(length)

@@ -1,6 +1,7 @@
 """What TLS adds to a stream: goodbyes, records that carry nothing, bytes that OpenSSL holds."""
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -53,6 +54,29 @@ def test_what_was_read_ahead_is_given_in_parts(tls_pair: Pair) -> None:
     assert stream.is_readable
     assert stream.receive_at_hand() == b"ef"
     assert not stream.is_readable
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_records_that_have_come_are_taken_together_and_the_end_after_them(
+    tls_pair: Pair, *, is_clean: bool
+) -> None:
+    stream, other = tls_pair
+    for piece in (b"a" * 16384, b"b" * 16384, b"c"):
+        other.sendall(piece)
+    raw = socket.socket(fileno=os.dup(other.fileno()))
+    if is_clean:
+        gevent.spawn(other.unwrap)
+        gevent.sleep(0)
+    raw.shutdown(socket.SHUT_WR)
+    buffer = memoryview(bytearray(65536))
+    with raw:
+        assert stream.receive_into(buffer, NEVER) == 32769
+        assert bytes(buffer[:32769]) == b"a" * 16384 + b"b" * 16384 + b"c"
+        if is_clean:
+            assert stream.receive_into(buffer, NEVER) == 0
+        else:
+            with pytest.raises(ConnectionResetError):
+                stream.receive_into(buffer, NEVER)
 
 
 def test_what_openssl_holds_is_readable(tls_pair: Pair) -> None:

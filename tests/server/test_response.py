@@ -66,3 +66,31 @@ def test_the_date_changes_with_the_second(monkeypatch: pytest.MonkeyPatch) -> No
     assert date_line() == b"Date: Thu, 01 Jan 1970 00:00:01 GMT"
     monkeypatch.setattr(response, "time", lambda: 2.0)
     assert date_line() == b"Date: Thu, 01 Jan 1970 00:00:02 GMT"
+
+
+class Chunks:
+    """A chunked body of pieces that are all at hand."""
+
+    length, trailers = None, None
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = list(pieces)
+
+    @property
+    def has_piece(self) -> bool:
+        return True
+
+    def read(self) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+    def close(self) -> None:
+        self._pieces.clear()
+
+
+def test_chunks_at_hand_and_the_last_one_leave_together() -> None:
+    with plain() as (stream, other):
+        sent: list[bytes] = []
+        send, stream._send = stream._send, lambda data: sent.append(bytes(data)) or send(data)
+        assert send_body(stream, b"head", Chunks(b"ab", b"c"), 5, chunked=True, framed=False)
+        assert sent == [b"head2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"]
+        assert other.recv(100) == sent[0]

@@ -1,0 +1,82 @@
+"""Reads a connection up to the body of the final response (RFC 9112 section 4).
+
+Informational responses are passed over (RFC 9110 section 15.2).
+"""
+
+from meshproxy.client.early import MAX_INTERIM, EarlyAnswer
+from meshproxy.errors import BadResponse, ConnectionClosed, Silent
+from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_response
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response
+from meshproxy.net.stream import Stream
+
+
+def final_head(
+    stream: Stream, limits: Limits, deadline: float, request: Request, early: EarlyAnswer | None
+) -> tuple[Response, bytes]:
+    """The response without its body, and what follows it, by monotonic second *deadline*.
+
+    Informational responses are passed over, *early* says which came already. Raises Silent,
+    ConnectionClosed, BadResponse, StreamTimeout or OSError.
+    """
+    passed = 0
+    if early is None or not (early.data or early.count):
+        data = _first_bytes(stream, deadline)
+    else:
+        data, passed = early.data or _more_bytes(stream, deadline), early.count
+    while passed <= MAX_INTERIM:
+        end = data.find(HEAD_END)
+        if end < 0:
+            data = _whole_head(stream, data, limits, deadline)
+            end = data.find(HEAD_END)
+        head, rest = data[:end], data[end + 4 :]
+        if end > limits.first_line or end > limits.header_bytes:
+            _check_size(head, limits)
+        version, status, reason, headers = parse_response(head)
+        if len(headers.names) > limits.header_count:
+            raise BadResponse(f"more than {limits.header_count} header fields")
+        if status >= 200:
+            return Response(status, reason, headers, b"", version), rest
+        if status == 101:
+            if b"upgrade" not in request.headers.names:
+                raise BadResponse("101 without a request to switch protocols")
+            return Response(status, reason, headers, b"", version), rest
+        passed += 1
+        data = rest or _more_bytes(stream, deadline)
+    raise BadResponse("too many informational responses")
+
+
+def _first_bytes(stream: Stream, deadline: float) -> bytes:
+    """The first bytes of a response head. Raises Silent when there are none."""
+    try:
+        data = stream.receive(deadline)
+    except OSError as error:
+        raise Silent(f"connection lost before a response: {error.strerror or error}") from error
+    if not data:
+        raise Silent("the endpoint closed the connection before a response")
+    return data
+
+
+def _more_bytes(stream: Stream, deadline: float) -> bytes:
+    """Further bytes of a response that has begun. Raises ConnectionClosed at the end of input."""
+    data = stream.receive(deadline)
+    if not data:
+        raise ConnectionClosed("the endpoint closed the connection within a response head")
+    return data
+
+
+def _whole_head(stream: Stream, data: bytes, limits: Limits, deadline: float) -> bytes:
+    """What begins with *data*, read on until it holds the end of a head."""
+    while HEAD_END not in data:
+        _check_size(data.rstrip(CRLF), limits)
+        if is_hopeless(data) or not b"HTTP/1.".startswith(data[:7]):
+            raise BadResponse("the endpoint does not speak HTTP/1.x")
+        data += _more_bytes(stream, deadline)
+    return data
+
+
+def _check_size(head: bytes, limits: Limits) -> None:
+    first = head.find(CRLF)
+    line = len(head) if first < 0 else first
+    if line > limits.first_line or len(head) - line - len(CRLF) > limits.header_bytes:
+        raise BadResponse("the response head is over maxInitialLineKB or maxHeadersKB")

@@ -1,0 +1,84 @@
+"""The bench itself, on a small scale: what it computes, and that it runs."""
+
+import os
+import sys
+from pathlib import Path
+from xml.etree.ElementTree import fromstring
+
+import pytest
+
+from meshproxy.config.load import load
+from tests.bench import configs, growth, report
+from tests.bench.load import Measured, check, measure
+from tests.bench.machine import cpu_s, family, memory_kib
+from tests.bench.proxies import MESHPROXY, Proxy, Running
+from tests.bench.scenarios import SCENARIOS, Scenario
+from tests.bench.world import World
+from tests.kit.daemons import find
+
+RUNS = {
+    ("small", "meshproxy"): [Measured(us, 100, 1, 2, 0) for us in (60, 90, 80)],
+    ("small", "envoy"): [Measured(us, 100, 1, 2, 0) for us in (100, 100, 200)],
+    ("small-c1", "meshproxy"): [Measured(1, 100, 3, 9, 0)],
+    ("small-c1", "envoy"): [Measured(99, 100, 2, 9, 0)],
+}
+
+
+def test_a_ratio_is_the_median_of_those_inside_a_repetition() -> None:
+    by_cpu, by_latency = report.verdicts(RUNS)
+    assert (by_cpu.ratio, by_cpu.spread, by_cpu.text) == (0.6, (0.4, 0.9), "aim")
+    assert (by_latency.ratio, by_latency.text) == (1.5, "missed")
+
+
+def test_the_tables_go_between_the_markers_of_the_document(tmp_path: Path) -> None:
+    document = tmp_path / "performance.md"
+    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    report.replace_between_markers(document, report.markdown(RUNS))
+    text = document.read_text()
+    assert "| small | envoy | 0.60 | 0.40 - 0.90 | 0.90 | 0.70 | aim |" in text
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    document.write_text("no markers")
+    with pytest.raises(ValueError, match="has no"):
+        report.replace_between_markers(document, "")
+
+
+def test_the_chart_is_an_image_with_a_bar_for_each_goal() -> None:
+    image = fromstring(report.chart(report.verdicts(RUNS)))  # noqa: S314 - our own text
+    assert len(image.findall("{*}rect")) == 2
+
+
+def test_a_process_is_told_by_its_family_time_and_memory() -> None:
+    pids = family(os.getpid())
+    assert os.getpid() in pids
+    assert cpu_s(pids) > 0
+    assert memory_kib([os.getpid()]) > 1000
+
+
+@pytest.mark.parametrize("what", growth.SERIES)
+def test_every_configuration_of_the_bench_is_valid(tmp_path: Path, what: str) -> None:
+    world = World(tmp_path)
+    make, sizes = growth.SERIES[what]
+    load(make(sizes[0])(world, 4140, False), what)
+    load(configs.meshproxy(world, 4140, True), "tls")
+
+
+@pytest.mark.skipif(not (find("wrk") and find("nginx")), reason="needs wrk and nginx")
+def test_a_measurement_compares_bytes_and_counts(tmp_path: Path) -> None:
+    with World(tmp_path) as world:
+        running = Running(MESHPROXY, world)
+        try:
+            check(running, world, SCENARIOS["post10k"])
+            check(running, world, SCENARIOS["chunked"])
+            measured = measure(running, world, Scenario(connections=2), 1)
+        finally:
+            running.stop()
+    assert measured.errors == 0
+    assert measured.cpu_us > 1
+    assert measured.per_s > 1
+
+
+def test_a_proxy_that_is_not_here_is_known_by_that() -> None:
+    assert not Proxy(name="none", command=("no-such-proxy",)).is_here
+    assert Proxy(name="python", command=(sys.executable,)).is_here
