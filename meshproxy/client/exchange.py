@@ -5,7 +5,6 @@ here and nowhere else; nothing left over on a connection is ever given to anothe
 """
 
 from collections.abc import Callable
-from functools import partial
 from time import monotonic
 
 from meshproxy.client.connection import PlainConnection, TlsConnection
@@ -74,38 +73,48 @@ def converse(
     elif response.status == 101:
         response.body = tunnel(connection, rest, release, ended)
     else:
-        release_at_end = partial(_finish, stream, connection, reusable, release, ended)
-        response.body = StreamBody(
-            stream, length, rest, limits.response_gap, _FAULTS, limits.header_bytes, release_at_end
-        )
+        response.body = _streamed(connection, length, rest, limits, reusable, release, ended)
     return response
 
 
-def _finish(
-    stream: Stream,
+def _streamed(
     connection: Connection,
+    length: int,
+    at_hand: bytes,
+    limits: Limits,
     reusable: bool,
     release: Release,
     ended: Ended,
-    complete: bool,
-    rest: bytes,
-) -> None:
-    """Give *connection* back at the end of a streamed body."""
-    drained = complete and not rest and stream.receive_at_hand() is None
-    release(connection, reusable and drained)
-    ended(complete)
+) -> StreamBody:
+    """A body that is still to come, and gives *connection* back at its end."""
+    stream = _open(connection)
+
+    def finish(complete: bool, rest: bytes) -> None:
+        drained = complete and not rest and stream.receive_at_hand() is None
+        release(connection, reusable and drained)
+        ended(body.is_broken)
+
+    body = StreamBody(
+        stream, length, at_hand, limits.response_gap, _FAULTS, limits.header_bytes, finish
+    )
+    return body
 
 
 def tunnel(connection: Connection, at_hand: bytes, release: Release, ended: Ended) -> Tunnel:
     """What is left of an exchange once *connection* speaks another protocol."""
-    if connection.stream is None:
-        raise ConnectionClosed("the connection is not open")
+    stream = _open(connection)
 
     def finish() -> None:
         release(connection, False)
         ended(False)
 
-    return Tunnel(connection.stream, at_hand, finish)
+    return Tunnel(stream, at_hand, finish)
+
+
+def _open(connection: Connection) -> Stream:
+    if connection.stream is None:
+        raise ConnectionClosed("the connection is not open")
+    return connection.stream
 
 
 def _framing(request: Request, response: Response) -> tuple[int, bool]:
