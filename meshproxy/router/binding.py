@@ -245,6 +245,8 @@ class Binding:
             self._inherited += self.metrics.scope(kind).scopes.values()
         for scope in self._inherited:
             scope.hold()
+        for client in self.clients.values():
+            client.diagnose_by(self._diagnostics)
 
     def wants(self, key: ClientKey) -> bool:
         """Whether the client of *key* is as the configuration says."""

@@ -86,6 +86,10 @@ class Client:
         self._stop = bound.addr.observe(self._update)
         metrics.hold()
 
+    def diagnose_by(self, diagnose: Callable[["Client"], Diagnostics]) -> None:
+        """Report from now on by what *diagnose* makes."""
+        self._diagnostics = diagnose(self)
+
     def follow(self, bound: Bound) -> None:
         """Take the addresses of *bound* from now on, which has the same id."""
         if bound.addr is not self._bound.addr:
