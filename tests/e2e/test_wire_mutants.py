@@ -1,5 +1,6 @@
 """Messages changed at random, several in a row, through a whole proxy: nothing is ever smuggled."""
 
+import os
 import random
 import re
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from tests.kit.recorder import Raw, Recorder
 from tests.kit.wire import CutShort, Reply, WireClient
 
 COUNT = 300
-"""Of each kind; every run has a seed of its own, which a failure shows."""
+"""Of each kind; every run but those of CI has a seed of its own, which a failure shows."""
 TOLD_APART = re.compile(b"HEAD|CONNECT").search
 """Who reads the replies must know these requests from the others, broken or not."""
 CHANGES = [b"", *(odd for odd in ODD if odd != b"HEAD")]
@@ -30,7 +31,7 @@ def world() -> Iterator[World]:
 
 @pytest.fixture
 def dice() -> random.Random:
-    seed = random.randrange(1 << 30)
+    seed = 1 if os.environ.get("MESHPROXY_CI") else random.randrange(1 << 30)
     print(f"seed {seed}")
     return random.Random(seed)
 
