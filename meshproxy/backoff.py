@@ -39,6 +39,27 @@ def decorrelated_jitter(
     return waits
 
 
+def full_jitter(
+    start_s: float, max_s: float, random: Callable[[], float] = _random.random
+) -> Backoff:
+    """First *start_s*, then anything up to a doubling wait, which stops at *max_s*.
+
+    ValueError unless 0 < start_s <= max_s.
+    """
+    if not 0 < start_s <= max_s:
+        raise ValueError(f"backoff needs 0 < start <= max, not {start_s} and {max_s}")
+    start, high = round(start_s * _NS), round(max_s * _NS)
+
+    def waits() -> Iterator[float]:
+        upper = start
+        yield start / _NS
+        while True:
+            upper = min(2 * upper, high)
+            yield int(random() * upper) / _NS
+
+    return waits
+
+
 def equal_jitter(
     start_s: float, max_s: float, random: Callable[[], float] = _random.random
 ) -> Backoff:

@@ -135,6 +135,12 @@ class ConnectFailed(ProxyError):
     reason = "connect"
 
 
+class FailedFast(ConnectFailed):
+    """A connection failed before, and none has been made since, so nothing was tried (failFast)."""
+
+    reason = "failed_fast"
+
+
 class TlsFailed(ProxyError):
     """The TLS handshake or the verification of the certificate failed; nothing was sent."""
 

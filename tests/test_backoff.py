@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproxy.backoff import Backoff, constant, decorrelated_jitter, equal_jitter
+from meshproxy.backoff import Backoff, constant, decorrelated_jitter, equal_jitter, full_jitter
 
 
 def first(count: int, backoff: Backoff) -> list[float]:
@@ -51,12 +51,17 @@ def test_equal_jitter_reaches_the_maximum_by_chance_and_stays_there() -> None:
     assert first(5, equal_jitter(5, 15, draws.__next__)) == [5, 5, 15, 15, 15]
 
 
+def test_full_jitter_is_anything_up_to_a_doubling_wait() -> None:
+    assert first(7, full_jitter(1, 20, lambda: 0.5)) == [1, 1, 2, 4, 8, 10, 10]
+    assert first(3, full_jitter(1, 20, lambda: 0.0)) == [1, 0, 0]
+
+
 def test_each_start_begins_again() -> None:
     backoff = equal_jitter(5, 300)
     assert [next(backoff()), next(backoff())] == [5, 5]
 
 
-@pytest.mark.parametrize("factory", [decorrelated_jitter, equal_jitter])
+@pytest.mark.parametrize("factory", [decorrelated_jitter, equal_jitter, full_jitter])
 @pytest.mark.parametrize(
     "bounds",
     [

@@ -56,6 +56,7 @@ class Endpoint:
         "is_closed",
         "load",
         "name",
+        "weight",
     )
 
     def __init__(
@@ -70,6 +71,8 @@ class Endpoint:
         self.address = address
         self.name = show(address)
         self.load = load
+        self.weight = address.weight
+        """Its share of the requests, beside that of the others; may change."""
         self.is_closed = False
         self._pool = pool
         self._accrual = accrual
@@ -126,6 +129,10 @@ class Endpoint:
         """Take no new requests; running ones finish."""
         self.is_closed = True
         self._pool.close()
+
+    def close_idle(self) -> int:
+        """Close the connections that wait for a request; how many there were."""
+        return self._pool.close_idle()
 
     def _classify(self, request: Request, response: Response) -> bool:
         """Note the class of *response* on it and in the breaker; whether it is a failure."""

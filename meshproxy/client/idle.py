@@ -81,6 +81,13 @@ class IdleStack:
         """How many are idle."""
         return len(self.connections)
 
+    def drain(self) -> int:
+        """Close every connection; how many there were."""
+        drained, self.connections = self.connections, []
+        for connection in drained:
+            connection.close()
+        return len(drained)
+
     def expire(self) -> None:
         """Close what is too old, and look again when the next one will be; for the wheel."""
         if self.session is not None:

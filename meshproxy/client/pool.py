@@ -113,7 +113,7 @@ class EndpointPool:
             if transport.max_size is not None
             else None
         )
-        self._close_idle = pool.close
+        self._close_pool = pool.close
         self._take: Callable[[], Connection] = pool._get_conn  # type: ignore[assignment] # noqa: SLF001 - see above
         self._put = pool._put_conn  # noqa: SLF001 - see above
 
@@ -178,7 +178,28 @@ class EndpointPool:
     def close(self) -> None:
         """Close idle connections now, the others when their exchange is over."""
         self._is_closed = True
-        self._close_idle()
+        self._close_pool()
+
+    def close_idle(self) -> int:
+        """Close the connections that wait for a request; how many there were."""
+        return self._idle.drain()
+
+    def open_session(self, deadline: float) -> None:
+        """Make a new connection and keep it, to see whether one can be had.
+
+        Raises ConnectFailed, TlsFailed, ServiceTimedOut and PoolFull.
+        """
+        if self._turnstile is not None:
+            self._turnstile.enter(deadline)
+        connection = self._take()
+        connection.close()  # one that was kept proves nothing
+        try:
+            self._connect(connection, deadline)
+        except BaseException:
+            if self._turnstile is not None:
+                self._turnstile.leave()
+            raise
+        self._release(connection, reusable=True)
 
     def _release(self, connection: Connection, reusable: bool) -> None:
         if reusable and not self._is_closed:

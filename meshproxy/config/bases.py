@@ -152,9 +152,10 @@ class BalancerConfig(Kinded):
     """Chooses among the endpoints of a client."""
 
     category: ClassVar[str] = "balancers"
+    algorithm: ClassVar[str]
+    """Its name in the metrics."""
     enable_probation: bool = key(
         default=False,
-        only=(False,),
         doc="Keeps endpoints that discovery removed for as long as they are healthy.",
     )
 

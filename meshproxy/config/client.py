@@ -37,7 +37,8 @@ class ClientSettings(Config):
         default=None, doc="The connections to each endpoint."
     )
     fail_fast: bool | None = key(
-        default=None, only=(False,), doc="Take an endpoint out when a connect fails."
+        default=None,
+        doc="Take an endpoint out when a connection to it fails, until one can be made again.",
     )
     failure_accrual: AccrualConfig | None = key(
         default=None, doc="`io.l5d.consecutiveFailures` with 5 when unset."

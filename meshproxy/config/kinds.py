@@ -76,11 +76,11 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "io.l5d.http.retryableRead5XX": "meshproxy.classifiers:RetryableRead5XXConfig",
     },
     "balancers": {
-        "ewma": "meshproxy.balancers:EwmaConfig",
-        "p2c": "meshproxy.balancers:P2cConfig",
-        "aperture": None,
-        "heap": None,
-        "roundRobin": None,
+        "aperture": "meshproxy.balancers.aperture:ApertureConfig",
+        "ewma": "meshproxy.balancers.ewma:EwmaConfig",
+        "heap": "meshproxy.balancers.heap:HeapConfig",
+        "p2c": "meshproxy.balancers.p2c:P2cConfig",
+        "roundRobin": "meshproxy.balancers.round_robin:RoundRobinConfig",
     },
     "accrual": {
         "io.l5d.consecutiveFailures": "meshproxy.accrual.policies:ConsecutiveFailuresConfig",

@@ -111,6 +111,7 @@ PLACES: Final = (
             _counter("cut_responses", "Responses that broke off before their end. Added."),
             _histogram("connect_latency_ms", "Milliseconds to connect, TLS included."),
             _histogram("failed_connect_latency_ms", "Milliseconds until connecting failed."),
+            _gauge("available", "1 if any of its endpoints takes requests."),
             _gauge("pool_size", "Open connections to all endpoints."),
             _gauge("pool_cached", "Connections that wait for a request."),
             _gauge("pool_waiters", "Requests that wait for a connection."),
@@ -136,15 +137,39 @@ PLACES: Final = (
         (
             _gauge("size", "Endpoints known."),
             _gauge("available", "Endpoints that take requests."),
-            _gauge("busy", "Endpoints a breaker has taken out, or that are being probed."),
+            _gauge(
+                "busy",
+                "Endpoints a breaker or `failFast` has taken out, or that are being probed.",
+            ),
             _gauge("closed", "Endpoints that are closed."),
             _gauge("load", "Requests in progress at all of them."),
             _counter("adds", "Endpoints that appeared."),
             _counter("removes", "Endpoints that vanished."),
             _counter("updates", "Changes of the set of endpoints."),
-            _counter("rebuilds", "Times the balancer took a new set."),
-            _counter("max_effort_exhausted", "Picks that found no endpoint open in five tries."),
+            _counter("rebuilds", "Times a balancer took a new set, or arranged its set anew."),
+            _counter(
+                "max_effort_exhausted", "Picks that found no endpoint open in `maxEffort` tries."
+            ),
+            _gauge("num_weight_classes", "Different weights among the endpoints."),
+            _counter("busy_weight_classes", "Picks that drew a weight without an open endpoint."),
             _gauge("algorithm/<name>", "1 for the balancer in use."),
+            _gauge("logical_aperture", "Width of the window of `aperture`."),
+            _gauge("physical_aperture", "Endpoints within that window."),
+            _counter("loadband/widen", "Times the window became wider by one."),
+            _counter("loadband/narrow", "Times the window became narrower by one."),
+            _gauge("loadband/offered_load_ema", "Requests in progress at all of them, smoothed."),
+            _counter("expired", "Endpoints outside the window whose connections were closed."),
+        ),
+    ),
+    Place(
+        "rt/<router>/client/<id>/failfast",
+        "Its endpoints that a connection failed to, if the client has `failFast`.",
+        (
+            _counter("marked_dead", "Endpoints taken out."),
+            _counter("marked_available", "Endpoints taken in again."),
+            _gauge("is_marked_dead", "Endpoints that are out."),
+            _gauge("unhealthy_for_ms", "Milliseconds for which they have been out."),
+            _gauge("unhealthy_num_tries", "Attempts made to connect to them since."),
         ),
     ),
     Place(
@@ -262,7 +287,8 @@ second, with the rate that makes up for it.
 With `workers` every number is that of all of them: counters and histograms are added up, and stay
 when a worker ends; gauges are the sum of what the workers read now, each of which has its own
 connections, endpoints and budgets. Of what they have in common the highest reading is taken:
-`originator`, `algorithm/<name>`, `oldest_list_s` and `process/uptime`.
+`originator`, a client's `available`, `algorithm/<name>`, `num_weight_classes`, `oldest_list_s` and
+`process/uptime`.
 """
 
 

@@ -4,11 +4,15 @@ finagle: client/StackClient.scala, loadbalancer/TrafficDistributor.scala. Follow
 set; an address that stays keeps its load, breaker and connections.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from time import monotonic
 
 from meshproxy.accrual.breaker import FailureAccrual
-from meshproxy.balancers import Balancer
+from meshproxy.balancers.balancer import Picker
+from meshproxy.balancers.weight_classes import WeightClasses
 from meshproxy.client.endpoint import Endpoint, show
+from meshproxy.client.fail_fast import FailFastEndpoint, FailFastStats
 from meshproxy.client.pool import ConnectStats, EndpointPool
 from meshproxy.errors import (
     BindingFailed,
@@ -57,8 +61,16 @@ class Client:
         metrics.gauge("pool_size", fn=lambda: self._connects.open)
         metrics.gauge("pool_cached", fn=lambda: sum(one.idle for one in self._endpoints.values()))
         self._budget = new_budget(self._policy.requeue_budget)
-        self._balancer: Balancer[Endpoint] = self._policy.balancer.build(
-            metrics.scope("loadbalancer")
+        self._fail_fast = FailFastStats(metrics.scope("failfast")) if policy.fail_fast else None
+        balancing, config = metrics.scope("loadbalancer"), policy.balancer
+        self._classes: WeightClasses[Endpoint] = WeightClasses(
+            balancing, config.algorithm, lambda: config.build(balancing)
+        )
+        self._balancer: Picker[Endpoint] = self._classes
+        metrics.gauge(
+            "available",
+            fn=lambda: any(one.is_open for one in self._classes.nodes),
+            together="max",
         )
         self._transport = policy.transport(limits)
         self._endpoints: dict[Address, Endpoint] = {}
@@ -83,7 +95,8 @@ class Client:
     def close(self) -> None:
         """Stop following the addresses and close what is idle."""
         self._stop()
-        self._update(ADDR_NEG)
+        self.addr = ADDR_NEG
+        self._follow({}, keep_healthy=False)
         self._metrics.prune()
 
     def __call__(self, request: Request) -> Response:
@@ -96,7 +109,7 @@ class Client:
             raise ServiceTimedOut(self._describe_timeout(request)) from error
 
     def _attempt(self, request: Request) -> Response:
-        if not self._balancer.nodes:
+        if not self._classes.nodes:
             self._await_endpoints(request)
         endpoint = self._balancer.pick()
         if endpoint.name in request.tried:
@@ -104,11 +117,11 @@ class Client:
         return endpoint(request)
 
     def _best_untried(self, request: Request) -> Endpoint | None:
-        untried = [one for one in self._balancer.nodes if one.name not in request.tried]
+        untried = [one for one in self._classes.nodes if one.name not in request.tried]
         return min(untried, key=lambda one: (not one.is_open, one.load.value()), default=None)
 
     def _count(self) -> int:
-        return len(self._balancer.nodes)
+        return len(self._classes.nodes)
 
     def _await_endpoints(self, request: Request) -> None:
         """Wait for the first address. Raises NoHosts, BindingFailed or one of two timeouts."""
@@ -124,7 +137,7 @@ class Client:
                 )
         if isinstance(self.addr, AddrFailed):
             raise BindingFailed(self.addr.why)
-        if not self._balancer.nodes:
+        if not self._classes.nodes:
             raise NoHosts(f"No hosts are available for {self.id.show()}")
 
     def _update(self, addr: Addr) -> None:
@@ -133,12 +146,23 @@ class Client:
             return
         self.addr = addr
         addresses = addr.addresses if isinstance(addr, AddrBound) else frozenset()
-        for gone in self._endpoints.keys() - addresses:
-            self._endpoints.pop(gone).close()
-        for new in addresses - self._endpoints.keys():
-            self._endpoints[new] = self._new_endpoint(new)
+        weights = {
+            replace(address, weight=1.0): address.weight
+            for address in sorted(addresses, key=lambda address: address.weight)
+        }
+        self._follow(weights, keep_healthy=self._policy.balancer.enable_probation)
+
+    def _follow(self, weights: Mapping[Address, float], *, keep_healthy: bool) -> None:
+        """Balance over the addresses of *weights*; with *keep_healthy* open ones stay besides."""
+        for gone in self._endpoints.keys() - weights.keys():
+            if not (keep_healthy and self._endpoints[gone].is_open):
+                self._endpoints.pop(gone).close()
+        for address, weight in weights.items():
+            if address not in self._endpoints:
+                self._endpoints[address] = self._new_endpoint(address)
+            self._endpoints[address].weight = weight
         ordered = sorted(self._endpoints, key=lambda address: (address.host, address.port))
-        self._balancer.update([self._endpoints[address] for address in ordered])
+        self._balancer = self._classes.update([self._endpoints[address] for address in ordered])
 
     def _new_endpoint(self, address: Address) -> Endpoint:
         policy = self._policy
@@ -147,7 +171,7 @@ class Client:
             self._metrics.scope("failure_accrual"),
             f"{show(address)} of {self.id.show()}",
         )
-        return Endpoint(
+        parts = (
             address,
             EndpointPool(address, self._transport, self._connects),
             policy.balancer.new_load(),
@@ -155,9 +179,12 @@ class Client:
             self._metrics.counter("cut_responses"),
             min(policy.attempt_seconds, self._transport.limits.first_byte),
         )
+        if self._fail_fast is not None:
+            return FailFastEndpoint(*parts, stats=self._fail_fast)
+        return Endpoint(*parts)
 
     def _describe(self, request: Request, error: ConnectFailed | TlsFailed) -> str:
-        addresses = ", ".join(endpoint.name for endpoint in self._balancer.nodes)
+        addresses = ", ".join(endpoint.name for endpoint in self._classes.nodes)
         return (
             f"Unable to establish connection to {request.endpoint}.\n\n{error}\n"
             f"service name: {request.dst.show() if request.dst else ''}\n"

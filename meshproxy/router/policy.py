@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from meshproxy.accrual.policies import ConsecutiveFailuresConfig
 from meshproxy.backoff import Backoff, constant
-from meshproxy.balancers import P2cConfig
+from meshproxy.balancers.p2c import P2cConfig
 from meshproxy.budget import RetryBudget
 from meshproxy.classifiers import Classifier
 from meshproxy.client.idle import Session
@@ -36,6 +36,17 @@ FIRST_BYTE_SECONDS: Final = 300.0
 """Limit on an attempt where none is configured."""
 CONNECT_SECONDS: Final = 1.0
 TLS_CONNECT_SECONDS: Final = 2.0
+_AS_WRITTEN: Final = {
+    "load_balancer": "balancer",
+    "failure_accrual": "accrual",
+    "requeue_budget": "requeue_budget",
+    "host_connection_pool": "pool",
+    "client_session": "session",
+    "socket_options": "socket",
+    "forward_client_cert": "forward_client_cert",
+    "fail_fast": "fail_fast",
+}
+"""Settings of a client that need no conversion, and their names in a `ClientPolicy`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +66,7 @@ class ClientPolicy:
     session: SessionConfig = field(default_factory=SessionConfig)
     socket: SocketOptionsConfig = field(default_factory=SocketOptionsConfig)
     forward_client_cert: bool = False
+    fail_fast: bool = False
 
     def transport(self, limits: Limits) -> Transport:
         """How endpoints are reached, with the router's *limits* where the policy has none."""
@@ -152,25 +164,15 @@ def new_budget(config: RetryBudgetConfig) -> RetryBudget:
 
 
 def _client_settings(settings: ClientSettings) -> dict[str, Any]:
-    written: dict[str, Any] = {}
-    if settings.load_balancer is not None:
-        written["balancer"] = settings.load_balancer
-    if settings.failure_accrual is not None:
-        written["accrual"] = settings.failure_accrual
+    written = {
+        name: value
+        for key, name in _AS_WRITTEN.items()
+        if (value := getattr(settings, key)) is not None
+    }
     if settings.request_attempt_timeout_ms is not None:
         written["attempt_seconds"] = _limit(settings.request_attempt_timeout_ms)
     if settings.connect_timeout_ms is not None:
         written["connect_seconds"] = _limit(settings.connect_timeout_ms)
-    if settings.requeue_budget is not None:
-        written["requeue_budget"] = settings.requeue_budget
-    if settings.host_connection_pool is not None:
-        written["pool"] = settings.host_connection_pool
-    if settings.client_session is not None:
-        written["session"] = settings.client_session
-    if settings.socket_options is not None:
-        written["socket"] = settings.socket_options
-    if settings.forward_client_cert is not None:
-        written["forward_client_cert"] = settings.forward_client_cert
     return written
 
 

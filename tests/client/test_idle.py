@@ -25,6 +25,11 @@ def stack(session: Session | None = None) -> IdleStack:
     return made
 
 
+class Closing:
+    def close(self) -> None:
+        """There is no socket."""
+
+
 def connection(opened_at: float = 1000.0) -> PlainConnection:
     made = PlainConnection("127.0.0.1", 1)
     made.opened_at = opened_at
@@ -43,6 +48,17 @@ def test_an_empty_stack_says_so_as_a_queue_does() -> None:
     pool.put(None)
     with pytest.raises(Empty):
         pool.get()
+
+
+def test_all_can_be_closed_at_once() -> None:
+    pool = stack()
+    closed: list[int] = []
+    for number in range(2):
+        pool.put(connection())
+        pool.connections[-1].stream = Closing()  # type: ignore[assignment]
+        pool.connections[-1].on_close = lambda number=number: closed.append(number)  # type: ignore[misc]
+    assert pool.drain() == 2
+    assert (closed, pool.qsize(), pool.drain()) == ([0, 1], 0, 0)
 
 
 def test_an_idle_connection_is_closed_after_its_time(now: list[float]) -> None:

@@ -309,3 +309,43 @@ def test_a_failed_handshake_is_counted_and_names_the_server(tmp_path: Path) -> N
             pool.send()
         assert endpoint.requests == []
         assert (pool.counts("connects"), pool.open) == ([0], 0)
+
+
+# --- outside of requests ---
+
+
+def test_idle_connections_can_be_closed_while_a_request_runs() -> None:
+    with pooling([Until(), Send(OK), Stall()], [Until(), Send(OK[:-2]), Stall()]) as (pool, _):
+        pool.send()
+        assert pool.close_idle() == 1
+        assert (pool.open, pool.idle) == (0, 0)
+        answer = pool.send()
+        assert pool.close_idle() == 0
+        assert pool.open == 1
+        answer.close()
+
+
+def test_a_session_that_is_opened_is_used_by_the_next_request() -> None:
+    with pooling([Until(), Send(OK), Stall()]) as (pool, endpoint):
+        pool.open_session(monotonic() + 5)
+        assert (pool.open, pool.idle) == (1, 1)
+        assert body_of(pool.send()) == b"ok"
+        assert len(endpoint.received) == 1
+
+
+def test_a_kept_connection_does_not_pass_for_a_new_session() -> None:
+    with pooling([Until(), Send(OK), Stall()], [Stall()]) as (pool, endpoint):
+        pool.send()
+        pool.open_session(monotonic() + 5)
+        wait_until(lambda: len(endpoint.received) == 2)
+        assert pool.counts("connects", "closes") == [2, 1]
+
+
+def test_a_session_that_cannot_be_opened_leaves_its_place_in_the_queue() -> None:
+    with BadServer([[]]) as gone:
+        port = gone.port
+    pool = Pool(port, Transport(Limits(), 5.0, max_size=1, max_waiters=0))
+    for _ in range(2):
+        with pytest.raises(ConnectFailed):
+            pool.open_session(monotonic() + 5)
+    pool.close()

@@ -36,7 +36,6 @@ def test_unset_is_not_the_default() -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("failFast: true", "failFast: true is not supported yet, write false or remove it"),
         ("requestAuthorizers: []", "requestAuthorizers: not supported yet, remove it"),
     ],
 )
@@ -44,8 +43,31 @@ def test_what_is_not_built_is_refused_by_name(text: str, error: str) -> None:
     assert read(text) == (None, [f"f:1:1: {error}"])
 
 
-def test_what_is_off_anyway_may_be_written() -> None:
-    assert read("failFast: false")[1] == []
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
+def test_fail_fast_may_be_on_or_off(text: str, *, value: bool) -> None:
+    config, errors = read(f"failFast: {text}")
+    assert config is not None
+    assert errors == []
+    assert config.rules[0][1].fail_fast is value
+
+
+@pytest.mark.parametrize(
+    ("keys", "error"),
+    [
+        ("kind: heap", None),
+        ("kind: heap, enableProbation: true", None),
+        ("kind: heap, maxEffort: 3", "maxEffort: unknown key, known here: enableProbation, kind"),
+        ("kind: roundRobin, maxEffort: 3", None),
+        ("kind: roundRobin, maxEffort: -1", "maxEffort: -1 is too small, at least 0"),
+        ("kind: aperture, lowLoad: '0.1', highLoad: 4", None),
+        ("kind: ewma, decayTimeMs: 0", "decayTimeMs: 0 is too small, at least 1"),
+        ("kind: round_robin", "kind: 'round_robin' is unknown, did you mean roundRobin?"),
+    ],
+)
+def test_each_kind_of_balancer_has_its_keys(keys: str, error: str | None) -> None:
+    config, errors = read(f"loadBalancer: {{{keys}}}")
+    assert (config is None) == bool(error)
+    assert [text.partition("loadBalancer.")[2] for text in errors] == ([error] if error else [])
 
 
 def test_a_variable_that_the_prefix_does_not_capture_is_a_warning() -> None:

@@ -15,6 +15,7 @@ telemetry:
 routers:
 - protocol: http
   originator: true
+  client: {{failFast: true, loadBalancer: {{kind: aperture}}}}
   dtab: /svc/web => /$/inet/127.0.0.1/{port} ; /svc/gone => /$/inet/127.0.0.1/1
   servers:
   - {{port: 0, ip: 127.0.0.1, maxConcurrentRequests: 9}}

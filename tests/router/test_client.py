@@ -7,13 +7,18 @@ from time import monotonic
 import gevent
 import pytest
 
-from meshproxy.balancers import EwmaConfig
+from meshproxy.balancers.aperture import ApertureConfig
+from meshproxy.balancers.ewma import EwmaConfig
+from meshproxy.balancers.heap import HeapConfig
+from meshproxy.balancers.p2c import P2c, P2cConfig
+from meshproxy.balancers.round_robin import RoundRobinConfig
 from meshproxy.client.tls import TlsSettings
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.errors import (
     BindingFailed,
     BindingTimedOut,
     ConnectFailed,
+    FailedFast,
     NoHosts,
     ServiceTimedOut,
     TlsFailed,
@@ -138,6 +143,119 @@ def test_one_that_goes_finishes_what_runs() -> None:
         assert client.metrics.gauge("connections").read() == 0
 
 
+def weighted(**weights: float) -> Addr:
+    """Return the addresses of ports by weight: `p8080=2.0`."""
+    return AddrBound(
+        frozenset(Address("127.0.0.1", int(port[1:]), weight) for port, weight in weights.items())
+    )
+
+
+def test_a_change_of_weight_keeps_the_endpoint_and_its_connection() -> None:
+    with origins(2) as servers, subject(*(server.port for server in servers)) as client:
+        first, second = servers
+        for _ in range(20):
+            client.ask()
+        client.addresses.set(weighted(**{f"p{first.port}": 1.0, f"p{second.port}": 0.0}))
+        seen = len(second.requests)
+        assert {client.ask() for _ in range(20)} == {str(first.port).encode()}
+        assert len(second.requests) == seen
+        client.addresses.set(weighted(**{f"p{first.port}": 0.0, f"p{second.port}": 3.0}))
+        assert {client.ask() for _ in range(20)} == {str(second.port).encode()}
+        assert [len(server.wire) for server in servers] == [1, 1]
+        names = ("adds", "removes", "updates")
+        assert [client.counter("loadbalancer", name) for name in names] == [2, 0, 3]
+        assert client.metrics.gauge("loadbalancer", "num_weight_classes").read() == 2
+
+
+def test_with_one_weight_its_balancer_is_asked_directly() -> None:
+    with subject(1, 2) as client:
+        assert isinstance(client._balancer, P2c)
+        client.addresses.set(weighted(p1=1.0, p2=2.0))
+        assert client._balancer is client._classes
+
+
+def test_an_address_that_comes_twice_has_the_greater_weight() -> None:
+    with origins(1) as (server,), subject(server.port) as client:
+        twice = [Address("127.0.0.1", server.port, weight) for weight in (3.0, 1.0, 2.0)]
+        client.addresses.set(AddrBound(frozenset(twice)))
+        assert [endpoint.weight for endpoint in client._classes.nodes] == [3.0]
+
+
+# --- probation ---
+
+PROBATION = ClientPolicy(balancer=P2cConfig(enable_probation=True))
+
+
+def test_on_probation_a_vanished_endpoint_stays_while_it_is_healthy() -> None:
+    with (
+        origins(2) as (stays, vanishes),
+        subject(stays.port, vanishes.port, policy=PROBATION) as client,
+    ):
+        client.addresses.set(of(stays.port))
+        answered = {client.ask() for _ in range(50)}
+        assert answered == {str(server.port).encode() for server in (stays, vanishes)}
+
+
+def test_on_probation_one_that_is_down_goes_at_the_next_update() -> None:
+    with origins(1) as (stays,), subject(stays.port, policy=PROBATION) as client:
+        gone = closed_port()
+        client.addresses.set(of(stays.port, gone))
+        [down] = [one for one in client._classes.nodes if one.name.endswith(f":{gone}")]
+        client.addresses.set(of(stays.port))
+        assert down in client._classes.nodes
+        for _ in range(5):
+            with pytest.raises(ConnectFailed):
+                down(asking())
+        assert down in client._classes.nodes
+        client.addresses.set(of(stays.port, 1))
+        assert down.is_closed
+        assert down not in client._classes.nodes
+
+
+def test_a_closed_client_keeps_nobody_on_probation() -> None:
+    with origins(1) as (server,):
+        client = Subject(server.port, policy=PROBATION)
+        client.ask()
+        client.addresses.set(ADDR_NEG)
+        assert client.ask() == str(server.port).encode()
+        client.close()
+        assert client.metrics.gauge("connections").read() == 0
+        assert client._classes.nodes == ()
+
+
+# --- the kinds of balancers ---
+
+POLICIES = [
+    ClientPolicy(balancer=config)
+    for config in (P2cConfig(), EwmaConfig(), ApertureConfig(), HeapConfig(), RoundRobinConfig())
+]
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.balancer.kind)
+def test_every_kind_counts_what_runs_and_forgets_what_ended(policy: ClientPolicy) -> None:
+    slow = [Until(), Send(OK[:-2]), Stall()]
+    with BadServer([slow] * 3) as server, subject(server.port, policy=policy) as client:
+        load = client.metrics.gauge("loadbalancer", "load").read
+        answers = [client(asking()) for _ in range(3)]
+        assert load() == 3
+        for answer in answers:
+            answer.close()
+        assert load() == 0
+        shown = f"algorithm/{policy.balancer.algorithm}".split("/")
+        assert client.metrics.gauge("loadbalancer", *shown).read() == 1
+
+
+def test_status_is_the_best_of_the_endpoints() -> None:
+    with origins(1) as (server,), subject(server.port) as client:
+        available = client.metrics.gauge("available").read
+        assert available() == 1
+        client.addresses.set(of(closed_port()))
+        for _ in range(5):
+            with pytest.raises(ConnectFailed):
+                client.ask()
+        assert available() == 0
+
+
 @pytest.mark.parametrize("lost", [ADDR_PENDING, AddrFailed("DNS is down")])
 def test_the_last_good_addresses_stay_in_use(lost: Addr) -> None:
     with origins(1) as (server,), subject(server.port) as client:
@@ -206,7 +324,7 @@ def test_a_closed_client_leaves_no_connection_and_no_metrics() -> None:
 # --- failures ---
 
 
-@pytest.mark.parametrize("policy", [ClientPolicy(), ClientPolicy(balancer=EwmaConfig())])
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.balancer.kind)
 def test_no_request_fails_while_another_endpoint_answers(policy: ClientPolicy) -> None:
     with origins(1) as (server,):
         for _ in range(10):
@@ -252,6 +370,30 @@ def test_a_refusing_endpoint_is_dead_after_five_failures_and_still_tried_alone()
                 client.ask()
         assert client.counter("failure_accrual", "removals") == 1
         assert client.metrics.gauge("loadbalancer", "available").read() == 0
+
+
+def test_with_fail_fast_a_refusing_endpoint_is_not_connected_to_again() -> None:
+    policy = ClientPolicy(fail_fast=True)
+    with origins(1) as (server,), subject(closed_port(), policy=policy) as client:
+        for _ in range(3):
+            with pytest.raises(ConnectFailed) as raised:
+                client.ask()
+        assert isinstance(raised.value, FailedFast)
+        assert "selected address: 127.0.0.1:" in str(raised.value)
+        reasons = [client.counter("failures", reason) for reason in ("connect", "failed_fast")]
+        assert reasons == [1, 2]
+        assert client.counter("failure_accrual", "removals") == 0
+        assert client.metrics.gauge("loadbalancer", "busy").read() == 1
+        assert client.metrics.gauge("failfast", "is_marked_dead").read() == 1
+        client.addresses.set(of(server.port))
+        assert client.ask() == str(server.port).encode()
+        assert client.metrics.gauge("failfast", "is_marked_dead").read() == 0
+
+
+def test_without_fail_fast_there_is_nothing_of_it() -> None:
+    with origins(1) as (server,), subject(server.port) as client:
+        client.ask()
+        assert "failfast" not in client.metrics.scopes
 
 
 def test_a_stalled_answer_tells_who_and_how_long() -> None:

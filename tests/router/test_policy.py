@@ -6,7 +6,8 @@ from pathlib import Path as FilePath
 import pytest
 
 from meshproxy.accrual.policies import ConsecutiveFailuresConfig, NoneConfig
-from meshproxy.balancers import EwmaConfig, P2cConfig
+from meshproxy.balancers.ewma import EwmaConfig
+from meshproxy.balancers.p2c import P2cConfig
 from meshproxy.classifiers import (
     AllSuccessfulConfig,
     ResponseClass,
@@ -83,8 +84,9 @@ def test_each_item_uses_its_own_captures() -> None:
     policy = of_client(
         item("/$/{kind}", load_balancer=EwmaConfig()),
         item("/$/*/443/{kind}", tls=ClientTlsConfig(common_name="{kind}.{port}")),
-        item("/$/*/{port}", fail_fast=False),
+        item("/$/*/{port}", fail_fast=True),
     )
+    assert policy.fail_fast
     assert policy.server_name == "linkerd.io.{port}"
 
 

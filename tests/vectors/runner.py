@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from tests.vectors import naming, traffic
+from tests.vectors import loadband, naming, traffic
 
 Case: TypeAlias = Mapping[str, Any]
 Check: TypeAlias = Callable[[Case], "tuple[object, object]"]
 """Runs one case; what was expected and what came out, equal when it passes."""
 
-KINDS: dict[str, Check] = {**naming.KINDS, **traffic.KINDS}
+KINDS: dict[str, Check] = {**naming.KINDS, **traffic.KINDS, **loadband.KINDS}
 
 
 @dataclass(frozen=True, slots=True)

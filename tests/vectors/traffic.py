@@ -17,7 +17,7 @@ from meshproxy.accrual.policies import (
     SuccessRateWindowed,
 )
 from meshproxy.backoff import Backoff, decorrelated_jitter, equal_jitter
-from meshproxy.balancers import two_choices
+from meshproxy.balancers.p2c import two_choices
 from meshproxy.budget import RetryBudget
 from meshproxy.classifiers import NonRetryable5XXConfig
 from meshproxy.config import kinds
@@ -277,10 +277,10 @@ Driver = Callable[[Given], dict[str, Any]]
 Outcome = tuple[object, object]
 
 
-def _check(driver: Driver) -> Callable[[Given], Outcome]:
+def check(driver: Driver) -> Callable[[Given], Outcome]:
     """Run a case: what it expects, and what came out as far as the case speaks of it."""
 
-    def check(case: Given) -> Outcome:
+    def run(case: Given) -> Outcome:
         expected = dict(case["expect"])
         expected.pop("note", None)
         within = {
@@ -289,7 +289,7 @@ def _check(driver: Driver) -> Callable[[Given], Outcome]:
         }
         return expected, _as_far_as(expected, driver(case["given"]), within)
 
-    return check
+    return run
 
 
 def _as_far_as(expected: object, got: object, within: Mapping[str, float]) -> object:
@@ -307,7 +307,7 @@ def _as_far_as(expected: object, got: object, within: Mapping[str, float]) -> ob
 
 
 KINDS: Mapping[str, Callable[[Given], Outcome]] = {
-    driver.__name__: _check(driver)
+    driver.__name__: check(driver)
     for driver in (
         ewma_trace,
         p2c_pick,

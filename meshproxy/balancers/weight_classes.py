@@ -1,0 +1,104 @@
+"""Endpoints by weight: each group of equal weight has a balancer of its own.
+
+finagle: loadbalancer/distributor/{TrafficDistributor,Distributor}.scala.
+"""
+
+import random as _random
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import accumulate
+from typing import Generic
+
+from meshproxy.balancers.balancer import Balancer, N, Picker
+from meshproxy.metrics.tree import Tree
+
+
+class WeightClasses(Generic[N]):
+    """The endpoints of a client, and the balancers made by *new_balancer* that choose among them.
+
+    A class is drawn by weight times size. One without an open node is passed over, for the next
+    heavier that has one. *metrics* is the client's scope `loadbalancer`, where *algorithm* is
+    shown.
+    """
+
+    def __init__(
+        self,
+        metrics: Tree,
+        algorithm: str,
+        new_balancer: Callable[[], Balancer[N]],
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        self.nodes: tuple[N, ...] = ()
+        """All endpoints, in the order they were given."""
+        self._new_balancer = new_balancer
+        self._random = random
+        self._classes: dict[float, Balancer[N]] = {1.0: new_balancer()}
+        self._members: list[tuple[Balancer[N], Sequence[N]]] = []
+        self._shares: list[float] = []
+        self._adds = metrics.counter("adds")
+        self._removes = metrics.counter("removes")
+        self._updates = metrics.counter("updates")
+        self._busy = metrics.counter("busy_weight_classes")
+        self._show(metrics, algorithm)
+
+    def update(self, nodes: Sequence[N]) -> Picker[N]:
+        """Choose among *nodes* from now on, by the result: this, or the balancer of the only class.
+
+        Its choice costs nothing more than that balancer's.
+        """
+        before, after = {id(node) for node in self.nodes}, {id(node) for node in nodes}
+        self._adds.value += len(after - before)
+        self._removes.value += len(before - after)
+        self._updates.value += 1
+        self.nodes = tuple(nodes)
+        groups: dict[float, list[N]] = {}
+        for node in nodes:
+            groups.setdefault(node.weight, []).append(node)
+        self._regroup(groups or {1.0: []})
+        return self._members[0][0] if len(self._members) == 1 else self
+
+    def pick(self) -> N:
+        """The node for one request, of the class that is drawn. Fails open like a balancer."""
+        last = len(self._shares) - 1
+        drawn = min(bisect_right(self._shares, self._random() * self._shares[-1]), last)
+        balancer, nodes = self._members[drawn]
+        if not _has_open(nodes):
+            self._busy.value += 1
+            others = self._members[drawn + 1 :] + self._members[:drawn]
+            balancer = next((other for other, nodes in others if _has_open(nodes)), balancer)
+        return balancer.pick()
+
+    def _regroup(self, groups: dict[float, list[N]]) -> None:
+        classes = self._classes
+        for weight in classes.keys() - groups.keys():
+            classes[weight].update(())
+        self._classes = {
+            weight: classes.get(weight) or self._new_balancer() for weight in sorted(groups)
+        }
+        self._members = [(one, groups[weight]) for weight, one in self._classes.items()]
+        self._shares = list(accumulate(weight * len(groups[weight]) for weight in self._classes))
+        for balancer, nodes in self._members:
+            balancer.update(nodes)
+
+    def _show(self, metrics: Tree, algorithm: str) -> None:
+        metrics.gauge("algorithm", algorithm, fn=lambda: 1.0, together="max")
+        classes = "num_weight_classes"
+        metrics.gauge(classes, fn=lambda: len(self._classes) if self.nodes else 0, together="max")
+        metrics.gauge("size", fn=lambda: len(self.nodes))
+        metrics.gauge("available", fn=lambda: sum(node.is_open for node in self.nodes))
+        metrics.gauge("closed", fn=lambda: sum(node.is_closed for node in self.nodes))
+        metrics.gauge("load", fn=lambda: sum(node.load.pending for node in self.nodes))
+        metrics.gauge(
+            "busy",
+            fn=lambda: sum(not (node.is_open or node.is_closed) for node in self.nodes),
+        )
+        for name in self._classes[1.0].gauges():
+            metrics.gauge(*name.split("/"), fn=partial(self._sum, name))
+
+    def _sum(self, name: str) -> float:
+        return sum(balancer.gauges()[name] for balancer in self._classes.values())
+
+
+def _has_open(nodes: Sequence[N]) -> bool:
+    return any(node.is_open for node in nodes)

@@ -1,0 +1,109 @@
+"""An endpoint that rejects at once after a connection failed, until one can be made again.
+
+finagle: service/FailFastFactory.scala.
+"""
+
+from collections.abc import Callable
+from itertools import chain, islice, repeat
+from time import monotonic
+from typing import Any, Final
+
+import gevent
+
+from meshproxy.backoff import Backoff, full_jitter
+from meshproxy.client.endpoint import Endpoint
+from meshproxy.errors import ConnectFailed, FailedFast, ProxyError, TlsFailed
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+
+LONGEST_WAIT_SECONDS: Final = 32.0
+"""Also the limit on one attempt."""
+_JITTERED = full_jitter(1.0, LONGEST_WAIT_SECONDS)
+
+
+def attempts() -> "chain[float]":
+    """The waits before each attempt to connect: sixteen jittered ones, then the longest."""
+    return chain(islice(_JITTERED(), 16), repeat(LONGEST_WAIT_SECONDS))
+
+
+class FailFastStats:
+    """What failing fast has come to at the endpoints of a client; *metrics* is its `failfast`."""
+
+    __slots__ = ("failing", "marked_available", "marked_dead", "now")
+
+    def __init__(self, metrics: Tree, now: Callable[[], float] = monotonic) -> None:
+        self.now = now
+        self.failing: set[FailFastEndpoint] = set()
+        """The endpoints that reject requests."""
+        self.marked_dead = metrics.counter("marked_dead")
+        self.marked_available = metrics.counter("marked_available")
+        metrics.gauge("is_marked_dead", fn=lambda: len(self.failing))
+        metrics.gauge(
+            "unhealthy_for_ms",
+            fn=lambda: sum(self.now() - one.failing_since for one in self.failing) * 1000,
+        )
+        metrics.gauge("unhealthy_num_tries", fn=lambda: sum(one.tries for one in self.failing))
+
+
+class FailFastEndpoint(Endpoint):
+    """Rejects requests after a connection failed, and tries in the background to make one."""
+
+    __slots__ = ("_backoff", "_recovery", "_stats", "failing_since", "tries")
+
+    def __init__(self, *parts: Any, stats: FailFastStats, backoff: Backoff = attempts) -> None:
+        super().__init__(*parts)
+        self._stats = stats
+        self._backoff = backoff
+        self._recovery: gevent.Greenlet | None = None
+        self.failing_since = 0.0
+        """When the connection failed, by the clock of the stats."""
+        self.tries = 0
+        """Attempts made since then."""
+
+    @property
+    def is_open(self) -> bool:
+        """Connections can be made, and the breaker lets requests through."""
+        return self._recovery is None and super().is_open
+
+    def __call__(self, request: Request) -> Response:
+        """Send *request*. Raises ProxyError, at once if connecting failed: FailedFast."""
+        if self._recovery is not None:
+            request.endpoint = self.name
+            raise FailedFast(f"connecting to {self.name} failed, and has not succeeded since")
+        try:
+            return super().__call__(request)
+        except (ConnectFailed, TlsFailed):
+            self._fail()
+            raise
+
+    def close(self) -> None:
+        """Take no new requests and try no more to connect; running requests finish."""
+        super().close()
+        if self._recovery is not None:
+            self._recovery.kill(block=False)
+            self._recovered()
+
+    def _fail(self) -> None:
+        if self._recovery is None and not self.is_closed:
+            self.failing_since, self.tries = self._stats.now(), 0
+            self._stats.marked_dead.value += 1
+            self._stats.failing.add(self)
+            self._recovery = gevent.spawn(self._recover)
+
+    def _recover(self) -> None:
+        try:
+            for wait_s in self._backoff():
+                gevent.sleep(wait_s)
+                self.tries += 1
+                try:
+                    self._pool.open_session(monotonic() + LONGEST_WAIT_SECONDS)
+                except ProxyError:
+                    continue
+                self._stats.marked_available.value += 1
+                return
+        finally:
+            self._recovered()
+
+    def _recovered(self) -> None:
+        self._recovery = None
+        self._stats.failing.discard(self)
