@@ -173,6 +173,13 @@ class ServiceTimedOut(ProxyError):
     reason = "timeout"
 
 
+class DeadlineExceeded(ProxyError):
+    """Nobody waits for the answer any more: the caller's deadline had passed on arrival."""
+
+    status = 503
+    reason = "deadline"
+
+
 class NoTunnel(ProxyError):
     """A CONNECT whose name is not bound to the address itself."""
 
@@ -186,6 +193,12 @@ class PoolFull(ProxyError):
     status = 503
     retryable = True
     reason = "pool_full"
+
+
+class NoDescriptor(PoolFull):
+    """The process may open no more sockets; no endpoint is worse for it."""
+
+    reason = "no_descriptor"
 
 
 class ClientGone(ProxyError):

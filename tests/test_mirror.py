@@ -7,7 +7,7 @@ from tests.test_floors import FLOOR, SOURCES, room
 ROOT = Path(__file__).parent.parent
 TESTS = Path(__file__).parent
 OF_THE_WHOLE = {"test_floors.py", "test_mirror.py", "test_conf.py", "test_kinds.py"}
-WITHOUT_SOURCE = {"e2e", "kit", "demo", "vectors", "corpus"}
+WITHOUT_SOURCE = {"e2e", "kit", "demo", "vectors", "corpus", "fuzz"}
 
 
 def mirror(source: Path) -> Path:

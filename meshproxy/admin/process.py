@@ -21,7 +21,15 @@ def measure_process(metrics: Tree, uptime: Callable[[], float]) -> None:
     process.gauge("rss", fn=resident_bytes)
     process.gauge("threads", fn=threading.active_count)
     if _FDS.is_dir():
-        process.gauge("fds", fn=lambda: sum(1 for _ in _FDS.iterdir()))
+        process.gauge("fds", fn=open_descriptors)
+
+
+def open_descriptors() -> float:
+    """Return how many descriptors are open: all, when there is none left to count them with."""
+    try:
+        return sum(1 for _ in _FDS.iterdir())
+    except OSError:
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def cpu_ms() -> float:

@@ -54,7 +54,7 @@ class _Wire(HTTPConnection):
     @property
     def is_connected(self) -> bool:
         """The connection is up and silent: bytes that nobody asked for make it unusable."""
-        return self.stream is not None and not self.stream.is_readable
+        return self.stream is not None and not self.stream.has_stray()
 
     def close(self) -> None:
         """Release the socket; harmless when repeated."""

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Protocol
 
 from meshproxy.client.pool import EndpointPool
-from meshproxy.errors import NoTunnel, PoolFull, ProxyError
+from meshproxy.errors import NoTunnel, PoolFull, ProxyError, ServiceTimedOut
 from meshproxy.ewma import Load
 from meshproxy.http.message import Request, Response, ResponseClass
 from meshproxy.metrics.instruments import Counter
@@ -95,12 +95,14 @@ class Endpoint:
         Whatever happens is told to the load and the breaker; a body that is still to come keeps
         counting as load until it ends. Raises ProxyError.
         """
+        now = monotonic()
+        deadline = min(now + self._attempt_seconds, request.deadline)
+        if deadline <= now:
+            raise ServiceTimedOut("the time for a response was over before an attempt")
         load = self.load
         self._accrual.sent()
         stamp = load.begin()
         request.endpoint = self.name
-        deadline = monotonic() + self._attempt_seconds
-        deadline = min(deadline, request.deadline)
         try:
             if request.method == b"CONNECT":
                 response = self._tunnel(request, deadline)
@@ -162,9 +164,9 @@ class Endpoint:
             self._accrual.failed()
         self.load.finish()
 
-    def _body_ended(self, complete: bool) -> None:
+    def _body_ended(self, broken: bool) -> None:
         self.load.finish()
-        if not complete:
+        if broken:
             self._cut_bodies.value += 1
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from meshproxy.client.connection import PlainConnection, TlsConnection
+from meshproxy.client.early import MAX_INTERIM, EarlyAnswer
 from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut
 from meshproxy.http.chunked import encode, last_chunk
 from meshproxy.http.framing import content_length, response_length
@@ -24,9 +25,8 @@ Connection = PlainConnection | TlsConnection
 Release = Callable[[Connection, bool], None]
 """Takes a connection back; whether it may be used again."""
 Ended = Callable[[bool], None]
-"""Told how a streamed response body ended; whether it was complete."""
+"""Told that a streamed response body ended; whether the endpoint broke it off."""
 
-_MAX_INTERIM = 64
 _BULKY = 32768
 """A shorter body that came with its head came by a read that left nothing unread."""
 _BODILESS = frozenset({101, 204, 304})
@@ -56,8 +56,9 @@ def converse(
     if stream is None:
         raise ConnectionClosed("the connection is not open")
     try:
-        sent_all = _send(stream, request, limits, deadline)
-        response, rest = _final_head(stream, limits, deadline, request)
+        early = EarlyAnswer() if request.body is not None else None
+        sent_all = _send(stream, request, limits, deadline, early)
+        response, rest = _final_head(stream, limits, deadline, request, early)
         length, reusable = _framing(request, response)
     except StreamTimeout:
         connection.close()
@@ -81,9 +82,9 @@ def converse(
     def finish(complete: bool, rest: bytes) -> None:
         drained = complete and not rest and stream.receive_at_hand() is None
         release(connection, reusable and drained)
-        ended(complete)
+        ended(body.is_broken)
 
-    response.body = StreamBody(
+    response.body = body = StreamBody(
         stream, length, rest, limits.response_gap, _FAULTS, limits.header_bytes, finish
     )
     return response
@@ -96,17 +97,21 @@ def tunnel(connection: Connection, at_hand: bytes, release: Release, ended: Ende
 
     def finish() -> None:
         release(connection, False)
-        ended(True)
+        ended(False)
 
     return Tunnel(connection.stream, at_hand, finish)
 
 
 def _final_head(
-    stream: Stream, limits: Limits, deadline: float, request: Request
+    stream: Stream, limits: Limits, deadline: float, request: Request, early: EarlyAnswer | None
 ) -> tuple[Response, bytes]:
     """The response without its body, informational ones passed over, and what follows it."""
-    data = _first_bytes(stream, deadline)
-    for _ in range(_MAX_INTERIM + 1):
+    passed = 0
+    if early is None or not (early.data or early.count):
+        data = _first_bytes(stream, deadline)
+    else:
+        data, passed = early.data or _more_bytes(stream, deadline), early.count
+    for _ in range(passed, MAX_INTERIM + 1):
         head, rest = _split_head(stream, data, limits, deadline)
         version, status, reason, headers = parse_response(head)
         if len(headers.names) > limits.header_count:
@@ -126,32 +131,40 @@ def _framing(request: Request, response: Response) -> tuple[int, bool]:
     headers = response.headers
     names = headers.names
     reusable = response.version == b"1.1" and not says_close(headers)
+    reusable = reusable and not (b"transfer-encoding" in names and b"content-length" in names)
     if request.method == b"HEAD" or response.status in _BODILESS:
         return _no_body(response.status, headers), reusable
-    both = b"transfer-encoding" in names and b"content-length" in names
-    return response_length(headers), reusable and not both
+    return response_length(headers), reusable
 
 
-def _send(stream: Stream, request: Request, limits: Limits, deadline: float) -> bool:
+def _send(
+    stream: Stream,
+    request: Request,
+    limits: Limits,
+    deadline: float,
+    early: EarlyAnswer | None,
+) -> bool:
     """Send head and body; False when the response came, or the connection broke, before the end."""
     body = request.body
     lines = request.headers.lines
     start = b"%b %b HTTP/1.1\r\n" % (request.method, request.target)
     if body is None:
-        return _send_first(stream, start + CRLF.join(lines) + HEAD_END, limits, deadline)
-    body.rewind()
+        return _send_first(stream, start + CRLF.join(lines) + HEAD_END, limits, deadline, early)
+    body.rewind(deadline)
     chunked = body.length is None
     framing = b"\r\nTransfer-Encoding: chunked" if chunked else b""
     data = start + CRLF.join(lines) + framing + HEAD_END
     if body.has_piece:
         piece = body.read() or b""
         data += encode(piece) if chunked and piece else piece
-    return _send_first(stream, data, limits, deadline) and _send_rest(
-        stream, body, limits, deadline, chunked
+    return _send_first(stream, data, limits, deadline, early) and _send_rest(
+        stream, body, limits, deadline, early, chunked
     )
 
 
-def _send_first(stream: Stream, data: bytes, limits: Limits, deadline: float) -> bool:
+def _send_first(
+    stream: Stream, data: bytes, limits: Limits, deadline: float, early: EarlyAnswer | None
+) -> bool:
     """Send what begins a request. Raises Silent, untouched, when none of it is taken."""
     try:
         sent = stream.send_some(data)
@@ -159,27 +172,41 @@ def _send_first(stream: Stream, data: bytes, limits: Limits, deadline: float) ->
         silent = Silent(f"connection lost while sending: {error.strerror or error}")
         silent.untouched = True
         raise silent from error
-    return sent == len(data) or _send_piece(stream, memoryview(data)[sent:], limits, deadline)
+    rest = memoryview(data)[sent:]
+    return not rest or _send_piece(stream, rest, limits, deadline, early)
 
 
 def _send_rest(
-    stream: Stream, body: RequestBody, limits: Limits, deadline: float, chunked: bool
+    stream: Stream,
+    body: RequestBody,
+    limits: Limits,
+    deadline: float,
+    early: EarlyAnswer | None,
+    chunked: bool,
 ) -> bool:
     while True:
         piece = body.read(stream)
         if piece is None:
-            return False
+            if early is None or early.has_begun(stream):
+                return False
+            continue
         if not piece:
             break
-        if not _send_piece(stream, encode(piece) if chunked else piece, limits, deadline):
+        if not _send_piece(stream, encode(piece) if chunked else piece, limits, deadline, early):
             return False
     if chunked:
-        return _send_piece(stream, last_chunk(body.trailers), limits, deadline)
+        return _send_piece(stream, last_chunk(body.trailers), limits, deadline, early)
     return True
 
 
-def _send_piece(stream: Stream, data: bytes | memoryview, limits: Limits, deadline: float) -> bool:
-    """Send all of *data*, unless the endpoint breaks off, or says something and takes no more.
+def _send_piece(
+    stream: Stream,
+    data: bytes | memoryview,
+    limits: Limits,
+    deadline: float,
+    early: EarlyAnswer | None,
+) -> bool:
+    """Send all of *data*, unless the endpoint breaks off, or begins its response.
 
     In both cases there may be an answer. Raises StreamTimeout, however busy the endpoint is.
     """
@@ -194,7 +221,7 @@ def _send_piece(stream: Stream, data: bytes | memoryview, limits: Limits, deadli
         if not rest:
             return True
         stream.wait_writable(min(monotonic() + limits.write_gap, deadline), or_readable=True)
-        if stream.is_readable:
+        if stream.is_readable and (early is None or early.has_begun(stream)):
             return False
 
 
@@ -223,7 +250,7 @@ def _split_head(
     """The head that *data* begins with, read to its end, and what follows it."""
     end = data.find(HEAD_END)
     while end < 0:
-        _check_size(data, limits)
+        _check_size(data.rstrip(CRLF), limits)
         if is_hopeless(data) or not b"HTTP/1.".startswith(data[:7]):
             raise BadResponse("the endpoint does not speak HTTP/1.x")
         data += _more_bytes(stream, deadline)
@@ -236,7 +263,7 @@ def _split_head(
 def _check_size(head: bytes, limits: Limits) -> None:
     first = head.find(CRLF)
     line = len(head) if first < 0 else first
-    if line > limits.first_line or len(head) - line > limits.header_bytes:
+    if line > limits.first_line or len(head) - line - len(CRLF) > limits.header_bytes:
         raise BadResponse("the response head is over maxInitialLineKB or maxHeadersKB")
 
 
@@ -244,6 +271,6 @@ def _no_body(status: int, headers: Headers) -> int:
     """Check the framing of a response that has no body whatever it says; always 0."""
     if b"content-length" in headers.names:
         content_length(headers, BadResponse)
-    if status in {101, 204}:
+    if status in {101, 204} or b"transfer-encoding" in headers.names:
         headers.remove(b"content-length")
     return 0

@@ -77,6 +77,12 @@ class IdleStack:
             raise Empty
         return self.connections.pop()
 
+    def drop_if_stray(self, connection: Connection) -> None:
+        """Close *connection* if it idles and its peer has ended it, or said what nobody asked."""
+        if connection in self.connections and not connection.is_connected:
+            self.connections.remove(connection)
+            connection.close()
+
     def qsize(self) -> int:
         """How many are idle."""
         return len(self.connections)

@@ -4,9 +4,11 @@ urllib3's `_get_conn` and `_put_conn` are used as they are; the supported range 
 setup.py and both ends of it are tested.
 """
 
+import errno
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from ssl import SSLError
 from time import monotonic
 
@@ -20,13 +22,20 @@ from meshproxy.client.exchange import Connection, Ended, Silent, converse, tunne
 from meshproxy.client.idle import ExpiryStats, IdleStack, Session
 from meshproxy.client.tls import TlsSettings, context
 from meshproxy.client.turnstile import Turnstile, WaitStats
-from meshproxy.errors import ConnectFailed, ServiceTimedOut, TlsFailed, WriteFailed
+from meshproxy.errors import (
+    ConnectFailed,
+    NoDescriptor,
+    ServiceTimedOut,
+    TlsFailed,
+    WriteFailed,
+)
 from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Address
 
+_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
 
 
@@ -62,6 +71,7 @@ class ConnectStats:
     """What connecting has come to, in the client's scope of the metrics."""
 
     __slots__ = (
+        "cancelled",
         "closes",
         "connects",
         "expiry",
@@ -75,6 +85,7 @@ class ConnectStats:
     def __init__(self, metrics: Tree) -> None:
         self.connects = metrics.counter("connects")
         self.closes = metrics.counter("closes")
+        self.cancelled = metrics.counter("cancelled_connects")
         self.latency_ms = metrics.stat("connect_latency_ms")
         self.failed_ms = metrics.stat("failed_connect_latency_ms")
         self.stale = metrics.counter("stale_connections")
@@ -113,6 +124,7 @@ class EndpointPool:
             if transport.max_size is not None
             else None
         )
+        self._drop_soon = partial(gevent.get_hub().loop.run_callback, self._idle.drop_if_stray)
         self._close_pool = pool.close
         self._take: Callable[[], Connection] = pool._get_conn  # type: ignore[assignment] # noqa: SLF001 - see above
         self._put = pool._put_conn  # noqa: SLF001 - see above
@@ -225,15 +237,21 @@ class EndpointPool:
         except (HTTPError, OSError) as error:
             connection.close()
             self._stats.failed_ms.add((monotonic() - started) * 1000)
+            if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
+                raise NoDescriptor("the proxy is out of file descriptors") from error
             if late not in (error, error.__cause__):
                 raise ConnectFailed(str(error)) from error
             if deadline - started < limit:
+                self._stats.cancelled.value += 1
                 raise ServiceTimedOut("exceeded the time for a response while connecting") from None
             raise ConnectFailed(f"no connection within {limit:g} s") from None
         except BaseException:
             connection.close()
+            self._stats.cancelled.value += 1
             raise
         connection.on_close = self._stats.closed
+        if connection.stream is not None:
+            connection.stream.on_stray = partial(self._drop_soon, connection)
         connection.opened_at = started
         self._stats.opened(monotonic() - started)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TypeAlias
 from weakref import WeakValueDictionary
 
+from gevent.ssl import SSLSocket
+
 from meshproxy.errors import TlsFailed
 
 Stamp: TypeAlias = tuple[int, int, int, int]
@@ -53,6 +55,18 @@ class TlsSettings:
         return [*self.trust, *filter(None, chain)]
 
 
+class _Socket(SSLSocket):  # type: ignore[misc] # gevent has no types
+    """Closes itself whatever ends its handshake; ssl does so for errors of the socket only."""
+
+    def do_handshake(self) -> None:
+        """Shake hands."""
+        try:
+            super().do_handshake()
+        except BaseException:
+            self.close()
+            raise
+
+
 _contexts: WeakValueDictionary[TlsSettings, ssl.SSLContext] = WeakValueDictionary()
 
 
@@ -79,6 +93,7 @@ def context(settings: TlsSettings) -> ssl.SSLContext:
 
 def _make(settings: TlsSettings) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.sslsocket_class = _Socket
     made.check_hostname = False  # urllib3 compares the name after the handshake, before any byte
     made.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
     made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the same certificates pass on every Python

@@ -58,6 +58,11 @@ class ClientSettings(Config):
         default=None,
         doc="Pass the client's certificate on in `x-forwarded-client-cert`; else it is removed.",
     )
+    drop_default_port: bool | None = key(
+        default=None,
+        added=True,
+        doc="Leave a port that is the scheme's default, 443 with `tls` and else 80, out of Host.",
+    )
     connect_timeout_ms: int | None = key(
         default=None,
         minimum=0,

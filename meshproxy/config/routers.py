@@ -145,12 +145,12 @@ class HttpRouterConfig(RouterConfig):
         default=4, minimum=0, doc="Longest request or status line; 414 beyond it."
     )
     max_err_response_kb: int = key(default=5120, minimum=0, doc="Largest body of errors made here.")
-    compression_level: int | None = key(
-        default=None,
+    compression_level: int = key(
+        default=-1,
         minimum=-1,
         maximum=9,
         doc="Compresses textual responses to clients that take gzip: -1 is zlib's usual level, "
-        "1 to 9 are faster to smaller. 0 and unset are off.",
+        "1 to 9 are faster to smaller, 0 is off.",
     )
     trace_propagator: TracePropagatorConfig | None = key(
         default=None, doc="How traces travel; `io.l5d.default` when unset."

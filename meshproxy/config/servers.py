@@ -78,6 +78,12 @@ class HttpServerConfig(Config):
         added=True,
         doc="Open connections; beyond it none is accepted. Never above 80 % of the descriptors.",
     )
+    enforce_deadlines: bool = key(
+        default=False,
+        added=True,
+        doc="Keep to the `l5d-ctx-deadline` of a request: 503 without sending it once that has "
+        "passed, and none of its attempts lasts longer. Else it is counted and passed on only.",
+    )
     connect_ports: tuple[Port, ...] = key(
         default=(Port(443),),
         added=True,

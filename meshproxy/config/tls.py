@@ -89,6 +89,9 @@ class ClientTlsConfig(Config):
         yield from _weak(self.protocols)
         if self.disable_validation and self.client_auth is not None:
             yield Problem("is incompatible with clientAuth, remove one", "disableValidation")
+        elif self.disable_validation and self.enabled:
+            what = "lets anybody be the endpoint, set it for tests only"
+            yield Problem(what, "disableValidation", Severity.WARNING)
         if self.trust_certs is not None:
             what = "is deprecated, put the certificates into one file: trustCertsBundle"
             yield Problem(what, "trustCerts", Severity.WARNING)

@@ -32,20 +32,20 @@ class Compress:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve, with the response compressed if the client takes that; it streams as before."""
-        accepted = accepts_gzip(request.headers)
-        forbidden = _forbids(request.headers)
+        headers = request.headers
+        if b"accept-encoding" not in headers.names or request.method == b"CONNECT":
+            return service(request)
+        wanted = accepts_gzip(headers) and not _forbids(headers)
         response = service(request)
         is_head = request.method == b"HEAD"
         empty = response.body == b"" and not is_head
-        if forbidden or empty or request.method == b"CONNECT" or not is_compressible(response):
-            return response
-        _vary(response.headers)
-        if accepted:
+        if wanted and not empty and is_compressible(response):
             self._compress(response, is_head=is_head)
         return response
 
     def _compress(self, response: Response, *, is_head: bool) -> None:
         headers, body = response.headers, response.body
+        _vary(headers)
         headers.remove(b"content-length")
         headers.remove(b"accept-ranges")
         headers.add(b"Content-Encoding", b"gzip")

@@ -3,16 +3,32 @@
 linkerd: linkerd/protocol/http/.../LinkerdHeaders.scala, .../MaxCallDepthFilter.scala
 """
 
+import time
+from collections.abc import Callable
+
 from meshproxy.errors import MaxCallDepthExceeded
 from meshproxy.http import l5d
 from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
-_READ = l5d.OVERWRITTEN | {l5d.DTAB, l5d.CTX_DTAB}
+_READ = l5d.OVERWRITTEN | {l5d.DTAB, l5d.CTX_DTAB, l5d.CTX_DEADLINE}
 
 
 class ReadContext:
-    """Takes the dtab headers into the request and drops what clients must not set."""
+    """Takes dtabs and deadlines into the request and drops what clients must not set.
+
+    Deadlines are counted as finagle: filter/ServerAdmissionControl.scala, DeadlineFilter.scala.
+    """
+
+    def __init__(self, metrics: Tree, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._now_ns = now_ns
+        self._dtab_size = metrics.stat("dtab", "size")
+        scope = metrics.scope("admission_control", "deadline")
+        self._exceeded = scope.counter("exceeded")
+        self._expired_ms = scope.stat("expired_ms")
+        self._remaining_ms = scope.stat("remaining_ms")
+        self._transit_ms = metrics.stat("transit_latency_ms")
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve with the context read. Raises BadDtabHeader."""
@@ -21,8 +37,25 @@ class ReadContext:
             request.local_dtab = l5d.take_dtab(headers)
             headers.remove_where(l5d.OVERWRITTEN.__contains__)
             if request.local_dtab:
+                self._dtab_size.add(len(request.local_dtab))
                 headers.add(l5d.CTX_DTAB, request.local_dtab.show().encode("latin-1"))
+            if l5d.CTX_DEADLINE in headers.names:
+                self._read_deadline(request)
         return service(request)
+
+    def _read_deadline(self, request: Request) -> None:
+        request.ctx_deadline = deadline = l5d.take_deadline(request.headers)
+        if deadline is None:
+            return
+        l5d.put_deadline(request.headers, deadline)
+        now_ns = self._now_ns()
+        self._transit_ms.add(max(now_ns - deadline.timestamp_ns, 0) // 1_000_000)
+        left_ms = (deadline.deadline_ns - now_ns) // 1_000_000
+        if left_ms < 0:
+            self._exceeded.value += 1
+            self._expired_ms.add(-left_ms)
+        else:
+            self._remaining_ms.add(left_ms)
 
 
 class ClearContext:

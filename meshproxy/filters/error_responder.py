@@ -38,7 +38,6 @@ class ErrorResponder:
         try:
             return service(request)
         except ClientGone:
-            self._failures.counter(ClientGone.reason).incr()
             raise
         except ProxyError as error:
             return self.answer(error)

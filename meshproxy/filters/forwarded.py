@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from meshproxy.config.bases import LabelerConfig
 from meshproxy.config.decode import key
+from meshproxy.http import hop
 from meshproxy.http.headers import TOKEN
 from meshproxy.http.message import Peer, Request, Response
 from meshproxy.service import Service
@@ -115,7 +116,10 @@ class StaticConfig(LabelerConfig):
 
 
 class AddForwarded:
-    """Adds `Forwarded` behind those that came; *secure* when the server's clients speak TLS."""
+    """Adds `Forwarded` behind those that came; *secure* when the server's clients speak TLS.
+
+    Fields that end at this hop go first, or the client's Connection could name this one away.
+    """
 
     def __init__(self, by: Labeler, for_: Labeler, *, secure: bool = False) -> None:
         self._by = by
@@ -125,6 +129,7 @@ class AddForwarded:
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve with the field added."""
         peer = request.peer
+        hop.strip(request.headers, may_upgrade=request.version == b"1.1")
         if peer is not None:
             pairs = [
                 f"by={quoted(self._by(peer, peer.local))}",
@@ -139,7 +144,10 @@ class AddForwarded:
 
 
 class AddTimestamp:
-    """Adds the time of arrival, in whole milliseconds since 1970, as the header *name*."""
+    """Adds the time of arrival, in whole milliseconds since 1970, as the header *name*.
+
+    Fields that end at this hop go first, as for `AddForwarded`.
+    """
 
     def __init__(self, name: bytes, now: Callable[[], float] = time.time) -> None:
         self._name = name
@@ -147,6 +155,7 @@ class AddTimestamp:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve with the field added to those of the same name."""
+        hop.strip(request.headers, may_upgrade=request.version == b"1.1")
         request.headers.add(self._name, b"%d" % (self._now() * 1000))
         return service(request)
 

@@ -9,15 +9,13 @@ from time import monotonic, sleep
 
 from meshproxy.backoff import Backoff
 from meshproxy.budget import RetryBudget
-from meshproxy.errors import ProxyError, ServiceTimedOut
+from meshproxy.errors import ProxyError
 from meshproxy.http.message import Classifier, Request, Response, ResponseClass
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
 _RETRYABLE = ResponseClass.RETRYABLE
 _MAX_CONNECTS = 25
-_EARLY_SECONDS = 0.01
-"""A timer of the loop may be this much ahead of the clock."""
 
 
 class Retries:
@@ -101,28 +99,6 @@ class Retries:
         body = request.body
         replayable = body is None or body.is_replayable
         return self._classifier.error(request.method, error, replayable) is _RETRYABLE
-
-
-class TotalTimeout:
-    """Gives a request *seconds* for all its attempts together, of a service or on a server."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the deadline set. Raises ServiceTimedOut, saying that retries are included."""
-        deadline = monotonic() + self._seconds
-        request.deadline = min(request.deadline, deadline)
-        try:
-            return service(request)
-        except ServiceTimedOut as error:
-            if monotonic() < deadline - _EARLY_SECONDS:
-                raise
-            name = request.dst.show() if request.dst else ""
-            raise ServiceTimedOut(
-                f"exceeded {self._seconds:g}.seconds to {name} while waiting for a response "
-                "for the request, including retries (if applicable)"
-            ) from error
 
 
 class Requeues:

@@ -63,7 +63,7 @@ class TraceId(NamedTuple):
 def sample_rate(value: bytes | None) -> float | None:
     """What `l5d-sample` asks for, between 0 and 1; None when it has no opinion."""
     try:
-        rate = float(value) if value is not None else None
+        rate = float(value) if value is not None and b"_" not in value else None
     except ValueError:
         return None
     if rate is None or rate != rate:  # noqa: PLR0124 - NaN is the float that differs from itself

@@ -10,7 +10,12 @@ from meshproxy.errors import ProxyError
 from meshproxy.http.headers import TEXT, Headers, parse_fields
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
+_SIZE_LINE_START = re.compile(
+    rb"(?:[0-9A-Fa-f]{1,16}(?:[ \t]*|[ \t]*;[\t\x20-\x7e\x80-\xff]*))?\r?"
+).fullmatch
 _LINE_END = -1
+MAX_SIZE = (1 << 63) - 1
+"""Bytes of a chunk: what a signed 64-bit number holds."""
 MAX_LINE = 4096
 MAX_TRAILERS = 128
 """Number of trailer fields."""
@@ -21,7 +26,8 @@ _FORBIDDEN_TRAILERS = frozenset(
     b"transfer-encoding content-length host connection keep-alive te trailer upgrade expect "
     b"proxy-connection proxy-authorization proxy-authenticate authorization cookie set-cookie "
     b"content-type content-encoding content-range cache-control max-forwards range via "
-    b"www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto forwarded".split()
+    b"www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto "
+    b"x-forwarded-client-cert forwarded".split()
 )
 
 
@@ -70,7 +76,9 @@ class ChunkedDecoder:
                     break
             end = buffer.find(b"\r\n", position)
             if end < 0:
-                self._check_unfinished(buffer[position:], MAX_LINE)
+                line = buffer[position:]
+                if not _SIZE_LINE_START(line) or len(line) > MAX_LINE + 1:
+                    raise self._refused("not a chunk size line")
                 break
             self._left = self._size(buffer[position:end])
             position = end + 2
@@ -106,13 +114,17 @@ class ChunkedDecoder:
         self._extra += max(len(line) - 16, 0)
         if not match or len(line) > MAX_LINE or self._extra > MAX_LINES:
             raise self._refused("not a chunk size line")
-        return int(match[1], 16)
+        size = int(match[1], 16)
+        if size > MAX_SIZE:
+            raise self._refused("a chunk of more bytes than there can be")
+        return size
 
-    def _check_unfinished(self, text: bytes, limit: int) -> None:
+    def _check_unfinished(self, trailers: bytes) -> None:
         """Refuse early what no further byte can mend."""
-        rest = text.replace(b"\r\n", b"")
-        if len(text) > limit or b"\n" in rest or b"\r" in rest[:-1]:
-            raise self._refused("not a chunked body")
+        rest = trailers.replace(b"\r\n", b"")
+        lone = rest.removesuffix(b"\r") if trailers.endswith(b"\r") else rest
+        if len(trailers.rstrip(b"\r\n")) > self._max_trailers or b"\n" in lone or b"\r" in lone:
+            raise self._refused("not a trailer section")
 
     def _read_trailers(self) -> None:
         """The buffer begins with the end of the last size line; finish if the section is whole."""
@@ -122,7 +134,7 @@ class ChunkedDecoder:
             return
         last = self._buffer.find(b"\r\n\r\n")
         if last < 0:
-            self._check_unfinished(self._buffer, self._max_trailers)
+            self._check_unfinished(self._buffer[2:])
             return
         section = self._buffer[2:last]
         lines = section.split(b"\r\n")

@@ -7,7 +7,7 @@ from meshproxy.http import l5d
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Response, text_response
 
-_UNPRINTABLE = re.compile(r"[^\n\x20-\x7e\xa0-\xff]")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class ErrorResponse(Response):
@@ -25,7 +25,8 @@ class ErrorResponse(Response):
 def error_response(error: ProxyError, limits: Limits) -> ErrorResponse:
     """A complete response with `l5d-err`, cut to the limits; it carries no control character."""
     text = _UNPRINTABLE.sub("?", str(error)) or type(error).__name__
-    shown = text_response(error.status, text[: limits.error_bytes])
+    cut = text.encode("utf-8", "replace")[: limits.error_bytes].decode("utf-8", "ignore")
+    shown = text_response(error.status, cut)
     response = ErrorResponse(error, text, shown)
     response.headers.add(l5d.ERR, l5d.encode_error(text, limits.header_bytes))
     if error.retryable:

@@ -6,8 +6,15 @@ and passed on without being looked at again.
 
 import re
 
-from meshproxy.errors import BadRequest, BadResponse, HttpVersionNotSupported
+from meshproxy.errors import (
+    BadRequest,
+    BadResponse,
+    HeadersTooLarge,
+    HttpVersionNotSupported,
+    TargetTooLong,
+)
 from meshproxy.http.headers import TEXT, TOKEN, Headers, parse_fields
+from meshproxy.http.limits import Limits
 
 CRLF = b"\r\n"
 HEAD_END = b"\r\n\r\n"
@@ -27,8 +34,14 @@ def parse_request(head: bytes) -> tuple[bytes, bytes, bytes, Headers]:
         raise BadRequest("control character in the request head")
     first = lines[0]
     del lines[0]
-    parts = first.split(b" ")
-    if len(parts) != 3 or b"\t" in first:
+    method, target, version = parse_request_line(first)
+    return method, target, version, parse_fields(lines, BadRequest)
+
+
+def parse_request_line(line: bytes) -> tuple[bytes, bytes, bytes]:
+    """Method, target and version of a line without control characters; raises as above."""
+    parts = line.split(b" ")
+    if len(parts) != 3 or b"\t" in line:
         raise BadRequest("request line is not `METHOD TARGET HTTP/1.1`")
     method, target, protocol = parts
     version = _VERSIONS.get(protocol) or _other_version(protocol)
@@ -36,7 +49,7 @@ def parse_request(head: bytes) -> tuple[bytes, bytes, bytes, Headers]:
         raise BadRequest("method is not a token")
     if not target:
         raise BadRequest("request target is empty")
-    return method, target, version, parse_fields(lines, BadRequest)
+    return method, target, version
 
 
 def _other_version(protocol: bytes) -> bytes:
@@ -76,6 +89,15 @@ def _read_status_line(line: bytes) -> tuple[bytes, int, bytes]:
     if len(_status_lines) < _STATUS_LINES_LIMIT:
         _status_lines[line] = parts
     return parts
+
+
+def check_request_size(head: bytes, limits: Limits) -> None:
+    """Check *head*, or what has come of it. Raises TargetTooLong or HeadersTooLarge."""
+    first = head.find(CRLF)
+    if (len(head) if first < 0 else first) > limits.first_line:
+        raise TargetTooLong("the request line is over maxInitialLineKB")
+    if first >= 0 and len(head) - first - 2 > limits.header_bytes:
+        raise HeadersTooLarge("the header fields are over maxHeadersKB")
 
 
 def is_hopeless(data: bytes) -> bool:

@@ -6,12 +6,14 @@ linkerd: linkerd/protocol/http/.../finagle/buoyant/linkerd/LinkerdHeaders.scala
 from urllib.parse import quote_plus
 
 from meshproxy.errors import BadDtabHeader
+from meshproxy.http.deadline import Deadline
 from meshproxy.http.headers import Headers
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.parser import ParseError
 
 DTAB = b"l5d-dtab"
 CTX_DTAB = b"l5d-ctx-dtab"
+CTX_DEADLINE = b"l5d-ctx-deadline"
 CTX_TRACE = b"l5d-ctx-trace"
 SAMPLE = b"l5d-sample"
 REQID = b"l5d-reqid"
@@ -44,6 +46,27 @@ def take_dtab(headers: Headers) -> Dtab | None:
     if len(dtab) > MAX_ENTRIES:
         raise BadDtabHeader(f"more than {MAX_ENTRIES} delegations in the dtab headers")
     return dtab or None
+
+
+def take_deadline(headers: Headers) -> Deadline | None:
+    """Read and remove the deadlines, the strictest of them; what holds none valid stays."""
+    deadline: Deadline | None = None
+    for value in headers.get_all(CTX_DEADLINE):
+        found = Deadline.decode(value)
+        if found is not None:
+            deadline = found.combined(deadline)
+    if deadline is not None:
+        headers.remove(CTX_DEADLINE)
+    return deadline
+
+
+def put_deadline(headers: Headers, deadline: Deadline | None) -> None:
+    """Let *deadline* be what the headers tell, or nothing."""
+    if CTX_DEADLINE in headers.names:
+        headers.remove(CTX_DEADLINE)
+    if deadline is not None:
+        headers.names.append(CTX_DEADLINE)
+        headers.lines.append(b"l5d-ctx-deadline: %d %d" % deadline)
 
 
 def encode_error(message: str, limit: int) -> bytes:

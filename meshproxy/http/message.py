@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
+from meshproxy.http.deadline import Deadline
 from meshproxy.http.headers import Headers, of
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
@@ -57,8 +58,8 @@ class RequestBody(Body, Protocol):
         """Hold no more than *size* bytes for a retry."""
         ...
 
-    def rewind(self) -> None:
-        """Begin again with the first piece."""
+    def rewind(self, deadline: float = math.inf) -> None:
+        """Begin again with the first piece; the last has to come by monotonic second *deadline*."""
         ...
 
     def read(self, other: Any = None) -> bytes | memoryview | None:
@@ -117,6 +118,7 @@ class Request:
         "body",
         "bound_id",
         "classifier",
+        "ctx_deadline",
         "deadline",
         "dst",
         "endpoint",
@@ -147,6 +149,8 @@ class Request:
         self.body = body
         self.deadline = math.inf
         """Monotonic second at which the client's patience ends, all attempts included."""
+        self.ctx_deadline: Deadline | None = None
+        """By the wall clock: what endpoints are told, each timeout of a whole request included."""
         self.local_dtab: Dtab | None = None
         self.dst: Path | None = None
         self.bound_id: Path | None = None

@@ -11,8 +11,9 @@ from meshproxy.errors import BadRequest, Forbidden
 from meshproxy.http.headers import Headers
 
 _AUTHORITY = re.compile(
-    rb"(?:[A-Za-z0-9._~!$&'()*+=-]+|\[[0-9A-Fa-f:.]+\])(?::[A-Za-z0-9-]*)?"
+    rb"(?:[A-Za-z0-9._~!$&'()*+=-]+|\[[0-9A-Fa-f:.]+\])(?::(?:[A-Za-z0-9][A-Za-z0-9-]*)?)?"
 ).fullmatch
+_USERINFO = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%-]*").fullmatch
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE).fullmatch
 _checked: set[bytes] = set()
 _CHECKED_LIMIT = 4096
@@ -44,9 +45,13 @@ def origin_form(
     if not match:
         raise BadRequest("target is neither a path, nor a URL, nor `*` with OPTIONS")
     authority, path = match.groups()
-    authority = authority.rpartition(b"@")[2] if authority.count(b"@") == 1 else authority
-    _check_authority(authority)
-    headers.set(b"Host", authority)
+    userinfo, at, host = authority.rpartition(b"@")
+    if at and not _USERINFO(userinfo):
+        raise BadRequest("a URL's user information has characters that are not allowed there")
+    _check_authority(host)
+    headers.set(b"Host", host)
+    if method == b"OPTIONS" and not path:
+        return b"*"
     return path if path.startswith(b"/") else b"/" + path
 
 

@@ -14,9 +14,10 @@ from typing import ClassVar, Final, TypeAlias, TypeVar
 from meshproxy.config.bases import InterpreterConfig, InterpreterDeps, SystemNames
 from meshproxy.errors import BindingFailed
 from meshproxy.interpreters.live import Answers, follow
+from meshproxy.interpreters.route import Search
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import BoundTree, Namer, Transformer
+from meshproxy.naming.namer import BoundTree, Lookup, Namer, Route, Transformer
 from meshproxy.naming.nametree import NEG, Alt, Empty, Fail, Leaf, NameTree, Neg, Union, Weighted
 from meshproxy.naming.path import Path
 from meshproxy.var import PENDING, Activity, Failed, Ok, Pending, State
@@ -47,6 +48,10 @@ class DefaultInterpreter:
         """Follow *path* to its end; it fails past 100 lookups or 1000 nodes of the tree."""
         return follow(lambda answers: _Walk(self._world, dtab, answers).run(path))
 
+    def route(self, dtab: Dtab, path: Path, bound_id: Path) -> Route:
+        """The way from *path* to *bound_id*, transformers of the interpreter left out."""
+        return Search(dtab, self._world.answers, bound_id).run(path)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefaultInterpreterConfig(InterpreterConfig):
@@ -66,6 +71,14 @@ class _World:
     namers: tuple[Namer, ...]
     system: SystemNames
     transformers: tuple[Transformer, ...]
+
+    def answers(self, name: Path) -> Iterator[Lookup]:
+        """What each namer in charge of *name* answers, the preferred one first."""
+        for namer in self.namers:
+            if name.starts_with(namer.prefix):
+                yield namer.lookup(name.drop(len(namer.prefix)))
+        if name.starts_with(_SYSTEM):
+            yield self.system.lookup(name.drop(1))
 
 
 class _TooLarge(Exception):

@@ -13,7 +13,7 @@ from meshproxy.discovery.files import contents
 from meshproxy.errors import BindingFailed
 from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import BoundTree, Interpreter
+from meshproxy.naming.namer import BoundTree, Explainer, Interpreter, Route
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity, Failed, Ok, State, Var
 
@@ -38,6 +38,13 @@ class FsInterpreter:
             return Var(state)
 
         return self._dtab.flat_map(follow)
+
+    def route(self, dtab: Dtab, path: Path, bound_id: Path) -> Route:
+        """The way from *path* to *bound_id* through the file's table and *dtab*."""
+        state = self._dtab.sample()
+        if isinstance(state, Ok) and isinstance(self._inner, Explainer):
+            return self._inner.route(state.value + dtab, path, bound_id)
+        return ()
 
     def _parse(self, state: State[bytes | None]) -> State[Dtab]:
         if not isinstance(state, Ok):

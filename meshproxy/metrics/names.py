@@ -68,6 +68,16 @@ CONNECTIONS: Final = (
     _gauge("connections", "Connections open."),
 )
 
+ENDINGS: Final = (
+    _counter("accept_failures", "Tries to accept a connection that failed. Added."),
+    _counter("client_aborts", "Clients that left in a request or its response. Added."),
+    _counter("idle", "Connections closed because nobody used them."),
+    _counter("lifetime", "Connections closed because of their age."),
+    _counter("write_timeout", "Connections closed because the client did not read."),
+    _gauge("tls/connections", "Connections open, if they are TLS."),
+    _counter("tls/failures", "Handshakes that failed. Added."),
+)
+
 CACHES: Final = (
     _counter("misses", "Look-ups that found nothing."),
     _counter("evicts", "Entries closed to make room."),
@@ -84,9 +94,18 @@ PLACES: Final = (
             *OUTCOMES,
             *STATUSES,
             *CONNECTIONS,
-            _counter("tls/failures", "Handshakes that failed. Added."),
+            *ENDINGS,
             _gauge("request_concurrency", "Requests in progress, if the server limits them."),
             _counter("nacks", "Requests refused by that limit."),
+            _histogram("dtab/size", "Entries of the dtabs that requests bring along."),
+            _histogram("transit_latency_ms", "Age of `l5d-ctx-deadline` when a request arrives."),
+            _counter("admission_control/deadline/exceeded", "Requests whose deadline had passed."),
+            _counter(
+                "admission_control/deadline/rejected",
+                "Those refused for it, if the server has enforceDeadlines.",
+            ),
+            _histogram("admission_control/deadline/expired_ms", "How long it had passed."),
+            _histogram("admission_control/deadline/remaining_ms", "How much time was left."),
         ),
     ),
     Place(
@@ -107,6 +126,7 @@ PLACES: Final = (
             *OUTCOMES,
             *STATUSES,
             *CONNECTIONS,
+            _counter("cancelled_connects", "Connects given up because the request's time was up."),
             _counter("stale_connections", "Kept connections found closed when used. Added."),
             _counter("cut_responses", "Responses that broke off before their end. Added."),
             _histogram("connect_latency_ms", "Milliseconds to connect, TLS included."),
@@ -227,7 +247,7 @@ PLACES: Final = (
         (
             *CONNECTIONS,
             *STATUSES,
-            _counter("tls/failures", "Handshakes that failed."),
+            *ENDINGS,
             _counter("failures/<reason>", "Requests that were refused."),
         ),
     ),

@@ -1,19 +1,20 @@
-"""Renders docs/metrics.md from the list: `python -m meshproxy.metrics.reference`."""
+"""The page of every metric, docs/metrics.md, made from the list of names."""
 
 import sys
 from typing import Final
 
+from meshproxy.metrics import absent
 from meshproxy.metrics.names import PLACES, Place
 
 _HEAD: Final = """\
 # Metrics
 
-Made from the code: `python -m meshproxy.metrics.reference > docs/metrics.md`.
+This page is made from the code: `python -m meshproxy.metrics.reference > docs/metrics.md`.
 
-A name is a list of elements, which
-`/admin/metrics.json` joins by `/`, `io.l5d.statsd` by `.` and `io.l5d.prometheus` by `:`, the last
-with router, service, client, server and exception as labels. An element in `<...>` varies. A scope
-holds at most 1000 scopes and 1000 metrics; what comes later is counted together under `other`.
+A name is a list of elements, which `/admin/metrics.json` joins by `/`, `io.l5d.statsd` by `.` and
+`io.l5d.prometheus` by `:`, the last with router, service, client, server and exception as labels.
+An element in `<...>` varies. A scope holds at most 1000 scopes and 1000 metrics; what comes later
+is counted together under `other`.
 
 Values of histograms are cut off to integers and kept within 0.5 %. `/admin/metrics.json` and the
 quantiles of Prometheus show the last complete minute; the `_count` and `_sum` of Prometheus are
@@ -29,9 +30,9 @@ connections, endpoints and budgets. Of what they have in common the highest read
 """
 
 
-def markdown() -> str:
+def render() -> str:
     """Return the text of docs/metrics.md."""
-    return _HEAD + "".join(_section(place) for place in PLACES)
+    return _HEAD + "".join(_section(place) for place in PLACES) + absent.markdown()
 
 
 def _section(place: Place) -> str:
@@ -45,4 +46,4 @@ def _section(place: Place) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(markdown())
+    sys.stdout.write(render())

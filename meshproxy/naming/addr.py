@@ -43,6 +43,8 @@ class AddrBound:
     """The name's endpoints, perhaps none."""
 
     addresses: frozenset[Address]
+    authority: str | None = None
+    """What they want to read in Host, whatever the client wrote; None leaves that as it is."""
 
 
 Addr: TypeAlias = AddrPending | AddrNeg | AddrFailed | AddrBound

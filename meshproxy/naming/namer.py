@@ -1,9 +1,9 @@
 """The two seams of naming: who knows names, and who binds them (finagle: Namer.scala)."""
 
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from meshproxy.naming.bound import Bound
-from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.dtab import Dentry, Dtab
 from meshproxy.naming.nametree import NameTree
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity
@@ -37,6 +37,25 @@ class Interpreter(Protocol):
 
     def bind(self, dtab: Dtab, path: Path) -> Activity[BoundTree]:
         """Follow *path* through *dtab* to its end; the result has no alternations left."""
+        ...
+
+
+class Step(NamedTuple):
+    """A name on the way to its end, and the rule that led to it, if it was a rule."""
+
+    name: Path
+    entry: Dentry | None
+
+
+Route: TypeAlias = tuple[Step, ...]
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """An interpreter that can also tell how a name comes to its end (linkerd: Delegator.scala)."""
+
+    def route(self, dtab: Dtab, path: Path, bound_id: Path) -> Route:
+        """The way from *path* to *bound_id* as things are now; empty when there is none."""
         ...
 
 

@@ -4,9 +4,12 @@ Pieces are read into a buffer that is used again, so memory does not depend on t
 """
 
 from collections.abc import Callable, Iterator
+from math import inf
 from time import monotonic
 
-from meshproxy.errors import ProxyError
+import gevent
+
+from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http.chunked import ChunkedDecoder
 from meshproxy.http.framing import CHUNKED, UNTIL_CLOSE
 from meshproxy.http.headers import Headers
@@ -14,6 +17,8 @@ from meshproxy.net.stream import Stream, StreamTimeout, wait_either
 
 _BULK = 262144
 """Bytes read at once: 0.51 CPU seconds a GiB against 0.77 with 64 KiB."""
+_TURN = 4 * 1048576
+"""Bytes after which others have their turn, even if no read has to wait: about 2 ms of CPU."""
 _SPARE_BUFFERS = 16
 _buffers: list[memoryview] = []
 
@@ -40,9 +45,9 @@ class Faults:
 class StreamBody:
     """Reads one body of *length* bytes, CHUNKED or UNTIL_CLOSE, beginning with *at_hand*.
 
-    A wait for the next piece ends after *gap* seconds. Errors are those of *faults*; any error,
-    and `close` before the end, finishes the body as incomplete: every later `read` raises, so that
-    what was cut can never be taken for whole.
+    A wait for the next piece ends after *gap* seconds, or at `deadline`. Errors are those of
+    *faults*; any error, and `close` before the end, finishes the body as incomplete: every later
+    `read` raises, so that what was cut can never be taken for whole.
     """
 
     __slots__ = (
@@ -52,9 +57,12 @@ class StreamBody:
         "_failure",
         "_faults",
         "_finish",
-        "_gap",
         "_left",
+        "_max_gap",
         "_stream",
+        "_turn",
+        "deadline",
+        "is_broken",
         "length",
         "trailers",
     )
@@ -71,10 +79,15 @@ class StreamBody:
     ) -> None:
         self._stream = stream
         self.length: int | None = length if length >= 0 else None
+        self.is_broken = False
+        """The peer that sends it cut it short, stalled, or broke the rules."""
         self.trailers: Headers | None = None
         self._left = length
+        self._turn = _TURN
         self._at_hand = at_hand
-        self._gap = gap
+        self._max_gap = gap
+        self.deadline = inf
+        """Monotonic second at which every wait ends, whatever the gap."""
         self._faults = faults
         self._finish: Finish | None = finish
         self._failure: ProxyError | None = None
@@ -82,6 +95,11 @@ class StreamBody:
         self._decoder = (
             ChunkedDecoder(faults.malformed, max_trailers) if length == CHUNKED else None
         )
+
+    @property
+    def _gap(self) -> float:
+        """Seconds in which the next piece has to come."""
+        return min(self._max_gap, self.deadline - monotonic())
 
     @property
     def has_piece(self) -> bool:
@@ -144,10 +162,12 @@ class StreamBody:
     def close(self) -> None:
         """Give up what is left."""
         if self._finish is not None:
-            self._fail(self._faults.closed("the body was given up before its end"))
+            self._failure = self._faults.closed("the body was given up before its end")
+            self._end(False, b"")
 
     def _fail(self, failure: ProxyError) -> None:
         self._failure = failure
+        self.is_broken = not isinstance(failure, ClientGone)
         self._end(False, b"")
 
     def _end(self, complete: bool, rest: bytes) -> None:
@@ -183,6 +203,7 @@ class StreamBody:
         if not read:
             raise self._faults.closed(f"connection closed {self._left} bytes before the body's end")
         self._left -= read
+        self._take_turns(read)
         return buffer[:read]
 
     def _read_chunked(self, decoder: ChunkedDecoder, other: Stream | None) -> bytes | None:
@@ -216,4 +237,12 @@ class StreamBody:
         deadline = monotonic() + self._gap
         if other is not None and wait_either(self._stream, other, deadline):
             return None
-        return self._stream.receive(deadline)
+        data = self._stream.receive(deadline)
+        self._take_turns(len(data))
+        return data
+
+    def _take_turns(self, read: int) -> None:
+        self._turn -= read
+        if self._turn < 0:
+            self._turn = _TURN
+            gevent.sleep(0)

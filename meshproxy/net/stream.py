@@ -9,6 +9,8 @@ connection has been closed.
 import math
 import socket
 from collections.abc import Callable
+from fcntl import ioctl
+from termios import FIONREAD
 from time import monotonic
 from typing import Any
 
@@ -21,6 +23,7 @@ from meshproxy.net.wheel import wheel
 _READ, _WRITE = 1, 2
 RECEIVE = 65536
 """Bytes read at once."""
+_NOTHING = bytes(4)
 _RESET_ON_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
 
@@ -59,6 +62,7 @@ class Stream:
         "_writer",
         "deadline",
         "filed_until",
+        "on_stray",
         "sock",
     )
 
@@ -76,6 +80,8 @@ class Stream:
         self._writer: Any = None
         self.deadline = math.inf
         self.filed_until = math.inf
+        self.on_stray: Callable[[], object] | None = None
+        """Called in the hub when something came and nobody was waiting for it."""
         self._reader = hub.loop.io(sock.fileno(), _READ)
         self._reader.start(self._on_readable)
         self._armed = True
@@ -84,6 +90,16 @@ class Stream:
     def is_readable(self) -> bool:
         """Bytes or the end of input came while nobody was reading."""
         return not self._armed
+
+    def has_stray(self) -> bool:
+        """Whether anything came, asking the kernel too: the hub may be busy elsewhere (1 us)."""
+        if self._armed and ioctl(self.sock.fileno(), FIONREAD, _NOTHING) != _NOTHING:
+            self._disarm()
+        return self.is_readable
+
+    def was_reset(self) -> bool:
+        """Whether the connection has broken, unlike one that only has something to read."""
+        return bool(self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def receive(self, deadline: float) -> bytes:
         """The next bytes, at most 64 KiB; empty at the end of input.
@@ -192,6 +208,8 @@ class Stream:
         waiter = self._waiter
         if waiter is None:
             self._disarm()
+            if self.on_stray is not None:
+                self.on_stray()
         else:
             self._waiter = None
             waiter.switch()
@@ -233,6 +251,7 @@ class Stream:
             self._writer.close()
         self.sock.close()
         self.sock = None
+        self.on_stray = None
         self._armed = False
 
 

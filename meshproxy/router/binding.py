@@ -17,12 +17,13 @@ from meshproxy.errors import (
     ProxyError,
     ServiceTimedOut,
 )
+from meshproxy.filters.diagnostics import Diagnostics
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import Interpreter
+from meshproxy.naming.namer import Explainer, Interpreter, Route
 from meshproxy.naming.nametree import Leaf, NameTree, choose
 from meshproxy.naming.path import Path
 from meshproxy.router import stacks
@@ -244,6 +245,8 @@ class Binding:
             self._inherited += self.metrics.scope(kind).scopes.values()
         for scope in self._inherited:
             scope.hold()
+        for client in self.clients.values():
+            client.diagnose_by(self._diagnostics)
 
     def wants(self, key: ClientKey) -> bool:
         """Whether the client of *key* is as the configuration says."""
@@ -274,7 +277,24 @@ class Binding:
 
     def _new_client(self, bound: Bound, key: ClientKey) -> Client:
         metrics = self.metrics.scope("client", bound.id.show()[1:])
-        return Client(bound, key.policy, key.limits, key.binding_seconds, metrics)
+        return Client(
+            bound, key.policy, key.limits, key.binding_seconds, metrics, self._diagnostics
+        )
+
+    def _diagnostics(self, client: Client) -> Diagnostics:
+        return Diagnostics(
+            self.config.name,
+            client.id.show(),
+            client.names,
+            lambda request: self._route(request, client.id),
+        )
+
+    def _route(self, request: Request, bound_id: Path) -> Route:
+        """How *request* came to *bound_id*, if the interpreter can tell."""
+        if request.dst is None or not isinstance(self.interpreter, Explainer):
+            return ()
+        dtab = self.dtab + (request.local_dtab or ())
+        return self.interpreter.route(dtab, request.dst, bound_id)
 
     def _new_path(self, key: PathKey) -> PathService:
         return PathService(key, self)

@@ -4,8 +4,9 @@ finagle: client/StackClient.scala, loadbalancer/TrafficDistributor.scala. Follow
 set; an address that stays keeps its load, breaker and connections.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 
 from meshproxy.accrual.breaker import FailureAccrual
@@ -22,6 +23,9 @@ from meshproxy.errors import (
     ServiceTimedOut,
     TlsFailed,
 )
+from meshproxy.filters.diagnostics import METHODS as LIMITED
+from meshproxy.filters.diagnostics import Diagnostics
+from meshproxy.filters.host import RewriteHost
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -51,6 +55,7 @@ class Client:
         limits: Limits,
         binding_seconds: float,
         metrics: Tree,
+        diagnose: Callable[["Client"], Diagnostics],
     ) -> None:
         self.id = bound.id
         self._bound = bound
@@ -73,17 +78,21 @@ class Client:
             together="max",
         )
         self._transport = policy.transport(limits)
+        self._diagnostics = diagnose(self)
+        self._rewrite_host: RewriteHost | None = None
         self._endpoints: dict[Address, Endpoint] = {}
         self.addr: Addr = ADDR_PENDING
         """The last address set that was neither pending nor failed, if there was any."""
         self.service: Service[Request, Response] = stack(
-            stacks.client_stack(
-                self._budget, self._count, metrics, forward_cert=policy.forward_client_cert
-            ),
+            stacks.client_stack(policy, self._budget, self._count, metrics),
             self._attempt,
         )
         self._stop = bound.addr.observe(self._update)
         metrics.hold()
+
+    def diagnose_by(self, diagnose: Callable[["Client"], Diagnostics]) -> None:
+        """Report from now on by what *diagnose* makes."""
+        self._diagnostics = diagnose(self)
 
     def follow(self, bound: Bound) -> None:
         """Take the addresses of *bound* from now on, which has the same id."""
@@ -114,7 +123,22 @@ class Client:
         endpoint = self._balancer.pick()
         if endpoint.name in request.tried:
             endpoint = self._best_untried(request) or endpoint
-        return endpoint(request)
+        if self._rewrite_host is None and request.method not in LIMITED:
+            return endpoint(request)
+        return self._serve_specially(request, endpoint)
+
+    def _serve_specially(self, request: Request, endpoint: Endpoint) -> Response:
+        """Serve what has to say it is for another host, or to go so many hops and no further."""
+        rewrite, service = self._rewrite_host, endpoint.__call__
+        if rewrite is not None:
+            service = partial(rewrite, service=service)
+        if request.method in LIMITED:
+            return self._diagnostics(request, service, endpoint.name)
+        return service(request)
+
+    def names(self) -> list[str]:
+        """The addresses of the endpoints, as `host:port`."""
+        return [endpoint.name for endpoint in self._classes.nodes]
 
     def _best_untried(self, request: Request) -> Endpoint | None:
         untried = [one for one in self._classes.nodes if one.name not in request.tried]
@@ -144,6 +168,8 @@ class Client:
         """Follow the address set; pending or failed after a known set changes nothing."""
         if isinstance(addr, AddrPending | AddrFailed) and isinstance(self.addr, AddrBound):
             return
+        authority = addr.authority if isinstance(addr, AddrBound) else None
+        self._rewrite_host = RewriteHost(authority) if authority else None
         self.addr = addr
         addresses = addr.addresses if isinstance(addr, AddrBound) else frozenset()
         weights = {
@@ -177,24 +203,23 @@ class Client:
             policy.balancer.new_load(),
             accrual,
             self._metrics.counter("cut_responses"),
-            min(policy.attempt_seconds, self._transport.limits.first_byte),
+            self._transport.limits.first_byte,
         )
         if self._fail_fast is not None:
             return FailFastEndpoint(*parts, stats=self._fail_fast)
         return Endpoint(*parts)
 
     def _describe(self, request: Request, error: ConnectFailed | TlsFailed) -> str:
-        addresses = ", ".join(endpoint.name for endpoint in self._classes.nodes)
         return (
             f"Unable to establish connection to {request.endpoint}.\n\n{error}\n"
             f"service name: {request.dst.show() if request.dst else ''}\n"
             f"client name: {self.id.show()}\n"
-            f"addresses: [{addresses}]\n"
+            f"addresses: [{', '.join(self.names())}]\n"
             f"selected address: {request.endpoint}\n"
         )
 
     def _describe_timeout(self, request: Request) -> str:
-        limit = min(self._policy.attempt_seconds, self._transport.limits.first_byte)
+        limit = self._transport.limits.first_byte
         return (
             f"exceeded {limit:g}.seconds to {request.dst.show() if request.dst else ''} while "
             "waiting for a response for an individual request, excluding retries. "

@@ -32,8 +32,6 @@ from meshproxy.http.limits import Limits
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.path import Path
 
-FIRST_BYTE_SECONDS: Final = 300.0
-"""Limit on an attempt where none is configured."""
 CONNECT_SECONDS: Final = 1.0
 TLS_CONNECT_SECONDS: Final = 2.0
 _AS_WRITTEN: Final = {
@@ -45,6 +43,7 @@ _AS_WRITTEN: Final = {
     "socket_options": "socket",
     "forward_client_cert": "forward_client_cert",
     "fail_fast": "fail_fast",
+    "drop_default_port": "drop_default_port",
 }
 """Settings of a client that need no conversion, and their names in a `ClientPolicy`."""
 
@@ -59,7 +58,8 @@ class ClientPolicy:
     """Sent as SNI and looked for in the certificate."""
     balancer: BalancerConfig = field(default_factory=P2cConfig)
     accrual: AccrualConfig = field(default_factory=lambda: ConsecutiveFailuresConfig(failures=5))
-    attempt_seconds: float = FIRST_BYTE_SECONDS
+    attempt_seconds: float | None = None
+    """None is the router's limit on the first byte of a response."""
     connect_seconds: float = CONNECT_SECONDS
     requeue_budget: RetryBudgetConfig = field(default_factory=RetryBudgetConfig)
     pool: HostConnectionPoolConfig = field(default_factory=HostConnectionPoolConfig)
@@ -67,10 +67,13 @@ class ClientPolicy:
     socket: SocketOptionsConfig = field(default_factory=SocketOptionsConfig)
     forward_client_cert: bool = False
     fail_fast: bool = False
+    drop_default_port: bool = False
 
     def transport(self, limits: Limits) -> Transport:
         """How endpoints are reached, with the router's *limits* where the policy has none."""
         read, write = self.socket.read_timeout_ms, self.socket.write_timeout_ms
+        if self.attempt_seconds is not None:
+            limits = replace(limits, first_byte=self.attempt_seconds)
         if read is not None:
             seconds = _limit(read)
             limits = replace(

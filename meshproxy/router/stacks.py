@@ -14,15 +14,17 @@ from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
 from meshproxy.filters.forwarding import DstClient, Forward, SuccessClass
-from meshproxy.filters.retries import Requeues, Retries, TotalTimeout
+from meshproxy.filters.host import DropPort
+from meshproxy.filters.retries import Requeues, Retries
 from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
+from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
 from meshproxy.filters.trace import StartTrace
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.path import Path
-from meshproxy.router.policy import PathPolicy, new_budget
+from meshproxy.router.policy import ClientPolicy, PathPolicy, new_budget
 from meshproxy.service import Filter
 
 HttpFilter = Filter[Request, Response]
@@ -37,6 +39,7 @@ def server_stack(
     clear_context: bool = False,
     max_concurrent: int | None = None,
     timeout_seconds: float = _FOREVER,
+    enforce_deadlines: bool = False,
     forwarded: AddForwarded | None = None,
     timestamp_header: str | None = None,
     compression_level: int = 0,
@@ -52,7 +55,8 @@ def server_stack(
         *([ConcurrencyLimit(max_concurrent, metrics)] if max_concurrent is not None else []),
         *([forwarded] if forwarded is not None else []),
         *([AddTimestamp(timestamp_header.encode())] if timestamp_header is not None else []),
-        ReadContext(),  # a dtab header that does not parse ends here
+        ReadContext(metrics),  # a dtab header that does not parse ends here
+        *([EnforceDeadline(metrics)] if enforce_deadlines else []),
         MaxCallDepth(max_call_depth),
         StartTrace(),
         *([TotalTimeout(timeout_seconds)] if timeout_seconds < _FOREVER else []),
@@ -76,15 +80,17 @@ def bound_stack(bound: Bound) -> list[HttpFilter]:
 
 
 def client_stack(
+    policy: ClientPolicy,
     budget: RetryBudget,
     endpoints: Callable[[], int],
     metrics: Tree,
-    *,
-    forward_cert: bool = False,
 ) -> list[HttpFilter]:
     """Around the balancer of one bound id."""
+    attempt = policy.attempt_seconds or _FOREVER
     return [
-        *([ForwardClientCert()] if forward_cert else []),
+        *([ForwardClientCert()] if policy.forward_client_cert else []),
+        *([DropPort(443 if policy.tls else 80)] if policy.drop_default_port else []),
         Requeues(budget, endpoints, metrics),  # above the statistics: each attempt is counted
         ClientStats(metrics),
+        *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt
     ]

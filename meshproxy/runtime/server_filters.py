@@ -59,9 +59,10 @@ def server_filters(
         metrics,
         clear_context=config.clear_context,
         max_concurrent=config.max_concurrent_requests or None,
-        timeout_seconds=(config.timeout_ms or 0) / 1000 or float("inf"),
+        timeout_seconds=max(config.timeout_ms or 0, 0) / 1000 or float("inf"),
+        enforce_deadlines=config.enforce_deadlines,
         forwarded=forwarded,
         timestamp_header=config.timestamp_header,
-        compression_level=router.config.compression_level or 0,
+        compression_level=router.config.compression_level,
         access_log=AccessLog(log.write, form) if log is not None else None,
     )

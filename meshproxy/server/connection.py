@@ -6,33 +6,39 @@ next one wait in the buffer.
 
 import re
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from time import monotonic
 
+import gevent
+from greenlet import greenlet
+
 from meshproxy.errors import (
     BadRequest,
-    BodyTooLarge,
     ClientGone,
-    ExpectationFailed,
     HeadersTooLarge,
     ProxyError,
     RequestTimedOut,
-    TargetTooLong,
 )
-from meshproxy.http.framing import request_length
-from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_request
+from meshproxy.http.head import (
+    CRLF,
+    HEAD_END,
+    check_request_size,
+    is_hopeless,
+    parse_request,
+    parse_request_line,
+)
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Certificate, Request, Response
 from meshproxy.http.target import origin_form, scheme_of
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
-from meshproxy.server.request_body import ClientBody
+from meshproxy.server.request_body import body_of
 from meshproxy.server.response import date_line, linger, send_body
 from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODILESS = frozenset({204, 304})
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+").match
 
@@ -49,6 +55,7 @@ class Connection:
         "_service",
         "_short_head",
         "_stream",
+        "ending",
         "is_busy",
         "is_draining",
         "local",
@@ -71,6 +78,8 @@ class Connection:
         self._certificate: Certificate | None = None
         self.remote = remote
         self.local = local
+        self.ending = ""
+        """What ended it: a limit, `idle`, `lifetime` or `write_timeout`, or `client_aborts`."""
         self.is_busy = False
         self.is_draining = False
         """Close after the present response."""
@@ -83,14 +92,21 @@ class Connection:
         return self._certificate
 
     def run(self) -> None:
-        """Serve until the end, then close the socket, whatever happens."""
+        """Serve until the end, then close the socket, whatever happens.
+
+        A reset by the client ends whatever its request is waiting for.
+        """
+        self._stream.on_stray = partial(self._end_if_reset, gevent.getcurrent())
         try:
             while self._serve_one():
-                pass
+                if self._buffer:
+                    gevent.sleep(0)  # many requests sent at once are not served at once
         except StreamTimeout:
+            self.ending = "write_timeout"
             self._stream.reset()  # a client that does not read would keep the kernel's buffers
         except (OSError, ClientGone):
-            pass
+            if self.is_busy:
+                self.ending = "client_aborts"
         finally:
             self._stream.close()
 
@@ -105,6 +121,10 @@ class Connection:
         self._limits = limits
         self._short_head = min(limits.first_line, limits.header_bytes)
         self._answer = answer
+
+    def _end_if_reset(self, serving: greenlet) -> None:
+        if self._stream.was_reset():
+            serving.throw(ClientGone, "connection reset")
 
     def end_idle(self) -> None:
         """Close now unless a request is being received or served; call in the hub only."""
@@ -127,9 +147,11 @@ class Connection:
             request = Request(method, target, version, headers)
             if target is not asked:
                 request.scheme = scheme_of(asked)
-            body = self._body_of(request)
+            body = body_of(request, self._stream, self._buffer, self._limits, self._keep_rest)
+            if body is not None:
+                self._buffer = b""
         except ProxyError as error:
-            return self._refuse(error, head)
+            return self._refuse(error, self._buffer if head is None else head)
         keep = version == b"1.1"
         if b"connection" in headers.names:
             options = connection_options(headers)
@@ -138,9 +160,11 @@ class Connection:
         try:
             response = self._service(request)
         except ClientGone:
-            return self._refuse(BadRequest("the request ended within its body"), head)
+            self._refuse(BadRequest("the request ended within its body"), head)
+            raise
         if self._dies_at < inf and monotonic() >= self._dies_at:
             keep = False
+            self.ending = "lifetime"
         if body is not None and not body.is_complete:
             body.discard_at_hand()
             keep = keep and body.is_complete
@@ -155,6 +179,8 @@ class Connection:
                 buffer = self._stream.receive(min(deadline, self._dies_at))
             except StreamTimeout:
                 buffer = self._stream.receive_at_hand() or b""
+                if not buffer and not self.is_draining:
+                    self.ending = "lifetime" if monotonic() >= self._dies_at else "idle"
             if not buffer:
                 return None
         self.is_busy = True
@@ -166,7 +192,7 @@ class Connection:
             buffer = whole
             end = buffer.find(HEAD_END)
         if end > self._short_head:
-            self._check_size(buffer[:end])
+            check_request_size(buffer[:end], self._limits)
         self._buffer = buffer[end + 4 :]
         return buffer[:end]
 
@@ -179,14 +205,18 @@ class Connection:
             if empty := _EMPTY_LINES(buffer):
                 buffer = buffer[empty.end() :]
                 skipped += empty.end()
+            self._buffer = buffer
             self.is_busy = bool(buffer)
             if skipped > limits.header_bytes:
                 raise HeadersTooLarge("too many empty lines before the request")
             if HEAD_END in buffer:
                 return buffer
-            self._check_size(buffer)
+            check_request_size(buffer.rstrip(CRLF), limits)
             if is_hopeless(buffer):
                 raise BadRequest("control character in the request head")
+            line, ended, _ = buffer.partition(CRLF)
+            if ended:
+                parse_request_line(line)  # or HTTP/0.9 would wait for the rest of its head
             try:
                 data = self._stream.receive(deadline)
             except StreamTimeout:
@@ -197,52 +227,13 @@ class Connection:
                 return None
             buffer += data
 
-    def _check_size(self, head: bytes) -> None:
-        first = head.find(CRLF)
-        if (len(head) if first < 0 else first) > self._limits.first_line:
-            raise TargetTooLong("the request line is over maxInitialLineKB")
-        if first >= 0 and len(head) - first - 2 > self._limits.header_bytes:
-            raise HeadersTooLarge("the header fields are over maxHeadersKB")
-
-    def _body_of(self, request: Request) -> ClientBody | None:
-        """Attach the body, if the framing says there is one, and take Expect."""
-        headers = request.headers
-        expects = False
-        if b"expect" in headers.names:
-            if request.version == b"1.1":
-                if [value.lower() for value in headers.get_all(b"expect")] != [b"100-continue"]:
-                    raise ExpectationFailed("only `Expect: 100-continue` can be met")
-                expects = True
-            headers.remove(b"expect")
-        length = request_length(headers, request.version)
-        if not length:
-            return None
-        if request.method == b"CONNECT":
-            raise BadRequest("CONNECT has no body")
-        if length > self._limits.body_bytes:
-            raise BodyTooLarge("the request body is over maxRequestBodyKB")
-        at_hand, self._buffer = self._buffer, b""
-        body = ClientBody(
-            self._stream,
-            length,
-            at_hand,
-            self._limits,
-            self._invite if expects else None,
-            self._keep_rest,
-        )
-        request.body = body
-        return body
-
-    def _invite(self) -> None:
-        self._stream.send(_CONTINUE, self._limits.write_gap)
-
     def _keep_rest(self, rest: bytes) -> None:
         self._buffer = rest
 
-    def _refuse(self, error: ProxyError, head: bytes | None) -> bool:
+    def _refuse(self, error: ProxyError, head: bytes) -> bool:
         """Answer what cannot be served, then close so that the client reads the answer."""
         response = self._answer(error)
-        method = b"HEAD" if head is not None and head.startswith(b"HEAD ") else b"GET"
+        method = b"HEAD" if head.startswith(b"HEAD ") else b"GET"
         return self._respond(Request(method, b"/", b"1.1", response.headers), response, False)
 
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:

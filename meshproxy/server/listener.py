@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import gevent
 from gevent.pool import Group
-from gevent.server import StreamServer
 
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.tls import ServerTlsConfig
@@ -23,6 +22,7 @@ from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
+from meshproxy.server.acceptor import Acceptor
 from meshproxy.server.connection import Connection
 from meshproxy.service import Service
 
@@ -62,7 +62,7 @@ class Listener:
         self._greenlets = Group()
         self._accepted = 0
         self._most = _within_descriptors(terms.max_connections)
-        self._server = _Acceptor(sock, self._serve, spawn=self._admit)
+        self._server = Acceptor(sock, self._serve, spawn=self._admit)
         self._server.is_full = lambda: self._accepted >= self._most
         self.port: int = self._server.address[1]
         self._count()
@@ -109,7 +109,15 @@ class Listener:
         metrics = self._terms.metrics
         self._connects = metrics.counter("connects")
         self._closes = metrics.counter("closes")
-        self._open = metrics.gauge("connections")
+        self._open = [metrics.gauge("connections")]
+        if self._terms.context is not None:
+            self._open.append(metrics.gauge("tls", "connections"))
+        self._endings = {
+            name: metrics.counter(name)
+            for name in ("client_aborts", "idle", "lifetime", "write_timeout")
+        }
+        self._faults = metrics.counter("failures", "internal")
+        self._server.failures = metrics.counter("accept_failures")
         self._tls_failures = metrics.counter("tls", "failures")
 
     def _end_connections(self) -> None:
@@ -125,6 +133,7 @@ class Listener:
     def _serve(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
         closes = self._closes
         self._connects.value += 1
+        gevent.getcurrent().link_exception(self._count_fault)
         try:
             self._converse(sock, _show(peer))
         except OSError as error:
@@ -133,6 +142,10 @@ class Listener:
             closes.value += 1
             self._accepted -= 1
             self._server.resume()
+
+    def _count_fault(self, _greenlet: gevent.Greenlet) -> None:
+        """A connection ended by an exception, which gevent has printed."""
+        self._faults.value += 1
 
     def _converse(self, sock: gevent.socket.socket, remote: str) -> None:
         terms = self._terms
@@ -146,13 +159,17 @@ class Listener:
         connection = Connection(stream, terms.service, terms.limits, remote, local, terms.answer)
         connection.is_draining = self._is_draining or is_late
         self._connections.add(connection)
-        number = self._open
-        number.value += 1
+        numbers, endings = self._open, self._endings
+        for number in numbers:
+            number.value += 1
         try:
             connection.run()
         finally:
-            number.value -= 1
+            for number in numbers:
+                number.value -= 1
             self._connections.discard(connection)
+            if connection.ending:
+                endings[connection.ending].value += 1
 
     def _shake_hands(self, sock: gevent.socket.socket, context: ssl.SSLContext) -> Stream:
         """Begin TLS. Raises OSError when the client cannot, or takes too long."""
@@ -166,21 +183,6 @@ class Listener:
                 self._tls_failures.value += 1
             raise
         return TlsStream(wrapped)
-
-
-class _Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types here
-    """Accepts until it is full, and again when told to go on."""
-
-    is_full: Callable[[], bool]
-
-    def full(self) -> bool:
-        """Whether to leave clients in the backlog."""
-        return self.is_full()
-
-    def resume(self) -> None:
-        """Accept again, unless closed."""
-        if self.started:
-            self.start_accepting()
 
 
 def listen(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.socket.socket:

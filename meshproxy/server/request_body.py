@@ -1,13 +1,23 @@
 """The body of a client's request: streamed, and kept for a retry while it is small enough."""
 
 from collections.abc import Callable, Iterator
+from math import inf
 
-from meshproxy.errors import BadRequest, BodyTooLarge, ClientGone, RequestTimedOut
+from meshproxy.errors import (
+    BadRequest,
+    BodyTooLarge,
+    ClientGone,
+    ExpectationFailed,
+    RequestTimedOut,
+)
+from meshproxy.http.framing import request_length
 from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.stream import Stream, StreamTimeout
 
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FAULTS = Faults(malformed=BadRequest, closed=ClientGone, timed_out=RequestTimedOut)
 
 
@@ -72,8 +82,8 @@ class ClientBody:
 
     @property
     def is_replayable(self) -> bool:
-        """Everything read so far is still held."""
-        return self._kept is not None
+        """Everything read so far is still held, or nothing was read."""
+        return self._kept is not None or not self._size
 
     def keep_at_most(self, size: int) -> None:
         """Hold no more than *size* bytes for a retry, if that is less than before."""
@@ -81,9 +91,13 @@ class ClientBody:
         if self._size > self._keep_bytes or (self._wire.length or 0) > self._keep_bytes:
             self._kept = None
 
-    def rewind(self) -> None:
-        """Begin again with the first piece; the body must be replayable, or unread."""
+    def rewind(self, deadline: float = inf) -> None:
+        """Begin again with the first piece; the body must be replayable, or unread.
+
+        What is still to come has to be there by monotonic second *deadline*.
+        """
         self._position = 0
+        self._wire.deadline = deadline
 
     def read(self, other: Stream | None = None) -> bytes | memoryview | None:
         """The next piece; empty at the end; None when *other* has something to read first."""
@@ -131,3 +145,43 @@ class ClientBody:
     def close(self) -> None:
         """Give up what the client still sends."""
         self._wire.close()
+
+
+def body_of(
+    request: Request,
+    stream: Stream,
+    at_hand: bytes,
+    limits: Limits,
+    finish: Callable[[bytes], None],
+) -> ClientBody | None:
+    """Attach the body to *request*, if its framing says there is one, and take Expect.
+
+    Raises BadRequest, ExpectationFailed or BodyTooLarge.
+    """
+    headers = request.headers
+    expects = b"expect" in headers.names and _take_expect(request)
+    length = request_length(headers, request.version)
+    if not length:
+        return None
+    if request.method == b"CONNECT":
+        raise BadRequest("CONNECT has no body")
+    if length > limits.body_bytes:
+        raise BodyTooLarge("the request body is over maxRequestBodyKB")
+
+    def invite() -> None:
+        stream.send(_CONTINUE, limits.write_gap)
+
+    body = ClientBody(stream, length, at_hand, limits, invite if expects else None, finish)
+    request.body = body
+    return body
+
+
+def _take_expect(request: Request) -> bool:
+    """Whether the client waits for 100 Continue, which HTTP/1.0 does not know."""
+    values = [value.lower() for value in request.headers.get_all(b"expect")]
+    request.headers.remove(b"expect")
+    if request.version != b"1.1":
+        return False
+    if values != [b"100-continue"]:
+        raise ExpectationFailed("only `Expect: 100-continue` can be met")
+    return True

@@ -33,7 +33,7 @@ def send_body(
             send(head + data if head else data, gap)
             head = b""
     except BaseException as error:
-        is_endpoints = isinstance(error, ProxyError)
+        is_endpoints = isinstance(error, ProxyError) and not error.by_client
         if is_endpoints and (framed or chunked):
             stream.close()
         else:
@@ -54,7 +54,7 @@ def linger(stream: Stream) -> None:
     """Half-close and read on for a while, or the client might see a reset instead."""
     deadline = monotonic() + _LINGER_SECONDS
     left = _LINGER_BYTES
-    with contextlib.suppress(StreamTimeout):
+    with contextlib.suppress(StreamTimeout, OSError):
         stream.close_for_writing(_LINGER_SECONDS)
         while left > 0 and (data := stream.receive(deadline)):
             left -= len(data)

@@ -101,6 +101,8 @@ def lines(
     """Return the lines of one reading; *value* is a Summary if *kind* is stat."""
     name, labels = placed(prefix, scope)
     if isinstance(value, Summary):
+        if not value.count:
+            return []
         return [
             *(line for _, _, line in _totals(name, labels, value.count, value.sum)),
             *(line for _, _, line in _quantiles(name, labels, value)),

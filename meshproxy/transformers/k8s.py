@@ -5,7 +5,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv4Address, ip_address
 from typing import ClassVar, Literal
 
@@ -54,7 +54,8 @@ def through(addr: Addr, gateways: Addr, *, by_node: bool) -> Addr:
     if not isinstance(gateways, AddrBound):
         return gateways
     known = Gateways(gateways.addresses, by_node=by_node)
-    return some(frozenset(one for address in addr.addresses for one in known.beside(address)))
+    beside = frozenset(one for address in addr.addresses for one in known.beside(address))
+    return some(replace(addr, addresses=beside))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

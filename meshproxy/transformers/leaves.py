@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from meshproxy.naming.addr import ADDR_NEG, Addr, AddrBound, Address
 from meshproxy.naming.bound import Bound
@@ -39,9 +39,9 @@ def kept(addr: Addr, keep: Callable[[Address], bool]) -> Addr:
     """Return the part of *addr* to keep, negative when that is nothing."""
     if not isinstance(addr, AddrBound):
         return addr
-    return some(frozenset(address for address in addr.addresses if keep(address)))
+    return some(replace(addr, addresses=frozenset(filter(keep, addr.addresses))))
 
 
-def some(addresses: frozenset[Address]) -> Addr:
-    """Return the set of *addresses*, negative when there are none."""
-    return AddrBound(addresses) if addresses else ADDR_NEG
+def some(addr: AddrBound) -> Addr:
+    """Return *addr*, negative when it has no addresses."""
+    return addr if addr.addresses else ADDR_NEG

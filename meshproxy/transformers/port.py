@@ -31,4 +31,5 @@ class PortConfig(TransformerConfig):
     def _on_port(self, addr: Addr) -> Addr:
         if not isinstance(addr, AddrBound):
             return addr
-        return AddrBound(frozenset(replace(one, port=self.port) for one in addr.addresses))
+        addresses = frozenset(replace(one, port=self.port) for one in addr.addresses)
+        return replace(addr, addresses=addresses)

@@ -1,9 +1,10 @@
+import resource
 from pathlib import Path
 
 import pytest
 
 from meshproxy.admin import process
-from meshproxy.admin.process import measure_process, resident_bytes
+from meshproxy.admin.process import measure_process, open_descriptors, resident_bytes
 from meshproxy.metrics.tree import Tree
 
 
@@ -23,6 +24,11 @@ def test_open_files_are_counted() -> None:
     before = fds.read()
     with Path(__file__).open():
         assert fds.read() == before + 1
+
+
+def test_open_files_are_counted_when_none_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_FDS", Path("/nowhere"))
+    assert open_descriptors() == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def test_memory_is_known_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:

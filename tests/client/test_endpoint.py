@@ -73,6 +73,15 @@ def asking(config: ClassifierConfig | None = None, method: bytes = b"GET") -> Re
     return asked
 
 
+def test_nothing_is_sent_once_the_time_is_over() -> None:
+    with BadServer([[Until(), Send(OK)]]) as server:
+        world, asked = World(server.port), asking()
+        asked.deadline = monotonic()
+        with pytest.raises(ServiceTimedOut):
+            world.endpoint(asked)
+        assert (server.received, world.load.pending, world.accrual.state) == ([], 0, State.ALIVE)
+
+
 def let_go(found: Response) -> None:
     """Tell the endpoint, on the connection of *found*, to send the rest of it."""
     assert isinstance(found.body, StreamBody)
@@ -132,8 +141,8 @@ def test_a_body_counts_as_load_until_it_ends() -> None:
         assert (world.load.pending, world.cut.value) == (0, 0)
 
 
-@pytest.mark.parametrize("way", ["given up", "cut short"])
-def test_a_body_that_does_not_end_is_counted_but_no_failure_of_the_endpoint(way: str) -> None:
+@pytest.mark.parametrize(("way", "cuts"), [("given up", 0), ("cut short", 1)])
+def test_a_body_that_is_cut_is_counted_but_no_failure_of_the_endpoint(way: str, cuts: int) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
     with serving([Until(), Send(head), *([Stall()] if way == "given up" else [])]) as world:
         found = world.endpoint(asking())
@@ -143,7 +152,7 @@ def test_a_body_that_does_not_end_is_counted_but_no_failure_of_the_endpoint(way:
         else:
             with pytest.raises(ConnectionClosed):
                 body_of(found)
-        assert (world.load.pending, world.cut.value) == (0, 1)
+        assert (world.load.pending, world.cut.value) == (0, cuts)
         assert world.accrual.state is State.ALIVE
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
+import gevent
 import pytest
 from gevent import socket
 
@@ -137,6 +138,29 @@ def test_an_answer_before_the_end_of_the_body_is_not_waited_for_in_vain() -> Non
         client.sendall(b"abc")
         assert talk(asked).status == 413
         assert talk.released == [False]
+
+
+def test_informational_responses_do_not_stop_a_body_that_comes_slowly() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n"
+    script = [Until(), Send(interim), Until(b"def"), Send(interim + OK), Stall()]
+    with talking(*script) as talk, uploading(6) as (asked, client):
+        client.sendall(b"abc")
+        sending = gevent.spawn(talk, asked)
+        wait_until(lambda: talk.endpoint.received and b"abc" in talk.endpoint.received[0])
+        gevent.sleep(0.01)
+        client.sendall(b"def")
+        assert body_of(sending.get(timeout=10)) == b"ok"
+        assert talk.endpoint.received[0].endswith(b"abcdef")
+        assert talk.released == [True]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_informational_responses_do_not_stop_a_body_that_is_large(*, chunked: bool) -> None:
+    script = [Until(), Send(b"HTTP/1.1 100 Continue\r\n\r\n"), Until(b"end"), Send(OK), Stall()]
+    with talking(*script) as talk:
+        body = Pieces(b"first", BIG[:10_000_000], b"end", chunked=chunked)
+        assert body_of(talk(request(method=b"POST", body=body))) == b"ok"
+        assert talk.released == [True]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -358,6 +382,13 @@ EMPTY = b"Content-Length: 0\r\n\r\n"
             id="HEAD of a chunked body",
         ),
         pytest.param(b"HEAD", OK, b"", False, id="HEAD with a body"),
+        pytest.param(
+            b"HEAD",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n",
+            b"",
+            False,
+            id="HEAD with both framings",
+        ),
         pytest.param(b"GET", b"HTTP/1.1 204 No\r\n\r\n", b"", True, id="204"),
         pytest.param(b"GET", b"HTTP/1.1 204 No\r\n" + EMPTY, b"", True, id="204 with a length"),
         pytest.param(
@@ -409,7 +440,7 @@ def test_framing_and_reuse(method: bytes, answer: bytes, body: bytes, *, is_reus
 def test_a_body_until_close_ends_the_connection() -> None:
     with talking(Until(), Send(b"HTTP/1.1 200 OK\r\n\r\nok")) as talk:
         assert body_of(talk()) == b"ok"
-        assert (talk.released, talk.ended) == ([False], [True])
+        assert (talk.released, talk.ended) == ([False], [False])
 
 
 def test_a_connection_that_is_closed_behind_an_answer_is_not_used_again() -> None:
@@ -447,7 +478,7 @@ def test_a_body_that_comes_in_pieces_is_given_on_as_it_comes() -> None:
         assert found.body.read() == b"def"
         assert (talk.released, talk.ended) == ([], [])
         assert found.body.read() == b""
-        assert (talk.released, talk.ended) == ([True], [True])
+        assert (talk.released, talk.ended) == ([True], [False])
 
 
 def test_bytes_behind_a_body_that_came_in_pieces_end_the_connection() -> None:
@@ -478,7 +509,7 @@ def test_a_body_cut_short_is_an_error_and_not_an_end(answer: bytes, last: Step |
         talk.connection.sock.sendall(b"go")
         with pytest.raises(ConnectionClosed):
             body_of(found)
-        assert (talk.released, talk.ended) == ([False], [False])
+        assert (talk.released, talk.ended) == ([False], [True])
 
 
 @pytest.mark.parametrize(
@@ -490,7 +521,7 @@ def test_chunks_that_break_the_rules_are_a_bad_response(chunks: bytes) -> None:
     with talking(Until(), Send(head + chunks), Stall()) as talk:
         with pytest.raises(BadResponse):
             body_of(talk())
-        assert (talk.released, talk.ended) == ([False], [False])
+        assert (talk.released, talk.ended) == ([False], [True])
 
 
 def test_a_stall_in_the_body_ends_after_the_gap() -> None:
@@ -498,7 +529,7 @@ def test_a_stall_in_the_body_ends_after_the_gap() -> None:
     with talking(Until(), Send(head), Stall(), limits=Limits(response_gap=0.05)) as talk:
         with pytest.raises(ServiceTimedOut):
             body_of(talk())
-        assert (talk.released, talk.ended) == ([False], [False])
+        assert (talk.released, talk.ended) == ([False], [True])
 
 
 def test_a_body_that_is_given_up_ends_the_connection_once() -> None:

@@ -91,3 +91,12 @@ def test_the_kept_connections_outlive_the_pools_idle_time(now: list[float]) -> N
     pool.expire()
     assert pool.qsize() == 1
     assert pool.deadline == math.inf
+
+
+def test_a_busy_connection_is_not_dropped_and_an_idle_one_that_ended_is() -> None:
+    pool, busy, idling = stack(), connection(), connection()
+    pool.put(idling)
+    pool.drop_if_stray(busy)
+    assert pool.connections == [idling]
+    pool.drop_if_stray(idling)  # it has no stream, so it is not connected
+    assert pool.connections == []

@@ -105,6 +105,28 @@ def test_a_connection_that_spoke_while_it_was_idle_is_never_used_again() -> None
         assert len(endpoint.received) == 2
 
 
+def test_residue_that_the_hub_has_yet_to_hear_of_is_given_to_nobody() -> None:
+    with Downstream(lambda _: b"own") as endpoint:
+        pool = Pool(endpoint.port)
+        assert body_of(pool.send()) == b"own"
+        (sock,) = endpoint._open
+        sock.sendall(OK)  # does not switch to the hub
+        assert body_of(pool.send()) == b"own"
+        assert len(endpoint.wire) == 2
+        pool.close()
+
+
+@pytest.mark.parametrize("more", [[], [Send(OK), Stall()]], ids=["ended", "residue"])
+def test_an_idle_connection_that_is_of_no_more_use_is_closed_at_once(more: Script) -> None:
+    with pooling([Until(), Send(OK), Until(b"go on"), *more]) as (pool, _):
+        pool.send()
+        connection = pool._take()
+        connection.sock.sendall(b"go on")
+        pool._put(connection)
+        wait_until(lambda: pool.open == 0)
+        assert pool.idle == 0
+
+
 def test_a_connection_is_given_back_when_the_body_is_over_and_not_before() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
     slow = [Until(), Send(head), Until(b"go"), Send(b"ok"), Stall()]
@@ -244,9 +266,11 @@ def deaf() -> Iterator[int]:
 def test_connecting_ends_with_its_own_limit() -> None:
     with deaf() as port:
         with pytest.raises(ConnectFailed, match=r"no connection within 0\.05 s"):
-            Pool(port, Transport(Limits(), 0.05)).send()
+            (pool := Pool(port, Transport(Limits(), 0.05))).send()
+        assert pool.counts("cancelled_connects") == [0]
         with pytest.raises(ServiceTimedOut):
-            Pool(port).send(seconds=0.05)
+            (pool := Pool(port)).send(seconds=0.05)
+        assert pool.counts("cancelled_connects") == [1]
 
 
 def test_a_handshake_that_stalls_ends_with_the_same_limit() -> None:

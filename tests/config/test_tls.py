@@ -19,7 +19,8 @@ def notes(cls: type[Config], text: str) -> dict[str, Severity]:
     ("text", "expected"),
     [
         ("commonName: x", {}),
-        ("disableValidation: true", {}),
+        ("disableValidation: true", {"disableValidation": Severity.WARNING}),
+        ("disableValidation: true\nenabled: false", {}),
         ("enabled: false", {}),
         ("trustCertsBundle: ", {"commonName": Severity.WARNING}),
         ("commonName: x\nprotocols: [TLSv1.2, TLSv1.3]", {}),

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gevent
@@ -44,10 +44,10 @@ def run(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
 class Serving:
     """The command serving *text*; its ports are those it printed."""
 
-    def __init__(self, text: str, directory: Path) -> None:
+    def __init__(self, text: str, directory: Path, command: Sequence[str | Path] = COMMAND) -> None:
         self.file = directory / "served.yaml"
         self.file.write_text(text)
-        self.daemon = Daemon([*COMMAND, str(self.file)], directory / "log")
+        self.daemon = Daemon([*map(str, command), str(self.file)], directory / "log")
         wait_until(lambda: "admin: http" in self.daemon.output(), START_S)
         printed = re.findall(r"http://127\.0\.0\.1:(\d+)", self.daemon.output())
         self.port, self.admin_port = map(int, printed)

@@ -156,17 +156,15 @@ def text(_: Received) -> Answer:
     return Answer(body=b"word " * 100, headers=(("Content-Type", TEXT), ("ETag", '"1"')))
 
 
-def test_a_text_is_compressed_for_who_takes_it() -> None:
-    with (
-        Downstream(text) as origin,
-        Proxy(config(origin.port, router="compressionLevel: -1")) as proxy,
-    ):
+@pytest.mark.parametrize("router", ["", "compressionLevel: -1", "compressionLevel: 1"])
+def test_a_text_is_compressed_for_who_takes_it(router: str) -> None:
+    with Downstream(text) as origin, Proxy(config(origin.port, router=router)) as proxy:
         packed = get(proxy.port(), "a", "/", "Accept-Encoding: gzip")
         plain = get(proxy.port(), "a")
     assert gzip.decompress(packed.body) == plain.body == b"word " * 100
     assert (packed.get("content-encoding"), plain.get("content-encoding")) == ("gzip", None)
     assert (packed.get("etag"), plain.get("etag")) == ('W/"1"', '"1"')
-    assert packed.get("vary") == plain.get("vary") == "Accept-Encoding"
+    assert (packed.get("vary"), plain.get("vary")) == ("Accept-Encoding", None)
     assert packed.get("content-length") == str(len(packed.body))
     assert plain.get("content-length") == "500"
 
@@ -184,9 +182,11 @@ def test_head_is_as_get_without_its_body() -> None:
     assert (head.get("content-length"), head.body) == (None, b"")
 
 
-@pytest.mark.parametrize("router", ["", "compressionLevel: 0"])
-def test_nothing_is_compressed_unless_asked(router: str) -> None:
-    with Downstream(text) as origin, Proxy(config(origin.port, router=router)) as proxy:
+def test_nothing_is_compressed_once_that_is_off() -> None:
+    with (
+        Downstream(text) as origin,
+        Proxy(config(origin.port, router="compressionLevel: 0")) as proxy,
+    ):
         reply = get(proxy.port(), "a", "/", "Accept-Encoding: gzip")
     assert (reply.get("content-encoding"), reply.get("vary")) == (None, None)
 

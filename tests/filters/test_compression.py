@@ -141,10 +141,11 @@ def test_what_a_client_takes(value: bytes, *, is_accepted: bool) -> None:
     assert accepts_gzip(of((b"Accept-Encoding", value))) is is_accepted
 
 
-def test_no_field_is_no_wish_but_caches_are_told() -> None:
-    answer = served(request(), ok(HTML))
+@pytest.mark.parametrize("fields", [(), ((b"Accept-Encoding", b"br"),)])
+def test_who_does_not_ask_gets_the_response_as_it_is(fields: tuple[Pair, ...]) -> None:
+    answer = served(request(*fields), ok(HTML))
     assert answer.body == TEXT
-    assert answer.headers.get(b"vary") == b"Accept-Encoding"
+    assert answer.headers.names == [b"content-type", b"content-length"]
 
 
 @pytest.mark.parametrize(

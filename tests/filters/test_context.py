@@ -4,8 +4,11 @@ import pytest
 
 from meshproxy.errors import BadDtabHeader, MaxCallDepthExceeded, NoHosts
 from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext, depth
+from meshproxy.http.deadline import Deadline
 from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
+from meshproxy.metrics.tree import Tree
+from tests.kit.clock import FakeClock
 from tests.kit.messages import Endless, Replies, request, response
 
 DTAB, CTX = b"l5d-dtab", b"l5d-ctx-dtab"
@@ -14,7 +17,7 @@ DTAB, CTX = b"l5d-dtab", b"l5d-ctx-dtab"
 def read(*fields: tuple[bytes, bytes]) -> tuple[str | None, dict[bytes, bytes]]:
     """Return the local dtab that *fields* make, and what the endpoint would see of them."""
     asked = request(*fields)
-    ReadContext()(asked, Replies(response()))
+    ReadContext(Tree())(asked, Replies(response()))
     shown = asked.local_dtab.show() if asked.local_dtab is not None else None
     return shown, dict(asked.headers.items())
 
@@ -32,6 +35,14 @@ def test_repeated_headers_are_joined_in_order() -> None:
     assert list(seen).count(CTX) == 1
 
 
+def test_the_entries_of_a_table_are_counted() -> None:
+    metrics = Tree()
+    for fields in [((DTAB, b"/a=>/1"), (CTX, b"/b=>/2;/c=>/3")), ((DTAB, b""),), ()]:
+        ReadContext(metrics)(request(*fields), Replies(response()))
+    size = metrics.stat("dtab", "size").snapshot()
+    assert (size.count, size.sum) == (1, 3)
+
+
 @pytest.mark.parametrize("value", [b"", b"  ", b"# no table"])
 def test_an_empty_table_is_none_and_goes_no_further(value: bytes) -> None:
     shown, seen = read((DTAB, value), (CTX, value))
@@ -47,7 +58,7 @@ def test_a_table_that_does_not_parse_is_the_client_s_fault(name: bytes, value: b
     asked.headers.lines.append(name + b": " + value)
     service = Replies(response())
     with pytest.raises(BadDtabHeader) as raised:
-        ReadContext()(asked, service)
+        ReadContext(Tree())(asked, service)
     assert service.requests == []
     answer = error_response(raised.value, Limits())
     assert (answer.status, b"l5d-err" in answer.headers) == (400, True)
@@ -131,6 +142,67 @@ def test_an_ordinary_response_keeps_its_body() -> None:
     fine = response(200, (b"l5d-success-class", b"1.0"), (b"X-Mine", b"1"), body=b"page")
     answer = ClearContext()(request(), Replies(fine))
     assert (answer.body, answer.headers.names) == (b"page", [b"x-mine"])
+
+
+# --- deadlines ---
+
+CTX_DEADLINE = b"l5d-ctx-deadline"
+SECOND = 1_000_000_000
+
+
+class Arriving:
+    """Requests with *values* as their deadlines, read when the clock stands at 100 s."""
+
+    def __init__(self, *values: bytes) -> None:
+        self.metrics = Tree()
+        self.asked = request(*((CTX_DEADLINE, value) for value in values))
+        ReadContext(self.metrics, FakeClock(start_s=100).ns)(self.asked, Replies(response()))
+        self.told = self.asked.headers.get_all(CTX_DEADLINE)
+
+    def sums(self) -> dict[str, tuple[int, float]]:
+        """Return count and sum of what was measured."""
+        names = ("remaining_ms", "expired_ms")
+        scope = self.metrics.scope("admission_control", "deadline")
+        stats = {name: scope.stat(name).snapshot() for name in names}
+        return {name: (stat.count, stat.sum) for name, stat in stats.items() if stat.count}
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([b"1 2"], [b"1 2"]),
+        ([b"1 2 three"], [b"1 2"]),
+        ([b"1000 9000", b"2000 8000"], [b"2000 8000"]),
+        ([b"no", b"1 2"], [b"1 2"]),
+        ([b"1 2", b"1"], [b"1 2"]),
+    ],
+)
+def test_valid_deadlines_become_one(values: list[bytes], told: list[bytes]) -> None:
+    found = Arriving(*values)
+    assert found.told == told
+    assert found.asked.ctx_deadline == Deadline.decode(told[0])
+
+
+def test_what_is_no_deadline_at_all_passes_as_it_came() -> None:
+    found = Arriving(b"soon", b"1")
+    assert (found.told, found.asked.ctx_deadline) == ([b"soon", b"1"], None)
+    assert found.metrics.stat("transit_latency_ms").snapshot().count == 0
+
+
+def test_the_time_that_is_left_is_measured() -> None:
+    found = Arriving(b"%d %d" % (99 * SECOND, 103 * SECOND))
+    assert found.sums() == {"remaining_ms": (1, 3000)}
+    assert found.metrics.stat("transit_latency_ms").snapshot().sum == 1000
+    assert found.metrics.counter("admission_control", "deadline", "exceeded").value == 0
+
+
+def test_an_expired_deadline_is_counted_and_passed_on() -> None:
+    value = b"%d %d" % (101 * SECOND, 98 * SECOND)
+    found = Arriving(value)
+    assert found.sums() == {"expired_ms": (1, 2000)}
+    assert found.metrics.stat("transit_latency_ms").snapshot().sum == 0
+    assert found.metrics.counter("admission_control", "deadline", "exceeded").value == 1
+    assert found.told == [value]
 
 
 # --- call depth ---

@@ -14,6 +14,7 @@ from meshproxy.filters.forwarded import (
     RequestRandomConfig,
     quoted,
 )
+from meshproxy.http import hop
 from tests.kit.messages import Replies, request, response
 
 RANDOM = re.compile(r"_[0-9A-Za-z]{6}").fullmatch
@@ -75,6 +76,17 @@ def test_a_connection_s_label_stays_and_is_told_to_nobody_else() -> None:
 )
 def test_what_is_no_token_is_quoted_and_stays_in_its_line(text: str, shown: str) -> None:
     assert quoted(text) == shown
+
+
+def test_a_client_cannot_name_away_what_is_added() -> None:
+    asked = request((b"Connection", b"forwarded, x-at"), (b"Forwarded", b"x"), (b"X-At", b"0"))
+    asked.peer = Peer()
+    by, for_ = IpConfig().build("out"), IpConfig().build("out")
+    AddForwarded(by, for_)(asked, Replies(response()))
+    AddTimestamp(b"X-At", lambda: 1.0)(asked, Replies(response()))
+    hop.strip(asked.headers, may_upgrade=True)
+    assert asked.headers.get_all(b"forwarded") == [b"by=127.0.0.1;for=192.0.2.1;host=web"]
+    assert asked.headers.get_all(b"x-at") == [b"1000"]
 
 
 def test_a_field_that_came_stays_in_front() -> None:

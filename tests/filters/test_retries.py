@@ -1,7 +1,5 @@
 """When a request is sent again, and what each further time costs."""
 
-from collections.abc import Callable
-from itertools import count
 from time import monotonic
 
 import pytest
@@ -20,10 +18,9 @@ from meshproxy.errors import (
     TlsFailed,
     WriteFailed,
 )
-from meshproxy.filters.retries import Requeues, Retries, TotalTimeout
+from meshproxy.filters.retries import Requeues, Retries
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.path import Path
 from tests.kit.messages import Endless, Pieces, Replies, request, response
 
 ALL = RetryableAll5XXConfig().build()
@@ -197,47 +194,6 @@ def test_the_classifier_goes_along_for_those_below() -> None:
     asked = request()
     Retrying()(Replies(response()), asked)
     assert asked.classifier is ALL
-
-
-# --- the total ---
-
-
-def late(seconds: float) -> Callable[[Request], Response]:
-    """Return a service whose attempt times out *seconds* from now."""
-
-    def serve(_: Request) -> Response:
-        until = monotonic() + seconds
-        for _ in count():
-            if monotonic() >= until:
-                break
-        raise ServiceTimedOut("of one attempt")
-
-    return serve
-
-
-def test_the_total_says_that_retries_are_included() -> None:
-    asked = request()
-    asked.dst = Path.parse("/svc/web")
-    with pytest.raises(ServiceTimedOut) as raised:
-        TotalTimeout(0.02)(asked, late(0.03))
-    assert str(raised.value) == (
-        "exceeded 0.02.seconds to /svc/web while waiting for a response "
-        "for the request, including retries (if applicable)"
-    )
-
-
-def test_an_attempt_that_ran_out_before_speaks_for_itself() -> None:
-    with pytest.raises(ServiceTimedOut, match="of one attempt"):
-        TotalTimeout(60)(request(), late(0))
-
-
-def test_the_smaller_of_two_totals_counts() -> None:
-    asked = request()
-    asked.deadline = before = monotonic() + 1
-    TotalTimeout(60)(asked, Replies(response()))
-    assert asked.deadline == before
-    TotalTimeout(0.5)(asked, Replies(response()))
-    assert asked.deadline < before
 
 
 # --- what was never delivered ---

@@ -99,6 +99,7 @@ def test_the_headers_of_the_client_do_not_remain() -> None:
         (b"-1", 0.0),
         (b"inf", 1.0),
         (b"lots", None),
+        (b"1_0", None),
         (b"", None),
         (b"nan", None),
         (b"\xff", None),

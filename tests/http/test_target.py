@@ -42,6 +42,15 @@ def test_the_asterisk_is_for_options() -> None:
     assert asked(b"OPTIONS", b"*", b"a") == (b"*", b"a")
     with pytest.raises(BadRequest):
         asked(b"GET", b"*", b"a")
+    assert asked(b"OPTIONS", b"http://b", b"a") == (b"*", b"b")
+    assert asked(b"OPTIONS", b"http://b/", b"a") == (b"/", b"b")
+    assert asked(b"OPTIONS", b"http://b?c", b"a") == (b"/?c", b"b")
+
+
+@pytest.mark.parametrize("userinfo", [b"b\\", b"b@c", b"b[", b'"', b"<", b"\xe9", b"b|c"])
+def test_user_information_that_others_may_read_as_a_host_is_refused(userinfo: bytes) -> None:
+    with pytest.raises(BadRequest):
+        asked(b"GET", b"http://" + userinfo + b"@a/", b"a")
 
 
 def test_http_1_0_may_lack_a_host() -> None:
@@ -62,7 +71,8 @@ def test_a_host_may_have_a_port(host: bytes) -> None:
 
 BAD_HOSTS = [
     b"a b", b"a,b", b"a/b", b"a\\b", b"a;b", b"me@a", b"a%2f", b"a?b", b"a#b", b":80", b"a:1:2",
-    b"a:b_c", b"[::1", b"::1", b"[::1]x", b"[1::2::3]", b"[.]", b"[]", b"[fe80::1%25eth0]", b"\xe9",
+    b"a:b_c", b"a:-1", b"[::1", b"::1", b"[::1]x", b"[1::2::3]", b"[.]", b"[]", b"[fe80::1%25eth0]",
+    b"\xe9",
     b"a\xa0", b'"a"', b"<a>", b"a|b", b"x" * 400,
 ]  # fmt: skip
 

@@ -98,6 +98,7 @@ class Downstream:
         self.close()
 
     def _serve(self, sock: socket.socket, _peer: object) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open.add(sock)
         self.wire.append(bytearray())
         try:

@@ -35,7 +35,8 @@ class Pieces:
     def keep_at_most(self, size: int) -> None:
         self.keep = min(self.keep, size)
 
-    def rewind(self) -> None:
+    def rewind(self, deadline: float = 0.0) -> None:
+        del deadline
         self.rewound += 1
         self._waiting = deque(self._pieces)
 

@@ -6,7 +6,16 @@ from typing import Self
 
 from meshproxy.runtime.linker import Linker
 
+from .k8s import wait_until
 from .wire import get
+
+SERVER = "rt/http/server/127.0.0.1/0"
+"""The metrics of the first server of the router `http`, its port being 0."""
+
+
+def client(port: int) -> str:
+    """Return the metrics' scope of the client bound to this port of loopback."""
+    return f"rt/http/client/$/inet/127.0.0.1/{port}"
 
 
 class Proxy:
@@ -26,6 +35,18 @@ class Proxy:
         assert reply.status == 200
         metrics: dict[str, float] = json.loads(reply.body)
         return metrics
+
+    def counts(self, scope: str, *names: str) -> list[float]:
+        """Return what these *names* of *scope* show; 0 for what is not there."""
+        metrics = self.metrics()
+        return [metrics.get(f"{scope}/{name}", 0) for name in names]
+
+    def wait_count(self, scope: str, name: str, value: float = 1) -> None:
+        """Wait until *name* of *scope* shows *value*; fails with what it shows instead."""
+        try:
+            wait_until(lambda: self.counts(scope, name) == [value])
+        except AssertionError:
+            raise AssertionError(f"{scope}/{name} is {self.counts(scope, name)}") from None
 
     def close(self) -> None:
         """Stop serving."""

@@ -9,6 +9,8 @@ from gevent import socket
 from tests.kit.badserver import BadServer, Reset, Send, Stall, Until
 from tests.kit.certs import Certs
 from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.faults import Fault, FaultProxy, black_hole
+from tests.kit.k8s import wait_until
 from tests.kit.wire import CutShort, WireClient, get
 
 
@@ -72,3 +74,43 @@ def test_only_loopback_can_be_reached() -> None:
         pytest.raises(PermissionError, match=r"192\.0\.2\.1"),
     ):
         sock.connect(("192.0.2.1", 53))
+
+
+def test_a_fault_proxy_passes_all_until_told_otherwise() -> None:
+    with Downstream(echo) as server, FaultProxy(server.port) as way:
+        assert get(way.port, "web", "/a").body == b"/a"
+        wait_until(lambda: way.ended == way.accepted == 1)
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_a_fault_proxy_cuts_where_it_is_told(is_reset: bool) -> None:
+    cut = Fault(cut_after=10, is_reset=is_reset)
+    with (
+        Downstream(echo) as server,
+        FaultProxy(server.port, down=cut) as way,
+        WireClient(way.port) as client,
+    ):
+        client.send(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+        received = b""
+        try:
+            received = client.read_to_end()
+        except ConnectionResetError:
+            assert is_reset
+        assert received == b"HTTP/1.1 2" or is_reset
+
+
+def test_a_hole_in_a_fault_proxy_swallows_all() -> None:
+    with (
+        Downstream(echo) as server,
+        FaultProxy(server.port, up=Fault(is_hole=True)) as way,
+        WireClient(way.port) as client,
+    ):
+        client.send(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.read_to_end() == b""
+        assert server.requests == []
+
+
+def test_nobody_gets_into_a_black_hole() -> None:
+    with black_hole() as port, pytest.raises(TimeoutError):
+        socket.create_connection(("127.0.0.1", port), timeout=0.1)

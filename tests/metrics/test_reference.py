@@ -1,10 +1,11 @@
 from pathlib import Path
 
-from meshproxy.metrics.reference import markdown
+from meshproxy.metrics.reference import render
 
-DOCS = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
 
 
 def test_the_page_is_fresh() -> None:
-    """If it is not: python -m meshproxy.metrics.reference > docs/metrics.md."""
-    assert DOCS.read_text() == markdown()
+    assert PAGE.read_text() == render(), (
+        "run: python -m meshproxy.metrics.reference > docs/metrics.md"
+    )

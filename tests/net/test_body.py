@@ -58,6 +58,19 @@ def test_a_counted_body_is_its_bytes_and_the_rest_is_told(world: World, held: in
     assert (body.read(), body.has_piece) == (b"", False)
 
 
+def test_a_body_that_is_all_there_leaves_others_their_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_TURN", 100)
+    world.sender.sendall(bytes(300))
+    gevent.sleep(0.01)
+    body = world.body(300)
+    others: list[bool] = []
+    gevent.spawn(others.append, True)
+    assert len(body.read() or b"") == 300
+    assert others == [True]
+
+
 @pytest.mark.parametrize("held", [0, 2, 6, 13, 19])
 def test_a_chunked_body_is_its_data(world: World, held: int) -> None:
     raw = b"5\r\nhello\r\n0\r\nX: y\r\n\r\n"

@@ -9,10 +9,12 @@ from time import monotonic
 import gevent
 import pytest
 from gevent import socket
+from gevent.event import Event
 
 from meshproxy.net.stream import Stream, StreamTimeout, wait_either
 from meshproxy.net.wheel import wheel
 from tests.kit.certs import Certs
+from tests.kit.faults import RESET
 from tests.kit.pair import plain, tls
 
 Pair = tuple[Stream, socket.socket]
@@ -173,6 +175,26 @@ def test_an_idle_stream_tells_of_bytes_and_of_the_end(pair: Pair) -> None:
     wait_until_readable(stream)
 
 
+def test_what_nobody_waited_for_is_told_of(pair: Pair) -> None:
+    stream, other = pair
+    told: list[bool] = []
+    stream.on_stray = lambda: told.append(stream.is_readable)
+    other.sendall(b"unasked")
+    while True not in told:  # the session tickets of TLS are nothing to read
+        gevent.sleep(0)
+    assert stream.receive(NEVER) == b"unasked"
+
+
+def test_a_stray_is_found_before_the_hub_has_heard_of_it(pair: Pair) -> None:
+    stream, other = pair
+    other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    gevent.sleep(0.01)
+    assert not stream.has_stray()
+    other.sendall(b"unasked")
+    assert stream.has_stray()
+    assert stream.receive(NEVER) == b"unasked"
+
+
 def ends(stream: Stream) -> bool:
     try:
         return stream.receive(NEVER) == b""
@@ -285,3 +307,25 @@ def test_waiting_for_either_ends_at_the_deadline(pair: Pair) -> None:
             wait_either(pair[0], other, soon())
         at_other.sendall(b"later")
         assert other.receive(NEVER) == b"later"
+
+
+def test_a_reset_is_told_from_what_may_be_read(pair: Pair) -> None:
+    stream, other = pair
+    told = Event()
+    stream.on_stray = told.set
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    socket.socket.close(other)
+    assert told.wait(10)
+    assert stream.was_reset()
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["bytes", "end"])
+def test_bytes_and_an_end_are_no_reset(pair: Pair, ends: bool) -> None:
+    stream, other = pair
+    if ends:
+        other.shutdown(socket.SHUT_WR)
+    else:
+        other.sendall(b"x")
+    while not stream.is_readable:
+        gevent.sleep(0)
+    assert not stream.was_reset()

@@ -23,6 +23,7 @@ from meshproxy.errors import (
     ServiceTimedOut,
     TlsFailed,
 )
+from meshproxy.filters.diagnostics import Diagnostics
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request
 from meshproxy.metrics.tree import Tree
@@ -33,7 +34,7 @@ from meshproxy.router.client import Client
 from meshproxy.router.policy import ClientPolicy
 from meshproxy.var import Var
 from tests.kit.badserver import BadServer, Send, Stall, Until
-from tests.kit.downstream import Downstream
+from tests.kit.downstream import Answer, Downstream
 from tests.kit.messages import body_of, request
 
 ID = Path.parse("/#/io.l5d.fs/web")
@@ -59,6 +60,7 @@ class Subject(Client):
             Limits(),
             binding_seconds,
             self.metrics,
+            lambda client: Diagnostics("outgoing", ID.show(), client.names, lambda _: ()),
         )
 
     def ask(self, asked: Request | None = None) -> bytes:
@@ -68,8 +70,8 @@ class Subject(Client):
         return self.metrics.counter(*names).value
 
 
-def of(*ports: int) -> Addr:
-    return AddrBound(frozenset(Address("127.0.0.1", port) for port in ports))
+def of(*ports: int, authority: str | None = None) -> Addr:
+    return AddrBound(frozenset(Address("127.0.0.1", port) for port in ports), authority)
 
 
 def asking() -> Request:
@@ -417,6 +419,65 @@ def test_a_failed_handshake_tells_where_and_why() -> None:
             client.ask()
         assert f"selected address: 127.0.0.1:{server.port}" in str(raised.value)
         assert server.requests == []
+
+
+# --- what endpoints are told apart from the request itself ---
+
+
+def test_endpoints_with_an_authority_read_that_in_host() -> None:
+    with origins(1) as (server,):
+        first, other = of(server.port, authority="a.test"), of(server.port, authority="b.test")
+        with subject(addr=first) as client:
+            client.ask()
+            client.addresses.set(other)
+            client.ask()
+            client.addresses.set(of(server.port))
+            client.ask()
+        assert [one.get("host") for one in server.requests] == ["a.test", "b.test", "web"]
+
+
+def test_a_request_that_waited_for_the_addresses_goes_to_their_authority() -> None:
+    with origins(1) as (server,), subject(addr=ADDR_PENDING) as client:
+        waiting = gevent.spawn(client.ask)
+        gevent.sleep(0)
+        client.addresses.set(of(server.port, authority="a.test"))
+        assert waiting.get(timeout=10) == str(server.port).encode()
+        assert server.requests[0].get("host") == "a.test"
+
+
+def test_a_location_leads_back_through_the_proxy() -> None:
+    answer = Answer(302, headers=(("Location", "http://a.test/login"),))
+    with (
+        Downstream(lambda _: answer) as server,
+        subject(addr=of(server.port, authority="a.test")) as client,
+    ):
+        assert client(asking()).headers.get(b"location") == b"http://web/login"
+
+
+def test_an_empty_authority_is_none() -> None:
+    with origins(1) as (server,), subject(addr=of(server.port, authority="")) as client:
+        client.ask()
+        assert server.requests[0].get("host") == "web"
+
+
+def test_a_trace_that_ends_here_reports_the_endpoint_it_would_have_gone_to() -> None:
+    with origins(2) as servers, subject(*(one.port for one in servers)) as client:
+        asked = request((b"Max-Forwards", b"0"), (b"l5d-add-context", b"true"), method=b"TRACE")
+        asked.dst = Path.parse("/svc/web")
+        lines = client.ask(asked).decode().splitlines()
+        assert sum(len(one.requests) for one in servers) == 0
+    addresses = sorted(f"127.0.0.1:{one.port}" for one in servers)
+    assert "client name: /#/io.l5d.fs/web" in lines
+    assert f"addresses: [{', '.join(addresses)}]" in lines
+    [selected] = [line for line in lines if line.startswith("selected address: ")]
+    assert selected.removeprefix("selected address: ") in addresses
+
+
+def test_an_endpoint_of_another_host_is_told_both_that_and_the_hops() -> None:
+    with origins(1) as (server,), subject(addr=of(server.port, authority="a.test")) as client:
+        client.ask(request((b"Max-Forwards", b"5"), method=b"OPTIONS"))
+        [asked] = server.requests
+        assert (asked.get("host"), asked.get("max-forwards")) == ("a.test", "4")
 
 
 # --- another source of the same addresses ---

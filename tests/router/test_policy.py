@@ -17,10 +17,12 @@ from meshproxy.client.tls import ClientAuth, TlsSettings, context
 from meshproxy.config.backoff import ConstantConfig
 from meshproxy.config.client import ClientItem, GlobalClientConfig, StaticClientConfig
 from meshproxy.config.retries import RetriesConfig, RetryBudgetConfig
+from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.svc import GlobalSvcConfig, StaticSvcConfig, SvcItem
 from meshproxy.config.tls import ClientAuthConfig, ClientTlsConfig
 from meshproxy.errors import TlsFailed
 from meshproxy.http.headers import Headers
+from meshproxy.http.limits import Limits
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.path import Path
 from meshproxy.router.policy import (
@@ -34,6 +36,9 @@ from tests.kit.certs import Certs
 
 RINET = Path.parse("/$/io.buoyant.rinet/443/linkerd.io")
 HELLO = Path.parse("/svc/hello")
+
+
+READ_7_S = SocketOptionsConfig(read_timeout_ms=7000)
 
 
 def item(prefix: str, **settings: object) -> ClientItem:
@@ -56,7 +61,7 @@ def test_without_settings_a_client_has_every_default(config: GlobalClientConfig)
         server_name=None,
         balancer=P2cConfig(max_effort=5),
         accrual=ConsecutiveFailuresConfig(failures=5),
-        attempt_seconds=300,
+        attempt_seconds=None,
         connect_seconds=1,
         requeue_budget=RetryBudgetConfig(),
     )
@@ -184,6 +189,23 @@ def test_tls_that_cannot_work_fails_the_client_it_is_for(tls: ClientTlsConfig, w
 )
 def test_time_to_connect(settings: dict[str, object], seconds: float) -> None:
     assert of_client(item("/", **settings)).connect_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        ({}, 300),
+        ({"request_attempt_timeout_ms": 0}, math.inf),
+        ({"request_attempt_timeout_ms": 1500}, 1.5),
+        ({"request_attempt_timeout_ms": 900_000}, 900),
+        ({"request_attempt_timeout_ms": 0, "socket_options": READ_7_S}, 7),
+        ({"request_attempt_timeout_ms": 900_000, "socket_options": READ_7_S}, 7),
+        ({"socket_options": READ_7_S}, 7),
+    ],
+)
+def test_time_for_a_response_to_begin(settings: dict[str, object], seconds: float) -> None:
+    transport = of_client(item("/", **settings)).transport(Limits())
+    assert transport.limits.first_byte == seconds
 
 
 @pytest.mark.parametrize("ms", [0, -5])

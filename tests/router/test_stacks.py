@@ -1,8 +1,12 @@
 """The order of filters, by what can be seen of it from outside."""
 
+import math
 from collections.abc import Sequence
 
+import pytest
+
 from meshproxy.classifiers import RetryableAll5XXConfig
+from meshproxy.client.tls import TlsSettings
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.errors import ConnectFailed, NoHosts, ServiceTimedOut
 from meshproxy.filters.access_log import AccessLog
@@ -10,15 +14,22 @@ from meshproxy.filters.admission import ConcurrencyLimit
 from meshproxy.filters.client_cert import ForwardClientCert
 from meshproxy.filters.compression import Compress
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
-from meshproxy.filters.retries import TotalTimeout
+from meshproxy.filters.host import DropPort
+from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.path import Path
-from meshproxy.router.policy import PathPolicy, new_budget
-from meshproxy.router.stacks import bound_stack, client_stack, path_stack, server_stack
+from meshproxy.router.policy import ClientPolicy, PathPolicy, new_budget
+from meshproxy.router.stacks import (
+    HttpFilter,
+    bound_stack,
+    client_stack,
+    path_stack,
+    server_stack,
+)
 from meshproxy.service import Filter, stack
 from meshproxy.var import Var
 from tests.kit.messages import Replies, request, response
@@ -30,6 +41,10 @@ def serve(
     filters: Sequence[Filter[Request, Response]], service: Replies, asked: Request | None = None
 ) -> Response:
     return stack(filters, service)(asked or request())
+
+
+def of_client(policy: ClientPolicy, metrics: Tree | None = None) -> list[HttpFilter]:
+    return client_stack(policy, new_budget(RetryBudgetConfig()), lambda: 3, metrics or Tree())
 
 
 def kinds(filters: Sequence[object]) -> set[type]:
@@ -47,22 +62,29 @@ def test_what_is_off_is_not_there() -> None:
         Tree(),
         max_concurrent=1,
         timeout_seconds=1,
+        enforce_deadlines=True,
         forwarded=AddForwarded(lambda _, __: "a", lambda _, __: "b"),
         timestamp_header="x-at",
         compression_level=-1,
         access_log=AccessLog(print, lambda _: b""),
     )
     extra = {ConcurrencyLimit, TotalTimeout, AddForwarded, AddTimestamp, Compress, AccessLog}
+    extra.add(EnforceDeadline)
     assert kinds(full) - kinds(plain) == extra
     assert len(full) == len(plain) + len(extra)
 
 
-def test_certificates_are_forwarded_by_the_clients_that_want_it() -> None:
-    budget = new_budget(RetryBudgetConfig())
-    plain, asked = (
-        client_stack(budget, lambda: 1, Tree(), forward_cert=forward) for forward in (False, True)
-    )
-    assert kinds(asked) - kinds(plain) == {ForwardClientCert}
+@pytest.mark.parametrize(
+    ("policy", "extra"),
+    [
+        (ClientPolicy(forward_client_cert=True), {ForwardClientCert}),
+        (ClientPolicy(attempt_seconds=1), {AttemptDeadline}),
+        (ClientPolicy(attempt_seconds=math.inf), set()),
+        (ClientPolicy(drop_default_port=True), {DropPort}),
+    ],
+)
+def test_a_client_has_the_filters_that_it_wants(policy: ClientPolicy, extra: set[type]) -> None:
+    assert kinds(of_client(policy)) - kinds(of_client(ClientPolicy())) == extra
 
 
 def test_errors_of_the_server_are_counted_as_its_clients_see_them() -> None:
@@ -90,6 +112,21 @@ def test_a_client_outside_the_mesh_is_neither_believed_nor_told() -> None:
     assert (answer.status, answer.body, asked.local_dtab) == (502, b"", None)
     assert not any(name.startswith(b"l5d-") for name in answer.headers.names)
     assert any(line.startswith(b"l5d-ctx-trace") for line in service.requests[0])
+
+
+def test_a_client_outside_the_mesh_sets_no_deadline() -> None:
+    filters = server_stack(Limits(), 9, Tree(), clear_context=True, enforce_deadlines=True)
+    service = Replies(response())
+    assert serve(filters, service, request((b"l5d-ctx-deadline", b"1 2"))).status == 200
+    assert not any(line.startswith(b"l5d-ctx-deadline") for line in service.requests[0])
+
+
+def test_an_expired_request_is_answered_as_an_error() -> None:
+    filters = server_stack(Limits(), 9, Tree(), enforce_deadlines=True)
+    service = Replies(response())
+    answer = serve(filters, service, request((b"l5d-ctx-deadline", b"1 2")))
+    assert (answer.status, service.requests) == (503, [])
+    assert answer.headers.get(b"l5d-retryable") is None
 
 
 def test_the_limit_on_requests_is_answered_as_an_error() -> None:
@@ -158,9 +195,21 @@ def test_a_bound_name_is_told_to_the_endpoint() -> None:
     assert service.requests[0][-2:] == [b"l5d-dst-client: /#/a", b"l5d-dst-residual: /left"]
 
 
+@pytest.mark.parametrize(("tls", "kept"), [(None, b"a:443"), (TlsSettings(), b"a:80")])
+def test_the_port_left_out_is_that_of_the_scheme(tls: TlsSettings | None, kept: bytes) -> None:
+    filters = of_client(ClientPolicy(drop_default_port=True, tls=tls))
+    service = Replies(response())
+    for host in (b"a:80", b"a:443"):
+        asked = request()
+        asked.headers.set(b"Host", host)
+        serve(filters, service, asked)
+    seen = {lines[0] for lines in service.requests}
+    assert seen == {b"Host: a", b"Host: " + kept}
+
+
 def test_a_client_counts_every_attempt() -> None:
     metrics = Tree()
-    filters = client_stack(new_budget(RetryBudgetConfig()), lambda: 3, metrics)
+    filters = of_client(ClientPolicy(), metrics)
     serve(filters, Replies(ConnectFailed("x"), response()))
     names = ("requests", "success", "failures")
     assert [metrics.counter(name).value for name in names] == [2, 1, 1]

@@ -156,6 +156,20 @@ def test_a_tunnel_goes_on() -> None:
                 assert client.sock.recv(9) == b"back"
 
 
+def test_a_client_that_stays_reports_how_names_come_to_it_now(tmp_path: Path) -> None:
+    trace = b"TRACE / HTTP/1.1\r\nHost: web\r\nMax-Forwards: 0\r\nl5d-add-context: true\r\n\r\n"
+    with Downstream(served) as origin, Proxy(files(tmp_path / "a", origin.port)) as proxy:
+        get(proxy.port(), "web")
+        other = files(tmp_path / "a", origin.port)
+        table = "/svc => /moved ; /moved => /#/io.l5d.fs"
+        renew(proxy, other.replace("dtab: /svc => /#/io.l5d.fs", f"dtab: {table}"))
+        with WireClient(proxy.port()) as client:
+            client.send(trace)
+            assert b"/moved/web (/svc=>/moved)" in client.read(b"TRACE").body
+        get(proxy.port(), "web")
+        assert {one.connection for one in origin.requests} == {0}
+
+
 def test_a_client_follows_the_namer_that_was_changed(tmp_path: Path) -> None:
     """It keeps its connection to the address that both files have, and forgets the old file."""
     with Downstream(served) as one, Downstream(served) as two:

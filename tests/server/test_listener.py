@@ -174,6 +174,7 @@ def test_tls_is_spoken_and_ends_with_goodbye(tmp_path: Path) -> None:
     ):
         client.sock.suppress_ragged_eofs = False
         assert client.get("web.test").body == b"ok"
+        assert server.metrics.gauge("tls", "connections").read() == 1
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n")
         client.send(b"x" * 200_000)
         assert client.read().status == 200

@@ -1,6 +1,7 @@
 """A client's body is read when asked for, kept while small, and never whole once broken."""
 
 from collections.abc import Iterator
+from time import monotonic
 
 import gevent
 import pytest
@@ -73,6 +74,20 @@ def test_a_small_body_is_given_again(world: World) -> None:
     assert (whole(body), body.is_replayable) == (b"xy", True)
 
 
+@pytest.mark.parametrize("length", [5, CHUNKED])
+def test_a_body_that_does_not_come_by_its_deadline_is_given_up(world: World, length: int) -> None:
+    body = world.body(length, b"" if length > 0 else b"1\r\nx\r\n")
+    body.rewind(monotonic() + 0.05)
+    with pytest.raises(RequestTimedOut), gevent.Timeout(10):
+        whole(body)
+
+
+def test_what_has_come_is_read_after_the_deadline(world: World) -> None:
+    body = world.body(5, b"hello")
+    body.rewind(monotonic() - 1)
+    assert whole(body) == b"hello"
+
+
 @pytest.mark.parametrize(
     ("length", "keep", "kept"),
     [(5, 5, True), (6, 5, False), (CHUNKED, 5, True), (CHUNKED, 4, False)],
@@ -80,6 +95,7 @@ def test_a_small_body_is_given_again(world: World) -> None:
 def test_only_a_small_body_is_kept(world: World, length: int, keep: int, *, kept: bool) -> None:
     text = b"hello!"[:length] if length > 0 else b"5\r\nhello\r\n0\r\n\r\n"
     body = world.body(length, text, Limits(replay_bytes=keep))
+    assert body.is_replayable, "nothing was read yet"
     whole(body)
     assert body.is_replayable is kept
 

@@ -60,3 +60,8 @@ def test_what_is_not_bound_stays_as_it_is(addr: Addr) -> None:
 
 def test_an_empty_set_is_negative() -> None:
     assert kept(AddrBound(frozenset()), lambda _: True) == ADDR_NEG
+
+
+def test_what_is_kept_keeps_its_authority() -> None:
+    addr = AddrBound(frozenset({ONE, TWO}), "a.test")
+    assert kept(addr, lambda one: one == ONE) == AddrBound(frozenset({ONE}), "a.test")

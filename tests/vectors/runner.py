@@ -7,13 +7,19 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from tests.vectors import loadband, naming, traffic
+from tests.vectors import headers, loadband, naming, telemetry, traffic
 
 Case: TypeAlias = Mapping[str, Any]
 Check: TypeAlias = Callable[[Case], "tuple[object, object]"]
 """Runs one case; what was expected and what came out, equal when it passes."""
 
-KINDS: dict[str, Check] = {**naming.KINDS, **traffic.KINDS, **loadband.KINDS}
+KINDS: dict[str, Check] = {
+    **naming.KINDS,
+    **traffic.KINDS,
+    **loadband.KINDS,
+    **headers.KINDS,
+    **telemetry.KINDS,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,21 @@ def test_every_kind_of_naming_case_is_known() -> None:
     assert {case["kind"] for case in cases_of(file)} <= KINDS.keys()
 
 
+def test_a_case_about_headers_fails_on_what_is_missing_and_on_what_is_left() -> None:
+    request = {"method": "GET", "uri": "/", "version": "1.1", "headers": [["Host", "a"]]}
+    given = {"stage": "server", "request": request}
+    for expect in ({"present": {"X": ["1"]}}, {"present": {"Host": ["b"]}}, {"absent": ["Host"]}):
+        case = {"id": "x", "kind": "header_rewrite", "given": given, "expect": expect}
+        assert run(case) is not None
+
+
+def test_a_rate_of_one_is_as_good_as_none() -> None:
+    given = {"prefix": "p", "scope": ["a"], "type": "stat", "value": 1, "sample_rate": 1.0}
+    for line, passes in {"p.a:1|ms": True, "p.a:1|ms|@1.0": True, "p.a:1|ms|@0.5": False}.items():
+        case = {"id": "x", "kind": "statsd_line", "given": given, "expect": {"line": line}}
+        assert (run(case) is None) is passes
+
+
 def cases_file(folder: Path, *lines: str) -> str:
     file = folder / "cases.yaml"
     file.write_text("cases:\n" + "\n".join(lines))

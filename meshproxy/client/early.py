@@ -1,0 +1,53 @@
+"""What an endpoint says while a request is still on its way to it.
+
+A final response ends the sending; informational ones do not (RFC 9110 section 15.2), or a body
+would be given up for a 100 that nobody asked for.
+"""
+
+import re
+from time import monotonic
+
+from meshproxy.errors import BadResponse
+from meshproxy.http.head import HEAD_END, parse_response
+from meshproxy.net.stream import Stream, StreamTimeout
+
+MAX_INTERIM = 64
+"""Informational responses to one request."""
+_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)").match
+_START = b"HTTP/1.1 1"
+_MAX_HEAD = 65536
+"""Bytes of an unfinished head beyond which reading the response must judge it."""
+
+
+class EarlyAnswer:
+    """Reads past informational responses; `data` is what came after them."""
+
+    __slots__ = ("count", "data")
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.count = 0
+        """Informational responses so far."""
+
+    def has_begun(self, stream: Stream) -> bool:
+        """Whether what *stream* has to read is the final response, or the end.
+
+        Raises BadResponse for an informational response that is malformed or one too many.
+        """
+        try:
+            read = stream.receive(monotonic())
+        except StreamTimeout:
+            return False
+        except OSError:
+            read = b""  # reading the response will tell
+        self.data += read
+        while _INTERIM(self.data):
+            head, ended, rest = self.data.partition(HEAD_END)
+            if not ended:
+                return not read or len(self.data) > _MAX_HEAD
+            parse_response(head)
+            self.count += 1
+            if self.count > MAX_INTERIM:
+                raise BadResponse("too many informational responses")
+            self.data = rest
+        return not read or not _START.startswith(self.data)

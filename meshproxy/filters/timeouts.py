@@ -1,0 +1,93 @@
+"""How long a request may take, and what endpoints are told of it in `l5d-ctx-deadline`.
+
+finagle: service/TimeoutFilter.scala, context/Deadline.scala. What waits does so by the monotonic
+clock; a deadline of the wall clock is converted once, where it arrives.
+"""
+
+import time
+from collections.abc import Callable
+from time import monotonic
+
+from meshproxy.errors import DeadlineExceeded, ServiceTimedOut
+from meshproxy.http import l5d
+from meshproxy.http.deadline import shortened
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.service import Service
+
+_EARLY_SECONDS = 0.01
+"""A timer of the loop may be this much ahead of the clock."""
+
+
+class TotalTimeout:
+    """Gives a request *seconds* for all its attempts together, of a service or on a server."""
+
+    def __init__(self, seconds: float, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._seconds = seconds
+        self._limit = f"{seconds:g}.seconds"
+        self._timeout_ns = round(seconds * 1e9)
+        self._now_ns = now_ns
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve with the deadline set. Raises ServiceTimedOut, saying that retries are included."""
+        now_ns = self._now_ns()
+        told = shortened(request.ctx_deadline, now_ns, now_ns + self._timeout_ns)
+        request.ctx_deadline = told
+        l5d.put_deadline(request.headers, told)
+        return _serve_until(monotonic() + self._seconds, self._limit, request, service)
+
+
+class EnforceDeadline:
+    """Keeps to the deadline that came with a request, on servers that are to."""
+
+    def __init__(self, metrics: Tree, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._now_ns = now_ns
+        self._rejected = metrics.counter("admission_control", "deadline", "rejected")
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve in the time that is left. Raises DeadlineExceeded and ServiceTimedOut."""
+        told = request.ctx_deadline
+        if told is None:
+            return service(request)
+        left_ns = told.deadline_ns - self._now_ns()
+        if left_ns <= 0:
+            self._rejected.value += 1
+            raise DeadlineExceeded("the deadline in l5d-ctx-deadline had passed on arrival")
+        deadline = monotonic() + left_ns / 1e9
+        return _serve_until(deadline, "the deadline in l5d-ctx-deadline", request, service)
+
+
+class AttemptDeadline:
+    """Tells the endpoint of the attempt timeout as well, for the length of the attempt."""
+
+    def __init__(self, seconds: float, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._timeout_ns = round(seconds * 1e9)
+        self._now_ns = now_ns
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serve one attempt."""
+        before = request.ctx_deadline
+        now_ns = self._now_ns()
+        told = shortened(before, now_ns, now_ns + self._timeout_ns)
+        l5d.put_deadline(request.headers, told)
+        try:
+            return service(request)
+        finally:  # another attempt may go to a client without a timeout
+            l5d.put_deadline(request.headers, before)
+
+
+def _serve_until(
+    deadline: float, limit: str, request: Request, service: Service[Request, Response]
+) -> Response:
+    """Serve by monotonic second *deadline*; an error names the *limit* that made it that."""
+    request.deadline = min(request.deadline, deadline)
+    try:
+        return service(request)
+    except ServiceTimedOut as error:
+        if monotonic() < deadline - _EARLY_SECONDS:
+            raise
+        name = request.dst.show() if request.dst else ""
+        raise ServiceTimedOut(
+            f"exceeded {limit} to {name} while waiting for a response "
+            "for the request, including retries (if applicable)"
+        ) from error

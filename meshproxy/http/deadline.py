@@ -1,0 +1,45 @@
+"""When an answer stops mattering, as `l5d-ctx-deadline` carries it from proxy to proxy.
+
+finagle: context/Deadline.scala; linkerd: .../finagle/buoyant/linkerd/LinkerdHeaders.scala. In
+nanoseconds since 1970, for machines share no other clock; nothing here waits by it.
+"""
+
+import re
+from typing import NamedTuple
+
+_VALUE = re.compile(rb"([+-]?[0-9]{1,19}) ([+-]?[0-9]{1,19})(?: .*)?").fullmatch
+_LONG = range(-(2**63), 2**63)
+
+
+class Deadline(NamedTuple):
+    """A moment, and when it was agreed upon."""
+
+    timestamp_ns: int
+    deadline_ns: int
+
+    @classmethod
+    def decode(cls, value: bytes) -> "Deadline | None":
+        """Read `TIMESTAMP DEADLINE`, further words ignored; None for anything else."""
+        match = _VALUE(value)
+        if match is None:
+            return None
+        timestamp_ns, deadline_ns = int(match[1]), int(match[2])
+        if timestamp_ns not in _LONG or deadline_ns not in _LONG:
+            return None
+        return cls(timestamp_ns, deadline_ns)
+
+    def encode(self) -> bytes:
+        """The value of the header."""
+        return b"%d %d" % self
+
+    def combined(self, other: "Deadline | None") -> "Deadline":
+        """The stricter of both: the later agreement on the earlier moment."""
+        return shortened(other, *self)
+
+
+def shortened(known: Deadline | None, timestamp_ns: int, deadline_ns: int) -> Deadline:
+    """What is *known*, combined with *deadline_ns* as agreed upon at *timestamp_ns*."""
+    if known is not None:
+        timestamp_ns = max(timestamp_ns, known[0])
+        deadline_ns = min(deadline_ns, known[1])
+    return Deadline(timestamp_ns, deadline_ns)

@@ -1,0 +1,307 @@
+"""DNS and Kubernetes that fail, stall, lie and vanish: what was good stays, and waits end."""
+
+from collections.abc import Callable
+
+import pytest
+from gevent.event import Event
+
+from meshproxy.discovery.k8s.decoding import MAX_LINE
+from tests.kit.dns import DnsServer, Fault
+from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.k8s import KubeApi, wait_until
+from tests.kit.proxy import SERVER, Proxy
+from tests.kit.wire import WireClient, get
+
+GET = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
+
+# --- DNS ---
+
+DNS = """
+admin: {{ip: 127.0.0.1, port: 0}}
+dns: {{nameservers: ["127.0.0.1:{dns}"], timeoutMs: {ms}, totalTimeoutMs: {ms}, attempts: 1,
+  minTtlSecs: 1, maxTtlSecs: 1}}
+routers:
+- protocol: http
+  dtab: /svc => /$/io.buoyant.rinet/{port}
+  servers: [{{port: 0, ip: 127.0.0.1}}]
+"""
+STATS = "inet/dns"
+
+
+def by_dns(server: DnsServer, port: int, patience_ms: int = 100) -> Proxy:
+    """A proxy that finds every host by *server*, at *port*."""
+    return Proxy(DNS.format(dns=server.port, port=port, ms=patience_ms))
+
+
+def absent(_: DnsServer) -> None:
+    """NXDOMAIN."""
+
+
+def empty(server: DnsServer) -> None:
+    server.put("bad.test", '"text"', kind="TXT")
+
+
+def looped(server: DnsServer) -> None:
+    server.put("bad.test", "other.test.", kind="CNAME")
+    server.put("other.test", "bad.test.", kind="CNAME")
+
+
+def failing(fault: Fault) -> Callable[[DnsServer], None]:
+    def fail(server: DnsServer) -> None:
+        server.put("bad.test", "127.0.0.1")
+        server.faults["bad.test"] = fault
+
+    return fail
+
+
+FAULTS: list[Fault] = [
+    "servfail", "refused", "stall", "garbage", "wrong id", "wrong question", "truncate both",
+    "tcp hangs up",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(absent, id="NXDOMAIN"),
+        pytest.param(empty, id="no address"),
+        pytest.param(looped, id="CNAME loop"),
+        *(pytest.param(failing(fault), id=fault) for fault in FAULTS),
+    ],
+)
+def test_a_name_that_cannot_be_resolved_is_a_502_and_holds_up_no_other(
+    fault: Callable[[DnsServer], None],
+) -> None:
+    with (
+        DnsServer() as server,
+        Downstream(lambda _: b"ok") as origin,
+        by_dns(server, origin.port) as proxy,
+        WireClient(proxy.port()) as asking,
+    ):
+        fault(server)
+        server.put("good.test", "127.0.0.1")
+        asking.send(GET.replace(b"web", b"bad.test"))
+        assert get(proxy.port(), "good.test").body == b"ok"
+        reply = asking.read()
+        assert (reply.status, bool(reply.get("l5d-err"))) == (502, True)
+        counted = ("dns_lookup_failures", "successes", "queue_size")
+        assert proxy.counts(STATS, *counted) == [1, 1, 0]
+        assert proxy.counts(SERVER, "status/502", "status/200") == [1, 1]
+
+
+def test_a_dns_server_that_is_not_there_is_a_502() -> None:
+    with DnsServer() as server, by_dns(server, 1) as proxy:
+        server.close()
+        assert get(proxy.port(), "bad.test").status == 502
+        assert proxy.counts(STATS, "dns_lookup_failures") == [1]
+
+
+def test_what_was_good_serves_while_dns_fails() -> None:
+    names = {f"{fault.replace(' ', '-')}.test": fault for fault in FAULTS}
+    with (
+        DnsServer() as server,
+        Downstream(lambda _: b"ok") as origin,
+        by_dns(server, origin.port) as proxy,
+    ):
+        for name in [*names, "empty.test"]:
+            server.put(name, "127.0.0.1")
+            assert get(proxy.port(), name).status == 200
+        server.faults.update(names)
+        server.remove("empty.test")
+        server.put("empty.test", '"text"', kind="TXT")
+        failed = len(names) + 1
+        wait_until(lambda: proxy.counts(STATS, "dns_lookup_failures")[0] >= failed)
+        assert {get(proxy.port(), name).status for name in [*names, "empty.test"]} == {200}
+
+
+def test_a_name_that_goes_is_refused_and_one_that_comes_is_served() -> None:
+    with (
+        DnsServer() as server,
+        Downstream(lambda _: b"ok") as origin,
+        by_dns(server, origin.port) as proxy,
+    ):
+        server.put("old.test", "127.0.0.1")
+        statuses = [get(proxy.port(), name).status for name in ("old.test", "new.test")]
+        assert statuses == [200, 502]
+        server.remove("old.test")
+        server.put("new.test", "127.0.0.1")
+        wait_until(lambda: get(proxy.port(), "new.test").status == 200)
+        wait_until(lambda: get(proxy.port(), "old.test").status == 502)
+
+
+def test_of_thousands_of_addresses_256_are_used() -> None:
+    with (
+        DnsServer() as server,
+        Downstream(lambda _: b"ok", host="0.0.0.0") as origin,
+        by_dns(server, origin.port, 5000) as proxy,
+    ):
+        server.put("big.test", *(f"127.0.{n // 250}.{n % 250 + 1}" for n in range(3000)))
+        assert get(proxy.port(), "big.test").status == 200
+        scope = f"rt/http/client/$/io.buoyant.rinet/{origin.port}/big.test"
+        assert proxy.counts(scope, "loadbalancer/size") == [256]
+
+
+# --- Kubernetes ---
+
+K8S = """
+admin: {{ip: 127.0.0.1, port: 0}}
+namers: [{{kind: io.l5d.k8s, host: 127.0.0.1, port: {api}, {namer}}}]
+routers:
+- protocol: http
+  bindingTimeoutMs: 200
+  dtab: |
+    /svc => /$/inet/127.0.0.1/{other} ;
+    /svc => /#/io.l5d.k8s/default/http
+  servers: [{{port: 0, ip: 127.0.0.1}}]
+"""
+NAMER = "namer/io.l5d.k8s"
+FALLBACK = "fallbackAfterMs: 50"
+
+
+def by_k8s(api: KubeApi, other: int = 1, namer: str = "") -> Proxy:
+    """A proxy that asks *api*, and sends to *other* what that says is not there."""
+    return Proxy(K8S.format(api=api.port, other=other, namer=namer))
+
+
+def refusing(status: int) -> Callable[[KubeApi], None]:
+    return lambda api: api.refusals.update({"/": status})
+
+
+def answering(body: bytes) -> Callable[[KubeApi], None]:
+    return lambda api: api.answers.update({"/": body})
+
+
+OUTAGES = [
+    pytest.param(KubeApi.close, "connect", id="refuses"),
+    pytest.param(refusing(401), "status", id="401"),
+    pytest.param(refusing(403), "status", id="403"),
+    pytest.param(refusing(500), "status", id="500"),
+    pytest.param(refusing(503), "status", id="503"),
+    pytest.param(answering(b"<html>"), "malformed", id="not JSON"),
+    pytest.param(answering(b'{"items": [{'), "malformed", id="half an answer"),
+]
+
+
+@pytest.mark.parametrize(("outage", "reason"), OUTAGES)
+def test_before_anything_is_known_a_name_is_pending_then_a_503(
+    outage: Callable[[KubeApi], None], reason: str
+) -> None:
+    with KubeApi() as api, by_k8s(api) as proxy:
+        outage(api)
+        reply = get(proxy.port(), "web")
+        assert reply.status == 503
+        assert b"Exceeded 0.2.seconds binding timeout" in reply.body
+        assert proxy.counts(NAMER, f"failures/{reason}")[0] >= 1
+        assert proxy.counts(SERVER, "failures/binding_timeout") == [1]
+
+
+def test_an_api_that_stalls_holds_nobody_up_for_longer_than_the_binding_timeout() -> None:
+    with KubeApi() as api, by_k8s(api) as proxy:
+        api.stall()
+        assert get(proxy.port(), "web").status == 503
+        assert proxy.counts(SERVER, "failures/binding_timeout") == [1]
+
+
+@pytest.mark.parametrize("outage", [*(case.values[0] for case in OUTAGES), KubeApi.stall])
+def test_before_anything_is_known_the_fallback_serves_if_it_may(
+    outage: Callable[[KubeApi], None],
+) -> None:
+    with (
+        KubeApi() as api,
+        Downstream(lambda _: b"other") as origin,
+        by_k8s(api, origin.port, FALLBACK) as proxy,
+    ):
+        outage(api)
+        assert get(proxy.port(), "web").body == b"other"
+
+
+def telling(data: bytes) -> Callable[[KubeApi], None]:
+    return lambda api: api.send(data)
+
+
+def half_a_line(api: KubeApi) -> None:
+    api.send(b'{"type":"DELETED","object":{"metadata":{"name":"web')
+    api.break_watches()
+
+
+def away(outage: Callable[[KubeApi], None]) -> Callable[[KubeApi], None]:
+    def break_and_stay_away(api: KubeApi) -> None:
+        outage(api)
+        api.break_watches()
+
+    return break_and_stay_away
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        *(
+            pytest.param(away(case.values[0]), case.values[1], id=case.id)  # type: ignore[arg-type]
+            for case in OUTAGES
+        ),
+        pytest.param(KubeApi.expire_watches, "gone", id="410"),
+        pytest.param(telling(b"not JSON\n"), "malformed", id="a line of nonsense"),
+        pytest.param(telling(b"x" * (MAX_LINE + 1)), "malformed", id="a huge line"),
+        pytest.param(half_a_line, "broken", id="half a line"),
+    ],
+)
+def test_known_endpoints_stay_in_use_and_changes_are_caught_up(
+    fault: Callable[[KubeApi], None], reason: str
+) -> None:
+    with (
+        KubeApi() as api,
+        Downstream(lambda _: b"old") as old,
+        Downstream(lambda _: b"new") as new,
+        by_k8s(api, namer=FALLBACK) as proxy,
+    ):
+        api.publish("web", "127.0.0.1", port=old.port)
+        assert get(proxy.port(), "web").body == b"old"
+        wait_until(lambda: len(api.watchers) == 1)
+        fault(api)
+        wait_until(lambda: proxy.counts(NAMER, f"failures/{reason}")[0] >= 1)
+        assert get(proxy.port(), "web").body == b"old"
+        api.publish("web", "127.0.0.1", port=new.port)
+        api.refusals.clear()
+        api.answers.clear()
+        if reason == "connect":
+            api.listen()
+        wait_until(lambda: get(proxy.port(), "web").body == b"new")
+
+
+def test_a_watch_that_stalls_loses_nothing_that_is_known() -> None:
+    with (
+        KubeApi() as api,
+        Downstream(lambda _: b"ok") as origin,
+        by_k8s(api) as proxy,
+    ):
+        api.publish("web", "127.0.0.1", port=origin.port)
+        api.publish("more", "127.0.0.1", port=origin.port)
+        assert get(proxy.port(), "web").body == b"ok"
+        api.stall()
+        assert [get(proxy.port(), name).body for name in ("web", "more")] == [b"ok", b"ok"]
+
+
+def test_an_endpoint_that_goes_finishes_what_it_does() -> None:
+    asked, may_answer = Event(), Event()
+
+    def slowly(_: Received) -> Answer:
+        asked.set()
+        may_answer.wait(10)
+        return Answer(body=b"old")
+
+    with (
+        KubeApi() as api,
+        Downstream(slowly) as old,
+        Downstream(lambda _: b"new") as new,
+        by_k8s(api) as proxy,
+        WireClient(proxy.port()) as asking,
+    ):
+        api.publish("web", "127.0.0.1", port=old.port)
+        asking.send(GET)
+        assert asked.wait(10)
+        api.publish("web", "127.0.0.1", port=new.port)
+        proxy.wait_count("rt/http/client/#/io.l5d.k8s/default/http/web", "loadbalancer/removes")
+        assert get(proxy.port(), "web").body == b"new"
+        may_answer.set()
+        assert asking.read().body == b"old"
+        assert len(old.requests) == 1
