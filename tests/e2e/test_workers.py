@@ -111,12 +111,13 @@ class Load:
 
     def _run(self) -> None:
         while not self.is_over:
-            with WireClient(self.port) as client:
-                port = client.sock.getsockname()[1]
-                try:
+            port = 0
+            try:
+                with WireClient(self.port) as client:
+                    port = client.sock.getsockname()[1]
                     self._talk(client, port)
-                except (CutShort, RemoteProtocolError, ConnectionResetError, BrokenPipeError):
-                    self.failed.append(port)
+            except (CutShort, RemoteProtocolError, ConnectionResetError, BrokenPipeError):
+                self.failed.append(port)
 
     def _talk(self, client: WireClient, port: int) -> None:
         while not self.is_over:
