@@ -83,7 +83,8 @@ class WeightClasses(Generic[N]):
 
     def _show(self, metrics: Tree, algorithm: str) -> None:
         metrics.gauge("algorithm", algorithm, fn=lambda: 1.0, together="max")
-        metrics.gauge("num_weight_classes", fn=lambda: len(self._classes) if self.nodes else 0)
+        classes = "num_weight_classes"
+        metrics.gauge(classes, fn=lambda: len(self._classes) if self.nodes else 0, together="max")
         metrics.gauge("size", fn=lambda: len(self.nodes))
         metrics.gauge("available", fn=lambda: sum(node.is_open for node in self.nodes))
         metrics.gauge("closed", fn=lambda: sum(node.is_closed for node in self.nodes))

@@ -1,4 +1,4 @@
-"""Every metric of meshproxy and its meaning: the one list, from which docs/metrics.md is made.
+"""Every metric of meshproxy and its meaning: the one list.
 
 Names are Linkerd's (linkerd: linkerd/docs/metrics.md; finagle: doc/src/sphinx/metrics), but for
 those that say they are added.

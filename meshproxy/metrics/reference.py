@@ -25,7 +25,8 @@ second, with the rate that makes up for it.
 With `workers` every number is that of all of them: counters and histograms are added up, and stay
 when a worker ends; gauges are the sum of what the workers read now, each of which has its own
 connections, endpoints and budgets. Of what they have in common the highest reading is taken:
-`originator`, `algorithm/<name>`, `oldest_list_s` and `process/uptime`.
+`originator`, a client's `available`, `algorithm/<name>`, `num_weight_classes`, `oldest_list_s` and
+`process/uptime`.
 """
 
 

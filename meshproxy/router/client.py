@@ -72,7 +72,11 @@ class Client:
             balancing, config.algorithm, lambda: config.build(balancing)
         )
         self._balancer: Picker[Endpoint] = self._classes
-        metrics.gauge("available", fn=lambda: any(one.is_open for one in self._classes.nodes))
+        metrics.gauge(
+            "available",
+            fn=lambda: any(one.is_open for one in self._classes.nodes),
+            together="max",
+        )
         self._transport = policy.transport(limits)
         self._diagnostics = diagnose(self)
         self._rewrite_host: RewriteHost | None = None
