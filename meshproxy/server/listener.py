@@ -3,6 +3,7 @@
 Beyond `max_connections` none is accepted and clients wait in the kernel's backlog.
 """
 
+import fcntl
 import logging
 import resource
 import socket
@@ -32,6 +33,8 @@ _HANDSHAKE_SECONDS = 10.0
 _LAST_CALL_SECONDS = 1.0
 """For the first request on a connection accepted as the drain began."""
 _DESCRIPTOR_SHARE = 0.8
+_HIGH_DESCRIPTOR = 16384
+"""The kernel's table grows to the highest one, by 8 bytes for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +200,20 @@ def listen(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.soc
     except OSError as error:
         sock.close()
         raise OSError(error.errno, f"{_show(address)}: {error.strerror}") from error
-    return sock
+    return _raised(sock) if options.reuse_port else sock
+
+
+def _raised(sock: gevent.socket.socket) -> gevent.socket.socket:
+    """*sock* under a descriptor above those of connections.
+
+    Of a process that is killed Linux closes the highest descriptor first. So whoever connects
+    again, after a reset, finds others who listen at the address, not the backlog of the dead.
+    """
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _HIGH_DESCRIPTOR if allowed == resource.RLIM_INFINITY else int(allowed * 0.9)
+    with sock:
+        raised = fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, min(wanted, _HIGH_DESCRIPTOR))
+    return gevent.socket.socket(fileno=raised)
 
 
 def _within_descriptors(wanted: int) -> int:

@@ -221,8 +221,7 @@ def test_a_killed_worker_costs_its_own_connections_and_last_counts_only(
             os.kill(victim, signal.SIGKILL)
             wait_until(lambda victim=victim: victim not in pids(serving), START_S)
             wait_until(lambda: metrics(serving)["workers/serving"] == 2, START_S)
-            others = set(load.failed[failed:]) - its_own
-            assert load.of(others) == 0, "no more than what waited in its queue as it died"
+            assert set(load.failed[failed:]) <= its_own
             uncounted += load.of(its_own) - answered
             seen.append(served(serving))
         load.is_over = True

@@ -215,3 +215,12 @@ def test_a_handshake_that_ends_after_the_drain_began_is_served_once(tmp_path: Pa
             client.sendall(GET)
             assert b"Connection: close" in client.recv(65536)
         assert closing.get() is True
+
+
+def test_one_of_several_that_listen_at_an_address_is_closed_first_when_killed() -> None:
+    """Linux goes by the number of the descriptor."""
+    with listen(("127.0.0.1", 0), SocketOptionsConfig(reuse_port=True)) as shared:
+        assert shared.fileno() > 800
+        assert not shared.get_inheritable()
+        with socket.create_connection(shared.getsockname()), shared.accept()[0] as accepted:
+            assert accepted.fileno() < shared.fileno()
