@@ -93,7 +93,6 @@ class TlsStream(Stream):
                 self._ahead = ConnectionResetError("TLS ended without close_notify")
                 break
             if not read:
-                self._ahead = b""
                 break
             filled += read
         return filled

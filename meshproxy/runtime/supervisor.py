@@ -157,7 +157,7 @@ class Supervisor:
                     one for one in self._telemetry.telemeters if isinstance(one, RecentRequests)
                 ]
                 if index < len(recent):
-                    recent[index].merge(RecentRequest(*one) for one in requests)
+                    recent[index].merge(map(RecentRequest.of_plain, requests))
             case ["reported", *_]:
                 self._merged.expire(now)
             case None:

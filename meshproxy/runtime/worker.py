@@ -92,7 +92,7 @@ class Worker:
     def _tell(self, asked: int) -> None:
         for index, recent in enumerate(self._linker.recent_requests):
             if taken := recent.take():
-                self._channel.send("requests", index, taken)
+                self._channel.send("requests", index, [one.plain() for one in taken])
         for batch in self._report.batches():
             self._channel.send("counted", *batch)
             gevent.sleep(0)

@@ -6,12 +6,12 @@
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from operator import attrgetter
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.model import key
@@ -56,6 +56,28 @@ class RecentRequest(NamedTuple):
     status: int | None = None
     """What the client got, or None if it left before."""
     latency_ms: float | None = None
+
+    def plain(self) -> list[str | float | None]:
+        """Return it as JSON knows it, for another process; `of_plain` reads that."""
+        return [
+            *self._replace(logical=None, concrete=None),
+            _shown(self.logical),
+            _shown(self.concrete),
+        ]
+
+    @classmethod
+    def of_plain(cls, plain: Sequence[Any]) -> "RecentRequest":
+        """Return what `plain` was asked of."""
+        *fields, logical, concrete = plain
+        return cls(*fields)._replace(logical=_path(logical), concrete=_path(concrete))
+
+
+def _shown(path: Path | None) -> str:
+    return path.show() if path else ""
+
+
+def _path(shown: str) -> Path | None:
+    return Path.parse(shown) if shown else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +184,8 @@ def _cells(request: RecentRequest) -> tuple[str, ...]:
         request.source,
         request.server,
         request.router,
-        request.logical.show() if request.logical else "",
-        request.concrete.show() if request.concrete else "",
+        _shown(request.logical),
+        _shown(request.concrete),
         request.destination,
         "" if request.status is None else str(request.status),
         "" if request.latency_ms is None else f"{request.latency_ms:.1f}",

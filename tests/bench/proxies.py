@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -115,11 +116,9 @@ class Running:
 
 def by(python: str) -> Proxy:
     """Return meshproxy as another Python runs it."""
-    return replace(
-        MESHPROXY,
-        name=f"meshproxy on {Path(python).name}",
-        command=(python, *MESHPROXY.command[1:]),
-    )
+    asked = subprocess.run([python, "--version"], capture_output=True, text=True, check=True)
+    name = f"meshproxy, {asked.stdout.strip()}"
+    return replace(MESHPROXY, name=name, command=(python, *MESHPROXY.command[1:]))
 
 
 def _program(name: str) -> str | None:

@@ -333,7 +333,7 @@ def test_residue_after_an_answer_is_given_to_nobody(residue: bytes) -> None:
     with through([Until(), Send(mine + residue), Stall()], SERVES) as (endpoint, proxy, asking):
         assert [asking.get("web").body for _ in range(2)] == [b"mine", b"ok"]
         assert len(endpoint.received) == 2
-        assert proxy.counts(client(endpoint.port), "success", "closes") == [2, 1]
+        assert proxy.counts(client(endpoint.port), "success", "connects") == [2, 2]
 
 
 # --- in the body ---

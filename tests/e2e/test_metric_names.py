@@ -21,7 +21,12 @@ routers:
   - {{port: 0, ip: 127.0.0.1, maxConcurrentRequests: 9}}
 """
 
-KINDS: dict[str, Kind] = {"Counter": "counter", "Gauge": "gauge", "Stat": "histogram"}
+KINDS: dict[str, Kind] = {
+    "Counter": "counter",
+    "Total": "counter",
+    "Gauge": "gauge",
+    "Stat": "histogram",
+}
 
 
 def described(scope: tuple[str, ...], instrument: Instrument) -> Metric | None:

@@ -169,6 +169,31 @@ def test_without_a_pipe_the_body_goes_through_a_buffer(
     assert pipes == []
 
 
+def test_an_early_end_is_an_error_now_and_later(ends: Ends) -> None:
+    relay, endpoint, _ = ends
+    body = relay.body()
+    endpoint.close()
+    with Pipe() as pipe:
+        for _ in range(2):
+            with pytest.raises(ConnectionClosed):
+                body.fill(pipe)
+
+
+def test_what_came_before_anybody_asked_is_no_reason_to_spin(ends: Ends) -> None:
+    relay, endpoint, _ = ends
+    body = relay.body()
+    endpoint.sendall(b"x")
+    while not relay.source.is_readable:
+        gevent.sleep(0)
+    with Pipe() as pipe:
+        assert body.fill(pipe, relay.sink) == 1
+        assert pipe.drain(relay.sink)
+        filling = gevent.spawn(body.fill, pipe, relay.sink)
+        gevent.sleep(0)
+        endpoint.sendall(b"yz")
+        assert filling.get() == 2
+
+
 def test_another_stream_that_speaks_comes_first(ends: Ends) -> None:
     relay, endpoint, client = ends
     body = relay.body()

@@ -1,3 +1,5 @@
+import json
+
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -123,3 +125,11 @@ def test_what_another_process_recorded_takes_its_place_by_time() -> None:
     here.merge(there.take())
     assert there.take() == []
     assert [one.ended_at for one in here.take()] == [2.0, 3.0, 4.0]
+
+
+def test_a_request_crosses_to_another_process_whole() -> None:
+    whole = request(
+        logical=Path.parse(r"/svc/a\x20b"), concrete=Path.of("$", "inet", "h", "1"), status=200
+    )
+    for one in (whole, request()):
+        assert RecentRequest.of_plain(json.loads(json.dumps(one.plain()))) == one
