@@ -57,13 +57,10 @@ class RecentRequest(NamedTuple):
     """What the client got, or None if it left before."""
     latency_ms: float | None = None
 
-    def plain(self) -> list[str | float | None]:
+    def plain(self) -> list[Any]:
         """Return it as JSON knows it, for another process; `of_plain` reads that."""
-        return [
-            *self._replace(logical=None, concrete=None),
-            _shown(self.logical),
-            _shown(self.concrete),
-        ]
+        rest = self._replace(logical=None, concrete=None)
+        return [*rest, _shown(self.logical), _shown(self.concrete)]
 
     @classmethod
     def of_plain(cls, plain: Sequence[Any]) -> "RecentRequest":
