@@ -106,9 +106,11 @@ def _default(value: object) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if value == ():
-        return ""
-    return value.show() if hasattr(value, "show") else str(value)
+    if hasattr(value, "show"):
+        return str(value.show())
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]" if value else ""
+    return str(value)
 
 
 def _type(hint: Any) -> str:
