@@ -54,6 +54,7 @@ def converse(
     try:
         early = EarlyAnswer() if request.body is not None else None
         sent_all = _send(stream, request, limits, deadline, early)
+        deadline = min(deadline, monotonic() + limits.first_byte)
         response, rest = final_head(stream, limits, deadline, request, early)
         length, reusable = _framing(request, response)
     except StreamTimeout:

@@ -139,7 +139,7 @@ class EndpointPool:
         """
         if self._turnstile is None:
             return self._exchange(request, deadline, ended)
-        self._turnstile.enter(deadline)
+        self._turnstile.enter(self._patience(deadline))
         try:
             return self._exchange(request, deadline, ended)
         except BaseException:
@@ -177,7 +177,7 @@ class EndpointPool:
         Raises ConnectFailed, ServiceTimedOut and PoolFull.
         """
         if self._turnstile is not None:
-            self._turnstile.enter(deadline)
+            self._turnstile.enter(self._patience(deadline))
         connection = PlainConnection(self._address.host, self._address.port)
         try:
             self._connect(connection, deadline)
@@ -203,7 +203,7 @@ class EndpointPool:
         Raises ConnectFailed, TlsFailed, ServiceTimedOut and PoolFull.
         """
         if self._turnstile is not None:
-            self._turnstile.enter(deadline)
+            self._turnstile.enter(self._patience(deadline))
         connection = self._take()
         connection.close()  # one that was kept proves nothing
         try:
@@ -221,6 +221,10 @@ class EndpointPool:
             connection.close()
         if self._turnstile is not None:
             self._turnstile.leave()
+
+    def _patience(self, deadline: float) -> float:
+        """When waiting for a connection ends, with no *deadline* too."""
+        return min(deadline, monotonic() + self._transport.limits.first_byte)
 
     def _connect(self, connection: Connection, deadline: float) -> None:
         started = monotonic()

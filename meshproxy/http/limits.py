@@ -32,7 +32,9 @@ class Limits:
     """Between two pieces of a response body."""
     write_gap: float = 60.0
     """Without the peer taking a byte."""
+    attempt: float = math.inf
+    """From the start of an attempt to the first byte of its response (requestAttemptTimeoutMs)."""
     first_byte: float = 300.0
-    """From a request to the first byte of its response, each attempt."""
+    """From the end of a request to the first byte of its response, each attempt."""
     connect_ports: frozenset[int] = frozenset({443})
     """Ports that a CONNECT may name (connectPorts)."""

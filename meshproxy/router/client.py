@@ -203,7 +203,7 @@ class Client:
             policy.balancer.new_load(),
             accrual,
             self._metrics.counter("cut_responses"),
-            self._transport.limits.first_byte,
+            self._transport.limits.attempt,
         )
         if self._fail_fast is not None:
             return FailFastEndpoint(*parts, stats=self._fail_fast)
@@ -219,7 +219,8 @@ class Client:
         )
 
     def _describe_timeout(self, request: Request) -> str:
-        limit = self._transport.limits.first_byte
+        limits = self._transport.limits
+        limit = min(limits.attempt, limits.first_byte)
         return (
             f"exceeded {limit:g}.seconds to {request.dst.show() if request.dst else ''} while "
             "waiting for a response for an individual request, excluding retries. "

@@ -73,7 +73,8 @@ class ClientPolicy:
         """How endpoints are reached, with the router's *limits* where the policy has none."""
         read, write = self.socket.read_timeout_ms, self.socket.write_timeout_ms
         if self.attempt_seconds is not None:
-            limits = replace(limits, first_byte=self.attempt_seconds)
+            seconds = self.attempt_seconds
+            limits = replace(limits, attempt=seconds, first_byte=seconds)
         if read is not None:
             seconds = _limit(read)
             limits = replace(
@@ -84,7 +85,7 @@ class ClientPolicy:
         waiters = self.pool.max_waiters
         return Transport(
             limits,
-            self.connect_seconds,
+            self.connect_seconds if self.connect_seconds < math.inf else limits.first_byte,
             self.tls,
             self.server_name,
             max_size=self.pool.max_size,

@@ -1,5 +1,6 @@
 """One request and its response on a connection: what is taken, what is refused, what is kept."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -307,6 +308,29 @@ def test_an_end_before_the_head_is_over(steps: list[Step], error: type[ProxyErro
             talk()
         assert type(raised.value) is error
         assert talk.connection.stream is None
+
+
+def test_an_upload_may_take_longer_than_the_silence_after_it() -> None:
+    limits = Limits(first_byte=0.1)
+    with (
+        talking(Until(b"end"), Send(OK), limits=limits) as talk,
+        uploading(8, limits) as (asked, client),
+    ):
+        begun = monotonic()
+        sending = gevent.spawn(talk, asked, math.inf)
+        client.sendall(b"begin")
+        wait_until(lambda: monotonic() > begun + 2 * limits.first_byte)
+        client.sendall(b"end")
+        assert sending.get(timeout=10).status == 200
+
+
+def test_silence_after_an_upload_ends() -> None:
+    limits = Limits(first_byte=0.05)
+    with talking(Until(b"end"), Stall(), limits=limits) as talk, uploading(3, limits) as given:
+        asked, client = given
+        client.sendall(b"end")
+        with pytest.raises(ServiceTimedOut):
+            talk(asked, math.inf)
 
 
 def test_an_end_before_the_first_byte_says_that_something_was_sent() -> None:

@@ -17,6 +17,7 @@ PROMISED = {
     "head_seconds": 10.0,
     "idle_seconds": 600.0,
     "write_gap": 60.0,
+    "attempt": math.inf,
     "first_byte": 300.0,
 }
 

@@ -208,6 +208,17 @@ def test_time_for_a_response_to_begin(settings: dict[str, object], seconds: floa
     assert transport.limits.first_byte == seconds
 
 
+def test_an_attempt_as_a_whole_is_limited_if_that_is_configured() -> None:
+    limited = of_client(item("/", request_attempt_timeout_ms=1500)).transport(Limits())
+    assert limited.limits.attempt == 1.5
+    assert of_client(item("/")).transport(Limits()).limits.attempt == math.inf
+
+
+def test_connecting_ends_even_without_a_limit_of_its_own() -> None:
+    transport = of_client(item("/", connect_timeout_ms=0)).transport(Limits(first_byte=7))
+    assert transport.connect_seconds == 7
+
+
 @pytest.mark.parametrize("ms", [0, -5])
 def test_a_timeout_of_zero_or_less_is_none(ms: int) -> None:
     assert of_client(item("/", request_attempt_timeout_ms=ms)).attempt_seconds == math.inf
