@@ -18,7 +18,7 @@ from tests.e2e.test_workers import SERVER as SCOPE
 from tests.kit.daemons import START_S, Daemon
 from tests.kit.downstream import Downstream
 from tests.kit.k8s import wait_until
-from tests.kit.wire import WireClient, get
+from tests.kit.wire import WireClient, get, refuses
 
 
 @pytest.fixture
@@ -138,8 +138,7 @@ def test_addresses_come_and_go(serving: Serving, origin: Downstream) -> None:
     assert get(port, "web").body == b"served"
     assert len(sockets(port, LISTEN)) == 2
     serving.reload(text)
-    with pytest.raises(ConnectionRefusedError):
-        WireClient(port)
+    wait_until(lambda: refuses(port))
     with socket.create_server(("127.0.0.1", port)):
         assert get(serving.port, "web").body == b"served"
 
@@ -152,8 +151,7 @@ def test_the_admin_pages_can_move(serving: Serving, origin: Downstream) -> None:
     serving.reload(text.replace("port: 0}\nrouters", f"port: {serving.admin_port}}}\nrouters"))
     get(serving.port, "web")
     assert serving.metrics()[f"{SCOPE}/{serving.port}/requests"] == counted + 1
-    with pytest.raises(ConnectionRefusedError):
-        WireClient(before)
+    wait_until(lambda: refuses(before))
 
 
 def test_a_post_reloads_and_tells_every_error(serving: Serving, origin: Downstream) -> None:

@@ -126,6 +126,15 @@ def get(port: int, host: str, target: str = "/", *fields: str) -> Reply:
         return client.get(host, target, *fields)
 
 
+def refuses(port: int) -> bool:
+    """Whether nobody listens at *port*."""
+    try:
+        socket.create_connection(("127.0.0.1", port), WAIT_S).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def _awaiting(method: bytes) -> h11.Connection:
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=1024 * 1024)
     connection.send(h11.Request(method=method, target="/", headers=[("Host", "x")]))
