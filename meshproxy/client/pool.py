@@ -127,6 +127,8 @@ class EndpointPool:
         )
         self._drop_soon = partial(gevent.get_hub().loop.run_callback, self._idle.drop_if_stray)
         self._close_pool = pool.close
+        self._latest: Connection | None = None
+        """The connection opened last, whose TLS session the next one resumes."""
         self._take: Callable[[], Connection] = pool._get_conn  # type: ignore[assignment] # noqa: SLF001 - see above
         self._put = pool._put_conn  # noqa: SLF001 - see above
 
@@ -153,7 +155,8 @@ class EndpointPool:
 
     def _exchange(self, request: Request, deadline: float, ended: Ended) -> Response:
         limits = self._transport.limits
-        connection = self._take()
+        take = self._take
+        connection = take()
         if connection.stream is not None:
             try:
                 return converse(connection, request, limits, deadline, self._release, ended)
@@ -216,7 +219,8 @@ class EndpointPool:
 
     def _release(self, connection: Connection, reusable: bool) -> None:
         if reusable and not self._is_closed:
-            self._put(connection)
+            put = self._put
+            put(connection)
         else:
             connection.close()
         if self._turnstile is not None:
@@ -231,6 +235,9 @@ class EndpointPool:
         connection.no_delay = self._transport.no_delay
         connection.keep_alive = self._transport.keep_alive
         limit = self._transport.connect_seconds
+        if isinstance(self._latest, TlsConnection):
+            connection.resumes = self._latest.session
+        self._latest = None  # if it fails, the next one begins anew
         late = TimeoutError()  # an error that urllib3 and ssl close their sockets on
         try:
             with gevent.Timeout(max(min(limit, deadline - started), 0.001), late):
@@ -258,6 +265,7 @@ class EndpointPool:
         if connection.stream is not None:
             connection.stream.on_stray = partial(self._drop_soon, connection)
         connection.opened_at = started
+        self._latest = connection
         self._stats.opened(monotonic() - started)
 
 

@@ -8,7 +8,7 @@ import ssl
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 from gevent.ssl import SSLSocket
@@ -56,7 +56,13 @@ class TlsSettings:
 
 
 class _Socket(SSLSocket):  # type: ignore[misc] # gevent has no types
-    """Closes itself whatever ends its handshake; ssl does so for errors of the socket only."""
+    """Resumes the session its socket names, and closes itself whatever ends its handshake.
+
+    The ssl module closes sockets for errors of the socket only.
+    """
+
+    def __init__(self, sock: Any, *, _session: ssl.SSLSession | None = None, **more: Any) -> None:
+        super().__init__(sock, _session=_session or getattr(sock, "resumes", None), **more)
 
     def do_handshake(self) -> None:
         """Shake hands."""

@@ -1,5 +1,6 @@
 """What a client demands of a server's certificate, and what it shows of itself."""
 
+import contextlib
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,8 @@ from weakref import WeakValueDictionary
 
 import pytest
 import trustme
+from gevent import socket
+from gevent.server import StreamServer
 
 from meshproxy.client import tls
 from meshproxy.client.pool import ConnectStats, EndpointPool, Transport
@@ -217,3 +220,62 @@ def test_files_that_cannot_be_used_are_named(certs: Certs, tmp_path: Path, kind:
 def test_a_strange_but_valid_chain_passes_on_every_python(certs: Certs) -> None:
     strict = getattr(ssl, "VERIFY_X509_STRICT", 0)
     assert not context(trusting(certs)).verify_flags & strict
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_later_connection_resumes_the_session(certs: Certs, version: ssl.TLSVersion) -> None:
+    serving, reused = certs.server("a.test"), list[bool]()
+    serving.maximum_version = version
+
+    def serve(sock: socket.socket, _: object) -> None:
+        with serving.wrap_socket(sock, server_side=True) as wrapped:
+            while wrapped.recv(65536):
+                reused.append(wrapped.session_reused)
+                wrapped.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    server = StreamServer(("127.0.0.1", 0), serve)
+    server.start()
+    pool = EndpointPool(
+        Address("127.0.0.1", server.server_port),
+        Transport(Limits(), 5.0, trusting(certs), "a.test"),
+        ConnectStats(Tree()),
+    )
+    try:
+        pool.exchange(request(), monotonic() + 10, lambda _: None)
+        first = pool._take()
+        assert pool.exchange(request(), monotonic() + 10, lambda _: None).status == 200
+        first.close()
+        pool.close_idle()
+        assert pool.exchange(request(), monotonic() + 10, lambda _: None).status == 200
+        assert reused == [False, True, True]
+    finally:
+        pool.close()
+        server.stop()
+
+
+def test_a_session_is_not_tried_again_after_a_failure(certs: Certs, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    stranger = Certs(tmp_path / "other").server("a.test")
+    contexts = iter([certs.server("a.test"), stranger, certs.server("a.test")])
+
+    def serve(sock: socket.socket, _: object) -> None:
+        with contextlib.suppress(OSError), next(contexts).wrap_socket(sock, server_side=True) as on:
+            while on.recv(65536):
+                on.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    server = StreamServer(("127.0.0.1", 0), serve)
+    server.start()
+    pool = EndpointPool(
+        Address("127.0.0.1", server.server_port),
+        Transport(Limits(), 5.0, trusting(certs), "a.test"),
+        ConnectStats(Tree()),
+    )
+    try:
+        pool.exchange(request(), monotonic() + 10, lambda _: None)
+        pool.close_idle()
+        with pytest.raises(TlsFailed):
+            pool.exchange(request(), monotonic() + 10, lambda _: None)
+        assert pool.exchange(request(), monotonic() + 10, lambda _: None).status == 200
+    finally:
+        pool.close()
+        server.stop()
