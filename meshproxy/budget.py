@@ -36,7 +36,8 @@ class WindowedAdder:
 
     def add(self, amount: int) -> None:
         """Add *amount*, which may be negative, to the slice of the present."""
-        now = self._now_ns()
+        now_ns = self._now_ns
+        now = now_ns()
         if now - self._old >= self._slice_ns:
             self._turn(now)
         self._writer += amount

@@ -81,11 +81,13 @@ class PeakEwma:
     def begin(self) -> float:
         """Count a request in and note the time."""
         self.pending += 1
-        return self._now()
+        now = self._now
+        return now()
 
     def head(self, started: float, failed: bool = False) -> None:
         """Learn the round trip since *started*; a failure counts at least the present cost."""
-        now = self._now()
+        read = self._now
+        now = read()
         rtt = (now - started) * 1e9 if now > started else 0.0
         if rtt > self.cost:
             self.cost = rtt

@@ -14,6 +14,7 @@ from meshproxy.config.model import key
 from meshproxy.errors import UnidentifiedRequest
 from meshproxy.http.message import Request
 from meshproxy.naming.path import Path
+from meshproxy.service import bound
 
 _REMEMBERED: Final = 1000
 """Names kept by each identifier; the least recently used one makes room."""
@@ -38,9 +39,11 @@ def first_of(identifiers: Sequence[Identifier]) -> Callable[[Request], Path]:
     if not identifiers:
         raise ValueError("empty identifier list")
 
+    calls = [bound(identifier) for identifier in identifiers]
+
     def identify(request: Request) -> Path:
         reason = ""
-        for identifier in identifiers:
+        for identifier in calls:
             try:
                 found = identifier(request)
             except ValueError as error:
@@ -88,7 +91,8 @@ class HeaderToken:
         headers = request.headers
         if self._header not in headers.names:
             return self._absent
-        return self._name(headers.lines[headers.names.index(self._header)])
+        name = self._name
+        return name(headers.lines[headers.names.index(self._header)])
 
 
 class Header:

@@ -4,11 +4,13 @@ Generic in request and response, so this floor knows no HTTP (finagle: Service.s
 """
 
 from collections.abc import Callable, Sequence
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import TypeVar
 
 Req = TypeVar("Req")
 Rep = TypeVar("Rep")
+
+Call = TypeVar("Call", bound=Callable[..., object])
 
 Service = Callable[[Req], Rep]
 Filter = Callable[[Req, Service[Req, Rep]], Rep]
@@ -17,11 +19,18 @@ Filter = Callable[[Req, Service[Req, Rep]], Rep]
 def stack(filters: Sequence[Filter[Req, Rep]], service: Service[Req, Rep]) -> Service[Req, Rep]:
     """Fold *filters*, outermost first, around *service*; done once, when a stack is built."""
     for outer in reversed(filters):
-        service = _around(outer, service)
+        service = _around(bound(outer), service)
     return service
 
 
 def _around(outer: Filter[Req, Rep], inner: Service[Req, Rep]) -> Service[Req, Rep]:
-    """One closure; a bound method is called faster than an object with `__call__`."""
-    call: Filter[Req, Rep] = outer if isinstance(outer, FunctionType) else outer.__call__  # type: ignore[operator]
-    return lambda request: call(request, inner)
+    return lambda request: outer(request, inner)
+
+
+def bound(called: Call) -> Call:
+    """Return *called*, as a bound method if it is an object with `__call__`.
+
+    That takes 0.1 us less for each call, as the interpreter calls methods itself and objects
+    through C, whose frames also make the stack larger that a switch of greenlets has to copy.
+    """
+    return called if isinstance(called, FunctionType | MethodType) else called.__call__  # type: ignore[operator] # as above

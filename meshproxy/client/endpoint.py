@@ -9,7 +9,7 @@ from typing import Protocol
 from meshproxy.client.pool import EndpointPool
 from meshproxy.errors import NoTunnel, PoolFull, ProxyError, ServiceTimedOut
 from meshproxy.ewma import Load
-from meshproxy.http.message import Request, Response, ResponseClass
+from meshproxy.http.message import Classifier, Request, Response, ResponseClass
 from meshproxy.metrics.instruments import Counter
 from meshproxy.naming.addr import Address
 
@@ -89,7 +89,7 @@ class Endpoint:
         """Connections that wait for a request."""
         return self._pool.idle
 
-    def __call__(self, request: Request) -> Response:
+    def serve(self, request: Request) -> Response:
         """Send *request*, at most once but for `EndpointPool.exchange`'s own rule.
 
         Whatever happens is told to the load and the breaker; a body that is still to come keeps
@@ -102,7 +102,9 @@ class Endpoint:
         if deadline <= now:
             raise ServiceTimedOut("the time for a response was over before an attempt")
         load = self.load
-        self._accrual.sent()
+        accrual = self._accrual
+        if not accrual.alive:
+            accrual.sent()
         stamp = load.begin()
         request.endpoint = self.name
         try:
@@ -117,8 +119,11 @@ class Endpoint:
             load.finish()
             self._accrual.ignored()
             raise
-        failed = self._classify(request, response)
-        load.head(stamp, failed)
+        if response.status < 500 or request.classifier is None:
+            accrual.succeeded()
+            load.head(stamp)
+        else:
+            load.head(stamp, self._classify(request, response, request.classifier))
         if isinstance(response.body, bytes):
             load.finish()
         return response
@@ -138,13 +143,10 @@ class Endpoint:
         """Close the connections that wait for a request; how many there were."""
         return self._pool.close_idle()
 
-    def _classify(self, request: Request, response: Response) -> bool:
+    def _classify(self, request: Request, response: Response, classifier: Classifier) -> bool:
         """Note the class of *response* on it and in the breaker; whether it is a failure."""
-        if response.status < 500 or request.classifier is None:
-            self._accrual.succeeded()
-            return False
         body = request.body
-        result = request.classifier.response(
+        result = classifier.response(
             request.method,
             response.status,
             response.headers,

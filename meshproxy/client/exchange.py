@@ -11,17 +11,18 @@ from meshproxy.client.connection import PlainConnection, TlsConnection
 from meshproxy.client.early import EarlyAnswer
 from meshproxy.client.response_head import final_head
 from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut, Silent
-from meshproxy.http.chunked import encode, last_chunk
-from meshproxy.http.framing import content_length, response_length
+from meshproxy.http.chunked import decode_whole, encode, last_chunk
+from meshproxy.http.framing import CHUNKED, content_length, response_length
 from meshproxy.http.head import CRLF
 from meshproxy.http.headers import Headers
 from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Request, RequestBody, Response
+from meshproxy.http.message import Chunked, Request, RequestBody, Response
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
+from meshproxy.net.turn import Unsent
 
 Connection = PlainConnection | TlsConnection
 Release = Callable[[Connection, bool], None]
@@ -54,8 +55,15 @@ def converse(
     try:
         early = EarlyAnswer() if request.body is not None else None
         sent_all = _send(stream, request, limits, deadline, early)
-        deadline = min(deadline, monotonic() + limits.first_byte)
-        response, rest = final_head(stream, limits, deadline, request, early)
+        patience = monotonic() + limits.first_byte
+        if patience < deadline:  # noqa: PLR1730 - 0.1 us less than a call of min
+            deadline = patience
+        try:
+            response, rest = final_head(stream, limits, deadline, request, early)
+        except Unsent as unsent:
+            send_rest = _send_piece if unsent.begun else _send_first
+            sent_all = send_rest(stream, unsent.rest, limits, deadline, early)
+            response, rest = final_head(stream, limits, deadline, request, early)
         length, reusable = _framing(request, response)
     except StreamTimeout:
         connection.close()
@@ -67,14 +75,19 @@ def converse(
         connection.close()
         raise
     reusable = reusable and sent_all
-    if 0 <= length <= len(rest) and response.status != 101:
-        drained = length < _BULKY or stream.receive_at_hand() is None
-        release(connection, reusable and len(rest) == length and drained)
-        response.body = rest[:length]
-    elif response.status == 101:
+    if response.status == 101:
         response.body = tunnel(connection, rest, release, ended)
+        return response
+    came = len(rest)
+    if 0 <= length <= len(rest):
+        response.body, rest = rest[:length], rest[length:]
+    elif length == CHUNKED and (whole := decode_whole(rest, BadResponse, limits.header_bytes)):
+        response.body, rest = Chunked(whole[0]), whole[1]
     else:
         response.body = _streamed(connection, length, rest, limits, reusable, release, ended)
+        return response
+    drained = not rest and (came < _BULKY or stream.receive_at_hand() is None)
+    release(connection, reusable and drained)
     return response
 
 
@@ -123,7 +136,8 @@ def _framing(request: Request, response: Response) -> tuple[int, bool]:
     headers = response.headers
     names = headers.names
     reusable = response.version == b"1.1" and not take_close(headers)
-    reusable = reusable and not (b"transfer-encoding" in names and b"content-length" in names)
+    if b"transfer-encoding" in names and b"content-length" in names:
+        reusable = False
     if request.method == b"HEAD" or response.status in _BODILESS:
         return _no_body(response.status, headers), reusable
     return response_length(headers), reusable
@@ -141,13 +155,16 @@ def _send(
     fields = CRLF.join(request.headers.lines)
     data = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, fields)
     if body is None:
-        return _send_first(stream, data + CRLF, limits, deadline, early)
+        data += CRLF
+        return stream.post(data) or _send_first(stream, data, limits, deadline, early)
     body.rewind(deadline)
     chunked = body.length is None
     data += b"Transfer-Encoding: chunked\r\n\r\n" if chunked else CRLF
     if body.has_piece:
         piece = body.read() or b""
         data += encode(piece) if chunked and piece else piece
+    if body.is_complete and not body.has_piece and not chunked:
+        return stream.post(data) or _send_first(stream, data, limits, deadline, early)
     return _send_first(stream, data, limits, deadline, early) and _send_rest(
         stream, body, limits, deadline, early, chunked
     )

@@ -65,13 +65,13 @@ class FailFastEndpoint(Endpoint):
         """Connections can be made, and the breaker lets requests through."""
         return self._recovery is None and super().is_open
 
-    def __call__(self, request: Request) -> Response:
+    def serve(self, request: Request) -> Response:
         """Send *request*. Raises ProxyError, at once if connecting failed: FailedFast."""
         if self._recovery is not None:
             request.endpoint = self.name
             raise FailedFast(f"connecting to {self.name} failed, and has not succeeded since")
         try:
-            return super().__call__(request)
+            return super().serve(request)
         except (ConnectFailed, TlsFailed):
             self._fail()
             raise

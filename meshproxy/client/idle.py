@@ -48,12 +48,12 @@ class ExpiryStats:
 class IdleStack:
     """A last-in first-out queue of connections, oldest first in `connections`."""
 
-    session: Session | None = None
-    """Set when anything limits the life of connections."""
     stats: ExpiryStats
 
     def __init__(self, maxsize: int) -> None:
         self.connections: list[Connection] = []
+        self.session: Session | None = None
+        """Set, with `stats`, when anything limits the life of connections."""
         self.maxsize = maxsize
         self.deadline = math.inf
         self.filed_until = math.inf

@@ -47,13 +47,20 @@ def final_head(
 
 
 def _first_bytes(stream: Stream, deadline: float) -> bytes:
-    """The first bytes of a response head. Raises Silent when there are none."""
+    """The first bytes of a response head. Raises Silent when there are none.
+
+    It is untouched when the request still waited for the end of this turn.
+    """
     try:
         data = stream.receive(deadline)
     except OSError as error:
-        raise Silent(f"connection lost before a response: {error.strerror or error}") from error
+        silent = Silent(f"connection lost before a response: {error.strerror or error}")
+        silent.untouched = stream.withdraw()
+        raise silent from error
     if not data:
-        raise Silent("the endpoint closed the connection before a response")
+        silent = Silent("the endpoint closed the connection before a response")
+        silent.untouched = stream.withdraw()
+        raise silent
     return data
 
 

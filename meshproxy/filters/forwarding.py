@@ -12,14 +12,19 @@ from meshproxy.service import Service
 PSEUDONYM = b"linkerd"
 _VIA = {version: b"Via: " + version + b" " + PSEUDONYM for version in (b"1.0", b"1.1")}
 
+_SUCCESS, _FAILURE = b"l5d-success-class: 1.0", b"l5d-success-class: 0.0"
+_SUCCEEDED = {version: (via, _SUCCESS) for version, via in _VIA.items()}
+
 _EDITED = hop.HOP_BY_HOP | {b"via"}
+_ANSWERED = _EDITED | {l5d.SUCCESS_CLASS}
+_REQUEST_NAMES = (b"via", l5d.DST_SERVICE)
+_RESPONSE_NAMES = (b"via", l5d.SUCCESS_CLASS)
 
 
 def append_via(headers: Headers, version: bytes) -> None:
     """Join all Via fields into one and add this proxy, with the message's own *version*."""
     if b"via" not in headers.names:
-        headers.names.append(b"via")
-        headers.lines.append(_VIA[version])
+        headers.append(b"via", _VIA[version])
         return
     joined = b", ".join(value for value in headers.get_all(b"via") if value)
     own = version + b" " + PSEUDONYM
@@ -27,48 +32,40 @@ def append_via(headers: Headers, version: bytes) -> None:
 
 
 class Forward:
-    """Strips first, then adds, on the way there and on the way back; one for each name."""
+    """Strips first, then adds, on the way there and on the way back; one for each name.
+
+    Endpoints are told the name, and callers what the classifier made of the response, over whatever
+    the endpoint said: `l5d-dst-service` and `l5d-success-class`.
+    """
 
     def __init__(self, name: Path) -> None:
-        self._dst_service = b"l5d-dst-service: " + name.show().encode("ascii")
+        service = b"l5d-dst-service: " + name.show().encode("ascii")
+        self._lines = {version: (via, service) for version, via in _VIA.items()}
+        self._service_line = service
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve with the headers of one hop further."""
         headers = request.headers
         names = headers.names
-        _go_on(headers, request.version, may_upgrade=request.version == b"1.1")
-        names.append(l5d.DST_SERVICE)
-        headers.lines.append(self._dst_service)
+        if _EDITED.isdisjoint(names):  # one look for all, and one list for two: 1 us less
+            names += _REQUEST_NAMES
+            headers.lines += self._lines[request.version]
+        else:
+            hop.strip(headers, may_upgrade=request.version == b"1.1")
+            append_via(headers, request.version)
+            headers.append(l5d.DST_SERVICE, self._service_line)
         if b"host" not in names:
-            names.append(b"host")
-            headers.lines.append(b"Host: ")
-        response = service(request)
-        _go_on(response.headers, response.version, may_upgrade=response.status == 101)
-        return response
-
-
-def _go_on(headers: Headers, version: bytes, *, may_upgrade: bool) -> None:
-    if _EDITED.isdisjoint(headers.names):  # one look for both: 0.6 us less
-        headers.names.append(b"via")
-        headers.lines.append(_VIA[version])
-    else:
-        hop.strip(headers, may_upgrade=may_upgrade)
-        append_via(headers, version)
-
-
-class SuccessClass:
-    """Tells the caller what the classifier made of the response: `l5d-success-class`."""
-
-    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the header set, over whatever the endpoint said."""
+            headers.append(b"host", b"Host: ")
         response = service(request)
         headers = response.headers
-        if l5d.SUCCESS_CLASS in headers.names:
+        if not response.failed and _ANSWERED.isdisjoint(headers.names):
+            headers.names += _RESPONSE_NAMES
+            headers.lines += _SUCCEEDED[response.version]
+        else:
+            hop.strip(headers, may_upgrade=response.status == 101)
+            append_via(headers, response.version)
             headers.remove(l5d.SUCCESS_CLASS)
-        headers.names.append(l5d.SUCCESS_CLASS)
-        headers.lines.append(
-            b"l5d-success-class: 0.0" if response.failed else b"l5d-success-class: 1.0"
-        )
+            headers.append(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
         return response
 
 

@@ -51,7 +51,8 @@ class Retries:
             return self._again(request, service, error)
         if response.retryable:
             return self._again(request, service, response)
-        self._per_request.add(0)
+        add = self._per_request.add
+        add(0)
         return response
 
     def _again(

@@ -16,6 +16,7 @@ from meshproxy.http.message import Request, Response
 from meshproxy.service import Service
 
 _ids = Struct(">QQQQ").pack
+_base64, _hex = binascii.b2a_base64, binascii.hexlify
 SAMPLING_KNOWN = 2
 SAMPLED = 4
 _NO_FLAGS = bytes(8)
@@ -86,9 +87,10 @@ class StartTrace:
         """Serve with the trace headers set."""
         headers = request.headers
         if _HEADERS.isdisjoint(headers.names):
-            span = self._bits(64).to_bytes(8, "big")
-            context = binascii.b2a_base64(span * 3 + _NO_FLAGS, newline=False)
-            trace_id = binascii.hexlify(span)
+            bits = self._bits
+            span = bits(64).to_bytes(8, "big")
+            context = _base64(span * 3 + _NO_FLAGS)[:-1]  # 0.1 us less than without a new line
+            trace_id = _hex(span)
         else:
             trace = self._adopt(headers, self._bits(64))
             headers.remove_where(_HEADERS.__contains__)

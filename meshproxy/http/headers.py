@@ -52,6 +52,11 @@ class Headers:
         self.names.append(name.lower())
         self.lines.append(b"%b: %b" % (name, value))
 
+    def append(self, name: bytes, line: bytes) -> None:
+        """Append a whole *line* of lower-case *name*, both known to be sound."""
+        self.names.append(name)
+        self.lines.append(line)
+
     def set(self, name: bytes, value: bytes) -> None:
         """Replace every field called *name* by this one."""
         self.remove(name.lower())

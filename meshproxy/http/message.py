@@ -46,8 +46,17 @@ class Body(Protocol):
         ...
 
 
+class Chunked(bytes):
+    """A whole body that came in chunks and goes on so: by chunks, or until the connection ends."""
+
+
 class RequestBody(Body, Protocol):
     """A request body, which may be asked for again while all of it is still held."""
+
+    @property
+    def is_complete(self) -> bool:
+        """The last byte has come."""
+        ...
 
     @property
     def is_replayable(self) -> bool:

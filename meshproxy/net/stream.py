@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Callable
 from fcntl import ioctl
+from functools import partial
 from termios import FIONREAD
 from time import monotonic
 from typing import Any
@@ -19,7 +20,8 @@ import gevent.socket
 from gevent import get_hub, getcurrent
 from greenlet import greenlet
 
-from meshproxy.net.wheel import wheel
+from meshproxy.net.turn import Sender
+from meshproxy.net.wheel import Alarm, wheel
 
 _READ, _WRITE = 1, 2
 RECEIVE = 65536
@@ -33,33 +35,17 @@ class StreamTimeout(Exception):
     """A wait on a stream outlasted its deadline."""
 
 
-class _Patience:
-    """The end of a wait to write, apart from the one to read: in a tunnel both go on at once."""
-
-    __slots__ = ("_waiter", "deadline", "filed_until")
-
-    def __init__(self, deadline: float, waiter: greenlet) -> None:
-        self.deadline = deadline
-        self.filed_until = math.inf
-        self._waiter = waiter
-
-    def expire(self) -> None:
-        """End the wait; called in the hub."""
-        self._waiter.throw(StreamTimeout)
-
-
-class Stream:
+class Stream(Sender):
     """A plain TCP connection. One greenlet reads and one, mostly the same, writes it."""
 
     __slots__ = (
         "_armed",
-        "_loop",
+        "_descriptor",
         "_reader",
         "_receive",
         "_receive_into",
         "_send",
         "_switch",
-        "_waiter",
         "_write_waiter",
         "_writer",
         "deadline",
@@ -72,22 +58,22 @@ class Stream:
     """What is in the socket is what is sent and received."""
 
     def __init__(self, sock: gevent.socket.socket) -> None:
+        hub = get_hub()
+        super().__init__(hub.loop)
         self.sock = sock
         raw = sock._sock  # noqa: SLF001 - the non-blocking socket below gevent's waiting
         self._receive: Callable[[int], bytes] = raw.recv
         self._receive_into: Callable[[memoryview], int] = raw.recv_into
         self._send: Callable[[bytes | memoryview], int] = raw.send
-        hub = get_hub()
         self._switch = hub.switch
-        self._loop = hub.loop
-        self._waiter: greenlet | None = None
         self._write_waiter: greenlet | None = None
         self._writer: Any = None
         self.deadline = math.inf
         self.filed_until = math.inf
         self.on_stray: Callable[[], object] | None = None
         """Called in the hub when something came and nobody was waiting for it."""
-        self._reader = hub.loop.io(sock.fileno(), _READ)
+        self._descriptor = sock.fileno()
+        self._reader = hub.loop.io(self._descriptor, _READ)
         self._reader.start(self._on_readable)
         self._armed = True
 
@@ -98,7 +84,9 @@ class Stream:
 
     def has_stray(self) -> bool:
         """Whether anything came, asking the kernel too: the hub may be busy elsewhere (1 us)."""
-        if self._armed and ioctl(self.sock.fileno(), FIONREAD, _NOTHING) != _NOTHING:
+        if self._armed:
+            if ioctl(self._descriptor, FIONREAD, _NOTHING) == _NOTHING:
+                return False
             self._disarm()
         return self.is_readable
 
@@ -111,10 +99,22 @@ class Stream:
 
         Raises StreamTimeout at monotonic second *deadline*, OSError when the connection breaks.
         """
+        switch, receive = self._switch, self._receive
         while True:
-            self.wait_readable(deadline)
+            if self._armed:  # `wait_readable` without its frame: a request waits twice, 0.4 us less
+                self.deadline = deadline
+                if deadline < self.filed_until:
+                    wheel.file(self)
+                self._waiter = getcurrent()
+                try:
+                    switch()
+                except BaseException:
+                    self._waiter = None
+                    raise
+            else:
+                self._arm()
             try:
-                return self._receive(RECEIVE)
+                return receive(RECEIVE)
             except BlockingIOError:
                 continue
 
@@ -132,11 +132,11 @@ class Stream:
         """Like `receive_into`, into the descriptor of a pipe, but never waits: BlockingIOError."""
         if not self._armed:
             self._arm()
-        return os.splice(self.sock.fileno(), pipe, most, flags=_SPLICE)
+        return os.splice(self._descriptor, pipe, most, flags=_SPLICE)
 
     def splice_from(self, pipe: int, most: int) -> int:
         """Send what the socket takes at once of *most* bytes in *pipe*. Raises BlockingIOError."""
-        return os.splice(pipe, self.sock.fileno(), most, flags=_SPLICE)
+        return os.splice(pipe, self._descriptor, most, flags=_SPLICE)
 
     def receive_at_hand(self) -> bytes | None:
         """What has come so far, None if nothing has; never waits and never raises.
@@ -152,8 +152,11 @@ class Stream:
 
     def send(self, data: bytes | memoryview, gap: float) -> None:
         """Send all of *data*; StreamTimeout when nothing is taken for *gap* seconds."""
+        if self._posted:
+            data = self._take_posted() + data
+        send = self._send
         try:
-            sent = self._send(data)
+            sent = send(data)
         except BlockingIOError:
             sent = 0
         if sent != len(data):
@@ -164,8 +167,9 @@ class Stream:
 
     def send_some(self, data: bytes | memoryview) -> int:
         """Send what the socket takes at once; the number of bytes, possibly none."""
+        send = self._send
         try:
-            return self._send(data)
+            return send(data)
         except BlockingIOError:
             return 0
 
@@ -189,12 +193,12 @@ class Stream:
         if or_readable and self.is_readable:
             return
         if self._writer is None:
-            self._writer = self._loop.io(self.sock.fileno(), _WRITE)
+            self._writer = self._loop.io(self._descriptor, _WRITE)
         self._write_waiter = getcurrent()
         if or_readable:
             self._waiter = self._write_waiter
             self.deadline = math.inf  # one left over from an earlier read must not end this wait
-        patience = _Patience(deadline, self._write_waiter)
+        patience = Alarm(deadline, partial(self._write_waiter.throw, StreamTimeout))
         if deadline < math.inf:
             wheel.file(patience)
         self._writer.start(self._on_writable)
@@ -266,6 +270,8 @@ class Stream:
             self._writer.close()
         self.sock.close()
         self.sock = None
+        self._descriptor = -1
+        self._posted = b""
         self.on_stray = None
         self._armed = False
 

@@ -39,6 +39,10 @@ class TlsStream(Stream):
                 self._arm()
         return self._ahead is not None
 
+    def has_stray(self) -> bool:
+        """As for plain streams; something may wait in OpenSSL."""
+        return self._ahead is not None or bool(self._tls.pending()) or super().has_stray()
+
     def receive(self, deadline: float) -> bytes:
         """As for plain streams; an end without close_notify is a ConnectionResetError."""
         if self._ahead is not None:
@@ -124,6 +128,8 @@ class TlsStream(Stream):
 
     def send(self, data: bytes | memoryview, gap: float) -> None:
         """As for plain streams."""
+        if self._posted:
+            data = self._take_posted() + data
         sent = self.send_some(data)
         if sent == len(data):
             return

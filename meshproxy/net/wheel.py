@@ -6,6 +6,7 @@ and stop, moving a deadline 0.06 us.
 """
 
 import math
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
@@ -23,9 +24,21 @@ class Timed(Protocol):
     filed_until: float
     """The deadline it is filed under; infinity while it is not filed."""
 
-    def expire(self) -> None:
-        """The deadline has passed; called in the hub, must not raise."""
+    @property
+    def expire(self) -> Callable[[], object]:
+        """What is called in the hub when the deadline has passed; must not raise."""
         ...
+
+
+class Alarm:
+    """Something that calls *expire* once its deadline has passed."""
+
+    __slots__ = ("deadline", "expire", "filed_until")
+
+    def __init__(self, deadline: float, expire: Callable[[], object]) -> None:
+        self.deadline = deadline
+        self.filed_until = math.inf
+        self.expire = expire
 
 
 class Wheel:

@@ -35,7 +35,6 @@ from meshproxy.var import Failed, Ok, State, wait
 
 HttpService = Service[Request, Response]
 
-
 PathKey = Path | tuple[Path, Dtab]
 """A name, with the table that came along if there was one."""
 
@@ -46,7 +45,7 @@ class BoundService:
     def __init__(self, bound: Bound, binding: "Binding") -> None:
         self._clients = binding.clients
         self._client = binding.take_client(bound)
-        self.service: HttpService = stack(stacks.bound_stack(bound), self._client.value)
+        self.service: HttpService = stack(stacks.bound_stack(bound), self._client.value.serve)
 
     def close(self) -> None:
         """Let go of the client."""
@@ -66,7 +65,7 @@ class TreeService:
             raise
         self._only = self._tree.value if isinstance(self._tree, Leaf) else None
 
-    def __call__(self, request: Request) -> Response:
+    def serve(self, request: Request) -> Response:
         """Serve by one branch. Raises NoHosts when the drawn one leads nowhere."""
         service = self._only or choose(self._tree, random)
         if service is None:
@@ -103,12 +102,13 @@ class PathService:
         self.service: HttpService = stack(filters, self._dispatch)
         self._stop = self._activity.observe(self._update)
 
-    def __call__(self, request: Request) -> Response:
+    def serve(self, request: Request) -> Response:
         """Serve by the name's present binding. Raises ProxyError."""
         request.dst = self._path
         if request.body is not None:
             request.body.keep_at_most(self._keep_bytes)
-        return self.service(request)
+        service = self.service
+        return service(request)
 
     def close(self) -> None:
         """Stop following the name."""
@@ -130,7 +130,7 @@ class PathService:
     def _dispatch(self, request: Request) -> Response:
         tree = self._tree or self._await_tree(request)
         try:
-            return tree.value(request)
+            return tree.value.serve(request)
         except NoHosts as error:
             raise NoHosts(self._no_route()) from error
 
@@ -213,7 +213,7 @@ class Binding:
         """Serve *request* by the name and table of *key*. Raises ProxyError."""
         entry = self.paths.take(key, self._new_path)
         try:
-            return entry.value(request)
+            return entry.value.serve(request)
         finally:
             entry.users -= 1
             if not entry.is_cached:

@@ -108,10 +108,11 @@ class Client:
         self._follow({}, keep_healthy=False)
         self._metrics.prune()
 
-    def __call__(self, request: Request) -> Response:
+    def serve(self, request: Request) -> Response:
         """Send *request*; errors tell which endpoint was tried. Raises ProxyError."""
+        service = self.service
         try:
-            return self.service(request)
+            return service(request)
         except (ConnectFailed, TlsFailed) as error:
             raise type(error)(self._describe(request, error)) from error
         except ServiceTimedOut as error:
@@ -124,12 +125,12 @@ class Client:
         if endpoint.name in request.tried:
             endpoint = self._best_untried(request) or endpoint
         if self._rewrite_host is None and request.method not in LIMITED:
-            return endpoint(request)
+            return endpoint.serve(request)
         return self._serve_specially(request, endpoint)
 
     def _serve_specially(self, request: Request, endpoint: Endpoint) -> Response:
         """Serve what has to say it is for another host, or to go so many hops and no further."""
-        rewrite, service = self._rewrite_host, endpoint.__call__
+        rewrite, service = self._rewrite_host, endpoint.serve
         if rewrite is not None:
             service = partial(rewrite, service=service)
         if request.method in LIMITED:

@@ -38,9 +38,10 @@ class Router:
         if config.originator:
             metrics.gauge("originator", fn=lambda: 1, together="max")
 
-    def __call__(self, request: Request) -> Response:
+    def serve(self, request: Request) -> Response:
         """Serve *request*. Raises ProxyError."""
-        path = self.identify(request)
+        identify = self.identify
+        path = identify(request)
         if request.local_dtab is None:
             return self.binding.serve(path, request)
         return self.binding.serve((path, request.local_dtab), request)

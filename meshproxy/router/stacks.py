@@ -13,7 +13,7 @@ from meshproxy.filters.compression import Compress
 from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
-from meshproxy.filters.forwarding import DstClient, Forward, SuccessClass
+from meshproxy.filters.forwarding import DstClient, Forward
 from meshproxy.filters.host import DropPort
 from meshproxy.filters.retries import Requeues, Retries
 from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
@@ -66,8 +66,7 @@ def server_stack(
 def path_stack(name: Path, policy: PathPolicy, metrics: Tree) -> list[HttpFilter]:
     """Around the bound tree of one logical name: the client's view, retries included."""
     return [
-        Forward(name),  # once for all attempts
-        SuccessClass(),  # only on responses of endpoints, so below the error responder
+        Forward(name),  # once for all attempts; on responses of endpoints, so not on our errors
         PathStats(metrics),
         *([TotalTimeout(policy.total_seconds)] if policy.total_seconds < _FOREVER else []),
         Retries(policy.classifier, new_budget(policy.retry_budget), policy.backoff, metrics),

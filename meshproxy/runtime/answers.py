@@ -20,9 +20,9 @@ def answerer(
 
     def answer(error: ProxyError) -> Response:
         response = responder.answer(error)
-        status, elapsed = statuses[response.status]
+        status, add_ms = statuses[response.status]
         status.value += 1
-        elapsed.add(0.0)
+        add_ms(0.0)
         return clear(response) if clear_context else response
 
     return answer

@@ -131,7 +131,7 @@ class Generation:
             if isinstance(telemeter, RecentRequests)
         ]
         return Terms(
-            service=stack([*recording, *filters], router),
+            service=stack([*recording, *filters], router.serve),
             answer=answerer(limits, metrics, clear_context=config.clear_context),
             limits=limits,
             max_connections=config.max_connections,

@@ -20,6 +20,7 @@ from meshproxy.errors import (
     ProxyError,
     RequestTimedOut,
 )
+from meshproxy.http.chunked import encode_whole
 from meshproxy.http.head import (
     CRLF,
     HEAD_END,
@@ -30,12 +31,13 @@ from meshproxy.http.head import (
 )
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Body, Certificate, Request, Response
+from meshproxy.http.message import Certificate, Request, Response
 from meshproxy.http.target import origin_form, scheme_of
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
-from meshproxy.server.request_body import ClientBody, body_of
-from meshproxy.server.response import date_line, linger, send_body
+from meshproxy.net.turn import Unsent
+from meshproxy.server.request_body import ClientBody, WholeBody, body_of
+from meshproxy.server.response import date_line, frame, linger, send_body, status_line
 from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
@@ -110,6 +112,7 @@ class Connection:
             if self.is_busy:
                 self.ending = "client_aborts"
         finally:
+            self._stream.send_posted()
             self._stream.close()
 
     def adopt(
@@ -144,11 +147,10 @@ class Connection:
             method, target, version, headers = parse_request(head)
             if len(headers.names) > self._limits.header_count:
                 raise HeadersTooLarge(f"more than {self._limits.header_count} header fields")
-            asked = target
-            target = origin_form(method, asked, version, headers, self._limits.connect_ports)
-            request = Request(method, target, version, headers)
-            if target is not asked:
-                request.scheme = scheme_of(asked)
+            asked = origin_form(method, target, version, headers, self._limits.connect_ports)
+            request = Request(method, asked, version, headers)
+            if asked is not target:
+                request.scheme = scheme_of(target)
             body, keep = None, version == b"1.1"
             if not _FRAMING.isdisjoint(headers.names):
                 body = self._body_of(request)
@@ -158,8 +160,9 @@ class Connection:
         except ProxyError as error:
             return self._refuse(error, self._buffer if head is None else head)
         request.peer = self
+        service = self._service
         try:
-            response = self._service(request)
+            response = service(request)
         except ClientGone:
             self._refuse(BadRequest("the request ended within its body"), head)
             raise
@@ -175,11 +178,16 @@ class Connection:
         """The bytes of the next head without its final empty line, None at the end of input."""
         buffer = self._buffer
         if not buffer:
+            deadline = monotonic() + self._limits.idle_seconds
+            if deadline > self._dies_at:  # noqa: PLR1730 - 0.1 us less than a call of min
+                deadline = self._dies_at
             try:
-                deadline = monotonic() + self._limits.idle_seconds
-                if deadline > self._dies_at:  # noqa: PLR1730 - 0.1 us less than a call of min
-                    deadline = self._dies_at
                 buffer = self._stream.receive(deadline)
+            except Unsent as unsent:
+                self.is_busy = True
+                self._stream.send(unsent.rest, self._limits.write_gap)
+                self.is_busy = False
+                return self._next_head()
             except StreamTimeout:
                 buffer = self._stream.receive_at_hand() or b""
                 if not buffer and not self.is_draining:
@@ -230,10 +238,11 @@ class Connection:
                 return None
             buffer += data
 
-    def _body_of(self, request: Request) -> ClientBody | None:
-        body = body_of(request, self._stream, self._buffer, self._limits, self._keep_rest)
-        if body is not None:
-            self._buffer = b""
+    def _body_of(self, request: Request) -> ClientBody | WholeBody | None:
+        at_hand, self._buffer = self._buffer, b""
+        body = body_of(request, self._stream, at_hand, self._limits, self._keep_rest)
+        if body is None:
+            self._buffer = at_hand
         return body
 
     def _keep_rest(self, rest: bytes) -> None:
@@ -252,44 +261,40 @@ class Connection:
         framed = bodiless or b"content-length" in response.headers.names
         if not framed and isinstance(body, Tunnel):
             return self._tunnel(response, body)
-        chunked = not framed and _frame(lines, body, request.version)
-        keep = keep and (framed or chunked or isinstance(body, bytes))
+        chunked = False if framed else frame(lines, body, request.version)
+        keep = keep and chunked is not None
         if b"date" not in response.headers.names:
             lines.append(date_line())
         if not keep or request.version == b"1.0":
             lines.append(b"Connection: keep-alive" if keep else b"Connection: close")
-        start = response.status, response.reason, CRLF.join(lines)
-        head = b"HTTP/1.1 %d %b\r\n%b\r\n\r\n" % start
+        start = status_line(response.status, response.reason)
+        head = b"%b\r\n%b\r\n\r\n" % (start, CRLF.join(lines))
         if isinstance(body, bytes):
-            self._stream.send(head if bodiless else head + body, self._limits.write_gap)
+            data: bytes | None = head
+            if not bodiless:
+                data = head + (encode_whole(body) if chunked else body)
         elif bodiless:
             body.close()
-            self._stream.send(head, self._limits.write_gap)
-        elif not send_body(self._stream, head, body, self._limits.write_gap, chunked, framed):
+            data = head
+        else:
+            data = send_body(self._stream, head, body, self._limits.write_gap, chunked)
+        if data is None:
             return False
+        if keep and not self._buffer and self._stream.post(data):
+            return True
+        self._stream.send(data, self._limits.write_gap)
         if not keep:
             linger(self._stream)
         return keep
 
     def _tunnel(self, response: Response, body: Tunnel) -> bool:
         """Send the head, then be a tunnel until it ends; the connection does not go on."""
-        start = b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)
+        start = status_line(response.status, response.reason)
         sent, self._buffer = self._buffer, b""
         try:
-            head = start + CRLF.join(response.headers.lines) + HEAD_END
+            head = CRLF.join((start, *response.headers.lines)) + HEAD_END
             self._stream.send(head, self._limits.write_gap)
             body.relay(self._stream, sent, self._limits.idle_seconds, self._limits.write_gap)
         finally:
             body.close()
         return False
-
-
-def _frame(lines: list[bytes], body: bytes | Body, version: bytes) -> bool:
-    """Say in *lines* where *body* ends, as a client of *version* knows it; whether by chunks."""
-    if isinstance(body, bytes):
-        lines.append(b"Content-Length: %d" % len(body))
-        return False
-    if version == b"1.1":
-        lines.append(b"Transfer-Encoding: chunked")
-        return True
-    return False

@@ -5,11 +5,12 @@ RFC 9112 sections 7 to 9.
 
 import contextlib
 from email.utils import formatdate
+from functools import lru_cache
 from time import monotonic, time
 
 from meshproxy.errors import ProxyError
 from meshproxy.http.chunked import encode, last_chunk
-from meshproxy.http.message import Body
+from meshproxy.http.message import Body, Chunked
 from meshproxy.net.body import StreamBody
 from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
@@ -20,31 +21,50 @@ _COLLECTED = 65536
 """Bytes of chunks that wait for further ones at hand."""
 
 
-def send_body(
-    stream: Stream, head: bytes, body: Body, gap: float, chunked: bool, framed: bool
-) -> bool:
-    """Pass *body* on, with *head* before it; False when it was cut short, and *stream* closed.
+def frame(lines: list[bytes], body: bytes | Body, version: bytes) -> bool | None:
+    """Say in *lines* where *body* ends, as a client of *version* knows it.
 
-    The client can see a cut: a length or a last chunk is missing, or else the connection is reset.
+    True by chunks, False by a length, None when only the end of the connection will tell.
+    """
+    if isinstance(body, bytes) and not isinstance(body, Chunked):
+        lines.append(b"Content-Length: %d" % len(body))
+        return False
+    if version == b"1.1":
+        lines.append(b"Transfer-Encoding: chunked")
+        return True
+    return None
+
+
+@lru_cache(256)
+def status_line(status: int, reason: bytes) -> bytes:
+    """The first line of a response."""
+    return b"HTTP/1.1 %d %b" % (status, reason)
+
+
+def send_body(
+    stream: Stream, head: bytes, body: Body, gap: float, chunked: bool | None
+) -> bytes | None:
+    """Send *body*, with *head* before it, up to its last bytes, which the caller is to send.
+
+    For *chunked* see `frame`.
+
+    None when it was cut short, and *stream* closed. The client can see a cut: a length or a last
+    chunk is missing, or else the connection is reset.
     """
     try:
-        unsent = _send_pieces(stream, head, body, gap, chunked)
+        unsent = _send_pieces(stream, head, body, gap, bool(chunked))
     except BaseException as error:
         is_endpoints = isinstance(error, ProxyError) and not error.by_client
-        if is_endpoints and (framed or chunked):
+        if is_endpoints and chunked is not None:
             stream.close()
         else:
             stream.reset()
         if is_endpoints:
-            return False
+            return None
         raise
     finally:
         body.close()
-    if chunked:
-        stream.send(unsent + last_chunk(body.trailers), gap)
-    elif unsent:
-        stream.send(unsent, gap)
-    return True
+    return unsent + last_chunk(body.trailers) if chunked else unsent
 
 
 def _send_pieces(stream: Stream, head: bytes, body: Body, gap: float, chunked: bool) -> bytes:

@@ -110,7 +110,8 @@ class RecentRequests:
 
     def wants(self) -> bool:
         """Return whether the request at hand belongs to the sample."""
-        return self._draw() < self._sample_rate
+        draw = self._draw
+        return draw() < self._sample_rate
 
     def record(self, request: RecentRequest) -> None:
         """Keep *request*, dropping the oldest if there are too many."""

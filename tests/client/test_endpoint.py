@@ -78,7 +78,7 @@ def test_nothing_is_sent_once_the_time_is_over() -> None:
         world, asked = World(server.port), asking()
         asked.deadline = monotonic()
         with pytest.raises(ServiceTimedOut):
-            world.endpoint(asked)
+            world.endpoint.serve(asked)
         assert (server.received, world.load.pending, world.accrual.state) == ([], 0, State.ALIVE)
 
 
@@ -91,7 +91,7 @@ def let_go(found: Response) -> None:
 def test_a_success_leaves_no_load_and_no_doubt() -> None:
     with serving([Until(), Send(OK)]) as world:
         asked = asking()
-        found = world.endpoint(asked)
+        found = world.endpoint.serve(asked)
         assert (found.status, found.failed, found.retryable) == (200, False, False)
         assert asked.endpoint == world.endpoint.name == f"127.0.0.1:{world.endpoint.address.port}"
         assert world.load.pending == 0
@@ -112,14 +112,14 @@ def test_the_classifier_says_what_a_5xx_is(
     asked: Request, *, failed: bool, retryable: bool, state: State
 ) -> None:
     with serving([Until(), Send(BROKEN)]) as world:
-        found = world.endpoint(asked)
+        found = world.endpoint.serve(asked)
         assert (found.failed, found.retryable, world.accrual.state) == (failed, retryable, state)
         assert world.load.pending == 0
 
 
 def test_a_4xx_is_a_success() -> None:
     with serving([Until(), Send(BROKEN.replace(b"500", b"499"))]) as world:
-        assert not world.endpoint(asking()).failed
+        assert not world.endpoint.serve(asking()).failed
         assert world.accrual.state is State.ALIVE
 
 
@@ -127,14 +127,14 @@ def test_a_request_whose_body_is_gone_is_not_retryable() -> None:
     with serving([Until(), Send(BROKEN)]) as world:
         asked = asking()
         asked.body = Pieces(b"gone", is_replayable=False)
-        found = world.endpoint(asked)
+        found = world.endpoint.serve(asked)
         assert (found.failed, found.retryable) == (True, False)
 
 
 def test_a_body_counts_as_load_until_it_ends() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
     with serving([Until(), Send(head), Until(b"go"), Send(b"ok")]) as world:
-        found = world.endpoint(asking())
+        found = world.endpoint.serve(asking())
         assert world.load.pending == 1
         let_go(found)
         assert body_of(found) == b"ok"
@@ -145,7 +145,7 @@ def test_a_body_counts_as_load_until_it_ends() -> None:
 def test_a_body_that_is_cut_is_counted_but_no_failure_of_the_endpoint(way: str, cuts: int) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
     with serving([Until(), Send(head), *([Stall()] if way == "given up" else [])]) as world:
-        found = world.endpoint(asking())
+        found = world.endpoint.serve(asking())
         assert world.load.pending == 1
         if way == "given up":
             found.close()
@@ -161,7 +161,7 @@ def test_no_connection_is_a_failure() -> None:
         port = gone.port
     world = World(port)
     with pytest.raises(ConnectFailed):
-        world.endpoint(asking())
+        world.endpoint.serve(asking())
     assert (world.accrual.state, world.load.pending) == (State.DEAD, 0)
 
 
@@ -173,7 +173,7 @@ def test_no_connection_is_a_failure() -> None:
 def test_no_answer_is_a_failure(script: Script, error: type[ProxyError]) -> None:
     with serving(script, 0.05) as world:
         with pytest.raises(error):
-            world.endpoint(asking())
+            world.endpoint.serve(asking())
         assert (world.accrual.state, world.load.pending) == (State.DEAD, 0)
 
 
@@ -182,7 +182,7 @@ def test_the_request_s_own_deadline_ends_an_attempt_too() -> None:
         asked = asking()
         asked.deadline = monotonic() + 0.05
         with pytest.raises(ServiceTimedOut):
-            world.endpoint(asked)
+            world.endpoint.serve(asked)
 
 
 @pytest.mark.parametrize("error", [ClientGone("left"), BodyTooLarge("large")])
@@ -195,17 +195,17 @@ def test_what_the_client_does_wrong_says_nothing_about_the_endpoint(error: Proxy
     with serving([Until(b"never")]) as world:
         asked = request(method=b"POST", body=Broken(b"x"))
         with pytest.raises(type(error)):
-            world.endpoint(asked)
+            world.endpoint.serve(asked)
         assert (world.accrual.state, world.load.pending) == (State.ALIVE, 0)
 
 
 def test_a_full_queue_says_nothing_about_the_endpoint() -> None:
     with BadServer([[Until(), Stall()]]) as server:
         world = World(server.port, Transport(Limits(), 5.0, max_size=1, max_waiters=0))
-        busy = gevent.spawn(world.endpoint, asking())
+        busy = gevent.spawn(world.endpoint.serve, asking())
         gevent.idle()
         with pytest.raises(PoolFull):
-            world.endpoint(asking())
+            world.endpoint.serve(asking())
         assert (world.accrual.state, world.load.pending) == (State.ALIVE, 1)
         busy.kill()
         assert world.load.pending == 0
@@ -213,9 +213,9 @@ def test_a_full_queue_says_nothing_about_the_endpoint() -> None:
 
 def test_an_attempt_that_is_killed_leaves_no_load_and_its_probe_to_the_next() -> None:
     with serving([Until(), Send(BROKEN), Until(), Stall()]) as world:
-        world.endpoint(asking())
+        world.endpoint.serve(asking())
         world.clock.advance(10)
-        probing = gevent.spawn(world.endpoint, asking())
+        probing = gevent.spawn(world.endpoint.serve, asking())
         gevent.idle()
         assert world.accrual.state is State.PROBE_CLOSED
         probing.kill()
@@ -224,18 +224,18 @@ def test_an_attempt_that_is_killed_leaves_no_load_and_its_probe_to_the_next() ->
 
 def test_a_probe_that_succeeds_revives_it() -> None:
     with serving([Until(), Send(BROKEN), Until(), Send(OK), Stall()]) as world:
-        world.endpoint(asking())
+        world.endpoint.serve(asking())
         assert not world.endpoint.is_open
         world.clock.advance(10)
         assert world.endpoint.is_open
-        world.endpoint(asking())
+        world.endpoint.serve(asking())
         assert world.accrual.state is State.ALIVE
 
 
 def test_an_endpoint_that_is_gone_is_not_open_and_finishes_what_runs() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
     with serving([Until(), Send(head), Until(b"go"), Send(b"ok")]) as world:
-        found = world.endpoint(asking())
+        found = world.endpoint.serve(asking())
         world.endpoint.close()
         assert (world.endpoint.is_open, world.endpoint.is_closed) == (False, True)
         let_go(found)
@@ -252,7 +252,7 @@ def test_a_failure_never_makes_an_endpoint_cheaper() -> None:
         load.head(stamp)
         load.finish()
         before = load.cost
-        world.endpoint(asking())
+        world.endpoint.serve(asking())
         assert load.cost == before
         world.endpoint.close()
 

@@ -1,9 +1,10 @@
 """One request and its response on a connection: what is taken, what is refused, what is kept."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 
 import gevent
@@ -23,12 +24,13 @@ from meshproxy.errors import (
 )
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Request, Response
+from meshproxy.http.message import Chunked, Request, Response
 from meshproxy.net.stream import Stream
 from meshproxy.server.request_body import ClientBody
 from tests.kit.badserver import BadServer, Reset, Send, Stall, Step, Until
 from tests.kit.k8s import wait_until
 from tests.kit.messages import Pieces, body_of, request
+from tests.kit.pair import plain
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BIG = b"x" * 20_000_000
@@ -469,12 +471,24 @@ def test_a_body_until_close_ends_the_connection() -> None:
 
 
 def test_a_connection_that_is_closed_behind_an_answer_is_not_used_again() -> None:
-    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
-    with talking(Until(), Send(chunks)) as talk:
+    body = b"x" * 0x20000  # more than one read takes
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with talking(Until(), Send(head + b"20000\r\n" + body + b"\r\n0\r\n\r\n")) as talk:
         found = talk()
         wait_until(lambda: talk.endpoint.ended)
-        assert body_of(found) == b"ok"
+        assert body_of(found) == body
         assert talk.released == [False]
+
+
+def test_a_chunked_body_that_came_with_its_head_frees_the_connection_at_once() -> None:
+    chunks = b"2\r\nok\r\n1\r\n!\r\n0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with talking(Until(), Send(head + chunks), Stall()) as talk:
+        found = talk()
+        assert (found.body, type(found.body)) == (b"ok!", Chunked)
+        assert talk.released == [True]
+    with talking(Until(), Send(head + chunks + b"more"), Stall()) as talk:
+        assert (talk().body, talk.released) == (b"ok!", [False])
 
 
 def test_chunked_beats_a_length_that_is_then_gone() -> None:
@@ -576,3 +590,72 @@ def test_a_limit_on_fields_below_the_one_on_the_line_is_kept() -> None:
         talk()
     with talking(Until(), Send(head)) as talk:
         assert talk().status == 200
+
+
+# --- with more to do in a turn of the loop ---
+
+
+@contextmanager
+def in_a_busy_turn(*talks: Callable[[], Response]) -> Iterator[list[gevent.Greenlet]]:
+    """Run every exchange of *talks* in one turn, so that their requests wait for its end."""
+    asking: list[gevent.Greenlet] = []
+
+    def ask(talk: Callable[[], Response], stream: Stream) -> Response:
+        stream.receive(math.inf)
+        return talk()
+
+    with ExitStack() as made:
+        clients = [made.enter_context(plain()) for _ in talks]
+        for talk, (stream, _) in zip(talks, clients, strict=True):
+            asking.append(gevent.spawn(ask, talk, stream))
+        gevent.sleep(0)
+        for _, client in clients:
+            client.sendall(b"go")
+        yield asking
+
+
+def test_requests_of_one_turn_are_answered_each_by_its_own() -> None:
+    with talking(Until(), Send(OK), Stall()) as one, talking(Until(), Send(OK), Stall()) as two:
+        with in_a_busy_turn(one, two) as asking:
+            assert [body_of(each.get()) for each in asking] == [b"ok", b"ok"]
+        assert (one.released, two.released) == ([True], [True])
+
+
+def test_a_request_larger_than_the_buffers_is_sent_to_its_end() -> None:
+    target = b"/" + b"x" * 20_000_000
+    with talking(Until(b"the end"), Send(OK), Stall()) as one, talking(Until()) as two:
+        large = request((b"X", b"the end"))
+        large.target = target
+        with in_a_busy_turn(partial(one, large), two) as asking:
+            assert body_of(asking[0].get()) == b"ok"
+            with pytest.raises(Silent):
+                asking[1].get()
+        assert len(one.endpoint.received[0]) > len(target)
+
+
+def test_a_request_that_no_byte_of_was_sent_is_untouched() -> None:
+    with talking(Stall()) as one, talking(Stall()) as two:
+        for talk in (one, two):
+            assert talk.connection.stream is not None
+            talk.connection.stream._send = broken
+        with in_a_busy_turn(one, two) as asking:
+            for each in asking:
+                with pytest.raises(Silent) as raised:
+                    each.get()
+                assert raised.value.untouched
+
+
+def broken(_: bytes | memoryview) -> int:
+    raise BrokenPipeError
+
+
+def test_a_connection_that_ends_in_the_turn_of_its_request_got_nothing_of_it() -> None:
+    with talking(Until(b"bye")) as one, talking(Until(b"bye")) as two:
+        for talk in (one, two):
+            talk.connection.sock.sendall(b"bye")
+            wait_until(lambda talk=talk: talk.endpoint.ended)  # type: ignore[misc] # bound here
+        with in_a_busy_turn(one, two) as asking:
+            for each in asking:
+                with pytest.raises(Silent) as raised:
+                    each.get()
+                assert raised.value.untouched

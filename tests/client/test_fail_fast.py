@@ -49,7 +49,7 @@ class World:
         )
 
     def ask(self) -> bytes:
-        return body_of(self.endpoint(request()))
+        return body_of(self.endpoint.serve(request()))
 
     def seen(self, *names: str) -> list[float]:
         found = numbers(self.metrics)
@@ -93,7 +93,7 @@ def test_after_a_failed_connection_requests_are_rejected_at_once(port: int) -> N
         assert not made.endpoint.is_open
         asked = request()
         with pytest.raises(FailedFast) as second:
-            made.endpoint(asked)
+            made.endpoint.serve(asked)
         assert second.value.retryable
         assert asked.endpoint == made.endpoint.name
         assert made.endpoint.load.pending == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshproxy.filters.forwarding import DstClient, Forward, SuccessClass, append_via
+from meshproxy.filters.forwarding import DstClient, Forward, append_via
 from meshproxy.http.headers import of
 from meshproxy.naming.path import Path
 from tests.kit.messages import Replies, request, response
@@ -52,7 +52,7 @@ HOP_BY_HOP = [
 def test_hop_by_hop_fields_go_no_further_in_either_direction(name: bytes) -> None:
     assert name.lower() not in seen((name, b"x"), (name, b"y"))
     answer = Forward(WEB)(request(), Replies(response(200, (name, b"x"), (b"X-Kept", b"1"))))
-    assert answer.headers.names == [b"x-kept", b"via"]
+    assert answer.headers.names == [b"x-kept", b"via", b"l5d-success-class"]
 
 
 def test_what_connection_names_goes_no_further_in_either_direction() -> None:
@@ -61,7 +61,7 @@ def test_what_connection_names_goes_no_further_in_either_direction() -> None:
     assert not {b"connection", b"x-mine", b"x-too"} & set(found)
     assert found[b"x-kept"] == b"1"
     answer = Forward(WEB)(request(), Replies(response(200, *fields, (b"X-Too", b"1"))))
-    assert answer.headers.names == [b"via"]
+    assert answer.headers.names == [b"via", b"l5d-success-class"]
 
 
 def test_naming_does_not_take_away_what_framing_and_trust_need() -> None:
@@ -107,7 +107,7 @@ def test_the_verdict_of_the_classifier_replaces_the_endpoint_s(
 ) -> None:
     answer = response(200, (b"l5d-success-class", b"0.5"), (b"L5d-Success-Class", b"0.7"))
     answer.failed = failed
-    found = SuccessClass()(request(), Replies(answer))
+    found = Forward(WEB)(request(), Replies(answer))
     assert found.headers.get_all(b"l5d-success-class") == [value]
 
 

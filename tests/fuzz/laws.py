@@ -13,7 +13,7 @@ import h11
 
 from meshproxy.errors import BadRequest, ProxyError
 from meshproxy.http import hop
-from meshproxy.http.chunked import ChunkedDecoder
+from meshproxy.http.chunked import ChunkedDecoder, decode_whole
 from meshproxy.http.head import CRLF, parse_request, parse_response
 from meshproxy.http.headers import TEXT, Headers
 from meshproxy.naming.dtab import Dtab, parse_tree
@@ -79,6 +79,10 @@ def chunked(data: bytes) -> None:
     whole = _decode([raw])
     assert _decode([raw[a:b] for a, b in itertools.pairwise(cuts)]) == whole
     assert _decode([raw[at : at + 1] for at in range(len(raw))]) == whole
+    if (at_once := decode_whole(raw, BadRequest, MAX_TRAILERS)) is not None:
+        assert whole == (at_once[0], [], at_once[1])
+    elif isinstance(whole, tuple):
+        assert whole[1], "only a body with trailers is left to those who read piece by piece"
 
 
 def names(data: bytes) -> None:

@@ -24,6 +24,7 @@ class Pieces:
         self.is_replayable = is_replayable
         self.trailers = trailers
         self.is_bulk = False
+        self.is_complete = True
         self.keep = 1 << 30
         """The least that `keep_at_most` was told."""
         self.rewound = 0

@@ -37,7 +37,10 @@ class Relay:
         )
 
     def send(self, body: StreamBody, gap: float = 5.0) -> bool:
-        return send_body(self.sink, HEAD, body, gap, chunked=False, framed=True)
+        rest = send_body(self.sink, HEAD, body, gap, chunked=False)
+        if rest:
+            self.sink.send(rest, gap)
+        return rest is not None
 
 
 @pytest.fixture

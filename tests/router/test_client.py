@@ -64,7 +64,7 @@ class Subject(Client):
         )
 
     def ask(self, asked: Request | None = None) -> bytes:
-        return body_of(self(asked or asking()))
+        return body_of(self.serve(asked or asking()))
 
     def counter(self, *names: str) -> int:
         return self.metrics.counter(*names).value
@@ -138,7 +138,7 @@ def test_one_that_stays_keeps_its_connection() -> None:
 def test_one_that_goes_finishes_what_runs() -> None:
     slow = [Until(), Send(OK[:-2]), Stall()]
     with BadServer([slow]) as server, subject(server.port) as client:
-        answer = client(asking())
+        answer = client.serve(asking())
         client.addresses.set(of(closed_port()))
         assert client.metrics.gauge("connections").read() == 1
         answer.close()
@@ -207,7 +207,7 @@ def test_on_probation_one_that_is_down_goes_at_the_next_update() -> None:
         assert down in client._classes.nodes
         for _ in range(5):
             with pytest.raises(ConnectFailed):
-                down(asking())
+                down.serve(asking())
         assert down in client._classes.nodes
         client.addresses.set(of(stays.port, 1))
         assert down.is_closed
@@ -238,7 +238,7 @@ def test_every_kind_counts_what_runs_and_forgets_what_ended(policy: ClientPolicy
     slow = [Until(), Send(OK[:-2]), Stall()]
     with BadServer([slow] * 3) as server, subject(server.port, policy=policy) as client:
         load = client.metrics.gauge("loadbalancer", "load").read
-        answers = [client(asking()) for _ in range(3)]
+        answers = [client.serve(asking()) for _ in range(3)]
         assert load() == 3
         for answer in answers:
             answer.close()
@@ -451,7 +451,7 @@ def test_a_location_leads_back_through_the_proxy() -> None:
         Downstream(lambda _: answer) as server,
         subject(addr=of(server.port, authority="a.test")) as client,
     ):
-        assert client(asking()).headers.get(b"location") == b"http://web/login"
+        assert client.serve(asking()).headers.get(b"location") == b"http://web/login"
 
 
 def test_an_empty_authority_is_none() -> None:

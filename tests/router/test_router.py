@@ -50,7 +50,7 @@ def overriding(table: str) -> Request:
 def test_a_request_goes_where_its_name_leads() -> None:
     with Downstream(lambda received: (received.get("l5d-dst-service") or "").encode()) as origin:
         edge = router(origin.port)
-        assert (edge.label, body_of(edge(request()))) == ("edge", b"/svc/web")
+        assert (edge.label, body_of(edge.serve(request()))) == ("edge", b"/svc/web")
         edge.binding.close()
 
 
@@ -62,14 +62,14 @@ def test_a_table_that_came_along_is_for_that_request_alone() -> None:
             request(),
             overriding("/svc/elsewhere => /nowhere"),
         ]
-        assert [body_of(edge(one)) for one in asked] == [b"other", b"base", b"base"]
+        assert [body_of(edge.serve(one)) for one in asked] == [b"other", b"base", b"base"]
         edge.binding.close()
 
 
 def test_a_table_may_lead_nowhere() -> None:
     edge = router(1)
     with pytest.raises(NoHosts, match="override dtab:\n  /svc/web => !\n"):
-        edge(overriding("/svc/web => !"))
+        edge.serve(overriding("/svc/web => !"))
     edge.binding.close()
 
 
@@ -77,9 +77,9 @@ def test_identifiers_are_asked_in_their_order() -> None:
     more = "  identifier:\n  - {kind: io.l5d.header.token, header: x-name}\n  - kind: io.l5d.path"
     with Downstream(lambda received: (received.get("l5d-dst-service") or "").encode()) as origin:
         edge = router(origin.port, more)
-        assert body_of(edge(request((b"X-Name", b"web")))) == b"/svc/web"
+        assert body_of(edge.serve(request((b"X-Name", b"web")))) == b"/svc/web"
         with pytest.raises(UnidentifiedRequest, match="not enough segments in path"):
-            edge(request())
+            edge.serve(request())
         edge.binding.close()
 
 
@@ -88,7 +88,7 @@ def test_a_request_without_a_name_is_refused() -> None:
     asked = request()
     asked.headers.remove(b"host")
     with pytest.raises(UnidentifiedRequest, match="Host header is absent"):
-        edge(asked)
+        edge.serve(asked)
 
 
 @pytest.mark.parametrize(("more", "is_shown"), [("", False), ("  originator: true", True)])

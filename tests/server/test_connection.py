@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,10 @@ from gevent.event import Event
 from meshproxy.errors import ConnectionClosed
 from meshproxy.http.headers import Headers, of
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Request, Response, text_response
+from meshproxy.http.message import Chunked, Request, Response, text_response
 from tests.kit.faults import RESET
 from tests.kit.k8s import wait_until
-from tests.kit.serving import serving
+from tests.kit.serving import Serving, serving
 from tests.kit.wire import CutShort, Reply, WireClient
 
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -475,3 +476,86 @@ def test_the_request_knows_both_ends_of_its_connection() -> None:
         client.get("a")
         own = "{}:{}".format(*client.sock.getsockname())
         assert peers == [(own, f"127.0.0.1:{server.port}")]
+
+
+@pytest.mark.parametrize(
+    ("version", "fields"),
+    [
+        (b"1.1", {"transfer-encoding": "chunked", "content-length": None, "connection": None}),
+        (b"1.0", {"transfer-encoding": None, "content-length": None, "connection": "close"}),
+    ],
+)
+@pytest.mark.parametrize("body", [b"ok!", b""])
+def test_a_whole_body_that_came_in_chunks_goes_on_so(
+    version: bytes, fields: dict[str, str | None], body: bytes
+) -> None:
+    response = Response(200, b"OK", Headers(), Chunked(body))
+    with serving(lambda *_: response) as server, WireClient(server.port) as client:
+        client.send(b"GET / HTTP/%b\r\nHost: a\r\nConnection: keep-alive\r\n\r\n" % version)
+        reply = client.read()
+        assert (reply.body, {name: reply.get(name) for name in fields}) == (body, fields)
+
+
+# --- with more to do in a turn of the loop ---
+
+
+@contextmanager
+def asked_in_one_turn(server: Serving) -> Iterator[list[WireClient]]:
+    """Three clients whose requests come at once, so that the answers wait for the turn's end."""
+    with ExitStack() as made:
+        clients = [made.enter_context(WireClient(server.port)) for _ in range(3)]
+        for client in clients:
+            client.send(GET)
+            client.read()
+        for client in clients:
+            client.sock.send(GET)
+        yield clients
+
+
+def test_answers_of_one_turn_go_each_to_its_own_client() -> None:
+    def port(asked: Request, _: bytes) -> Response:
+        return text_response(200, asked.peer.remote if asked.peer else "")
+
+    with serving(port) as server, asked_in_one_turn(server) as clients:
+        for client in clients:
+            host, port_ = client.sock.getsockname()
+            assert client.read().body == f"{host}:{port_}".encode()
+
+
+def test_an_answer_larger_than_the_buffers_comes_whole() -> None:
+    with (
+        serving(lambda *_: Response(200, b"OK", Headers(), b"x" * 20_000_000)) as server,
+        asked_in_one_turn(server) as clients,
+    ):
+        for client in clients:
+            assert len(client.read().body) == 20_000_000
+            client.send(LAST)
+        assert [len(client.read().body) for client in clients] == [20_000_000] * 3
+
+
+def test_a_client_that_does_not_take_what_waited_is_cut_off() -> None:
+    limits = Limits(write_gap=0.1)
+    with (
+        serving(lambda *_: Response(200, b"OK", Headers(), b"x" * 20_000_000), limits) as server,
+        ExitStack() as made,
+    ):
+        clients = [made.enter_context(WireClient(server.port)) for _ in range(3)]
+        gevent.sleep(0)
+        for client in clients:
+            client.sock.send(GET)
+        wait_until(lambda: server.metrics.counter("write_timeout").value == 3)
+
+
+def test_an_answer_that_waits_when_connections_are_drained_is_not_lost() -> None:
+    drained: list[Event] = []
+
+    def drains(_request: Request, _body: bytes) -> Response:
+        if drained and not drained[0].is_set():
+            drained[0].set()
+            for connection in server.listener._connections:
+                gevent.get_hub().loop.run_callback(connection.end_idle)
+        return text_response(200, "ok")
+
+    with serving(drains) as server, asked_in_one_turn(server) as clients:
+        drained.append(Event())
+        assert [client.read().body for client in clients] == [b"ok"] * 3

@@ -11,7 +11,8 @@ from meshproxy.errors import BadRequest, BodyTooLarge, ClientGone, RequestTimedO
 from meshproxy.http.framing import CHUNKED
 from meshproxy.http.limits import Limits
 from meshproxy.net.stream import Stream
-from meshproxy.server.request_body import ClientBody
+from meshproxy.server.request_body import ClientBody, WholeBody, body_of
+from tests.kit.messages import request
 from tests.kit.pair import plain
 
 
@@ -50,7 +51,7 @@ def world() -> Iterator[World]:
         yield World(stream, client)
 
 
-def whole(body: ClientBody) -> bytes:
+def whole(body: ClientBody | WholeBody) -> bytes:
     return b"".join(map(bytes, body))
 
 
@@ -207,3 +208,43 @@ def test_somebody_else_with_something_to_say_comes_first(world: World) -> None:
         world.client.sendall(b"hello")
         assert body.read(other) == b"hello"
         assert body.read(other) == b""
+
+
+@pytest.mark.parametrize(("at_hand", "rest"), [(b"hello", b""), (b"helloGET ", b"GET ")])
+def test_a_body_that_came_with_its_head_is_whole(world: World, at_hand: bytes, rest: bytes) -> None:
+    asked = request((b"Content-Length", b"5"), method=b"POST")
+    body = body_of(asked, world.stream, at_hand, Limits(), world.rests.append)
+    assert isinstance(body, WholeBody)
+    assert (asked.body, body.length, world.rests) == (body, 5, [rest])
+    assert (body.has_piece, whole(body), body.has_piece, whole(body)) == (
+        True,
+        b"hello",
+        False,
+        b"",
+    )
+    body.rewind()
+    assert (body.has_piece, whole(body)) == (True, b"hello")
+
+
+@pytest.mark.parametrize(
+    ("held", "keep", "kept"), [(5, 5, True), (4, 5, False), (5, 4, False), (9, 9, True)]
+)
+def test_a_whole_body_is_sent_again_only_if_it_is_small(
+    world: World, held: int, keep: int, *, kept: bool
+) -> None:
+    asked = request((b"Content-Length", b"5"), method=b"POST")
+    limits = Limits(replay_bytes=held)
+    body = body_of(asked, world.stream, b"hello", limits, world.rests.append)
+    assert isinstance(body, WholeBody)
+    body.keep_at_most(keep)
+    assert body.is_replayable, "nothing was read yet"
+    whole(body)
+    assert body.is_replayable is kept
+
+
+def test_a_byte_short_is_not_whole(world: World) -> None:
+    asked = request((b"Content-Length", b"5"), method=b"POST")
+    body = body_of(asked, world.stream, b"hell", Limits(), world.rests.append)
+    assert isinstance(body, ClientBody)
+    world.client.sendall(b"o")
+    assert whole(body) == b"hello"

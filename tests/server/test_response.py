@@ -27,7 +27,7 @@ def test_a_client_that_takes_nothing_ends_the_body_and_is_reset() -> None:
     body = Endless()
     with plain() as (stream, other):
         with pytest.raises(StreamTimeout):
-            send_body(stream, b"head", body, 0.1, chunked=True, framed=False)
+            send_body(stream, b"head", body, 0.1, chunked=True)
         assert (body.closed, stream.sock) == (1, None)
         with pytest.raises(ConnectionResetError):
             read_to_end(other)
@@ -87,10 +87,10 @@ class Chunks:
         self._pieces.clear()
 
 
-def test_chunks_at_hand_and_the_last_one_leave_together() -> None:
+def test_chunks_at_hand_and_the_last_one_are_left_to_leave_together() -> None:
     with plain() as (stream, other):
-        sent: list[bytes] = []
-        send, stream._send = stream._send, lambda data: sent.append(bytes(data)) or send(data)
-        assert send_body(stream, b"head", Chunks(b"ab", b"c"), 5, chunked=True, framed=False)
-        assert sent == [b"head2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"]
-        assert other.recv(100) == sent[0]
+        rest = send_body(stream, b"head", Chunks(b"ab", b"c"), 5, chunked=True)
+        assert rest == b"head2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+        assert stream.receive_at_hand() is None
+        stream.close()
+        assert other.recv(100) == b""

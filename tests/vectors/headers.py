@@ -80,7 +80,7 @@ def header_rewrite(given: Given) -> dict[str, Any]:
         return {"status": error.status}
     reply = given.get("response", {})
     end = Seen(Response(reply.get("status", 200), b"", _headers(reply.get("headers", ()))))
-    serve = stack(_filters(given), end if given["stage"] == "server" else _endpoint(end))
+    serve = stack(_filters(given), end if given["stage"] == "server" else _endpoint(end).serve)
     answer = serve(Request(method, target, version, headers))
     stands = answer.headers if given["stage"] == "from_endpoint" else end.headers
     via_name = given.get("via_name", PSEUDONYM.decode()).encode()

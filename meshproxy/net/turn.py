@@ -1,0 +1,90 @@
+"""What one turn of the loop sends, sent together at its end.
+
+With much to do, a turn serves many connections one after the other. A peer that is sent something
+after each of them wakes up, does it and falls asleep again, at 5 us of our time for each waking;
+sent everything at once it wakes up once, and the code of the turn and that of the kernel stay in
+the processor's caches. That is a third of the CPU time of a small request at 32 connections.
+"""
+
+from typing import Any
+
+from greenlet import greenlet
+
+
+class Unsent(Exception):
+    """The socket did not take all that was posted: *rest* is left.
+
+    Of what has *begun*, the peer may have got something.
+    """
+
+    def __init__(self, rest: bytes, *, begun: bool) -> None:
+        super().__init__(rest)
+        self.rest = rest
+        self.begun = begun
+
+
+class Sender:
+    """The part of a stream that sends at the end of a turn."""
+
+    __slots__ = ("_loop", "_posted", "_waiter")
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._posted = b""
+        self._waiter: greenlet | None = None
+        """Who waits for something to read."""
+
+    def send_some(self, data: bytes | memoryview) -> int:
+        """Send what the socket takes at once; the number of bytes, possibly none."""
+        raise NotImplementedError
+
+    def post(self, data: bytes) -> bool:
+        """Send *data* when what is ready now was served; False, untouched, if nothing else is.
+
+        The next call is `receive`, which raises Unsent when the socket does not take it all.
+        """
+        if not _turn:
+            if not self._loop.pendingcnt:
+                return False
+            self._loop.run_callback(_end_turn)
+        _turn.append(self)
+        self._posted += data
+        return True
+
+    def withdraw(self) -> bool:
+        """Take back what was posted; whether there was something, none of which was sent."""
+        return bool(self._take_posted())
+
+    def send_posted(self) -> None:
+        """Send now what was posted; what is not taken goes to the reader, or with what follows."""
+        data = self._take_posted()
+        if not data:
+            return
+        begun = True
+        try:
+            rest = data[self.send_some(data) :]
+        except OSError:
+            rest, begun = data, False  # whoever sends it again learns the error
+        if not rest:
+            return
+        waiter = self._waiter
+        if waiter is None:
+            self._posted = rest
+        else:
+            self._waiter = None
+            waiter.throw(Unsent(rest, begun=begun))
+
+    def _take_posted(self) -> bytes:
+        data, self._posted = self._posted, b""
+        return data
+
+
+_turn: list[Sender] = []
+"""Who has something to send at the end of this turn: as many as there are connections."""
+
+
+def _end_turn() -> None:
+    senders = _turn[:]
+    _turn.clear()
+    for sender in senders:
+        sender.send_posted()
