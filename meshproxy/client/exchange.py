@@ -78,17 +78,25 @@ def converse(
     if response.status == 101:
         response.body = tunnel(connection, rest, release, ended)
         return response
-    came = len(rest)
-    if 0 <= length <= len(rest):
-        response.body, rest = rest[:length], rest[length:]
-    elif length == CHUNKED and (whole := decode_whole(rest, BadResponse, limits.header_bytes)):
-        response.body, rest = Chunked(whole[0]), whole[1]
-    else:
+    whole = _whole_body(length, rest, limits)
+    if whole is None:
         response.body = _streamed(connection, length, rest, limits, reusable, release, ended)
         return response
-    drained = not rest and (came < _BULKY or stream.receive_at_hand() is None)
+    response.body, following = whole
+    drained = not following and (len(rest) < _BULKY or stream.receive_at_hand() is None)
     release(connection, reusable and drained)
     return response
+
+
+def _whole_body(length: int, at_hand: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
+    """A body of *length*, or CHUNKED, that came with its head, and what followed it; or None."""
+    if length == len(at_hand):
+        return at_hand, b""
+    if 0 <= length < len(at_hand):
+        return at_hand[:length], at_hand[length:]
+    if length == CHUNKED and (whole := decode_whole(at_hand, BadResponse, limits.header_bytes)):
+        return Chunked(whole[0]), whole[1]
+    return None
 
 
 def _streamed(
