@@ -49,7 +49,8 @@ def final_head(
 def _first_bytes(stream: Stream, deadline: float) -> bytes:
     """The first bytes of a response head. Raises Silent when there are none.
 
-    It is untouched when the request still waited for the end of this turn.
+    What comes while the request still waits for the end of this turn is no response to it, and
+    the request is untouched.
     """
     try:
         data = stream.receive(deadline)
@@ -57,8 +58,12 @@ def _first_bytes(stream: Stream, deadline: float) -> bytes:
         silent = Silent(f"connection lost before a response: {error.strerror or error}")
         silent.untouched = stream.withdraw()
         raise silent from error
-    if not data:
-        silent = Silent("the endpoint closed the connection before a response")
+    if not data or stream.posted:
+        silent = Silent(
+            "the endpoint spoke before it was asked"
+            if data
+            else "the endpoint closed the connection before a response"
+        )
         silent.untouched = stream.withdraw()
         raise silent
     return data

@@ -152,7 +152,7 @@ class Stream(Sender):
 
     def send(self, data: bytes | memoryview, gap: float) -> None:
         """Send all of *data*; StreamTimeout when nothing is taken for *gap* seconds."""
-        if self._posted:
+        if self.posted:
             data = self._take_posted() + data
         send = self._send
         try:
@@ -271,7 +271,7 @@ class Stream(Sender):
         self.sock.close()
         self.sock = None
         self._descriptor = -1
-        self._posted = b""
+        self.posted = b""
         self.on_stray = None
         self._armed = False
 

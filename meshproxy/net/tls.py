@@ -128,7 +128,7 @@ class TlsStream(Stream):
 
     def send(self, data: bytes | memoryview, gap: float) -> None:
         """As for plain streams."""
-        if self._posted:
+        if self.posted:
             data = self._take_posted() + data
         sent = self.send_some(data)
         if sent == len(data):

@@ -26,13 +26,18 @@ class Unsent(Exception):
 class Sender:
     """The part of a stream that sends at the end of a turn."""
 
-    __slots__ = ("_loop", "_posted", "_waiter")
+    __slots__ = ("_loop", "_waiter", "posted")
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
-        self._posted = b""
+        self.posted = b""
+        """What waits for the end of the turn."""
         self._waiter: greenlet | None = None
         """Who waits for something to read."""
+
+    def send(self, data: bytes | memoryview, gap: float) -> None:
+        """Send all of *data*, behind what was posted; see `Stream.send`."""
+        raise NotImplementedError
 
     def send_some(self, data: bytes | memoryview) -> int:
         """Send what the socket takes at once; the number of bytes, possibly none."""
@@ -41,15 +46,21 @@ class Sender:
     def post(self, data: bytes) -> bool:
         """Send *data* when what is ready now was served; False, untouched, if nothing else is.
 
-        The next call is `receive`, which raises Unsent when the socket does not take it all.
+        The next call is `receive`, which raises Unsent when the socket does not take it all. Who
+        will not look out for that calls `flush` before.
         """
         if not _turn:
             if not self._loop.pendingcnt:
                 return False
             self._loop.run_callback(_end_turn)
         _turn.append(self)
-        self._posted += data
+        self.posted += data
         return True
+
+    def flush(self, gap: float) -> None:
+        """Send all that was posted now; for *gap*, see `Stream.send`."""
+        if self.posted:
+            self.send(b"", gap)
 
     def withdraw(self) -> bool:
         """Take back what was posted; whether there was something, none of which was sent."""
@@ -69,13 +80,13 @@ class Sender:
             return
         waiter = self._waiter
         if waiter is None:
-            self._posted = rest
+            self.posted = rest
         else:
             self._waiter = None
             waiter.throw(Unsent(rest, begun=begun))
 
     def _take_posted(self) -> bytes:
-        data, self._posted = self._posted, b""
+        data, self.posted = self.posted, b""
         return data
 
 

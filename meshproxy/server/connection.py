@@ -210,6 +210,7 @@ class Connection:
     def _rest_of_head(self, buffer: bytes) -> bytes | None:
         """Read until *buffer* holds a whole head and begins with it."""
         limits = self._limits
+        self._stream.flush(limits.write_gap)
         deadline = monotonic() + limits.head_seconds
         skipped = 0
         while True:
@@ -240,10 +241,7 @@ class Connection:
 
     def _body_of(self, request: Request) -> ClientBody | WholeBody | None:
         at_hand, self._buffer = self._buffer, b""
-        body = body_of(request, self._stream, at_hand, self._limits, self._keep_rest)
-        if body is None:
-            self._buffer = at_hand
-        return body
+        return body_of(request, self._stream, at_hand, self._limits, self._keep_rest)
 
     def _keep_rest(self, rest: bytes) -> None:
         self._buffer = rest

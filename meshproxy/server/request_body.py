@@ -229,12 +229,15 @@ def body_of(
 ) -> ClientBody | WholeBody | None:
     """Attach the body to *request*, if its framing says there is one, and take Expect.
 
+    *finish* gets what follows the body, once that is known.
+
     Raises BadRequest, ExpectationFailed or BodyTooLarge.
     """
     headers = request.headers
     expects = b"expect" in headers.names and _take_expect(request)
     length = request_length(headers, request.version)
     if not length:
+        finish(at_hand)
         return None
     if request.method == b"CONNECT":
         raise BadRequest("CONNECT has no body")
@@ -245,6 +248,8 @@ def body_of(
         finish(at_hand[length:])
         request.body = held = WholeBody(at_hand[:length], limits.replay_bytes)
         return held
+
+    stream.flush(limits.write_gap)
 
     def invite() -> None:
         stream.send(_CONTINUE, limits.write_gap)

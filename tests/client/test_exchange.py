@@ -649,6 +649,24 @@ def broken(_: bytes | memoryview) -> int:
     raise BrokenPipeError
 
 
+def test_what_comes_before_the_request_has_left_is_no_response_to_it() -> None:
+    with plain() as one, plain() as two:
+        connections = []
+        for stream, _ in (one, two):
+            connection = PlainConnection("127.0.0.1", 1)
+            connection.stream = stream
+            connections.append(connection)
+        talks = [Talk(connection, None) for connection in connections]  # type: ignore[arg-type]
+        with in_a_busy_turn(*talks) as asking:
+            for _, endpoint in (one, two):
+                endpoint.sendall(OK)
+            for each in asking:
+                with pytest.raises(Silent, match="before it was asked") as raised:
+                    each.get()
+                assert raised.value.untouched
+        assert [endpoint.recv(100) for _, endpoint in (one, two)] == [b"", b""]
+
+
 def test_a_connection_that_ends_in_the_turn_of_its_request_got_nothing_of_it() -> None:
     with talking(Until(b"bye")) as one, talking(Until(b"bye")) as two:
         for talk in (one, two):

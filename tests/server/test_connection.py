@@ -1,5 +1,6 @@
 """A connection answers what is a request, refuses what is not, and ends as it says."""
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from meshproxy.http.limits import Limits
 from meshproxy.http.message import Chunked, Request, Response, text_response
 from tests.kit.faults import RESET
 from tests.kit.k8s import wait_until
+from tests.kit.pair import plain
 from tests.kit.serving import Serving, serving
 from tests.kit.wire import CutShort, Reply, WireClient
 
@@ -531,6 +533,43 @@ def test_an_answer_larger_than_the_buffers_comes_whole() -> None:
             assert len(client.read().body) == 20_000_000
             client.send(LAST)
         assert [len(client.read().body) for client in clients] == [20_000_000] * 3
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        pytest.param(b"GET / HT", b"TP/1.1\r\nHost: a\r\n\r\n", id="head"),
+        pytest.param(POST, b"hello", id="body"),
+    ],
+)
+def test_a_large_answer_that_waits_comes_before_the_rest_of_the_next_request(
+    begin: bytes, end: bytes
+) -> None:
+    large = b"x" * 20_000_000
+    with ExitStack() as made:
+        gates = [made.enter_context(plain()) for _ in range(3)]
+        closed = [stream for stream, _ in gates]
+
+        def gated(_request: Request, body: bytes) -> Response:
+            if not closed:
+                return text_response(200, "next" + body.decode())
+            closed.pop().receive(math.inf)
+            return Response(200, b"OK", Headers(), large)
+
+        server = made.enter_context(serving(gated))
+        clients = [made.enter_context(WireClient(server.port)) for _ in gates]
+        for client in clients:
+            client.send(GET)
+        wait_until(lambda: not closed)
+        for client in clients:
+            client.send(begin)
+        wait_until(lambda: all(one._stream.is_readable for one in server.listener._connections))
+        for _, gate in gates:
+            gate.sendall(b"open")
+        for client in clients:
+            assert client.read().body == large
+            client.send(end)
+            assert client.read().body.startswith(b"next")
 
 
 def test_a_client_that_does_not_take_what_waited_is_cut_off() -> None:
