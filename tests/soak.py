@@ -13,7 +13,6 @@ import contextlib  # noqa: E402
 import json  # noqa: E402
 import random  # noqa: E402
 import re  # noqa: E402
-import struct  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
@@ -27,6 +26,7 @@ import h11  # noqa: E402
 from gevent import socket  # noqa: E402
 
 from tests.kit.daemons import START_S, Daemon  # noqa: E402
+from tests.kit.faults import RESET  # noqa: E402
 from tests.kit.faulty import FaultyServer, reply_body, request_body  # noqa: E402
 from tests.kit.k8s import wait_until  # noqa: E402
 from tests.kit.wire import get  # noqa: E402
@@ -113,7 +113,7 @@ class Soak:
             with contextlib.suppress(TimeoutError):
                 sock.recv(dice.choice([1, 1000]))
         if dice.random() < 0.5:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         return False
 
     def _judge(self, sock: socket.socket, token: str, method: str) -> bool:

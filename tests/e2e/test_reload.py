@@ -16,6 +16,7 @@ from tests.e2e.test_routing import config
 from tests.kit.daemons import START_S, Daemon
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.k8s import wait_until
+from tests.kit.load import load
 from tests.kit.wire import Reply, WireClient, get
 
 GET = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
@@ -80,30 +81,14 @@ def test_twenty_reloads_under_load_fail_no_request(
 ) -> None:
     """Clients that keep their connection and clients that open new ones, through every reload."""
     text = serving.file.read_text()
-    over = Event()
-    replies: list[tuple[int, bytes]] = []
-
-    def keep_asking() -> None:
-        with WireClient(serving.port) as client:
-            while not over.is_set():
-                reply = client.get("web")
-                assert reply.get("connection") is None
-                replies.append((reply.status, reply.body))
-
-    def ask_anew() -> None:
-        while not over.is_set():
-            reply = get(serving.port, "web")
-            replies.append((reply.status, reply.body))
-
     sockets = listening(serving)
-    clients = [gevent.spawn(work) for work in (keep_asking, ask_anew) for _ in range(4)]
-    for number in range(20):
-        seen = len(replies)
-        serving.reload(change(text, number))
-        wait_until(lambda seen=seen: len(replies) > seen + 8)
-    over.set()
-    gevent.joinall(clients, timeout=START_S, raise_error=True)
-    assert set(replies) == {(200, b"served")}
+    with load(serving.port) as replies:
+        for number in range(20):
+            seen = len(replies)
+            serving.reload(change(text, number))
+            wait_until(lambda seen=seen: len(replies) > seen + 8)
+    assert {(reply.status, reply.body) for reply in replies} == {(200, b"served")}
+    assert not any(reply.get("connection") for reply in replies)
     assert len(origin.requests) == len(replies)
     counted = serving.metrics()
     assert counted["reload/ok"] == 20

@@ -1,12 +1,12 @@
 """What is sent again, with which body, and what is not; and when a client is told to go on."""
 
 from pathlib import Path
-from typing import Self
 
 import pytest
 from gevent import socket
 
 from tests.kit.badserver import BadServer, Send, Until
+from tests.kit.closing import Closing
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.proxy import Proxy
 from tests.kit.wire import Reply, WireClient
@@ -37,7 +37,7 @@ class Flaky:
         return Answer(503) if self.failures >= 0 else Answer(body=request.body)
 
 
-class World:
+class World(Closing):
     """A proxy whose only name, `web`, is at *ports*."""
 
     def __init__(self, folder: Path, *ports: int, **more: str) -> None:
@@ -45,10 +45,8 @@ class World:
         settings = {"classifier": ALL, "service": "", "router": "", "server": ""} | more
         self.proxy = Proxy(CONFIG.format(folder=folder, **settings))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Stop the proxy."""
         self.proxy.close()
 
     def send(self, body: bytes, *, chunked: bool = False, method: str = "POST") -> Reply:

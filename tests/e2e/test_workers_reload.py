@@ -8,7 +8,6 @@ from pathlib import Path
 
 import gevent
 import pytest
-from gevent.event import Event
 
 from tests.e2e.test_command import COMMAND, Serving
 from tests.e2e.test_reload import BROKEN, GET, SERVER, post_reload
@@ -18,6 +17,7 @@ from tests.e2e.test_workers import SERVER as SCOPE
 from tests.kit.daemons import START_S, Daemon
 from tests.kit.downstream import Downstream
 from tests.kit.k8s import wait_until
+from tests.kit.load import load
 from tests.kit.wire import WireClient, get, refuses
 
 
@@ -43,29 +43,14 @@ def free_port() -> int:
 
 def test_reloads_under_load_fail_no_request(serving: Serving) -> None:
     """On kept connections and on new ones; what both generations counted adds up."""
-    text, over, replies = serving.file.read_text(), Event(), list[tuple[int, bytes]]()
-
-    def keep_asking() -> None:
-        with WireClient(serving.port) as client:
-            while not over.is_set():
-                reply = client.get("web")
-                assert reply.get("connection") is None
-                replies.append((reply.status, reply.body))
-
-    def ask_anew() -> None:
-        while not over.is_set():
-            reply = get(serving.port, "web")
-            replies.append((reply.status, reply.body))
-
-    workers = pids(serving)
-    clients = [gevent.spawn(work) for work in (keep_asking, ask_anew) for _ in range(4)]
-    for number in range(10):
-        seen = len(replies)
-        serving.reload(variant(text, number))
-        wait_until(lambda seen=seen: len(replies) > seen + 8, START_S)
-    over.set()
-    gevent.joinall(clients, timeout=START_S, raise_error=True)
-    assert set(replies) == {(200, b"served")}
+    text, workers = serving.file.read_text(), pids(serving)
+    with load(serving.port) as replies:
+        for number in range(10):
+            seen = len(replies)
+            serving.reload(variant(text, number))
+            wait_until(lambda seen=seen: len(replies) > seen + 8, START_S)
+    assert {(reply.status, reply.body) for reply in replies} == {(200, b"served")}
+    assert not any(reply.get("connection") for reply in replies)
     assert pids(serving) == workers
     counted = serving.metrics()
     assert counted["reload/ok"] == 10

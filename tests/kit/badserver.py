@@ -1,15 +1,15 @@
 """A server that follows a script on the raw socket, rules of HTTP or not."""
 
 import ssl
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from gevent import socket
 from gevent.event import Event
 from gevent.server import StreamServer
+
+from .closing import Closing
+from .faults import RESET
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ Script = Sequence[Step]
 
 
 @dataclass
-class BadServer:
+class BadServer(Closing):
     """Plays *scripts*, one a connection, the last one for all that follow; then closes it."""
 
     scripts: Sequence[Script]
@@ -62,17 +62,6 @@ class BadServer:
         """Stop listening and end every connection, the stalled ones too."""
         self._over.set()
         self._server.stop(timeout=0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _play(self, sock: socket.socket, _peer: object) -> None:
         seen = bytearray()
@@ -98,7 +87,7 @@ class BadServer:
             case Send(data):
                 sock.sendall(data)
             case Reset():
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 sock.close()
             case Stall():
                 self._over.wait()

@@ -4,8 +4,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import dns.flags
 import dns.message
@@ -17,6 +16,8 @@ import gevent
 from gevent import socket
 from gevent.event import Event
 
+from .closing import Closing
+
 Fault = Literal[
     "servfail", "refused", "stall", "garbage", "wrong id", "wrong question", "truncate",
     "truncate both", "tcp hangs up", "forged first",
@@ -24,7 +25,7 @@ Fault = Literal[
 
 
 @dataclass
-class DnsServer:
+class DnsServer(Closing):
     """Answers from `records`; a name without any does not exist, and says so with an SOA.
 
     Faults go by name, or by name and record type, in `faults`; they hold until removed.
@@ -44,17 +45,6 @@ class DnsServer:
         self._udp, self._tcp = _both_sockets()
         self.host, self.port = self._udp.getsockname()
         self._greenlets = [gevent.spawn(self._serve_udp), gevent.spawn(self._serve_tcp)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Vanish: later questions meet a closed port."""

@@ -4,20 +4,21 @@ import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.client import responses
-from types import TracebackType
-from typing import Self
 
 import h11
 from gevent import socket
 from gevent.server import StreamServer
+
+from .closing import Closing
+from .wire import Fields
 
 HEAD_LIMIT = 256 * 1024
 FRAMING = {"content-length", "transfer-encoding"}
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """One request as the server saw it; `raw` names keep the case of the wire."""
+class Received(Fields):
+    """One request as the server saw it."""
 
     method: str
     target: str
@@ -27,17 +28,6 @@ class Received:
     trailers: list[tuple[bytes, bytes]]
     connection: int
     """Which connection it came on, counted from 0."""
-
-    def get(self, name: str) -> str | None:
-        """Return the only value of *name*, or None; two values fail the test."""
-        values = self.get_all(name)
-        assert len(values) <= 1, f"{name} came {len(values)} times"
-        return values[0] if values else None
-
-    def get_all(self, name: str) -> list[str]:
-        """Return the values of *name* in order."""
-        wanted = name.lower().encode()
-        return [value.decode("latin-1") for key, value in self.raw if key.lower() == wanted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +44,7 @@ Handler = Callable[[Received], Answer | bytes]
 
 
 @dataclass
-class Downstream:
+class Downstream(Closing):
     """Serves *handler* on a port of *host*, over TLS when given a context; a context manager."""
 
     handler: Handler
@@ -85,17 +75,6 @@ class Downstream:
         self._server.stop(timeout=0)
         for sock in list(self._open):
             sock.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _serve(self, sock: socket.socket, _peer: object) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -4,13 +4,13 @@ import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import gevent
 from gevent import socket
 from gevent.event import Event
 from gevent.server import StreamServer
+
+from .closing import Closing
 
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER that makes a close a RST."""
@@ -36,7 +36,7 @@ NONE = Fault()
 
 
 @dataclass
-class FaultProxy:
+class FaultProxy(Closing):
     """Relays TCP to *port* of 127.0.0.1; a context manager.
 
     Change *up* (from the client) and *down* (to it) at will: they hold for connections accepted
@@ -58,17 +58,6 @@ class FaultProxy:
     def close(self) -> None:
         """Stop listening and end every connection."""
         self._server.stop(timeout=0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _relay(self, client: socket.socket, _peer: object) -> None:
         self.accepted += 1

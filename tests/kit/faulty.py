@@ -11,7 +11,8 @@ import gevent
 from gevent import socket
 from gevent.server import StreamServer
 
-from .recorder import RESET, Breach, Ended, Reader, Seen
+from .faults import RESET
+from .recorder import Breach, Ended, Reader, Seen
 
 SLOW_S = 0.2
 IDLE_S = 1.0

@@ -6,8 +6,7 @@ It keeps Endpoints, EndpointSlices and Services as the real one does, well enoug
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import gevent
@@ -15,6 +14,8 @@ from gevent import select, socket
 from gevent.event import Event
 from gevent.queue import Empty, SimpleQueue
 from gevent.server import StreamServer
+
+from .closing import Closing
 
 Object = dict[str, Any]
 
@@ -69,7 +70,7 @@ class Watcher:
     queue: "SimpleQueue[bytes]" = field(default_factory=SimpleQueue)
 
 
-class KubeApi:
+class KubeApi(Closing):
     """Serves until closed; a context manager. Change its objects with `apply` and `delete`."""
 
     def __init__(self, *, has_slices: bool = True, port: int = 0, host: str = "127.0.0.1") -> None:
@@ -109,17 +110,6 @@ class KubeApi:
         self.break_watches()
         for sock in list(self._open):
             sock.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # What the cluster holds
 

@@ -1,11 +1,10 @@
 """A whole proxy in this process, from the text of its configuration."""
 
 import json
-from types import TracebackType
-from typing import Self
 
 from meshproxy.runtime.linker import Linker
 
+from .closing import Closing
 from .k8s import wait_until
 from .wire import get
 
@@ -18,7 +17,7 @@ def client(port: int) -> str:
     return f"rt/http/client/$/inet/127.0.0.1/{port}"
 
 
-class Proxy:
+class Proxy(Closing):
     """Runs *config*, whose ports are 0, until closed; a context manager."""
 
     def __init__(self, config: str) -> None:
@@ -51,14 +50,3 @@ class Proxy:
     def close(self) -> None:
         """Stop serving."""
         self.linker.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()

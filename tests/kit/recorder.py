@@ -1,7 +1,6 @@
 """An endpoint that trusts nothing: it records raw bytes and notes every breach of RFC 9112."""
 
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -11,12 +10,13 @@ import gevent
 from gevent import socket
 from gevent.server import StreamServer
 
+from .faults import RESET
+
 _REQUEST_LINE = re.compile(rb"([!#-'*+.^-`|~\w-]+) ([!-~\x80-\xff]+) HTTP/1\.1").fullmatch
 _FIELD = re.compile(rb"([!#-'*+.^-`|~\w-]+):[ \t]*([^\0-\x08\x0a-\x1f\x7f]*)").fullmatch
 _SIZE = re.compile(rb"([0-9a-f]{1,16})").fullmatch
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,18}").fullmatch
 _HOP_BY_HOP = {"keep-alive", "proxy-connection", "te", "trailer", "proxy-authorization"}
-RESET = struct.pack("ii", 1, 0)
 
 
 class Breach(Exception):

@@ -11,6 +11,7 @@ from tests.kit.certs import Certs
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.faults import Fault, FaultProxy, black_hole
 from tests.kit.k8s import wait_until
+from tests.kit.load import load
 from tests.kit.wire import CutShort, WireClient, get
 
 
@@ -80,6 +81,23 @@ def test_a_fault_proxy_passes_all_until_told_otherwise() -> None:
     with Downstream(echo) as server, FaultProxy(server.port) as way:
         assert get(way.port, "web", "/a").body == b"/a"
         wait_until(lambda: way.ended == way.accepted == 1)
+
+
+def test_a_load_goes_on_until_the_end_of_its_block() -> None:
+    with Downstream(echo) as server, load(server.port, clients=2) as replies:
+        wait_until(lambda: len(replies) > 20)
+    assert len(server.requests) == len(replies)
+    assert {reply.body for reply in replies} == {b"/"}
+    assert len(server.wire) > 4
+
+
+def test_what_goes_wrong_under_load_is_raised_at_its_end() -> None:
+    with (
+        BadServer([[Until(), Reset()]]) as server,
+        pytest.raises(ConnectionResetError),
+        load(server.port),
+    ):
+        wait_until(lambda: server.ended)
 
 
 @pytest.mark.parametrize("is_reset", [False, True])

@@ -2,27 +2,21 @@
 
 import ssl
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import h11
 from gevent import socket
+
+from .closing import Closing
 
 WAIT_S = 10.0
 """No answer of a test takes longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A complete response; an incomplete one is an error of `WireClient.read`."""
+class Fields:
+    """A message's header fields; their names in `raw` keep the case of the wire."""
 
-    status: int
-    reason: bytes
-    version: bytes
+    __slots__ = ()
     raw: list[tuple[bytes, bytes]]
-    body: bytes
-    trailers: list[tuple[bytes, bytes]]
-    informational: list[int]
 
     def get(self, name: str) -> str | None:
         """Return the only value of *name*, or None; two values fail the test."""
@@ -36,11 +30,24 @@ class Reply:
         return [value.decode("latin-1") for key, value in self.raw if key.lower() == wanted]
 
 
+@dataclass(frozen=True, slots=True)
+class Reply(Fields):
+    """A complete response; an incomplete one is an error of `WireClient.read`."""
+
+    status: int
+    reason: bytes
+    version: bytes
+    raw: list[tuple[bytes, bytes]]
+    body: bytes
+    trailers: list[tuple[bytes, bytes]]
+    informational: list[int]
+
+
 class CutShort(Exception):
     """The connection ended inside a response, or before it."""
 
 
-class WireClient:
+class WireClient(Closing):
     """One connection to a port of 127.0.0.1, with TLS when given a context; a context manager."""
 
     def __init__(
@@ -107,17 +114,6 @@ class WireClient:
     def close(self) -> None:
         """Close the connection."""
         self.sock.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def get(port: int, host: str, target: str = "/", *fields: str) -> Reply:
