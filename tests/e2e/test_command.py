@@ -10,12 +10,11 @@ from pathlib import Path
 
 import gevent
 import pytest
-from gevent.event import Event
 
 from meshproxy import __version__
 from tests.e2e.test_routing import config
 from tests.kit.daemons import START_S, Daemon
-from tests.kit.downstream import Answer, Downstream
+from tests.kit.downstream import Downstream, SlowDownstream
 from tests.kit.k8s import wait_until
 from tests.kit.wire import WireClient, get
 
@@ -140,44 +139,29 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, origin: Downstream) 
 
 
 def test_a_running_request_is_finished_after_the_signal(tmp_path: Path) -> None:
-    asked, may_answer = Event(), Event()
-
-    def slowly(_: object) -> Answer:
-        asked.set()
-        may_answer.wait(START_S)
-        return Answer(body=b"finished")
-
-    with Downstream(slowly) as origin:
+    with SlowDownstream() as origin:
         serving = Serving(config(origin.port), tmp_path)
         with serving.daemon, WireClient(serving.port) as client:
             client.send(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
-            asked.wait(START_S)
+            origin.wait_asked()
             serving.daemon.process.send_signal(signal.SIGINT)
             wait_until(lambda: "SIGINT" in serving.daemon.output())
-            may_answer.set()
+            origin.let_go()
             reply = client.read()
             assert (reply.body, reply.get("connection")) == (b"finished", "close")
             assert gevent.spawn(serving.daemon.process.wait, START_S).get() == 0
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    asked, over = Event(), Event()
-
-    def never(_: object) -> Answer:
-        asked.set()
-        over.wait(START_S)
-        return Answer()
-
-    with Downstream(never) as origin:
+    with SlowDownstream() as origin:
         serving = Serving(config(origin.port), tmp_path)
         with serving.daemon, WireClient(serving.port) as client:
             client.send(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
-            asked.wait(START_S)
+            origin.wait_asked()
             serving.daemon.process.send_signal(signal.SIGTERM)
             wait_until(lambda: "SIGTERM" in serving.daemon.output())
             serving.daemon.process.send_signal(signal.SIGTERM)
             assert serving.daemon.process.wait(5) is not None
-        over.set()
 
 
 def test_shutdown_is_a_post(tmp_path: Path, origin: Downstream) -> None:

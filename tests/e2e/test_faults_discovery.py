@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from gevent.event import Event
 
 from meshproxy.discovery.k8s.decoding import MAX_LINE
 from tests.kit.dns import DnsServer, Fault
-from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.downstream import Downstream, SlowDownstream
 from tests.kit.k8s import KubeApi, wait_until
 from tests.kit.proxy import SERVER, Proxy
 from tests.kit.wire import WireClient, get
@@ -282,26 +281,19 @@ def test_a_watch_that_stalls_loses_nothing_that_is_known() -> None:
 
 
 def test_an_endpoint_that_goes_finishes_what_it_does() -> None:
-    asked, may_answer = Event(), Event()
-
-    def slowly(_: Received) -> Answer:
-        asked.set()
-        may_answer.wait(10)
-        return Answer(body=b"old")
-
     with (
         KubeApi() as api,
-        Downstream(slowly) as old,
+        SlowDownstream(b"old") as old,
         Downstream(lambda _: b"new") as new,
         by_k8s(api) as proxy,
         WireClient(proxy.port()) as asking,
     ):
         api.publish("web", "127.0.0.1", port=old.port)
         asking.send(GET)
-        assert asked.wait(10)
+        old.wait_asked()
         api.publish("web", "127.0.0.1", port=new.port)
         proxy.wait_count("rt/http/client/#/io.l5d.k8s/default/http/web", "loadbalancer/removes")
         assert get(proxy.port(), "web").body == b"new"
-        may_answer.set()
+        old.let_go()
         assert asking.read().body == b"old"
         assert len(old.requests) == 1

@@ -13,12 +13,11 @@ from pathlib import Path
 import h11
 import pytest
 from gevent import socket
-from gevent.event import Event
 
 from tests.e2e.test_routing import config
 from tests.kit.badserver import BadServer, Reset, Script, Send, Stall, Until
 from tests.kit.certs import Certs
-from tests.kit.downstream import Answer, Downstream
+from tests.kit.downstream import Answer, Downstream, SlowDownstream
 from tests.kit.faults import Fault, FaultProxy, black_hole
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import SERVER, Proxy, client
@@ -258,27 +257,20 @@ def test_retries_stay_within_the_budget_when_all_fail() -> None:
 
 
 def test_who_is_one_too_many_is_refused_at_once_and_may_ask_again() -> None:
-    asked, may_answer = Event(), Event()
-
-    def slowly(_: object) -> Answer:
-        asked.set()
-        may_answer.wait(10)
-        return Answer()
-
     with (
-        Downstream(slowly) as origin,
+        SlowDownstream() as origin,
         Proxy(
             config(origin.port).replace("{port: 0,", "{maxConcurrentRequests: 1, port: 0,")
         ) as proxy,
         WireClient(proxy.port()) as busy,
     ):
         busy.send(GET)
-        assert asked.wait(10)
+        origin.wait_asked()
         reply = get(proxy.port(), "web")
         fields = ("l5d-retryable", "finagle-http-nack", "retry-after")
         assert [reply.status, *map(reply.get, fields)] == [503, "true", "true", "0"]
         assert reply.get("l5d-err")
-        may_answer.set()
+        origin.let_go()
         assert busy.read().status == 200
         assert proxy.counts(SERVER, "nacks", "failures/overloaded") == [1, 1]
         assert len(origin.requests) == 1
@@ -471,25 +463,18 @@ def test_an_endpoint_that_never_reads_ends_with_the_attempt_and_fills_no_memory(
 
 
 def test_an_endpoint_that_is_removed_finishes_what_it_does(tmp_path: Path) -> None:
-    asked, may_answer = Event(), Event()
-
-    def slowly(_: object) -> Answer:
-        asked.set()
-        may_answer.wait(10)
-        return Answer(body=b"old")
-
     with (
-        Downstream(slowly) as old,
+        SlowDownstream(b"old") as old,
         Downstream(lambda _: b"new") as new,
         named(tmp_path, old.port) as proxy,
         WireClient(proxy.port()) as asking,
     ):
         asking.send(GET)
-        assert asked.wait(10)
+        old.wait_asked()
         point(tmp_path, new.port)
         proxy.wait_count(FS_CLIENT, "loadbalancer/removes")
         assert get(proxy.port(), "web").body == b"new"
-        may_answer.set()
+        old.let_go()
         assert asking.read().body == b"old"
         assert [len(server.requests) for server in (old, new)] == [1, 1]
         proxy.wait_count(FS_CLIENT, "closes")

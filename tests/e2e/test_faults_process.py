@@ -15,7 +15,7 @@ from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from tests.e2e.test_command import ROOT, Serving
 from tests.e2e.test_routing import config
-from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.downstream import Answer, Downstream, Received, SlowDownstream
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import SERVER, Proxy, client
 from tests.kit.wire import CutShort, Reply, WireClient, get
@@ -210,29 +210,22 @@ def test_a_fault_within_a_response_cuts_it_and_is_counted(
 
 
 def test_the_admin_server_answers_while_the_proxy_is_full() -> None:
-    asked, may_answer = Event(), Event()
-
-    def slowly(_: Received) -> Answer:
-        asked.set()
-        may_answer.wait(10)
-        return Answer()
-
     full = config(1).replace(
         "port: 0, ip", "port: 0, maxConnections: 1, maxConcurrentRequests: 1, ip"
     )
     with (
-        Downstream(slowly) as origin,
+        SlowDownstream() as origin,
         Proxy(full.replace("/127.0.0.1/1 ", f"/127.0.0.1/{origin.port} ")) as proxy,
         WireClient(proxy.port()) as busy,
         WireClient(proxy.port()) as waiting,
     ):
         busy.send(GET)
         waiting.send(GET)
-        assert asked.wait(10)
+        origin.wait_asked()
         admin = proxy.linker.admin_port
         assert get(admin, "localhost", "/admin/ping").body == b"pong"
         assert proxy.counts(SERVER, "connections", "pending") == [1, 1]
-        may_answer.set()
+        origin.let_go()
         assert busy.read().status == 200
         busy.close()
         assert waiting.read().status == 200

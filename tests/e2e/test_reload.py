@@ -9,12 +9,11 @@ from pathlib import Path
 import gevent
 import pytest
 from gevent import socket
-from gevent.event import Event
 
 from tests.e2e.test_command import COMMAND, Serving
 from tests.e2e.test_routing import config
 from tests.kit.daemons import START_S, Daemon
-from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.downstream import Downstream, SlowDownstream
 from tests.kit.k8s import wait_until
 from tests.kit.load import load
 from tests.kit.wire import Reply, WireClient, get
@@ -103,21 +102,14 @@ def test_twenty_reloads_under_load_fail_no_request(
 def test_a_request_in_progress_finishes_under_the_configuration_it_began_with(
     tmp_path: Path,
 ) -> None:
-    asked, may_answer = Event(), Event()
-
-    def slowly(_: Received) -> Answer:
-        asked.set()
-        may_answer.wait(START_S)
-        return Answer(body=b"first")
-
-    with Downstream(slowly) as first, Downstream(lambda _: b"second") as second:
+    with SlowDownstream(b"first") as first, Downstream(lambda _: b"second") as second:
         serving = Serving(config(first.port), tmp_path)
         with serving.daemon, WireClient(serving.port) as client:
             client.send(GET)
-            asked.wait(START_S)
+            first.wait_asked()
             serving.reload(config(second.port))
             assert get(serving.port, "web").body == b"second"
-            may_answer.set()
+            first.let_go()
             assert client.read().body == b"first"
             assert client.get("web").body == b"second"
 

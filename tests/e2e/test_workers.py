@@ -13,7 +13,6 @@ from typing import Any
 
 import gevent
 import pytest
-from gevent.event import Event
 from h11 import RemoteProtocolError
 
 from tests.e2e.test_command import Serving, run
@@ -21,7 +20,7 @@ from tests.e2e.test_reload import SERVER as WRITTEN
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs
 from tests.kit.daemons import START_S
-from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.downstream import Downstream, SlowDownstream
 from tests.kit.k8s import wait_until
 from tests.kit.wire import CutShort, WireClient, get, refuses
 
@@ -156,18 +155,9 @@ def origin() -> Iterator[Downstream]:
 
 
 @pytest.fixture
-def slow() -> Iterator[tuple[Downstream, Event, Event]]:
-    """An origin that answers when it is let go, and its events: asked, may answer."""
-    asked, may_answer = Event(), Event()
-
-    def handle(_: Received) -> Answer:
-        asked.set()
-        may_answer.wait(START_S)
-        return Answer(body=b"finished")
-
-    with Downstream(handle) as server:
-        yield server, asked, may_answer
-        may_answer.set()
+def slow() -> Iterator[SlowDownstream]:
+    with SlowDownstream() as server:
+        yield server
 
 
 def test_many_workers_look_like_one_proxy(tmp_path: Path, origin: Downstream) -> None:
@@ -257,18 +247,17 @@ def test_statsd_gets_every_request_once(tmp_path: Path, origin: Downstream) -> N
 
 
 def test_workers_finish_and_end_when_the_supervisor_is_killed(
-    tmp_path: Path, slow: tuple[Downstream, Event, Event]
+    tmp_path: Path, slow: SlowDownstream
 ) -> None:
-    origin, asked, may_answer = slow
-    serving = Serving(with_workers(config(origin.port)), tmp_path)
+    serving = Serving(with_workers(config(slow.port)), tmp_path)
     with serving.daemon as daemon, WireClient(serving.port) as client:
         both = pids(serving)
         client.send(GET)
-        asked.wait(START_S)
+        slow.wait_asked()
         daemon.process.kill()
         wait_until(lambda: sum(map(is_running, both)) == 1, START_S)
         wait_until(lambda: refuses(serving.port))
-        may_answer.set()
+        slow.let_go()
         reply = client.read()
         assert (reply.body, reply.get("connection")) == (b"finished", "close")
         wait_until(lambda: not any(map(is_running, both)), START_S)
@@ -276,45 +265,40 @@ def test_workers_finish_and_end_when_the_supervisor_is_killed(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_running_requests_finish(
-    tmp_path: Path, slow: tuple[Downstream, Event, Event], number: signal.Signals
+    tmp_path: Path, slow: SlowDownstream, number: signal.Signals
 ) -> None:
-    origin, asked, may_answer = slow
-    serving = Serving(with_workers(config(origin.port)), tmp_path)
+    serving = Serving(with_workers(config(slow.port)), tmp_path)
     with serving.daemon as daemon, WireClient(serving.port) as client:
         both = pids(serving)
         client.send(GET)
-        asked.wait(START_S)
+        slow.wait_asked()
         daemon.process.send_signal(number)
         wait_until(lambda: sum(map(is_running, both)) == 1, START_S)
         wait_until(lambda: refuses(serving.port))
-        may_answer.set()
+        slow.let_go()
         assert client.read().get("connection") == "close"
         assert gevent.spawn(daemon.process.wait, START_S).get() == 0
         assert not any(map(is_running, both))
 
 
-def test_the_grace_period_has_an_end(tmp_path: Path, slow: tuple[Downstream, Event, Event]) -> None:
-    origin, asked, _ = slow
+def test_the_grace_period_has_an_end(tmp_path: Path, slow: SlowDownstream) -> None:
     soon = "port: 0, shutdownGraceMs: 50}\nrouters"
-    text = config(origin.port).replace("port: 0}\nrouters", soon)
+    text = config(slow.port).replace("port: 0}\nrouters", soon)
     serving = Serving(with_workers(text), tmp_path)
     with serving.daemon as daemon, WireClient(serving.port) as client:
         client.send(GET)
-        asked.wait(START_S)
+        slow.wait_asked()
         assert daemon.stop() == 0
         assert client.read_to_end() == b""
         assert "the grace period is over" in daemon.output()
 
 
-def test_a_second_signal_ends_all_at_once(
-    tmp_path: Path, slow: tuple[Downstream, Event, Event]
-) -> None:
-    origin, asked, _ = slow
-    serving = Serving(with_workers(config(origin.port)), tmp_path)
+def test_a_second_signal_ends_all_at_once(tmp_path: Path, slow: SlowDownstream) -> None:
+    serving = Serving(with_workers(config(slow.port)), tmp_path)
     with serving.daemon as daemon, WireClient(serving.port) as client:
         both = pids(serving)
         client.send(GET)
-        asked.wait(START_S)
+        slow.wait_asked()
         daemon.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "received SIGTERM" in daemon.output())
         daemon.process.send_signal(signal.SIGTERM)
@@ -323,16 +307,15 @@ def test_a_second_signal_ends_all_at_once(
 
 
 def test_a_worker_that_is_told_to_end_finishes_and_is_replaced(
-    tmp_path: Path, slow: tuple[Downstream, Event, Event]
+    tmp_path: Path, slow: SlowDownstream
 ) -> None:
-    origin, asked, may_answer = slow
-    serving = Serving(with_workers(config(origin.port), 1), tmp_path)
+    serving = Serving(with_workers(config(slow.port), 1), tmp_path)
     with serving.daemon, WireClient(serving.port) as client:
         (pid,) = pids(serving)
         client.send(GET)
-        asked.wait(START_S)
+        slow.wait_asked()
         os.kill(pid, signal.SIGTERM)
-        may_answer.set()
+        slow.let_go()
         assert client.read().body == b"finished"
         wait_until(lambda: pids(serving) not in ([pid], []), START_S)
         wait_until(lambda: metrics(serving)["workers/serving"] == 1, START_S)

@@ -7,9 +7,11 @@ from http.client import responses
 
 import h11
 from gevent import socket
+from gevent.event import Event
 from gevent.server import StreamServer
 
 from .closing import Closing
+from .daemons import START_S
 from .wire import Fields
 
 HEAD_LIMIT = 256 * 1024
@@ -138,6 +140,32 @@ class Downstream(Closing):
                     )
                 case _:
                     return None
+
+
+class SlowDownstream(Downstream):
+    """Answers everything with *body*, but not before it is let go, or closed."""
+
+    def __init__(self, body: bytes = b"finished") -> None:
+        self._answer = body
+        self._asked, self._may_answer = Event(), Event()
+        super().__init__(self._hold)
+
+    def wait_asked(self) -> None:
+        """Wait for a request; fails if none comes."""
+        assert self._asked.wait(START_S)
+
+    def let_go(self) -> None:
+        """Answer what is held, and all that comes from now on."""
+        self._may_answer.set()
+
+    def close(self) -> None:
+        self.let_go()
+        super().close()
+
+    def _hold(self, _: Received) -> bytes:
+        self._asked.set()
+        self._may_answer.wait(START_S)
+        return self._answer
 
 
 def _send(

@@ -7,14 +7,13 @@ from pathlib import Path
 import gevent
 import pytest
 from gevent import socket
-from gevent.event import Event
 
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.runtime.generation import CannotStart
 from meshproxy.runtime.linker import Linker
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs
-from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.downstream import Downstream, Received, SlowDownstream
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
 from tests.kit.wire import WireClient, get
@@ -162,22 +161,15 @@ def test_requests_that_never_were_are_counted_like_others() -> None:
 
 
 def test_idle_connections_are_closed_and_running_requests_finish() -> None:
-    asked, may_answer = Event(), Event()
-
-    def slowly(_: Received) -> Answer:
-        asked.set()
-        may_answer.wait(10)
-        return Answer(body=b"finished")
-
-    with Downstream(slowly) as origin:
+    with SlowDownstream() as origin:
         proxy = Proxy(config(origin.port))
         with WireClient(proxy.port()) as idle, WireClient(proxy.port()) as busy:
             busy.send(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
-            asked.wait(10)
+            origin.wait_asked()
             closing = gevent.spawn(proxy.linker.close)
             assert idle.read_to_end() == b""
             wait_until(lambda: is_free(proxy.port()))
-            may_answer.set()
+            origin.let_go()
             reply = busy.read()
             assert (reply.body, reply.get("connection")) == (b"finished", "close")
             assert busy.read_to_end() == b""
@@ -185,39 +177,23 @@ def test_idle_connections_are_closed_and_running_requests_finish() -> None:
 
 
 def test_requests_that_outlast_the_grace_period_are_cut() -> None:
-    asked, over = Event(), Event()
-
-    def never(_: Received) -> Answer:
-        asked.set()
-        over.wait(10)
-        return Answer()
-
-    with Downstream(never) as origin:
+    with SlowDownstream() as origin:
         proxy = Proxy(config(origin.port))
         with WireClient(proxy.port()) as client:
             client.send(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
-            asked.wait(10)
+            origin.wait_asked()
             assert proxy.linker.close(0.05) is False
             assert client.read_to_end() == b""
-        over.set()
 
 
 def test_the_configured_grace_period_counts_where_none_is_given() -> None:
-    asked, over = Event(), Event()
-
-    def never(_: Received) -> Answer:
-        asked.set()
-        over.wait(10)
-        return Answer()
-
-    with Downstream(never) as origin:
+    with SlowDownstream() as origin:
         soon = "port: 0, shutdownGraceMs: 50}\nrouters"
         proxy = Proxy(config(origin.port).replace("port: 0}\nrouters", soon))
         with WireClient(proxy.port()) as client:
             client.send(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
-            asked.wait(10)
+            origin.wait_asked()
             assert proxy.linker.close() is False
-        over.set()
 
 
 def test_without_traffic_it_stops_at_once_and_twice_is_no_harm() -> None:

@@ -15,7 +15,7 @@ from meshproxy.runtime.reload import reload
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs
 from tests.kit.dns import DnsServer
-from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.downstream import Answer, Downstream, Received, SlowDownstream
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
 from tests.kit.wire import WireClient, get, refuses
@@ -272,26 +272,19 @@ def is_busy(proxy: Proxy) -> bool:
 
 
 def test_a_server_that_vanished_drains_and_a_new_one_serves() -> None:
-    asked, may_answer = Event(), Event()
-
-    def slowly(_: Received) -> Answer:
-        asked.set()
-        may_answer.wait(10)
-        return Answer(body=b"finished")
-
-    with Downstream(slowly) as origin, Proxy(config(origin.port)) as proxy:
+    with SlowDownstream() as origin, Proxy(config(origin.port)) as proxy:
         old = proxy.port()
         new = free_port()
         with WireClient(old) as busy, WireClient(old) as idle:
             busy.send(GET)
-            asked.wait(10)
+            origin.wait_asked()
             renew(
                 proxy,
                 config(origin.port).replace(SERVER, f"- {{port: {new}, ip: 127.0.0.1}}"),
             )
             assert idle.read_to_end() == b""
             wait_until(lambda: refuses(old))
-            may_answer.set()
+            origin.let_go()
             assert proxy.port() == new
             assert get(new, "web").body == b"finished"
             reply = busy.read()
@@ -299,22 +292,14 @@ def test_a_server_that_vanished_drains_and_a_new_one_serves() -> None:
 
 
 def test_a_server_that_vanished_has_the_grace_period_and_no_more() -> None:
-    asked, over = Event(), Event()
-
-    def never(_: Received) -> Answer:
-        asked.set()
-        over.wait(10)
-        return Answer()
-
     soon = "admin: {ip: 127.0.0.1, port: 0, shutdownGraceMs: 50}"
-    with Downstream(never) as origin:
+    with SlowDownstream() as origin:
         text = config(origin.port).replace(ADMIN, soon)
         with Proxy(text) as proxy, WireClient(proxy.port()) as client:
             client.send(GET)
-            asked.wait(10)
+            origin.wait_asked()
             renew(proxy, text.replace(SERVER, f"- {{port: {free_port()}, ip: 127.0.0.1}}"))
             assert client.read_to_end() == b""
-        over.set()
 
 
 def test_a_router_comes_and_goes() -> None:
@@ -500,21 +485,14 @@ def lines(file: Path) -> int:
 
 
 def test_a_line_of_a_request_from_before_reaches_the_log_from_before(tmp_path: Path) -> None:
-    asked, may_answer = Event(), Event()
-
-    def slowly(_: Received) -> Answer:
-        asked.set()
-        may_answer.wait(10)
-        return Answer(body=b"finished")
-
     log = tmp_path / "one.log"
-    with Downstream(slowly) as origin:
+    with SlowDownstream() as origin:
         text = config(origin.port, f"  httpAccessLog: {log}")
         with Proxy(text) as proxy, WireClient(proxy.port()) as client:
             client.send(GET)
-            asked.wait(10)
+            origin.wait_asked()
             renew(proxy, config(origin.port))
-            may_answer.set()
+            origin.let_go()
             client.read()
         assert lines(log) == 1
 

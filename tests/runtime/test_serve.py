@@ -7,35 +7,21 @@ from pathlib import Path
 
 import gevent
 import pytest
-from gevent.event import Event
 
 from tests.e2e.test_command import Serving
 from tests.e2e.test_routing import config
 from tests.kit.daemons import START_S
-from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.downstream import Downstream, SlowDownstream
 from tests.kit.k8s import wait_until
 from tests.kit.wire import CutShort, WireClient, refuses
 
 GET = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
 
 
-class Slow:
-    """An origin that answers when it is let go."""
-
-    def __init__(self) -> None:
-        self.asked, self.may_answer = Event(), Event()
-
-    def __call__(self, _: Received) -> Answer:
-        self.asked.set()
-        self.may_answer.wait(START_S)
-        return Answer(body=b"finished")
-
-
 @pytest.fixture
-def slow() -> Iterator[Slow]:
-    handler = Slow()
-    yield handler
-    handler.may_answer.set()
+def slow() -> Iterator[SlowDownstream]:
+    with SlowDownstream() as origin:
+        yield origin
 
 
 def test_no_request_is_cut_by_a_signal_under_load(tmp_path: Path) -> None:
@@ -69,47 +55,44 @@ def test_no_request_is_cut_by_a_signal_under_load(tmp_path: Path) -> None:
     assert "cut" not in ended
 
 
-def test_nobody_is_accepted_any_more_while_it_ends(tmp_path: Path, slow: Slow) -> None:
-    with Downstream(slow) as origin:
-        serving = Serving(config(origin.port), tmp_path)
-        with serving.daemon as daemon, WireClient(serving.port) as client:
-            client.send(GET)
-            slow.asked.wait(START_S)
-            daemon.process.send_signal(signal.SIGTERM)
-            wait_until(lambda: "received SIGTERM" in daemon.output())
-            wait_until(lambda: refuses(serving.port))
-            slow.may_answer.set()
-            assert client.read().get("connection") == "close"
-            assert gevent.spawn(daemon.process.wait, START_S).get() == 0
+def test_nobody_is_accepted_any_more_while_it_ends(tmp_path: Path, slow: SlowDownstream) -> None:
+    serving = Serving(config(slow.port), tmp_path)
+    with serving.daemon as daemon, WireClient(serving.port) as client:
+        client.send(GET)
+        slow.wait_asked()
+        daemon.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "received SIGTERM" in daemon.output())
+        wait_until(lambda: refuses(serving.port))
+        slow.let_go()
+        assert client.read().get("connection") == "close"
+        assert gevent.spawn(daemon.process.wait, START_S).get() == 0
 
 
-def test_the_grace_period_has_an_end(tmp_path: Path, slow: Slow) -> None:
+def test_the_grace_period_has_an_end(tmp_path: Path, slow: SlowDownstream) -> None:
     soon = "port: 0, shutdownGraceMs: 50}\nrouters"
-    with Downstream(slow) as origin:
-        text = config(origin.port).replace("port: 0}\nrouters", soon)
-        serving = Serving(text, tmp_path)
-        with serving.daemon as daemon, WireClient(serving.port) as client:
-            client.send(GET)
-            slow.asked.wait(START_S)
-            assert daemon.stop() == 0
-            assert client.read_to_end() == b""
-            assert "the grace period is over" in daemon.output()
+    text = config(slow.port).replace("port: 0}\nrouters", soon)
+    serving = Serving(text, tmp_path)
+    with serving.daemon as daemon, WireClient(serving.port) as client:
+        client.send(GET)
+        slow.wait_asked()
+        assert daemon.stop() == 0
+        assert client.read_to_end() == b""
+        assert "the grace period is over" in daemon.output()
 
 
-def test_a_shutdown_may_bring_its_own_grace_period(tmp_path: Path, slow: Slow) -> None:
-    with Downstream(slow) as origin:
-        serving = Serving(config(origin.port), tmp_path)
-        with serving.daemon as daemon, WireClient(serving.port) as client:
-            client.send(GET)
-            slow.asked.wait(START_S)
-            with WireClient(serving.admin_port) as admin:
-                admin.send(
-                    b"POST /admin/shutdown?grace=50.milliseconds HTTP/1.1\r\n"
-                    b"Host: x\r\nContent-Length: 0\r\n\r\n"
-                )
-                assert admin.read(b"POST").status == 200
-            assert gevent.spawn(daemon.process.wait, START_S).get() == 0
-            assert "received POST /admin/shutdown" in daemon.output()
+def test_a_shutdown_may_bring_its_own_grace_period(tmp_path: Path, slow: SlowDownstream) -> None:
+    serving = Serving(config(slow.port), tmp_path)
+    with serving.daemon as daemon, WireClient(serving.port) as client:
+        client.send(GET)
+        slow.wait_asked()
+        with WireClient(serving.admin_port) as admin:
+            admin.send(
+                b"POST /admin/shutdown?grace=50.milliseconds HTTP/1.1\r\n"
+                b"Host: x\r\nContent-Length: 0\r\n\r\n"
+            )
+            assert admin.read(b"POST").status == 200
+        assert gevent.spawn(daemon.process.wait, START_S).get() == 0
+        assert "received POST /admin/shutdown" in daemon.output()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -123,14 +106,13 @@ def test_a_signal_right_after_the_start_is_an_orderly_end(
         assert "Traceback" not in daemon.output()
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path: Path, slow: Slow) -> None:
-    with Downstream(slow) as origin:
-        serving = Serving(config(origin.port), tmp_path)
-        with serving.daemon as daemon, WireClient(serving.port) as client:
-            client.send(GET)
-            slow.asked.wait(START_S)
-            daemon.process.send_signal(signal.SIGINT)
-            wait_until(lambda: "received SIGINT" in daemon.output())
-            daemon.process.send_signal(signal.SIGTERM)
-            assert gevent.spawn(daemon.process.wait, 5).get() == 1
-            assert "received SIGTERM again" in daemon.output()
+def test_a_second_signal_ends_it_at_once(tmp_path: Path, slow: SlowDownstream) -> None:
+    serving = Serving(config(slow.port), tmp_path)
+    with serving.daemon as daemon, WireClient(serving.port) as client:
+        client.send(GET)
+        slow.wait_asked()
+        daemon.process.send_signal(signal.SIGINT)
+        wait_until(lambda: "received SIGINT" in daemon.output())
+        daemon.process.send_signal(signal.SIGTERM)
+        assert gevent.spawn(daemon.process.wait, 5).get() == 1
+        assert "received SIGTERM again" in daemon.output()
