@@ -10,6 +10,7 @@ from time import monotonic
 import gevent
 import pytest
 from gevent import socket
+from gevent.select import select
 
 from meshproxy.client.connection import PlainConnection
 from meshproxy.client.exchange import converse
@@ -151,7 +152,7 @@ def test_informational_responses_do_not_stop_a_body_that_comes_slowly() -> None:
         client.sendall(b"abc")
         sending = gevent.spawn(talk, asked)
         wait_until(lambda: talk.endpoint.received and b"abc" in talk.endpoint.received[0])
-        gevent.sleep(0.01)
+        wait_until(lambda: not select([talk.connection.stream.sock], [], [], 0)[0])
         client.sendall(b"def")
         assert body_of(sending.get(timeout=10)) == b"ok"
         assert talk.endpoint.received[0].endswith(b"abcdef")
