@@ -60,7 +60,7 @@ def test_who_waits_too_long_leaves_the_line() -> None:
 
 
 def test_a_killed_waiter_does_not_take_the_place_with_it() -> None:
-    gate, _ = turnstile(1)
+    gate, stats = turnstile(1)
     gate.enter(soon())
     waiter = gevent.spawn(gate.enter, soon())
     gevent.idle()
@@ -68,3 +68,4 @@ def test_a_killed_waiter_does_not_take_the_place_with_it() -> None:
     gate.leave()
     waiter.join()
     gate.enter(monotonic())
+    assert stats.waiting.value == 0

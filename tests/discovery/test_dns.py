@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-import gevent
 import pytest
 from gevent import socket
 from gevent.queue import Queue
@@ -30,6 +29,7 @@ from meshproxy.naming.addr import (
 from meshproxy.var import Var
 from tests.kit.clock import FakeClock
 from tests.kit.dns import DnsServer, Fault
+from tests.kit.k8s import wait_until
 
 QUICK = {"min_ttl_s": 0.05, "max_ttl_s": 0.05, "max_negative_ttl_s": 0.05}
 """Every answer holds for 50 ms, whatever its TTL."""
@@ -174,7 +174,7 @@ def test_the_last_good_answer_outlives_a_server_that_vanishes(resolver: Make) ->
         with watching(resolver(server, metrics=metrics, **QUICK).resolve("web.test", "80")) as seen:
             assert seen.settled() == bound("10.0.0.1")
             server.close()
-            wait_for(lambda: value(metrics, "failures") >= 3)
+            wait_until(lambda: value(metrics, "failures") >= 3)
             assert seen.queue.empty()
 
 
@@ -309,10 +309,10 @@ def test_a_hundred_lookups_run_and_the_rest_wait(resolver: Make) -> None:
         names = resolver(server, metrics=metrics)
         watched = [Seen(names.resolve(f"s{n}.test", "80")) for n in range(103)]
         try:
-            wait_for(lambda: len(server.asked) == 100 and value(metrics, "queue_size") == 3)
+            wait_until(lambda: len(server.asked) == 100 and value(metrics, "queue_size") == 3)
             for seen in watched[:3]:
                 seen.close()
-            wait_for(lambda: len(server.asked) == 103 and value(metrics, "queue_size") == 0)
+            wait_until(lambda: len(server.asked) == 103 and value(metrics, "queue_size") == 0)
         finally:
             for seen in watched:
                 seen.close()
@@ -361,12 +361,6 @@ def value(metrics: Tree, name: str) -> float:
     raise AssertionError(name)
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    with gevent.Timeout(10):
-        while not condition():
-            gevent.sleep(0.005)
-
-
 @pytest.fixture(name="real")
 def _real(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator["RealServer"]:
     """A bind9 or a dnsmasq with a zone of its own, on a free loopback port."""
@@ -403,7 +397,7 @@ class RealServer:
         with (self.home / "server.log").open("a") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         settings = DnsSettings(nameservers=(Server("127.0.0.1", self.port),), hosts="/dev/null")
-        wait_for(lambda: self._is_up(settings))
+        wait_until(lambda: self._is_up(settings))
 
     def configure(self, records: dict[str, list[str]]) -> list[str]:
         """Write the configuration; return the command that starts the server."""

@@ -8,6 +8,11 @@ def test_the_loopback_address_is_among_them() -> None:
 
 
 def test_each_of_them_can_be_bound_here() -> None:
-    for address in up_addresses():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind((address, 0))
+    assert {bound(address) for address in up_addresses()} == up_addresses()
+
+
+def bound(address: str) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((address, 0))
+        host: str = sock.getsockname()[0]
+        return host

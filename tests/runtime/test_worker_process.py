@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 from meshproxy.config.load import load
@@ -91,5 +92,6 @@ def test_one_that_has_ended_cannot_reload_and_keeps_nobody_waiting(start: Start)
     os.kill(worker.pid, signal.SIGKILL)
     while worker.receive() is not None:
         pass
-    worker.wait(worker.ask(), 60.0)
+    with gevent.Timeout(10):
+        worker.wait(worker.ask(), 60.0)
     assert worker.reload({}) is not None

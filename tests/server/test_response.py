@@ -44,11 +44,22 @@ def test_lingering_reads_what_still_comes_and_ends_with_it() -> None:
         lingering.get()
 
 
-def test_lingering_ends_with_a_client_that_never_does() -> None:
-    with plain() as (stream, other):
+def test_lingering_ends_with_a_client_that_sends_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "_LINGER_SECONDS", 3600)
+    with plain() as (stream, other), gevent.Timeout(10):
         sending = gevent.spawn(send_for_ever, other)
         linger(stream)
+        assert not sending.ready()
         sending.kill()
+
+
+def test_lingering_ends_with_a_client_that_neither_sends_nor_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(response, "_LINGER_SECONDS", 0.01)
+    with plain() as (stream, other), gevent.Timeout(10):
+        linger(stream)
+        assert other.recv(1) == b""
 
 
 def send_for_ever(sock: socket.socket) -> None:

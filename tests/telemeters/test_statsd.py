@@ -283,7 +283,9 @@ def test_the_exact_grammar_of_every_line() -> None:
     tree.counter("c", "$/inet/1.2.3.4/80").value = 1
     tree.gauge("g").value = 0.5
     tree.stat("s").add(1)
-    for one in lines(changes(tree), gauges=True):
+    told = lines(changes(tree), gauges=True)
+    assert len(told) == 3
+    for one in told:
         assert re.fullmatch(r"[A-Za-z0-9._]+:[0-9.]+\|(c|g|ms)(\|@[0-9.]+)?", one), one
 
 
