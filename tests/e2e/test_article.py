@@ -229,7 +229,7 @@ def test_a_moved_endpoint_is_followed(article: Article) -> None:
         article.api.break_watches()
         with world("127.1.1.21", "Again") as third:
             article.api.publish("world-v1", third.host, port=third.port)
-            assert eventually(lambda: curl("world").body.startswith("Again"), 2)
+            assert eventually(lambda: curl("world").body.startswith("Again"), 1)
             pod = article.pods["world-v1"]
             article.api.publish("world-v1", pod.host, port=pod.port)
             assert eventually(lambda: curl("world").body == f"World ({WORLD})!!", 1)

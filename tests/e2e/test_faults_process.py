@@ -132,7 +132,7 @@ def test_timers_do_not_look_at_the_wall_clock(tmp_path: Path, jump_s: int) -> No
             day = date(asking.get("web"))
             stalled.send(GET.replace(b"/ ", b"/stall "))
             slow.send(b"GET / HTTP/1.1\r\nHost: web\r\n")
-            has_stalled.wait(10)
+            assert has_stalled.wait(10)
             clock.write_text(str(jump_s))
             again = asking.get("web")
             assert (again.status, date(again) != day) == (200, True)
