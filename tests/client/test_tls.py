@@ -2,6 +2,7 @@
 
 import contextlib
 import ssl
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -222,6 +223,23 @@ def test_a_strange_but_valid_chain_passes_on_every_python(certs: Certs) -> None:
     assert not context(trusting(certs)).verify_flags & strict
 
 
+@contextlib.contextmanager
+def pool_to(serve: Callable[[socket.socket, object], None], certs: Certs) -> Iterator[EndpointPool]:
+    """Give a pool that speaks TLS to a server that does *serve* with each connection."""
+    server = StreamServer(("127.0.0.1", 0), serve)
+    server.start()
+    pool = EndpointPool(
+        Address("127.0.0.1", server.server_port),
+        Transport(Limits(), 5.0, trusting(certs), "a.test"),
+        ConnectStats(Tree()),
+    )
+    try:
+        yield pool
+    finally:
+        pool.close()
+        server.stop()
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_later_connection_resumes_the_session(certs: Certs, version: ssl.TLSVersion) -> None:
     serving, reused = certs.server("a.test"), list[bool]()
@@ -233,14 +251,7 @@ def test_a_later_connection_resumes_the_session(certs: Certs, version: ssl.TLSVe
                 reused.append(wrapped.session_reused)
                 wrapped.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
-    server = StreamServer(("127.0.0.1", 0), serve)
-    server.start()
-    pool = EndpointPool(
-        Address("127.0.0.1", server.server_port),
-        Transport(Limits(), 5.0, trusting(certs), "a.test"),
-        ConnectStats(Tree()),
-    )
-    try:
+    with pool_to(serve, certs) as pool:
         pool.exchange(request(), monotonic() + 10, lambda _: None)
         first = pool._take()
         assert pool.exchange(request(), monotonic() + 10, lambda _: None).status == 200
@@ -248,9 +259,6 @@ def test_a_later_connection_resumes_the_session(certs: Certs, version: ssl.TLSVe
         pool.close_idle()
         assert pool.exchange(request(), monotonic() + 10, lambda _: None).status == 200
         assert reused == [False, True, True]
-    finally:
-        pool.close()
-        server.stop()
 
 
 def test_a_session_is_not_tried_again_after_a_failure(certs: Certs, tmp_path: Path) -> None:
@@ -263,19 +271,9 @@ def test_a_session_is_not_tried_again_after_a_failure(certs: Certs, tmp_path: Pa
             while on.recv(65536):
                 on.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
-    server = StreamServer(("127.0.0.1", 0), serve)
-    server.start()
-    pool = EndpointPool(
-        Address("127.0.0.1", server.server_port),
-        Transport(Limits(), 5.0, trusting(certs), "a.test"),
-        ConnectStats(Tree()),
-    )
-    try:
+    with pool_to(serve, certs) as pool:
         pool.exchange(request(), monotonic() + 10, lambda _: None)
         pool.close_idle()
         with pytest.raises(TlsFailed):
             pool.exchange(request(), monotonic() + 10, lambda _: None)
         assert pool.exchange(request(), monotonic() + 10, lambda _: None).status == 200
-    finally:
-        pool.close()
-        server.stop()

@@ -22,6 +22,7 @@ from tests.kit.certs import Certs
 from tests.kit.dns import DnsServer
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.k8s import KubeApi
+from tests.kit.statsd import Collector
 from tests.kit.wire import get
 
 ROOT = Path(__file__).parent.parent.parent
@@ -105,33 +106,6 @@ class World:
                 else:
                     return
         raise SystemExit(f"the proxy ended with status {proxy.returncode}")
-
-
-class Collector:
-    """A statsd server that keeps the lines it gets; a context manager."""
-
-    def __init__(self, port: int = 0) -> None:
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.bind(("127.0.0.1", port))
-        self.port: int = self._sock.getsockname()[1]
-        self.lines: list[str] = []
-
-    def __enter__(self) -> Self:
-        self._reader = gevent.spawn(self._read)
-        return self
-
-    def _read(self) -> None:
-        while True:
-            self.lines += self._sock.recv(65536).decode().splitlines()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._reader.kill()
-        self._sock.close()
 
 
 def moved(request: Received) -> Answer:

@@ -17,12 +17,12 @@ import gevent
 import pytest
 
 from tests.demo.services import hello, world
-from tests.demo.world import Collector
 from tests.kit.certs import Certs
 from tests.kit.daemons import Daemon, Named, Nginx, find
 from tests.kit.downstream import Downstream
 from tests.kit.k8s import KubeApi
 from tests.kit.namespace import Namespace, Unavailable, with_files
+from tests.kit.statsd import Collector
 
 pytestmark = pytest.mark.world
 ROOT = Path(__file__).parent.parent.parent
@@ -111,10 +111,10 @@ def article(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Article]:
 
 @dataclass
 class Laptop:
-    """conf/egress.yaml where there is no cluster, and the statsd lines it sent."""
+    """conf/egress.yaml where there is no cluster, and the statsd server it tells."""
 
     proxy: Daemon
-    lines: list[str]
+    statsd: Collector
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
         _site(stack, certs, directory)
         statsd = stack.enter_context(Collector(8125))
         proxy = stack.enter_context(serve(ROOT / "conf/egress.yaml", directory, certs))
-        yield Laptop(proxy, statsd.lines)
+        yield Laptop(proxy, statsd)
 
 
 def _directory(factory: pytest.TempPathFactory, name: str) -> Path:
@@ -264,16 +264,11 @@ def test_without_a_cluster_tls_is_begun_for_port_443(laptop: Laptop) -> None:
 
 
 def test_statsd_gets_every_count_whole(laptop: Laptop) -> None:
-    name = "linkerd.rt.outgoing.service.svc.moving_test.requests:"
+    name = "linkerd.rt.outgoing.service.svc.moving_test.requests"
     for _ in range(7):
         curl("moving.test")
-
-    def counted() -> int:
-        mine = [line for line in laptop.lines if line.startswith(name)]
-        return sum(int(line.removeprefix(name).partition("|")[0]) for line in mine)
-
-    assert eventually(lambda: counted() >= 7, 15)
-    assert counted() == 7
+    assert eventually(lambda: laptop.statsd.count(name) >= 7, 15)
+    assert laptop.statsd.count(name) == 7
 
 
 def test_it_stays_small_without_kubernetes_in_use(laptop: Laptop) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +21,8 @@ from tests.kit.certs import Certs
 from tests.kit.daemons import START_S
 from tests.kit.downstream import Downstream, SlowDownstream
 from tests.kit.k8s import wait_until
-from tests.kit.wire import CutShort, WireClient, get, refuses
+from tests.kit.statsd import Collector
+from tests.kit.wire import CutShort, WireClient, free_port, get, refuses
 
 GET = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
 TELEMETRY = """
@@ -125,29 +125,6 @@ class Load:
             self.answers[port] += 1
 
 
-class Collector:
-    """A statsd collector: what the counters come to."""
-
-    def __init__(self) -> None:
-        self.sock = gevent.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.port: int = self.sock.getsockname()[1]
-        self.sums: dict[str, int] = {}
-        self._reading = gevent.spawn(self._read)
-
-    def _read(self) -> None:
-        while True:
-            for line in self.sock.recv(65536).decode().splitlines():
-                name, _, rest = line.partition(":")
-                value, kind = rest.split("|")[:2]
-                if kind == "c":
-                    self.sums[name] = self.sums.get(name, 0) + int(value)
-
-    def close(self) -> None:
-        self._reading.kill()
-        self.sock.close()
-
-
 @pytest.fixture
 def origin() -> Iterator[Downstream]:
     with Downstream(lambda _: b"served") as server:
@@ -227,23 +204,20 @@ def test_a_killed_worker_costs_its_own_connections_and_last_counts_only(
 
 
 def test_statsd_gets_every_request_once(tmp_path: Path, origin: Downstream) -> None:
-    collector = Collector()
-    statsd = f"{{kind: io.l5d.statsd, experimental: true, port: {collector.port}}}"
-    text = with_workers(config(origin.port), 3, f"telemetry: [{statsd}]")
-    serving = Serving(text, tmp_path)
-    name = f"linkerd.rt.http.server.127_0_0_1.{serving.port}.requests"
-    try:
+    with Collector() as collector:
+        statsd = f"{{kind: io.l5d.statsd, experimental: true, port: {collector.port}}}"
+        text = with_workers(config(origin.port), 3, f"telemetry: [{statsd}]")
+        serving = Serving(text, tmp_path)
+        name = f"linkerd.rt.http.server.127_0_0_1.{serving.port}.requests"
         with serving.daemon:
             for _ in range(20):
                 get(serving.port, "web")
-            wait_until(lambda: collector.sums.get(name, 0) == 20, START_S)
+            wait_until(lambda: collector.count(name) == 20, START_S)
             for _ in range(20):
                 get(serving.port, "web")
             assert serving.daemon.stop() == 0
-        wait_until(lambda: collector.sums[name] >= 40, START_S)
-        assert collector.sums[name] == 40
-    finally:
-        collector.close()
+        wait_until(lambda: collector.count(name) >= 40, START_S)
+        assert collector.count(name) == 40
 
 
 def test_workers_finish_and_end_when_the_supervisor_is_killed(
@@ -421,9 +395,7 @@ def test_all_workers_write_one_access_log_which_is_rolled_once(
 def test_every_worker_names_requests_on_the_identifier_port(
     tmp_path: Path, origin: Downstream
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     text = config(origin.port).replace(
         "port: 0}\nrouters", f"port: 0, httpIdentifierPort: {port}}}\nrouters"
     )

@@ -18,7 +18,7 @@ from tests.kit.daemons import START_S, Daemon
 from tests.kit.downstream import Downstream
 from tests.kit.k8s import wait_until
 from tests.kit.load import load
-from tests.kit.wire import WireClient, get, refuses
+from tests.kit.wire import WireClient, free_port, get, refuses
 
 
 @pytest.fixture
@@ -32,13 +32,6 @@ def serving(tmp_path: Path, origin: Downstream) -> Iterator[Serving]:
     started = Serving(with_workers(config(origin.port)), tmp_path)
     with started.daemon:
         yield started
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_reloads_under_load_fail_no_request(serving: Serving) -> None:

@@ -10,11 +10,11 @@ import pytest
 from meshproxy.errors import ClientGone, ConnectFailed, ConnectionClosed
 from meshproxy.filters.access_log import AccessLog, Entry, combined, json_line
 from meshproxy.http.errors import error_response
-from meshproxy.http.headers import Headers, of
+from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.naming.path import Path
-from tests.kit.messages import Endless, Replies, body_of, request, response
+from tests.kit.messages import Arriving, Endless, Replies, body_of, request, response
 from tests.test_identifiers import Peer
 
 
@@ -32,30 +32,6 @@ class Log:
 
     def _take(self, line: bytes) -> None:
         assert line == b"line"
-
-
-class Arriving:
-    """A response body in pieces; an exception among them is raised."""
-
-    length: int | None = None
-    trailers: Headers | None = None
-    has_piece = False
-
-    def __init__(self, *pieces: bytes | Exception) -> None:
-        self._pieces = iter(pieces)
-
-    def read(self) -> bytes:
-        piece = next(self._pieces, b"")
-        if isinstance(piece, Exception):
-            raise piece
-        return piece
-
-    def __iter__(self) -> Iterator[bytes]:
-        while piece := self.read():
-            yield piece
-
-    def close(self) -> None:
-        pass
 
 
 def streamed(*pieces: bytes | Exception) -> Response:

@@ -2,45 +2,19 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator
 
 import pytest
 
 from meshproxy.errors import ConnectionClosed
 from meshproxy.filters.compression import Compress, GzipBody, accepts_gzip
-from meshproxy.http.headers import Headers, of
+from meshproxy.http.headers import of
 from meshproxy.http.message import Body, Request, Response
-from tests.kit.messages import Replies, request, response
+from tests.kit.messages import Arriving, Replies, request, response
 
 TEXT = b"all work and no play " * 50
 ASKED = (b"Accept-Encoding", b"gzip")
 HTML = (b"Content-Type", b"text/html; charset=utf-8")
 Pair = tuple[bytes, bytes]
-
-
-class Arriving:
-    """A response body in *pieces*, of which an exception is raised."""
-
-    length: int | None = None
-
-    def __init__(self, *pieces: bytes | Exception, trailers: Headers | None = None) -> None:
-        self._pieces = iter(pieces)
-        self.trailers = trailers
-        self.has_piece = False
-        self.is_closed = False
-
-    def read(self) -> bytes:
-        piece = next(self._pieces, b"")
-        if isinstance(piece, Exception):
-            raise piece
-        return piece
-
-    def __iter__(self) -> Iterator[bytes]:
-        while piece := self.read():
-            yield piece
-
-    def close(self) -> None:
-        self.is_closed = True
 
 
 def served(asked: Request, reply: Response, level: int = -1) -> Response:

@@ -82,6 +82,31 @@ def body_of(message: Response) -> bytes:
     return b"".join(bytes(piece) for piece in message.body)
 
 
+class Arriving:
+    """A response body in *pieces*, of which an exception is raised."""
+
+    length: int | None = None
+
+    def __init__(self, *pieces: bytes | Exception, trailers: Headers | None = None) -> None:
+        self._pieces = iter(pieces)
+        self.trailers = trailers
+        self.has_piece = False
+        self.is_closed = False
+
+    def read(self) -> bytes:
+        piece = next(self._pieces, b"")
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self.read():
+            yield piece
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
 class Endless:
     """A response body that only ends when it is closed."""
 

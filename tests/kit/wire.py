@@ -122,6 +122,14 @@ def get(port: int, host: str, target: str = "/", *fields: str) -> Reply:
         return client.get(host, target, *fields)
 
 
+def free_port() -> int:
+    """Return a port where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def refuses(port: int) -> bool:
     """Whether nobody listens at *port*."""
     try:

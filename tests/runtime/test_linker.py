@@ -6,7 +6,6 @@ from pathlib import Path
 
 import gevent
 import pytest
-from gevent import socket
 
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.runtime.generation import CannotStart
@@ -16,7 +15,7 @@ from tests.kit.certs import Certs
 from tests.kit.downstream import Downstream, Received, SlowDownstream
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WireClient, get
+from tests.kit.wire import WireClient, get, refuses
 
 SERVER = "- {port: 0, ip: 127.0.0.1}"
 TELEMETRY = """
@@ -29,12 +28,6 @@ telemetry:
   hostname: 127.0.0.1
   port: 9
 """
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens there."""
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) != 0
 
 
 # --- starting ---
@@ -168,7 +161,7 @@ def test_idle_connections_are_closed_and_running_requests_finish() -> None:
             origin.wait_asked()
             closing = gevent.spawn(proxy.linker.close)
             assert idle.read_to_end() == b""
-            wait_until(lambda: is_free(proxy.port()))
+            wait_until(lambda: refuses(proxy.port()))
             origin.let_go()
             reply = busy.read()
             assert (reply.body, reply.get("connection")) == (b"finished", "close")
@@ -207,4 +200,4 @@ def test_a_shutdown_by_the_admin_server_closes_it_all() -> None:
     with WireClient(proxy.linker.admin_port) as client:
         client.send(b"POST /admin/shutdown HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert client.read(b"POST").status == 200
-    wait_until(lambda: is_free(proxy.port()) and is_free(proxy.linker.admin_port))
+    wait_until(lambda: refuses(proxy.port()) and refuses(proxy.linker.admin_port))

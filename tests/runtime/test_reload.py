@@ -18,7 +18,7 @@ from tests.kit.dns import DnsServer
 from tests.kit.downstream import Answer, Downstream, Received, SlowDownstream
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WireClient, get, refuses
+from tests.kit.wire import WireClient, free_port, get, refuses
 
 GET = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
 SERVER = "- {port: 0, ip: 127.0.0.1}"
@@ -50,14 +50,6 @@ def files(directory: Path, *ports: int, depth: int = 1000, client: str = BREAKER
     directory.mkdir(exist_ok=True)
     (directory / "web").write_text("".join(f"127.0.0.1 {port}\n" for port in ports))
     return FILES.format(root=directory, depth=depth, client=client)
-
-
-def free_port() -> int:
-    """Return a port where nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def served(_: Received) -> bytes:
