@@ -124,7 +124,7 @@ def test_a_request_over_a_limit_is_refused_and_one_within_is_not(world: World, n
 def test_a_response_over_a_limit_is_refused_or_cut(world: World, name: str) -> None:
     for raw, status in RESPONSES[name]:
         for parts in ways(raw):
-            world.endpoint.script = Raw(parts)
+            world.endpoint.scripts["/case"] = Raw(parts)
             with WireClient(world.port) as client:
                 client.send(b"GET /case HTTP/1.1\r\nHost: a\r\n\r\n")
                 if status is None:
@@ -132,4 +132,5 @@ def test_a_response_over_a_limit_is_refused_or_cut(world: World, name: str) -> N
                         client.read()
                 else:
                     assert client.read().status == status
+                    world.endpoint.settle()
                     world.ask_last(client)

@@ -87,7 +87,7 @@ def test_no_response_is_given_to_another_request(world: World, dice: random.Rand
         raw = mutant(dice, raws)
         end = dice.choice(["close", "close", "reset"])
         world.endpoint.forget()
-        world.endpoint.script = Raw(parts_of(raw, dice), end)
+        world.endpoint.scripts["/case"] = Raw(parts_of(raw, dice), end)
         with WireClient(world.port) as client:
             client.send(b"GET /case HTTP/1.1\r\nHost: a\r\n\r\n")
             try:
@@ -95,5 +95,6 @@ def test_no_response_is_given_to_another_request(world: World, dice: random.Rand
             except (CutShort, ConnectionResetError, h11.RemoteProtocolError):
                 status = None
             assert status == 502 or raw.startswith(b"HTTP/1."), raw
+        world.endpoint.settle()
         with WireClient(world.port) as client:
             world.ask_last(client)

@@ -1,7 +1,7 @@
 """Every request of the corpus through a whole proxy, over sockets, cut in every way."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import gevent
 import pytest
 import yaml
 from gevent import socket
+from gevent.pool import Pool
 
 from tests.kit.proxy import Proxy
 from tests.kit.recorder import Recorder, cuts
@@ -30,6 +31,8 @@ routers:
     timestampHeader: x-at
 """
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+AT_ONCE = 64
+"""Connections on which cuts are tried at the same time, all waiting in the same turns."""
 pytestmark = pytest.mark.world
 
 
@@ -43,9 +46,7 @@ class World:
     def ask_last(self, client: WireClient) -> None:
         """Let a request get its own answer on this connection, which ends after it."""
         self.endpoint.forget()
-        client.send(LAST)
-        assert client.read().body == b"GET /last "
-        assert client.read_to_end() == b""
+        end_with_last(client)
         assert self.endpoint.lines == ["GET /last "]
 
 
@@ -60,11 +61,29 @@ def cases(*kinds: str) -> list[Any]:
 
 
 def send(client: WireClient, parts: list[bytes]) -> None:
-    """Send every part as a segment of its own, which the proxy has taken before the next."""
+    """Send every part as a segment of its own, which the proxy has taken before the next.
+
+    The proxy lives on this loop, so it has once the loop has had a turn with nothing to do.
+    """
     client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for part in parts:
         client.send(part)
-        gevent.sleep(0)
+        gevent.idle()
+
+
+def end_with_last(client: WireClient) -> None:
+    client.send(LAST)
+    assert client.read().body == b"GET /last "
+    assert client.read_to_end() == b""
+
+
+def at_once(try_one: Callable[[Any], Any], ways: Iterable[Any]) -> list[Any]:
+    """Try all *ways*, many at once, and return what came of each; the first that fails ends it."""
+    pool = Pool(AT_ONCE)
+    try:
+        return list(pool.imap(try_one, ways))
+    finally:
+        pool.kill()
 
 
 @pytest.mark.parametrize("case", cases("valid"))
@@ -105,25 +124,35 @@ def check_seen(case: dict[str, Any], endpoint: Recorder) -> None:
 def test_an_invalid_request_is_answered_closed_and_not_sent_on(
     world: World, case: dict[str, Any]
 ) -> None:
-    raw, good = case["raw"].encode("latin-1"), case.get("served", 0)
+    raw, good, endpoint = case["raw"].encode("latin-1"), case.get("served", 0), world.endpoint
+    ways = cuts(raw)
+    endpoint.forget()
+    statuses = at_once(lambda parts: refused_with(world, case, parts), ways)
+    assert len({*statuses}) == 1, dict(zip(map(tuple, ways), statuses, strict=True))
+    endpoint.settle()
+    assert (len(endpoint.seen), endpoint.breaches) == (good * len(ways), [])
+    assert endpoint.cut == 0 or case in CORPUS["invalid_bodies"]
+    assert endpoint.residue == []
+    with WireClient(world.port) as client:
+        world.ask_last(client)
+
+
+def refused_with(world: World, case: dict[str, Any], parts: list[bytes]) -> int:
+    """Send *parts*, which are *case*, check all that comes back, and return the status."""
+    good = case.get("served", 0)
     statuses = case["status"] if isinstance(case["status"], list) else [case["status"]]
-    method = b"HEAD" if raw.startswith(b"HEAD") else b"GET"
-    for parts in cuts(raw, everywhere=False):
-        world.endpoint.forget()
-        with WireClient(world.port) as client:
-            try:
-                send(client, parts)
-            except OSError:
-                assert len(parts) > 1  # it was refused before it was all sent
-            assert [client.read().status for _ in range(good)] == [200] * good
-            reply = client.read(method)
-            assert client.read_to_end() == b""
-        assert reply.status in statuses
-        assert reply.get("connection") == "close"
-        assert reply.get("l5d-err")
-        assert reply.get("content-length")
-        assert not re.search(rb"[\0-\x1f\x7f]", reply.body)
-        assert (len(world.endpoint.seen), world.endpoint.breaches) == (good, [])
-        assert world.endpoint.cut == 0 or case in CORPUS["invalid_bodies"]
-        with WireClient(world.port) as client:
-            world.ask_last(client)
+    method = b"HEAD" if case["raw"].startswith("HEAD") else b"GET"
+    with WireClient(world.port) as client:
+        try:
+            send(client, parts)
+        except OSError:
+            assert len(parts) > 1  # it was refused before it was all sent
+        assert [client.read().status for _ in range(good)] == [200] * good, parts
+        reply = client.read(method)
+        assert client.read_to_end() == b"", parts
+    assert reply.status in statuses, parts
+    assert reply.get("connection") == "close"
+    assert reply.get("l5d-err")
+    assert reply.get("content-length")
+    assert not re.search(rb"[\0-\x1f\x7f]", reply.body)
+    return reply.status

@@ -1,6 +1,7 @@
 """Every response of the corpus through a whole proxy, over sockets, cut in every way."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import h11
 import pytest
 import yaml
 
-from tests.e2e.test_wire_requests import CONFIG, World
+from tests.e2e.test_wire_requests import CONFIG, World, at_once, end_with_last
 from tests.kit import recorder
 from tests.kit.proxy import Proxy
 from tests.kit.recorder import Raw, Recorder
@@ -28,19 +29,46 @@ def cases(kind: str) -> list[Any]:
     return [pytest.param(case, id=case["name"]) for case in CORPUS[kind]]
 
 
-def cuts(case: dict[str, Any], *, everywhere: bool = False) -> list[list[bytes]]:
+def cuts(case: dict[str, Any]) -> list[list[bytes]]:
     """Return the ways to cut the response; a reset overtakes and drops small segments."""
-    ways = recorder.cuts(case["raw"].encode("latin-1"), everywhere=everywhere)
+    ways = recorder.cuts(case["raw"].encode("latin-1"))
     return [parts for parts in ways if len(parts) < 3 or case.get("end") != "reset"]
 
 
-def ask(world: World, client: WireClient, case: dict[str, Any], parts: list[bytes]) -> bytes:
-    """Ask for /case, which is answered with *parts*; return the method."""
+def ask(client: WireClient, case: dict[str, Any], target: str = "/case") -> bytes:
+    """Ask for *target* the way that *case* wants it; return the method."""
     method, version = case.get("method", "GET"), case.get("version", "1.1")
-    world.endpoint.forget()
-    world.endpoint.script = Raw(parts, case.get("end", "keep"))
-    client.send(f"{method} /case HTTP/{version}\r\nHost: a\r\n{case.get('more', '')}\r\n".encode())
+    more = case.get("more", "")
+    client.send(f"{method} {target} HTTP/{version}\r\nHost: a\r\n{more}\r\n".encode())
     return method.encode()
+
+
+def each_cut(world: World, case: dict[str, Any], check: Callable[[WireClient, str], None]) -> None:
+    """Let *check* ask for a target of its own for each cut, on connections of their own.
+
+    No connection of the proxy's that one of them has come on is used any more.
+    """
+    endpoint = world.endpoint
+    endpoint.forget()
+    endpoint.scripts = {
+        f"/case/{n}": Raw(parts, case.get("end", "keep")) for n, parts in enumerate(cuts(case))
+    }
+
+    def check_one(target: str) -> None:
+        with WireClient(world.port) as client:
+            check(client, target)
+
+    at_once(check_one, endpoint.scripts)
+    endpoint.settle()
+    assert endpoint.breaches == []
+    asked = [one for one in endpoint.seen if one.target in endpoint.scripts]
+    targets = Counter(one.target for one in asked)
+    assert targets.keys() == endpoint.scripts.keys()
+    assert max(targets.values()) <= 2  # one that said nothing may be asked again
+    last_of = {one.connection: one for one in endpoint.seen}
+    assert all(last_of[one.connection] is one for one in asked)
+    assert not endpoint.open.intersection(one.connection for one in asked)
+    ask_again(world)
 
 
 def ask_again(world: World) -> int:
@@ -54,9 +82,11 @@ def ask_again(world: World) -> int:
 def test_a_valid_response_arrives_however_it_is_cut(world: World, case: dict[str, Any]) -> None:
     wanted = [tuple(pair) for pair in case.get("fields", [])]
     names = {name for name, _ in wanted}
-    for parts in cuts(case, everywhere=True):
+    for parts in cuts(case):
+        world.endpoint.forget()
+        world.endpoint.scripts["/case"] = Raw(parts, case.get("end", "keep"))
         with WireClient(world.port) as client:
-            reply = client.read(ask(world, client, case, parts))
+            reply = client.read(ask(client, case))
             assert (reply.status, reply.body) == (case["status"], case["body"].encode("latin-1"))
             fields = [(name.decode().lower(), value.decode("latin-1")) for name, value in reply.raw]
             assert [pair for pair in fields if pair[0] in names] == wanted
@@ -65,6 +95,7 @@ def test_a_valid_response_arrives_however_it_is_cut(world: World, case: dict[str
             trailers = [(name.decode(), value.decode()) for name, value in reply.trailers]
             assert trailers == [tuple(pair) for pair in case.get("trailers", [])]
             assert case.get("version") != "1.0" or not reply.informational
+            world.endpoint.settle()
             asked_by = world.endpoint.seen[0].connection
             if case.get("closes"):
                 assert client.read_to_end() == b""
@@ -77,25 +108,22 @@ def test_a_valid_response_arrives_however_it_is_cut(world: World, case: dict[str
 
 @pytest.mark.parametrize("case", cases("cut"))
 def test_a_response_that_is_cut_never_looks_complete(world: World, case: dict[str, Any]) -> None:
-    for parts in cuts(case):
-        with WireClient(world.port) as client:
-            method = ask(world, client, case, parts)
-            with pytest.raises((CutShort, ConnectionResetError, h11.RemoteProtocolError)):
-                client.read(method)
-        asked_by = world.endpoint.seen[0].connection
-        assert ask_again(world) != asked_by
+    def check(client: WireClient, target: str) -> None:
+        method = ask(client, case, target)
+        with pytest.raises((CutShort, ConnectionResetError, h11.RemoteProtocolError)):
+            client.read(method)
+
+    each_cut(world, case, check)
 
 
 @pytest.mark.parametrize("case", cases("invalid"))
 def test_an_invalid_response_is_a_502(world: World, case: dict[str, Any]) -> None:
-    for parts in cuts(case):
-        with WireClient(world.port) as client:
-            reply = client.read(ask(world, client, case, parts))
-            assert reply.status == 502
-            assert reply.get("l5d-err")
-            assert reply.get("via") is None
-            assert 1 <= len(world.endpoint.seen) <= 2  # one that said nothing may be asked again
-            asked_by = {one.connection for one in world.endpoint.seen}
-            if case.get("version") != "1.0":
-                world.ask_last(client)
-        assert ask_again(world) not in asked_by
+    def check(client: WireClient, target: str) -> None:
+        reply = client.read(ask(client, case, target))
+        assert reply.status == 502, world.endpoint.scripts[target]
+        assert reply.get("l5d-err")
+        assert reply.get("via") is None
+        if case.get("version") != "1.0":
+            end_with_last(client)
+
+    each_cut(world, case, check)

@@ -43,6 +43,10 @@ class Seen:
         return self.line.partition(" ")[0]
 
     @property
+    def target(self) -> str:
+        return self.line.split(" ")[1]
+
+    @property
     def host(self) -> str | None:
         """Return the value of Host, of which there is exactly one."""
         return dict(self.fields).get("host")
@@ -65,11 +69,13 @@ class Recorder:
     breaches: list[str] = field(default_factory=list)
     cut: int = 0
     """Requests that ended before they were complete."""
-    script: Raw | None = None
-    """The answer to the requests for `/case`."""
+    scripts: dict[str, Raw] = field(default_factory=dict)
+    """The answers to the requests for these targets."""
 
     def __post_init__(self) -> None:
         self._count = 0
+        self._readers: dict[int, Reader] = {}
+        self._answering = 0
         self._server = StreamServer(("127.0.0.1", 0), self._serve)
         self._server.start()
         self.port: int = self._server.server_port
@@ -79,11 +85,28 @@ class Recorder:
         """Return method, target and body of each request."""
         return [one.line for one in self.seen]
 
+    @property
+    def open(self) -> set[int]:
+        """Return the numbers of the connections that have not ended."""
+        return {*self._readers}
+
+    @property
+    def residue(self) -> list[bytes]:
+        """Return what lies on open connections and is not a whole request."""
+        return [reader.residue for reader in self._readers.values() if reader.residue]
+
     def forget(self) -> None:
         """Begin a new record."""
         self.seen.clear()
         self.breaches.clear()
         self.cut = 0
+
+    def settle(self) -> None:
+        """Wait until every answer has left and whoever lives on this loop has taken it."""
+        gevent.idle()
+        while self._answering:
+            gevent.idle()
+        gevent.idle()
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +122,7 @@ class Recorder:
     def _serve(self, sock: socket.socket, _peer: object) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number, self._count = self._count, self._count + 1
-        reader = Reader(sock)
+        reader = self._readers[number] = Reader(sock)
         try:
             while True:
                 seen = reader.request(number)
@@ -113,17 +136,22 @@ class Recorder:
         except OSError:
             pass  # the proxy did not want to read an answer, which is its right
         finally:
+            del self._readers[number]
             sock.close()
 
     def _answer(self, sock: socket.socket, seen: Seen) -> bool:
-        raw = self.script if seen.line.split(" ")[1] == "/case" else None
+        raw = self.scripts.get(seen.target)
         if raw is None:
             body = b"" if seen.method == "HEAD" else seen.line.encode("latin-1")
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             return True
-        for segment in raw.segments:
-            sock.sendall(segment)
-            gevent.sleep(0)
+        self._answering += 1
+        try:
+            for segment in raw.segments:
+                sock.sendall(segment)
+                gevent.idle()  # a turn of the loop in which nothing came: the proxy has taken it
+        finally:
+            self._answering -= 1
         if raw.end == "reset":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         return raw.end == "keep"
@@ -137,9 +165,13 @@ class Reader:
         self._next = b""
         self.whole = b""
 
+    @property
+    def residue(self) -> bytes:
+        """Return what has come after the last whole request."""
+        return self.whole + self._next
+
     def request(self, number: int) -> Seen:
         """Read one request. Raises Breach and Ended."""
-        self.whole = b""
         match = _REQUEST_LINE(self._line())
         if not match:
             raise Breach("not a request line")
@@ -161,6 +193,7 @@ class Reader:
             if not _LENGTH(lengths[0].encode()):
                 raise Breach("not a length")
             body = self._take(int(lengths[0]))
+        self.whole = b""
         line = b"%b %b %b" % (*match.groups(), body)
         return Seen(line.decode("latin-1"), fields, trailers, number)
 
@@ -210,9 +243,7 @@ class Reader:
         self._next += data
 
 
-def cuts(raw: bytes, *, everywhere: bool = True) -> list[list[bytes]]:
-    """Return *raw* whole, byte by byte, and in two parts: cut everywhere, or beside CR and LF."""
-    line_ends = {at + side for at, c in enumerate(raw) if c in b"\r\n" for side in (0, 1)}
-    places = range(1, len(raw)) if everywhere else sorted(line_ends & {*range(1, len(raw))})
+def cuts(raw: bytes) -> list[list[bytes]]:
+    """Return *raw* whole, byte by byte, and in two parts cut at every byte."""
     by_byte = [raw[at : at + 1] for at in range(len(raw))]
-    return [[raw], by_byte, *([raw[:at], raw[at:]] for at in places)]
+    return [[raw], by_byte, *([raw[:at], raw[at:]] for at in range(1, len(raw)))]
