@@ -18,7 +18,7 @@ import tempfile  # noqa: E402
 from collections import defaultdict  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from tests.bench import growth, report  # noqa: E402
+from tests.bench import fairness, growth, report  # noqa: E402
 from tests.bench.configs import ROOT  # noqa: E402
 from tests.bench.load import Measured, check, measure  # noqa: E402
 from tests.bench.proxies import MESHPROXY, PEERS, WHERE, Proxy, Running, by  # noqa: E402
@@ -48,6 +48,9 @@ def main() -> int:
             series = {what: list(growth.grow(world, what, 2)) for what in growth.SERIES}
             series["idle connections"] = list(growth.grow_idle(world, 2))
             text += report.growth_markdown(series)
+        if options.fairness:
+            runs = [fairness.compare(world, options.secs) for _ in range(options.reps)]
+            text += fairness.markdown(runs)
     print(text)
     if options.write:
         report.replace_between_markers(DOCUMENT, text)
@@ -71,6 +74,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--memory", action="store_true", help="memory and the time to start too")
     parser.add_argument("--connections", type=int, default=5000, help="idle ones, for --memory")
     parser.add_argument("--growth", action="store_true", help="growth of the cost too")
+    parser.add_argument("--fairness", action="store_true", help="greedy clients, overload too")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md and .svg")
     options = parser.parse_args()
     options.scenarios = options.scenarios or list(SCENARIOS)

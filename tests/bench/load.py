@@ -2,8 +2,12 @@
 
 import json
 import re
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.machine import cores, cpu_s
@@ -13,6 +17,7 @@ from tests.bench.world import FILES, SMALL, World
 from tests.kit.daemons import find
 
 HOST = "web"
+_LONGEST_S = 600
 _LUA = """\
 wrk.path = {path}
 wrk.headers["Host"] = {host}
@@ -27,6 +32,15 @@ function done(summary, latency)
 end
 """
 _POST = 'wrk.method = "POST" wrk.body = string.rep("b", {size})\n'
+_PIPELINED = """\
+local batch
+init = function()
+  batch = string.rep(wrk.format(), {pipelined})
+end
+request = function()
+  return batch
+end
+"""
 _NAMES = """\
 local n = 0
 request = function()
@@ -57,10 +71,10 @@ def measure(
     """
     script = world.home / "load.lua"
     script.write_text(_script(running, world, scenario, names))
-    _wrk(running, scenario, str(script), 1)
+    _wrk(running, scenario, script, 1)
     pids = running.pids
     before = cpu_s(pids)
-    requests, duration_us, errors, p50_us, p99_us = _wrk(running, scenario, str(script), seconds)
+    requests, duration_us, errors, p50_us, p99_us = _wrk(running, scenario, script, seconds)
     used_s = cpu_s(pids) - before
     return Measured(
         used_s / max(requests, 1) * 1e6,
@@ -69,6 +83,23 @@ def measure(
         p99_us / 1000,
         errors,
     )
+
+
+@contextmanager
+def beside(running: Running, world: World, scenario: Scenario) -> Iterator[None]:
+    """Load *running* meanwhile. Raises AssertionError when nothing was served, or with errors."""
+    script = world.home / "beside.lua"
+    script.write_text(_script(running, world, scenario))
+    command = _command(running, scenario, script, _LONGEST_S)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
+        try:
+            yield
+        finally:
+            wrk.send_signal(signal.SIGINT)
+            output, _ = wrk.communicate()
+    requests, _, errors, *_ = _result(output)
+    assert requests, f"nothing served of {scenario}"
+    assert not errors, f"{errors} errors of {scenario}"
 
 
 def check(running: Running, world: World, scenario: Scenario) -> None:
@@ -105,8 +136,9 @@ def _host(running: Running, world: World) -> str:
     return f"127.0.0.1:{world.port}" if running.proxy.is_forward else HOST
 
 
-def _script(running: Running, world: World, scenario: Scenario, names: int) -> str:
+def _script(running: Running, world: World, scenario: Scenario, names: int = 0) -> str:
     more = _POST.format(size=scenario.sent) if scenario.sent else ""
+    more += _PIPELINED.format(pipelined=scenario.pipelined) if scenario.pipelined > 1 else ""
     more += _NAMES.format(names=names) if names else ""
     return _LUA.format(
         path=json.dumps(_target(running, world, scenario.path)),
@@ -115,12 +147,19 @@ def _script(running: Running, world: World, scenario: Scenario, names: int) -> s
     )
 
 
-def _wrk(running: Running, scenario: Scenario, script: str, seconds: int) -> tuple[int, ...]:
+def _wrk(running: Running, scenario: Scenario, script: Path, seconds: int) -> tuple[int, ...]:
     """Requests, microseconds, errors, and two percentiles in microseconds."""
+    command = _command(running, scenario, script, seconds)
+    return _result(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+
+
+def _command(running: Running, scenario: Scenario, script: Path, seconds: int) -> list[str]:
     command = ["taskset", "-c", cores()[1], find("wrk") or "wrk", "-t1"]
     command += [f"-c{scenario.connections}", f"-d{seconds}s", "--timeout", "30s"]
-    command += ["-s", script, f"http://127.0.0.1:{running.port}/"]
-    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return [*command, "-s", str(script), f"http://127.0.0.1:{running.port}/"]
+
+
+def _result(output: str) -> tuple[int, ...]:
     found = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+) (\d+)$", output, re.MULTILINE)
     assert found, f"wrk said:\n{output}"
     return tuple(map(int, found.groups()))

@@ -20,6 +20,8 @@ class Scenario:
     connections: int = 32
     sent: int = 0
     """Bytes of each request's body."""
+    pipelined: int = 1
+    """Requests sent at once on a connection."""
     over_tls: bool = False
     """The proxy speaks TLS to the upstream."""
     by_latency: bool = False

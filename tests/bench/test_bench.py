@@ -8,7 +8,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from meshproxy.config.load import load
-from tests.bench import configs, growth, report
+from tests.bench import configs, fairness, growth, report
 from tests.bench.load import Measured, check, measure
 from tests.bench.machine import cpu_s, family, memory_kib
 from tests.bench.proxies import MESHPROXY, Proxy, Running
@@ -77,6 +77,32 @@ def test_a_measurement_compares_bytes_and_counts(tmp_path: Path) -> None:
     assert measured.errors == 0
     assert measured.cpu_us > 1
     assert measured.per_s > 1
+
+
+def test_fairness_is_told_as_medians_of_the_repetitions() -> None:
+    ms = [float(one) for one in range(1, 101)]
+    runs = [
+        fairness.Run(
+            {"alone": 0.5, **dict.fromkeys(fairness.GREEDY, beside)},
+            (fairness.Overload(800, 400, ms), fairness.Overload(1600, goodput, [4.0])),
+        )
+        for beside, goodput in ((1, 300), (1.25, 400), (9, 500))
+    ]
+    text = fairness.markdown(runs)
+    assert text.count("| 1.25 ms, 2.50 times | 3 times | yes |") == 2
+    assert "| median 50.00 ms, 99 % 99.00 ms, worst 100.00 ms | 99 % 10 ms | missed |" in text
+    assert "| 400/s, then 400/s, 1.00 times | not lower | yes |" in text
+
+
+@pytest.mark.skipif(not (find("wrk") and find("nginx")), reason="needs wrk and nginx")
+def test_greedy_clients_and_overload_are_measured(tmp_path: Path) -> None:
+    with World(tmp_path) as world:
+        run = fairness.compare(world, 1)
+    assert run.polite_ms.keys() == {"alone", *fairness.GREEDY}
+    assert all(ms > 0 for ms in run.polite_ms.values())
+    for one in run.overloads:
+        assert one.goodput_per_s > 0
+        assert 0 < one.refused_ms(0.5) <= one.refused_ms(1)
 
 
 def test_a_proxy_that_is_not_here_is_known_by_that() -> None:
