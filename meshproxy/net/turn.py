@@ -6,9 +6,21 @@ sent everything at once it wakes up once, and the code of the turn and that of t
 the processor's caches. That is a third of the CPU time of a small request at 32 connections.
 """
 
-from typing import Any
+from typing import Any, Final
 
+import gevent
 from greenlet import greenlet
+
+_AT_ONCE: Final = 1e-9
+"""Seconds; over when the loop looks, so it does not sleep."""
+
+
+def next_turn() -> None:
+    """Go on in the next turn of the loop, so that what has come for others is served before.
+
+    `gevent.sleep(0)` waits for callbacks alone: the loop looks at sockets after 5 ms of them.
+    """
+    gevent.sleep(_AT_ONCE)
 
 
 class Unsent(Exception):

@@ -20,6 +20,7 @@ from meshproxy.config.load import read
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.metrics.report import Report
 from meshproxy.net.channel import Channel
+from meshproxy.net.turn import next_turn
 from meshproxy.runtime.generation import CannotStart
 from meshproxy.runtime.linker import Linker
 
@@ -95,7 +96,7 @@ class Worker:
                 self._channel.send("requests", index, [one.plain() for one in taken])
         for batch in self._report.batches():
             self._channel.send("counted", *batch)
-            gevent.sleep(0)
+            next_turn()
         self._channel.send("reported", asked, self._linker.readiness.why_not())
 
 

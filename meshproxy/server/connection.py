@@ -35,7 +35,7 @@ from meshproxy.http.message import Certificate, Request, Response
 from meshproxy.http.target import origin_form, scheme_of
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
-from meshproxy.net.turn import Unsent
+from meshproxy.net.turn import Unsent, next_turn
 from meshproxy.server.request_body import ClientBody, WholeBody, body_of
 from meshproxy.server.response import date_line, frame, linger, send_body, status_line
 from meshproxy.server.tls import peer_certificate
@@ -104,7 +104,7 @@ class Connection:
         try:
             while self._serve_one():
                 if self._buffer:
-                    gevent.sleep(0)  # many requests sent at once are not served at once
+                    next_turn()  # many requests sent at once are not served at once
         except StreamTimeout:
             self.ending = "write_timeout"
             self._stream.reset()  # a client that does not read would keep the kernel's buffers

@@ -11,6 +11,7 @@ from gevent.event import Event
 
 from meshproxy.metrics.instruments import Stat
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.turn import next_turn
 from meshproxy.telemeters.telemeter import Page
 
 FOLD_INTERVAL_S: Final = 1.0
@@ -63,4 +64,4 @@ class Snapshots:
                 work(instrument)
                 done += 1
                 if done % _STATS_PER_TURN == 0:
-                    gevent.sleep(0)
+                    next_turn()

@@ -24,6 +24,7 @@ from meshproxy.config.scalars import Port
 from meshproxy.metrics.histogram import Histogram
 from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat
 from meshproxy.metrics.tree import Scope, Tree
+from meshproxy.net.turn import next_turn
 from meshproxy.telemeters.collector import Collector, find
 from meshproxy.telemeters.telemeter import Page, TelemeterDeps
 
@@ -250,7 +251,7 @@ class Statsd:
         """Send what changed; yields to other greenlets now and then."""
         for lines in self._changes.batches(gauges=gauges):
             self._send(lines)
-            gevent.sleep(0)
+            next_turn()
 
     def _send(self, lines: list[str]) -> None:
         if self._collector is None:

@@ -12,7 +12,7 @@ import pytest
 from gevent import socket
 
 from meshproxy.net.stream import Stream
-from meshproxy.net.turn import Unsent
+from meshproxy.net.turn import Unsent, next_turn
 from tests.kit.certs import Certs
 from tests.kit.faults import RESET
 from tests.kit.pair import plain, tls
@@ -178,3 +178,13 @@ def test_a_stream_that_is_closed_first_sends_nothing() -> None:
         in_one_turn([one, two], work)
         gevent.sleep(0)
         assert [other.recv(100) for _, other in (one, two)] == [b"", b""]
+
+
+def test_the_next_turn_serves_what_has_come() -> None:
+    with plain() as (stream, other):
+        reading = gevent.spawn(stream.receive, NEVER)
+        gevent.sleep(0)
+        other.sendall(b"ask")
+        next_turn()
+        next_turn()
+        assert reading.ready()
