@@ -111,7 +111,8 @@ class Endpoint:
             if request.method == b"CONNECT":
                 response = self._tunnel(request, deadline)
             else:
-                response = self._pool.exchange(request, deadline, self._body_ended)
+                exchange = self._pool.exchange
+                response = exchange(request, deadline, self._body_ended)
         except ProxyError as error:
             self._failed(error, stamp)
             raise

@@ -125,6 +125,15 @@ class EndpointPool:
             if transport.max_size is not None
             else None
         )
+        self.exchange: Callable[[Request, float, Ended], Response] = (
+            self._exchange if self._turnstile is None else partial(self._queue, self._turnstile)
+        )
+        """Send a request on a pooled or new connection, by a deadline; see `converse`.
+
+        A kept-alive connection that closes before one byte of response is replaced by a new one,
+        once, if nothing was sent, or if the method is idempotent and the body still held.
+        Raises also ConnectFailed, TlsFailed, WriteFailed and PoolFull.
+        """
         self._drop_soon = partial(gevent.get_hub().loop.run_callback, self._idle.drop_if_stray)
         self._close_pool = pool.close
         self._latest: Connection | None = None
@@ -132,20 +141,14 @@ class EndpointPool:
         self._take: Callable[[], Connection] = pool._get_conn  # type: ignore[assignment] # noqa: SLF001 - see above
         self._put = pool._put_conn  # noqa: SLF001 - see above
 
-    def exchange(self, request: Request, deadline: float, ended: Ended) -> Response:
-        """Send *request* on a pooled or new connection; see `converse`.
-
-        A kept-alive connection that closes before one byte of response is replaced by a new one,
-        once, if nothing was sent, or if the method is idempotent and the body still held.
-        Raises also ConnectFailed, TlsFailed, WriteFailed and PoolFull.
-        """
-        if self._turnstile is None:
-            return self._exchange(request, deadline, ended)
-        self._turnstile.enter(self._patience(deadline))
+    def _queue(
+        self, turnstile: Turnstile, request: Request, deadline: float, ended: Ended
+    ) -> Response:
+        turnstile.enter(self._patience(deadline))
         try:
             return self._exchange(request, deadline, ended)
         except BaseException:
-            self._turnstile.leave()
+            turnstile.leave()
             raise
 
     @property

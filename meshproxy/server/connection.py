@@ -270,7 +270,7 @@ class Connection:
         if isinstance(body, bytes):
             data: bytes | None = head
             if not bodiless:
-                data = head + (encode_whole(body) if chunked else body)
+                data = encode_whole(head, body) if chunked else head + body
         elif bodiless:
             body.close()
             data = head

@@ -158,9 +158,12 @@ class ClientBody:
 
 
 class WholeBody:
-    """A body that came whole with its head: most of them, at a third of the price."""
+    """A body that came whole with its head: most of them, at a third of the price.
 
-    __slots__ = ("_data", "_is_kept", "_is_read")
+    Plain attributes: the interpreter calls a property through C, for 0.2 us.
+    """
+
+    __slots__ = ("_data", "_is_kept", "has_piece", "is_replayable", "length")
 
     is_complete = True
     is_bulk = False
@@ -169,38 +172,29 @@ class WholeBody:
     def __init__(self, data: bytes, keep_bytes: int) -> None:
         self._data = data
         self._is_kept = len(data) <= keep_bytes
-        self._is_read = False
-
-    @property
-    def length(self) -> int | None:
-        """Bytes in all."""
-        return len(self._data)
-
-    @property
-    def has_piece(self) -> bool:
+        self.length = len(data)
+        self.has_piece = True
         """It was not read since it began."""
-        return not self._is_read
-
-    @property
-    def is_replayable(self) -> bool:
+        self.is_replayable = True
         """It is short enough to be sent again, or was not sent yet."""
-        return self._is_kept or not self._is_read
 
     def keep_at_most(self, size: int) -> None:
         """Send it again only if it has no more than *size* bytes."""
-        self._is_kept = self._is_kept and len(self._data) <= size
+        if self.length > size:
+            self._is_kept = False
 
     def rewind(self, deadline: float = inf) -> None:
         """Begin again."""
         del deadline
-        self._is_read = False
+        self.has_piece = True
 
     def read(self, other: Stream | None = None) -> bytes:
         """All of it, then nothing."""
         del other
-        if self._is_read:
+        if not self.has_piece:
             return b""
-        self._is_read = True
+        self.has_piece = False
+        self.is_replayable = self._is_kept
         return self._data
 
     def fill(self, pipe: Pipe, other: Stream | None = None) -> int:
@@ -250,13 +244,14 @@ def body_of(
         return held
 
     stream.flush(limits.write_gap)
-
-    def invite() -> None:
-        stream.send(_CONTINUE, limits.write_gap)
-
-    body = ClientBody(stream, length, at_hand, limits, invite if expects else None, finish)
+    invite = _invitation(stream, limits.write_gap) if expects else None
+    body = ClientBody(stream, length, at_hand, limits, invite, finish)
     request.body = body
     return body
+
+
+def _invitation(stream: Stream, gap: float) -> Callable[[], None]:
+    return lambda: stream.send(_CONTINUE, gap)
 
 
 def _take_expect(request: Request) -> bool:

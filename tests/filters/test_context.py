@@ -3,7 +3,7 @@
 import pytest
 
 from meshproxy.errors import BadDtabHeader, MaxCallDepthExceeded, NoHosts
-from meshproxy.filters.context import ClearContext, MaxCallDepth, ReadContext, depth
+from meshproxy.filters.context import ClearContext, ReadContext, depth
 from meshproxy.http.deadline import Deadline
 from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
@@ -17,7 +17,7 @@ DTAB, CTX = b"l5d-dtab", b"l5d-ctx-dtab"
 def read(*fields: tuple[bytes, bytes]) -> tuple[str | None, dict[bytes, bytes]]:
     """Return the local dtab that *fields* make, and what the endpoint would see of them."""
     asked = request(*fields)
-    ReadContext(Tree())(asked, Replies(response()))
+    ReadContext(Tree(), 1000)(asked, Replies(response()))
     shown = asked.local_dtab.show() if asked.local_dtab is not None else None
     return shown, dict(asked.headers.items())
 
@@ -38,7 +38,7 @@ def test_repeated_headers_are_joined_in_order() -> None:
 def test_the_entries_of_a_table_are_counted() -> None:
     metrics = Tree()
     for fields in [((DTAB, b"/a=>/1"), (CTX, b"/b=>/2;/c=>/3")), ((DTAB, b""),), ()]:
-        ReadContext(metrics)(request(*fields), Replies(response()))
+        ReadContext(metrics, 1000)(request(*fields), Replies(response()))
     size = metrics.stat("dtab", "size").snapshot()
     assert (size.count, size.sum) == (1, 3)
 
@@ -58,7 +58,7 @@ def test_a_table_that_does_not_parse_is_the_client_s_fault(name: bytes, value: b
     asked.headers.lines.append(name + b": " + value)
     service = Replies(response())
     with pytest.raises(BadDtabHeader) as raised:
-        ReadContext(Tree())(asked, service)
+        ReadContext(Tree(), 1000)(asked, service)
     assert service.requests == []
     answer = error_response(raised.value, Limits())
     assert (answer.status, b"l5d-err" in answer.headers) == (400, True)
@@ -156,7 +156,7 @@ class Arriving:
     def __init__(self, *values: bytes) -> None:
         self.metrics = Tree()
         self.asked = request(*((CTX_DEADLINE, value) for value in values))
-        ReadContext(self.metrics, FakeClock(start_s=100).ns)(self.asked, Replies(response()))
+        ReadContext(self.metrics, 1000, FakeClock(start_s=100).ns)(self.asked, Replies(response()))
         self.told = self.asked.headers.get_all(CTX_DEADLINE)
 
     def sums(self) -> dict[str, tuple[int, float]]:
@@ -226,10 +226,10 @@ def test_every_proxy_of_every_via_counts(values: list[bytes], proxies: int) -> N
 
 def test_more_calls_than_allowed_are_refused() -> None:
     via = (b"Via", b"1.1 a, 1.1 b")
-    assert MaxCallDepth(2)(request(via), Replies(response())).status == 200
+    assert ReadContext(Tree(), 2)(request(via), Replies(response())).status == 200
     service = Replies(response())
     with pytest.raises(MaxCallDepthExceeded) as raised:
-        MaxCallDepth(1)(request(via), service)
+        ReadContext(Tree(), 1)(request(via), service)
     assert str(raised.value) == (
         "Maximum number of calls (1) has been exceeded. Please check for proxy loops."
     )
@@ -237,4 +237,4 @@ def test_more_calls_than_allowed_are_refused() -> None:
 
 
 def test_without_via_there_is_nothing_to_count() -> None:
-    assert MaxCallDepth(0)(request(), Replies(response())).status == 200
+    assert ReadContext(Tree(), 0)(request(), Replies(response())).status == 200

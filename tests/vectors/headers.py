@@ -166,7 +166,7 @@ def _path(text: str | None) -> Path | None:
 def deadline_header(given: Given) -> dict[str, Any]:
     """What the endpoint is told of the deadlines that came and of the timeouts entered."""
     filters: list[HttpFilter] = [ClearContext()] if given["clear_context"] else []
-    filters.append(ReadContext(Tree()))
+    filters.append(ReadContext(Tree(), 1000))
     for timeout in given["local_timeouts"]:
         filters += _timeout(timeout["name"], timeout["timeout_ms"], timeout["now_ns"])
     headers = of(*((l5d.CTX_DEADLINE, value.encode()) for value in given["incoming"]))
