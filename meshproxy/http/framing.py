@@ -38,17 +38,16 @@ def response_length(headers: Headers) -> int:
     caller must not reuse that connection.
     """
     names = headers.names
-    if b"content-length" in names and b"transfer-encoding" not in names:
-        return content_length(headers, BadResponse)
-    if b"transfer-encoding" in names:
-        at = names.index(b"transfer-encoding")
-        if headers.lines[at] == _CHUNKED and names.count(b"transfer-encoding") == 1:
-            del names[at], headers.lines[at]  # it ends at this hop: 1 us less than in `hop.strip`
-        elif not _is_chunked(headers):
-            raise BadResponse("Transfer-Encoding is not exactly `chunked`")
+    if b"transfer-encoding" not in names:
+        return content_length(headers, BadResponse) if b"content-length" in names else UNTIL_CLOSE
+    at = names.index(b"transfer-encoding")
+    if headers.lines[at] == _CHUNKED and names.count(b"transfer-encoding") == 1:
+        del names[at], headers.lines[at]  # it ends at this hop: 1 us less than in `hop.strip`
+    elif not _is_chunked(headers):
+        raise BadResponse("Transfer-Encoding is not exactly `chunked`")
+    if b"content-length" in names:
         headers.remove(b"content-length")
-        return CHUNKED
-    return UNTIL_CLOSE
+    return CHUNKED
 
 
 def _is_chunked(headers: Headers) -> bool:
