@@ -58,15 +58,19 @@ class Sender:
     def post(self, data: bytes) -> bool:
         """Send *data* when what is ready now was served; False, untouched, if nothing else is.
 
+        False too while something is posted: whoever does not take it is not sent more and more.
+
         The next call is `receive`, which raises Unsent when the socket does not take it all. Who
         will not look out for that calls `flush` before.
         """
+        if self.posted:
+            return False
         if not _turn:
             if not self._loop.pendingcnt:
                 return False
             self._loop.run_callback(_end_turn)
         _turn.append(self)
-        self.posted += data
+        self.posted = data
         return True
 
     def flush(self, gap: float) -> None:
