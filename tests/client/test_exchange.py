@@ -623,7 +623,7 @@ def test_requests_of_one_turn_are_answered_each_by_its_own() -> None:
 
 
 def test_a_request_larger_than_the_buffers_is_sent_to_its_end() -> None:
-    target = b"/" + b"x" * 20_000_000
+    target = b"/" + b"x" * 6_000_000
     with talking(Until(b"the end"), Send(OK), Stall()) as one, talking(Until()) as two:
         large = request((b"X", b"the end"))
         large.target = target

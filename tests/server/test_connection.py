@@ -526,13 +526,13 @@ def test_answers_of_one_turn_go_each_to_its_own_client() -> None:
 
 def test_an_answer_larger_than_the_buffers_comes_whole() -> None:
     with (
-        serving(lambda *_: Response(200, b"OK", Headers(), b"x" * 20_000_000)) as server,
+        serving(lambda *_: Response(200, b"OK", Headers(), b"x" * 6_000_000)) as server,
         asked_in_one_turn(server) as clients,
     ):
         for client in clients:
-            assert len(client.read().body) == 20_000_000
+            assert len(client.read().body) == 6_000_000
             client.send(LAST)
-        assert [len(client.read().body) for client in clients] == [20_000_000] * 3
+        assert [len(client.read().body) for client in clients] == [6_000_000] * 3
 
 
 @pytest.mark.parametrize(
@@ -545,7 +545,7 @@ def test_an_answer_larger_than_the_buffers_comes_whole() -> None:
 def test_a_large_answer_that_waits_comes_before_the_rest_of_the_next_request(
     begin: bytes, end: bytes
 ) -> None:
-    large = b"x" * 20_000_000
+    large = b"x" * 6_000_000
     with ExitStack() as made:
         gates = [made.enter_context(plain()) for _ in range(3)]
         closed = [stream for stream, _ in gates]
