@@ -42,7 +42,7 @@ class TlsStream(Stream):
     def has_stray(self) -> bool:
         """As for plain streams; something may wait in OpenSSL."""
         if self._ahead is None and not self._tls.pending():
-            return Stream.has_stray(self)  # 0.1 us less than by super()
+            return Stream.has_stray(self)
         return True
 
     def receive(self, deadline: float) -> bytes:
