@@ -68,7 +68,10 @@ def send_body(
 
 
 def _send_pieces(stream: Stream, head: bytes, body: Body, gap: float, chunked: bool) -> bytes:
-    """Send *head* and *body*; what is yet to be sent, with the last chunk if there is one."""
+    """Send *head* and *body*; what is yet to be sent, with the last chunk if there is one.
+
+    Before an error of the endpoint what came whole is sent: the client is owed its beginning.
+    """
     unsent = head
     if not body.has_piece:
         stream.send(unsent, gap)
@@ -76,7 +79,12 @@ def _send_pieces(stream: Stream, head: bytes, body: Body, gap: float, chunked: b
     while True:
         if not unsent and isinstance(body, StreamBody) and body.is_bulk:
             _splice(stream, body, gap)
-        piece = body.read()
+        try:
+            piece = body.read()
+        except ProxyError:
+            if unsent:
+                stream.send(unsent, gap)
+            raise
         if not piece:
             return unsent
         data = encode(piece) if chunked else piece

@@ -13,7 +13,7 @@ from tests.e2e.test_wire_requests import CONFIG, World, at_once, end_with_last
 from tests.kit import recorder
 from tests.kit.proxy import Proxy
 from tests.kit.recorder import Raw, Recorder
-from tests.kit.wire import CutShort, WireClient
+from tests.kit.wire import CutShort, NoReply, WireClient
 
 CORPUS = yaml.safe_load((Path(__file__).parent.parent / "corpus/responses.yaml").read_text())
 pytestmark = pytest.mark.world
@@ -107,11 +107,15 @@ def test_a_valid_response_arrives_however_it_is_cut(world: World, case: dict[str
 
 
 @pytest.mark.parametrize("case", cases("cut"))
-def test_a_response_that_is_cut_never_looks_complete(world: World, case: dict[str, Any]) -> None:
+def test_of_a_response_that_is_cut_the_beginning_arrives(
+    world: World, case: dict[str, Any]
+) -> None:
     def check(client: WireClient, target: str) -> None:
         method = ask(client, case, target)
-        with pytest.raises((CutShort, ConnectionResetError, h11.RemoteProtocolError)):
+        with pytest.raises((CutShort, ConnectionResetError, h11.RemoteProtocolError)) as ended:
             client.read(method)
+        if case.get("version") != "1.0":  # there only a reset tells, and may overtake the head
+            assert not ended.errisinstance((NoReply, ConnectionResetError))
 
     each_cut(world, case, check)
 

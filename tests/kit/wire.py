@@ -47,6 +47,10 @@ class CutShort(Exception):
     """The connection ended inside a response, or before it."""
 
 
+class NoReply(CutShort):
+    """The connection ended before it."""
+
+
 class WireClient(Closing):
     """One connection to a port of 127.0.0.1, with TLS when given a context; a context manager."""
 
@@ -80,6 +84,8 @@ class WireClient(Closing):
                 case h11.NEED_DATA:
                     data = self.sock.recv(65536)
                     ends_by_close = head and connection.their_state is h11.SEND_BODY
+                    if not data and not head:
+                        raise NoReply("the connection ended before the end of a head")
                     if not data and not ends_by_close:
                         raise CutShort(f"the connection ended after {head}")
                     connection.receive_data(data)

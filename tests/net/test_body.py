@@ -196,7 +196,7 @@ def test_a_killed_read_tells_of_the_end(world: World) -> None:
         (CHUNKED, b"5", False),
         (CHUNKED, b"5\r\n", False),
         (CHUNKED, b"5\r\nh", True),
-        (CHUNKED, b"0\r\n\r\n", True),
+        (CHUNKED, b"0\r\nX: y", False),
     ],
 )
 def test_a_piece_is_at_hand_only_if_reading_would_not_wait(

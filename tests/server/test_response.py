@@ -4,6 +4,7 @@ import gevent
 import pytest
 from gevent import socket
 
+from meshproxy.errors import BadResponse
 from meshproxy.net.stream import StreamTimeout
 from meshproxy.server import response
 from meshproxy.server.response import date_line, linger, send_body
@@ -96,6 +97,22 @@ class Chunks:
 
     def close(self) -> None:
         self._pieces.clear()
+
+
+class Broken(Chunks):
+    """Pieces at hand, then an error of the endpoint."""
+
+    def read(self) -> bytes:
+        if not self._pieces:
+            raise BadResponse("not a chunk size line")
+        return super().read()
+
+
+def test_pieces_that_wait_for_a_broken_one_are_sent_before_the_cut() -> None:
+    with plain() as (stream, other):
+        assert send_body(stream, b"head", Broken(b"ab"), 5, chunked=True) is None
+        assert stream.sock is None
+        assert other.makefile("rb").read() == b"head2\r\nab\r\n"
 
 
 def test_chunks_at_hand_and_the_last_one_are_left_to_leave_together() -> None:
