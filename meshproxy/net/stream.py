@@ -9,6 +9,7 @@ connection has been closed.
 import math
 import os
 import socket
+from array import array
 from collections.abc import Callable
 from fcntl import ioctl
 from functools import partial
@@ -26,7 +27,8 @@ from meshproxy.net.wheel import Alarm, wheel
 _READ, _WRITE = 1, 2
 RECEIVE = 65536
 """Bytes read at once."""
-_NOTHING = bytes(4)
+_at_hand = array("i", [0])
+"""Where the kernel writes how much there is to read; given bytes, ioctl tries two conversions."""
 _SPLICE = getattr(os, "SPLICE_F_NONBLOCK", 0) | getattr(os, "SPLICE_F_MOVE", 0)
 _RESET_ON_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
@@ -85,7 +87,8 @@ class Stream(Sender):
     def has_stray(self) -> bool:
         """Whether anything came, asking the kernel too: the hub may be busy elsewhere (1 us)."""
         if self._armed:
-            if ioctl(self._descriptor, FIONREAD, _NOTHING) == _NOTHING:
+            ioctl(self._descriptor, FIONREAD, _at_hand)
+            if not _at_hand[0]:
                 return False
             self._disarm()
         return self.is_readable
