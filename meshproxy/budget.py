@@ -5,7 +5,6 @@ Integer tokens in a window that forgets deposits and withdrawals alike after the
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 SCALE: Final = 1000
@@ -69,7 +68,7 @@ class RetryBudget:
     spite of its name (0.2 is one retry for five requests). ValueError outside these bounds.
     """
 
-    __slots__ = ("_window", "deposit", "deposit_tokens", "reserve_tokens", "withdraw_tokens")
+    __slots__ = ("_window", "deposit_tokens", "reserve_tokens", "withdraw_tokens")
 
     def __init__(
         self,
@@ -88,8 +87,10 @@ class RetryBudget:
         self.withdraw_tokens = int(SCALE / percent_can_retry) if percent_can_retry else 1
         self.reserve_tokens = min_retries_per_s * ttl_s * self.withdraw_tokens
         self._window = WindowedAdder(ttl_s, now_ns)
-        self.deposit: Final[Callable[[], None]] = partial(self._window.add, self.deposit_tokens)
-        """One request was sent. Two of these in a request: a frame less for each."""
+
+    def deposit(self) -> None:
+        """One request was sent."""
+        self._window.add(self.deposit_tokens)
 
     def try_withdraw(self) -> bool:
         """Take the price of one retry, if there is as much."""

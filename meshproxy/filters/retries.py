@@ -40,8 +40,7 @@ class Retries:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve; every request deposits, whatever becomes of it."""
-        deposit = self._budget.deposit
-        deposit()
+        self._budget.deposit()
         request.classifier = self._classifier
         try:
             response = service(request)
@@ -129,8 +128,7 @@ class Requeues:
                 raise
             return self._again(request, service, error)
         if not response.failed:
-            deposit = self._budget.deposit
-            deposit()
+            self._budget.deposit()
         elif _is_nack(request, response):
             return self._again(request, service, response)
         return response

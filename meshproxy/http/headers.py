@@ -109,7 +109,32 @@ _REPEATING = frozenset(
 """Fields whose lines come again word for word, and are no secrets."""
 _MAX_LINE = 128
 _known: dict[bytes, bytes] = {}
-_lines: dict[bytes, bytes] = {}
+
+
+class _Lines(dict[bytes, bytes]):
+    """The lower-case names of lines seen before (4,096); others are checked when asked for."""
+
+    def __missing__(self, line: bytes) -> bytes:
+        """The lower-case name of *line*. Raises ValueError."""
+        if line.translate(None, TEXT):
+            raise ValueError("control character in a header field")
+        name, colon, _ = line.partition(b":")
+        lower = _known.get(name)
+        if lower is None or not colon:
+            if not colon or not TOKEN(name):
+                raise ValueError(f"not a header field name: {name[:64].decode('latin-1')!r}")
+            lower = name.lower()
+            if len(_known) < _KNOWN_LIMIT and len(name) <= 64:
+                _known[name] = lower
+        if lower in _REPEATING and len(line) <= _MAX_LINE:
+            if len(self) >= _KNOWN_LIMIT:
+                self.clear()
+            self[line] = lower
+        return lower
+
+
+_lines = _Lines()
+_name_of = _lines.__getitem__
 
 
 def parse_fields(lines: list[bytes], refused: type[Exception]) -> Headers:
@@ -120,28 +145,7 @@ def parse_fields(lines: list[bytes], refused: type[Exception]) -> Headers:
     empty name (RFC 9112 sections 5.1, 5.2, 5.5).
     Lines seen before are looked up whole: 0.15 us each, against 0.6 to check one and take it apart.
     """
-    names: list[bytes] = list(map(_lines.get, lines))  # type: ignore[arg-type] # None is replaced
-    if None in names:
-        for at, name in enumerate(names):
-            if name is None:
-                names[at] = _name_of(lines[at], refused)
-    return Headers(names, lines)
-
-
-def _name_of(line: bytes, refused: type[Exception]) -> bytes:
-    """The lower-case name of *line*; names and repeating lines are remembered (4,096 each)."""
-    if line.translate(None, TEXT):
-        raise refused("control character in a header field")
-    name, colon, _ = line.partition(b":")
-    lower = _known.get(name)
-    if lower is None or not colon:
-        if not colon or not TOKEN(name):
-            raise refused(f"not a header field name: {name[:64].decode('latin-1')!r}")
-        lower = name.lower()
-        if len(_known) < _KNOWN_LIMIT and len(name) <= 64:
-            _known[name] = lower
-    if lower in _REPEATING and len(line) <= _MAX_LINE:
-        if len(_lines) >= _KNOWN_LIMIT:
-            _lines.clear()
-        _lines[line] = lower
-    return lower
+    try:
+        return Headers(list(map(_name_of, lines)), lines)
+    except ValueError as error:
+        raise refused(str(error)) from None
