@@ -63,8 +63,9 @@ def content_length(headers: Headers, refused: type[ProxyError]) -> int:
     """
     names, lines = headers.names, headers.lines
     line = lines[names.index(b"content-length")]
-    if line in _lengths and names.count(b"content-length") == 1:
-        return _lengths[line]
+    length = _lengths.get(line, -1)
+    if length >= 0 and names.count(b"content-length") == 1:
+        return length
     length = _read_length(headers, refused)
     if line in lines and len(line) <= _MAX_LINE:  # nothing had to be rewritten
         if len(_lengths) >= _LENGTHS_LIMIT:

@@ -11,6 +11,8 @@ TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 """RFC 9110 section 5.6.2."""
 TEXT = bytes([9, *range(32, 127), *range(128, 256)])
 """Every byte that may stand in a line of a head: HTAB, SP, VCHAR and obs-text."""
+MASK = bytes(byte if byte in TEXT else ord("?") for byte in range(256))
+"""Translating by it changes a line that holds anything else: 0.1 us, and 0.5 to delete TEXT."""
 _UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _KNOWN_LIMIT = 4096
 
@@ -116,7 +118,7 @@ class _Lines(dict[bytes, bytes]):
 
     def __missing__(self, line: bytes) -> bytes:
         """The lower-case name of *line*. Raises ValueError."""
-        if line.translate(None, TEXT):
+        if line.translate(MASK) != line:
             raise ValueError("control character in a header field")
         name, colon, _ = line.partition(b":")
         lower = _known.get(name)

@@ -31,9 +31,10 @@ def connection_options(headers: Headers) -> frozenset[bytes]:
 def take_close(headers: Headers) -> bool:
     """Whether Connection has the option `close`; a field that says only that, or nothing, goes."""
     names = headers.names
-    if b"connection" not in names:
+    count = names.count(b"connection")
+    if not count:
         return False
-    if names.count(b"connection") == 1:  # most responses: 0.4 us instead of 2, here and in `strip`
+    if count == 1:  # most responses: 0.4 us instead of 2, here and in `strip`
         at = names.index(b"connection")
         line = headers.lines[at]
         if line in _NOTHING_NAMED:
