@@ -17,7 +17,7 @@ from meshproxy.http.head import CRLF
 from meshproxy.http.headers import Headers
 from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Chunked, Request, RequestBody, Response
+from meshproxy.http.message import Request, RequestBody, Response
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
@@ -83,6 +83,7 @@ def converse(
         response.body = _streamed(connection, length, rest, limits, reusable, release, ended)
         return response
     response.body, following = whole
+    response.in_chunks = length == CHUNKED
     drained = not following and (len(rest) < _BULKY or stream.receive_at_hand() is None)
     release(connection, reusable and drained)
     return response
@@ -94,9 +95,7 @@ def _whole_body(length: int, at_hand: bytes, limits: Limits) -> tuple[bytes, byt
         return at_hand, b""
     if 0 <= length < len(at_hand):
         return at_hand[:length], at_hand[length:]
-    if length == CHUNKED and (whole := decode_whole(at_hand, BadResponse, limits.header_bytes)):
-        return Chunked(whole[0]), whole[1]
-    return None
+    return decode_whole(at_hand, BadResponse, limits.header_bytes) if length == CHUNKED else None
 
 
 def _streamed(

@@ -46,10 +46,6 @@ class Body(Protocol):
         ...
 
 
-class Chunked(bytes):
-    """A whole body that came in chunks and goes on so: by chunks, or until the connection ends."""
-
-
 class RequestBody(Body, Protocol):
     """A request body, which may be asked for again while all of it is still held."""
 
@@ -186,7 +182,16 @@ class Request:
 class Response:
     """One response; `body` is bytes when all of it is at hand."""
 
-    __slots__ = ("body", "failed", "headers", "reason", "retryable", "status", "version")
+    __slots__ = (
+        "body",
+        "failed",
+        "headers",
+        "in_chunks",
+        "reason",
+        "retryable",
+        "status",
+        "version",
+    )
 
     def __init__(
         self,
@@ -202,6 +207,8 @@ class Response:
         self.body = body
         self.version = version
         """As the endpoint sent it; the client gets HTTP/1.1."""
+        self.in_chunks = False
+        """Bytes for a body came in chunks and go on so: by chunks, or until the connection ends."""
         self.failed = False
         """The response classifier's verdict, set by the attempt that received it."""
         self.retryable = False

@@ -259,7 +259,7 @@ class Connection:
         framed = bodiless or b"content-length" in response.headers.names
         if not framed and isinstance(body, Tunnel):
             return self._tunnel(response, body)
-        chunked = False if framed else frame(lines, body, request.version)
+        chunked = False if framed else frame(response, request.version)
         keep = keep and chunked is not None
         if b"date" not in response.headers.names:
             lines.append(date_line())

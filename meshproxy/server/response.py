@@ -10,7 +10,7 @@ from time import monotonic, time
 
 from meshproxy.errors import ProxyError
 from meshproxy.http.chunked import encode, last_chunk
-from meshproxy.http.message import Body, Chunked
+from meshproxy.http.message import Body, Response
 from meshproxy.net.body import StreamBody
 from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
@@ -21,16 +21,17 @@ _COLLECTED = 65536
 """Bytes of chunks that wait for further ones at hand."""
 
 
-def frame(lines: list[bytes], body: bytes | Body, version: bytes) -> bool | None:
-    """Say in *lines* where *body* ends, as a client of *version* knows it.
+def frame(response: Response, version: bytes) -> bool | None:
+    """Say in the head where the body of *response* ends, as a client of *version* knows it.
 
     True by chunks, False by a length, None when only the end of the connection will tell.
     """
-    if isinstance(body, bytes) and not isinstance(body, Chunked):
-        lines.append(b"Content-Length: %d" % len(body))
+    body = response.body
+    if isinstance(body, bytes) and not response.in_chunks:
+        response.headers.lines.append(b"Content-Length: %d" % len(body))
         return False
     if version == b"1.1":
-        lines.append(b"Transfer-Encoding: chunked")
+        response.headers.lines.append(b"Transfer-Encoding: chunked")
         return True
     return None
 

@@ -16,7 +16,7 @@ from gevent.event import Event
 from meshproxy.errors import ConnectionClosed
 from meshproxy.http.headers import Headers, of
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Chunked, Request, Response, text_response
+from meshproxy.http.message import Request, Response, text_response
 from tests.kit.faults import RESET
 from tests.kit.k8s import wait_until
 from tests.kit.pair import plain
@@ -491,7 +491,8 @@ def test_the_request_knows_both_ends_of_its_connection() -> None:
 def test_a_whole_body_that_came_in_chunks_goes_on_so(
     version: bytes, fields: dict[str, str | None], body: bytes
 ) -> None:
-    response = Response(200, b"OK", Headers(), Chunked(body))
+    response = Response(200, b"OK", Headers(), body)
+    response.in_chunks = True
     with serving(lambda *_: response) as server, WireClient(server.port) as client:
         client.send(b"GET / HTTP/%b\r\nHost: a\r\nConnection: keep-alive\r\n\r\n" % version)
         reply = client.read()
