@@ -1,4 +1,4 @@
-"""The idle connections of one pool, the last used on top: urllib3's queue without its locks.
+"""The idle connections of one pool, the last used on top: a queue for urllib3, without locks.
 
 Greenlets switch only where they wait, and nothing here waits. Idle and life times are looked at by
 the wheel and when a connection is taken (finagle: pool/CachingPool.scala, ExpiringService.scala).
@@ -68,11 +68,21 @@ class IdleStack:
             connection.idle_since = monotonic()
             self._file(self.session)
 
-    def get(self, block: bool = False, timeout: float | None = None) -> Connection:
-        """The connection used last. Raises queue.Empty."""
-        del block, timeout
+    def take(self) -> Connection | None:
+        """The connection used last, closed if it is not silent; None when none is kept."""
         if self.session is not None:
             self._close_old(self.session)
+        if not self.connections:
+            return None
+        connection = self.connections.pop()
+        stream = connection.stream
+        if stream is not None and stream.has_stray():
+            connection.close()
+        return connection
+
+    def get(self, block: bool = False) -> Connection:
+        """The connection used last, for urllib3 to close. Raises queue.Empty."""
+        del block
         if not self.connections:
             raise Empty
         return self.connections.pop()

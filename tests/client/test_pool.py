@@ -97,9 +97,9 @@ def test_a_connection_that_spoke_while_it_was_idle_is_never_used_again() -> None
     talks = [Until(), Send(OK), Until(b"speak"), Send(b"HTTP/1.1 408 Idle\r\n\r\n"), Stall()]
     with pooling(talks, [Until(), Send(OK), Stall()]) as (pool, endpoint):
         pool.send()
-        connection = pool._take()
+        connection = pool._idle.take()
         connection.sock.sendall(b"speak")
-        pool._put(connection)
+        pool._idle.put(connection)
         wait_until(lambda: not connection.is_connected)
         assert pool.send(post()).status == 200
         assert len(endpoint.received) == 2
@@ -120,9 +120,9 @@ def test_residue_that_the_hub_has_yet_to_hear_of_is_given_to_nobody() -> None:
 def test_an_idle_connection_that_is_of_no_more_use_is_closed_at_once(more: Script) -> None:
     with pooling([Until(), Send(OK), Until(b"go on"), *more]) as (pool, _):
         pool.send()
-        connection = pool._take()
+        connection = pool._idle.take()
         connection.sock.sendall(b"go on")
-        pool._put(connection)
+        pool._idle.put(connection)
         wait_until(lambda: pool.open == 0)
         assert pool.idle == 0
 
@@ -143,9 +143,9 @@ def test_a_closed_pool_closes_what_is_idle_now_and_the_rest_later() -> None:
     slow = [Until(), Send(head), Stall()]
     with pooling([Until(), Send(OK), Stall()], slow) as (pool, _):
         pool.send()
-        connection = pool._take()
+        connection = pool._idle.take()
         busy = pool.send()
-        pool._put(connection)
+        pool._idle.put(connection)
         assert pool.open == 2
         pool.close()
         assert pool.open == 1
@@ -219,9 +219,9 @@ def test_one_that_answered_a_byte_is_not_replaced() -> None:
 def test_an_idle_connection_seen_closed_is_replaced_for_every_method() -> None:
     with pooling([Until(), Send(OK)], [Until(b"body"), Send(OK)]) as (pool, endpoint):
         pool.send()
-        connection = pool._take()
+        connection = pool._idle.take()
         wait_until(lambda: endpoint.ended == 1)
-        pool._put(connection)
+        pool._idle.put(connection)
         wait_until(lambda: not connection.is_connected)
         assert pool.send(post()).status == 200
         assert pool.counts("stale_connections") == [0]

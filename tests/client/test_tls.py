@@ -253,7 +253,7 @@ def test_a_later_connection_resumes_the_session(certs: Certs, version: ssl.TLSVe
 
     with pool_to(serve, certs) as pool:
         pool.exchange(request(), monotonic() + 10, lambda _: None)
-        first = pool._take()
+        first = pool._idle.take()
         assert pool.exchange(request(), monotonic() + 10, lambda _: None).status == 200
         first.close()
         pool.close_idle()
