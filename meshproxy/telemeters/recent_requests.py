@@ -94,7 +94,7 @@ class RecentRequestsConfig(TelemeterConfig):
 
 
 class RecentRequests:
-    """A ring of requests. The server asks `wants()` for each and records those it wants.
+    """A ring of requests, a sample of which is recorded.
 
     Args:
         config: share and capacity.
@@ -107,11 +107,6 @@ class RecentRequests:
         self._sample_rate = config.sample_rate
         self._draw = draw
         self._ring: deque[RecentRequest] = deque(maxlen=config.capacity)
-
-    def wants(self) -> bool:
-        """Return whether the request at hand belongs to the sample."""
-        draw = self._draw
-        return draw() < self._sample_rate
 
     def record(self, request: RecentRequest) -> None:
         """Keep *request*, dropping the oldest if there are too many."""
@@ -131,9 +126,10 @@ class RecentRequests:
 
     def recording(self, router: str, server: str) -> Filter[Request, Response]:
         """Return the filter that records a sample of what *server* of *router* serves."""
+        draw, sample_rate = self._draw, self._sample_rate
 
         def record(request: Request, service: Service[Request, Response]) -> Response:
-            if not self.wants():
+            if draw() >= sample_rate:
                 return service(request)
             started = time.monotonic()
             response = service(request)

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -87,15 +89,15 @@ def test_the_ring_keeps_the_newest_and_shows_them_first() -> None:
     assert body.index("/svc/c") < body.index("/svc/b")
 
 
-def test_a_draw_below_the_rate_is_wanted() -> None:
-    draws = iter([0.0, 0.24, 0.25, 0.9])
-    telemeter = RecentRequests(RecentRequestsConfig(sample_rate=0.25), lambda: next(draws))
-    assert [telemeter.wants() for _ in range(4)] == [True, True, False, False]
-
-
-def test_rate_one_wants_all_and_rate_zero_none() -> None:
-    assert RecentRequests(RecentRequestsConfig(sample_rate=1.0), lambda: 0.999999).wants()
-    assert not RecentRequests(RecentRequestsConfig(sample_rate=0), lambda: 0.0).wants()
+@pytest.mark.parametrize(
+    ("rate", "draw", "recorded"),
+    [(0.25, 0.0, 1), (0.25, 0.24, 1), (0.25, 0.25, 0), (1.0, 0.999999, 1), (0.0, 0.0, 0)],
+)
+def test_a_draw_below_the_rate_is_recorded(rate: float, draw: float, recorded: int) -> None:
+    telemeter = RecentRequests(RecentRequestsConfig(sample_rate=rate), lambda: draw)
+    record = telemeter.recording("outgoing", "0.0.0.0/4140")
+    record(Request(b"GET", b"/", b"1.1", Headers()), lambda _: Response(204, b"", Headers()))
+    assert len(telemeter.take()) == recorded
 
 
 def test_the_filter_records_what_the_sample_wants() -> None:
