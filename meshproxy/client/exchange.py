@@ -13,13 +13,13 @@ from meshproxy.client.response_head import final_head
 from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut, Silent
 from meshproxy.http.chunked import decode_whole, encode, last_chunk
 from meshproxy.http.framing import CHUNKED, content_length, response_length
-from meshproxy.http.head import CRLF
+from meshproxy.http.head import CRLF, FIRST_READ
 from meshproxy.http.headers import Headers
 from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, RequestBody, Response
 from meshproxy.net.body import Faults, StreamBody
-from meshproxy.net.pipe import Pipe
+from meshproxy.net.pipe import WORTH_BYTES, Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
 from meshproxy.net.turn import Unsent
@@ -30,7 +30,7 @@ Release = Callable[[Connection, bool], None]
 Ended = Callable[[bool], None]
 """Told that a streamed response body ended; whether the endpoint broke it off."""
 
-_BULKY = 32768
+_BULKY = FIRST_READ - 2048
 """A shorter body that came with its head came by a read that left nothing unread."""
 _BODILESS = frozenset({101, 204, 304})
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
@@ -79,6 +79,9 @@ def converse(
         response.body = tunnel(connection, rest, release, ended)
         return response
     whole = _whole_body(length, rest, limits)
+    if whole is None and CHUNKED <= length < WORTH_BYTES and (more := stream.receive_at_hand()):
+        rest += more
+        whole = _whole_body(length, rest, limits)
     if whole is None:
         response.body = _streamed(connection, length, rest, limits, reusable, release, ended)
         return response

@@ -5,7 +5,7 @@ Informational responses are passed over (RFC 9110 section 15.2).
 
 from meshproxy.client.early import MAX_INTERIM, EarlyAnswer
 from meshproxy.errors import BadResponse, ConnectionClosed, Silent
-from meshproxy.http.head import CRLF, HEAD_END, is_hopeless, parse_response
+from meshproxy.http.head import CRLF, FIRST_READ, HEAD_END, is_hopeless, parse_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.net.stream import Stream
@@ -53,7 +53,7 @@ def _first_bytes(stream: Stream, deadline: float) -> bytes:
     the request is untouched.
     """
     try:
-        data = stream.receive(deadline)
+        data = stream.receive(deadline, FIRST_READ)
     except OSError as error:
         silent = Silent(f"connection lost before a response: {error.strerror or error}")
         silent.untouched = stream.withdraw()

@@ -18,6 +18,9 @@ from meshproxy.http.limits import Limits
 
 CRLF = b"\r\n"
 HEAD_END = b"\r\n\r\n"
+FIRST_READ = 16384
+"""Bytes read at once where a head begins: what comes of a long body with it is copied, the rest is
+not (`net.pipe`)."""
 _TAB = 9
 """As a number: to look for bytes tries first to make a number of them, and fails: 0.2 us."""
 _METHODS = frozenset(b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE CONNECT".split())

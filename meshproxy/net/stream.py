@@ -97,8 +97,8 @@ class Stream(Sender):
         """Whether the connection has broken, unlike one that only has something to read."""
         return bool(self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
-    def receive(self, deadline: float) -> bytes:
-        """The next bytes, at most 64 KiB; empty at the end of input.
+    def receive(self, deadline: float, most: int = RECEIVE) -> bytes:
+        """The next bytes, at most *most*; empty at the end of input.
 
         Raises StreamTimeout at monotonic second *deadline*, OSError when the connection breaks.
         """
@@ -117,7 +117,7 @@ class Stream(Sender):
             else:
                 self._arm()
             try:
-                return receive(RECEIVE)
+                return receive(most)
             except BlockingIOError:
                 continue
 

@@ -45,7 +45,7 @@ class TlsStream(Stream):
             return Stream.has_stray(self)
         return True
 
-    def receive(self, deadline: float) -> bytes:
+    def receive(self, deadline: float, most: int = RECEIVE) -> bytes:
         """As for plain streams; an end without close_notify is a ConnectionResetError."""
         if self._ahead is not None:
             return self._take_ahead()
@@ -53,7 +53,7 @@ class TlsStream(Stream):
             if not self._tls.pending():
                 self.wait_readable(deadline)
             try:
-                data: bytes = self._tls.read(RECEIVE)
+                data: bytes = self._tls.read(most)
             except ssl.SSLWantReadError:
                 continue
             except ssl.SSLWantWriteError:

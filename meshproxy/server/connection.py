@@ -23,6 +23,7 @@ from meshproxy.errors import (
 from meshproxy.http.chunked import encode_whole
 from meshproxy.http.head import (
     CRLF,
+    FIRST_READ,
     HEAD_END,
     check_request_size,
     is_hopeless,
@@ -182,7 +183,7 @@ class Connection:
             if deadline > self._dies_at:  # noqa: PLR1730 - 0.1 us less than a call of min
                 deadline = self._dies_at
             try:
-                buffer = self._stream.receive(deadline)
+                buffer = self._stream.receive(deadline, FIRST_READ)
             except Unsent as unsent:
                 self.is_busy = True
                 self._stream.send(unsent.rest, self._limits.write_gap)

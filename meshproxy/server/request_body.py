@@ -15,7 +15,7 @@ from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request
 from meshproxy.net.body import Faults, StreamBody
-from meshproxy.net.pipe import Pipe
+from meshproxy.net.pipe import WORTH_BYTES, Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -238,6 +238,8 @@ def body_of(
     if length > limits.body_bytes:
         raise BodyTooLarge("the request body is over maxRequestBodyKB")
 
+    if len(at_hand) < length < WORTH_BYTES and not expects:
+        at_hand += stream.receive_at_hand() or b""
     if 0 < length <= len(at_hand):
         finish(at_hand[length:])
         request.body = held = WholeBody(at_hand[:length], limits.replay_bytes)

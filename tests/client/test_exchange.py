@@ -481,6 +481,19 @@ def test_a_connection_that_is_closed_behind_an_answer_is_not_used_again() -> Non
         assert talk.released == [False]
 
 
+@pytest.mark.parametrize("coded", [False, True])
+def test_a_body_that_one_more_read_completes_frees_the_connection_at_once(*, coded: bool) -> None:
+    body = b"x" * 40_000
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n"
+    if coded:
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = head + (b"9c40\r\n%b\r\n0\r\n\r\n" % body if coded else body)
+    with talking(Until(), Send(answer), Stall()) as talk:
+        found = talk()
+        assert isinstance(found.body, bytes)
+        assert (found.body, found.in_chunks, talk.released) == (body, coded, [True])
+
+
 def test_a_chunked_body_that_came_with_its_head_frees_the_connection_at_once() -> None:
     chunks = b"2\r\nok\r\n1\r\n!\r\n0\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -1,5 +1,6 @@
 """Bulk through the kernel: the same bytes, cuts and limits as through a buffer."""
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -170,6 +171,17 @@ def test_without_a_pipe_the_body_goes_through_a_buffer(
     writing.get()
     assert reading.get() == HEAD + BIG
     assert pipes == []
+
+
+def test_a_pipe_that_the_system_keeps_small_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[int] = []
+    monkeypatch.setattr(os, "close", closed.append)
+    monkeypatch.setattr(room, "_SIZE", 8192)  # what a user with many pipes gets
+    before = Pipe.count
+    assert (Pipe.take(), Pipe.count, len(set(closed))) == (None, before, 2)
+    monkeypatch.undo()
+    for descriptor in closed:
+        os.close(descriptor)
 
 
 def test_an_early_end_is_an_error_now_and_later(ends: Ends) -> None:

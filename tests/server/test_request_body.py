@@ -242,6 +242,16 @@ def test_a_whole_body_is_sent_again_only_if_it_is_small(
     assert body.is_replayable is kept
 
 
+def test_a_body_that_has_come_but_was_not_read_is_whole_too(world: World) -> None:
+    asked = request((b"Content-Length", b"5"), method=b"POST")
+    world.client.sendall(b"loGET ")
+    while not world.stream.has_stray():
+        gevent.sleep(0)
+    body = body_of(asked, world.stream, b"hel", Limits(), world.rests.append)
+    assert isinstance(body, WholeBody)
+    assert (whole(body), world.rests) == (b"hello", [b"GET "])
+
+
 def test_a_byte_short_is_not_whole(world: World) -> None:
     asked = request((b"Content-Length", b"5"), method=b"POST")
     body = body_of(asked, world.stream, b"hell", Limits(), world.rests.append)
