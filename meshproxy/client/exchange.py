@@ -31,7 +31,8 @@ Ended = Callable[[bool], None]
 """Told that a streamed response body ended; whether the endpoint broke it off."""
 
 _BULKY = FIRST_READ - 2048
-"""A shorter body that came with its head came by a read that left nothing unread."""
+"""A shorter body that came with a head of at most 2 KiB came by a read that left nothing unread. If
+something was left after all, the pool sees it before it uses the connection again."""
 _BODILESS = frozenset({101, 204, 304})
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 
