@@ -12,6 +12,7 @@ from meshproxy.http.framing import CHUNKED
 from meshproxy.http.limits import Limits
 from meshproxy.net.stream import Stream
 from meshproxy.server.request_body import ClientBody, WholeBody, body_of
+from tests.kit.k8s import wait_until
 from tests.kit.messages import request
 from tests.kit.pair import plain
 
@@ -245,8 +246,7 @@ def test_a_whole_body_is_sent_again_only_if_it_is_small(
 def test_a_body_that_has_come_but_was_not_read_is_whole_too(world: World) -> None:
     asked = request((b"Content-Length", b"5"), method=b"POST")
     world.client.sendall(b"loGET ")
-    while not world.stream.has_stray():
-        gevent.sleep(0)
+    wait_until(world.stream.has_stray)
     body = body_of(asked, world.stream, b"hel", Limits(), world.rests.append)
     assert isinstance(body, WholeBody)
     assert (whole(body), world.rests) == (b"hello", [b"GET "])
