@@ -243,7 +243,7 @@ def _splice_rest(
             raise StreamTimeout
         while True:
             try:
-                if pipe.drain(stream):
+                if stream.drain(pipe):
                     break
             except OSError:
                 return False

@@ -39,7 +39,13 @@ def response_length(headers: Headers) -> int:
     """
     names = headers.names
     if b"transfer-encoding" not in names:
-        return content_length(headers, BadResponse) if b"content-length" in names else UNTIL_CLOSE
+        count = names.count(b"content-length")
+        if not count:
+            return UNTIL_CLOSE
+        length = _lengths.get(headers.lines[names.index(b"content-length")])
+        if count == 1 and length is not None:
+            return length
+        return content_length(headers, BadResponse)
     at = names.index(b"transfer-encoding")
     if headers.lines[at] == _CHUNKED and names.count(b"transfer-encoding") == 1:
         del names[at], headers.lines[at]  # it ends at this hop: 1 us less than in `hop.strip`

@@ -105,8 +105,10 @@ def of(*fields: tuple[bytes, bytes]) -> Headers:
 
 
 _REPEATING = frozenset(
-    b"host accept accept-encoding accept-language user-agent connection content-length "
-    b"content-type transfer-encoding cache-control server date vary via accept-ranges".split()
+    b"host accept accept-encoding accept-language user-agent origin connection keep-alive "
+    b"content-length content-type content-encoding transfer-encoding cache-control pragma "
+    b"server date etag last-modified vary via accept-ranges x-powered-by x-frame-options "
+    b"x-content-type-options strict-transport-security access-control-allow-origin".split()
 )
 """Fields whose lines come again word for word, and are no secrets."""
 _MAX_LINE = 128

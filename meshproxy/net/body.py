@@ -6,7 +6,6 @@ Pieces are read into a buffer that is used again, so memory does not depend on t
 from collections.abc import Callable, Iterator
 from math import inf
 from time import monotonic
-from typing import TypeVar
 
 from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http.chunked import ChunkedDecoder
@@ -24,8 +23,6 @@ _TURN = 4 * 1048576
 """Bytes after which others have their turn, even if no read has to wait: about 2 ms of CPU."""
 _SPARE_BUFFERS = 16
 _buffers: list[memoryview] = []
-
-_Read = TypeVar("_Read")
 
 Finish = Callable[[bool, bytes], None]
 """Told once how a body ended: whether it was complete, and what followed it."""
@@ -102,9 +99,9 @@ class StreamBody:
         )
 
     @property
-    def _gap(self) -> float:
-        """Seconds in which the next piece has to come."""
-        return min(self._max_gap, self.deadline - monotonic())
+    def _due(self) -> float:
+        """Monotonic second by which the next piece has to come."""
+        return min(monotonic() + self._max_gap, self.deadline)
 
     @property
     def has_piece(self) -> bool:
@@ -118,13 +115,20 @@ class StreamBody:
 
     def read(self, other: Stream | None = None) -> bytes | memoryview | None:
         """The next piece; empty at the end; None when *other* has something to read first."""
-        if self._is_over():
+        if self._finish is None:
+            self._check_failure()
             return b""
-        if self._decoder is not None:
-            return self._judged(self._read_chunked, self._decoder, other)
-        if self._left == UNTIL_CLOSE:
-            return self._judged(self._read_until_close, other)
-        return self._judged(self._read_counted, other)
+        try:
+            if self._decoder is not None:
+                return self._read_chunked(self._decoder, other)
+            if self._left == UNTIL_CLOSE:
+                return self._read_until_close(other)
+            return self._read_counted(other)
+        except (OSError, StreamTimeout) as error:
+            raise self._lost(error) from error
+        except BaseException as error:
+            self._give_up(error)
+            raise
 
     @property
     def is_bulk(self) -> bool:
@@ -133,32 +137,53 @@ class StreamBody:
 
     def fill(self, pipe: Pipe, other: Stream | None = None) -> int | None:
         """Like `read` of a bulk body, into *pipe*, which is empty: the number of bytes."""
-        return 0 if self._is_over() else self._judged(self._fill, pipe, other)
-
-    def _is_over(self) -> bool:
-        """The end was reached. Raises what ended the body before."""
-        if self._finish is None and self._failure is not None:
-            raise self._failure
-        return self._finish is None
-
-    def _judged(self, read: Callable[..., _Read], *arguments: object) -> _Read:
-        """What *read* gives; whatever it raises ends the body, and becomes an error of ours."""
+        if self._finish is None:
+            self._check_failure()
+            return 0
         try:
-            return read(*arguments)
-        except StreamTimeout:
-            late = self._faults.timed_out("the next piece of a body did not come in time")
-            self._fail(late)
-            raise late from None
-        except OSError as error:
-            lost = self._faults.closed(f"connection lost within a body: {error}")
-            self._fail(lost)
-            raise lost from error
-        except ProxyError as error:
+            while other is None or not other.is_readable:
+                try:
+                    filled = self._stream.fill(pipe, self._left)
+                except BlockingIOError:
+                    self._await_piece(other)
+                    continue
+                self._took(filled)
+                if not self._left:
+                    self._end(True, b"")
+                return filled
+        except (OSError, StreamTimeout) as error:
+            raise self._lost(error) from error
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        return None
+
+    def _await_piece(self, other: Stream | None) -> None:
+        if other is None:
+            self._stream.wait_readable(self._due)
+        else:
+            wait_either(self._stream, other, self._due)
+
+    def _check_failure(self) -> None:
+        """Raise what ended the body before, unless that was its end."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _lost(self, error: OSError | StreamTimeout) -> ProxyError:
+        """End the body for *error*; what its reader is to be told."""
+        if isinstance(error, StreamTimeout):
+            told = self._faults.timed_out("the next piece of a body did not come in time")
+        else:
+            told = self._faults.closed(f"connection lost within a body: {error}")
+        self._fail(told)
+        return told
+
+    def _give_up(self, error: BaseException) -> None:
+        """End the body, since reading it came to *error*."""
+        if isinstance(error, ProxyError):
             self._fail(error)
-            raise
-        except BaseException:
+        else:
             self.close()
-            raise
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
         """The pieces, as a WSGI server would take them."""
@@ -214,7 +239,7 @@ class StreamBody:
         if not self._left:
             self._end(True, b"")
             return b""
-        if other is not None and wait_either(self._stream, other, monotonic() + self._gap):
+        if other is not None and wait_either(self._stream, other, self._due):
             return None
         if self._buffer is None:
             spare = _buffers and self._left >= _BULK
@@ -223,35 +248,16 @@ class StreamBody:
             )
         buffer = self._buffer
         room = buffer if self._left >= _BULK else buffer[: self._left]
-        read = self._stream.receive_into(room, monotonic() + self._gap)
-        if not read:
-            raise self._closed_early()
-        self._left -= read
-        self._take_turns(read)
+        read = self._stream.receive_into(room, self._due)
+        self._took(read)
         return buffer[:read]
 
-    def _fill(self, pipe: Pipe, other: Stream | None) -> int | None:
-        while other is None or not other.is_readable:
-            try:
-                filled = pipe.fill(self._stream, self._left)
-            except BlockingIOError:
-                deadline = monotonic() + self._gap
-                if other is None:
-                    self._stream.wait_readable(deadline)
-                else:
-                    wait_either(self._stream, other, deadline)
-                continue
-            if not filled:
-                raise self._closed_early()
-            self._left -= filled
-            self._take_turns(filled)
-            if not self._left:
-                self._end(True, b"")
-            return filled
-        return None
-
-    def _closed_early(self) -> ProxyError:
-        return self._faults.closed(f"connection closed {self._left} bytes before the body's end")
+    def _took(self, read: int) -> None:
+        """Count *read* bytes of a body of known length; none is its peer's early end."""
+        if not read:
+            raise self._faults.closed(f"connection closed {self._left} bytes before the body's end")
+        self._left -= read
+        self._take_turns(read)
 
     def _read_chunked(self, decoder: ChunkedDecoder, other: Stream | None) -> bytes | None:
         while True:
@@ -281,10 +287,9 @@ class StreamBody:
         return data
 
     def _receive(self, other: Stream | None) -> bytes | None:
-        deadline = monotonic() + self._gap
-        if other is not None and wait_either(self._stream, other, deadline):
+        if other is not None and wait_either(self._stream, other, self._due):
             return None
-        data = self._stream.receive(deadline)
+        data = self._stream.receive(self._due)
         self._take_turns(len(data))
         return data
 

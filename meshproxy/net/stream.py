@@ -21,6 +21,7 @@ import gevent.socket
 from gevent import get_hub, getcurrent
 from greenlet import greenlet
 
+from meshproxy.net.pipe import FLAGS, SIZE, Pipe
 from meshproxy.net.turn import Sender
 from meshproxy.net.wheel import Alarm, wheel
 
@@ -29,7 +30,6 @@ RECEIVE = 65536
 """Bytes read at once."""
 _at_hand = array("i", [0])
 """Where the kernel writes how much there is to read; given bytes, ioctl tries two conversions."""
-_SPLICE = getattr(os, "SPLICE_F_NONBLOCK", 0) | getattr(os, "SPLICE_F_MOVE", 0)
 _RESET_ON_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
 
@@ -131,15 +131,20 @@ class Stream(Sender):
             except BlockingIOError:
                 self.wait_readable(deadline)
 
-    def splice_into(self, pipe: int, most: int) -> int:
-        """Like `receive_into`, into the descriptor of a pipe, but never waits: BlockingIOError."""
+    def fill(self, pipe: Pipe, most: int) -> int:
+        """Like `receive_into`, into *pipe*, which is empty, but never waits: BlockingIOError."""
         if not self._armed:
             self._arm()
-        return os.splice(self._descriptor, pipe, most, flags=_SPLICE)
+        pipe.held = read = os.splice(self._descriptor, pipe.write_end, min(most, SIZE), flags=FLAGS)
+        return read
 
-    def splice_from(self, pipe: int, most: int) -> int:
-        """Send what the socket takes at once of *most* bytes in *pipe*. Raises BlockingIOError."""
-        return os.splice(pipe, self._descriptor, most, flags=_SPLICE)
+    def drain(self, pipe: Pipe) -> bool:
+        """Send what the socket takes at once of what *pipe* holds; whether that was all."""
+        try:
+            pipe.held -= os.splice(pipe.read_end, self._descriptor, pipe.held, flags=FLAGS)
+        except BlockingIOError:
+            return False
+        return not pipe.held
 
     def receive_at_hand(self) -> bytes | None:
         """What has come so far, None if nothing has; never waits and never raises.
@@ -157,11 +162,7 @@ class Stream(Sender):
         """Send all of *data*; StreamTimeout when nothing is taken for *gap* seconds."""
         if self.posted:
             data = self._take_posted() + data
-        send = self._send
-        try:
-            sent = send(data)
-        except BlockingIOError:
-            sent = 0
+        sent = self.send_some(data)
         if sent != len(data):
             rest = memoryview(data)[sent:]
             while rest:

@@ -90,18 +90,16 @@ class TlsStream(Stream):
 
         What comes of it is sent at once: 1 MiB takes 4 sends instead of 64.
         """
-        while filled < len(buffer):
-            try:
-                read: int = self._tls.read(len(buffer) - filled, buffer[filled:])
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                break
-            except ssl.SSLEOFError:
-                self._ahead = ConnectionResetError("TLS ended without close_notify")
-                break
-            if not read:
-                break
-            filled += read
-        return filled
+        read = self._tls.read
+        room = len(buffer) - filled
+        try:
+            while room and (taken := read(room, buffer[-room:])):
+                room -= taken
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except ssl.SSLEOFError:
+            self._ahead = ConnectionResetError("TLS ended without close_notify")
+        return len(buffer) - room
 
     def receive_at_hand(self) -> bytes | None:
         """As for plain streams."""
@@ -127,18 +125,6 @@ class TlsStream(Stream):
         if isinstance(ahead, OSError):
             raise ahead
         return ahead or b""
-
-    def send(self, data: bytes | memoryview, gap: float) -> None:
-        """As for plain streams."""
-        if self.posted:
-            data = self._take_posted() + data
-        sent = self.send_some(data)
-        if sent == len(data):
-            return
-        rest = memoryview(data)[sent:]
-        while rest:
-            self.wait_writable(monotonic() + gap)
-            rest = rest[self.send_some(rest) :]
 
     def send_some(self, data: bytes | memoryview) -> int:
         """As for plain streams; a TLS renegotiation that wants to read first counts as none."""

@@ -84,9 +84,10 @@ class Sender:
 
     def send_posted(self) -> None:
         """Send now what was posted; what is not taken goes to the reader, or with what follows."""
-        data = self._take_posted()
+        data = self.posted
         if not data:
             return
+        self.posted = b""
         begun = True
         try:
             rest = data[self.send_some(data) :]

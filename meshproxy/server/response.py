@@ -104,7 +104,7 @@ def _splice(stream: Stream, body: StreamBody, gap: float) -> None:
     if pipe is not None:
         with pipe:
             while body.fill(pipe):
-                while not pipe.drain(stream):
+                while not stream.drain(pipe):
                     stream.wait_writable(monotonic() + gap)
 
 

@@ -60,13 +60,13 @@ def pipes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         with room._spare.pop() as spare:
             spare.held = 1
     brought: list[int] = []
-    fill = Pipe.fill
+    fill = Stream.fill
 
-    def noting(self: Pipe, stream: Stream, most: int) -> int:
-        brought.append(taken := fill(self, stream, most))
+    def noting(self: Stream, pipe: Pipe, most: int) -> int:
+        brought.append(taken := fill(self, pipe, most))
         return taken
 
-    monkeypatch.setattr(Pipe, "fill", noting)
+    monkeypatch.setattr(Stream, "fill", noting)
     return brought
 
 
@@ -115,6 +115,16 @@ def test_a_body_cut_short_closes_the_client_before_its_end(ends: Ends, pipes: li
     assert relay.ends == [(False, b"")]
 
 
+def test_the_greatest_length_of_all_is_no_more_than_a_pipe_holds(ends: Ends) -> None:
+    relay, endpoint, _ = ends
+    endpoint.sendall(b"x" * 1000)
+    body = relay.body(length=10**19 - 1)
+    with Pipe() as pipe:
+        assert body.fill(pipe) == 1000
+        assert relay.sink.drain(pipe)
+    body.close()
+
+
 def test_an_endpoint_that_stalls_ends_after_the_gap(ends: Ends) -> None:
     relay, endpoint, _ = ends
     body = relay.body(gap=0.05)
@@ -151,7 +161,7 @@ def test_a_pipe_is_used_again_only_when_it_is_empty(ends: Ends) -> None:
     with Pipe() as pipe:
         endpoint.sendall(b"x")
         relay.body().fill(pipe)
-        assert pipe.drain(relay.sink)
+        assert relay.sink.drain(pipe)
     assert Pipe.take() is pipe
     with pipe:
         endpoint.sendall(b"x")
@@ -176,7 +186,7 @@ def test_without_a_pipe_the_body_goes_through_a_buffer(
 def test_a_pipe_that_the_system_keeps_small_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[int] = []
     monkeypatch.setattr(os, "close", closed.append)
-    monkeypatch.setattr(room, "_SIZE", 8192)  # what a user with many pipes gets
+    monkeypatch.setattr(room, "SIZE", 8192)  # what a user with many pipes gets
     before = Pipe.count
     assert (Pipe.take(), Pipe.count, len(set(closed))) == (None, before, 2)
     monkeypatch.undo()
@@ -202,7 +212,7 @@ def test_what_came_before_anybody_asked_is_no_reason_to_spin(ends: Ends) -> None
         gevent.sleep(0)
     with Pipe() as pipe:
         assert body.fill(pipe, relay.sink) == 1
-        assert pipe.drain(relay.sink)
+        assert relay.sink.drain(pipe)
         filling = gevent.spawn(body.fill, pipe, relay.sink)
         gevent.sleep(0)
         endpoint.sendall(b"yz")
