@@ -61,14 +61,14 @@ class WindowedAdder:
         self._old = now
 
 
-class RetryBudget:
+class RetryBudget(WindowedAdder):
     """Retries as a share of requests, above a reserve that is independent of traffic.
 
     *ttl_s* 1 to 60; *min_retries_per_s* at least 0; *percent_can_retry* 0 to 1000, a ratio in
     spite of its name (0.2 is one retry for five requests). ValueError outside these bounds.
     """
 
-    __slots__ = ("_window", "deposit_tokens", "reserve_tokens", "withdraw_tokens")
+    __slots__ = ("deposit_tokens", "reserve_tokens", "withdraw_tokens")
 
     def __init__(
         self,
@@ -86,22 +86,26 @@ class RetryBudget:
         self.deposit_tokens = SCALE if percent_can_retry else 0
         self.withdraw_tokens = int(SCALE / percent_can_retry) if percent_can_retry else 1
         self.reserve_tokens = min_retries_per_s * ttl_s * self.withdraw_tokens
-        self._window = WindowedAdder(ttl_s, now_ns)
+        super().__init__(ttl_s, now_ns)
 
     def deposit(self) -> None:
         """One request was sent."""
-        self._window.add(self.deposit_tokens)
+        now_ns = self._now_ns  # as `add` does, but in one call: a request comes here twice
+        now = now_ns()
+        if now - self._old >= self._slice_ns:
+            self._turn(now)
+        self._writer += self.deposit_tokens
 
     def try_withdraw(self) -> bool:
         """Take the price of one retry, if there is as much."""
-        if self.reserve_tokens + self._window.sum() < self.withdraw_tokens:
+        if self.reserve_tokens + self.sum() < self.withdraw_tokens:
             return False
-        self._window.add(-self.withdraw_tokens)
+        self.add(-self.withdraw_tokens)
         return True
 
     def balance(self) -> int:
         """Retries that could be made now; negative after deposits aged before what they paid."""
-        count = self.reserve_tokens + self._window.sum()
+        count = self.reserve_tokens + self.sum()
         whole = abs(count) // self.withdraw_tokens
         return whole if count >= 0 else -whole
 

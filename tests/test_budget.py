@@ -58,7 +58,7 @@ def test_a_balance_below_zero_is_truncated_toward_zero(clock: FakeClock) -> None
     assert withdrawn(budget, 3) == 2
     budget.deposit()
     clock.advance(5)
-    assert budget._window.sum() == 1_000 - 2 * 3_333
+    assert budget.sum() == 1_000 - 2 * 3_333
     assert budget.balance() == -1
     assert budget.requeue_limit() == 0
     assert not budget.try_withdraw()

@@ -46,13 +46,13 @@ class Retries:
             response = service(request)
         except ProxyError as error:
             if not self._may_repeat(request, error):
-                self._per_request.add(0)
+                self._per_request.add(0.0)
                 raise
             return self._again(request, service, error)
         if response.retryable:
             return self._again(request, service, response)
         add = self._per_request.add
-        add(0)
+        add(0.0)
         return response
 
     def _again(

@@ -11,8 +11,13 @@ HOP_BY_HOP = frozenset(
 )
 _NEVER_BY_NAMING = frozenset(b"host content-length via cookie set-cookie".split())
 _ONLY_CONNECTION = frozenset({b"connection"})
-_STAYS = frozenset({b"Connection: keep-alive", b"connection: keep-alive"})
-_NOTHING_NAMED = _STAYS | {b"Connection: close", b"connection: close"}
+_CLOSES = {
+    b"Connection: keep-alive": False,
+    b"connection: keep-alive": False,
+    b"Connection: close": True,
+    b"connection: close": True,
+}
+"""What fields that name no other field say."""
 _options: dict[bytes, frozenset[bytes]] = {}
 _OPTIONS_LIMIT = 256
 
@@ -36,10 +41,10 @@ def take_close(headers: Headers) -> bool:
         return False
     if count == 1:  # most responses: 0.4 us instead of 2, here and in `strip`
         at = names.index(b"connection")
-        line = headers.lines[at]
-        if line in _NOTHING_NAMED:
+        closes = _CLOSES.get(headers.lines[at])
+        if closes is not None:
             del names[at], headers.lines[at]
-            return line not in _STAYS
+            return closes
     return b"close" in connection_options(headers)
 
 
@@ -55,7 +60,7 @@ def strip(headers: Headers, *, may_upgrade: bool) -> None:
     present = HOP_BY_HOP.intersection(names)
     if present == _ONLY_CONNECTION:  # most responses: 1 us instead of 5
         at = names.index(b"connection")
-        if headers.lines[at] in _NOTHING_NAMED and names.count(b"connection") == 1:
+        if headers.lines[at] in _CLOSES and names.count(b"connection") == 1:
             del names[at], headers.lines[at]
             return
     options = connection_options(headers) if b"connection" in present else frozenset()

@@ -129,9 +129,10 @@ class TlsStream(Stream):
     def send_some(self, data: bytes | memoryview) -> int:
         """As for plain streams; a TLS renegotiation that wants to read first counts as none."""
         try:
-            return int(self._tls.write(data))
+            sent: int = self._tls.write(data)
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return 0
+        return sent
 
     def close_for_writing(self, gap: float) -> None:
         """As for plain streams, with close_notify: without it, all we sent would look cut."""

@@ -91,9 +91,10 @@ def gauged(name: str, value: float) -> str:
     return f"{name}:{'0' if text == '-0' else text}|g"
 
 
-def timed(name: str, value: float, rate: float) -> str:
-    """Return the line of one timing, truncated, that stands for 1/*rate* of them."""
-    return f"{name}:{int(value)}|ms" + (f"|@{rate:.6f}" if rate < 1 else "")
+def timed(name: str, values: Iterable[float], rate: float) -> list[str]:
+    """Return the lines of timings, truncated, each of which stands for 1/*rate* of them."""
+    kind = f"|ms|@{rate:.6f}" if rate < 1 else "|ms"
+    return [f"{name}:{int(value)}{kind}" for value in values]
 
 
 def line(
@@ -109,7 +110,7 @@ def line(
         return counted(dotted, int(value))
     if kind == "gauge":
         return gauged(dotted, value)
-    return timed(dotted, value, sample_rate)
+    return timed(dotted, [value], sample_rate)[0]
 
 
 def thinned(values: Histogram, step: float, draw: float) -> Iterator[int]:
@@ -178,7 +179,7 @@ class Changes:
 
     def _news(self, seen: _Seen, instrument: Counter | Stat) -> Sequence[str]:
         if isinstance(instrument, Stat):
-            return list(self._timings(seen, instrument))
+            return self._timings(seen, instrument)
         delta, seen.total = instrument.value - seen.total, instrument.value
         return (counted(seen.name, delta),) if delta else ()
 
@@ -188,16 +189,14 @@ class Changes:
                 yield gauged(name, 0)
             yield gauged(name, value)
 
-    def _timings(self, seen: _Seen, stat: Stat) -> Iterator[str]:
+    def _timings(self, seen: _Seen, stat: Stat) -> Sequence[str]:
         earlier, now = seen.values, stat.read()
-        if now is earlier:
-            return
         seen.values = now
-        if self._sample_rate > 0:
-            values = now - earlier
-            step = max(1 / self._sample_rate, values.count / MAX_TIMINGS)
-            for value in thinned(values, step, self._draw()):
-                yield timed(seen.name, value, 1 / step)
+        if now is earlier or not self._sample_rate:
+            return ()
+        values = now - earlier
+        step = max(1 / self._sample_rate, values.count / MAX_TIMINGS)
+        return timed(seen.name, thinned(values, step, self._draw()), 1 / step)
 
 
 class Statsd:
