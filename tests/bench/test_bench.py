@@ -56,6 +56,12 @@ def test_a_process_is_told_by_its_family_time_and_memory() -> None:
     assert memory_kib([os.getpid()]) > 1000
 
 
+def test_no_port_of_ours_is_taken_for_one_of_the_example(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for port in (4140, 41_400, 41_410, 9_990):
+        assert f"- port: {port}\n" in configs.meshproxy(world, port, over_tls=False)
+
+
 @pytest.mark.parametrize("what", growth.SERIES)
 def test_every_configuration_of_the_bench_is_valid(tmp_path: Path, what: str) -> None:
     world = World(tmp_path)
