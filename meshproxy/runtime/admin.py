@@ -25,7 +25,8 @@ from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.router.router import Router
 from meshproxy.runtime.answers import answerer
-from meshproxy.server.listener import Terms
+from meshproxy.server.h1.protocol import Http1
+from meshproxy.server.listener import ServerParameters
 from meshproxy.server.tls import server_context
 from meshproxy.service import Service, stack
 from meshproxy.telemeters.telemeter import Telemeter
@@ -49,7 +50,7 @@ class Controls:
 
 def admin_terms(
     config: LinkerConfig, metrics: Tree, telemeters: Sequence[Telemeter], controls: Controls
-) -> Terms:
+) -> ServerParameters:
     """How the admin server of *config* serves. Raises ValueError for TLS files that do not work."""
     numbers: dict[str, AdminHandler] = {"/admin/metrics.json": metrics_json(metrics)}
     for telemeter in telemeters:
@@ -80,7 +81,9 @@ def _after(refresh: Callable[[], None], page: AdminHandler) -> AdminHandler:
     return handle
 
 
-def identifier_terms(config: AdminConfig, routers: Sequence[Router], metrics: Tree) -> Terms:
+def identifier_terms(
+    config: AdminConfig, routers: Sequence[Router], metrics: Tree
+) -> ServerParameters:
     """How the server on `httpIdentifierPort` serves. Raises ValueError as above."""
     named = {router.label: (router.identify, router.config.dtab) for router in routers}
     service = partial(identify_service, named)
@@ -89,13 +92,15 @@ def identifier_terms(config: AdminConfig, routers: Sequence[Router], metrics: Tr
 
 def _terms(
     config: AdminConfig, port: int, service: Service[Request, Response], metrics: Tree
-) -> Terms:
+) -> ServerParameters:
     scope = metrics.scope("admin", f"{config.ip}/{port}")
     limits = Limits()
-    return Terms(
-        service=stack([ErrorResponder(limits, scope)], service),
-        answer=answerer(limits, scope, clear_context=False),
-        limits=limits,
+    return ServerParameters(
+        protocol=Http1(
+            stack([ErrorResponder(limits, scope)], service),
+            limits,
+            answerer(limits, scope, clear_context=False),
+        ),
         max_connections=_MAX_CONNECTIONS,
         metrics=scope,
         context=server_context(config.tls) if config.tls is not None else None,

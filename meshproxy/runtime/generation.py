@@ -21,7 +21,8 @@ from meshproxy.runtime.naming import Naming
 from meshproxy.runtime.places import Place
 from meshproxy.runtime.server_filters import access_log, log_settings, server_filters
 from meshproxy.runtime.telemetry import Telemetry
-from meshproxy.server.listener import Terms
+from meshproxy.server.h1.protocol import Http1
+from meshproxy.server.listener import ServerParameters
 from meshproxy.server.log_writer import LogWriter
 from meshproxy.server.tls import server_context
 from meshproxy.service import stack
@@ -69,7 +70,7 @@ class Generation:
             self.logs: dict[str, LogWriter] = dict(
                 self._logs(before.logs if before is not None else {}, earlier)
             )
-            self.servers: dict[Place, Terms] = {
+            self.servers: dict[Place, ServerParameters] = {
                 Place.of_server(router.config, index): self._terms(router, index)
                 for router in self.routers
                 for index in range(len(router.config.servers))
@@ -119,7 +120,7 @@ class Generation:
             if log is not None:
                 yield router.label, log
 
-    def _terms(self, router: Router, index: int) -> Terms:
+    def _terms(self, router: Router, index: int) -> ServerParameters:
         config = router.config.servers[index]
         limits = limits_of(router.config, config)
         name = f"{config.ip}/{config.port}"
@@ -130,10 +131,12 @@ class Generation:
             for telemeter in self.telemetry.telemeters
             if isinstance(telemeter, RecentRequests)
         ]
-        return Terms(
-            service=stack([*recording, *filters], router.serve),
-            answer=answerer(limits, metrics, clear_context=config.clear_context),
-            limits=limits,
+        return ServerParameters(
+            protocol=Http1(
+                stack([*recording, *filters], router.serve),
+                limits,
+                answerer(limits, metrics, clear_context=config.clear_context),
+            ),
             max_connections=config.max_connections,
             metrics=metrics,
             context=server_context(config.tls) if config.tls is not None else None,

@@ -32,7 +32,7 @@ from meshproxy.runtime.places import (
 )
 from meshproxy.runtime.readiness import Readiness
 from meshproxy.runtime.telemetry import Telemetry
-from meshproxy.server.listener import Listener, Terms
+from meshproxy.server.listener import Listener, ServerParameters
 from meshproxy.server.log_writer import LogWriter
 from meshproxy.telemeters.recent_requests import RecentRequests
 
@@ -205,7 +205,7 @@ class Linker:
         listener = self._listeners.get(place) if place is not None else None
         return listener.port if listener is not None else 0
 
-    def _terms(self, generation: Generation, metrics: Tree) -> dict[Place, Terms]:
+    def _terms(self, generation: Generation, metrics: Tree) -> dict[Place, ServerParameters]:
         """How each place of *generation* serves. Raises CannotStart."""
         config, terms = generation.config, dict(generation.servers)
         telemeters = generation.telemetry.telemeters
@@ -228,7 +228,7 @@ class Linker:
             raise CannotStart(f"cannot listen on {error.strerror}") from error
 
     def _listen(
-        self, terms: Mapping[Place, Terms], sockets: Mapping[Place, socket]
+        self, terms: Mapping[Place, ServerParameters], sockets: Mapping[Place, socket]
     ) -> list[Listener]:
         """Serve by *terms* everywhere, on *sockets* where new; what is no longer served."""
         for place, one in terms.items():

@@ -30,7 +30,7 @@ from meshproxy.runtime.places import Address, Place, admin_place
 from meshproxy.runtime.readiness import Readiness
 from meshproxy.runtime.telemetry import Telemetry
 from meshproxy.runtime.worker_process import WorkerProcess
-from meshproxy.server.listener import Listener, Terms, listen
+from meshproxy.server.listener import Listener, ServerParameters, listen
 from meshproxy.telemeters.recent_requests import RecentRequest, RecentRequests
 
 
@@ -163,13 +163,13 @@ class Supervisor:
             case None:
                 self._merged.leave(worker, now)
 
-    def _admin_terms(self, config: LinkerConfig, telemetry: Telemetry) -> Terms:
+    def _admin_terms(self, config: LinkerConfig, telemetry: Telemetry) -> ServerParameters:
         try:
             return admin_terms(config, self.metrics, telemetry.telemeters, self._controls)
         except ValueError as error:
             raise CannotStart(str(error)) from error
 
-    def _open_admin(self, config: LinkerConfig, terms: Terms) -> Listener:
+    def _open_admin(self, config: LinkerConfig, terms: ServerParameters) -> Listener:
         """Open the socket of the admin pages. Raises OSError when it cannot be had."""
         place = admin_place(config)
         address = place.ip, place.port
@@ -178,7 +178,9 @@ class Supervisor:
         listener = self._admins[place] = Listener(sock, terms)
         return listener
 
-    def _move_admin(self, before: LinkerConfig, terms: Terms, opened: Listener | None) -> None:
+    def _move_admin(
+        self, before: LinkerConfig, terms: ServerParameters, opened: Listener | None
+    ) -> None:
         if opened is None:
             self._admins[admin_place(self.config)].adopt(terms)
             return

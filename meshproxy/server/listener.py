@@ -9,42 +9,33 @@ import resource
 import socket
 import ssl
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import gevent
 from gevent.pool import Group
 
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.tls import ServerTlsConfig
-from meshproxy.errors import ProxyError
-from meshproxy.http.limits import Limits
-from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
 from meshproxy.server.acceptor import Acceptor
-from meshproxy.server.connection import Connection
-from meshproxy.service import Service
+from meshproxy.server.protocol import Conversation, ServerProtocol
 
 _log = logging.getLogger(__name__)
 _BACKLOG = 4096
 _HANDSHAKE_SECONDS = 10.0
-_LAST_CALL_SECONDS = 1.0
-"""For the first request on a connection accepted as the drain began."""
 _DESCRIPTOR_SHARE = 0.8
 _HIGH_DESCRIPTOR = 16384
 """The kernel's table grows to the highest one, by 8 bytes for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class ServerParameters:
     """What a listener does with its connections; a reload gives it others."""
 
-    service: Service[Request, Response]
-    answer: Callable[[ProxyError], Response]
-    """Makes the response to a message that never becomes a request."""
-    limits: Limits
+    protocol: ServerProtocol
     max_connections: int
     """0 is no limit of its own."""
     metrics: Tree
@@ -58,13 +49,13 @@ class Terms:
 class Listener:
     """One listening socket and the connections accepted there."""
 
-    def __init__(self, sock: gevent.socket.socket, terms: Terms) -> None:
-        self._terms = terms
-        self._connections: set[Connection] = set()
+    def __init__(self, sock: gevent.socket.socket, parameters: ServerParameters) -> None:
+        self._parameters = parameters
+        self._connections: set[Conversation] = set()
         self._is_draining = False
         self._greenlets = Group()
         self._accepted = 0
-        self._most = _within_descriptors(terms.max_connections)
+        self._most = _within_descriptors(parameters.max_connections)
         self._server = Acceptor(sock, self._serve, spawn=self._admit)
         self._server.is_full = lambda: self._accepted >= self._most
         self.port: int = self._server.address[1]
@@ -74,30 +65,27 @@ class Listener:
         """Begin to accept."""
         self._server.start()
 
-    def adopt(self, terms: Terms) -> None:
-        """Serve by *terms*: new connections, and open ones from their next request on.
+    def adopt(self, parameters: ServerParameters) -> None:
+        """Serve by *parameters*: new connections, and open ones from their next request on.
 
         The socket stays as it is, with those who wait in its backlog. Connections made under
         another `tls` end, busy ones after their response.
         """
-        is_other_tls = terms.tls != self._terms.tls
-        self._terms = terms
+        is_other_tls = parameters.tls != self._parameters.tls
+        self._parameters = parameters
         self._count()
-        self._most = _within_descriptors(terms.max_connections)
-        self._server.socket.listen(terms.options.backlog or _BACKLOG)
-        for connection in self._connections:
-            connection.adopt(terms.service, terms.limits, terms.answer)
-        if is_other_tls:
-            self._end_connections()
+        self._most = _within_descriptors(parameters.max_connections)
+        self._server.socket.listen(parameters.options.backlog or _BACKLOG)
+        adopt = parameters.protocol.adopt
+        left = [one for one in self._connections if not adopt(one) or is_other_tls]
+        self._end_connections(left)
         self._server.resume()
 
     def drain(self) -> None:
         """Stop accepting; end idle connections now and busy ones after their response."""
         self._is_draining = True
-        limits = replace(self._terms.limits, idle_seconds=_LAST_CALL_SECONDS)
-        self._terms = replace(self._terms, limits=limits)
         self._server.close()
-        self._end_connections()
+        self._end_connections(self._connections)
 
     def close(self, grace_seconds: float) -> bool:
         """Drain, wait for running requests and cut what is left; whether all had finished."""
@@ -108,12 +96,12 @@ class Listener:
             self._greenlets.kill()
 
     def _count(self) -> None:
-        """Count where the terms say."""
-        metrics = self._terms.metrics
+        """Count where the parameters say."""
+        metrics = self._parameters.metrics
         self._connects = metrics.counter("connects")
         self._closes = metrics.counter("closes")
         self._open = [metrics.gauge("connections")]
-        if self._terms.context is not None:
+        if self._parameters.context is not None:
             self._open.append(metrics.gauge("tls", "connections"))
         self._endings = {
             name: metrics.counter(name)
@@ -123,9 +111,9 @@ class Listener:
         self._server.failures = metrics.counter("accept_failures")
         self._tls_failures = metrics.counter("tls", "failures")
 
-    def _end_connections(self) -> None:
+    def _end_connections(self, connections: Iterable[Conversation]) -> None:
         loop = gevent.get_hub().loop
-        for connection in self._connections:
+        for connection in connections:
             connection.is_draining = True
             loop.run_callback(connection.end_idle)
 
@@ -151,15 +139,19 @@ class Listener:
         self._faults.value += 1
 
     def _converse(self, sock: gevent.socket.socket, remote: str) -> None:
-        terms = self._terms
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, terms.options.no_delay)
-        if terms.options.keep_alive is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, terms.options.keep_alive)
+        parameters = self._parameters
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, parameters.options.no_delay)
+        if parameters.options.keep_alive is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, parameters.options.keep_alive)
         local = _show(sock.getsockname())
-        stream = Stream(sock) if terms.context is None else self._shake_hands(sock, terms.context)
-        is_late = self._terms.tls != terms.tls
-        terms = self._terms
-        connection = Connection(stream, terms.service, terms.limits, remote, local, terms.answer)
+        stream = (
+            Stream(sock)
+            if parameters.context is None
+            else self._shake_hands(sock, parameters.context)
+        )
+        is_late = self._parameters.tls != parameters.tls
+        parameters = self._parameters
+        connection = parameters.protocol.converse(stream, remote, local)
         connection.is_draining = self._is_draining or is_late
         self._connections.add(connection)
         numbers, endings = self._open, self._endings

@@ -27,7 +27,7 @@ from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.net.stream import Stream
-from meshproxy.server.request_body import ClientBody
+from meshproxy.server.h1.request_body import ClientBody
 from tests.kit.badserver import BadServer, Reset, Send, Stall, Step, Until
 from tests.kit.k8s import wait_until
 from tests.kit.messages import Pieces, body_of, request

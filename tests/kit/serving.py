@@ -12,7 +12,8 @@ from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
 from meshproxy.metrics.tree import Tree
-from meshproxy.server.listener import Listener, Terms, listen
+from meshproxy.server.h1.protocol import Http1
+from meshproxy.server.listener import Listener, ServerParameters, listen
 from meshproxy.service import stack
 
 Respond = Callable[[Request, bytes], Response]
@@ -88,10 +89,8 @@ def serving(
 
     listener = Listener(
         listen(("127.0.0.1", 0), SocketOptionsConfig()),
-        Terms(
-            service=stack([ErrorResponder(limits, metrics)], service),
-            answer=answer,
-            limits=limits,
+        ServerParameters(
+            protocol=Http1(stack([ErrorResponder(limits, metrics)], service), limits, answer),
             max_connections=max_connections,
             metrics=metrics,
             context=tls,

@@ -15,7 +15,7 @@ from meshproxy.net import pipe as room
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.pipe import WORTH_BYTES, Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
-from meshproxy.server.response import send_body
+from meshproxy.server.h1.response import send_body
 from tests.kit.certs import Certs
 from tests.kit.pair import plain, tls
 

@@ -15,7 +15,8 @@ from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
 from meshproxy.metrics.tree import Tree
-from meshproxy.server.listener import Listener, Terms, listen
+from meshproxy.server.h1.protocol import Http1
+from meshproxy.server.listener import Listener, ServerParameters, listen
 from meshproxy.service import Service
 from tests.kit.certs import Certs
 from tests.kit.serving import Serving, serving
@@ -24,14 +25,14 @@ from tests.kit.wire import WireClient
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def terms(service: Service[Request, Response], **others: Any) -> Terms:
+def terms(service: Service[Request, Response], **others: Any) -> ServerParameters:
     """Serve *service*, by *others* where they are given."""
 
     def answer(error: ProxyError) -> Response:
         return error_response(error, Limits())
 
-    given = {"limits": Limits(), "max_connections": 0, "metrics": Tree(), **others}
-    return Terms(service=service, answer=answer, **given)
+    given = {"max_connections": 0, "metrics": Tree(), **others}
+    return ServerParameters(protocol=Http1(service, Limits(), answer), **given)
 
 
 class Gate:

@@ -4,7 +4,6 @@ RFC 9112 sections 2, 3, 6, 7 and 9. Requests are handled one at a time and in or
 next one wait in the buffer.
 """
 
-import re
 from collections.abc import Callable
 from functools import partial
 from math import inf
@@ -18,34 +17,25 @@ from meshproxy.errors import (
     ClientGone,
     HeadersTooLarge,
     ProxyError,
-    RequestTimedOut,
 )
 from meshproxy.http.chunked import encode_whole
-from meshproxy.http.head import (
-    CRLF,
-    FIRST_READ,
-    HEAD_END,
-    check_request_size,
-    is_hopeless,
-    parse_request,
-    parse_request_line,
-)
+from meshproxy.http.head import CRLF, HEAD_END, parse_request
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Certificate, Request, Response
 from meshproxy.http.target import origin_form, scheme_of
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
-from meshproxy.net.turn import Unsent, next_turn
-from meshproxy.server.request_body import ClientBody, WholeBody, body_of
-from meshproxy.server.response import date_line, frame, linger, send_body, status_line
+from meshproxy.net.turn import next_turn
+from meshproxy.server.h1.request_body import ClientBody, WholeBody, body_of
+from meshproxy.server.h1.request_head import RequestHeads
+from meshproxy.server.h1.response import date_line, frame, linger, send_body, status_line
 from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
 _BODILESS = frozenset({204, 304})
 _FRAMING = frozenset(b"expect content-length transfer-encoding connection".split())
 """Fields that say what follows a request on its connection; most GETs have none."""
-_EMPTY_LINES = re.compile(rb"(?:\r\n)+").match
 
 
 class Connection:
@@ -53,15 +43,13 @@ class Connection:
 
     __slots__ = (
         "_answer",
-        "_buffer",
         "_certificate",
         "_dies_at",
+        "_heads",
         "_limits",
         "_service",
-        "_short_head",
         "_stream",
         "ending",
-        "is_busy",
         "is_draining",
         "local",
         "remote",
@@ -77,17 +65,21 @@ class Connection:
         answer: Callable[[ProxyError], Response],
     ) -> None:
         self._stream = stream
+        self._heads = RequestHeads(stream, limits)
         self.adopt(service, limits, answer)
         self._dies_at = monotonic() + limits.life_seconds
-        self._buffer = b""
         self._certificate: Certificate | None = None
         self.remote = remote
         self.local = local
         self.ending = ""
         """What ended it: a limit, `idle`, `lifetime` or `write_timeout`, or `client_aborts`."""
-        self.is_busy = False
         self.is_draining = False
         """Close after the present response."""
+
+    @property
+    def is_busy(self) -> bool:
+        """A request is being received or served."""
+        return self._heads.has_begun
 
     @property
     def certificate(self) -> Certificate | None:
@@ -102,9 +94,11 @@ class Connection:
         A reset by the client ends whatever its request is waiting for.
         """
         self._stream.on_stray = partial(self._end_if_reset, gevent.getcurrent())
+        if self.is_draining:
+            self._heads.hurry()
         try:
             while self._serve_one():
-                if self._buffer:
+                if self._heads.buffer:
                     next_turn()  # many requests sent at once are not served at once
         except StreamTimeout:
             self.ending = "write_timeout"
@@ -125,7 +119,7 @@ class Connection:
         """Serve the next request, or the one whose head is arriving, by these."""
         self._service = service
         self._limits = limits
-        self._short_head = min(limits.first_line, limits.header_bytes)
+        self._heads.adopt(limits)
         self._answer = answer
 
     def _end_if_reset(self, serving: greenlet) -> None:
@@ -139,12 +133,13 @@ class Connection:
 
     def _serve_one(self) -> bool:
         """Serve the next request; whether another one may follow."""
-        self.is_busy = False
+        heads = self._heads
+        heads.has_begun = False
         head: bytes | None = None
         try:
-            head = self._next_head()
+            head = heads.next(self._dies_at)
             if head is None:
-                return False
+                return self._finish()
             method, target, version, headers = parse_request(head)
             if len(headers.names) > self._limits.header_count:
                 raise HeadersTooLarge(f"more than {self._limits.header_count} header fields")
@@ -159,7 +154,7 @@ class Connection:
                     options = connection_options(headers)
                     keep = b"close" not in options and (keep or b"keep-alive" in options)
         except ProxyError as error:
-            return self._refuse(error, self._buffer if head is None else head)
+            return self._refuse(error, heads.buffer if head is None else head)
         request.peer = self
         service = self._service
         try:
@@ -175,77 +170,18 @@ class Connection:
             keep = keep and body.is_complete
         return self._respond(request, response, keep and not self.is_draining)
 
-    def _next_head(self) -> bytes | None:
-        """The bytes of the next head without its final empty line, None at the end of input."""
-        buffer = self._buffer
-        if not buffer:
-            deadline = monotonic() + self._limits.idle_seconds
-            if deadline > self._dies_at:  # noqa: PLR1730 - 0.1 us less than a call of min
-                deadline = self._dies_at
-            try:
-                buffer = self._stream.receive(deadline, FIRST_READ)
-            except Unsent as unsent:
-                self.is_busy = True
-                self._stream.send(unsent.rest, self._limits.write_gap)
-                self.is_busy = False
-                return self._next_head()
-            except StreamTimeout:
-                buffer = self._stream.receive_at_hand() or b""
-                if not buffer and not self.is_draining:
-                    self.ending = "lifetime" if monotonic() >= self._dies_at else "idle"
-            if not buffer:
-                return None
-        self.is_busy = True
-        end = buffer.find(HEAD_END)
-        if end <= 0 or buffer[0] == 13:
-            whole = self._rest_of_head(buffer)
-            if whole is None:
-                return None
-            buffer = whole
-            end = buffer.find(HEAD_END)
-        if end > self._short_head:
-            check_request_size(buffer[:end], self._limits)
-        self._buffer = buffer[end + 4 :]
-        return buffer[:end]
-
-    def _rest_of_head(self, buffer: bytes) -> bytes | None:
-        """Read until *buffer* holds a whole head and begins with it."""
-        limits = self._limits
-        self._stream.flush(limits.write_gap)
-        deadline = monotonic() + limits.head_seconds
-        skipped = 0
-        while True:
-            if empty := _EMPTY_LINES(buffer):
-                buffer = buffer[empty.end() :]
-                skipped += empty.end()
-            self._buffer = buffer
-            self.is_busy = bool(buffer)
-            if skipped > limits.header_bytes:
-                raise HeadersTooLarge("too many empty lines before the request")
-            if HEAD_END in buffer:
-                return buffer
-            check_request_size(buffer.rstrip(CRLF), limits)
-            if is_hopeless(buffer):
-                raise BadRequest("control character in the request head")
-            line, ended, _ = buffer.partition(CRLF)
-            if ended:
-                parse_request_line(line)  # or HTTP/0.9 would wait for the rest of its head
-            try:
-                data = self._stream.receive(deadline)
-            except StreamTimeout:
-                if not buffer:
-                    return None
-                raise RequestTimedOut("the request head did not arrive in time") from None
-            if not data:
-                return None
-            buffer += data
+    def _finish(self) -> bool:
+        """Notes why no further request came. Returns False."""
+        if self._heads.timed_out and not self.is_draining:
+            self.ending = "lifetime" if monotonic() >= self._dies_at else "idle"
+        return False
 
     def _body_of(self, request: Request) -> ClientBody | WholeBody | None:
-        at_hand, self._buffer = self._buffer, b""
+        at_hand, self._heads.buffer = self._heads.buffer, b""
         return body_of(request, self._stream, at_hand, self._limits, self._keep_rest)
 
     def _keep_rest(self, rest: bytes) -> None:
-        self._buffer = rest
+        self._heads.buffer = rest
 
     def _refuse(self, error: ProxyError, head: bytes) -> bool:
         """Answer what cannot be served, then close so that the client reads the answer."""
@@ -279,7 +215,7 @@ class Connection:
             data = send_body(self._stream, head, body, self._limits.write_gap, chunked)
         if data is None:
             return False
-        if keep and not self._buffer and self._stream.post(data):
+        if keep and not self._heads.buffer and self._stream.post(data):
             return True
         self._stream.send(data, self._limits.write_gap)
         if not keep:
@@ -289,7 +225,7 @@ class Connection:
     def _tunnel(self, response: Response, body: Tunnel) -> bool:
         """Send the head, then be a tunnel until it ends; the connection does not go on."""
         start = status_line(response.status, response.reason)
-        sent, self._buffer = self._buffer, b""
+        sent, self._heads.buffer = self._heads.buffer, b""
         try:
             head = CRLF.join((start, *response.headers.lines)) + HEAD_END
             self._stream.send(head, self._limits.write_gap)

@@ -6,8 +6,8 @@ from gevent import socket
 
 from meshproxy.errors import BadResponse
 from meshproxy.net.stream import StreamTimeout
-from meshproxy.server import response
-from meshproxy.server.response import date_line, linger, send_body
+from meshproxy.server.h1 import response
+from meshproxy.server.h1.response import date_line, linger, send_body
 from tests.kit.pair import plain
 
 
