@@ -105,14 +105,14 @@ class FailureAccrual:
             self._probes.incr()
 
     def succeeded(self) -> None:
-        """The classifier called the result a success."""
-        self.policy.record_success()
+        """The classifier called the result a success; a revival begins with that success."""
         if not self.alive and self.state is State.PROBE_CLOSED:
             self._state = State.ALIVE
             self.alive = True
             self.policy.revived()
             self._revivals.incr()
             _log.info("endpoint %s answers again and is back", self._label)
+        self.policy.record_success()
 
     def failed(self) -> None:
         """The classifier called the result a failure, or there was no connection to be had."""

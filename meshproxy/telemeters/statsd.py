@@ -39,7 +39,7 @@ _INSTRUMENTS_PER_TURN: Final = 500
 """So many are looked at before other greenlets get their turn."""
 _CLOSE_TIMEOUT_S: Final = 1.0
 
-_PREFIX: Final = re.compile(r"[!-9;-?A-{}~]+")
+_PREFIX: Final = re.compile(r"[!-9;-?A-{}~]*")
 _UNSAFE: Final = re.compile(r"[^/A-Za-z0-9]")
 
 
@@ -53,7 +53,7 @@ class StatsdConfig(TelemeterConfig):
 
     kind: ClassVar[str] = "io.l5d.statsd"
     requires_experimental: ClassVar[bool] = True
-    prefix: str = key(default="linkerd", doc="Begins every name, with a dot after it.")
+    prefix: str = key(default="linkerd", doc="Begins every name, with a dot after it unless empty.")
     hostname: str = key(default="127.0.0.1", doc="The collector, looked up again every 30 s.")
     port: Port = key(default=Port(8125), minimum=1, doc="Its UDP port.")
     gauge_interval_ms: int = key(default=10000, minimum=1, doc="Milliseconds between gauges.")
@@ -76,8 +76,9 @@ class StatsdConfig(TelemeterConfig):
 
 
 def name(prefix: str, scope: Scope) -> str:
-    """Return the dotted name of *scope*, as Linkerd writes it."""
-    return prefix + "." + _UNSAFE.sub("_", "/".join(scope)).replace("//", "/").replace("/", ".")
+    """Return the dotted name of *scope*, as Linkerd writes it; an empty *prefix* adds no dot."""
+    own = _UNSAFE.sub("_", "/".join(scope)).replace("//", "/").replace("/", ".")
+    return f"{prefix}.{own}" if prefix else own
 
 
 def counted(name: str, delta: int) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from meshproxy.accrual.breaker import FailureAccrual
 from meshproxy.accrual.policies import (
     SuccessRate,
     SuccessRateConfig,
@@ -10,6 +11,7 @@ from meshproxy.accrual.policies import (
 )
 from meshproxy.backoff import constant
 from meshproxy.config.backoff import ConstantConfig
+from meshproxy.metrics.tree import Tree
 from tests.kit.clock import FakeClock
 
 WAIT = constant(5)
@@ -52,3 +54,16 @@ def test_the_configuration_chooses_rate_window_and_backoff() -> None:
     assert by_count.new_policy().mark_dead_on_failure() == 7
     by_time = SuccessRateWindowedConfig(success_rate=0.9, window=1000)
     assert by_time.new_policy().mark_dead_on_failure() is None
+
+
+def test_the_probe_that_revives_an_endpoint_is_its_first_success() -> None:
+    clock = FakeClock(0)
+    policy = SuccessRate(0.9, 4, WAIT)
+    accrual = FailureAccrual(policy, Tree(), "10.0.0.1:80", clock.ns)
+    for _ in range(4):
+        accrual.failed()
+    clock.advance(5)
+    accrual.sent()
+    accrual.succeeded()
+    assert (accrual.alive, policy.success_rate) == (True, 1.0)
+    assert [policy.mark_dead_on_failure() for _ in range(3)] == [None, None, 5]

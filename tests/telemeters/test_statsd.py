@@ -59,6 +59,7 @@ CASES = [
     pytest.param("l", "g", "gauge", 1e-9, "l.g:0|g", id="too small a gauge"),
     pytest.param("l", "g", "gauge", -1e-9, "l.g:0|g", id="no negative zero"),
     pytest.param("l", "g", "gauge", 1e17, "l.g:100000000000000000|g", id="no exponent"),
+    pytest.param("", "rt out", "counter", 1, "rt.out:1|c", id="no dot after an empty prefix"),
     pytest.param("l", "a//b a/ c", "counter", 1, "l.a.b.a.c:1|c", id="doubled slashes"),
     pytest.param("l", "é\n|:@ x", "counter", 1, "l._____.x:1|c", id="nothing breaks a line"),
 ]
@@ -268,14 +269,15 @@ def test_a_failing_gauge_does_not_end_the_telemeter(
     statsd.close()
 
 
-@pytest.mark.parametrize("prefix", ["", "a:b", "a|b", "a@b", "a b", "a\n", "é"])
+@pytest.mark.parametrize("prefix", ["a:b", "a|b", "a@b", "a b", "a\n", "é"])
 def test_a_prefix_that_would_break_the_lines_is_refused(prefix: str) -> None:
     problems = list(StatsdConfig(prefix=prefix).check())
     assert [problem.key for problem in problems] == ["prefix"]
 
 
-def test_dotted_prefixes_are_fine() -> None:
-    assert not list(StatsdConfig(prefix="a.b-c_d").check())
+@pytest.mark.parametrize("prefix", ["a.b-c_d", ""])
+def test_a_prefix_may_have_dots_and_may_be_empty(prefix: str) -> None:
+    assert not list(StatsdConfig(prefix=prefix).check())
 
 
 def test_the_exact_grammar_of_every_line() -> None:

@@ -188,7 +188,8 @@ def _timeout(name: str, milliseconds: int, now_ns: int) -> list[HttpFilter]:
 def trace_header(given: Given) -> dict[str, Any]:
     """The headers of a span, begun by the filter under the parent that the case names."""
     span, parent, trace = (int(given[f"{name}_id"], 16) for name in ("span", "parent", "trace"))
-    caller = TraceId(parent, 0, trace & LOW_HALF, given["flags"], trace >> 64)
+    high = int(given.get("trace_id_high") or "0", 16) or trace >> 64
+    caller = TraceId(parent, 0, trace & LOW_HALF, given["flags"], high)
     if given["sampled"] is not None:
         caller = caller.sampled(given["sampled"])
     end = Seen()

@@ -256,7 +256,10 @@ class _Peer:
 
 def forwarded_header(given: Given) -> dict[str, Any]:
     """The Forwarded fields as the endpoint gets them."""
-    headers = of(*([(b"Host", given["host"].encode())] if given["host"] else []))
+    came = given.get("existing_forwarded") or []
+    fields = [("Host", given["host"])] if given["host"] else []
+    fields += [("Forwarded", one) for one in ([came] if isinstance(came, str) else came)]
+    headers = of(*((name.encode(), value.encode()) for name, value in fields))
     sent = given["uri"].encode()
     request = Request(b"GET", origin_form(b"GET", sent, b"1.0", headers), b"1.0", headers)
     request.scheme = scheme_of(sent)
