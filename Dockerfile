@@ -1,9 +1,11 @@
 # meshproxy without root rights:
 #
 #   docker build -t meshproxy:0.1.0 .
-#   docker run -p 4140:4140 meshproxy:0.1.0
+#   docker run -p 127.0.0.1:4140:4140 meshproxy:0.1.0
 #
-# The configuration is /etc/meshproxy/config.yaml; conf/kubernetes mounts another one there.
+# The configuration is /etc/meshproxy/config.yaml; conf/kubernetes mounts another one there. Without
+# 127.0.0.1 in front, Docker publishes the port on every address of the machine, past most firewalls;
+# conf/egress.yaml says what that means.
 
 FROM python:3.12-slim AS build
 COPY setup.py pyproject.toml README.md /src/
@@ -13,6 +15,8 @@ RUN python -m venv /opt/meshproxy && /opt/meshproxy/bin/pip install --no-cache-d
 FROM python:3.12-slim
 COPY --from=build /opt/meshproxy /opt/meshproxy
 COPY conf/egress.yaml /etc/meshproxy/config.yaml
+# The loopback address of a container is its own, so the servers of the routers listen on all.
+RUN sed -i 's/^    ip: 127\.0\.0\.1$/    ip: 0.0.0.0/' /etc/meshproxy/config.yaml
 USER 65532:65532
 EXPOSE 4140 4141
 # Asks the admin server where this configuration has it, on loopback inside the container.

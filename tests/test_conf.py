@@ -20,7 +20,9 @@ EXPECTED = {
     "routers[0].client.configs[0].loadBalancer.kind",
     "routers[0].client.configs[0].prefix",
     "routers[1].client.loadBalancer.kind",
+    "routers[0].servers[0].ip",
     "routers[1].interpreter.transformers[0].podIp",
+    "routers[1].servers[0].ip",
     "telemetry[2].experimental",
     "telemetry[2].gaugeIntervalMs",
     "telemetry[2].hostname",
@@ -38,6 +40,13 @@ def test_every_file_loads(file: Path) -> None:
     loaded = read(file.read_text(), file.name)
     assert loaded.config.routers
     assert [str(one) for one in loaded.missing if "/etc/meshproxy/" not in str(one)] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_no_file_opens_a_port_to_other_machines(file: Path) -> None:
+    config = read(file.read_text(), file.name).config
+    servers = [server.ip for router in config.routers for server in router.servers]
+    assert {*servers, config.admin.ip} == {"127.0.0.1"}
 
 
 def test_the_egress_file_is_the_article_and_what_it_marks() -> None:

@@ -127,9 +127,7 @@ def meshproxy(world: World, port: int, over_tls: bool) -> str:
     text = (ROOT / "conf" / "egress.yaml").read_text()
     text = _replaced(text, "  port: 9990", "  port: 0")
     text = _replaced(text, "  - port: 4141", "  - port: 0")
-    text = _replaced(
-        text, "  - port: 4140\n    ip: 0.0.0.0 ", f"  - port: {port}\n    ip: 127.0.0.1 "
-    )
+    text = _replaced(text, "  - port: 4140", f"  - port: {port}")
     text = _replaced(
         text,
         "    /svc/world => /srv/world-v1 ;",

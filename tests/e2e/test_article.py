@@ -15,6 +15,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from gevent import socket
 
 from tests.demo.services import hello, world
 from tests.kit.certs import Certs
@@ -261,6 +262,13 @@ def test_without_a_cluster_names_outside_are_served_within_a_second(
 
 def test_without_a_cluster_tls_is_begun_for_port_443(laptop: Laptop) -> None:
     assert curl("linkerd.io:443").body == "secure", laptop.proxy.output()
+
+
+@pytest.mark.usefixtures("laptop")
+@pytest.mark.parametrize("port", [4140, 4141, 9990])
+def test_no_other_address_of_the_machine_is_served(port: int) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port), timeout=5)
 
 
 def test_statsd_gets_every_count_whole(laptop: Laptop) -> None:

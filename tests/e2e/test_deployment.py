@@ -221,6 +221,19 @@ def test_the_image_copies_what_there_is_and_starts_what_is_built() -> None:
     assert re.search(r"^USER \d+", text, re.MULTILINE)
 
 
+def test_the_image_opens_the_routers_of_its_configuration_and_not_the_admin_port() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    (edit,) = re.findall(
+        r"^RUN sed -i '(.*)' /etc/meshproxy/config.yaml$", dockerfile, re.MULTILINE
+    )
+    edited = subprocess.run(
+        ["sed", edit, str(ROOT / "conf/egress.yaml")], capture_output=True, text=True, check=True
+    )
+    config = load(edited.stdout, "config.yaml")
+    assert [server.ip for one in config.routers for server in one.servers] == ["0.0.0.0"] * 2
+    assert config.admin.ip == "127.0.0.1"
+
+
 def test_the_health_check_of_the_image_runs(tmp_path: Path) -> None:
     text = (ROOT / "Dockerfile").read_text()
     _, flag, code = json.loads(re.findall(r"^HEALTHCHECK .*?CMD (.*)$", text, re.MULTILINE)[0])
