@@ -188,6 +188,8 @@ class TelemeterConfig(Kinded):
     """Gives the metrics to the outside."""
 
     category: ClassVar[str] = "telemeters"
+    in_workers: ClassVar[bool] = False
+    """It looks at requests, so each worker has one; the supervisor merges what those keep."""
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
 
     def build(self, deps: Any) -> Any:

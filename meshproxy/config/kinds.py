@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
     "protocols": {
-        "http": "meshproxy.config.routers:HttpRouterConfig",
+        "http": "meshproxy.protocols.http:HttpRouterConfig",
         "h2": None,
         "thrift": None,
         "mux": None,

@@ -26,6 +26,18 @@ class RollPolicy:
     """0 is no limit."""
 
 
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """A log file, and how it is kept; equal settings share a file across reloads."""
+
+    path: str
+    policy: RollPolicy = RollPolicy()
+    append: bool = True
+    """Go on with the file that is there; else it is emptied at start."""
+    keep: int = -1
+    """Rolled files kept; -1 is all."""
+
+
 def roll_policy(text: str) -> RollPolicy:
     """The policy that *text* means, whatever its case. Raises ValueError for anything else."""
     lower = text.strip().lower()

@@ -1,8 +1,8 @@
-"""Routers (linkerd: linkerd/core/.../Router.scala, protocol/http/.../HttpConfig.scala)."""
+"""Routers of any protocol (linkerd: linkerd/core/.../Router.scala)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Self
 
 from meshproxy.config.bases import (
     AnnouncerConfig,
@@ -12,8 +12,8 @@ from meshproxy.config.bases import (
 )
 from meshproxy.config.client import ClientConfig, GlobalClientConfig
 from meshproxy.config.decode import Config, Kinded, Problem, default_of, key
-from meshproxy.config.rolling import roll_policy
-from meshproxy.config.servers import HttpServerConfig
+from meshproxy.config.rolling import LogSettings
+from meshproxy.config.servers import ServerConfig
 from meshproxy.config.svc import GlobalSvcConfig, SvcConfig
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
@@ -94,6 +94,19 @@ class RouterConfig(Kinded):
         default=None, unsupported=True, doc="Publish the addresses of servers."
     )
     experimental: bool | None = key(default=None, doc="Accepted, not needed.")
+    servers: tuple[ServerConfig, ...] = key(default=(), doc="Where it listens; at least one.")
+    identifier: tuple[IdentifierConfig, ...] | None = key(
+        default=None,
+        one_or_many=True,
+        doc="How a request gets its name, tried in order; `io.l5d.header.token` when unset.",
+    )
+
+    def check(self) -> Iterable[Problem]:
+        """There are servers and identifiers."""
+        if not self.servers:
+            yield Problem(f"router {self.name!r} has no servers, write at least one", "servers")
+        if self.identifier == ():
+            yield Problem("empty identifier list, write one or remove the key", "identifier")
 
     @property
     def name(self) -> str:
@@ -104,75 +117,19 @@ class RouterConfig(Kinded):
         """The interpreter that is written, else `default`."""
         return self.interpreter or default_of(InterpreterConfig, "default")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRouterConfig(RouterConfig):
-    """A router of HTTP/1.1."""
-
-    kind: ClassVar[str] = "http"
-
-    servers: tuple[HttpServerConfig, ...] = key(default=(), doc="Where it listens; at least one.")
-    identifier: tuple[IdentifierConfig, ...] | None = key(
-        default=None,
-        one_or_many=True,
-        doc="How a request gets its name, tried in order; `io.l5d.header.token` when unset.",
-    )
-    http_access_log: str | None = key(
-        default=None, doc="File that gets a line for each request of a client."
-    )
-    http_access_log_roll_policy: str = key(
-        default="never",
-        doc="When a new file is begun: `never`, `hourly`, `daily`, `weekly(n)` with 1 for Sunday, "
-        "`sighup`, or a size such as `10.megabytes`.",
-    )
-    http_access_log_append: bool = key(
-        default=True, doc="Go on with the file that is there; else it is emptied at start."
-    )
-    http_access_log_rotate_count: int = key(default=-1, doc="Rolled files kept; -1 is all.")
-    http_access_log_format: Literal["combined", "json"] = key(
-        default="combined",
-        added=True,
-        doc="What a line is: Linkerd's combined format, or a JSON object.",
-    )
-    stream_after_content_length_kb: int = key(
-        default=5, minimum=0, doc="Largest body that is kept for a retry."
-    )
-    streaming_enabled: bool = key(default=True, only=(True,), doc="Bodies pass as they come.")
-    max_headers_kb: int = key(
-        default=8, minimum=0, doc="Most bytes of header fields; 431 beyond it."
-    )
-    max_initial_line_kb: int = key(
-        default=4, minimum=0, doc="Longest request or status line; 414 beyond it."
-    )
-    max_err_response_kb: int = key(default=5120, minimum=0, doc="Largest body of errors made here.")
-    compression_level: int = key(
-        default=-1,
-        minimum=-1,
-        maximum=9,
-        doc="Compresses textual responses to clients that take gzip: -1 is zlib's usual level, "
-        "1 to 9 are faster to smaller, 0 is off.",
-    )
-    trace_propagator: TracePropagatorConfig | None = key(
-        default=None, doc="How traces travel; `io.l5d.default` when unset."
-    )
-    max_header_count: int = key(
-        default=128, minimum=0, added=True, doc="Most header fields; 431 beyond it, 0 is no limit."
-    )
-    max_request_body_kb: int | None = key(
-        default=None, minimum=0, added=True, doc="Largest request body; 413 beyond it."
-    )
-
-    def check(self) -> Iterable[Problem]:
-        """There are servers and identifiers, and the roll policy is one."""
-        if not self.servers:
-            yield Problem(f"router {self.name!r} has no servers, write at least one", "servers")
-        if self.identifier == ():
-            yield Problem("empty identifier list, write one or remove the key", "identifier")
-        try:
-            roll_policy(self.http_access_log_roll_policy)
-        except ValueError as error:
-            yield Problem(str(error), "httpAccessLogRollPolicy")
-
     def identifiers(self) -> tuple[IdentifierConfig, ...]:
         """The identifiers that are written, else `io.l5d.header.token`."""
         return self.identifier or (default_of(IdentifierConfig, "io.l5d.header.token"),)
+
+    @property
+    def access_log(self) -> LogSettings | None:
+        """The file that gets a line for each request, if there is one."""
+        return None
+
+    def for_worker(self) -> Self:
+        """Returns what a worker serves of it, where the supervisor does the rest."""
+        return self
+
+    def build(self, deps: Any) -> Any:
+        """Returns the router, a `protocols.protocol.ServedRouter`, from its `RouterDeps`."""
+        raise NotImplementedError

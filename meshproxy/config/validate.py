@@ -4,7 +4,6 @@ import ipaddress
 
 from meshproxy.config.errors import Findings, Severity
 from meshproxy.config.nodes import Mapping, Node, Sequence, locate
-from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.config.schema import LinkerConfig
 
 
@@ -53,8 +52,7 @@ def _addresses(config: LinkerConfig, root: Node, findings: Findings) -> None:
     """Two servers cannot listen on one address; other overlaps fail only when they are bound."""
     taken = [(str(config.admin.ip), int(config.admin.port), "admin")]
     for index, router in enumerate(config.routers):
-        servers = router.servers if isinstance(router, HttpRouterConfig) else ()
-        for number, server in enumerate(servers):
+        for number, server in enumerate(router.servers):
             path = f"routers[{index}].servers[{number}]"
             for ip, port, owner in taken:
                 if port != server.port or port == 0:

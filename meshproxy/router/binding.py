@@ -9,7 +9,7 @@ from random import random
 from time import monotonic
 from typing import NamedTuple
 
-from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.config.routers import RouterConfig
 from meshproxy.errors import (
     BindingFailed,
     BindingTimedOut,
@@ -180,7 +180,7 @@ class Binding:
 
     def __init__(
         self,
-        config: HttpRouterConfig,
+        config: RouterConfig,
         interpreter: Interpreter,
         limits: Limits,
         metrics: Tree,

@@ -3,7 +3,7 @@
 linkerd: router/core/.../RoutingFactory.scala
 """
 
-from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.config.routers import RouterConfig
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.identifiers import first_of
@@ -21,7 +21,7 @@ class Router:
 
     def __init__(
         self,
-        config: HttpRouterConfig,
+        config: RouterConfig,
         interpreter: Interpreter,
         limits: Limits,
         metrics: Tree,
@@ -29,7 +29,6 @@ class Router:
     ) -> None:
         self.label = config.name
         self.config = config
-        self.limits = limits
         self.metrics = metrics
         earlier = before.binding if before is not None else None
         self.binding: Binding = Binding(config, interpreter, limits, metrics, earlier)
@@ -37,6 +36,10 @@ class Router:
         """The name of a request. Raises UnidentifiedRequest; may rewrite the target."""
         if config.originator:
             metrics.gauge("originator", fn=lambda: 1, together="max")
+
+    def sweep(self) -> None:
+        """Closes what was not used since the last call."""
+        self.binding.sweep()
 
     def serve(self, request: Request) -> Response:
         """Serve *request*. Raises ProxyError."""

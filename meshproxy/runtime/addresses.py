@@ -13,11 +13,10 @@ from typing import Final
 from gevent import socket
 
 from meshproxy.config.decode import Port
-from meshproxy.config.routers import HttpRouterConfig, RouterConfig
+from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import AdminConfig, LinkerConfig
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.runtime.places import Address, Place, identifier_place
-from meshproxy.telemeters.recent_requests import RecentRequestsConfig
 
 Ports = Mapping[Place, int]
 _UNSET: Final = SocketOptionsConfig()
@@ -80,7 +79,6 @@ def server_ports(config: LinkerConfig, ports: Ports) -> dict[str, list[int]]:
     return {
         router.name: [ports[Place.of_server(router, n)] for n in range(len(router.servers))]
         for router in config.routers
-        if isinstance(router, HttpRouterConfig)
     }
 
 
@@ -93,25 +91,22 @@ def worker_config(config: LinkerConfig, ports: Ports) -> LinkerConfig:
         config,
         routers=tuple(_shared_router(router, ports) for router in config.routers),
         admin=_shared_admin(config, ports),
-        telemetry=tuple(one for one in config.telemetry if isinstance(one, RecentRequestsConfig)),
+        telemetry=tuple(one for one in config.telemetry if one.in_workers),
     )
 
 
 def _places(config: LinkerConfig) -> Iterator[Place]:
     for router in config.routers:
-        if isinstance(router, HttpRouterConfig):
-            for index in range(len(router.servers)):
-                yield Place.of_server(router, index)
+        for index in range(len(router.servers)):
+            yield Place.of_server(router, index)
     identifier = identifier_place(config)
     if identifier is not None:
         yield identifier
 
 
 def _shared_router(router: RouterConfig, ports: Ports) -> RouterConfig:
-    if not isinstance(router, HttpRouterConfig):
-        return router
     return replace(
-        router,
+        router.for_worker(),
         servers=tuple(
             replace(
                 server,
@@ -120,8 +115,6 @@ def _shared_router(router: RouterConfig, ports: Ports) -> RouterConfig:
             )
             for index, server in enumerate(router.servers)
         ),
-        http_access_log_append=True,
-        http_access_log_roll_policy="never",
     )
 
 

@@ -23,8 +23,8 @@ from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
-from meshproxy.router.router import Router
-from meshproxy.runtime.answers import answerer
+from meshproxy.protocols.protocol import ServedRouter
+from meshproxy.server.h1.answers import answerer
 from meshproxy.server.h1.protocol import Http1
 from meshproxy.server.listener import ServerParameters
 from meshproxy.server.tls import server_context
@@ -82,10 +82,10 @@ def _after(refresh: Callable[[], None], page: AdminHandler) -> AdminHandler:
 
 
 def identifier_terms(
-    config: AdminConfig, routers: Sequence[Router], metrics: Tree
+    config: AdminConfig, routers: Sequence[ServedRouter], metrics: Tree
 ) -> ServerParameters:
     """How the server on `httpIdentifierPort` serves. Raises ValueError as above."""
-    named = {router.label: (router.identify, router.config.dtab) for router in routers}
+    named = {router.config.name: (router.identify, router.config.dtab) for router in routers}
     service = partial(identify_service, named)
     return _terms(config, config.http_identifier_port or 0, service, metrics)
 

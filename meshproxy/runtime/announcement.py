@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 
-from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.config.schema import LinkerConfig
 
 _log = logging.getLogger(__name__)
@@ -13,8 +12,6 @@ _log = logging.getLogger(__name__)
 def announce(config: LinkerConfig, ports: Mapping[str, Sequence[int]], admin_port: int) -> None:
     """Log every address, *ports* being those of each router's servers, and what is unsafe."""
     for router in config.routers:
-        if not isinstance(router, HttpRouterConfig):
-            continue
         for server, port in zip(router.servers, ports[router.name], strict=True):
             scheme = "https" if server.tls is not None else "http"
             _log.info("router %s: serving %s://%s:%d", router.name, scheme, server.ip, port)

@@ -6,7 +6,6 @@ linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 import os
 import time
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import fields
 
 import gevent
 from gevent.event import Event
@@ -16,13 +15,11 @@ from gevent.socket import socket
 from meshproxy.admin.process import measure_process
 from meshproxy.config.load import load
 from meshproxy.config.schema import LinkerConfig
-from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree
-from meshproxy.router.router import Router
+from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.runtime.admin import Controls, admin_terms, identifier_terms
 from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.generation import CannotStart, Generation
-from meshproxy.runtime.limits import limits_of
 from meshproxy.runtime.places import (
     Address,
     Place,
@@ -34,7 +31,6 @@ from meshproxy.runtime.readiness import Readiness
 from meshproxy.runtime.telemetry import Telemetry
 from meshproxy.server.listener import Listener, ServerParameters
 from meshproxy.server.log_writer import LogWriter
-from meshproxy.telemeters.recent_requests import RecentRequests
 
 _LAST_SECONDS = 3.0
 """For logs and exporters of earlier generations to write what they have."""
@@ -89,21 +85,20 @@ class Linker:
         return self._generation.config
 
     @property
-    def routers(self) -> list[Router]:
+    def routers(self) -> list[ServedRouter]:
         """The routers of that configuration."""
         return self._generation.routers
 
     @property
-    def recent_requests(self) -> list[RecentRequests]:
-        """The telemeters that keep requests, in the order of the configuration."""
-        telemeters = self._generation.telemetry.telemeters
-        return [one for one in telemeters if isinstance(one, RecentRequests)]
+    def telemetry(self) -> Telemetry:
+        """The exporters of that configuration."""
+        return self._generation.telemetry
 
     @property
     def ports(self) -> dict[str, list[int]]:
         """The ports listened on, by router label, once started."""
         return {
-            router.label: [
+            router.config.name: [
                 self._listeners[Place.of_server(router.config, index)].port
                 for index in range(len(router.config.servers))
             ]
@@ -165,15 +160,7 @@ class Linker:
 
     def explain_limits(self) -> list[str]:
         """A line for every limit of every server, in bytes and seconds."""
-        return [
-            f"{router.label} {server.ip}:{server.port} {field.name}: {value:g}"
-            for router in self.routers
-            for server in router.config.servers
-            for field in fields(Limits)
-            if isinstance(
-                value := getattr(limits_of(router.config, server), field.name), int | float
-            )
-        ]
+        return [line for router in self.routers for line in router.explain_limits()]
 
     def close(self, grace_seconds: float | None = None) -> bool:
         """Let running requests finish, then stop everything; whether all had finished in time."""

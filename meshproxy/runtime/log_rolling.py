@@ -8,10 +8,8 @@ from typing import Final
 
 import gevent
 
-from meshproxy.config.rolling import RollPolicy, roll_policy
-from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.config.rolling import LogSettings, RollPolicy
 from meshproxy.config.schema import LinkerConfig
-from meshproxy.runtime.server_filters import log_file, log_settings
 from meshproxy.server.log_file import LogFile
 
 _log = logging.getLogger(__name__)
@@ -23,7 +21,7 @@ class LogRolling:
     """Looks after the log files that are to be rolled, or emptied when they are opened first."""
 
     def __init__(self) -> None:
-        self._files: dict[tuple[object, ...], LogFile] = {}
+        self._files: dict[LogSettings, LogFile] = {}
         self._failing: set[LogFile] = set()
         self._greenlet: gevent.Greenlet | None = None
 
@@ -31,9 +29,9 @@ class LogRolling:
         """Look after the files of *config*; new ones are emptied now if they are to be."""
         before = self._files
         self._files = {
-            log_settings(router): before.get(log_settings(router)) or log_file(router)
+            settings: before.get(settings) or LogFile.of(settings)
             for router in config.routers
-            if isinstance(router, HttpRouterConfig) and _has_work(router)
+            if (settings := router.access_log) is not None and _has_work(settings)
         }
         for settings in before.keys() - self._files.keys():
             before[settings].close()
@@ -63,6 +61,5 @@ class LogRolling:
                 _log.warning("log %s cannot be rolled: %s", file.path, error)
 
 
-def _has_work(router: HttpRouterConfig) -> bool:
-    rolls = roll_policy(router.http_access_log_roll_policy) != RollPolicy()
-    return bool(router.http_access_log) and (rolls or not router.http_access_log_append)
+def _has_work(settings: LogSettings) -> bool:
+    return settings.policy != RollPolicy() or not settings.append

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gevent.socket import socket
 
-from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.server.listener import listen
@@ -28,7 +28,7 @@ class Place(NamedTuple):
         return cls(str(ip_address(ip)), port, "" if port else owner)
 
     @classmethod
-    def of_server(cls, router: HttpRouterConfig, index: int) -> "Place":
+    def of_server(cls, router: RouterConfig, index: int) -> "Place":
         """The place of the server number *index* of *router*."""
         server = router.servers[index]
         return cls.of(server.ip, server.port, f"{router.name}/{index}")
@@ -71,9 +71,8 @@ def open_sockets(
 def _places(config: LinkerConfig) -> Iterator[tuple[Place, SocketOptionsConfig]]:
     unset = SocketOptionsConfig()
     for router in config.routers:
-        if isinstance(router, HttpRouterConfig):
-            for index, server in enumerate(router.servers):
-                yield Place.of_server(router, index), server.socket_options or unset
+        for index, server in enumerate(router.servers):
+            yield Place.of_server(router, index), server.socket_options or unset
     options = config.admin.socket_options or unset
     yield admin_place(config), options
     identifier = identifier_place(config)

@@ -31,7 +31,6 @@ from meshproxy.runtime.readiness import Readiness
 from meshproxy.runtime.telemetry import Telemetry
 from meshproxy.runtime.worker_process import WorkerProcess
 from meshproxy.server.listener import Listener, ServerParameters, listen
-from meshproxy.telemeters.recent_requests import RecentRequest, RecentRequests
 
 
 class Supervisor:
@@ -152,12 +151,10 @@ class Supervisor:
         match message:
             case ["counted", *batch]:
                 self._merged.take(worker, Batch(*batch))
-            case ["requests", int(index), list(requests)]:
-                recent = [
-                    one for one in self._telemetry.telemeters if isinstance(one, RecentRequests)
-                ]
-                if index < len(recent):
-                    recent[index].merge(map(RecentRequest.of_plain, requests))
+            case ["kept", int(index), list(kept)]:
+                keeping = self._telemetry.in_workers
+                if index < len(keeping):
+                    keeping[index].merge(kept)
             case ["reported", *_]:
                 self._merged.expire(now)
             case None:

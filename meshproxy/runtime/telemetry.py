@@ -38,6 +38,11 @@ class Telemetry:
         """All of them."""
         return [telemeter for _, telemeter in self._built]
 
+    @property
+    def in_workers(self) -> list[Telemeter]:
+        """Those that each worker has one of."""
+        return [one for config, one in self._built if config is not None and config.in_workers]
+
     def start(self) -> None:
         """Close what is no longer wanted, then start what is new; may take seconds."""
         old, self._old = self._old, []

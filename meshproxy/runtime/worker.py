@@ -91,9 +91,9 @@ class Worker:
             self._tell(self._asked)
 
     def _tell(self, asked: int) -> None:
-        for index, recent in enumerate(self._linker.recent_requests):
-            if taken := recent.take():
-                self._channel.send("requests", index, [one.plain() for one in taken])
+        for index, telemeter in enumerate(self._linker.telemetry.in_workers):
+            if kept := telemeter.take():
+                self._channel.send("kept", index, kept)
         for batch in self._report.batches():
             self._channel.send("counted", *batch)
             next_turn()

@@ -144,11 +144,8 @@ class Listener:
         if parameters.options.keep_alive is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, parameters.options.keep_alive)
         local = _show(sock.getsockname())
-        stream = (
-            Stream(sock)
-            if parameters.context is None
-            else self._shake_hands(sock, parameters.context)
-        )
+        context = parameters.context
+        stream = Stream(sock) if context is None else self._shake_hands(sock, context)
         is_late = self._parameters.tls != parameters.tls
         parameters = self._parameters
         connection = parameters.protocol.converse(stream, remote, local)

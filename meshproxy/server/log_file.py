@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from meshproxy.config.rolling import RollPolicy
+from meshproxy.config.rolling import LogSettings, RollPolicy
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
 _MODE = 0o640
@@ -49,6 +49,11 @@ class LogFile:
         """The last write broke off within a line."""
         self._whole = 0
         """Lines written whole, of those at hand."""
+
+    @classmethod
+    def of(cls, settings: LogSettings) -> "LogFile":
+        """Returns the file of *settings*."""
+        return cls(settings.path, settings.policy, append=settings.append, keep=settings.keep)
 
     def write(self, lines: Sequence[bytes]) -> tuple[int, Exception | None]:
         """Append *lines*; how many of them were lost, and what went wrong if something did."""

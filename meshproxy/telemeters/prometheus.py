@@ -15,7 +15,7 @@ from meshproxy.config.model import key
 from meshproxy.metrics.histogram import Summary
 from meshproxy.metrics.instruments import Counter, Gauge, Instrument
 from meshproxy.metrics.tree import Scope, Tree
-from meshproxy.telemeters.telemeter import Page, TelemeterDeps
+from meshproxy.telemeters.telemeter import Page, Telemeter, TelemeterDeps
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -58,18 +58,12 @@ class PrometheusConfig(TelemeterConfig):
         return Prometheus(self, deps.metrics)
 
 
-class Prometheus:
+class Prometheus(Telemeter):
     """One page, made anew for each scrape."""
 
     def __init__(self, config: PrometheusConfig, metrics: Tree) -> None:
         self._config = config
         self._metrics = metrics
-
-    def start(self) -> None:
-        """Do nothing: whoever scrapes does the work."""
-
-    def close(self) -> None:
-        """Do nothing."""
 
     def pages(self) -> Mapping[str, Callable[[], Page]]:
         """Return the page at the configured path."""

@@ -18,7 +18,7 @@ from meshproxy.config.model import key
 from meshproxy.http.message import Request, Response
 from meshproxy.naming.path import Path
 from meshproxy.service import Filter, Service
-from meshproxy.telemeters.telemeter import Page, TelemeterDeps
+from meshproxy.telemeters.telemeter import Page, Telemeter, TelemeterDeps
 
 PATH: Final = "/requests"
 
@@ -82,6 +82,7 @@ class RecentRequestsConfig(TelemeterConfig):
     """Keeps the latest requests for the admin server's `/requests`."""
 
     kind: ClassVar[str] = "io.l5d.recentRequests"
+    in_workers: ClassVar[bool] = True
     sample_rate: float = key(
         minimum=0, maximum=1, quoted=True, doc="The share of requests to keep."
     )
@@ -93,7 +94,7 @@ class RecentRequestsConfig(TelemeterConfig):
         return RecentRequests(self)
 
 
-class RecentRequests:
+class RecentRequests(Telemeter):
     """A ring of requests, a sample of which is recorded.
 
     Args:
@@ -112,20 +113,22 @@ class RecentRequests:
         """Keep *request*, dropping the oldest if there are too many."""
         self._ring.append(request)
 
-    def take(self) -> list[RecentRequest]:
-        """Return what is kept, and keep it no longer."""
-        taken = list(self._ring)
+    def take(self) -> list[Any]:
+        """Returns what is kept, and keeps it no longer."""
+        taken = [one.plain() for one in self._ring]
         self._ring.clear()
         return taken
 
-    def merge(self, requests: Iterable[RecentRequest]) -> None:
-        """Keep the latest of *requests*, which another process recorded, and of our own."""
-        latest = sorted((*self._ring, *requests), key=attrgetter("ended_at"))
+    def merge(self, kept: Sequence[Any]) -> None:
+        """Keeps the latest of *kept*, which another process recorded, and of our own."""
+        latest = sorted(
+            (*self._ring, *map(RecentRequest.of_plain, kept)), key=attrgetter("ended_at")
+        )
         self._ring.clear()
         self._ring.extend(latest)
 
-    def recording(self, router: str, server: str) -> Filter[Request, Response]:
-        """Return the filter that records a sample of what *server* of *router* serves."""
+    def filters(self, router: str, server: str) -> Sequence[Filter[Request, Response]]:
+        """Returns one that records a sample of what *server* of *router* serves."""
         draw, sample_rate = self._draw, self._sample_rate
 
         def record(request: Request, service: Service[Request, Response]) -> Response:
@@ -148,13 +151,7 @@ class RecentRequests:
             )
             return response
 
-        return record
-
-    def start(self) -> None:
-        """Do nothing: the server does the work."""
-
-    def close(self) -> None:
-        """Do nothing."""
+        return (record,)
 
     def pages(self) -> Mapping[str, Callable[[], Page]]:
         """Return the table."""

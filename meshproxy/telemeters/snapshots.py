@@ -3,7 +3,7 @@
 Linkerd's histogramSnapshotInterval (linkerd: telemetry/core/.../MetricsTree.scala).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import gevent
@@ -12,7 +12,7 @@ from gevent.event import Event
 from meshproxy.metrics.instruments import Stat
 from meshproxy.metrics.tree import Tree
 from meshproxy.net.turn import next_turn
-from meshproxy.telemeters.telemeter import Page
+from meshproxy.telemeters.telemeter import Telemeter
 
 FOLD_INTERVAL_S: Final = 1.0
 SNAPSHOT_INTERVAL_S: Final = 60.0
@@ -20,7 +20,7 @@ _STATS_PER_TURN: Final = 500
 """So many are folded before other greenlets get their turn."""
 
 
-class Snapshots:
+class Snapshots(Telemeter):
     """Folds and summarises the histograms of *metrics*; a telemeter without pages.
 
     Args:
@@ -43,10 +43,6 @@ class Snapshots:
         self._stopping.set()
         if self._greenlet is not None:
             self._greenlet.kill()
-
-    def pages(self) -> Mapping[str, Callable[[], Page]]:
-        """Return none."""
-        return {}
 
     def _run(self) -> None:
         folds = 0

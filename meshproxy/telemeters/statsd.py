@@ -7,7 +7,7 @@ sums of an interval at rate 1 instead of a datagram for each increment.
 import logging
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite
@@ -26,7 +26,7 @@ from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat
 from meshproxy.metrics.tree import Scope, Tree
 from meshproxy.net.turn import next_turn
 from meshproxy.telemeters.collector import Collector, find
-from meshproxy.telemeters.telemeter import Page, TelemeterDeps
+from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ class Changes:
         return timed(seen.name, thinned(values, step, self._draw()), 1 / step)
 
 
-class Statsd:
+class Statsd(Telemeter):
     """Flushes a tree's changes to a collector from a greenlet of its own.
 
     Whatever is wrong with the collector costs its lines, counted in `telemeter/statsd/dropped`.
@@ -242,10 +242,6 @@ class Statsd:
         gevent.killall(self._greenlets)
         if self._collector is not None:
             self._collector.close()
-
-    def pages(self) -> Mapping[str, Callable[[], Page]]:
-        """Return none."""
-        return {}
 
     def flush(self, *, gauges: bool) -> None:
         """Send what changed; yields to other greenlets now and then."""

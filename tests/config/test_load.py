@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.config.load import load, read
-from meshproxy.config.routers import HttpRouterConfig
+from meshproxy.protocols.http import HttpRouterConfig
 
 LINKERD = Path(__file__).parent.parent / "corpus" / "configs" / "linkerd"
 

@@ -3,9 +3,10 @@ import pytest
 from meshproxy.config.decode import decode
 from meshproxy.config.document import parse
 from meshproxy.config.errors import Findings
-from meshproxy.config.routers import HttpRouterConfig, RouterConfig
+from meshproxy.config.routers import RouterConfig
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
+from meshproxy.protocols.http import HttpRouterConfig
 
 SMALLEST = "protocol: http\nservers: [{}]\n"
 

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from meshproxy.config.client import ClientItem, StaticClientConfig
-from meshproxy.config.routers import BindingCacheConfig, HttpRouterConfig
+from meshproxy.config.routers import BindingCacheConfig
 from meshproxy.config.svc import GlobalSvcConfig
 from meshproxy.config.tls import ClientTlsConfig
 from meshproxy.errors import (
@@ -28,6 +28,7 @@ from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.nametree import EMPTY, FAIL, NEG, Leaf, NameTree, Union, Weighted
 from meshproxy.naming.path import Path
+from meshproxy.protocols.http import HttpRouterConfig
 from meshproxy.router.binding import Binding, PathKey
 from meshproxy.var import PENDING, Activity, Failed, Ok, State, Var
 from tests.kit.downstream import Downstream, Received

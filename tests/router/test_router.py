@@ -3,7 +3,6 @@
 import pytest
 
 from meshproxy.config.load import load
-from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.errors import NoHosts, UnidentifiedRequest
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request
@@ -12,6 +11,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
 from meshproxy.naming.addr import ADDR_NEG, Addr, AddrBound, Address
 from meshproxy.naming.dtab import Dtab
+from meshproxy.protocols.http import HttpRouterConfig
 from meshproxy.router.router import Router
 from meshproxy.var import Var
 from tests.kit.downstream import Downstream

@@ -95,7 +95,7 @@ def test_the_ring_keeps_the_newest_and_shows_them_first() -> None:
 )
 def test_a_draw_below_the_rate_is_recorded(rate: float, draw: float, recorded: int) -> None:
     telemeter = RecentRequests(RecentRequestsConfig(sample_rate=rate), lambda: draw)
-    record = telemeter.recording("outgoing", "0.0.0.0/4140")
+    (record,) = telemeter.filters("outgoing", "0.0.0.0/4140")
     record(Request(b"GET", b"/", b"1.1", Headers()), lambda _: Response(204, b"", Headers()))
     assert len(telemeter.take()) == recorded
 
@@ -103,7 +103,7 @@ def test_a_draw_below_the_rate_is_recorded(rate: float, draw: float, recorded: i
 def test_the_filter_records_what_the_sample_wants() -> None:
     draws = iter([0.1, 0.9])
     telemeter = RecentRequests(RecentRequestsConfig(sample_rate=0.5), lambda: next(draws))
-    record = telemeter.recording("outgoing", "0.0.0.0/4140")
+    (record,) = telemeter.filters("outgoing", "0.0.0.0/4140")
 
     def serve(request: Request) -> Response:
         request.dst = Path.parse("/svc/" + request.target.decode()[1:])
@@ -126,7 +126,7 @@ def test_what_another_process_recorded_takes_its_place_by_time() -> None:
             telemeter.record(request(ended_at=ended_at))
     here.merge(there.take())
     assert there.take() == []
-    assert [one.ended_at for one in here.take()] == [2.0, 3.0, 4.0]
+    assert [RecentRequest.of_plain(one).ended_at for one in here.take()] == [2.0, 3.0, 4.0]
 
 
 def test_a_request_crosses_to_another_process_whole() -> None:

@@ -13,7 +13,6 @@ from meshproxy.accrual.policies import NeverDead
 from meshproxy.client.endpoint import Endpoint
 from meshproxy.config.client import GlobalClientConfig
 from meshproxy.config.retries import RetryBudgetConfig
-from meshproxy.config.routers import HttpRouterConfig
 from meshproxy.config.svc import GlobalSvcConfig
 from meshproxy.errors import BindingFailed, ProxyError
 from meshproxy.ewma import LeastLoaded
@@ -32,6 +31,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG, Address
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.path import Path
+from meshproxy.protocols.http import HttpRouterConfig
 from meshproxy.router.policy import ClientPolicy, PathPolicy, client_policy, new_budget, path_policy
 from meshproxy.router.stacks import (
     HttpFilter,
@@ -40,7 +40,6 @@ from meshproxy.router.stacks import (
     path_stack,
     server_stack,
 )
-from meshproxy.runtime.limits import limits_of
 from meshproxy.service import stack
 from meshproxy.var import Var
 from tests.vectors.traffic import Given, Outcome, check
@@ -206,7 +205,7 @@ def sample_header(given: Given) -> dict[str, Any]:
 
 def l5d_err(given: Given) -> dict[str, Any]:
     """The response to an error."""
-    limits = limits_of(HttpRouterConfig(max_headers_kb=given["max_headers_kb"]))
+    limits = HttpRouterConfig(max_headers_kb=given["max_headers_kb"]).limits()
     return _shown(error_response(BindingFailed(given["message"]), limits))
 
 

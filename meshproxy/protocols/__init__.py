@@ -1,0 +1,1 @@
+"""The protocols of routers: what the keys of each become."""

@@ -1,0 +1,186 @@
+"""Routers of HTTP/1.1 (linkerd: linkerd/protocol/http/.../HttpConfig.scala)."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Final, Literal
+
+from meshproxy.config.bases import TracePropagatorConfig
+from meshproxy.config.decode import Problem, key
+from meshproxy.config.rolling import LogSettings, roll_policy
+from meshproxy.config.routers import RouterConfig
+from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.filters.access_log import FORMATS, AccessLog
+from meshproxy.http.limits import Limits
+from meshproxy.metrics.tree import Tree
+from meshproxy.protocols.http_server import HttpServerConfig
+from meshproxy.protocols.protocol import RouterDeps, ServedRouter
+from meshproxy.router.router import Router
+from meshproxy.server.h1.answers import answerer
+from meshproxy.server.h1.protocol import Http1
+from meshproxy.server.listener import ServerParameters
+from meshproxy.server.log_file import LogFile
+from meshproxy.server.log_writer import LogWriter
+from meshproxy.server.tls import server_context
+from meshproxy.service import stack
+
+_UNLIMITED_BYTES: Final = 2**31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRouterConfig(RouterConfig):
+    """A router of HTTP/1.1."""
+
+    kind: ClassVar[str] = "http"
+
+    servers: tuple[HttpServerConfig, ...] = key(default=(), doc="Where it listens; at least one.")
+    http_access_log: str | None = key(
+        default=None, doc="File that gets a line for each request of a client."
+    )
+    http_access_log_roll_policy: str = key(
+        default="never",
+        doc="When a new file is begun: `never`, `hourly`, `daily`, `weekly(n)` with 1 for Sunday, "
+        "`sighup`, or a size such as `10.megabytes`.",
+    )
+    http_access_log_append: bool = key(
+        default=True, doc="Go on with the file that is there; else it is emptied at start."
+    )
+    http_access_log_rotate_count: int = key(default=-1, doc="Rolled files kept; -1 is all.")
+    http_access_log_format: Literal["combined", "json"] = key(
+        default="combined",
+        added=True,
+        doc="What a line is: Linkerd's combined format, or a JSON object.",
+    )
+    stream_after_content_length_kb: int = key(
+        default=5, minimum=0, doc="Largest body that is kept for a retry."
+    )
+    streaming_enabled: bool = key(default=True, only=(True,), doc="Bodies pass as they come.")
+    max_headers_kb: int = key(
+        default=8, minimum=0, doc="Most bytes of header fields; 431 beyond it."
+    )
+    max_initial_line_kb: int = key(
+        default=4, minimum=0, doc="Longest request or status line; 414 beyond it."
+    )
+    max_err_response_kb: int = key(default=5120, minimum=0, doc="Largest body of errors made here.")
+    compression_level: int = key(
+        default=-1,
+        minimum=-1,
+        maximum=9,
+        doc="Compresses textual responses to clients that take gzip: -1 is zlib's usual level, "
+        "1 to 9 are faster to smaller, 0 is off.",
+    )
+    trace_propagator: TracePropagatorConfig | None = key(
+        default=None, doc="How traces travel; `io.l5d.default` when unset."
+    )
+    max_header_count: int = key(
+        default=128, minimum=0, added=True, doc="Most header fields; 431 beyond it, 0 is no limit."
+    )
+    max_request_body_kb: int | None = key(
+        default=None, minimum=0, added=True, doc="Largest request body; 413 beyond it."
+    )
+
+    def check(self) -> Iterable[Problem]:
+        """There are servers and identifiers, and the roll policy is one."""
+        yield from RouterConfig.check(self)
+        try:
+            roll_policy(self.http_access_log_roll_policy)
+        except ValueError as error:
+            yield Problem(str(error), "httpAccessLogRollPolicy")
+
+    @property
+    def access_log(self) -> LogSettings | None:
+        """The file that gets a line for each request, if there is one."""
+        if not self.http_access_log:
+            return None
+        return LogSettings(
+            self.http_access_log,
+            roll_policy(self.http_access_log_roll_policy),
+            append=self.http_access_log_append,
+            keep=self.http_access_log_rotate_count,
+        )
+
+    def for_worker(self) -> "HttpRouterConfig":
+        """Returns what a worker serves of it: logs are emptied and rolled by one process."""
+        return replace(self, http_access_log_append=True, http_access_log_roll_policy="never")
+
+    def limits(self) -> Limits:
+        """Returns the limits of messages; 0 switches one off."""
+        return Limits(
+            first_line=self.max_initial_line_kb * 1024 or _UNLIMITED_BYTES,
+            header_bytes=self.max_headers_kb * 1024 or _UNLIMITED_BYTES,
+            header_count=self.max_header_count or _UNLIMITED_BYTES,
+            body_bytes=(self.max_request_body_kb or 0) * 1024 or math.inf,
+            replay_bytes=self.stream_after_content_length_kb * 1024,
+            error_bytes=self.max_err_response_kb * 1024 or _UNLIMITED_BYTES,
+        )
+
+    def build(self, deps: RouterDeps) -> "HttpRouter":
+        """Returns the router. Raises TlsFailed or ValueError for TLS files that cannot be used."""
+        return HttpRouter(self, deps)
+
+
+class HttpRouter(Router):
+    """A router with its servers and its access log, which live on from *deps.before*."""
+
+    def __init__(self, config: HttpRouterConfig, deps: RouterDeps) -> None:
+        before = deps.before if isinstance(deps.before, HttpRouter) else None
+        limits = config.limits()
+        super().__init__(config, deps.interpreter, limits, deps.metrics, before)
+        self.access_log = _access_log(config.access_log, deps.metrics, before)
+        """The log of all servers, not yet started; None when there is none."""
+        self._limits = [server.limits(limits) for server in config.servers]
+        log = self.access_log
+        form = FORMATS[config.http_access_log_format]
+        logging = AccessLog(log.write, form) if log is not None else None
+        self.servers = [
+            self._parameters(config, server, limits, deps, logging)
+            for server, limits in zip(config.servers, self._limits, strict=True)
+        ]
+        """How each serves, in the order of the configuration."""
+
+    def explain_limits(self) -> Iterable[str]:
+        """Returns a line for every limit of every server, in bytes and seconds."""
+        for server, limits in zip(self.config.servers, self._limits, strict=True):
+            for field in fields(Limits):
+                value = getattr(limits, field.name)
+                if isinstance(value, int | float):
+                    where = f"{self.label} {server.ip}:{server.port}"
+                    yield f"{where} {field.name}: {value:g}"
+
+    def close(self, successor: ServedRouter | None = None) -> None:
+        """Closes all but what running requests use, and what *successor* has taken over."""
+        self.binding.close(successor.binding if isinstance(successor, HttpRouter) else None)
+
+    def _parameters(
+        self,
+        config: HttpRouterConfig,
+        server: HttpServerConfig,
+        limits: Limits,
+        deps: RouterDeps,
+        log: AccessLog | None,
+    ) -> ServerParameters:
+        name = f"{server.ip}/{server.port}"
+        metrics = deps.metrics.scope("server", name)
+        filters = server.filters(config.name, limits, metrics, config.compression_level, log)
+        return ServerParameters(
+            protocol=Http1(
+                stack([*deps.filters(name), *filters], self.serve),
+                limits,
+                answerer(limits, metrics, clear_context=server.clear_context),
+            ),
+            max_connections=server.max_connections,
+            metrics=metrics,
+            context=server_context(server.tls) if server.tls is not None else None,
+            tls=server.tls,
+            options=server.socket_options or SocketOptionsConfig(),
+        )
+
+
+def _access_log(
+    settings: LogSettings | None, metrics: Tree, before: HttpRouter | None
+) -> LogWriter | None:
+    if settings is None:
+        return None
+    if before is not None and before.access_log and before.config.access_log == settings:
+        return before.access_log
+    return LogWriter(LogFile.of(settings), metrics.scope("access_log"))

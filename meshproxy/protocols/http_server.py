@@ -1,0 +1,130 @@
+"""Servers of `http` routers (linkerd: linkerd/core/.../Server.scala, .../HttpConfig.scala)."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from meshproxy.config.bases import LabelerConfig
+from meshproxy.config.decode import Config, Port, Problem, default_of, key
+from meshproxy.config.servers import ServerConfig
+from meshproxy.config.sockets import SessionConfig, SocketOptionsConfig
+from meshproxy.filters.access_log import AccessLog
+from meshproxy.filters.forwarded import AddForwarded
+from meshproxy.http.headers import TOKEN
+from meshproxy.http.limits import Limits
+from meshproxy.metrics.tree import Tree
+from meshproxy.router.stacks import HttpFilter, server_stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardedHeaderConfig(Config):
+    """Adds a `Forwarded` header (RFC 7239)."""
+
+    by: LabelerConfig | None = key(
+        default=None, doc="How our own address appears; `requestRandom` when unset."
+    )
+    for_: LabelerConfig | None = key(
+        default=None, doc="How the client's address appears; `requestRandom` when unset."
+    )
+
+    def labelers(self, router: str) -> tuple[Any, Any]:
+        """Those for `by` and `for`, on a server of the router labelled *router*."""
+        unset = default_of(LabelerConfig, "requestRandom")
+        return (self.by or unset).build(router), (self.for_ or unset).build(router)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpServerConfig(ServerConfig):
+    """A listening socket of an `http` router."""
+
+    former: ClassVar = {
+        "engine": "removed in Linkerd 1.3, remove it",
+        "idleTimeMs": "it belongs under serverSession",
+        "responseClassifier": "it belongs under service of the router",
+    }
+
+    max_concurrent_requests: int | None = key(
+        default=None, minimum=0, doc="Requests in progress; more are refused at once with 503."
+    )
+    server_session: SessionConfig | None = key(
+        default=None, doc="How long a connection may live; 600 s without a request when unset."
+    )
+    timeout_ms: int | None = key(default=None, doc="Limit on a whole request.")
+    add_forwarded_header: ForwardedHeaderConfig | None = key(
+        default=None, doc="Tells endpoints where a request came from; `{}` is enough."
+    )
+    timestamp_header: str | None = key(
+        default=None, doc="Header that gets the time of arrival, in ms since 1970."
+    )
+    max_call_depth: int = key(
+        default=1000, doc="Most proxies a request may have passed, counted in Via."
+    )
+    header_read_timeout_ms: int = key(
+        default=10_000,
+        minimum=0,
+        added=True,
+        doc="Time to receive a whole request head, from its first byte; 0 is no limit.",
+    )
+    enforce_deadlines: bool = key(
+        default=False,
+        added=True,
+        doc="Keep to the `l5d-ctx-deadline` of a request: 503 without sending it once that has "
+        "passed, and none of its attempts lasts longer. Else it is counted and passed on only.",
+    )
+    connect_ports: tuple[Port, ...] = key(
+        default=(Port(443),),
+        added=True,
+        doc="Ports to which CONNECT may open a tunnel; an empty list refuses every CONNECT.",
+    )
+
+    def check(self) -> Iterable[Problem]:
+        """The timestamp goes into something that can be a header."""
+        name = self.timestamp_header
+        if name is not None and not TOKEN(name.encode()):
+            yield Problem(f"{name!r} cannot be the name of a header", "timestampHeader")
+
+    def limits(self, messages: Limits) -> Limits:
+        """Returns *messages*, the limits of the router, with those of this server's connections."""
+        session = self.server_session or SessionConfig()
+        socket = self.socket_options or SocketOptionsConfig()
+        return replace(
+            messages,
+            head_seconds=_seconds(self.header_read_timeout_ms, messages.head_seconds),
+            idle_seconds=_seconds(session.idle_time_ms, messages.idle_seconds),
+            life_seconds=_seconds(session.life_time_ms, messages.life_seconds),
+            read_gap=_seconds(socket.read_timeout_ms, messages.read_gap),
+            write_gap=_seconds(socket.write_timeout_ms, messages.write_gap),
+            connect_ports=frozenset(map(int, self.connect_ports)),
+        )
+
+    def filters(
+        self,
+        router: str,
+        limits: Limits,
+        metrics: Tree,
+        compression_level: int,
+        log: AccessLog | None,
+    ) -> list[HttpFilter]:
+        """Returns the filters around the router labelled *router*, outermost first."""
+        forwarded = None
+        if self.add_forwarded_header is not None:
+            by, for_ = self.add_forwarded_header.labelers(router)
+            forwarded = AddForwarded(by, for_, secure=self.tls is not None)
+        return server_stack(
+            limits,
+            self.max_call_depth,
+            metrics,
+            clear_context=self.clear_context,
+            max_concurrent=self.max_concurrent_requests or None,
+            timeout_seconds=max(self.timeout_ms or 0, 0) / 1000 or math.inf,
+            enforce_deadlines=self.enforce_deadlines,
+            forwarded=forwarded,
+            timestamp_header=self.timestamp_header,
+            compression_level=compression_level,
+            access_log=log,
+        )
+
+
+def _seconds(milliseconds: int | None, default: float) -> float:
+    return default if milliseconds is None else milliseconds / 1000 or math.inf

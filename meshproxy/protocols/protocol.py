@@ -1,0 +1,64 @@
+"""What a protocol is to the assembly: what it is given, and what it gives."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from meshproxy.config.routers import RouterConfig
+from meshproxy.http.message import Request
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.namer import Interpreter
+from meshproxy.naming.path import Path
+from meshproxy.router.stacks import HttpFilter
+from meshproxy.server.listener import ServerParameters
+from meshproxy.server.log_writer import LogWriter
+
+
+class ServedRouter(Protocol):
+    """A configured router, ready to serve."""
+
+    @property
+    def config(self) -> RouterConfig:
+        """What it was built from."""
+        ...
+
+    @property
+    def identify(self) -> Callable[[Request], Path]:
+        """Names a request. Raises UnidentifiedRequest; may rewrite the target."""
+        ...
+
+    @property
+    def servers(self) -> Sequence[ServerParameters]:
+        """How each server of the configuration serves, in its order."""
+        ...
+
+    @property
+    def access_log(self) -> LogWriter | None:
+        """The log of all servers; started and closed by the assembly."""
+        ...
+
+    def explain_limits(self) -> Iterable[str]:
+        """Returns a line for every limit of every server, in bytes and seconds."""
+        ...
+
+    def sweep(self) -> None:
+        """Closes what was not used since the last call."""
+        ...
+
+    def close(self, successor: "ServedRouter | None" = None) -> None:
+        """Closes all but what running requests use, and what *successor* has taken over."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterDeps:
+    """What a router may use."""
+
+    metrics: Tree
+    """Its scope, `rt/<label>`."""
+    interpreter: Interpreter
+    """Binds its names."""
+    filters: Callable[[str], Sequence[HttpFilter]]
+    """What telemeters put around the server of that name, outermost first."""
+    before: ServedRouter | None = None
+    """The router with that label until a reload."""
