@@ -383,7 +383,7 @@ def test_all_workers_write_one_access_log_which_is_rolled_once(
     with serving.daemon:
         count = 0
         while len(list(tmp_path.glob("access-*.log"))) < 2:
-            assert count < 2000
+            assert count < 20_000
             get(serving.port, "web", f"/{count}")
             count += 1
         assert serving.daemon.stop() == 0
