@@ -101,6 +101,14 @@ class HeadersTooLarge(ProxyError):
     reason = "headers_too_large"
 
 
+class CodingNotImplemented(ProxyError):
+    """A well-formed Transfer-Encoding with more than `chunked` in it."""
+
+    by_client = True
+    status = 501
+    reason = "transfer_coding"
+
+
 class HttpVersionNotSupported(ProxyError):
     """A well-formed request line of a protocol other than HTTP/1.x."""
 

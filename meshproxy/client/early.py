@@ -8,6 +8,7 @@ import re
 from time import monotonic
 
 from meshproxy.errors import BadResponse
+from meshproxy.http.framing import announces_body
 from meshproxy.http.head import HEAD_END, parse_response
 from meshproxy.net.stream import Stream, StreamTimeout
 
@@ -22,12 +23,14 @@ _MAX_HEAD = 65536
 class EarlyAnswer:
     """Reads past informational responses; `data` is what came after them."""
 
-    __slots__ = ("count", "data")
+    __slots__ = ("count", "data", "is_sound")
 
     def __init__(self) -> None:
         self.data = b""
         self.count = 0
         """Informational responses so far."""
+        self.is_sound = True
+        """None of them has announced a body."""
 
     def has_begun(self, stream: Stream) -> bool:
         """Whether what *stream* has to read is the final response, or the end.
@@ -45,7 +48,8 @@ class EarlyAnswer:
             head, ended, rest = self.data.partition(HEAD_END)
             if not ended:
                 return not read or len(self.data) > _MAX_HEAD
-            parse_response(head)
+            headers = parse_response(head)[3]
+            self.is_sound = self.is_sound and not announces_body(headers)
             self.count += 1
             if self.count > MAX_INTERIM:
                 raise BadResponse("too many informational responses")

@@ -12,9 +12,8 @@ from meshproxy.client.early import EarlyAnswer
 from meshproxy.client.response_head import final_head
 from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut, Silent
 from meshproxy.http.chunked import decode_whole, encode, last_chunk
-from meshproxy.http.framing import CHUNKED, content_length, response_length
+from meshproxy.http.framing import CHUNKED, announces_body, response_length
 from meshproxy.http.head import CRLF, FIRST_READ
-from meshproxy.http.headers import Headers
 from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, RequestBody, Response
@@ -60,11 +59,11 @@ def converse(
         if patience < deadline:  # noqa: PLR1730 - 0.1 us less than a call of min
             deadline = patience
         try:
-            response, rest = final_head(stream, limits, deadline, request, early)
+            response, rest, is_sound = final_head(stream, limits, deadline, request, early)
         except Unsent as unsent:
             send_rest = _send_piece if unsent.begun else _send_first
             sent_all = send_rest(stream, unsent.rest, limits, deadline, early)
-            response, rest = final_head(stream, limits, deadline, request, early)
+            response, rest, is_sound = final_head(stream, limits, deadline, request, early)
         length, reusable = _framing(request, response)
     except StreamTimeout:
         connection.close()
@@ -75,7 +74,7 @@ def converse(
     except BaseException:
         connection.close()
         raise
-    reusable = reusable and sent_all
+    reusable = reusable and sent_all and is_sound
     if response.status == 101:
         response.body = tunnel(connection, rest, release, ended)
         return response
@@ -150,7 +149,10 @@ def _framing(request: Request, response: Response) -> tuple[int, bool]:
     if b"transfer-encoding" in names and b"content-length" in names:
         reusable = False
     if request.method == b"HEAD" or response.status in _BODILESS:
-        return _no_body(response.status, headers), reusable
+        announced = announces_body(headers)
+        if response.status in {101, 204} or b"transfer-encoding" in names:
+            headers.remove(b"content-length")
+        return 0, reusable and not announced
     return response_length(headers), reusable
 
 
@@ -276,12 +278,3 @@ def _send_piece(
         stream.wait_writable(min(monotonic() + limits.write_gap, deadline), or_readable=True)
         if stream.is_readable and (early is None or early.has_begun(stream)):
             return False
-
-
-def _no_body(status: int, headers: Headers) -> int:
-    """Check the framing of a response that has no body whatever it says; always 0."""
-    if b"content-length" in headers.names:
-        content_length(headers, BadResponse)
-    if status in {101, 204} or b"transfer-encoding" in headers.names:
-        headers.remove(b"content-length")
-    return 0

@@ -5,6 +5,7 @@ Informational responses are passed over (RFC 9110 section 15.2).
 
 from meshproxy.client.early import MAX_INTERIM, EarlyAnswer
 from meshproxy.errors import BadResponse, ConnectionClosed, Silent
+from meshproxy.http.framing import announces_body
 from meshproxy.http.head import CRLF, FIRST_READ, HEAD_END, is_hopeless, parse_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -13,17 +14,19 @@ from meshproxy.net.stream import Stream
 
 def final_head(
     stream: Stream, limits: Limits, deadline: float, request: Request, early: EarlyAnswer | None
-) -> tuple[Response, bytes]:
-    """The response without its body, and what follows it, by monotonic second *deadline*.
+) -> tuple[Response, bytes, bool]:
+    """The response without its body, what follows it, and whether that may be another response.
 
-    Informational responses are passed over, *early* says which came already. Raises Silent,
-    ConnectionClosed, BadResponse, StreamTimeout or OSError.
+    It may not where an informational response has announced a body, which may yet come. Such
+    responses are passed over, *early* says which came already. All this has to come by monotonic
+    second *deadline*. Raises Silent, ConnectionClosed, BadResponse, StreamTimeout or OSError.
     """
-    passed = 0
+    passed, is_sound = 0, True
     if early is None or not (early.data or early.count):
         data = _first_bytes(stream, deadline)
     else:
-        data, passed = early.data or _more_bytes(stream, deadline), early.count
+        data = early.data or _more_bytes(stream, deadline)
+        passed, is_sound = early.count, early.is_sound
     while passed <= MAX_INTERIM:
         end = data.find(HEAD_END)
         if end < 0:
@@ -36,12 +39,13 @@ def final_head(
         if len(headers.names) > limits.header_count:
             raise BadResponse(f"more than {limits.header_count} header fields")
         if status >= 200:
-            return Response(status, reason, headers, b"", version), rest
+            return Response(status, reason, headers, b"", version), rest, is_sound
         if status == 101:
             if b"upgrade" not in request.headers.names:
                 raise BadResponse("101 without a request to switch protocols")
-            return Response(status, reason, headers, b"", version), rest
+            return Response(status, reason, headers, b"", version), rest, is_sound
         passed += 1
+        is_sound = is_sound and not announces_body(headers)
         data = rest or _more_bytes(stream, deadline)
     raise BadResponse("too many informational responses")
 

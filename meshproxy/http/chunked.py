@@ -6,10 +6,12 @@ trailers are parsed by the rules of header fields.
 
 import re
 
-from meshproxy.errors import ProxyError
+from meshproxy.errors import BadResponse, ProxyError
 from meshproxy.http.headers import Headers, parse_fields
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
+_PADDED_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
+"""Old servers give every size the same width."""
 _SIZE_LINE_START = re.compile(
     rb"(?:[0-9A-Fa-f]{1,16}(?:[ \t]*|[ \t]*;[\t\x20-\x7e\x80-\xff]*))?\r?"
 ).fullmatch
@@ -37,7 +39,7 @@ class ChunkedDecoder:
     """Decodes one body; `done` once its last line was read, then `rest` holds what followed.
 
     Raises *refused* for anything but the grammar, and for more than *max_trailers* bytes of
-    trailers.
+    trailers. From endpoints (BadResponse) white space after a size is taken.
     """
 
     __slots__ = (
@@ -47,12 +49,14 @@ class ChunkedDecoder:
         "_left",
         "_max_trailers",
         "_refused",
+        "_size_line",
         "done",
         "trailers",
     )
 
     def __init__(self, refused: type[ProxyError], max_trailers: int) -> None:
         self._refused = refused
+        self._size_line = _PADDED_SIZE_LINE if refused is BadResponse else _SIZE_LINE
         self._max_trailers = max_trailers
         self._buffer = b""
         self._left = 0
@@ -112,7 +116,7 @@ class ChunkedDecoder:
         return position
 
     def _size(self, line: bytes) -> int:
-        match = _SIZE_LINE(line)
+        match = self._size_line(line)
         self._extra += max(len(line) - 16, 0)
         if not match or len(line) > MAX_LINE or self._extra > MAX_LINES:
             raise self._refused("not a chunk size line")

@@ -3,8 +3,8 @@
 RFC 9112 section 6. Anything two parsers could read differently is refused.
 """
 
-from meshproxy.errors import BadRequest, BadResponse, ProxyError
-from meshproxy.http.headers import Headers
+from meshproxy.errors import BadRequest, BadResponse, CodingNotImplemented, ProxyError
+from meshproxy.http.headers import TOKEN, Headers
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
@@ -16,7 +16,10 @@ _LENGTHS_LIMIT = 4096
 
 
 def request_length(headers: Headers, version: bytes) -> int:
-    """Bytes of a request body, or CHUNKED; the fields are left as one canonical line at most."""
+    """Bytes of a request body, or CHUNKED; the fields are left as one canonical line at most.
+
+    Raises BadRequest, or CodingNotImplemented where only a coding is unknown (section 6.1).
+    """
     names = headers.names
     if b"transfer-encoding" in names:
         if b"content-length" in names:
@@ -24,6 +27,8 @@ def request_length(headers: Headers, version: bytes) -> int:
         if version == b"1.0":
             raise BadRequest("Transfer-Encoding in an HTTP/1.0 request")
         if not _is_chunked(headers):
+            if _is_well_coded(headers):
+                raise CodingNotImplemented("the only Transfer-Encoding taken here is `chunked`")
             raise BadRequest("Transfer-Encoding is not exactly `chunked`")
         return CHUNKED
     if b"content-length" in names:
@@ -56,14 +61,38 @@ def response_length(headers: Headers) -> int:
     return CHUNKED
 
 
+def announces_body(headers: Headers) -> bool:
+    """Whether a response that has no body (1xx, 204, 304, to HEAD) speaks of one all the same.
+
+    An endpoint that means it sends it later, so the caller must not reuse that connection. Raises
+    BadResponse for a length that is none.
+    """
+    names = headers.names
+    length = content_length(headers, BadResponse) if b"content-length" in names else 0
+    return length > 0 or b"transfer-encoding" in names
+
+
 def _is_chunked(headers: Headers) -> bool:
     values = headers.get_all(b"transfer-encoding")
     return len(values) == 1 and values[0].lower() == b"chunked"
 
 
+def _is_well_coded(headers: Headers) -> bool:
+    """Whether chunks are the last of several codings, so that the message has a known end."""
+    *others, last = _members(headers, b"transfer-encoding")
+    names = [other.partition(b";")[0].rstrip(b" \t").lower() for other in others]
+    return last.lower() == b"chunked" and b"chunked" not in names and all(map(TOKEN, names))
+
+
+def _members(headers: Headers, name: bytes) -> list[bytes]:
+    """The members of the list in all fields *name*."""
+    return [member.strip(b" \t") for member in b",".join(headers.get_all(name)).split(b",")]
+
+
 def content_length(headers: Headers, refused: type[ProxyError]) -> int:
     """The value of Content-Length; equal repetitions collapse, anything else raises *refused*.
 
+    They may be fields, and from endpoints (BadResponse) members of a list (section 6.3).
     The digits are matched as bytes first: `int()` would take signs, underscores and spaces. Lines
     seen before (4,096) are looked up whole.
     """
@@ -81,9 +110,11 @@ def content_length(headers: Headers, refused: type[ProxyError]) -> int:
 
 
 def _read_length(headers: Headers, refused: type[ProxyError]) -> int:
-    value = headers.get(b"content-length") or b""
-    if headers.names.count(b"content-length") > 1:
-        if any(other != value for other in headers.get_all(b"content-length")):
+    name = b"content-length"
+    values = _members(headers, name) if refused is BadResponse else headers.get_all(name)
+    value = values[0]
+    if len(values) > 1:
+        if values.count(value) < len(values):
             raise refused("conflicting `Content-Length` headers")
         headers.set(b"Content-Length", value)
     if not value.isdigit() or len(value) > _MAX_DIGITS:

@@ -14,7 +14,7 @@ _AUTHORITY = re.compile(
     rb"(?:[A-Za-z0-9._~!$&'()*+=-]+|\[[0-9A-Fa-f:.]+\])(?::(?:[A-Za-z0-9][A-Za-z0-9-]*)?)?"
 ).fullmatch
 _USERINFO = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%-]*").fullmatch
-_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE).fullmatch
+_ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE).fullmatch
 _checked: set[bytes] = set()
 _CHECKED_LIMIT = 4096
 
@@ -37,6 +37,8 @@ def origin_form(
         line = headers.lines[headers.names.index(b"host")]
         if line not in _checked:
             _check_host(line)
+    if b"#" in target:
+        raise BadRequest("a request target has no fragment")
     if method == b"CONNECT":
         return _authority_form(target, headers, connect_ports)
     if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):

@@ -400,15 +400,16 @@ EMPTY = b"Content-Length: 0\r\n\r\n"
             id="both framings: chunked wins, not reused",
         ),
         pytest.param(
-            b"HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"", True, id="HEAD"
+            b"HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"", False, id="HEAD"
         ),
         pytest.param(
             b"HEAD",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
             b"",
-            True,
+            False,
             id="HEAD of a chunked body",
         ),
+        pytest.param(b"HEAD", b"HTTP/1.1 200 OK\r\n" + EMPTY, b"", True, id="HEAD of nothing"),
         pytest.param(b"HEAD", OK, b"", False, id="HEAD with a body"),
         pytest.param(
             b"HEAD",
@@ -418,7 +419,21 @@ EMPTY = b"Content-Length: 0\r\n\r\n"
             id="HEAD with both framings",
         ),
         pytest.param(b"GET", b"HTTP/1.1 204 No\r\n\r\n", b"", True, id="204"),
-        pytest.param(b"GET", b"HTTP/1.1 204 No\r\n" + EMPTY, b"", True, id="204 with a length"),
+        pytest.param(b"GET", b"HTTP/1.1 204 No\r\n" + EMPTY, b"", True, id="204 of nothing"),
+        pytest.param(
+            b"GET",
+            b"HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\n",
+            b"",
+            False,
+            id="204 that announces a body",
+        ),
+        pytest.param(
+            b"GET",
+            b"HTTP/1.1 100 Go\r\nContent-Length: 2\r\n\r\n" + OK,
+            b"ok",
+            False,
+            id="100 that announces a body",
+        ),
         pytest.param(
             b"GET",
             b"HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\nok",
@@ -430,7 +445,7 @@ EMPTY = b"Content-Length: 0\r\n\r\n"
             b"GET",
             b"HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\n",
             b"",
-            True,
+            False,
             id="304 with a length",
         ),
         pytest.param(
@@ -514,9 +529,10 @@ def test_chunked_beats_a_length_that_is_then_gone() -> None:
 
 
 def test_a_304_keeps_its_length_and_a_204_has_none() -> None:
-    both = [b"HTTP/1.1 %d No\r\nContent-Length: 9\r\n\r\n" % status for status in (304, 204)]
-    with talking(Until(), Send(both[0]), Until(), Send(both[1])) as talk:
-        assert [talk().headers.get(b"content-length") for _ in range(2)] == [b"9", None]
+    for status, kept in ((304, b"9"), (204, None)):
+        answer = b"HTTP/1.1 %d No\r\nContent-Length: 9\r\n\r\n" % status
+        with talking(Until(), Send(answer)) as talk:
+            assert talk().headers.get(b"content-length") == kept
 
 
 def test_a_body_that_comes_in_pieces_is_given_on_as_it_comes() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import inf
 from time import monotonic
 
 import gevent
@@ -50,7 +51,7 @@ def read(
     limits: Limits | None = None,
 ) -> tuple[Response, bytes]:
     deadline = monotonic() + 10
-    return final_head(stream, limits or Limits(), deadline, asked or request(), early)
+    return final_head(stream, limits or Limits(), deadline, asked or request(), early)[:2]
 
 
 def test_the_head_may_come_in_any_pieces() -> None:
@@ -82,6 +83,25 @@ def test_those_that_came_early_count() -> None:
     early.count = MAX_INTERIM
     with saying([HINTS + FINAL]) as stream, pytest.raises(BadResponse):
         read(stream, early=early)
+
+
+@pytest.mark.parametrize(
+    ("field", "is_sound"),
+    [(b"Content-Length: 9", False), (b"Transfer-Encoding: x", False), (b"Content-Length: 0", True)],
+)
+def test_behind_one_that_announces_a_body_nothing_else_is_believed(
+    field: bytes, *, is_sound: bool
+) -> None:
+    odd = b"HTTP/1.1 103 Early Hints\r\n" + field + b"\r\n\r\n"
+    for said in (odd + FINAL, odd + HINTS + FINAL):
+        with saying([said]) as stream:
+            assert final_head(stream, Limits(), inf, request(), None)[2] is is_sound
+    early = EarlyAnswer()
+    with saying([odd]) as stream:
+        stream.wait_readable(inf)
+        early.has_begun(stream)
+    with saying([FINAL]) as stream:
+        assert final_head(stream, Limits(), inf, request(), early)[2] is is_sound
 
 
 def test_what_came_early_is_where_reading_begins() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import h11
 
-from meshproxy.errors import BadRequest, ProxyError
+from meshproxy.errors import BadRequest, BadResponse, ProxyError
 from meshproxy.http import hop
 from meshproxy.http.chunked import ChunkedDecoder, decode_whole
 from meshproxy.http.head import CRLF, parse_request, parse_response
@@ -73,16 +73,24 @@ def response(data: bytes) -> None:
 
 
 def chunked(data: bytes) -> None:
-    """A chunked body; the first two bytes say where it is cut."""
+    """A chunked body of either side; the first two bytes say where it is cut."""
     cuts = sorted({0, *data[:2], len(data) - 2}) if len(data) > 2 else [0, 0]
     raw = data[2:]
-    whole = _decode([raw])
-    assert _decode([raw[a:b] for a, b in itertools.pairwise(cuts)]) == whole
-    assert _decode([raw[at : at + 1] for at in range(len(raw))]) == whole
-    if (at_once := decode_whole(raw, BadRequest, MAX_TRAILERS)) is not None:
+    clients, endpoints = (_chunked_of(side, raw, cuts) for side in (BadRequest, BadResponse))
+    if clients != "refused":
+        assert endpoints == clients, "an endpoint may pad its sizes, and do nothing else more"
+
+
+def _chunked_of(refused: type[ProxyError], raw: bytes, cuts: list[int]) -> object:
+    """Return what becomes of *raw* from one side, however it is cut."""
+    whole = _decode([raw], refused)
+    assert _decode([raw[a:b] for a, b in itertools.pairwise(cuts)], refused) == whole
+    assert _decode([raw[at : at + 1] for at in range(len(raw))], refused) == whole
+    if (at_once := decode_whole(raw, refused, MAX_TRAILERS)) is not None:
         assert whole == (at_once[0], [], at_once[1])
     elif isinstance(whole, tuple):
         assert whole[1], "only a body with trailers is left to those who read piece by piece"
+    return whole
 
 
 def names(data: bytes) -> None:
@@ -132,8 +140,10 @@ def _others(fields: Fields) -> Fields:
     return [field for field in fields if field[0] not in FRAMING]
 
 
-def _decode(segments: list[bytes]) -> tuple[bytes, list[bytes], bytes] | str | None:
-    decoder = ChunkedDecoder(BadRequest, MAX_TRAILERS)
+def _decode(
+    segments: list[bytes], refused: type[ProxyError]
+) -> tuple[bytes, list[bytes], bytes] | str | None:
+    decoder = ChunkedDecoder(refused, MAX_TRAILERS)
     pieces: list[bytes] = []
     rest = b""
     try:
@@ -142,7 +152,7 @@ def _decode(segments: list[bytes]) -> tuple[bytes, list[bytes], bytes] | str | N
                 rest += segment
             else:
                 pieces += decoder.feed(segment)
-    except BadRequest:
+    except refused:
         return "refused"
     if not decoder.done:
         return None

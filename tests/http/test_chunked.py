@@ -41,7 +41,8 @@ def test_a_body_is_the_data_of_its_chunks(raw: bytes, body: bytes, rest: bytes) 
     [
         b"\r\n", b"x\r\n", b"+1\r\nx\r\n", b"-1\r\nx\r\n", b"0x1\r\nx\r\n", b"1_0\r\n",
         b" 1\r\nx\r\n",
-        b"1 \r\nx\r\n", b"00000000000000001\r\n", b";a\r\n", b"1\n", b"1;a\nb\r\n", b"1;a\rb\r\n",
+        b"1 0\r\nx\r\n", b"1 \x0b\r\nx\r\n", b"1 \r\r\nx\r\n",
+        b"00000000000000001\r\n", b";a\r\n", b"1\n", b"1;a\nb\r\n", b"1;a\rb\r\n",
         b"1;\0\r\n", b"1;\x7f\r\n", b"x", b"1x", b"8000000000000000\r\n",
         b"1\r\nxy", b"1\r\nx\n", b"1\r\nx\rx", b"0\r\nX\r\n\r\n",
         b"0\r\n X: a\r\n\r\n", b"0\r\nX: a\r\n b\r\n\r\n", b"0\r\nX : a\r\n\r\n",
@@ -59,6 +60,16 @@ def test_anything_else_is_refused_as_soon_as_it_is_seen(
         decoder = ChunkedDecoder(refused, LIMIT)
         with pytest.raises(refused):
             any(decoder.feed(piece) is None for piece in pieces)
+
+
+@pytest.mark.parametrize("raw", [b"1 \r\nx\r\n0\t \r\n\r\n", b"1 ;a\r\nx\r\n0  \r\n\r\n"])
+def test_white_space_after_a_size_is_taken_from_endpoints_alone(raw: bytes) -> None:
+    for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))]):
+        decoder = ChunkedDecoder(BadResponse, LIMIT)
+        assert [part for piece in pieces for part in decoder.feed(piece)] == [b"x"]
+        assert decoder.done
+        with pytest.raises(BadRequest):
+            decode(*pieces)
 
 
 @pytest.mark.parametrize(

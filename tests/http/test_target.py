@@ -89,7 +89,8 @@ def test_what_is_no_host_is_refused(host: bytes) -> None:
     "target",
     [
         b"http:///x", b"http://", b"http://:80/", b"http://a@b@c/", b"http://a\\b/", b"http://[::1/",
-        b"ftp://a/", b"a:80", b"x", b"*", b"http:/a", b"http:a", b"?x", b"\\\\a\\b",
+        b"ftp://a/", b"/a#b", b"/#", b"http://a/#b", b"http://a#b",
+        b"a:80", b"x", b"*", b"http:/a", b"http:a", b"?x", b"\\\\a\\b",
     ],
 )  # fmt: skip
 def test_what_is_no_target_is_refused(target: bytes) -> None:
