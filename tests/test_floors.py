@@ -96,7 +96,7 @@ def test_imports_go_down(file: Path) -> None:
         ("naming", "gevent.event"),
         ("metrics", "socket"),
         ("filters", "gevent"),
-        ("filters", "meshproxy.client.pool"),
+        ("filters", "meshproxy.client.h1.pool"),
         ("router", "meshproxy.server.listener"),
     ],
 )

@@ -6,7 +6,7 @@ finagle: the endpoint part of client/StackClient.scala. A Service that balancers
 from time import monotonic
 from typing import Protocol
 
-from meshproxy.client.pool import EndpointPool
+from meshproxy.client.transport import Connections
 from meshproxy.errors import NoTunnel, PoolFull, ProxyError, ServiceTimedOut
 from meshproxy.ewma import Load
 from meshproxy.http.message import Classifier, Request, Response, ResponseClass
@@ -50,8 +50,8 @@ class Endpoint:
     __slots__ = (
         "_accrual",
         "_attempt_seconds",
+        "_connections",
         "_cut_bodies",
-        "_pool",
         "address",
         "is_closed",
         "load",
@@ -62,7 +62,7 @@ class Endpoint:
     def __init__(
         self,
         address: Address,
-        pool: EndpointPool,
+        connections: Connections,
         load: Load,
         accrual: Breaker,
         cut_bodies: Counter,
@@ -74,7 +74,7 @@ class Endpoint:
         self.weight = address.weight
         """Its share of the requests, beside that of the others; may change."""
         self.is_closed = False
-        self._pool = pool
+        self._connections = connections
         self._accrual = accrual
         self._cut_bodies = cut_bodies
         self._attempt_seconds = attempt_seconds
@@ -87,10 +87,10 @@ class Endpoint:
     @property
     def idle(self) -> int:
         """Connections that wait for a request."""
-        return self._pool.idle
+        return self._connections.idle
 
     def serve(self, request: Request) -> Response:
-        """Send *request*, at most once but for `EndpointPool.exchange`'s own rule.
+        """Send *request*, at most once but for the rule of its protocol.
 
         Whatever happens is told to the load and the breaker; a body that is still to come keeps
         counting as load until it ends. Raises ProxyError.
@@ -111,7 +111,7 @@ class Endpoint:
             if request.method == b"CONNECT":
                 response = self._tunnel(request, deadline)
             else:
-                exchange = self._pool.exchange
+                exchange = self._connections.exchange
                 response = exchange(request, deadline, self._body_ended)
         except ProxyError as error:
             self._failed(error, stamp)
@@ -133,16 +133,16 @@ class Endpoint:
         """Connect for a CONNECT; the load learns the time that takes. Raises ProxyError."""
         if request.bound_id is not None and request.bound_id[:1] == (b"%",):
             raise NoTunnel("a tunnel cannot lead through another proxy")
-        return self._pool.tunnel(deadline, self._body_ended)
+        return self._connections.tunnel(deadline, self._body_ended)
 
     def close(self) -> None:
         """Take no new requests; running ones finish."""
         self.is_closed = True
-        self._pool.close()
+        self._connections.close()
 
     def close_idle(self) -> int:
         """Close the connections that wait for a request; how many there were."""
-        return self._pool.close_idle()
+        return self._connections.close_idle()
 
     def _classify(self, request: Request, response: Response, classifier: Classifier) -> bool:
         """Note the class of *response* on it and in the breaker; whether it is a failure."""

@@ -96,7 +96,7 @@ class FailFastEndpoint(Endpoint):
                 gevent.sleep(wait_s)
                 self.tries += 1
                 try:
-                    self._pool.open_session(monotonic() + LONGEST_WAIT_SECONDS)
+                    self._connections.open_session(monotonic() + LONGEST_WAIT_SECONDS)
                 except ProxyError:
                     continue
                 self._stats.marked_available.value += 1

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Final, Literal
 
+from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.config.bases import TracePropagatorConfig
 from meshproxy.config.decode import Problem, key
 from meshproxy.config.rolling import LogSettings, roll_policy
@@ -125,7 +126,7 @@ class HttpRouter(Router):
     def __init__(self, config: HttpRouterConfig, deps: RouterDeps) -> None:
         before = deps.before if isinstance(deps.before, HttpRouter) else None
         limits = config.limits()
-        super().__init__(config, deps.interpreter, limits, deps.metrics, before)
+        super().__init__(config, deps.interpreter, limits, deps.metrics, EndpointPool, before)
         self.access_log = _access_log(config.access_log, deps.metrics, before)
         """The log of all servers, not yet started; None when there is none."""
         self._limits = [server.limits(limits) for server in config.servers]

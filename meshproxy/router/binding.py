@@ -7,8 +7,8 @@ entries below it, so what a live name uses stays.
 import threading
 from random import random
 from time import monotonic
-from typing import NamedTuple
 
+from meshproxy.client.transport import Connect
 from meshproxy.config.routers import RouterConfig
 from meshproxy.errors import (
     BindingFailed,
@@ -28,8 +28,8 @@ from meshproxy.naming.nametree import Leaf, NameTree, choose
 from meshproxy.naming.path import Path
 from meshproxy.router import stacks
 from meshproxy.router.cache import Entry, IdleCache
-from meshproxy.router.client import Client
-from meshproxy.router.policy import ClientPolicy, Contexts, client_policy, path_policy
+from meshproxy.router.client import Client, ClientKey
+from meshproxy.router.policy import Contexts, client_policy, path_policy
 from meshproxy.service import Service, stack
 from meshproxy.var import Failed, Ok, State, wait
 
@@ -162,15 +162,6 @@ class PathService:
         )
 
 
-class ClientKey(NamedTuple):
-    """What makes a client another one; equal keys share it, before and after a reload."""
-
-    id: Path
-    policy: ClientPolicy
-    limits: Limits
-    binding_seconds: float
-
-
 class Binding:
     """The four caches of one router, and what their entries are made of.
 
@@ -184,6 +175,7 @@ class Binding:
         interpreter: Interpreter,
         limits: Limits,
         metrics: Tree,
+        connect: Connect,
         before: "Binding | None" = None,
     ) -> None:
         self.config = config
@@ -192,6 +184,7 @@ class Binding:
         self.metrics = metrics
         self.binding_seconds = config.binding_timeout_ms / 1000 or threading.TIMEOUT_MAX
         self._limits = limits
+        self._connect = connect
         sizes = config.binding_cache
         scope = metrics.scope("bindcache")
         self.paths: IdleCache[PathKey, PathService] = IdleCache(sizes.paths, scope.scope("path"))
@@ -277,9 +270,7 @@ class Binding:
 
     def _new_client(self, bound: Bound, key: ClientKey) -> Client:
         metrics = self.metrics.scope("client", bound.id.show()[1:])
-        return Client(
-            bound, key.policy, key.limits, key.binding_seconds, metrics, self._diagnostics
-        )
+        return Client(bound, key, metrics, self._connect, self._diagnostics)
 
     def _diagnostics(self, client: Client) -> Diagnostics:
         return Diagnostics(

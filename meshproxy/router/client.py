@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from time import monotonic
+from typing import NamedTuple
 
 from meshproxy.accrual.breaker import FailureAccrual
 from meshproxy.balancers.balancer import Picker
 from meshproxy.balancers.weight_classes import WeightClasses
 from meshproxy.client.endpoint import Endpoint, show
 from meshproxy.client.fail_fast import FailFastEndpoint, FailFastStats
-from meshproxy.client.pool import ConnectStats, EndpointPool
+from meshproxy.client.transport import Connect, ConnectStats
 from meshproxy.errors import (
     BindingFailed,
     BindingTimedOut,
@@ -39,10 +40,20 @@ from meshproxy.naming.addr import (
     AddrPending,
 )
 from meshproxy.naming.bound import Bound
+from meshproxy.naming.path import Path
 from meshproxy.router import stacks
 from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.service import Service, stack
 from meshproxy.var import PENDING, Ok, Pending, State, wait
+
+
+class ClientKey(NamedTuple):
+    """What makes a client another one; equal keys share it, before and after a reload."""
+
+    id: Path
+    policy: ClientPolicy
+    limits: Limits
+    binding_seconds: float
 
 
 class Client:
@@ -51,21 +62,21 @@ class Client:
     def __init__(
         self,
         bound: Bound,
-        policy: ClientPolicy,
-        limits: Limits,
-        binding_seconds: float,
+        key: ClientKey,
         metrics: Tree,
+        connect: Connect,
         diagnose: Callable[["Client"], Diagnostics],
     ) -> None:
         self.id = bound.id
         self._bound = bound
         self._metrics = metrics
-        self._binding_seconds = binding_seconds
-        self._policy = policy
+        self._binding_seconds = key.binding_seconds
+        self._connect = connect
+        self._policy = policy = key.policy
         self._connects = ConnectStats(metrics)
         metrics.gauge("pool_size", fn=lambda: self._connects.open)
         metrics.gauge("pool_cached", fn=lambda: sum(one.idle for one in self._endpoints.values()))
-        self._budget = new_budget(self._policy.requeue_budget)
+        self._budget = new_budget(policy.requeue_budget)
         self._fail_fast = FailFastStats(metrics.scope("failfast")) if policy.fail_fast else None
         balancing, config = metrics.scope("loadbalancer"), policy.balancer
         self._classes: WeightClasses[Endpoint] = WeightClasses(
@@ -77,7 +88,7 @@ class Client:
             fn=lambda: any(one.is_open for one in self._classes.nodes),
             together="max",
         )
-        self._transport = policy.transport(limits)
+        self._transport = policy.transport(key.limits)
         self._diagnostics = diagnose(self)
         self._rewrite_host: RewriteHost | None = None
         self._endpoints: dict[Address, Endpoint] = {}
@@ -200,7 +211,7 @@ class Client:
         )
         parts = (
             address,
-            EndpointPool(address, self._transport, self._connects),
+            self._connect(address, self._transport, self._connects),
             policy.balancer.new_load(),
             accrual,
             self._metrics.counter("cut_responses"),

@@ -14,9 +14,8 @@ from meshproxy.backoff import Backoff, constant
 from meshproxy.balancers.p2c import P2cConfig
 from meshproxy.budget import RetryBudget
 from meshproxy.classifiers import Classifier
-from meshproxy.client.idle import Session
-from meshproxy.client.pool import Transport
 from meshproxy.client.tls import ClientAuth, TlsSettings, context, stamp
+from meshproxy.client.transport import Session, Transport
 from meshproxy.config.bases import AccrualConfig, BalancerConfig
 from meshproxy.config.client import ClientConfig, ClientSettings
 from meshproxy.config.retries import RetryBudgetConfig

@@ -3,6 +3,7 @@
 linkerd: router/core/.../RoutingFactory.scala
 """
 
+from meshproxy.client.transport import Connect
 from meshproxy.config.routers import RouterConfig
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -25,13 +26,14 @@ class Router:
         interpreter: Interpreter,
         limits: Limits,
         metrics: Tree,
+        connect: Connect,
         before: "Router | None" = None,
     ) -> None:
         self.label = config.name
         self.config = config
         self.metrics = metrics
         earlier = before.binding if before is not None else None
-        self.binding: Binding = Binding(config, interpreter, limits, metrics, earlier)
+        self.binding: Binding = Binding(config, interpreter, limits, metrics, connect, earlier)
         self.identify = first_of([one.build(config.dst_prefix) for one in config.identifiers()])
         """The name of a request. Raises UnidentifiedRequest; may rewrite the target."""
         if config.originator:

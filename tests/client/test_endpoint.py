@@ -13,7 +13,8 @@ from meshproxy.accrual.policies import ConsecutiveFailures
 from meshproxy.backoff import constant
 from meshproxy.classifiers import AllSuccessfulConfig, RetryableAll5XXConfig
 from meshproxy.client.endpoint import Endpoint, show
-from meshproxy.client.pool import ConnectStats, EndpointPool, Transport
+from meshproxy.client.h1.pool import EndpointPool
+from meshproxy.client.transport import ConnectStats, Transport
 from meshproxy.config.bases import ClassifierConfig
 from meshproxy.errors import (
     BodyTooLarge,

@@ -12,8 +12,9 @@ from meshproxy.accrual.breaker import FailureAccrual
 from meshproxy.accrual.policies import ConsecutiveFailures
 from meshproxy.backoff import Backoff, constant
 from meshproxy.client.fail_fast import FailFastEndpoint, FailFastStats, attempts
-from meshproxy.client.pool import ConnectStats, EndpointPool, Transport
+from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.client.tls import TlsSettings
+from meshproxy.client.transport import ConnectStats, Transport
 from meshproxy.errors import ConnectFailed, FailedFast, ServiceTimedOut, TlsFailed
 from meshproxy.ewma import LeastLoaded
 from meshproxy.http.limits import Limits

@@ -14,8 +14,9 @@ from gevent import socket
 from gevent.server import StreamServer
 
 from meshproxy.client import tls
-from meshproxy.client.pool import ConnectStats, EndpointPool, Transport
+from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.client.tls import ClientAuth, TlsSettings, context
+from meshproxy.client.transport import ConnectStats, Transport
 from meshproxy.errors import TlsFailed
 from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import h11
 
-from meshproxy.client.exchange import _framing
+from meshproxy.client.h1.exchange import _framing
 from meshproxy.errors import BadRequest, BadResponse, ProxyError
 from meshproxy.http.chunked import ChunkedDecoder
 from meshproxy.http.framing import CHUNKED, UNTIL_CLOSE, request_length

@@ -7,6 +7,7 @@ from time import monotonic
 import gevent
 import pytest
 
+from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.config.client import ClientItem, StaticClientConfig
 from meshproxy.config.routers import BindingCacheConfig
 from meshproxy.config.svc import GlobalSvcConfig
@@ -66,6 +67,7 @@ class Subject(Binding):
             self.names,
             Limits(),
             self.tree,
+            EndpointPool,
             before,
         )
 

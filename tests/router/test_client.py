@@ -12,6 +12,7 @@ from meshproxy.balancers.ewma import EwmaConfig
 from meshproxy.balancers.heap import HeapConfig
 from meshproxy.balancers.p2c import P2c, P2cConfig
 from meshproxy.balancers.round_robin import RoundRobinConfig
+from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.client.tls import TlsSettings
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.errors import (
@@ -30,7 +31,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address, AddrFailed
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.path import Path
-from meshproxy.router.client import Client
+from meshproxy.router.client import Client, ClientKey
 from meshproxy.router.policy import ClientPolicy
 from meshproxy.var import Var
 from tests.kit.badserver import BadServer, Send, Stall, Until
@@ -56,10 +57,9 @@ class Subject(Client):
         self.addresses: Var[Addr] = Var(addr or of(*ports))
         super().__init__(
             Bound(ID, self.addresses),
-            policy or ClientPolicy(),
-            Limits(),
-            binding_seconds,
+            ClientKey(ID, policy or ClientPolicy(), Limits(), binding_seconds),
             self.metrics,
+            EndpointPool,
             lambda client: Diagnostics("outgoing", ID.show(), client.names, lambda _: ()),
         )
 

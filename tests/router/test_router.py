@@ -2,6 +2,7 @@
 
 import pytest
 
+from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.config.load import load
 from meshproxy.errors import NoHosts, UnidentifiedRequest
 from meshproxy.http.limits import Limits
@@ -38,7 +39,7 @@ def router(port: int, more: str = "") -> Router:
     config = load(CONFIG.format(port=port, more=more), "test.yaml").routers[0]
     assert isinstance(config, HttpRouterConfig)
     interpreter = DefaultInterpreter((), SystemNamers(resolve))
-    return Router(config, interpreter, Limits(), Tree())
+    return Router(config, interpreter, Limits(), Tree(), EndpointPool)
 
 
 def overriding(table: str) -> Request:

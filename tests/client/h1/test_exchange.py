@@ -12,8 +12,8 @@ import pytest
 from gevent import socket
 from gevent.select import select
 
-from meshproxy.client.connection import PlainConnection
-from meshproxy.client.exchange import converse
+from meshproxy.client.h1.connection import PlainConnection
+from meshproxy.client.h1.exchange import converse
 from meshproxy.errors import (
     BadResponse,
     BodyTooLarge,

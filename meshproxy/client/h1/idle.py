@@ -5,44 +5,14 @@ the wheel and when a connection is taken (finagle: pool/CachingPool.scala, Expir
 """
 
 import math
-from dataclasses import dataclass
 from queue import Empty
 from time import monotonic
 
-from meshproxy.client.connection import PlainConnection, TlsConnection
-from meshproxy.metrics.tree import Tree
+from meshproxy.client.h1.connection import PlainConnection, TlsConnection
+from meshproxy.client.transport import ExpiryStats, Session
 from meshproxy.net.wheel import wheel
 
 Connection = PlainConnection | TlsConnection
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """How long connections live, in seconds; infinite where nothing limits."""
-
-    idle_seconds: float = math.inf
-    """Without a request (clientSession.idleTimeMs)."""
-    life_seconds: float = math.inf
-    """Since it was opened, once it has no request (clientSession.lifeTimeMs)."""
-    spare_seconds: float = math.inf
-    """Without a request, above `keep` connections (hostConnectionPool.idleTimeMs)."""
-    keep: int = 0
-    """hostConnectionPool.minSize."""
-
-    @property
-    def is_limited(self) -> bool:
-        """Something has to be closed some day."""
-        return min(self.idle_seconds, self.life_seconds, self.spare_seconds) < math.inf
-
-
-class ExpiryStats:
-    """What was closed for its age, in the client's scope of the metrics."""
-
-    __slots__ = ("idle", "lifetime")
-
-    def __init__(self, metrics: Tree) -> None:
-        self.idle = metrics.counter("idle")
-        self.lifetime = metrics.counter("lifetime")
 
 
 class IdleStack:

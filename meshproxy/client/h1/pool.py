@@ -6,9 +6,7 @@ supported range is pinned in setup.py and both ends of it are tested.
 """
 
 import errno
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from ssl import SSLError
 from time import monotonic
@@ -18,11 +16,12 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from meshproxy.client.connection import PlainConnection, TlsConnection
-from meshproxy.client.exchange import Connection, Ended, converse, tunnel
-from meshproxy.client.idle import ExpiryStats, IdleStack, Session
-from meshproxy.client.tls import TlsSettings, context
-from meshproxy.client.turnstile import Turnstile, WaitStats
+from meshproxy.client.h1.connection import PlainConnection, TlsConnection
+from meshproxy.client.h1.exchange import Connection, converse, tunnel
+from meshproxy.client.h1.idle import IdleStack
+from meshproxy.client.tls import context
+from meshproxy.client.transport import ConnectStats, Ended, Transport
+from meshproxy.client.turnstile import Turnstile
 from meshproxy.errors import (
     ConnectFailed,
     NoDescriptor,
@@ -32,9 +31,7 @@ from meshproxy.errors import (
     WriteFailed,
 )
 from meshproxy.http.headers import Headers
-from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
-from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Address
 
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
@@ -49,63 +46,6 @@ class _PlainPool(HTTPConnectionPool):
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = TlsConnection
     QueueCls = IdleStack  # type: ignore[assignment] # the queue without its locks
-
-
-@dataclass(frozen=True, slots=True)
-class Transport:
-    """How a client reaches its endpoints; one value for all of them."""
-
-    limits: Limits
-    connect_seconds: float
-    """For TCP and TLS together."""
-    tls: TlsSettings | None = None
-    server_name: str | None = None
-    """Sent as SNI and looked for in the certificate (commonName)."""
-    max_size: int | None = None
-    """Connections to one endpoint at a time (hostConnectionPool.maxSize)."""
-    max_waiters: float = math.inf
-    session: Session = field(default_factory=Session)
-    no_delay: bool = True
-    keep_alive: bool | None = None
-
-
-class ConnectStats:
-    """What connecting has come to, in the client's scope of the metrics."""
-
-    __slots__ = (
-        "cancelled",
-        "closes",
-        "connects",
-        "expiry",
-        "failed_ms",
-        "latency_ms",
-        "open",
-        "stale",
-        "waits",
-    )
-
-    def __init__(self, metrics: Tree) -> None:
-        self.connects = metrics.counter("connects")
-        self.closes = metrics.counter("closes")
-        self.cancelled = metrics.counter("cancelled_connects")
-        self.latency_ms = metrics.stat("connect_latency_ms")
-        self.failed_ms = metrics.stat("failed_connect_latency_ms")
-        self.stale = metrics.counter("stale_connections")
-        self.waits = WaitStats(metrics)
-        self.expiry = ExpiryStats(metrics)
-        self.open = 0
-        metrics.gauge("connections", fn=lambda: self.open)
-
-    def opened(self, seconds: float) -> None:
-        """A connection is up after *seconds*."""
-        self.open += 1
-        self.connects.value += 1
-        self.latency_ms.add(seconds * 1000)
-
-    def closed(self) -> None:
-        """A connection that was up is not any more."""
-        self.open -= 1
-        self.closes.value += 1
 
 
 class EndpointPool:

@@ -3,7 +3,7 @@
 Informational responses are passed over (RFC 9110 section 15.2).
 """
 
-from meshproxy.client.early import MAX_INTERIM, EarlyAnswer
+from meshproxy.client.h1.early import MAX_INTERIM, EarlyAnswer
 from meshproxy.errors import BadResponse, ConnectionClosed, Silent
 from meshproxy.http.framing import announces_body
 from meshproxy.http.head import CRLF, FIRST_READ, HEAD_END, is_hopeless, parse_response

@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshproxy.client.early import MAX_INTERIM, EarlyAnswer
+from meshproxy.client.h1.early import MAX_INTERIM, EarlyAnswer
 from meshproxy.errors import BadResponse
 from tests.kit import pair
 

@@ -7,9 +7,10 @@ here and nowhere else; nothing left over on a connection is ever given to anothe
 from collections.abc import Callable
 from time import monotonic
 
-from meshproxy.client.connection import PlainConnection, TlsConnection
-from meshproxy.client.early import EarlyAnswer
-from meshproxy.client.response_head import final_head
+from meshproxy.client.h1.connection import PlainConnection, TlsConnection
+from meshproxy.client.h1.early import EarlyAnswer
+from meshproxy.client.h1.response_head import final_head
+from meshproxy.client.transport import Ended
 from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut, Silent
 from meshproxy.http.chunked import decode_whole, encode, last_chunk
 from meshproxy.http.framing import CHUNKED, announces_body, response_length
@@ -26,8 +27,6 @@ from meshproxy.net.turn import Unsent
 Connection = PlainConnection | TlsConnection
 Release = Callable[[Connection, bool], None]
 """Takes a connection back; whether it may be used again."""
-Ended = Callable[[bool], None]
-"""Told that a streamed response body ended; whether the endpoint broke it off."""
 
 _BULKY = FIRST_READ - 2048
 """A shorter body that came with a head of at most 2 KiB came by a read that left nothing unread. If

@@ -9,8 +9,9 @@ import gevent
 import pytest
 from gevent import socket
 
-from meshproxy.client.pool import ConnectStats, EndpointPool, Transport
+from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.client.tls import TlsSettings
+from meshproxy.client.transport import ConnectStats, Transport
 from meshproxy.errors import (
     ConnectFailed,
     ConnectionClosed,

@@ -5,9 +5,10 @@ from queue import Empty
 
 import pytest
 
-from meshproxy.client import idle
-from meshproxy.client.connection import PlainConnection
-from meshproxy.client.idle import ExpiryStats, IdleStack, Session
+from meshproxy.client.h1 import idle
+from meshproxy.client.h1.connection import PlainConnection
+from meshproxy.client.h1.idle import IdleStack
+from meshproxy.client.transport import ExpiryStats, Session
 from meshproxy.metrics.tree import Tree
 
 

@@ -9,8 +9,8 @@ import gevent
 import pytest
 from gevent import socket
 
-from meshproxy.client.early import MAX_INTERIM, EarlyAnswer
-from meshproxy.client.response_head import final_head
+from meshproxy.client.h1.early import MAX_INTERIM, EarlyAnswer
+from meshproxy.client.h1.response_head import final_head
 from meshproxy.errors import BadResponse, ConnectionClosed, Silent
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
