@@ -54,7 +54,7 @@ class MaxCallDepthExceeded(ProxyError):
 
 
 class Forbidden(ProxyError):
-    """The operator does not allow the destination."""
+    """The configuration does not allow what was asked for."""
 
     by_client = True
     status = 403

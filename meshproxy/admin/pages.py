@@ -15,8 +15,15 @@ from meshproxy.admin.security import Security
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 JSON: Final = "application/json"
+CSS: Final = "text/css; charset=utf-8"
 
 MAX_PARAMETERS: Final = 100
+_STYLE_PATH: Final = "/files/style.css"
+_STYLE: Final = b"""\
+body { font: 14px sans-serif }
+table { border-collapse: collapse }
+th, td { border: 1px solid #bbb; padding: 4px 8px; text-align: left }
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +94,22 @@ def shown(render: Callable[[], tuple[str, bytes]]) -> AdminHandler:
 class Admin:
     """Finds the handler of a path; unknown paths are 404.
 
-    It adds a page of links at `/`, and their list at `/admin` and `/admin/index.txt`.
+    It adds a page of links at `/`, their list at `/admin` and `/admin/index.txt`, and the style
+    sheet of all pages.
     """
 
     def __init__(
         self, handlers: Mapping[str, AdminHandler], security: Security | None = None
     ) -> None:
         self._security = security or Security()
-        self._handlers = {
+        pages = {
             "/": shown(lambda: (HTML, self._links().encode())),
             "/admin": shown(lambda: (TEXT, self._index().encode())),
             "/admin/index.txt": shown(lambda: (TEXT, self._index().encode())),
             **handlers,
         }
+        self._paths = sorted(pages)
+        self._handlers = {**pages, _STYLE_PATH: shown(lambda: (CSS, _STYLE))}
 
     def __call__(self, request: AdminRequest) -> AdminResponse:
         """Answer *request*; HEAD is answered as GET."""
@@ -111,15 +121,14 @@ class Admin:
         return handler(request)
 
     def _index(self) -> str:
-        return "".join(path + "\n" for path in sorted(self._handlers))
+        return "".join(path + "\n" for path in self._paths)
 
     def _links(self) -> str:
         items = "\n".join(
-            f'<li><a href="{escape(quote(path))}">{escape(path)}</a></li>'
-            for path in sorted(self._handlers)
+            f'<li><a href="{escape(quote(path))}">{escape(path)}</a></li>' for path in self._paths
         )
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            "<title>meshproxy</title></head>\n"
+            '<title>meshproxy</title><link rel="stylesheet" href="files/style.css"></head>\n'
             f"<body><h1>meshproxy</h1>\n<ul>\n{items}\n</ul></body></html>\n"
         )

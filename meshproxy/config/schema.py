@@ -1,6 +1,7 @@
 """The whole file (linkerd: linkerd/core/.../Linker.scala, linkerd/admin/.../AdminConfig.scala)."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,6 +20,8 @@ from meshproxy.config.decode import (
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.tls import ServerTlsConfig
+
+_HOST_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}").fullmatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +58,20 @@ class AdminConfig(Config):
     http_identifier_port: Port | None = key(
         default=None, doc="Answers with the names that a request would get."
     )
+    hosts: tuple[str, ...] = key(
+        default=(),
+        added=True,
+        doc="Names by which its pages are asked for, besides addresses, `localhost` and, unless "
+        "`ip` is a loopback address, this machine's own.",
+    )
     worker_threads: int | None = key(default=None, doc="Accepted, not needed.")
 
     def check(self) -> Iterable[Problem]:
-        """Threads do nothing here."""
+        """Hosts are names without a port; threads do nothing here."""
+        for index, name in enumerate(self.hosts):
+            if not _HOST_NAME(name):
+                what = f"{name!r} is not a host name, write it as admin.example.com"
+                yield Problem(what, f"hosts[{index}]")
         if self.worker_threads is not None:
             what = "has no effect, there are no threads to count"
             yield Problem(what, "workerThreads", Severity.WARNING)

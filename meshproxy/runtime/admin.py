@@ -4,11 +4,14 @@ linkerd: admin/src/main/scala/io/buoyant/admin/{Admin,App}.scala
 """
 
 import json
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import ip_address
 
+from meshproxy.admin.browsers import SameOrigin, harden, hardened
 from meshproxy.admin.control import control
 from meshproxy.admin.identify import identify_service
 from meshproxy.admin.metrics_json import metrics_json
@@ -19,6 +22,7 @@ from meshproxy.admin.service import admin_service
 from meshproxy.config.schema import AdminConfig, LinkerConfig
 from meshproxy.config.shown import to_json
 from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.errors import ProxyError
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -32,6 +36,7 @@ from meshproxy.service import Service, stack
 from meshproxy.telemeters.telemeter import Telemeter
 
 _MAX_CONNECTIONS = 1000
+_LIMITS = Limits(idle_seconds=60.0, read_gap=10.0, connect_ports=frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,14 @@ def admin_terms(
         **probes(controls.why_not_ready),
     }
     admin = Admin(handlers, _security(config.admin))
-    return _terms(config.admin, config.admin.port, partial(admin_service, admin), metrics)
+    for_tools = {path.encode() for path in ("/live", "/ready", "/admin/ping", *numbers)}
+
+    def is_for_tools(request: Request) -> bool:
+        is_read = request.method in {b"GET", b"HEAD"}
+        return is_read and request.target.partition(b"?")[0] in for_tools
+
+    service = partial(admin_service, admin)
+    return _terms(config.admin, config.admin.port, service, is_for_tools, metrics)
 
 
 def _after(refresh: Callable[[], None], page: AdminHandler) -> AdminHandler:
@@ -84,22 +96,34 @@ def _after(refresh: Callable[[], None], page: AdminHandler) -> AdminHandler:
 def identifier_terms(
     config: AdminConfig, routers: Sequence[ServedRouter], metrics: Tree
 ) -> ServerParameters:
-    """How the server on `httpIdentifierPort` serves. Raises ValueError as above."""
+    """How the server on `httpIdentifierPort` serves; it is asked about a Host, so takes any.
+
+    Raises ValueError as above.
+    """
     named = {router.config.name: (router.identify, router.config.dtab) for router in routers}
     service = partial(identify_service, named)
-    return _terms(config, config.http_identifier_port or 0, service, metrics)
+    return _terms(config, config.http_identifier_port or 0, service, lambda _: True, metrics)
 
 
 def _terms(
-    config: AdminConfig, port: int, service: Service[Request, Response], metrics: Tree
+    config: AdminConfig,
+    port: int,
+    service: Service[Request, Response],
+    is_for_tools: Callable[[Request], bool],
+    metrics: Tree,
 ) -> ServerParameters:
     scope = metrics.scope("admin", f"{config.ip}/{port}")
-    limits = Limits()
+    same_origin = SameOrigin((*config.hosts, *_own_names(config)), is_for_tools)
+    answer = answerer(_LIMITS, scope, clear_context=False)
+
+    def answer_hardened(error: ProxyError) -> Response:
+        return hardened(answer(error))
+
     return ServerParameters(
         protocol=Http1(
-            stack([ErrorResponder(limits, scope)], service),
-            limits,
-            answerer(limits, scope, clear_context=False),
+            stack([harden, ErrorResponder(_LIMITS, scope), same_origin], service),
+            _LIMITS,
+            answer_hardened,
         ),
         max_connections=_MAX_CONNECTIONS,
         metrics=scope,
@@ -107,6 +131,11 @@ def _terms(
         tls=config.tls,
         options=config.socket_options or SocketOptionsConfig(),
     )
+
+
+def _own_names(config: AdminConfig) -> tuple[str, ...]:
+    """Returns this machine's name, unless only loopback is listened on, where it does not lead."""
+    return () if ip_address(config.ip).is_loopback else (socket.gethostname(),)
 
 
 def _security(config: AdminConfig) -> Security:

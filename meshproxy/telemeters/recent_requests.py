@@ -33,10 +33,6 @@ _COLUMNS: Final = (
     "Status",
     "Latency (ms)",
 )
-_STYLE: Final = (
-    "body{font:14px sans-serif}table{border-collapse:collapse}"
-    "th,td{border:1px solid #bbb;padding:4px 8px;text-align:left}"
-)
 
 
 class RecentRequest(NamedTuple):
@@ -164,7 +160,7 @@ def table(requests: Iterable[RecentRequest]) -> str:
     body = "\n".join((rows[0], *reversed(rows[1:])))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>Recent requests</title><style>{_STYLE}</style></head>\n"
+        '<title>Recent requests</title><link rel="stylesheet" href="files/style.css"></head>\n'
         f"<body><h1>Recent requests</h1>\n<table>\n{body}\n</table></body></html>\n"
     )
 

@@ -70,5 +70,12 @@ def test_the_front_page_links_every_path_and_escapes_it() -> None:
     assert '<a href="/admin/index.txt">' in body
 
 
+def test_pages_are_styled_by_a_sheet_that_no_index_lists() -> None:
+    admin = Admin({})
+    assert b'<link rel="stylesheet" href="files/style.css">' in get(admin, "/").body
+    assert get(admin, "/files/style.css").content_type == "text/css; charset=utf-8"
+    assert b"style.css" not in get(admin, "/admin").body
+
+
 def refuse(_: AdminRequest) -> AdminResponse:
     return refuse_method("POST")

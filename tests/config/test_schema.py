@@ -56,6 +56,8 @@ def test_what_has_no_effect_is_accepted_with_a_note(text: str, error: str) -> No
          "14: telemetry[0].kind: 'io.l5d.commonMetrics' is unknown, its metrics are always there"),
         ("namers: [{kind: io.l5d.consul, any: thing}]",
          "11: namers[0].kind: io.l5d.consul is not supported yet, use one of: io.l5d.fs, "),
+        ("admin: {hosts: [a.example.com, 'b:9990']}",
+         "32: admin.hosts[1]: 'b:9990' is not a host name, write it as admin.example.com"),
         ("dns: {minTtlSecs: 400}", "7: dns.minTtlSecs: 400 is more than maxTtlSecs, 300"),
     ],
 )  # fmt: skip

@@ -1,10 +1,14 @@
 """The admin server's own keys, in a whole proxy."""
 
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+from gevent import socket
 
 from tests.kit.certs import Certs
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WireClient, get
+from tests.kit.wire import Reply, WireClient, get
 
 ROUTER = """
 routers:
@@ -39,3 +43,107 @@ def test_the_admin_server_speaks_tls(tmp_path: Path) -> None:
         WireClient(proxy.linker.admin_port, context, "localhost") as client,
     ):
         assert client.get("localhost", "/admin/ping").body == b"pong"
+
+
+# --- browsers ---
+
+PORTS = "admin: {port: 0, httpIdentifierPort: 0}\ntelemetry: [{kind: io.l5d.prometheus}]\n"
+BROWSER = "Accept-Language: en"
+REBOUND = "evil.example:9990"
+PAGES = ("/", "/config.json", "/admin/metrics.json", "/admin/metrics/prometheus", "/ready", "/no")
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    with Proxy(PORTS + ROUTER) as running:
+        yield running
+
+
+def post(proxy: Proxy, host: str, target: str, *fields: str) -> Reply:
+    with WireClient(proxy.linker.admin_port) as client:
+        lines = [f"POST {target} HTTP/1.1", f"Host: {host}", *fields, "Content-Length: 0", "", ""]
+        client.send("\r\n".join(lines).encode())
+        return client.read(b"POST")
+
+
+def test_a_rebound_name_reads_nothing(proxy: Proxy) -> None:
+    replies = [get(proxy.linker.admin_port, REBOUND, page, BROWSER) for page in PAGES]
+    assert [reply.status for reply in replies] == [403] * len(PAGES)
+    assert all(b"admin.hosts" in reply.body for reply in replies)
+    assert proxy.counts("admin/127.0.0.1/0", "failures/forbidden") == [len(PAGES)]
+
+
+@pytest.mark.parametrize(
+    ("host", "fields"),
+    [
+        pytest.param(REBOUND, (), id="rebound"),
+        pytest.param("localhost", ("Origin: https://evil.example",), id="form"),
+        pytest.param("localhost", ("Origin: null",), id="sandboxed form"),
+        pytest.param("0.0.0.0", ("Origin: https://evil.example",), id="any address"),
+        pytest.param("localhost", ("Sec-Fetch-Site: cross-site",), id="script"),
+    ],
+)
+def test_no_page_of_another_site_stops_the_proxy(
+    proxy: Proxy, host: str, fields: tuple[str, ...]
+) -> None:
+    assert post(proxy, host, "/admin/shutdown", *fields).status == 403
+    assert post(proxy, host, "/admin/reload", *fields).status == 403
+    assert get(proxy.port(), "web").status == 502
+    assert get(proxy.linker.admin_port, "localhost", "/ready").body == b"ready\n"
+
+
+def test_a_scraper_may_use_the_name_of_a_service_for_numbers_and_probes_only(proxy: Proxy) -> None:
+    pages = {
+        "/live": 200,
+        "/ready": 200,
+        "/admin/metrics/prometheus": 200,
+        "/admin/metrics.json?tree=1": 200,
+        "/config.json": 403,
+        "/": 403,
+        "/%61dmin/metrics.json": 403,
+    }
+    port = proxy.linker.admin_port
+    assert {page: get(port, "meshproxy.mesh.svc:9990", page).status for page in pages} == pages
+    assert post(proxy, "meshproxy.mesh.svc:9990", "/admin/metrics.json").status == 403
+
+
+def test_a_name_in_the_configuration_is_one_of_this_server() -> None:
+    with Proxy("admin: {port: 0, hosts: [mesh.example.com]}\n" + ROUTER) as proxy:
+        asked = get(proxy.linker.admin_port, "mesh.example.com", "/config.json", BROWSER)
+        assert asked.status == 200
+        assert b"mesh.example.com" in asked.body
+        own = "Origin: https://mesh.example.com"
+        assert post(proxy, "mesh.example.com", "/admin/shutdown?grace=never", own).status == 400
+
+
+@pytest.mark.parametrize(("ip", "status"), [("0.0.0.0", 200), ("127.0.0.1", 403)])
+def test_the_name_of_the_machine_is_known_where_other_machines_may_ask(
+    ip: str, status: int
+) -> None:
+    with Proxy(f"admin: {{ip: {ip}, port: 0}}\n" + ROUTER) as proxy:
+        own = socket.gethostname()
+        assert get(proxy.linker.admin_port, own, "/config.json").status == status
+
+
+def test_the_identifier_port_is_asked_for_any_host_but_not_by_a_browser(proxy: Proxy) -> None:
+    port = proxy.linker.identifier_port
+    assert get(port, REBOUND, "/").status == 200
+    refused = get(port, REBOUND, "/", BROWSER)
+    assert (refused.status, b"/svc" in refused.body) == (403, False)
+    assert get(port, "localhost", "/", "Origin: https://evil.example").status == 403
+    assert get(port, f"localhost:{port}", "/", BROWSER).status == 200
+
+
+@pytest.mark.parametrize("request_line", [*(f"GET {page} HTTP/1.1" for page in PAGES), "nonsense"])
+@pytest.mark.parametrize("host", ["localhost", REBOUND])
+def test_every_answer_keeps_browsers_from_using_it(
+    proxy: Proxy, request_line: str, host: str
+) -> None:
+    for port in (proxy.linker.admin_port, proxy.linker.identifier_port):
+        with WireClient(port) as client:
+            client.send(f"{request_line}\r\nHost: {host}\r\n{BROWSER}\r\n\r\n".encode())
+            reply = client.read()
+            assert "default-src 'none'" in (reply.get("content-security-policy") or "")
+            assert reply.get("x-content-type-options") == "nosniff"
+            assert reply.get("cache-control") == "no-store"
+            assert reply.get("access-control-allow-origin") is None

@@ -234,13 +234,16 @@ def test_the_admin_server_answers_while_the_proxy_is_full() -> None:
 @pytest.mark.parametrize(
     ("raw", "status"),
     [
-        (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431),
-        (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000, 413),
-        (b"GET /admin/shutdown HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-        (b"DELETE /admin/shutdown HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-        (b"POST /admin/metrics.json HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
+        (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: local host\r\n\r\n", 400),
+        (
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000,
+            413,
+        ),
+        (b"GET /admin/shutdown HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+        (b"DELETE /admin/shutdown HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+        (b"POST /admin/metrics.json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 405),
     ],
 )
 def test_the_admin_server_has_limits_of_its_own(raw: bytes, status: int) -> None:

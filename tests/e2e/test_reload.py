@@ -20,7 +20,7 @@ from tests.kit.wire import Reply, WireClient, get
 
 GET = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
 BROKEN = "the configuration before is still served:"
-POST = b"POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+POST = b"POST /admin/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
 SERVER = "- {port: 0, ip: 127.0.0.1}"
 
 
@@ -179,7 +179,7 @@ def test_a_post_reloads(serving: Serving) -> None:
     reply = post_reload(serving)
     assert (reply.status, reply.body) == (200, b"reloaded\n")
     assert serving.metrics()["reload/ok"] == 1
-    assert get(serving.admin_port, "x", "/admin/reload").status == 405
+    assert get(serving.admin_port, "localhost", "/admin/reload").status == 405
 
 
 def test_a_post_tells_every_error(serving: Serving) -> None:
@@ -262,7 +262,7 @@ def test_ready_says_no_first_and_the_listener_closes_after_the_delay(
     serving = Serving(text, tmp_path)
 
     def status(page: str) -> int:
-        return get(serving.admin_port, "x", page).status
+        return get(serving.admin_port, "localhost", page).status
 
     with serving.daemon as daemon:
         assert (status("/ready"), status("/live")) == (200, 200)

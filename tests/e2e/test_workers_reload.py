@@ -171,7 +171,7 @@ def test_ready_says_no_while_it_ends(tmp_path: Path, origin: Downstream) -> None
     serving = Serving(with_workers(text), tmp_path)
 
     def status(page: str) -> int:
-        return get(serving.admin_port, "x", page).status
+        return get(serving.admin_port, "localhost", page).status
 
     with serving.daemon as daemon:
         wait_until(lambda: status("/ready") == 200, START_S)

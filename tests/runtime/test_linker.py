@@ -131,12 +131,12 @@ def test_settings_of_a_server_are_its_own() -> None:
 def test_the_admin_pages_are_there() -> None:
     with Proxy(config(1) + TELEMETRY) as proxy:
         port = proxy.linker.admin_port
-        assert get(port, "x", "/admin/ping").body == b"pong"
-        shown = json.loads(get(port, "x", "/config.json").body)
+        assert get(port, "localhost", "/admin/ping").body == b"pong"
+        shown = json.loads(get(port, "localhost", "/config.json").body)
         assert shown["routers"][0]["protocol"] == "http"
-        assert b"process" in get(port, "x", "/admin/metrics/prometheus").body
-        assert get(port, "x", "/requests").status == 200
-        assert get(port, "x", "/nowhere").status == 404
+        assert b"process" in get(port, "localhost", "/admin/metrics/prometheus").body
+        assert get(port, "localhost", "/requests").status == 200
+        assert get(port, "localhost", "/nowhere").status == 404
 
 
 def test_requests_that_never_were_are_counted_like_others() -> None:
@@ -198,6 +198,8 @@ def test_without_traffic_it_stops_at_once_and_twice_is_no_harm() -> None:
 def test_a_shutdown_by_the_admin_server_closes_it_all() -> None:
     proxy = Proxy(config(1))
     with WireClient(proxy.linker.admin_port) as client:
-        client.send(b"POST /admin/shutdown HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        client.send(
+            b"POST /admin/shutdown HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+        )
         assert client.read(b"POST").status == 200
     wait_until(lambda: refuses(proxy.port()) and refuses(proxy.linker.admin_port))

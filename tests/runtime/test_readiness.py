@@ -102,7 +102,7 @@ def api() -> Iterator[KubeApi]:
 
 
 def status(proxy: Proxy) -> tuple[int, bytes]:
-    reply = get(proxy.linker.admin_port, "x", "/ready")
+    reply = get(proxy.linker.admin_port, "localhost", "/ready")
     return reply.status, reply.body
 
 
@@ -117,7 +117,7 @@ def test_it_waits_for_the_api(api: KubeApi) -> None:
             503,
             b"waiting for the first answer of /#/io.l5d.k8s/default/http\n",
         )
-        assert get(proxy.linker.admin_port, "x", "/live").status == 200
+        assert get(proxy.linker.admin_port, "localhost", "/live").status == 200
         api.resume()
         wait_until(lambda: status(proxy) == (200, b"ready\n"))
         assert proxy.metrics()["namer/io.l5d.k8s/watches"] == 1

@@ -323,7 +323,7 @@ def test_an_address_may_move_to_another_router() -> None:
             renew(proxy, moved)
             assert client.get("web").body == b"new"
             assert get(port, "web").body == b"new"
-            shown = json.loads(get(proxy.linker.admin_port, "x", "/config.json").body)
+            shown = json.loads(get(proxy.linker.admin_port, "localhost", "/config.json").body)
             assert shown["routers"][0]["label"] == "other"
             counted = proxy.metrics()
             assert counted[f"rt/other/server/127.0.0.1/{port}/requests"] == 2
@@ -390,7 +390,7 @@ def test_the_admin_server_moves() -> None:
         old, new = proxy.linker.admin_port, free_port()
         renew(proxy, config(origin.port).replace(ADMIN, f"admin: {{ip: 127.0.0.1, port: {new}}}"))
         assert proxy.linker.admin_port == new
-        assert get(new, "x", "/admin/ping").body == b"pong"
+        assert get(new, "localhost", "/admin/ping").body == b"pong"
         wait_until(lambda: refuses(old))
 
 
@@ -407,10 +407,13 @@ def test_recent_requests_stay_and_an_exporter_that_changed_is_replaced() -> None
             renew(proxy, text + page.format(path="/two"))
             get(proxy.port(), "second")
             admin = proxy.linker.admin_port
-            recent = get(admin, "x", "/requests").body
+            recent = get(admin, "localhost", "/requests").body
             assert b"/svc/first" in recent
             assert b"/svc/second" in recent
-            assert (get(admin, "x", "/one").status, get(admin, "x", "/two").status) == (404, 200)
+            assert (get(admin, "localhost", "/one").status, get(admin, "x", "/two").status) == (
+                404,
+                200,
+            )
 
 
 def test_a_changed_statsd_tells_nothing_twice() -> None:

@@ -88,7 +88,7 @@ def test_a_shutdown_may_bring_its_own_grace_period(tmp_path: Path, slow: SlowDow
         with WireClient(serving.admin_port) as admin:
             admin.send(
                 b"POST /admin/shutdown?grace=50.milliseconds HTTP/1.1\r\n"
-                b"Host: x\r\nContent-Length: 0\r\n\r\n"
+                b"Host: localhost\r\nContent-Length: 0\r\n\r\n"
             )
             assert admin.read(b"POST").status == 200
         assert gevent.spawn(daemon.process.wait, START_S).get() == 0
