@@ -202,8 +202,10 @@ class _Name:
         return found, min(max(answer.ttl_s, settings.min_ttl_s), settings.max_ttl_s)
 
     def _negative_ttl_s(self, answer: Answer) -> float:
-        least_s = min(MIN_NEGATIVE_TTL_S, self._settings.min_ttl_s)
-        return min(max(answer.ttl_s, least_s), self._settings.max_negative_ttl_s)
+        settings = self._settings
+        least_s = min(MIN_NEGATIVE_TTL_S, settings.min_ttl_s)
+        most_s = min(settings.max_negative_ttl_s, settings.max_ttl_s)
+        return min(max(answer.ttl_s, least_s), most_s)
 
     def _with_held_family(self, found: AddrBound) -> AddrBound:
         """*found* and, of the family that failed, the addresses in hand."""

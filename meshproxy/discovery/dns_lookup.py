@@ -155,7 +155,8 @@ class Lookup:
         failure = QueryFailed("no name server")
         for server in self._in_order(conf) * conf.attempts:
             try:
-                answer = ask(server, name, record, min(timeout_s, deadline.remaining()))
+                left_s = min(timeout_s, deadline.remaining())
+                answer = ask(server, name, record, left_s, self._settings.min_ttl_s)
             except QueryFailed as failed:
                 failure = failed
                 continue

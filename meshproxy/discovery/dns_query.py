@@ -74,8 +74,14 @@ class Deadline:
         return left
 
 
-def ask(server: Server, name: str, record: RecordType, timeout_s: float) -> Answer:
-    """Ask *server* for the *record* type of the absolute *name*; QueryFailed after *timeout_s*."""
+def ask(
+    server: Server, name: str, record: RecordType, timeout_s: float, no_soa_ttl_s: float = 0.0
+) -> Answer:
+    """Ask *server* for the *record* type of the absolute *name*; QueryFailed after *timeout_s*.
+
+    A negative answer without an SOA record says nothing of its TTL, which is *no_soa_ttl_s* then
+    (RFC 2308 section 5).
+    """
     deadline = Deadline(timeout_s)
     try:
         query = dns.message.make_query(
@@ -84,7 +90,7 @@ def ask(server: Server, name: str, record: RecordType, timeout_s: float) -> Answ
         wire = _over_udp(server, query, deadline)
         if _HEADER.unpack_from(wire)[1] & dns.flags.TC:
             wire = _over_tcp(server, query, deadline)
-        return _answer(_read(wire, query))
+        return _answer(_read(wire, query), no_soa_ttl_s)
     except QueryFailed as failure:
         raise QueryFailed(f"{server.host}: {failure}") from failure
     except TimeoutError as error:
@@ -153,7 +159,7 @@ def _read(wire: bytes, query: dns.message.Message) -> dns.message.Message:
     return reply
 
 
-def _answer(reply: dns.message.Message) -> Answer:
+def _answer(reply: dns.message.Message, no_soa_ttl_s: float) -> Answer:
     code = reply.rcode()
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         raise QueryFailed(dns.rcode.to_text(code))
@@ -161,8 +167,17 @@ def _answer(reply: dns.message.Message) -> Answer:
         raise QueryFailed("truncated, or no answer to a query")
     chain = reply.resolve_chaining()
     records = tuple(chain.answer or ())[:MAX_RECORDS]
+    has_ttl = chain.answer is not None or _has_soa(reply, chain.canonical_name)
     return Answer(
         addresses=tuple(record.address for record in records),
-        ttl_s=float(chain.minimum_ttl),
+        ttl_s=float(chain.minimum_ttl) if has_ttl else no_soa_ttl_s,
         name_exists=code == dns.rcode.NOERROR,
+    )
+
+
+def _has_soa(reply: dns.message.Message, name: dns.name.Name) -> bool:
+    """Return True if *reply* has the SOA record of the zone that *name* is in."""
+    return any(
+        rrset.rdtype == dns.rdatatype.SOA and name.is_subdomain(rrset.name)
+        for rrset in reply.authority
     )

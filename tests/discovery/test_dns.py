@@ -263,11 +263,26 @@ def test_absence_is_held_for_the_soa_minimum(resolver: Make, ttl: int, held_s: f
     assert_held(resolver, lambda server: setattr(server, "negative_ttl", ttl), held_s)
 
 
-def assert_held(resolver: Make, prepare: Callable[[DnsServer], None], held_s: float) -> None:
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize(("ttl", "held_s"), [(3600, 2), (1, 1), (None, 1.5)])
+def test_absence_is_held_for_max_ttl_at_most_and_without_soa_for_min_ttl(
+    resolver: Make, ttl: int | None, held_s: float, exists: bool
+) -> None:
+    def prepare(server: DnsServer) -> None:
+        server.negative_ttl = ttl
+        if exists:
+            server.put("web.test", "fd00::1")
+
+    assert_held(resolver, prepare, held_s, min_ttl_s=1.5, max_ttl_s=2)
+
+
+def assert_held(
+    resolver: Make, prepare: Callable[[DnsServer], None], held_s: float, **settings: float
+) -> None:
     clock = FakeClock()
     with DnsServer() as server:
         prepare(server)
-        names = resolver(server, clock=clock)
+        names = resolver(server, clock=clock, **settings)
         with watching(names.resolve("web.test", "80")) as seen:
             known = seen.settled()
         clock.advance(held_s - 0.01)

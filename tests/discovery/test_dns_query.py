@@ -41,6 +41,27 @@ def test_a_name_that_does_not_exist_says_for_how_long() -> None:
         assert ask(at(server), "no.test", "A", 5) == Answer(ttl_s=9, name_exists=False)
 
 
+@pytest.mark.parametrize("has_cname", [False, True])
+@pytest.mark.parametrize("exists", [False, True])
+def test_an_absence_without_soa_has_the_ttl_for_that(exists: bool, has_cname: bool) -> None:
+    with DnsServer(negative_ttl=None) as server:
+        if has_cname:
+            server.put("www.test", "no.test.", ttl=60, kind="CNAME")
+        if exists:
+            server.put("no.test", "fd00::1")
+        name = "www.test" if has_cname else "no.test"
+        assert ask(at(server), name, "A", 5, 3) == Answer(ttl_s=3, name_exists=exists)
+
+
+def test_the_soa_of_another_zone_says_nothing_of_a_name() -> None:
+    query = dns.message.make_query("web.test.", "A")
+    reply = dns.message.make_response(query)
+    reply.set_rcode(dns.rcode.NXDOMAIN)
+    soa = "ns.other. host.other. 1 3600 600 86400 3600"
+    reply.authority.append(dns.rrset.from_text("other.", 3600, "IN", "SOA", soa))
+    assert dns_query._answer(reply, 3).ttl_s == 3
+
+
 def test_a_name_without_such_records_exists() -> None:
     with DnsServer(negative_ttl=9) as server:
         server.put("web.test", "10.0.0.1")

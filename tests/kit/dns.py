@@ -26,12 +26,13 @@ Fault = Literal[
 
 @dataclass
 class DnsServer(Closing):
-    """Answers from `records`; a name without any does not exist, and says so with an SOA.
+    """Answers from `records`; a name without any does not exist, and says so with an SOA if it may.
 
     Faults go by name, or by name and record type, in `faults`; they hold until removed.
     """
 
-    negative_ttl: int = 1
+    negative_ttl: int | None = 1
+    """None: negative answers come without SOA, as dnsmasq's do."""
     records: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)
     faults: dict[str | tuple[str, str], Fault] = field(default_factory=dict)
     asked: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -137,7 +138,7 @@ class DnsServer(Closing):
             name = targets[0].removesuffix(".") if targets else name
         if name not in self.records:
             reply.set_rcode(dns.rcode.NXDOMAIN)
-        if not reply.answer:
+        if not reply.answer and self.negative_ttl is not None:
             soa = f"ns.test. host.test. 1 3600 600 86400 {self.negative_ttl}"
             reply.authority.append(dns.rrset.from_text(".", 3600, "IN", "SOA", soa))
         return reply
