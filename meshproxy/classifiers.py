@@ -8,14 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from meshproxy.config.bases import ClassifierConfig
-from meshproxy.errors import (
-    BadResponse,
-    ConnectFailed,
-    ConnectionClosed,
-    ServiceTimedOut,
-    TlsFailed,
-    WriteFailed,
-)
+from meshproxy.errors import ProxyError
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import ResponseClass
 
@@ -23,16 +16,6 @@ READ: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 IDEMPOTENT: Final = READ | {b"PUT", b"DELETE"}
 ALL: Final = IDEMPOTENT | {b"PATCH", b"POST"}
 """Methods outside, CONNECT and extensions among them, are never sent again by a rule."""
-
-_RETRYABLE_ERRORS: Final = (
-    ServiceTimedOut,
-    WriteFailed,
-    ConnectFailed,
-    TlsFailed,
-    ConnectionClosed,
-    BadResponse,
-)
-
 
 _SUCCESS, _FAILURE, _RETRYABLE = ResponseClass
 
@@ -66,9 +49,8 @@ class Classifier:
 
     def error(self, method: bytes, error: BaseException, replayable: bool) -> ResponseClass:
         """The class of an attempt that ended without a response head."""
-        if replayable and method in self._methods and isinstance(error, _RETRYABLE_ERRORS):
-            return _RETRYABLE
-        return _FAILURE
+        may_pass = isinstance(error, ProxyError) and error.transient
+        return _RETRYABLE if may_pass and replayable and method in self._methods else _FAILURE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

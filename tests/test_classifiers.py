@@ -47,7 +47,7 @@ def test_a_5xx_is_retryable_for_the_methods_of_its_kind(
         errors.ServiceTimedOut,
         errors.WriteFailed,
         errors.ConnectFailed,
-        errors.TlsFailed,
+        errors.TimedOutInQueue,
         errors.ConnectionClosed,
         errors.BadResponse,
     ],
@@ -62,9 +62,17 @@ def test_faults_of_the_endpoint_are_retryable_for_the_same_methods(
 
 
 @pytest.mark.parametrize(
-    "error", [errors.PoolFull, errors.NoHosts, errors.BindingTimedOut, OSError]
+    "error",
+    [
+        errors.PoolFull,
+        errors.NoHosts,
+        errors.BindingTimedOut,
+        errors.TlsFailed,
+        errors.Forbidden,
+        OSError,
+    ],
 )
-def test_other_errors_are_plain_failures(error: type[Exception]) -> None:
+def test_what_another_attempt_cannot_mend_is_a_plain_failure(error: type[Exception]) -> None:
     assert RetryableAll5XXConfig().build().error(b"GET", error(), True) is FAILURE
 
 

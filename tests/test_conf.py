@@ -1,6 +1,7 @@
 """The files in conf/ load, and egress.yaml is the article's but for what it marks."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import yaml
 
 from meshproxy.config.load import read
 from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.path import Path as Name
+from meshproxy.protocols.http import HttpRouterConfig
+from meshproxy.router.policy import path_policy
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "conf").glob("*.yaml"))
@@ -20,6 +24,11 @@ EXPECTED = {
     "routers[0].client.configs[0].loadBalancer.kind",
     "routers[0].client.configs[0].prefix",
     "routers[1].client.loadBalancer.kind",
+    *(
+        f"routers[{router}].service.retries.backoff.{key}"
+        for router in (0, 1)
+        for key in ("kind", "minMs", "maxMs")
+    ),
     "routers[0].servers[0].ip",
     "routers[1].interpreter.transformers[0].podIp",
     "routers[1].servers[0].ip",
@@ -47,6 +56,14 @@ def test_no_file_opens_a_port_to_other_machines(file: Path) -> None:
     config = read(file.read_text(), file.name).config
     servers = [server.ip for router in config.routers for server in router.servers]
     assert {*servers, config.admin.ip} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_no_file_retries_at_once(file: Path) -> None:
+    for router in read(file.read_text(), file.name).config.routers:
+        assert isinstance(router, HttpRouterConfig)
+        waits = path_policy(router.service, Name.parse("/svc/web")).backoff()
+        assert all(wait > 0 for wait in islice(waits, 5))
 
 
 def test_the_egress_file_is_the_article_and_what_it_marks() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from meshproxy import errors
-from meshproxy.errors import ProxyError
+from meshproxy.errors import Phase, ProxyError
 
 
 def family(root: type[ProxyError] = ProxyError) -> Iterator[type[ProxyError]]:
@@ -53,4 +53,25 @@ def test_the_status_is_the_one_promised(error: type[ProxyError], status: int) ->
 def test_only_what_was_never_delivered_may_be_sent_again() -> None:
     retryable = {error.__name__ for error in family() if error.retryable}
     assert {"ConnectFailed", "WriteFailed", "PoolFull"} <= retryable
-    assert not {"ConnectionClosed", "ServiceTimedOut", "BadResponse"} & retryable
+    assert not {"ConnectionClosed", "ServiceTimedOut", "BadResponse", "TlsFailed"} & retryable
+
+
+def test_what_the_client_or_the_operator_decided_is_final() -> None:
+    final = {error for error in family() if not error.transient}
+    assert {error for error in family() if error.by_client} <= final
+    assert {errors.TlsFailed, errors.NoHosts, errors.BindingFailed, errors.DeadlineExceeded} < final
+
+
+def test_only_an_endpoint_that_was_reached_for_is_blamed() -> None:
+    before = {Phase.BIND, Phase.QUEUE}
+    blamed = {error for error in family() if error.blames_endpoint}
+    assert not {error for error in blamed if error.by_client or error.phase in before}
+    assert blamed == {
+        errors.ConnectFailed,
+        errors.TlsFailed,
+        errors.WriteFailed,
+        errors.ConnectionClosed,
+        errors.Silent,
+        errors.BadResponse,
+        errors.ServiceTimedOut,
+    }

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Protocol
 
 from meshproxy.client.transport import Connections
-from meshproxy.errors import NoTunnel, PoolFull, ProxyError, ServiceTimedOut
+from meshproxy.errors import NoTunnel, ProxyError, ServiceTimedOut, TimedOutConnecting
 from meshproxy.ewma import Load
 from meshproxy.http.message import Classifier, Request, Response, ResponseClass
 from meshproxy.metrics.instruments import Counter
@@ -162,11 +162,12 @@ class Endpoint:
         return True
 
     def _failed(self, error: ProxyError, stamp: float) -> None:
-        if error.by_client or isinstance(error, PoolFull):
-            self._accrual.ignored()
-        else:
-            self.load.head(stamp, failed=True)
+        if error.blames_endpoint:
             self._accrual.failed()
+        else:
+            self._accrual.ignored()
+        if error.blames_endpoint or isinstance(error, TimedOutConnecting):
+            self.load.head(stamp, failed=True)
         self.load.finish()
 
     def _body_ended(self, broken: bool) -> None:

@@ -9,7 +9,7 @@ from time import monotonic
 import gevent
 from gevent.event import AsyncResult
 
-from meshproxy.errors import PoolFull, ServiceTimedOut
+from meshproxy.errors import PoolFull, TimedOutInQueue
 from meshproxy.metrics.tree import Tree
 
 
@@ -36,7 +36,7 @@ class Turnstile:
         self._stats = stats
 
     def enter(self, deadline: float) -> None:
-        """Go in, or wait until monotonic second *deadline*. Raises PoolFull or ServiceTimedOut."""
+        """Go in, or wait until monotonic second *deadline*. Raises PoolFull or TimedOutInQueue."""
         if self._free:
             self._free -= 1
             return
@@ -52,7 +52,7 @@ class Turnstile:
         except BaseException as error:
             self._give_up(turn)
             if isinstance(error, gevent.Timeout):
-                raise ServiceTimedOut("exceeded the time for a connection") from None
+                raise TimedOutInQueue("exceeded the time for a connection in the queue") from None
             raise
         finally:
             self._stats.waiting.value -= 1

@@ -49,6 +49,12 @@ class ClientSettings(Config):
     requeue_budget: RetryBudgetConfig | None = key(
         default=None, doc="How many tries after a connection failed."
     )
+    max_requeues: int | None = key(
+        default=None,
+        minimum=0,
+        added=True,
+        doc="Most such tries of one request, each at another endpoint; 24 when unset.",
+    )
     client_session: SessionConfig | None = key(default=None, doc="How long a connection may live.")
     socket_options: SocketOptionsConfig | None = key(default=None, doc="Options of its sockets.")
     request_authorizers: tuple[RequestAuthorizerConfig, ...] | None = key(

@@ -28,4 +28,9 @@ class RetriesConfig(Config):
     """Retries of a service."""
 
     budget: RetryBudgetConfig | None = key(default=None, doc="How many.")
-    backoff: BackoffConfig | None = key(default=None, doc="How long to wait before; not at all.")
+    backoff: BackoffConfig | None = key(
+        default=None, doc="How long to wait before each; not at all when unset."
+    )
+    max_retries: int | None = key(
+        default=None, minimum=0, added=True, doc="Most retries of one request; 5 when unset."
+    )

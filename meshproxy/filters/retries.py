@@ -15,26 +15,31 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
 _RETRYABLE = ResponseClass.RETRYABLE
-_MAX_CONNECTS = 25
 
 
 class Retries:
-    """Repeats what the classifier calls retryable, while budget, backoff and deadline allow it."""
+    """Repeats what the classifier calls retryable, at most *most* times for one request.
+
+    Budget, backoff and deadline have to allow it too.
+    """
 
     def __init__(
         self,
         classifier: Classifier,
         budget: RetryBudget,
         backoff: Backoff,
+        most: int,
         metrics: Tree,
         pause: Callable[[float], None] = sleep,
     ) -> None:
         self._classifier = classifier
         self._budget = budget
         self._backoff = backoff
+        self._most = most
         self._pause = pause
         self._total = metrics.counter("retries", "total")
         self._exhausted = metrics.counter("retries", "budget_exhausted")
+        self._limited = metrics.counter("retries", "request_limit")
         self._per_request = metrics.stat("retries", "per_request")
         metrics.gauge("retries", "budget", fn=budget.balance)
 
@@ -63,7 +68,7 @@ class Retries:
     ) -> Response:
         waits = self._backoff()
         retries = 0
-        while self._withdraw(request, wait := next(waits, None)):
+        while self._withdraw(request, retries, wait := next(waits, None)):
             if isinstance(result, Response):
                 result.close()
             if wait:
@@ -85,9 +90,12 @@ class Retries:
             raise result
         return result
 
-    def _withdraw(self, request: Request, wait: float | None) -> bool:
-        """Whether another attempt may start after *wait* seconds, paid for if so."""
+    def _withdraw(self, request: Request, retries: int, wait: float | None) -> bool:
+        """Pays for another attempt after *wait* seconds; returns False if there may be none."""
         if wait is None or monotonic() + wait >= request.deadline:
+            return False
+        if retries >= self._most:
+            self._limited.value += 1
             return False
         if self._budget.try_withdraw():
             return True
@@ -95,7 +103,7 @@ class Retries:
         return False
 
     def _may_repeat(self, request: Request, error: ProxyError) -> bool:
-        if error.by_client:
+        if not error.transient:
             return False
         body = request.body
         replayable = body is None or body.is_replayable
@@ -105,13 +113,16 @@ class Retries:
 class Requeues:
     """Picks another endpoint when nothing was delivered, within a budget and without waiting.
 
-    A request is tried at most once for each endpoint, 25 times in all, and never for more than a
-    fifth of the budget's balance.
+    One request is requeued at most once for each other endpoint, *most* times in all, whatever
+    retries there are around it, and never for more than a fifth of the budget's balance.
     """
 
-    def __init__(self, budget: RetryBudget, endpoints: Callable[[], int], metrics: Tree) -> None:
+    def __init__(
+        self, budget: RetryBudget, endpoints: Callable[[], int], most: int, metrics: Tree
+    ) -> None:
         self._budget = budget
         self._endpoints = endpoints
+        self._most = most
         scope = metrics.scope("retries")
         self._requeues = scope.counter("requeues")
         self._per_request = scope.stat("requeues_per_request")
@@ -139,9 +150,8 @@ class Requeues:
         service: Service[Request, Response],
         result: Response | ProxyError,
     ) -> Response:
-        limit = min(self._endpoints(), _MAX_CONNECTS) - 1
         requeues = 0
-        while self._withdraw(request, requeues, limit):
+        while self._withdraw(request, requeues):
             if isinstance(result, Response):
                 result.close()
             request.tried += (request.endpoint,)
@@ -162,11 +172,13 @@ class Requeues:
             raise result
         return result
 
-    def _withdraw(self, request: Request, requeues: int, limit: int) -> bool:
+    def _withdraw(self, request: Request, requeues: int) -> bool:
+        """Pays for another attempt; returns False if there may be none."""
         body = request.body
         if (body is not None and not body.is_replayable) or monotonic() >= request.deadline:
             return False
-        if requeues >= limit or requeues >= self._budget.requeue_limit():
+        limit = min(self._endpoints() - 1, self._most)
+        if len(request.tried) >= limit or requeues >= self._budget.requeue_limit():
             self._limited.value += 1
             return False
         if self._budget.try_withdraw():

@@ -87,7 +87,7 @@ def _serve_until(
         if monotonic() < deadline - _EARLY_SECONDS:
             raise
         name = request.dst.show() if request.dst else ""
-        raise ServiceTimedOut(
-            f"exceeded {limit} to {name} while waiting for a response "
-            "for the request, including retries (if applicable)"
+        raise type(error)(
+            f"exceeded {limit} to {name} while {error.phase.value} for the request, "
+            f"including retries (if applicable). Remote Info: {request.endpoint or 'Not Available'}"
         ) from error

@@ -116,6 +116,7 @@ PLACES: Final = (
             _counter("retries/total", "Requests sent again."),
             _histogram("retries/per_request", "How often each request was sent again."),
             _counter("retries/budget_exhausted", "Retries not made because the budget was spent."),
+            _counter("retries/request_limit", "Retries not made because of maxRetries. Added."),
             _gauge("retries/budget", "Retries the budget allows now."),
         ),
     ),

@@ -15,7 +15,7 @@ from meshproxy.errors import (
     BindingTimedOut,
     NoHosts,
     ProxyError,
-    ServiceTimedOut,
+    TimedOutBinding,
 )
 from meshproxy.filters.diagnostics import Diagnostics
 from meshproxy.http.limits import Limits
@@ -145,7 +145,7 @@ class PathService:
                 raise state.error
             raise BindingFailed(str(state.error)) from state.error
         if patience < seconds:
-            raise ServiceTimedOut("exceeded the time for a response while binding")
+            raise TimedOutBinding("exceeded the time for the name to be bound")
         raise BindingTimedOut(
             f"Exceeded {seconds:g}.seconds binding timeout while resolving name: "
             f"{self._path.show()}"

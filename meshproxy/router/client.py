@@ -22,6 +22,7 @@ from meshproxy.errors import (
     ConnectFailed,
     NoHosts,
     ServiceTimedOut,
+    TimedOutBinding,
     TlsFailed,
 )
 from meshproxy.filters.diagnostics import METHODS as LIMITED
@@ -127,7 +128,7 @@ class Client:
         except (ConnectFailed, TlsFailed) as error:
             raise type(error)(self._describe(request, error)) from error
         except ServiceTimedOut as error:
-            raise ServiceTimedOut(self._describe_timeout(request)) from error
+            raise type(error)(self._describe_timeout(request, error)) from error
 
     def _attempt(self, request: Request) -> Response:
         if not self._classes.nodes:
@@ -166,7 +167,7 @@ class Client:
             patience = request.deadline - monotonic()
             if isinstance(wait(known, min(self._binding_seconds, max(patience, 0))), Pending):
                 if patience < self._binding_seconds:
-                    raise ServiceTimedOut("exceeded the time for a response while binding")
+                    raise TimedOutBinding("exceeded the time for the name to be bound")
                 raise BindingTimedOut(
                     f"Exceeded {self._binding_seconds:g}.seconds binding timeout while connecting "
                     f"to {self.id.show()}"
@@ -230,12 +231,12 @@ class Client:
             f"selected address: {request.endpoint}\n"
         )
 
-    def _describe_timeout(self, request: Request) -> str:
+    def _describe_timeout(self, request: Request, error: ServiceTimedOut) -> str:
         limits = self._transport.limits
         limit = min(limits.attempt, limits.first_byte)
         return (
             f"exceeded {limit:g}.seconds to {request.dst.show() if request.dst else ''} while "
-            "waiting for a response for an individual request, excluding retries. "
+            f"{error.phase.value} for an individual request, excluding retries. "
             f"Remote Info: {request.endpoint}, {self.id.show()}"
         )
 

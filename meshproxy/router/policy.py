@@ -18,7 +18,7 @@ from meshproxy.client.tls import ClientAuth, TlsSettings, context, stamp
 from meshproxy.client.transport import Session, Transport
 from meshproxy.config.bases import AccrualConfig, BalancerConfig
 from meshproxy.config.client import ClientConfig, ClientSettings
-from meshproxy.config.retries import RetryBudgetConfig
+from meshproxy.config.retries import RetriesConfig, RetryBudgetConfig
 from meshproxy.config.sockets import (
     HostConnectionPoolConfig,
     SessionConfig,
@@ -37,6 +37,7 @@ _AS_WRITTEN: Final = {
     "load_balancer": "balancer",
     "failure_accrual": "accrual",
     "requeue_budget": "requeue_budget",
+    "max_requeues": "max_requeues",
     "host_connection_pool": "pool",
     "client_session": "session",
     "socket_options": "socket",
@@ -61,6 +62,8 @@ class ClientPolicy:
     """None is the router's limit on the first byte of a response."""
     connect_seconds: float = CONNECT_SECONDS
     requeue_budget: RetryBudgetConfig = field(default_factory=RetryBudgetConfig)
+    max_requeues: int = 24
+    """Of one request, after what was never delivered."""
     pool: HostConnectionPoolConfig = field(default_factory=HostConnectionPoolConfig)
     session: SessionConfig = field(default_factory=SessionConfig)
     socket: SocketOptionsConfig = field(default_factory=SocketOptionsConfig)
@@ -107,6 +110,8 @@ class PathPolicy:
     total_seconds: float = math.inf
     retry_budget: RetryBudgetConfig = field(default_factory=RetryBudgetConfig)
     backoff: Backoff = field(default_factory=lambda: constant(0))
+    max_retries: int = 5
+    """Of one request."""
     classifier: Classifier = field(default_factory=Classifier)
     retry_buffer_bytes: int = 65_536
     """Most of a request body that is kept for a retry."""
@@ -183,14 +188,23 @@ def _path_settings(settings: SvcSettings) -> dict[str, Any]:
     written: dict[str, Any] = {}
     if settings.total_timeout_ms is not None:
         written["total_seconds"] = _limit(settings.total_timeout_ms)
-    if settings.retries is not None and settings.retries.budget is not None:
-        written["retry_budget"] = settings.retries.budget
-    if settings.retries is not None and settings.retries.backoff is not None:
-        written["backoff"] = settings.retries.backoff.build()
+    if settings.retries is not None:
+        written |= _retry_settings(settings.retries)
     if settings.response_classifier is not None:
         written["classifier"] = settings.response_classifier.build()
     if settings.retry_buffer_kb is not None:
         written["retry_buffer_bytes"] = settings.retry_buffer_kb * 1024
+    return written
+
+
+def _retry_settings(config: RetriesConfig) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    if config.budget is not None:
+        written["retry_budget"] = config.budget
+    if config.backoff is not None:
+        written["backoff"] = config.backoff.build()
+    if config.max_retries is not None:
+        written["max_retries"] = config.max_retries
     return written
 
 

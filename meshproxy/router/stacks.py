@@ -68,7 +68,13 @@ def path_stack(name: Path, policy: PathPolicy, metrics: Tree) -> list[HttpFilter
         Forward(name),  # once for all attempts; on responses of endpoints, so not on our errors
         PathStats(metrics),
         *([TotalTimeout(policy.total_seconds)] if policy.total_seconds < _FOREVER else []),
-        Retries(policy.classifier, new_budget(policy.retry_budget), policy.backoff, metrics),
+        Retries(
+            policy.classifier,
+            new_budget(policy.retry_budget),
+            policy.backoff,
+            policy.max_retries,
+            metrics,
+        ),
     ]
 
 
@@ -88,7 +94,8 @@ def client_stack(
     return [
         *([ForwardClientCert()] if policy.forward_client_cert else []),
         *([DropPort(443 if policy.tls else 80)] if policy.drop_default_port else []),
-        Requeues(budget, endpoints, metrics),  # above the statistics: each attempt is counted
+        # above the statistics: each attempt is counted
+        Requeues(budget, endpoints, policy.max_requeues, metrics),
         ClientStats(metrics),
         *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt
     ]

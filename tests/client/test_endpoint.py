@@ -24,6 +24,8 @@ from meshproxy.errors import (
     PoolFull,
     ProxyError,
     ServiceTimedOut,
+    TimedOutConnecting,
+    TimedOutInQueue,
 )
 from meshproxy.ewma import LeastLoaded, PeakEwma
 from meshproxy.http.limits import Limits
@@ -33,6 +35,7 @@ from meshproxy.naming.addr import Address
 from meshproxy.net.body import StreamBody
 from tests.kit.badserver import BadServer, Script, Send, Stall, Until
 from tests.kit.clock import FakeClock
+from tests.kit.faults import black_hole
 from tests.kit.messages import Pieces, body_of, request
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -210,6 +213,42 @@ def test_a_full_queue_says_nothing_about_the_endpoint() -> None:
         assert (world.accrual.state, world.load.pending) == (State.ALIVE, 1)
         busy.kill()
         assert world.load.pending == 0
+
+
+def test_waiting_in_our_own_queue_says_nothing_about_the_endpoint() -> None:
+    with BadServer([[Until(), Stall()]]) as server:
+        transport = Transport(Limits(), 5.0, max_size=1)
+        world = World(server.port, transport, attempt_seconds=0.05)
+        busy = gevent.spawn(world.endpoint.serve, asking())
+        gevent.idle()
+        late = asking()
+        late.deadline = monotonic() + 0.01
+        with pytest.raises(TimedOutInQueue):
+            world.endpoint.serve(late)
+        assert (world.accrual.state, world.load.pending) == (State.ALIVE, 1)
+        with pytest.raises(ServiceTimedOut):
+            busy.get()
+        assert world.accrual.state is State.DEAD
+
+
+def test_a_connect_that_the_request_had_no_time_for_blames_nobody() -> None:
+    with black_hole() as port:
+        world, asked = World(port), asking()
+        world.endpoint.load = load = PeakEwma()
+        asked.deadline = monotonic() + 0.02
+        with pytest.raises(TimedOutConnecting):
+            world.endpoint.serve(asked)
+        assert (world.accrual.state, load.pending) == (State.ALIVE, 0)
+        assert load.cost >= 0.02e9
+
+
+def test_a_connect_that_takes_all_the_time_of_an_attempt_has_failed() -> None:
+    with black_hole() as port:
+        limits = Limits(attempt=0.02)
+        world = World(port, Transport(limits, 5.0), attempt_seconds=0.02)
+        with pytest.raises(ConnectFailed, match=r"no connection within 0\.02 s"):
+            world.endpoint.serve(asking())
+        assert world.accrual.state is State.DEAD
 
 
 def test_an_attempt_that_is_killed_leaves_no_load_and_its_probe_to_the_next() -> None:

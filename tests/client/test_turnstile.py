@@ -7,7 +7,7 @@ import gevent
 import pytest
 
 from meshproxy.client.turnstile import Turnstile, WaitStats
-from meshproxy.errors import PoolFull, ServiceTimedOut
+from meshproxy.errors import PoolFull, TimedOutInQueue
 from meshproxy.metrics.tree import Tree
 
 
@@ -53,7 +53,7 @@ def test_a_full_line_is_refused_at_once() -> None:
 def test_who_waits_too_long_leaves_the_line() -> None:
     gate, _ = turnstile(1)
     gate.enter(soon())
-    with pytest.raises(ServiceTimedOut):
+    with pytest.raises(TimedOutInQueue):
         gate.enter(monotonic())
     gate.leave()
     gate.enter(monotonic())

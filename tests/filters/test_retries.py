@@ -19,7 +19,7 @@ from meshproxy.errors import (
     WriteFailed,
 )
 from meshproxy.filters.retries import Requeues, Retries
-from meshproxy.http.message import Request, Response
+from meshproxy.http.message import Request, Response, ResponseClass
 from meshproxy.metrics.tree import Tree
 from tests.kit.messages import Endless, Pieces, Replies, request, response
 
@@ -43,12 +43,16 @@ class Retrying:
     """Retries with everything they use at hand."""
 
     def __init__(
-        self, allowed: int = 100, classifier: Classifier = ALL, waits: float = 0.0
+        self,
+        allowed: int = 100,
+        classifier: Classifier = ALL,
+        waits: float = 0.0,
+        most: int = 100,
     ) -> None:
         self.metrics = Tree()
         self.pauses: list[float] = []
         self._filter = Retries(
-            classifier, budget(allowed), constant(waits), self.metrics, self.pauses.append
+            classifier, budget(allowed), constant(waits), most, self.metrics, self.pauses.append
         )
 
     def __call__(self, service: Replies, asked: Request | None = None) -> Response:
@@ -104,6 +108,7 @@ def test_an_error_that_the_classifier_calls_retryable_is_tried_again(error: Prox
     ("error", "classifier"),
     [
         (NoHosts("x"), ALL),
+        (TlsFailed("x"), ALL),
         (BadDtabHeader("x"), ALL),
         (ClientGone("x"), ALL),
         (ConnectionClosed("x"), Classifier()),
@@ -138,9 +143,34 @@ def test_the_budget_is_what_ends_a_storm() -> None:
     assert len(service.requests) == 5
 
 
+@pytest.mark.parametrize(("most", "tries"), [(0, 1), (5, 6)])
+def test_one_request_is_retried_so_often_and_no_more(most: int, tries: int) -> None:
+    retrying, service = Retrying(most=most), Replies(broken())
+    assert retrying(service).status == 503
+    assert (len(service.requests), retrying.counts()) == (tries, (most, 0, most))
+    assert retrying.metrics.counter("retries", "request_limit").value == 1
+
+
+class Eager:
+    """A classifier, as a plugin may have it, that calls everything retryable."""
+
+    def response(self, *_: object) -> ResponseClass:
+        return ResponseClass.RETRYABLE
+
+    error = response
+
+
+def test_a_final_error_is_final_whatever_a_classifier_says() -> None:
+    service = Replies(TlsFailed("x"), response())
+    retries = Retries(Eager(), budget(9), constant(0), 5, Tree())
+    with pytest.raises(TlsFailed):
+        retries(request(), service)
+    assert len(service.requests) == 1
+
+
 def test_every_request_pays_in_whatever_becomes_of_it() -> None:
     paid = RetryBudget(10, 0, 0.5, lambda: 0)
-    retries = Retries(ALL, paid, constant(0), Tree())
+    retries = Retries(ALL, paid, constant(0), 5, Tree())
     retries(request(), Replies(response()))
     with pytest.raises(NoHosts):
         retries(request(), Replies(NoHosts("x")))
@@ -156,7 +186,7 @@ def test_the_body_of_a_response_is_let_go_before_the_pause() -> None:
     first = broken()
     first.body = endless
     retries = Retries(
-        ALL, budget(1), constant(0.5), metrics, lambda _: closed.append(endless.is_closed)
+        ALL, budget(1), constant(0.5), 5, metrics, lambda _: closed.append(endless.is_closed)
     )
     retries(request(), Replies(first, response()))
     assert closed == [True]
@@ -176,7 +206,7 @@ def test_it_waits_as_the_backoff_says() -> None:
 
 
 def test_a_backoff_that_ends_ends_the_retries() -> None:
-    retries = Retries(ALL, budget(9), lambda: iter([0.0]), Tree())
+    retries = Retries(ALL, budget(9), lambda: iter([0.0]), 5, Tree())
     service = Replies(broken())
     retries(request(), service)
     assert len(service.requests) == 2
@@ -202,10 +232,10 @@ def test_the_classifier_goes_along_for_those_below() -> None:
 class Requeuing:
     """Requeues over *endpoints*, with everything they use at hand."""
 
-    def __init__(self, allowed: int = 100, endpoints: int = 9) -> None:
+    def __init__(self, allowed: int = 100, endpoints: int = 9, most: int = 24) -> None:
         self.metrics = Tree()
         self.budget = budget(allowed)
-        self._filter = Requeues(self.budget, lambda: endpoints, self.metrics)
+        self._filter = Requeues(self.budget, lambda: endpoints, most, self.metrics)
 
     def __call__(self, service: Replies, asked: Request | None = None) -> Response:
         return self._filter(asked or request(), service)
@@ -247,7 +277,7 @@ def test_the_endpoints_that_refused_are_remembered() -> None:
             raise ConnectFailed("x")
         return response()
 
-    Requeues(budget(99), lambda: 9, Tree())(asked, refuse)
+    Requeues(budget(99), lambda: 9, 24, Tree())(asked, refuse)
     assert asked.tried == ("a", "b")
 
 
@@ -258,6 +288,22 @@ def test_each_endpoint_is_tried_once_and_25_at_most(endpoints: int, tries: int) 
         requeuing(service)
     assert len(service.requests) == tries
     assert requeuing.counts() == (tries - 1, 0, 1)
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_one_request_is_moved_so_often_and_no_more(most: int) -> None:
+    requeuing, service = Requeuing(most=most), Replies(ConnectFailed("x"))
+    with pytest.raises(ConnectFailed):
+        requeuing(service)
+    assert requeuing.counts() == (most, 0, 1)
+
+
+def test_retries_do_not_multiply_the_moves_of_a_request() -> None:
+    requeuing, service, asked = Requeuing(endpoints=4), Replies(ConnectFailed("x")), request()
+    retries = Retries(ALL, budget(99), constant(0), 2, Tree())
+    with pytest.raises(ConnectFailed):
+        retries(asked, lambda asked: requeuing(service, asked))
+    assert len(service.requests) == 1 + 3 + 2
 
 
 def test_one_request_gets_a_fifth_of_the_budget() -> None:
@@ -277,7 +323,7 @@ def test_an_empty_budget_ends_it() -> None:
 
 def test_only_a_success_pays_in() -> None:
     paid = RetryBudget(10, 0, 1.0, lambda: 0)
-    requeues = Requeues(paid, lambda: 1, Tree())
+    requeues = Requeues(paid, lambda: 1, 24, Tree())
     requeues(request(), Replies(response()))
     requeues(request(), Replies(broken()))
     with pytest.raises(ConnectFailed):

@@ -6,7 +6,14 @@ from time import monotonic
 
 import pytest
 
-from meshproxy.errors import ConnectFailed, DeadlineExceeded, ServiceTimedOut
+from meshproxy.errors import (
+    ConnectFailed,
+    DeadlineExceeded,
+    ServiceTimedOut,
+    TimedOutBinding,
+    TimedOutConnecting,
+    TimedOutInQueue,
+)
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
 from meshproxy.http import l5d
 from meshproxy.http.deadline import Deadline
@@ -40,7 +47,9 @@ def told_by(line: list[bytes]) -> Deadline | None:
 # --- the total ---
 
 
-def late(seconds: float) -> Callable[[Request], Response]:
+def late(
+    seconds: float, error: type[ServiceTimedOut] = ServiceTimedOut
+) -> Callable[[Request], Response]:
     """Return a service whose attempt times out *seconds* from now."""
 
     def serve(_: Request) -> Response:
@@ -48,7 +57,7 @@ def late(seconds: float) -> Callable[[Request], Response]:
         for _ in count():
             if monotonic() >= until:
                 break
-        raise ServiceTimedOut("of one attempt")
+        raise error("of one attempt")
 
     return serve
 
@@ -60,8 +69,27 @@ def test_the_total_says_that_retries_are_included() -> None:
         TotalTimeout(0.02)(asked, late(0.03))
     assert str(raised.value) == (
         "exceeded 0.02.seconds to /svc/web while waiting for a response "
-        "for the request, including retries (if applicable)"
+        "for the request, including retries (if applicable). Remote Info: Not Available"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "doing"),
+    [
+        (TimedOutBinding, "waiting for the name to be bound"),
+        (TimedOutInQueue, "waiting in the queue for a connection"),
+        (TimedOutConnecting, "waiting for a connection"),
+    ],
+)
+def test_the_total_says_what_the_request_was_waiting_for(
+    error: type[ServiceTimedOut], doing: str
+) -> None:
+    asked = request()
+    asked.endpoint = "10.0.0.1:80"
+    with pytest.raises(error) as raised:
+        TotalTimeout(0.02)(asked, late(0.03, error))
+    assert f" while {doing}" in str(raised.value)
+    assert str(raised.value).endswith("Remote Info: 10.0.0.1:80")
 
 
 def test_an_attempt_that_ran_out_before_speaks_for_itself() -> None:
@@ -173,5 +201,5 @@ def test_running_out_of_it_is_told_as_such() -> None:
         enforcing(Deadline(NOW_NS, NOW_NS + SECOND // 50), late(0.03))
     assert str(raised.value) == (
         "exceeded the deadline in l5d-ctx-deadline to /svc/web while waiting for a response "
-        "for the request, including retries (if applicable)"
+        "for the request, including retries (if applicable). Remote Info: Not Available"
     )

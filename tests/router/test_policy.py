@@ -121,6 +121,7 @@ def test_a_setting_is_replaced_as_a_whole() -> None:
         item("/$", requeue_budget=RetryBudgetConfig(percent_can_retry=0.5)),
     )
     assert policy.requeue_budget == RetryBudgetConfig(percent_can_retry=0.5)
+    assert (policy.max_requeues, of_client(item("/", max_requeues=0)).max_requeues) == (24, 0)
 
 
 def test_tls_can_be_undone_and_replaced() -> None:
@@ -239,13 +240,13 @@ def test_budget_and_backoff_of_retries_are_settings_of_their_own() -> None:
     config = StaticSvcConfig(
         configs=(
             svc("/svc", retries=RetriesConfig(budget=RetryBudgetConfig(ttl_secs=5))),
-            svc("/svc/{x}", retries=RetriesConfig(backoff=ConstantConfig(ms=250))),
+            svc("/svc/{x}", retries=RetriesConfig(backoff=ConstantConfig(ms=250), max_retries=0)),
             svc("/svc/other", total_timeout_ms=1),
         )
     )
     policy = path_policy(config, HELLO)
     assert policy.retry_budget == RetryBudgetConfig(ttl_secs=5)
-    assert next(policy.backoff()) == 0.25
+    assert (next(policy.backoff()), policy.max_retries) == (0.25, 0)
     assert policy.total_seconds == math.inf
 
 

@@ -25,8 +25,8 @@ from meshproxy.client.turnstile import Turnstile
 from meshproxy.errors import (
     ConnectFailed,
     NoDescriptor,
-    ServiceTimedOut,
     Silent,
+    TimedOutConnecting,
     TlsFailed,
     WriteFailed,
 )
@@ -35,6 +35,8 @@ from meshproxy.http.message import Request, Response
 from meshproxy.naming.addr import Address
 
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+_BEHIND_SECONDS = 0.01
+"""So long after its attempt a connect may begin and still count as begun with it."""
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
 
 
@@ -119,7 +121,7 @@ class EndpointPool:
     def tunnel(self, deadline: float, ended: Ended) -> Response:
         """Connect in clear, outside the pool, for a CONNECT; the response carries the tunnel.
 
-        Raises ConnectFailed, ServiceTimedOut and PoolFull.
+        Raises ConnectFailed, TimedOutConnecting, TimedOutInQueue and PoolFull.
         """
         if self._turnstile is not None:
             self._turnstile.enter(self._patience(deadline))
@@ -145,7 +147,7 @@ class EndpointPool:
     def open_session(self, deadline: float) -> None:
         """Make a new connection and keep it, to see whether one can be had.
 
-        Raises ConnectFailed, TlsFailed, ServiceTimedOut and PoolFull.
+        Raises ConnectFailed, TlsFailed, TimedOutConnecting, TimedOutInQueue and PoolFull.
         """
         if self._turnstile is not None:
             self._turnstile.enter(self._patience(deadline))
@@ -175,7 +177,7 @@ class EndpointPool:
         started = monotonic()
         connection.no_delay = self._transport.no_delay
         connection.keep_alive = self._transport.keep_alive
-        limit = self._transport.connect_seconds
+        limit = min(self._transport.connect_seconds, self._transport.limits.attempt)
         if isinstance(self._latest, TlsConnection):
             connection.resumes = self._latest.session
         self._latest = None  # if it fails, the next one begins anew
@@ -194,9 +196,9 @@ class EndpointPool:
                 raise NoDescriptor("the proxy is out of file descriptors") from error
             if late not in (error, error.__cause__):
                 raise ConnectFailed(str(error)) from error
-            if deadline - started < limit:
+            if deadline - started < limit - _BEHIND_SECONDS:
                 self._stats.cancelled.value += 1
-                raise ServiceTimedOut("exceeded the time for a response while connecting") from None
+                raise TimedOutConnecting("exceeded the time for a connection") from None
             raise ConnectFailed(f"no connection within {limit:g} s") from None
         except BaseException:
             connection.close()
