@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,35 @@ def test_connect_to_another_port_is_forbidden(raw: tuple[Proxy, int]) -> None:
         reply = asking.read(b"GET")
         assert reply.status == 403
         assert "connectPorts" in (reply.get("l5d-err") or "")
+
+
+def test_a_client_without_eyes_for_bodies_learns_why_there_is_no_tunnel(
+    raw: tuple[Proxy, int],
+) -> None:
+    proxy, port = raw
+    for authority, why in (
+        ("web:22", "403 CONNECT to port 22 is not allowed, see connectPorts"),
+        ("web", "400 CONNECT wants a host and a port number"),
+        (f"web:{port}", "502 Unable to route request! "),
+    ):
+        with connect(proxy, authority, "l5d-dtab: /svc/* => /$/nil\r\n") as asking:
+            reply = asking.read()
+            assert f"{reply.status} {reply.reason.decode()}".startswith(why)
+            assert reply.reason == b" ".join(reply.body.split())
+    assert get(proxy.port(), "web", "/", "l5d-dtab: /svc/* => /$/nil").reason == b"Bad Gateway"
+
+
+def test_python_s_own_client_says_why_there_is_no_tunnel(raw: tuple[Proxy, int]) -> None:
+    asking = HTTPConnection("127.0.0.1", raw[0].port(), timeout=5)
+    asking.set_tunnel("web", 22)
+    with pytest.raises(OSError, match=r"failed: 403 CONNECT to port 22 is not allowed, see con"):
+        asking.connect()
+
+
+def test_clients_that_are_told_nothing_get_the_usual_reason(raw: tuple[Proxy, int]) -> None:
+    text = config(raw[1]).replace("connectPorts:", "clearContext: true, connectPorts:")
+    with Proxy(text) as proxy, connect(proxy, "web:22") as asking:
+        assert asking.read().reason == b"Forbidden"
 
 
 def test_connect_without_a_port_is_malformed(raw: tuple[Proxy, int]) -> None:

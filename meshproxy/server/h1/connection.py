@@ -29,7 +29,14 @@ from meshproxy.net.tunnel import Tunnel
 from meshproxy.net.turn import next_turn
 from meshproxy.server.h1.request_body import ClientBody, WholeBody, body_of
 from meshproxy.server.h1.request_head import RequestHeads
-from meshproxy.server.h1.response import date_line, frame, linger, send_body, status_line
+from meshproxy.server.h1.response import (
+    date_line,
+    frame,
+    linger,
+    reason_of_refusal,
+    send_body,
+    status_line,
+)
 from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
@@ -186,7 +193,7 @@ class Connection:
     def _refuse(self, error: ProxyError, head: bytes) -> bool:
         """Answer what cannot be served, then close so that the client reads the answer."""
         response = self._answer(error)
-        method = b"HEAD" if head.startswith(b"HEAD ") else b"GET"
+        method = head[: head.find(b" ")]
         return self._respond(Request(method, b"/", b"1.1", response.headers), response, False)
 
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:
@@ -202,7 +209,9 @@ class Connection:
             lines.append(date_line())
         if not keep or request.version == b"1.0":
             lines.append(b"Connection: keep-alive" if keep else b"Connection: close")
-        start = status_line(response.status, response.reason)
+        is_connect = request.method == b"CONNECT"
+        reason = reason_of_refusal(response) if is_connect else response.reason
+        start = status_line(response.status, reason)
         head = b"%b\r\n%b\r\n\r\n" % (start, CRLF.join(lines))
         if isinstance(body, bytes):
             data: bytes | None = head

@@ -4,6 +4,7 @@ RFC 9112 sections 7 to 9.
 """
 
 import contextlib
+import re
 from email.utils import formatdate
 from functools import lru_cache
 from time import monotonic, time
@@ -15,6 +16,8 @@ from meshproxy.net.body import StreamBody
 from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 
+_UNPRINTABLE = re.compile(rb"[^ -~]")
+_REASON_BYTES = 200
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 262144
 _COLLECTED = 65536
@@ -40,6 +43,16 @@ def frame(response: Response, version: bytes) -> bool | None:
 def status_line(status: int, reason: bytes) -> bytes:
     """The first line of a response."""
     return b"HTTP/1.1 %d %b" % (status, reason)
+
+
+def reason_of_refusal(response: Response) -> bytes:
+    """Returns the text of an error as its reason phrase: one line, of 200 bytes at most.
+
+    It is what clients show of an answer to CONNECT that is no tunnel: pip, npm, wget, apt and those
+    in Go or Java, curl and git when they are verbose. Hardly any shows the body.
+    """
+    text = response.body if isinstance(response.body, bytes) else b""
+    return _UNPRINTABLE.sub(b"?", b" ".join(text.split())[:_REASON_BYTES]) or response.reason
 
 
 def send_body(

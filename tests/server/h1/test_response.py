@@ -5,9 +5,10 @@ import pytest
 from gevent import socket
 
 from meshproxy.errors import BadResponse
+from meshproxy.http.message import text_response
 from meshproxy.net.stream import StreamTimeout
 from meshproxy.server.h1 import response
-from meshproxy.server.h1.response import date_line, linger, send_body
+from meshproxy.server.h1.response import date_line, linger, reason_of_refusal, send_body
 from tests.kit.pair import plain
 
 
@@ -32,6 +33,20 @@ def test_a_client_that_takes_nothing_ends_the_body_and_is_reset() -> None:
         assert (body.closed, stream.sock) == (1, None)
         with pytest.raises(ConnectionResetError):
             read_to_end(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("no such port", b"no such port"),
+        ("one\r\n\r\ntwo\n", b"one two"),
+        ("a\x00b\x1bc\u00e9", b"a?b?c??"),
+        ("x" * 300, b"x" * 200),
+        ("", b"Bad Gateway"),
+    ],
+)
+def test_the_reason_of_a_refusal_is_one_line_of_plain_text(text: str, reason: bytes) -> None:
+    assert reason_of_refusal(text_response(502, text)) == reason
 
 
 def test_lingering_reads_what_still_comes_and_ends_with_it() -> None:
