@@ -186,7 +186,7 @@ def test_the_tree_stays_while_addresses_come_and_go(api: KubeApi) -> None:
 
 
 def test_a_numeric_port_goes_through_the_service(api: KubeApi) -> None:
-    api.apply(service("hello", [{"port": 80, "targetPort": "http"}]))
+    api.apply(service("hello", [{"name": "http", "port": 80, "targetPort": "web"}]))
     tree = answer(build(K8sNamerConfig, api).lookup(Path.parse("/default/80/hello")))
     assert shown(tree) == ("/#/io.l5d.k8s/default/80/hello", "/")
 

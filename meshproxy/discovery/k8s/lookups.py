@@ -1,7 +1,8 @@
 """From a namespace, a port and a service to addresses, followed as they change.
 
-Ports by name or by number, as Linkerd's namers have them
-(linkerd: k8s/.../{EndpointsNamer,ServiceNamer}.scala).
+A port is wanted by the name that the Service gives it, which its endpoints carry as well, or by
+its number in the Service. The names of a pod's ports (a named `targetPort`) are another set:
+Kubernetes has resolved them in the endpoints (linkerd: k8s/.../{EndpointsNamer,ServiceNamer}.scala).
 """
 
 from collections.abc import Callable, Iterable
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from meshproxy.discovery.k8s.cluster import Cluster
-from meshproxy.discovery.k8s.objects import Group, Service, is_dns_label
+from meshproxy.discovery.k8s.objects import Group, Service, ServicePort, is_dns_label
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address
 from meshproxy.var import Activity, Ok, State, Var
 
@@ -59,18 +60,16 @@ def endpoints(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[
     if number is None:
         return entry.map(lambda state: _each(state, lambda it: _named(it, wanted, wanted.port)))
 
-    def to_target(state: State[tuple[Service, ...] | None]) -> Activity[Found]:
+    def behind_port(state: State[tuple[Service, ...] | None]) -> Activity[Found]:
         if not isinstance(state, Ok):
             return Var(state)
-        target = _target(state.value, number)
-        if target is None:
+        port = _numbered_port(state.value or (), number)
+        if port is None:
             return Var(Ok(None))
-        if isinstance(target, int):
-            return entry.map(lambda state: _each(state, lambda it: _numbered(it, wanted, target)))
-        return entry.map(lambda state: _each(state, lambda it: _named(it, wanted, target)))
+        return entry.map(lambda state: _each(state, lambda it: _behind(it, wanted, port)))
 
     services = cluster.services(wanted.namespace)
-    return services.entry(wanted.service, patience).flat_map(to_target)
+    return services.entry(wanted.service, patience).flat_map(behind_port)
 
 
 def ingress(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[Found]:
@@ -78,11 +77,10 @@ def ingress(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[Fo
 
     def address(services: tuple[Service, ...]) -> Found:
         for service in services:
-            name = _target((service,), wanted.number) if wanted.number else wanted.port
+            if service.ingress is None or not wanted.is_labelled(service):
+                continue
             for port in service.ports:
-                if port.name and port.name == name:
-                    if service.ingress is None or not wanted.is_labelled(service):
-                        return None
+                if wanted.port in (port.name, str(port.number)):
                     return frozenset({Address(service.ingress, port.number)})
         return None
 
@@ -109,12 +107,20 @@ def _each(
     return Ok(None if state.value is None else find(state.value))
 
 
-def _target(services: tuple[Service, ...] | None, number: int) -> int | str | None:
-    for service in services or ():
-        for port in service.ports:
-            if port.number == number:
-                return port.target
-    return None
+def _numbered_port(services: tuple[Service, ...], number: int) -> ServicePort | None:
+    ports = (port for service in services for port in service.ports)
+    return next((port for port in ports if port.number == number), None)
+
+
+def _behind(groups: tuple[Group, ...], wanted: Wanted, port: ServicePort) -> Found:
+    """Return the endpoints of a Service's port, or of its target while none carry its name.
+
+    A target that is a number is an answer without any endpoints too, as in Linkerd.
+    """
+    found = _named(groups, wanted, port.name)
+    if found is None and isinstance(port.target, int):
+        return _numbered(groups, wanted, port.target)
+    return found
 
 
 def _named(groups: tuple[Group, ...], wanted: Wanted, name: str) -> Found:

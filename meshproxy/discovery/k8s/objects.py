@@ -33,13 +33,14 @@ class Group:
     """Hosts that share their ports: a subset of Endpoints, or an EndpointSlice."""
 
     ports: Mapping[str, int]
+    """The numbers by the names of the Service's ports; a port without a name is `""`."""
     hosts: tuple[Host, ...]
     labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class ServicePort:
-    """A port of a Service; *target* is the number, or the name, it leads to."""
+    """A port of a Service; *target* is the number of a pod's port, or its name in the pod."""
 
     name: str
     number: int
@@ -143,11 +144,9 @@ def _service_port(port: Mapping[str, Any]) -> ServicePort:
 
 def _ports(ports: Any) -> dict[str, int]:
     return {
-        name: _number(port["port"])
+        _text_or_none(port, "name") or "": _number(port["port"])
         for port in _mappings(ports)
-        if port.get("protocol") in (None, "TCP")
-        and port.get("port") is not None
-        and (name := _text_or_none(port, "name"))
+        if port.get("protocol") in (None, "TCP") and port.get("port") is not None
     }
 
 

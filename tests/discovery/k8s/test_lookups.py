@@ -96,20 +96,56 @@ def test_a_label_must_have_its_value(world: World) -> None:
 @pytest.mark.parametrize(
     ("port", "target", "expected"),
     [
-        pytest.param("80", 7777, {Address("10.0.0.1", 7777)}, id="number"),
-        pytest.param("80", None, {Address("10.0.0.1", 80)}, id="the port itself"),
-        pytest.param("80", "http", ONE, id="name"),
-        pytest.param("80", "none", None, id="unknown name"),
-        pytest.param("81", 7777, None, id="not a port of the service"),
+        pytest.param("80", 8080, ONE, id="number"),
+        pytest.param("80", None, ONE, id="the port itself"),
+        pytest.param("80", "web", ONE, id="name of a port of the pods"),
+        pytest.param("80", "https", ONE, id="name of another port of the service"),
+        pytest.param("81", 8080, None, id="not a port of the service"),
     ],
 )
-def test_a_numeric_port_goes_through_the_service(
-    world: World, port: str, target: int | str | None, expected: Found
+@pytest.mark.parametrize("name", ["http", ""])
+def test_a_numeric_port_is_that_of_the_service_whatever_its_target(
+    world: World, port: str, target: int | str | None, expected: Found, name: str
 ) -> None:
-    world.api.publish("web", "10.0.0.1")
-    ports = [{"port": 80, **({"targetPort": target} if target else {})}]
+    world.api.publish("web", "10.0.0.1", port_name=name)
+    ports = [{"name": name, "port": 80, **({"targetPort": target} if target else {})}]
     world.api.apply(k8s.service("web", ports))
     assert world.found(port) == expected
+
+
+def test_names_of_a_service_s_ports_are_not_those_of_its_pods_ports(world: World) -> None:
+    hosts: list[tuple[str, str | None]] = [("10.0.0.1", None)]
+    ports = [{"name": "a", "port": 8001}, {"name": "b", "port": 8002}]
+    world.api.apply(k8s.endpoints("web", [subset(hosts, ports)]))
+    world.api.apply(endpoint_slice("web", hosts, ports))
+    crossed: list[dict[str, Any]] = [
+        {"name": "a", "port": 81, "targetPort": "b"},
+        {"name": "b", "port": 82, "targetPort": "a"},
+        {"name": "c", "port": 83, "targetPort": "a"},
+    ]
+    world.api.apply(k8s.service("web", crossed))
+    assert world.found("81") == world.found("a") == {Address("10.0.0.1", 8001)}
+    assert world.found("82") == world.found("b") == {Address("10.0.0.1", 8002)}
+    assert world.found("83") is None
+
+
+def test_pods_may_have_a_named_target_at_different_ports(world: World) -> None:
+    other = [{"name": "http", "port": 9090}]
+    world.api.apply(
+        k8s.endpoints(
+            "web", [subset([("10.0.0.1", None)], HTTP), subset([("10.0.0.2", None)], other)]
+        )
+    )
+    world.api.apply(endpoint_slice("web", [("10.0.0.1", None)], HTTP, name="web-1"))
+    world.api.apply(endpoint_slice("web", [("10.0.0.2", None)], other, name="web-2"))
+    world.api.apply(k8s.service("web", [{"name": "http", "port": 80, "targetPort": "web"}]))
+    assert world.found("80") == {Address("10.0.0.1", 8080), Address("10.0.0.2", 9090)}
+
+
+def test_a_numeric_target_holds_for_endpoints_that_do_not_name_the_port(world: World) -> None:
+    world.api.publish("web", "10.0.0.1", port_name="old-name")
+    world.api.apply(k8s.service("web", [{"name": "new-name", "port": 80, "targetPort": 7777}]))
+    assert world.found("80") == {Address("10.0.0.1", 7777)}
 
 
 def test_a_numeric_port_without_a_service_is_not_found(world: World) -> None:
@@ -131,13 +167,13 @@ def test_services_are_watched_only_for_numeric_ports(world: World) -> None:
     assert any("/services" in target for target in world.api.requests)
 
 
-def test_a_change_of_the_target_port_is_followed(world: World) -> None:
+def test_a_change_of_the_service_s_port_is_followed(world: World) -> None:
     world.api.publish("web", "10.0.0.1")
-    world.api.apply(k8s.service("web", [{"port": 80, "targetPort": 7777}]))
+    world.api.apply(k8s.service("web", [{"name": "https", "port": 80, "targetPort": "web"}]))
     seen: list[Any] = []
     close: Callable[[], None] = world.endpoints("80").observe(seen.append)
-    wait_until(lambda: len(world.api.watchers) == 2)
-    world.api.apply(k8s.service("web", [{"port": 80, "targetPort": "http"}]))
+    wait_until(lambda: len(world.api.watchers) == 2 and seen[-1] == Ok(None))
+    world.api.apply(k8s.service("web", [{"name": "http", "port": 80, "targetPort": "web"}]))
     wait_until(lambda: seen[-1] == Ok(ONE))
     world.api.delete("services", "web")
     wait_until(lambda: seen[-1] == Ok(None))
@@ -164,8 +200,9 @@ def test_both_families_count_and_one_endpoint_counts_once() -> None:
         pytest.param("http", [{"hostname": "lb"}], {Address("lb", 80)}, id="host name"),
         pytest.param("http", None, None, id="no load balancer"),
         pytest.param("nope", [{"ip": "192.0.2.1"}], None, id="no such port"),
-        pytest.param("8000", [{"ip": "192.0.2.1"}], {Address("192.0.2.1", 80)}, id="by target"),
-        pytest.param("80", [{"ip": "192.0.2.1"}], None, id="target that is no name"),
+        pytest.param("80", [{"ip": "192.0.2.1"}], {Address("192.0.2.1", 80)}, id="by number"),
+        pytest.param("8000", [{"ip": "192.0.2.1"}], {Address("192.0.2.1", 8000)}, id="unnamed"),
+        pytest.param("8080", [{"ip": "192.0.2.1"}], None, id="a target is not a port"),
     ],
 )
 def test_a_load_balancer_has_the_port_of_the_service(
@@ -174,7 +211,7 @@ def test_a_load_balancer_has_the_port_of_the_service(
     with KubeApi() as api:
         ports = [
             {"name": "http", "port": 80, "targetPort": 8080},
-            {"name": "admin", "port": 8000, "targetPort": "http"},
+            {"port": 8000, "targetPort": "http"},
         ]
         api.apply(k8s.service("web", ports, ingress=ingress))
         assert World(api).ingress(port) == expected

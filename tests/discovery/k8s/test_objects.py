@@ -40,9 +40,13 @@ def test_addresses_that_are_not_ready_leave_the_ports_alone() -> None:
     assert read_endpoints(obj).values == (Group({"http": 8080}, (), {}),)
 
 
-def test_ports_without_a_name_or_of_another_protocol_cannot_be_named() -> None:
-    ports = [{"port": 1}, {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "x"}]
-    assert read_endpoints(endpoints("web", [subset([], ports)])).values[0].ports == {}
+@pytest.mark.parametrize("unnamed", [{}, {"name": ""}, {"name": None}])
+def test_a_port_without_a_name_is_kept_and_one_of_another_protocol_or_no_number_is_not(
+    unnamed: dict[str, Any],
+) -> None:
+    ports = [{"port": 1, **unnamed}, {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "x"}]
+    assert read_endpoints(endpoints("web", [subset([], ports)])).values[0].ports == {"": 1}
+    assert read_slice(endpoint_slice("web", [], ports)).values[0].ports == {"": 1}
 
 
 @pytest.mark.parametrize(("ready", "count"), [(True, 1), (None, 1), (False, 0)])
