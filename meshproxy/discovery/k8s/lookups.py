@@ -2,7 +2,9 @@
 
 A port is wanted by the name that the Service gives it, which its endpoints carry as well, or by
 its number in the Service. The names of a pod's ports (a named `targetPort`) are another set:
-Kubernetes has resolved them in the endpoints (linkerd: k8s/.../{EndpointsNamer,ServiceNamer}.scala).
+Kubernetes has resolved them in the endpoints.
+
+linkerd: k8s/.../{EndpointsNamer,ServiceNamer}.scala
 """
 
 from collections.abc import Callable, Iterable
