@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 from meshproxy.config.bases import IdentifierConfig
 from meshproxy.config.model import key
 from meshproxy.errors import UnidentifiedRequest
+from meshproxy.http.authority import canonical
 from meshproxy.http.message import Request
 from meshproxy.naming.path import Path
 from meshproxy.service import bound
@@ -73,16 +74,22 @@ def _names(prefix: Path) -> Callable[..., Path]:
 
 
 class HeaderToken:
-    """The whole value of a header is one segment, as it was written, port and all."""
+    """The whole value of a header is one segment as it was written; Host is, in its one spelling.
+
+    Raises BadRequest for a Host that is none.
+    """
 
     def __init__(self, prefix: Path, header: str) -> None:
         self._header = header.lower().encode("latin-1", "replace")
         self._absent = absent = Declined(f"{header} header is absent")
+        is_host = self._header == b"host"
 
         @lru_cache(_REMEMBERED)
-        def name(line: bytes) -> Path | Declined:
+        def name(line: bytes, scheme: bytes) -> Path | Declined:
             value = line.partition(b":")[2].strip(b" \t")
-            return prefix + Path.of(value) if value else absent
+            if not value:
+                return absent
+            return prefix + Path.of(canonical(value, scheme) if is_host else value)
 
         self._name = name
 
@@ -92,7 +99,7 @@ class HeaderToken:
         if self._header not in headers.names:
             return self._absent
         name = self._name
-        return name(headers.lines[headers.names.index(self._header)])
+        return name(headers.lines[headers.names.index(self._header)], request.scheme)
 
 
 class Header:
@@ -110,7 +117,7 @@ class Header:
 
 
 class MethodAndHost:
-    """HTTP version, method and lower-case host, then perhaps the path of the target."""
+    """HTTP version, method and host in its one spelling and lower case, perhaps also the path."""
 
     def __init__(self, prefix: Path, uri_in_name: bool) -> None:
         self._name = _names(prefix)
@@ -123,7 +130,7 @@ class MethodAndHost:
             host = request.headers.get(b"host")
             if not host:
                 return Declined("HTTP/1.1 request missing hostname")
-            name = self._name(version, request.method, host.lower())
+            name = self._name(version, request.method, canonical(host, request.scheme).lower())
         elif version == b"1.0":
             name = self._name(version, request.method)
         else:

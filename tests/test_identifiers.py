@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from meshproxy.errors import UnidentifiedRequest
+from meshproxy.errors import BadRequest, UnidentifiedRequest
 from meshproxy.http.headers import of
 from meshproxy.http.message import Request
 from meshproxy.identifiers import (
@@ -34,10 +34,28 @@ def request(
     return Request(method, target, version, headers)
 
 
-def test_header_token_takes_the_host_as_it_was_written() -> None:
+def test_header_token_takes_the_host_in_its_one_spelling() -> None:
     identify = HeaderTokenConfig().build(SVC)
-    assert identify(request(Host=b"Foo.com:443")) == Path.of("svc", "Foo.com:443")
-    assert identify(request(Host=b"Foo.com:443")) == Path.of("svc", "Foo.com:443")
+    for host in (b"Foo.com:443", b"Foo.com.:0443"):
+        assert identify(request(Host=host)) == Path.of("svc", "Foo.com:443")
+        assert identify(request(Host=host)) == Path.of("svc", "Foo.com:443")
+    with pytest.raises(BadRequest):
+        identify(request(Host=b"a b"))
+
+
+def test_https_without_a_port_is_443() -> None:
+    asked = request(Host=b"Foo.com")
+    asked.scheme = b"https"
+    assert HeaderTokenConfig().build(SVC)(asked) == Path.of("svc", "Foo.com:443")
+    found = MethodAndHostConfig().build(SVC)(asked)
+    assert found == Path.of("svc", "1.1", "GET", "foo.com:443")
+    asked.scheme = b"http"
+    assert HeaderTokenConfig().build(SVC)(asked) == Path.of("svc", "Foo.com")
+
+
+def test_header_token_of_another_header_is_as_it_was_written() -> None:
+    identify = HeaderTokenConfig(header="X-Name").build(SVC)
+    assert identify(request(x_name=b"a.:080")) == Path.of("svc", "a.:080")
 
 
 def test_header_token_keeps_slashes_in_its_one_segment() -> None:
@@ -67,6 +85,7 @@ def test_header_refuses_what_is_no_path() -> None:
     ("asked", "name"),
     [
         pytest.param(request(Host=b"Foo.COM:80"), ("1.1", "GET", "foo.com:80"), id="1.1"),
+        pytest.param(request(Host=b"Foo.com.:"), ("1.1", "GET", "foo.com"), id="one spelling"),
         pytest.param(request(version=b"1.0", Host=b"foo"), ("1.0", "GET"), id="1.0 has no host"),
         pytest.param(request(b"/x", b"get", Host=b"foo"), ("1.1", "get", "foo"), id="method as is"),
     ],

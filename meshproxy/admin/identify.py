@@ -23,7 +23,7 @@ def identify_service(routers: Mapping[str, tuple[Identify, Dtab]], request: Requ
 
 def _named(identify: Identify, dtab: Dtab, request: Request) -> dict[str, str]:
     copy = Request(request.method, request.target, request.version, request.headers.copy())
-    copy.peer = request.peer
+    copy.peer, copy.scheme = request.peer, request.scheme
     try:
         local = l5d.take_dtab(copy.headers) or Dtab()
         return {"path": identify(copy).show(), "dtab": (dtab + local).show()}

@@ -1,5 +1,6 @@
 """Policies of clients, found by the bound name (linkerd: linkerd/core/.../Client.scala)."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -16,6 +17,8 @@ from meshproxy.config.tls import ClientTlsConfig
 from meshproxy.naming.matcher import PathMatcher
 
 EVERY_NAME: Final = PathMatcher.parse("/")
+_HOST_FOLLOWS: Final = re.compile(r"[$*]/(?:io\.buoyant\.rinet|inet|fixedinet)/")
+_VARIABLE_OR_CAPITALS: Final = re.compile(r"\{[^{}]*\}|[A-Z]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,4 +143,16 @@ class StaticClientConfig(ClientConfig):
     @property
     def rules(self) -> tuple[tuple[PathMatcher, ClientSettings], ...]:
         """One rule per item."""
-        return tuple((item.prefix, item) for item in self.configs)
+        return tuple((_as_ids_are_spelled(item.prefix), item) for item in self.configs)
+
+
+def _as_ids_are_spelled(prefix: PathMatcher) -> PathMatcher:
+    """Returns *prefix* with the host in lower case, as it is in the ids of hosts."""
+    text = prefix.text
+    if not (host := _HOST_FOLLOWS.search(text)):
+        return prefix
+    at = host.end()
+    lower = _VARIABLE_OR_CAPITALS.sub(
+        lambda part: part[0] if part[0].startswith("{") else part[0].lower(), text[at:]
+    )
+    return PathMatcher.parse(text[:at] + lower)

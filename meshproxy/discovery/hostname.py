@@ -14,7 +14,10 @@ _SHORT_FORM: Final = re.compile(r"(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){1,2
 
 
 def literal(host: str) -> str | None:
-    """The address that *host* is, IPv6 also in brackets; None when it is no plain literal."""
+    """The address that *host* is, IPv6 also in brackets; None when it is no plain literal.
+
+    An IPv6 address that only carries an IPv4 address (`::ffff:10.0.0.1`) is that address.
+    """
     bracketed = host.startswith("[") and host.endswith("]")
     text = host[1:-1] if bracketed else host
     try:
@@ -23,6 +26,8 @@ def literal(host: str) -> str | None:
         return None
     if "%" in text or (bracketed and address.version == 4):
         return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
     return str(address)
 
 

@@ -4,6 +4,7 @@ linkerd: linkerd/protocol/http/.../RewriteHostHeader.scala. Host is put back aft
 for another one may go to a client that wants it otherwise.
 """
 
+from meshproxy.http.authority import canonical
 from meshproxy.http.headers import of
 from meshproxy.http.message import Request, Response
 from meshproxy.service import Service
@@ -39,17 +40,18 @@ class RewriteHost:
 
 
 class DropPort:
-    """Leaves *port* out of the Host."""
+    """Leaves *port* out of the Host, however it is spelled there."""
 
     def __init__(self, port: int) -> None:
         self._ending = b":%d" % port
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve, without the port if Host names it."""
-        host = request.headers.get(b"host") or b""
-        if not host.endswith(self._ending):
+        host = request.headers.get(b"host")
+        spelled = canonical(host) if host else b""
+        if not spelled.endswith(self._ending):
             return service(request)
-        return _serve_as(b"Host: " + host.removesuffix(self._ending), request, service)
+        return _serve_as(b"Host: " + spelled.removesuffix(self._ending), request, service)
 
 
 def _serve_as(line: bytes, request: Request, service: Service[Request, Response]) -> Response:

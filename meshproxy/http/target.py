@@ -5,14 +5,11 @@ RFC 9112 sections 3.2 and 9110 section 7.2; the authority of an absolute target 
 """
 
 import re
-from ipaddress import IPv6Address
 
 from meshproxy.errors import BadRequest, Forbidden
+from meshproxy.http.authority import canonical
 from meshproxy.http.headers import Headers
 
-_AUTHORITY = re.compile(
-    rb"(?:[A-Za-z0-9._~!$&'()*+=-]+|\[[0-9A-Fa-f:.]+\])(?::(?:[A-Za-z0-9][A-Za-z0-9-]*)?)?"
-).fullmatch
 _USERINFO = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%-]*").fullmatch
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE).fullmatch
 _checked: set[bytes] = set()
@@ -50,7 +47,7 @@ def origin_form(
     userinfo, at, host = authority.rpartition(b"@")
     if at and not _USERINFO(userinfo):
         raise BadRequest("a URL's user information has characters that are not allowed there")
-    _check_authority(host)
+    canonical(host)
     headers.set(b"Host", host)
     if method == b"OPTIONS" and not path:
         return b"*"
@@ -65,9 +62,8 @@ def scheme_of(target: bytes) -> bytes:
 
 def _authority_form(target: bytes, headers: Headers, ports: frozenset[int]) -> bytes:
     """Check what a CONNECT asks for, and make it the Host (RFC 9110 section 9.3.6)."""
-    _check_authority(target)
-    port = target.rpartition(b":")[2]
-    if not port.isdigit() or len(port) > 5 or target.endswith(b"]"):
+    host, _, port = canonical(target).rpartition(b":")
+    if not host or not port.isdigit():
         raise BadRequest("CONNECT wants a host and a port number")
     if int(port) not in ports:
         raise Forbidden(f"CONNECT to port {int(port)} is not allowed, see connectPorts")
@@ -76,26 +72,9 @@ def _authority_form(target: bytes, headers: Headers, ports: frozenset[int]) -> b
 
 
 def _check_host(line: bytes) -> None:
-    """Check a field Host, which may be empty; good ones are remembered whole (4,096)."""
+    """Checks a Host field, which may be empty; good ones are remembered whole (4,096)."""
     host = line.partition(b":")[2].strip(b" \t")
     if host:
-        _check_authority(host)
+        canonical(host)
     if len(_checked) < _CHECKED_LIMIT:
         _checked.add(line)
-
-
-def _check_authority(authority: bytes) -> None:
-    """Refuse what is not a host with an optional port."""
-    if len(authority) > 255 + 64 or not _AUTHORITY(authority) or not _is_sound(authority):
-        raise BadRequest("Host is not a host name or address with an optional port")
-
-
-def _is_sound(authority: bytes) -> bool:
-    """Whether what stands in brackets, if something does, is an IPv6 address."""
-    if not authority.startswith(b"["):
-        return True
-    try:
-        IPv6Address(authority[1 : authority.index(b"]")].decode("ascii"))
-    except ValueError:
-        return False
-    return True

@@ -15,17 +15,19 @@ Rewriter: TypeAlias = Callable[[Path], Path | None]
 
 _MAX_PORT_LENGTH: Final = 63
 _PORT: Final = re.compile(rb"[a-z0-9][-a-z0-9]*")
-_HOST: Final = re.compile(rb"[A-Za-z0-9.:_-]+")
+_IPV6_AND_PORT: Final = re.compile(rb"\[([0-9A-Fa-f:.]+)\]:([^:]+)")
+_HOST: Final = re.compile(rb"[A-Za-z0-9.:_-]+|\[[0-9A-Fa-f:.]+\](?::[A-Za-z0-9-]+)?")
 _METHOD: Final = re.compile(rb"[A-Z]+")
 
 
 def _host_and_port(segment: bytes) -> tuple[bytes, bytes] | None:
-    parts = segment.split(b":")
-    while parts and not parts[-1]:
-        parts.pop()
-    if len(parts) != 2:
-        return None
-    host, port = parts
+    if bracketed := _IPV6_AND_PORT.fullmatch(segment):
+        host, port = bracketed.groups()
+    else:
+        parts = segment.rstrip(b":").split(b":")
+        if len(parts) != 2:
+            return None
+        host, port = parts
     if len(port) > _MAX_PORT_LENGTH or not _PORT.fullmatch(port):
         return None
     return host, port
@@ -53,6 +55,8 @@ def _domain_to_path(path: Path) -> Path | None:
     host = path[0]
     if not _HOST.fullmatch(host):
         return None
+    if host.startswith(b"["):
+        return path
     return Path(reversed(host.removesuffix(b".").split(b"."))) + path.drop(1)
 
 

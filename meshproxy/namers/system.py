@@ -3,12 +3,11 @@
 finagle: Namer.scala (`global`), InetResolver.scala; linkerd: namer/core/.../io/buoyant/rinet.scala.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable
 from typing import Final
 
-from meshproxy.discovery.hostname import full_form
+from meshproxy.discovery.hostname import full_form, literal
 from meshproxy.errors import BindingFailed
 from meshproxy.namers.rewriting import REWRITERS, Rewriter
 from meshproxy.naming.addr import ADDR_PENDING, Addr, AddrBound
@@ -52,21 +51,23 @@ class SystemNamers:
     def _rinet(self, path: Path) -> Lookup:
         if len(path) < 3:
             return NEG
-        port, host = path[1:3]
-        if not _RAW.fullmatch(port) or not (_RAW.fullmatch(host) or _is_bracketed_v6(host)):
+        port, host = _integer(path[1]) or path[1], _spelled(path[2])
+        if not (_RAW.fullmatch(port) and _RAW.fullmatch(host)):
             return _failed(f"Invalid host or port in path: {(SYSTEM + path).show()}")
         addr = self._resolve(host.decode("ascii"), port.decode("ascii"))
-        return Leaf(Bound(SYSTEM + path.take(3), addr, path.drop(3)))
+        return Leaf(Bound(SYSTEM + Path.of(path[0], port, host), addr, path.drop(3)))
 
 
 def _inet(path: Path, resolve: Callable[[str, str], Var[Addr]]) -> Lookup:
     port = _integer(path[2]) if len(path) > 2 else None
     if port is not None:
-        addr = resolve(full_form(path[1].decode(errors="replace")), port)
-        return Leaf(Bound(SYSTEM + path.take(3), addr, path.drop(3)))
+        host = _spelled(path[1])
+        addr = resolve(full_form(host.decode(errors="replace")), port.decode("ascii"))
+        return Leaf(Bound(SYSTEM + Path.of(path[0], host, port), addr, path.drop(3)))
     port = _integer(path[1]) if len(path) > 1 else None
     if port is not None:
-        return Leaf(Bound(SYSTEM + path.take(2), resolve("", port), path.drop(2)))
+        addr = resolve("", port.decode("ascii"))
+        return Leaf(Bound(SYSTEM + Path.of(path[0], port), addr, path.drop(2)))
     return _unknown(path)
 
 
@@ -88,22 +89,18 @@ def _failed(why: str) -> Lookup:
     return Var(Failed(BindingFailed(why)))
 
 
-def _integer(segment: bytes) -> str | None:
-    """Return the decimal text of a 32-bit integer."""
+def _integer(segment: bytes) -> bytes | None:
+    """Returns the shortest text of a 32-bit integer, None if *segment* is none."""
     if not _INTEGER.fullmatch(segment):
         return None
     number = int(segment)
-    return str(number) if -(2**31) <= number < 2**31 else None
+    return b"%d" % number if -(2**31) <= number < 2**31 else None
 
 
-def _is_bracketed_v6(host: bytes) -> bool:
-    if not (host.startswith(b"[") and host.endswith(b"]")):
-        return False
-    try:
-        ipaddress.IPv6Address(host[1:-1].decode("ascii", errors="replace"))
-    except ValueError:
-        return False
-    return True
+def _spelled(host: bytes) -> bytes:
+    """Returns the one spelling of *host* in ids: an address without brackets, or in lower case."""
+    address = literal(host.decode("latin-1"))
+    return host.lower() if address is None else address.encode("ascii")
 
 
 class _FixedAddresses:

@@ -34,6 +34,28 @@ def test_unset_is_not_the_default() -> None:
 
 
 @pytest.mark.parametrize(
+    ("prefix", "matched"),
+    [
+        ("/$/io.buoyant.rinet/443/H.Test", {}),
+        ("/$/io.buoyant.rinet/443/{Name}.Test", {"Name": "h"}),
+        ("/*/io.buoyant.rinet/*/{Name}", {"Name": "h.test"}),
+        ("/$/io.buoyant.rinet/443/Other", None),
+        ("/$/Io.Buoyant.Rinet/443", None),
+    ],
+)
+def test_a_prefix_spells_hosts_in_any_case(prefix: str, matched: dict[str, str] | None) -> None:
+    config, _ = read(f"kind: io.l5d.static\nconfigs: [{{prefix: '{prefix}'}}]")
+    assert config is not None
+    assert config.rules[0][0].match(Path.parse("/$/io.buoyant.rinet/443/h.test")) == matched
+
+
+def test_the_case_of_other_names_matters() -> None:
+    config, _ = read("kind: io.l5d.static\nconfigs: [{prefix: /#/io.l5d.fs/Web}]")
+    assert config is not None
+    assert config.rules[0][0].match(Path.parse("/#/io.l5d.fs/web")) is None
+
+
+@pytest.mark.parametrize(
     ("text", "error"),
     [
         ("requestAuthorizers: []", "requestAuthorizers: not supported yet, remove it"),

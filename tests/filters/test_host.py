@@ -76,6 +76,8 @@ def test_what_cannot_be_a_host_is_refused(authority: str) -> None:
     [
         (443, b"linkerd.io:443", [b"Host: linkerd.io"]),
         (443, b"[2001:db8::1]:443", [b"Host: [2001:db8::1]"]),
+        (443, b"linkerd.io.:0443", [b"Host: linkerd.io"]),
+        (80, b"linkerd.io:", [b"hOST: linkerd.io:"]),
         (80, b"linkerd.io:80", [b"Host: linkerd.io"]),
         (443, b"linkerd.io:80", [b"hOST: linkerd.io:80"]),
         (443, b"linkerd.io:8443", [b"hOST: linkerd.io:8443"]),

@@ -71,7 +71,9 @@ def test_a_host_may_have_a_port(host: bytes) -> None:
 
 BAD_HOSTS = [
     b"a b", b"a,b", b"a/b", b"a\\b", b"a;b", b"me@a", b"a%2f", b"a?b", b"a#b", b":80", b"a:1:2",
-    b"a:b_c", b"a:-1", b"[::1", b"::1", b"[::1]x", b"[1::2::3]", b"[.]", b"[]", b"[fe80::1%25eth0]",
+    b"a:b_c", b"a:-1", b"a:65536",
+    b"a..b", b".a", b"a..", b".", b"127.1", b"0x7f.1", b"1.2.3.256",
+    b"[::1", b"::1", b"[::1]x", b"[1::2::3]", b"[.]", b"[]", b"[fe80::1%25eth0]",
     b"\xe9",
     b"a\xa0", b'"a"', b"<a>", b"a|b", b"x" * 400,
 ]  # fmt: skip
@@ -119,14 +121,19 @@ def connect(target: bytes, *ports: int) -> tuple[bytes, bytes | None]:
 def test_a_connect_names_a_host_and_an_allowed_port() -> None:
     assert connect(b"a:443", 443) == (b"a:443", b"a:443")
     assert connect(b"[::1]:443", 443) == (b"[::1]:443", b"[::1]:443")
+    assert connect(b"a:00443", 443) == (b"a:00443", b"a:00443")
     for ports in ((), (80,)):
         with pytest.raises(Forbidden):
             connect(b"a:443", *ports)
 
 
 @pytest.mark.parametrize(
-    "target", [b"a", b"/x", b"a:", b"a:https", b"http://a:443/", b"[::1]", b"a:044300", b"me@a:443"]
-)
+    "target",
+    [
+        b"a", b"443", b"/x", b"a:", b"a:https", b"http://a:443/", b"[::1]", b"[::ffff:1.2.3.4]",
+        b"a:443000", b"me@a:443", b":443",
+    ],
+)  # fmt: skip
 def test_a_connect_to_anything_else_is_refused(target: bytes) -> None:
     with pytest.raises(BadRequest):
         connect(target, 443)

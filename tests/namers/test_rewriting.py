@@ -12,6 +12,8 @@ def rewrite(name: str, path: str) -> str | None:
 
 
 LONGEST = "p" * 63
+BRACKETED = r"/p/\x5b\x3a\x3a\x31\x5d"
+"""A prefix and `[::1]`."""
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,13 @@ LONGEST = "p" * 63
         ("/p/h:HTTP", None),
         ("/p/h:-8", None),
         ("/p/h:a_b", None),
-        (r"/p/\x5b\x3a\x3a\x31\x5d\x3a443", None),
+        (BRACKETED + r"\x3a443", "/p/443/::1"),
+        (BRACKETED + r"\x3ahttp/x", "/p/http/::1/x"),
+        (BRACKETED, None),
+        (BRACKETED + r"\x3a", None),
+        (BRACKETED + r"x\x3a443", None),
+        (BRACKETED + r"\x3aHTTP", None),
+        ("/p/::1:443", None),
         ("/p", None),
     ],
 )
@@ -45,6 +53,19 @@ def test_port_before_host(path: str, result: str | None) -> None:
 def test_host_before_port() -> None:
     assert rewrite("hostportPfx", "/p/h:80/x") == "/p/h/80/x"
     assert rewrite("hostportPfx", "/p/h") is None
+    assert rewrite("hostportPfx", BRACKETED + r"\x3a80/x") == "/p/::1/80/x"
+
+
+@pytest.mark.parametrize("port", ["", r"\x3a80"])
+def test_an_ipv6_address_is_a_host_without_domains(port: str) -> None:
+    host = r"\x5b\x3a\x3a1.2.3.4\x5d" + port
+    shown = Path.parse(f"/{host}").show()
+    assert rewrite("http.anyHost", f"/{host}/x") == "/x"
+    assert rewrite("http.anyHostPfx", f"/p/{host}/x") == "/p/x"
+    assert rewrite("http.domainToPath", f"/{host}/x") == f"{shown}/x"
+    assert rewrite("http.domainToPathPfx", f"/p/{host}/x") == f"/p{shown}/x"
+    assert rewrite("http.subdomainOf", f"/4/{host}") is None
+    assert rewrite("http.anyHost", r"/\x5b\x3a\x3a1/x") is None
 
 
 @pytest.mark.parametrize("name", ["hostportPfx", "porthostPfx"])
