@@ -18,9 +18,10 @@ is counted together under `other`.
 
 Values of histograms are cut off to integers and kept within 0.5 %. `/admin/metrics.json` and the
 quantiles of Prometheus show the last complete minute; the `_count` and `_sum` of Prometheus are
-since the start. Statsd gets the sum of each counter every second, and the gauges every
-`gaugeIntervalMs`. Of the values of a histogram it gets the share `sampleRate`, and at most 100 a
-second, with the rate that makes up for it.
+since the start. Prometheus also gets `meshproxy_build_info`, with the version as a label. Statsd
+gets the sum of each counter every second, and the gauges every `gaugeIntervalMs`. Of the values of
+a histogram it gets the share `sampleRate`, and at most 100 a second, with the rate that makes up
+for it.
 
 With `workers` every number is that of all of them: counters and histograms are added up, and stay
 when a worker ends; gauges are the sum of what the workers read now, each of which has its own

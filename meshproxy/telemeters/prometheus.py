@@ -1,19 +1,23 @@
 """io.l5d.prometheus: the tree as text, with routers, services and clients as labels.
 
 Names are Linkerd's (linkerd: telemetry/prometheus/.../PrometheusTelemeter.scala); escaping and
-TYPE lines are the exposition format's (prometheus.io: docs/instrumenting/exposition_formats).
+the lines HELP and TYPE are the exposition format's (prometheus.io:
+docs/instrumenting/exposition_formats).
 """
 
+import platform
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
+from meshproxy import __version__
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.errors import Problem
 from meshproxy.config.model import key
 from meshproxy.metrics.histogram import Summary
 from meshproxy.metrics.instruments import Counter, Gauge, Instrument
+from meshproxy.metrics.meanings import entry_of
 from meshproxy.metrics.tree import Scope, Tree
 from meshproxy.telemeters.telemeter import Page, Telemeter, TelemeterDeps
 
@@ -44,7 +48,7 @@ class PrometheusConfig(TelemeterConfig):
 
     kind: ClassVar[str] = "io.l5d.prometheus"
     path: str = key(default="/admin/metrics/prometheus", doc="Where on the admin server.")
-    prefix: str = key(default="", doc="Begins every name.")
+    prefix: str = key(default="", doc="Begins every name but `meshproxy_build_info`.")
 
     def check(self) -> Iterable[Problem]:
         """A prefix must be a name, and a path a path."""
@@ -70,20 +74,42 @@ class Prometheus(Telemeter):
         return {self._config.path: self._page}
 
     def _page(self) -> Page:
-        return Page(CONTENT_TYPE, render(self._metrics, self._config.prefix).encode())
+        page = build_info() + render(self._metrics, self._config.prefix)
+        return Page(CONTENT_TYPE, page.encode())
+
+
+def build_info() -> str:
+    """Return the lines that say which build answers, by the name that such a metric has."""
+    labels = {"version": __version__, "python": platform.python_version()}
+    return (
+        "# HELP meshproxy_build_info Always 1; the labels say what was built.\n"
+        "# TYPE meshproxy_build_info gauge\n"
+        f"meshproxy_build_info{_braced(labels)} 1\n"
+    )
 
 
 def render(metrics: Tree, prefix: str = "") -> str:
-    """Return the whole page, the lines of each name together under its TYPE."""
-    families: dict[str, tuple[str, list[str]]] = {}
+    """Return all numbers, the lines of each name together under its HELP and TYPE."""
+    families: dict[str, list[str]] = {}
     for scope, instrument in metrics.walk():
         for family, kind, line in _readings(prefix, scope, instrument):
-            families.setdefault(family, (kind, []))[1].append(line)
-    parts = []
-    for family, (kind, lines) in families.items():
-        parts.append(f"# TYPE {family} {kind}")
-        parts.extend(lines)
-    return "".join(part + "\n" for part in parts)
+            if family not in families:
+                families[family] = [*_help(family, scope), f"# TYPE {family} {kind}"]
+            families[family].append(line)
+    return "".join(line + "\n" for lines in families.values() for line in lines)
+
+
+def _help(family: str, scope: Scope) -> Iterator[str]:
+    """Yield the HELP line of *family*, whose first number is at *scope*."""
+    entry = entry_of(scope)
+    if entry is not None:
+        meaning = entry.meaning.removesuffix(" Added.")
+        mean = (
+            " Mean of the last minute."
+            if entry.kind == "histogram" and family.endswith("_avg")
+            else ""
+        )
+        yield f"# HELP {family} {meaning}{mean}"
 
 
 def lines(

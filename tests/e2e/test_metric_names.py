@@ -1,7 +1,8 @@
 """What a running proxy counts is what the list of metrics says it counts."""
 
 from meshproxy.metrics.instruments import Instrument
-from meshproxy.metrics.names import Kind, Metric, patterns
+from meshproxy.metrics.meanings import entry_of
+from meshproxy.metrics.names import Kind
 from tests.kit.downstream import Answer, Downstream
 from tests.kit.proxy import Proxy
 from tests.kit.wire import get
@@ -29,15 +30,10 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def described(scope: tuple[str, ...], instrument: Instrument) -> Metric | None:
-    """Return the entry of the list that *scope* and the kind of *instrument* match, if any."""
-    kind = KINDS[type(instrument).__name__]
-    for pattern, metric in patterns():
-        if metric.kind == kind and len(pattern) == len(scope):
-            pairs = zip(pattern, scope, strict=True)
-            if all(element == name or element[0] == "<" for element, name in pairs):
-                return metric
-    return None
+def is_described(scope: tuple[str, ...], instrument: Instrument) -> bool:
+    """Whether the list has an entry that *scope* and the kind of *instrument* match."""
+    entry = entry_of(scope)
+    return entry is not None and entry.kind == KINDS[type(instrument).__name__]
 
 
 def test_every_metric_is_in_the_list() -> None:
@@ -49,5 +45,15 @@ def test_every_metric_is_in_the_list() -> None:
         get(proxy.port(), "gone")
         get(proxy.port(), "unknown")
         metrics = list(proxy.linker.metrics.walk())
+        page = get(proxy.linker.admin_port, "localhost", "/admin/metrics/prometheus").body.decode()
     assert len(metrics) > 100
-    assert ["/".join(scope) for scope, one in metrics if described(scope, one) is None] == []
+    assert ["/".join(scope) for scope, one in metrics if not is_described(scope, one)] == []
+    lines = page.splitlines()
+    before = dict(zip(lines[1:], lines, strict=False))
+    types = [line.split()[2] for line in lines if line.startswith("# TYPE ")]
+    assert len(types) == len(set(types)) > 50
+    assert [
+        line
+        for line in lines
+        if line.startswith("# TYPE ") and not before[line].startswith(f"# HELP {line.split()[2]} ")
+    ] == []

@@ -1,8 +1,11 @@
+import platform
+
 import pytest
 
+from meshproxy import __version__
 from meshproxy.metrics.histogram import Summary
 from meshproxy.metrics.tree import Tree
-from meshproxy.telemeters.prometheus import PrometheusConfig, lines, render
+from meshproxy.telemeters.prometheus import PrometheusConfig, build_info, lines, render
 from meshproxy.telemeters.telemeter import TelemeterDeps
 
 CASES = [
@@ -113,7 +116,7 @@ def test_a_summary() -> None:
     ]
 
 
-def test_the_page_groups_the_lines_of_a_name_under_its_type() -> None:
+def test_the_page_groups_the_lines_of_a_name_under_its_help_and_type() -> None:
     tree = Tree()
     tree.counter("rt", "a", "service", "s", "requests").value = 1
     tree.gauge("up").value = 1
@@ -121,6 +124,7 @@ def test_the_page_groups_the_lines_of_a_name_under_its_type() -> None:
     assert render(tree, "l5d_").splitlines() == [
         "# TYPE l5d_up gauge",
         "l5d_up 1.0",
+        "# HELP l5d_rt:service:requests Requests that ended.",
         "# TYPE l5d_rt:service:requests counter",
         'l5d_rt:service:requests{rt="a", service="s"} 1',
         'l5d_rt:service:requests{rt="a", service="t"} 2',
@@ -144,6 +148,39 @@ def test_totals_are_there_at_once_and_never_fall_while_quantiles_are_of_the_last
     assert render(tree).splitlines() == ["# TYPE ms summary", "ms_count 2", "ms_sum 30"]
 
 
+def test_reasons_of_failures_stand_under_the_help_of_all_failures() -> None:
+    tree = Tree()
+    tree.counter("rt", "a", "server", "s", "failures", "connect").value = 1
+    tree.counter("rt", "a", "server", "s", "failures").value = 1
+    assert render(tree).splitlines() == [
+        "# HELP rt:server:failures Those that failed, by an error or by their response's class.",
+        "# TYPE rt:server:failures counter",
+        'rt:server:failures{rt="a", server="s"} 1',
+        'rt:server:failures{rt="a", server="s", exception="connect"} 1',
+    ]
+
+
+def test_a_histogram_is_explained_twice_and_additions_are_not_called_so() -> None:
+    tree = Tree()
+    tree.counter("rt", "a", "client", "c", "cut_responses").value = 1
+    stat = tree.stat("rt", "a", "client", "c", "connect_latency_ms")
+    stat.add(3)
+    stat.snapshot()
+    explained = [line for line in render(tree).splitlines() if line.startswith("# HELP")]
+    name = "rt:client:connect_latency_ms"
+    assert explained == [
+        "# HELP rt:client:cut_responses Responses that broke off before their end.",
+        f"# HELP {name} Milliseconds to connect, TLS included.",
+        f"# HELP {name}_avg Milliseconds to connect, TLS included. Mean of the last minute.",
+    ]
+
+
+def test_the_build_is_named_as_others_name_theirs() -> None:
+    *_, line = build_info().splitlines()
+    python = platform.python_version()
+    assert line == f'meshproxy_build_info{{version="{__version__}", python="{python}"}} 1'
+
+
 def test_an_empty_tree_is_an_empty_page() -> None:
     assert render(Tree()) == ""
 
@@ -158,7 +195,7 @@ def test_the_page_is_where_the_configuration_says() -> None:
     assert path == "/metrics"
     assert page() == (
         "text/plain; version=0.0.4; charset=utf-8",
-        b"# TYPE x_a counter\nx_a 1\n",
+        f"{build_info()}# TYPE x_a counter\nx_a 1\n".encode(),
     )
 
 
