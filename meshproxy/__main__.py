@@ -1,12 +1,8 @@
-"""`python -m meshproxy`: patches the standard library before anything else is imported."""
+"""`python -m meshproxy`, and the command that is installed."""
 
-from gevent import monkey
+import sys
 
-monkey.patch_all()
-
-import sys  # noqa: E402 - only what is imported after the patch is cooperative
-
-from meshproxy.cli.main import main as run  # noqa: E402
+from meshproxy.cli.main import main as run
 
 
 def main() -> None:

@@ -1,31 +1,21 @@
-"""`meshproxy CONFIG` serves, `meshproxy check CONFIG` only looks (linkerd: .../Main.scala)."""
+"""Reads the command line and runs its command (linkerd: linkerd/main/.../Linkerd.scala)."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
+from importlib import import_module
+from typing import Final
 
 from meshproxy import __version__
-from meshproxy.config.errors import ConfigErrors
-from meshproxy.config.load import Loaded, load, read
-from meshproxy.config.schema import LinkerConfig
-from meshproxy.runtime.generation import CannotStart
-from meshproxy.runtime.linker import Linker
-from meshproxy.runtime.serve import serve
+from meshproxy.cli import shipped
+from meshproxy.cli.commands import COMMANDS, SERVE, Command
 
-_DESCRIPTION = """\
+_DESCRIPTION: Final = """\
 An HTTP proxy that names requests, resolves the names through a delegation table
 (dtab) and balances them over what it finds: Linkerd 1.x configuration files, on
 gevent."""
 
-_EPILOG = """\
-commands:
-  meshproxy CONFIG         serve the configuration until SIGTERM or SIGINT
-  meshproxy check CONFIG   say `ok`, or every error as file:line:column: path: what;
-                           -v adds warnings and the limits in force
-
+_EPILOG: Final = """\
 CONFIG is a YAML file, a JSON file (its first character is `{`), or `-` for
 standard input. Logs go to standard error. The admin pages are on
 http://127.0.0.1:9990 unless the file says otherwise.
@@ -41,65 +31,87 @@ example:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command of *arguments*; the exit status."""
+    """Run the command of *arguments*, those of the process if None; the exit status.
+
+    Raises SystemExit after the help, and with status 2 for a command line that cannot be read.
+    """
+    name, others = _command_of(sys.argv[1:] if arguments is None else arguments)
+    command = COMMANDS[name]
+    given = _parser(name, command).parse_intermixed_args(others)
+    if name == SERVE and (text := _text_asked_for(given)) is not None:
+        print(text)
+        return 0
+    if command.is_patched:
+        import_module("gevent.monkey").patch_all()
+    status: int = import_module(f"{__package__}.{name.replace('-', '_')}").run(given)
+    return status
+
+
+def _text_asked_for(given: argparse.Namespace) -> str | None:
+    """Return what is to be printed and nothing served, or None."""
+    if given.version:
+        return f"meshproxy {__version__}"
+    if given.print_config is not None:
+        return shipped.file(given.print_config).read_text("utf-8").removesuffix("\n")
+    return None
+
+
+def _command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the command, and the arguments without its name."""
+    takes_value = {
+        name
+        for command in COMMANDS.values()
+        for option in command.options
+        for name in option.names
+        if option.value is not None
+    }
+    words = iter(enumerate(arguments))
+    for at, word in words:
+        if word in takes_value:
+            next(words, None)
+        elif word == "-" or not word.startswith("-"):
+            if word in COMMANDS:
+                return word, [*arguments[:at], *arguments[at + 1 :]]
+            break
+        elif word == "--":
+            break
+    return SERVE, list(arguments)
+
+
+def _parser(name: str, command: Command) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="meshproxy",
-        usage="meshproxy [check [-v]] CONFIG",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
+        prog="meshproxy" if name == SERVE else f"meshproxy {name}",
+        description=_DESCRIPTION if name == SERVE else command.summary,
+        epilog=f"{_summaries()}\n\n{_EPILOG}" if name == SERVE else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"meshproxy {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="with check: say more")
-    parser.add_argument("words", nargs="+", metavar="CONFIG", help="file, or - for standard input")
-    given = parser.parse_intermixed_args(arguments)
-    words: list[str] = given.words
-    checks = words[0] == "check" and len(words) == 2
-    if len(words) != 1 + checks:
-        parser.error("expected one CONFIG, or check and one CONFIG")
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
-    try:
-        text, name = _text_of(words[-1])
-        loaded = read(text, name)
-        return _check(loaded, given.verbose) if checks else _serve(loaded, words[-1])
-    except ConfigErrors as errors:
-        print(errors, file=sys.stderr)
-    except (OSError, UnicodeDecodeError, CannotStart) as error:
-        print(f"meshproxy: {words[-1]}: {error}", file=sys.stderr)
-    return 1
+    for operand in command.operands:
+        parser.add_argument(
+            operand.name.lower(),
+            metavar=operand.name,
+            nargs=None if operand.is_required else "?",
+            choices=operand.choices or None,
+            help=operand.help,
+        )
+    for option in command.options:
+        if option.value is None:
+            parser.add_argument(*option.names, action="store_true", help=option.help)
+        else:
+            parser.add_argument(
+                *option.names,
+                metavar=option.value,
+                choices=option.choices or None,
+                default=option.default,
+                help=option.help,
+            )
+    return parser
 
 
-def _serve(loaded: Loaded, name: str) -> int:
-    if loaded.missing:
-        raise ConfigErrors(loaded.missing)
-    for warning in loaded.warnings:
-        logging.getLogger("meshproxy").warning("%s", warning)
-    return serve(loaded.config, partial(_read_again, name))
-
-
-def _read_again(name: str) -> LinkerConfig:
-    """The configuration in the file *name* by now."""
-    if name == "-":
-        raise CannotStart("the configuration came from standard input, which has no more to say")
-    return load(*_text_of(name))
-
-
-def _check(loaded: Loaded, verbose: bool) -> int:
-    """Build *loaded* without listening; missing files are warnings here."""
-    for warning in (*loaded.missing, *(loaded.warnings if verbose else ())):
-        print(f"warning: {warning}", file=sys.stderr)
-    if not loaded.missing:
-        linker = Linker(loaded.config)
-        if verbose:
-            print("\n".join(linker.explain_limits()))
-    print("ok")
-    return 0
-
-
-def _text_of(name: str) -> tuple[str, str]:
-    """The configuration called *name*, and what messages call it."""
-    if name == "-":
-        return sys.stdin.read(), "<stdin>"
-    return Path(name).read_text("utf-8"), name
+def _summaries() -> str:
+    lines = ["commands:"]
+    for name, command in COMMANDS.items():
+        words = ["meshproxy", *([] if name == SERVE else [name])]
+        words += [one.name if one.is_required else f"[{one.name}]" for one in command.operands]
+        lines += [f"  {' '.join(words)}", f"      {command.summary}"]
+    return "\n".join(lines)

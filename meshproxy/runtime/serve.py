@@ -18,11 +18,12 @@ from meshproxy.runtime.systemd import Notifier, close_unused, inherited_sockets
 _log = logging.getLogger(__name__)
 
 
-def serve(config: LinkerConfig, source: Source) -> int:
+def serve(config: LinkerConfig, source: Source, started: Callable[[], None] | None = None) -> int:
     """Run *config* until SIGTERM, SIGINT or POST /admin/shutdown; the exit status.
 
-    SIGHUP and POST /admin/reload go on with what *source* says by then. A second signal to stop
-    ends the process, and its workers, at once, with status 1. Raises CannotStart.
+    Calls *started* as soon as it serves. SIGHUP and POST /admin/reload go on with what *source*
+    says by then. A second signal to stop ends the process, and its workers, at once, with status
+    1. Raises CannotStart.
     """
     stop: AsyncResult[tuple[str, float | None]] = AsyncResult()
     systemd = Notifier(os.environ)
@@ -46,6 +47,8 @@ def serve(config: LinkerConfig, source: Source) -> int:
     linker.start()
     close_unused(sockets, names)
     systemd.ready()
+    if started is not None:
+        started()
     why, grace = stop.get()
     systemd.stopping()
     linker.readiness.is_ending = True

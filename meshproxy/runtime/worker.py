@@ -23,6 +23,7 @@ from meshproxy.net.channel import Channel
 from meshproxy.net.turn import next_turn
 from meshproxy.runtime.generation import CannotStart
 from meshproxy.runtime.linker import Linker
+from meshproxy.runtime.process_log import log_to_stderr
 
 _log = logging.getLogger(__name__)
 REPORT_INTERVAL_S: Final = 1.0
@@ -100,13 +101,9 @@ class Worker:
         self._channel.send("reported", asked, self._linker.readiness.why_not())
 
 
-def main(descriptor: int, number: int) -> int:
+def main(descriptor: int, number: int, log_level: str, log_form: str) -> int:
     """Serve as worker *number*, whose supervisor is at *descriptor*; the exit status."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format=f"%(asctime)s %(levelname)s worker {number}: %(message)s",
-        stream=sys.stderr,
-    )
+    log_to_stderr(log_level, log_form, number)
     channel = Channel.inherited(descriptor)
     match channel.receive():
         case ["start", dict(config), list(listening)]:
@@ -134,4 +131,4 @@ def _config(shown: Mapping[str, Any]) -> LinkerConfig:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

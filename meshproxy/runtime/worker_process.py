@@ -14,6 +14,7 @@ from gevent.timeout import Timeout
 
 from meshproxy.net.channel import Channel
 from meshproxy.runtime.places import Address
+from meshproxy.runtime.process_log import settings
 
 SILENT_S: Final = 3
 """A worker that has not said anything for so long is shown as silent; it reports each second."""
@@ -163,6 +164,6 @@ class WorkerProcess:
 
 
 def _command(descriptor: int, number: int) -> list[str]:
-    """This interpreter, patched before anything else is imported, as for `python -m meshproxy`."""
+    """This interpreter, patched before anything else is imported, which logs as this process."""
     module = ["-m", "gevent.monkey", "--module", "meshproxy.runtime.worker"]
-    return [sys.executable, "-P", *module, str(descriptor), str(number)]
+    return [sys.executable, "-P", *module, str(descriptor), str(number), *settings()]

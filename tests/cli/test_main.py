@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from meshproxy import __version__
+from meshproxy.cli import shipped
+from meshproxy.cli.commands import COMMANDS, SERVE
 from meshproxy.cli.main import main
 from tests.e2e.test_command import run
 from tests.e2e.test_routing import config
@@ -52,7 +54,57 @@ def test_the_help_has_commands_statuses_and_an_example(capsys: pytest.CaptureFix
     assert all(part in output for part in ("meshproxy check CONFIG", "exit status", "example:"))
 
 
-@pytest.mark.parametrize("words", [[], ["a", "b"], ["check", "a", "b"], ["--nonsense", "a"]])
+def test_an_option_is_of_its_command_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    status, output, errors = said(capsys, "--verbose", "a")
+    assert (status, output) == (2, "")
+    assert "unrecognized arguments: --verbose" in errors
+
+
+def test_each_command_has_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        status, output, _ = said(capsys, name, "--help")
+        assert status == 0
+        assert output.startswith(f"usage: meshproxy {name}".removesuffix(f" {SERVE}"))
+
+
+def test_a_command_is_found_behind_options_and_their_values(
+    capsys: pytest.CaptureFixture[str], good: str
+) -> None:
+    assert said(capsys, "--log-level", "error", "check", good) == (0, "ok\n", "")
+    assert said(capsys, "check", good, "--log-format", "json") == (0, "ok\n", "")
+
+
+def test_a_file_may_be_called_as_a_command_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, "--", "check")[::2] == (
+        1,
+        "meshproxy: check: [Errno 2] No such file or directory: 'check'\n",
+    )
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_a_shipped_file_is_printed_as_it_is(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    conf = Path(__file__).parent.parent.parent / "conf"
+    (file,) = [
+        one for one in conf.rglob("*") if str(one) in {f"{conf}/{name}.yaml", f"{conf}/{name}"}
+    ]
+    assert said(capsys, "--print-config", name) == (0, file.read_text(), "")
+
+
+def test_who_asks_for_a_file_that_is_not_shipped_is_told_those_that_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status, output, errors = said(capsys, "--print-config", "egres")
+    assert (status, output) == (2, "")
+    assert [name for name in shipped.names() if f"'{name}'" not in errors] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["a", "b"], ["check"], ["check", "a", "b"], ["--nonsense", "a"], ["--log-level", "loud", "a"]],
+)
 def test_a_command_line_that_cannot_be_read_is_2(
     capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:

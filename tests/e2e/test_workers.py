@@ -14,7 +14,7 @@ import gevent
 import pytest
 from h11 import RemoteProtocolError
 
-from tests.e2e.test_command import Serving, run
+from tests.e2e.test_command import COMMAND, Serving, run
 from tests.e2e.test_reload import SERVER as WRITTEN
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs
@@ -235,6 +235,18 @@ def test_workers_finish_and_end_when_the_supervisor_is_killed(
         reply = client.read()
         assert (reply.body, reply.get("connection")) == (b"finished", "close")
         wait_until(lambda: not any(map(is_running, both)), START_S)
+
+
+def test_workers_log_as_their_supervisor_does(tmp_path: Path, origin: Downstream) -> None:
+    command = [*COMMAND, "--log-format", "json"]
+    serving = Serving(with_workers(config(origin.port)), tmp_path, command)
+    with serving.daemon as daemon:
+        both = pids(serving)
+        daemon.process.kill()
+        wait_until(lambda: not any(map(is_running, both)), START_S)
+        records = [json.loads(line) for line in daemon.output().splitlines()]
+    last = [record for record in records if "the supervisor is gone" in record["message"]]
+    assert sorted((one["worker"], one["level"]) for one in last) == [(0, "warning"), (1, "warning")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,88 @@
+"""The log of the process on standard error: text to read, or a JSON object per line to collect.
+
+Our own records are logged from the level asked for, those of libraries from warnings on at least.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Literal
+
+import gevent
+
+Form = Literal["text", "json"]
+DEFAULT_LEVEL: Final = "info"
+DEFAULT_FORM: Final[Form] = "text"
+
+_OURS: Final = logging.getLogger("meshproxy")
+
+
+def log_to_stderr(level: str, form: str, worker: int | None = None) -> None:
+    """Log from *level* on, which is a name of logging's in lower case, as *form* says.
+
+    Every record carries the number of the *worker* that this process is. Errors that nothing has
+    caught are logged as well, whether they end the process or a greenlet.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines(worker) if form == "json" else _text(worker))
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING))
+    _OURS.setLevel(number)
+    sys.excepthook = _log_fatal
+    gevent.get_hub().print_exception = _log_unhandled
+
+
+def settings() -> tuple[str, Form]:
+    """Return the level and the form in which this process logs."""
+    is_json = any(isinstance(one.formatter, JsonLines) for one in logging.getLogger().handlers)
+    level = logging.getLevelName(_OURS.level).lower() if _OURS.level else DEFAULT_LEVEL
+    return level, "json" if is_json else DEFAULT_FORM
+
+
+class JsonLines(logging.Formatter):
+    """A record as a JSON object on one line: time, level, logger, message, and what it has else.
+
+    The time is UTC as RFC 3339 writes it, the level in lower case; `exception` is a traceback.
+    """
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._source = {} if worker is None else {"worker": worker}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {
+            "time": time.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            **self._source,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = record.stack_info
+        return json.dumps(line)
+
+
+def _text(worker: int | None) -> logging.Formatter:
+    source = "" if worker is None else f"worker {worker}: "
+    return logging.Formatter(f"%(asctime)s %(levelname)s {source}%(message)s")
+
+
+def _log_fatal(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    _OURS.critical("ended by %r", error, exc_info=(kind, error, at))
+
+
+def _log_unhandled(
+    context: object,
+    kind: type[BaseException],
+    error: BaseException | None,
+    at: TracebackType | None,
+) -> None:
+    """Log what gevent's hub would print: the error that ended a greenlet or a callback."""
+    error = kind() if error is None else error
+    _OURS.error("%s failed: %r", context, error, exc_info=(kind, error, at))

@@ -1,0 +1,120 @@
+"""The process's log: from which level on, as text or JSON, and what nobody caught."""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kit.daemons import START_S
+
+ROOT = Path(__file__).parent.parent.parent
+LOGGING = """
+import logging, sys
+from meshproxy.runtime.process_log import log_to_stderr, settings
+log_to_stderr(*sys.argv[1:3], *map(int, sys.argv[3:]))
+ours, other = logging.getLogger("meshproxy.a.b"), logging.getLogger("urllib3")
+"""
+
+
+def logged(code: str, *settings: str) -> list[str]:
+    """Run *code* in a process of its own that logs as *settings* say; the lines of its log."""
+    ran = subprocess.run(
+        [sys.executable, "-c", LOGGING + code, *settings],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    )
+    return ran.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        ("debug", ["d", "i", "w", "e", "other w"]),
+        ("info", ["i", "w", "e", "other w"]),
+        ("warning", ["w", "e", "other w"]),
+        ("error", ["e"]),
+    ],
+)
+def test_a_level_is_ours_and_libraries_speak_from_warnings_on(
+    level: str, expected: list[str]
+) -> None:
+    code = """
+for name in ("debug", "info", "warning", "error"):
+    getattr(ours, name)(name[0])
+other.debug("other d")
+other.info("other i")
+other.warning("other w")
+"""
+    lines = logged(code, level, "json")
+    assert [json.loads(line)["message"] for line in lines] == expected
+
+
+def test_text_has_time_level_and_message() -> None:
+    (line,) = logged('ours.warning("%s is gone", "it")', "info", "text")
+    date, time, *others = line.split(" ")
+    assert (len(date), len(time)) == (len("2026-01-01"), len("00:00:00,000"))
+    assert others == ["WARNING", "it", "is", "gone"]
+
+
+def test_json_is_an_object_per_line() -> None:
+    (line,) = logged('ours.warning("two\\nlines, %s", "\\x1b[31m")', "info", "json")
+    found = json.loads(line)
+    assert found.pop("time")[10::13] == "TZ"
+    assert found == {
+        "level": "warning",
+        "logger": "meshproxy.a.b",
+        "message": "two\nlines, \x1b[31m",
+    }
+    assert "\x1b" not in line
+
+
+def test_json_has_the_traceback_and_the_stack() -> None:
+    code = """
+try:
+    1 / 0
+except ZeroDivisionError:
+    ours.exception("no", stack_info=True)
+"""
+    (line,) = logged(code, "info", "json")
+    found = json.loads(line)
+    assert found["exception"].startswith("Traceback (most recent call last):\n")
+    assert found["exception"].endswith("ZeroDivisionError: division by zero")
+    assert found["stack"].startswith("Stack (most recent call last):\n")
+
+
+def test_a_worker_is_named() -> None:
+    assert logged('ours.info("up")', "info", "text", "3")[0].endswith(" INFO worker 3: up")
+    assert json.loads(logged('ours.info("up")', "info", "json", "3")[0])["worker"] == 3
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["1 / 0", "import gevent; gevent.spawn(lambda: 1 / 0).join()"],
+    ids=["the process", "a greenlet"],
+)
+def test_what_nobody_caught_is_a_record(code: str) -> None:
+    (line,) = logged(code, "info", "json")
+    found = json.loads(line)
+    assert "ZeroDivisionError('division by zero')" in found["message"]
+    assert found["exception"].endswith("ZeroDivisionError: division by zero")
+
+
+@pytest.mark.parametrize("settings", [("debug", "text"), ("error", "json")])
+def test_the_settings_are_told_to_workers(settings: tuple[str, str]) -> None:
+    lines = logged("print(*settings(), file=sys.stderr)", *settings)
+    assert lines == [" ".join(settings)]
+
+
+def test_a_process_that_set_nothing_up_has_the_defaults() -> None:
+    assert logging.getLogger("meshproxy").level == logging.NOTSET
+    code = "from meshproxy.runtime.process_log import settings; print(*settings())"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "info text\n"
