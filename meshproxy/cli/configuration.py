@@ -6,7 +6,7 @@ from pathlib import Path
 
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.config.load import Loaded, read
-from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.building import CannotStart
 
 
 def run_with(name: str, run: Callable[[Loaded], int]) -> int:

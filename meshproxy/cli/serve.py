@@ -11,7 +11,7 @@ from meshproxy.cli.configuration import run_with, text_of
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.config.load import Loaded, load
 from meshproxy.config.schema import LinkerConfig
-from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.process_log import log_to_stderr
 from meshproxy.runtime.serve import serve
 

@@ -63,6 +63,7 @@ class TransformerConfig(Kinded):
     """Changes the addresses of bound names."""
 
     category: ClassVar[str] = "transformers"
+    offers: ClassVar[tuple[str, ...]] = ("prefix", "transform")
     default_prefix: ClassVar[Path]
     prefix: Path | None = key(
         default=None, doc="Goes in front of the ids of the names it changed, after `/%`."
@@ -83,6 +84,7 @@ class NamerConfig(Kinded):
     """Knows the addresses behind the names under its prefix."""
 
     category: ClassVar[str] = "namers"
+    offers: ClassVar[tuple[str, ...]] = ("prefix", "lookup")
     default_prefix: ClassVar[Path]
     prefix: Path | None = key(default=None, doc="Answers the names that begin with `/#` and this.")
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
@@ -98,12 +100,18 @@ class NamerConfig(Kinded):
         """The namer."""
         raise NotImplementedError
 
+    def trial(self) -> object:
+        """Asks for the prefix, which a class without `default_prefix` has not."""
+        self.full_prefix()
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterpreterConfig(Kinded):
     """Turns the names of requests into bound ones."""
 
     category: ClassVar[str] = "interpreters"
+    offers: ClassVar[tuple[str, ...]] = ("bind",)
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
     transformers: tuple[TransformerConfig, ...] = key(
         default=(), doc="Applied to every bound name of the router, in order."
@@ -119,10 +127,15 @@ class IdentifierConfig(Kinded):
     """Gives a request its name."""
 
     category: ClassVar[str] = "identifiers"
+    offers: ClassVar[tuple[str, ...]] = ("__call__",)
 
     def build(self, prefix: Path) -> Any:
         """The identifier; names begin with *prefix*."""
         raise NotImplementedError
+
+    def trial(self) -> object:
+        """Builds one."""
+        return self.build(Path())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,10 +143,15 @@ class ClassifierConfig(Kinded):
     """Decides whether a response is a success, a failure, or a failure that may be retried."""
 
     category: ClassVar[str] = "classifiers"
+    offers: ClassVar[tuple[str, ...]] = ("response", "error")
 
     def build(self) -> Any:
         """The classifier."""
         raise NotImplementedError
+
+    def trial(self) -> object:
+        """Builds one."""
+        return self.build()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +159,15 @@ class BackoffConfig(Kinded):
     """How long to wait before each next try."""
 
     category: ClassVar[str] = "backoffs"
+    offers: ClassVar[tuple[str, ...]] = ("__call__",)
 
     def build(self) -> Callable[[], Iterator[float]]:
         """Starts a series of waits, in seconds."""
         raise NotImplementedError
+
+    def trial(self) -> object:
+        """Builds one."""
+        return self.build()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +175,7 @@ class BalancerConfig(Kinded):
     """Chooses among the endpoints of a client."""
 
     category: ClassVar[str] = "balancers"
+    offers: ClassVar[tuple[str, ...]] = ("pick", "update", "gauges")
     algorithm: ClassVar[str]
     """Its name in the metrics."""
     enable_probation: bool = key(
@@ -167,12 +191,21 @@ class BalancerConfig(Kinded):
         """What an endpoint of this balancer counts its load with."""
         raise NotImplementedError
 
+    def trial(self) -> object:
+        """Builds one."""
+        return self.build(Tree())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccrualConfig(Kinded):
     """Takes an endpoint out of the balancer after failures, and probes it."""
 
     category: ClassVar[str] = "accrual"
+    offers: ClassVar[tuple[str, ...]] = (
+        "mark_dead_on_failure",
+        "record_success",
+        "revived",
+    )
     backoff: BackoffConfig | None = key(
         default=None,
         doc="How long an endpoint stays out before it is probed; equal jitter of 5 s to 300 s.",
@@ -182,12 +215,17 @@ class AccrualConfig(Kinded):
         """The policy of one endpoint."""
         raise NotImplementedError
 
+    def trial(self) -> object:
+        """Builds one."""
+        return self.new_policy()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemeterConfig(Kinded):
     """Gives the metrics to the outside."""
 
     category: ClassVar[str] = "telemeters"
+    offers: ClassVar[tuple[str, ...]] = ("start", "close", "pages", "filters", "take", "merge")
     in_workers: ClassVar[bool] = False
     """It looks at requests, so each worker has one; the supervisor merges what those keep."""
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
@@ -202,6 +240,15 @@ class TracePropagatorConfig(Kinded):
     """Reads and writes the headers that carry a trace."""
 
     category: ClassVar[str] = "tracePropagators"
+    offers: ClassVar[tuple[str, ...]] = ("__call__",)
+
+    def build(self) -> Any:
+        """The filter that reads the caller's trace and sends one on."""
+        raise NotImplementedError
+
+    def trial(self) -> object:
+        """Builds one."""
+        return self.build()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,10 +256,15 @@ class LabelerConfig(Kinded):
     """How an address appears in a `Forwarded` header."""
 
     category: ClassVar[str] = "labelers"
+    offers: ClassVar[tuple[str, ...]] = ("__call__",)
 
     def build(self, router: str) -> Any:
         """The labeler, on a server of the router labelled *router*."""
         raise NotImplementedError
+
+    def trial(self) -> object:
+        """Builds one."""
+        return self.build("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,8 +75,13 @@ class _Decoder:
         values = self._values(chosen, node, at)
         if any(value is INVALID for value in values.values()):
             return INVALID
-        built = chosen(**values)
-        return built if self._is_sound(built, node, at) else INVALID
+        try:
+            built = chosen(**values)
+            is_sound = self._is_sound(built, node, at)
+        except Exception as error:  # noqa: BLE001 - code of a plugin, run while a file is read
+            what = f"{chosen.__name__} fails: {type(error).__name__}: {error}"
+            return self._refuse(node.mark, at, what)
+        return built if is_sound else INVALID
 
     def _class_of_kind(self, base: type[Kinded], node: Mapping, at: str) -> type[Config] | None:
         name = base.kind_key
@@ -87,9 +92,9 @@ class _Decoder:
                 if base.default_kind is None:
                     self._no_kind(base, node, at)
                     return None
-                return kinds.find(base.category, base.default_kind)
+                return _class_of(base, base.default_kind)
             if isinstance(written, Scalar):
-                return kinds.find(base.category, written.text)
+                return _class_of(base, written.text)
             self._refuse(mark, join(at, name), f"expected a single value, found {_what(written)}")
         except kinds.UnsupportedKind as error:
             self._unsupported(mark, join(at, name), str(error))
@@ -187,6 +192,10 @@ class _Decoder:
 
     def _is_sound(self, built: Config, node: Mapping, at: str) -> bool:
         problems = list(built.check())
+        if isinstance(built, Kinded):
+            made = built.trial()
+            what = None if made is None else built.lacks(made)
+            problems += [] if what is None else [Problem(what)]
         wants_consent = isinstance(built, Kinded) and built.requires_experimental
         if wants_consent and getattr(built, "experimental", None) is not True:
             problems.append(Problem("is experimental, write `experimental: true` to use it"))
@@ -208,10 +217,15 @@ class _Decoder:
 
 def default_of(base: type[K], kind: str) -> K:
     """The configuration of *kind* with nothing written."""
-    found = kinds.find(base.category, kind)
-    if not issubclass(found, base):
-        raise TypeError(f"{found.__name__} is no {base.__name__}")
-    return found()
+    return _class_of(base, kind)()
+
+
+def _class_of(base: type[K], kind: str) -> type[K]:
+    """Returns the class of *kind*. Raises `KindError` if it is none of *base*."""
+    found: Any = kinds.find(base.category, kind)
+    if isinstance(found, type) and issubclass(found, base):
+        return found
+    raise kinds.KindError(f"{kind} is defined as {found!r}, which is not a {base.__name__}")
 
 
 def _what(node: Node) -> str:

@@ -109,7 +109,7 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "io.l5d.static": "meshproxy.config.svc:StaticSvcConfig",
     },
     "tracePropagators": {
-        "io.l5d.default": "meshproxy.config.routers:DefaultTracePropagatorConfig",
+        "io.l5d.default": "meshproxy.filters.trace:DefaultTracePropagatorConfig",
         "io.l5d.zipkin": None,
     },
     "labelers": {
@@ -203,6 +203,7 @@ def _load(target: str | EntryPoint) -> "type[Kinded]":
 def _load_plugin(plugin: EntryPoint) -> "type[Kinded]":
     try:
         loaded: type[Kinded] = plugin.load()
-    except (ImportError, AttributeError) as error:
-        raise KindError(f"{plugin.name} cannot be loaded from {plugin.value}: {error}") from error
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise KindError(f"{plugin.name} cannot be loaded from {plugin.value}: {why}") from error
     return loaded

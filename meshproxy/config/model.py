@@ -35,6 +35,22 @@ class Kinded(Config):
     default_kind: ClassVar[str | None] = None
     requires_experimental: ClassVar[bool] = False
     """Refused unless `experimental: true` is written."""
+    offers: ClassVar[tuple[str, ...]] = ()
+    """Attributes of what it builds."""
+
+    def trial(self) -> object:
+        """Builds what needs nothing of a running proxy, so that a fault shows when a file is read.
+
+        Returns None where there is nothing of the kind.
+        """
+        return None
+
+    def lacks(self, built: object) -> str | None:
+        """Says what *built*, which its `build` returned, has not of what it should offer."""
+        missing = [name for name in self.offers if not hasattr(built, name)]
+        if not missing:
+            return None
+        return f"{self.kind} builds a {type(built).__name__} without {', '.join(missing)}"
 
 
 def key(

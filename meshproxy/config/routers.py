@@ -8,7 +8,6 @@ from meshproxy.config.bases import (
     AnnouncerConfig,
     IdentifierConfig,
     InterpreterConfig,
-    TracePropagatorConfig,
 )
 from meshproxy.config.client import ClientConfig, GlobalClientConfig
 from meshproxy.config.decode import Config, Kinded, Problem, default_of, key
@@ -36,17 +35,19 @@ class BindingCacheConfig(Config):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DefaultTracePropagatorConfig(TracePropagatorConfig):
-    """Traces in `l5d-ctx-trace`, sampling by `l5d-sample`."""
-
-    kind: ClassVar[str] = "io.l5d.default"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RouterConfig(Kinded):
     """Takes requests, names them, and sends them on."""
 
     category: ClassVar[str] = "protocols"
+    offers: ClassVar[tuple[str, ...]] = (
+        "access_log",
+        "close",
+        "config",
+        "explain_limits",
+        "identify",
+        "servers",
+        "sweep",
+    )
     kind_key: ClassVar[str] = "protocol"
     former: ClassVar = {
         "baseDtab": "since Linkerd 0.9 it is dtab",

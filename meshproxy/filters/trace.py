@@ -7,9 +7,11 @@ parent, trace, flags; eight more when the trace id has a high half.
 import binascii
 import random as _random
 from collections.abc import Callable
+from dataclasses import dataclass
 from struct import Struct
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+from meshproxy.config.bases import TracePropagatorConfig
 from meshproxy.http import l5d
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
@@ -71,6 +73,17 @@ def sample_rate(value: bytes | None) -> float | None:
     if rate is None or rate != rate:  # noqa: PLR0124 - NaN is the float that differs from itself
         return None
     return min(max(rate, 0.0), 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultTracePropagatorConfig(TracePropagatorConfig):
+    """Traces in `l5d-ctx-trace`, sampling by `l5d-sample`."""
+
+    kind: ClassVar[str] = "io.l5d.default"
+
+    def build(self) -> "StartTrace":
+        """Returns the filter."""
+        return StartTrace()
 
 
 class StartTrace:

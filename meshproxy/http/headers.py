@@ -6,6 +6,7 @@ a filter that has nothing to do costs one scan of short byte strings (about 0.15
 
 import re
 from collections.abc import Callable, Iterator
+from typing import AnyStr
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 """RFC 9110 section 5.6.2."""
@@ -26,14 +27,25 @@ class Headers:
         self.names: list[bytes] = [] if names is None else names
         self.lines: list[bytes] = [] if lines is None else lines
 
-    def get(self, name: bytes) -> bytes | None:
-        """The first value of lower-case *name*, without white space around it."""
+    def get(self, name: AnyStr) -> AnyStr | None:
+        """Returns the first value of *name*, without white space around it, or None.
+
+        Text is answered by text, and its case does not matter; bytes have to be lower case, or
+        ValueError is raised.
+        """
+        if isinstance(name, str):
+            value = self.get(_wire(name))
+            return None if value is None else value.decode("latin-1")
         if name not in self.names:
+            if name != name.lower():
+                raise ValueError(f"{name!r} is not lower case; give text for any case")
             return None
         return self.lines[self.names.index(name)][len(name) + 1 :].strip(b" \t")
 
-    def get_all(self, name: bytes) -> list[bytes]:
-        """Every value of lower-case *name*, in order."""
+    def get_all(self, name: AnyStr) -> list[AnyStr]:
+        """Returns every value of *name*, in order; see `get`."""
+        if isinstance(name, str):
+            return [value.decode("latin-1") for value in self.get_all(_wire(name))]
         names = self.names
         count = names.count(name)
         if not count:
@@ -47,8 +59,14 @@ class Headers:
             if known == name
         ]
 
-    def add(self, name: bytes, value: bytes) -> None:
-        """Append a field; ValueError when a control character would leave the process."""
+    def add(self, name: AnyStr, value: AnyStr) -> None:
+        """Appends a field, given as text or as bytes.
+
+        Raises ValueError for a control character, and for text beyond ISO 8859-1.
+        """
+        if isinstance(name, str):
+            self.add(_wire(name, lower=False), _wire(value, lower=False))
+            return
         if _UNSAFE(value) or not TOKEN(name):
             raise ValueError(f"not a header field: {name!r}: {value!r}")
         self.names.append(name.lower())
@@ -59,13 +77,15 @@ class Headers:
         self.names.append(name)
         self.lines.append(line)
 
-    def set(self, name: bytes, value: bytes) -> None:
-        """Replace every field called *name* by this one."""
+    def set(self, name: AnyStr, value: AnyStr) -> None:
+        """Replaces every field called *name* by this one."""
         self.remove(name.lower())
         self.add(name, value)
 
-    def remove(self, name: bytes) -> None:
-        """Drop every field called lower-case *name*."""
+    def remove(self, name: bytes | str) -> None:
+        """Drops every field called *name*; bytes have to be lower case."""
+        if isinstance(name, str):
+            name = _wire(name)
         names = self.names
         for _ in range(names.count(name)):
             index = names.index(name)
@@ -87,13 +107,18 @@ class Headers:
             yield name, line[len(name) + 1 :].strip(b" \t")
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return (_wire(name) if isinstance(name, str) else name) in self.names
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __repr__(self) -> str:
         return f"Headers({self.lines!r})"
+
+
+def _wire(text: str, *, lower: bool = True) -> bytes:
+    """Returns the bytes of *text*. Raises UnicodeEncodeError, a ValueError."""
+    return (text.lower() if lower else text).encode("latin-1")
 
 
 def of(*fields: tuple[bytes, bytes]) -> Headers:

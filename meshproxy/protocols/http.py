@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Literal
 
 from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.config.bases import TracePropagatorConfig
-from meshproxy.config.decode import Problem, key
+from meshproxy.config.decode import Problem, default_of, key
 from meshproxy.config.rolling import LogSettings, roll_policy
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.sockets import SocketOptionsConfig
@@ -100,6 +100,10 @@ class HttpRouterConfig(RouterConfig):
             keep=self.http_access_log_rotate_count,
         )
 
+    def propagator(self) -> TracePropagatorConfig:
+        """The trace propagator that is written, else `io.l5d.default`."""
+        return self.trace_propagator or default_of(TracePropagatorConfig, "io.l5d.default")
+
     def for_worker(self) -> "HttpRouterConfig":
         """Returns what a worker serves of it: logs are emptied and rolled by one process."""
         return replace(self, http_access_log_append=True, http_access_log_roll_policy="never")
@@ -162,7 +166,8 @@ class HttpRouter(Router):
     ) -> ServerParameters:
         name = f"{server.ip}/{server.port}"
         metrics = deps.metrics.scope("server", name)
-        filters = server.filters(config.name, limits, metrics, config.compression_level, log)
+        trace = config.propagator().build()
+        filters = server.filters(config.name, limits, metrics, trace, config.compression_level, log)
         return ServerParameters(
             protocol=Http1(
                 stack([*deps.filters(name), *filters], self.serve),

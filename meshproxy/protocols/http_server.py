@@ -103,6 +103,7 @@ class HttpServerConfig(ServerConfig):
         router: str,
         limits: Limits,
         metrics: Tree,
+        trace: HttpFilter,
         compression_level: int,
         log: AccessLog | None,
     ) -> list[HttpFilter]:
@@ -115,6 +116,7 @@ class HttpServerConfig(ServerConfig):
             limits,
             self.max_call_depth,
             metrics,
+            trace,
             clear_context=self.clear_context,
             max_concurrent=self.max_concurrent_requests or None,
             timeout_seconds=max(self.timeout_ms or 0, 0) / 1000 or math.inf,

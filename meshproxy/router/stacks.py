@@ -18,7 +18,6 @@ from meshproxy.filters.host import DropPort
 from meshproxy.filters.retries import Requeues, Retries
 from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
-from meshproxy.filters.trace import StartTrace
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -35,6 +34,7 @@ def server_stack(
     limits: Limits,
     max_call_depth: int,
     metrics: Tree,
+    trace: HttpFilter,
     *,
     clear_context: bool = False,
     max_concurrent: int | None = None,
@@ -57,7 +57,7 @@ def server_stack(
         *([AddTimestamp(timestamp_header.encode())] if timestamp_header is not None else []),
         ReadContext(metrics, max_call_depth),  # a dtab header that does not parse ends here
         *([EnforceDeadline(metrics)] if enforce_deadlines else []),
-        StartTrace(),
+        trace,
         *([TotalTimeout(timeout_seconds)] if timeout_seconds < _FOREVER else []),
     ]
 

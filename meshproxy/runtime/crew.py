@@ -11,7 +11,7 @@ from gevent.socket import socket
 
 from meshproxy.backoff import equal_jitter
 from meshproxy.metrics.tree import Tree
-from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.places import Address
 from meshproxy.runtime.worker_process import HUNG_S, WorkerProcess
 

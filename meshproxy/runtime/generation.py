@@ -14,15 +14,12 @@ from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.errors import ProxyError
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.protocol import RouterDeps, ServedRouter
+from meshproxy.runtime.building import CannotStart, build
 from meshproxy.runtime.naming import Naming
 from meshproxy.runtime.places import Place
 from meshproxy.runtime.telemetry import Telemetry
 from meshproxy.server.listener import ServerParameters
 from meshproxy.server.log_writer import LogWriter
-
-
-class CannotStart(Exception):
-    """Something outside the configuration is in the way: a port, a certificate, a variable."""
 
 
 class Generation:
@@ -55,7 +52,8 @@ class Generation:
                 config.telemetry, metrics, before.telemetry if before is not None else None
             )
             self.routers: list[ServedRouter] = [
-                self._build_router(one, earlier.get(one.name)) for one in config.routers
+                self._build_router(number, one, earlier.get(one.name))
+                for number, one in enumerate(config.routers)
             ]
         except (ValueError, ProxyError) as error:
             raise CannotStart(str(error)) from error
@@ -94,18 +92,23 @@ class Generation:
         for router in self.routers:
             router.close()
 
-    def _build_router(self, config: RouterConfig, before: ServedRouter | None) -> ServedRouter:
+    def _build_router(
+        self, number: int, config: RouterConfig, before: ServedRouter | None
+    ) -> ServedRouter:
+        where = f"routers[{number}]"
         metrics = self._metrics.scope("rt", config.name)
         telemeters = self.telemetry.telemeters
-        router: ServedRouter = config.build(
+        router: ServedRouter = build(
+            config,
+            where,
             RouterDeps(
                 metrics=metrics,
-                interpreter=self.naming.interpreter(config, metrics),
+                interpreter=self.naming.interpreter(config, f"{where}.interpreter", metrics),
                 filters=lambda server: [
                     one for each in telemeters for one in each.filters(config.name, server)
                 ],
                 before=before,
-            )
+            ),
         )
         return router
 

@@ -19,7 +19,8 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.runtime.admin import Controls, admin_terms, identifier_terms
 from meshproxy.runtime.announcement import announce
-from meshproxy.runtime.generation import CannotStart, Generation
+from meshproxy.runtime.building import CannotStart
+from meshproxy.runtime.generation import Generation
 from meshproxy.runtime.places import (
     Address,
     Place,

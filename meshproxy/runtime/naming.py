@@ -17,12 +17,13 @@ from meshproxy.namers.transformed import TransformedNamer
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.namer import Interpreter, Namer, Transformer
 from meshproxy.naming.path import Path
+from meshproxy.runtime.building import build
 
 
 class Naming:
     """What the routers of one configuration ask for names.
 
-    Raises ValueError when the environment lacks what a kind needs.
+    Raises CannotStart, or ValueError when the environment lacks what a prefix needs.
     """
 
     def __init__(
@@ -34,33 +35,41 @@ class Naming:
         self._system = SystemNamers(resolver.resolve)
         self.namers: list[Namer] = []
         """In the order of the file."""
-        for one in config.namers:
-            namer = one.build(self._deps(one.full_prefix(), self.namers))
+        for number, one in enumerate(config.namers):
+            where = f"namers[{number}]"
+            namer: Namer = build(one, where, self._deps(one.full_prefix(), self.namers))
             if one.transformers:
                 before = tuple(self.namers)
-                namer = TransformedNamer(namer, self._transformers(one.transformers, before))
+                transformers = self._transformers(one.transformers, where, before)
+                namer = TransformedNamer(namer, transformers)
             self.namers.append(namer)
 
-    def interpreter(self, router: RouterConfig, metrics: Tree) -> Interpreter:
-        """Who binds the names of *router*. Raises ValueError."""
+    def interpreter(self, router: RouterConfig, where: str, metrics: Tree) -> Interpreter:
+        """Returns who binds the names of *router*, written at *where*. Raises CannotStart."""
         config = router.interpreter_or_default()
-        bound: Interpreter = config.build(
+        bound: Interpreter = build(
+            config,
+            where,
             InterpreterDeps(
                 namers=self.namers,
                 system=self._system,
-                transformers=self._transformers(config.transformers, self.namers),
+                transformers=self._transformers(config.transformers, where, self.namers),
                 metrics=metrics.scope("interpreter"),
                 environ=self._environ,
-            )
+            ),
         )
         return bound
 
     def _transformers(
-        self, configs: Sequence[TransformerConfig], namers: Sequence[Namer]
+        self, configs: Sequence[TransformerConfig], where: str, namers: Sequence[Namer]
     ) -> list[Transformer]:
         return [
-            config.build(self._deps(config.full_prefix(self._environ), namers))
-            for config in configs
+            build(
+                config,
+                f"{where}.transformers[{number}]",
+                self._deps(config.full_prefix(self._environ), namers),
+            )
+            for number, config in enumerate(configs)
         ]
 
     def _deps(self, prefix: Path, namers: Sequence[Namer]) -> NamerDeps:

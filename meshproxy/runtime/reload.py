@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.config.schema import LinkerConfig
-from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.linker import Linker
 from meshproxy.runtime.supervisor import Supervisor
 

@@ -23,8 +23,8 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.runtime.addresses import Addresses, Ports, server_ports, worker_config
 from meshproxy.runtime.admin import Controls, admin_terms
 from meshproxy.runtime.announcement import announce
+from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.crew import Crew
-from meshproxy.runtime.generation import CannotStart
 from meshproxy.runtime.log_rolling import LogRolling
 from meshproxy.runtime.places import Address, Place, admin_place
 from meshproxy.runtime.readiness import Readiness

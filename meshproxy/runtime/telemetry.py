@@ -6,6 +6,7 @@ import gevent
 
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.metrics.tree import Tree
+from meshproxy.runtime.building import build
 from meshproxy.telemeters.snapshots import Snapshots
 from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
 
@@ -22,14 +23,16 @@ class Telemetry:
         left = list(before._built) if before is not None else []  # noqa: SLF001 - of this class
         self._built: list[tuple[TelemeterConfig | None, Telemeter]] = []
         self._new: list[Telemeter] = []
-        for config in (None, *configs):
+        for number, config in enumerate((None, *configs), -1):
             kept = next((pair for pair in left if pair[0] == config), None)
             if kept is not None:
                 left.remove(kept)
             else:
                 deps = TelemeterDeps(metrics, is_late=before is not None)
-                kept = config, Snapshots(metrics) if config is None else config.build(deps)
-                self._new.append(kept[1])
+                where = f"telemetry[{number}]"
+                built = Snapshots(metrics) if config is None else build(config, where, deps)
+                kept = config, built
+                self._new.append(built)
             self._built.append(kept)
         self._old = [telemeter for _, telemeter in left]
 

@@ -21,7 +21,7 @@ from meshproxy.config.schema import LinkerConfig
 from meshproxy.metrics.report import Report
 from meshproxy.net.channel import Channel
 from meshproxy.net.turn import next_turn
-from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.linker import Linker
 from meshproxy.runtime.process_log import log_to_stderr
 

@@ -21,6 +21,7 @@ from meshproxy.config.decode import (
 )
 from meshproxy.config.document import parse
 from meshproxy.config.errors import Findings
+from meshproxy.config.kinds import KindError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,5 +187,5 @@ def test_consent_that_nobody_asks_for_is_a_warning() -> None:
 
 def test_a_kind_with_nothing_written() -> None:
     assert default_of(BackoffConfig, "constant") == ConstantConfig()
-    with pytest.raises(TypeError, match="ConstantConfig is no Other"):
+    with pytest.raises(KindError, match="ConstantConfig'>, which is not a Other"):
         default_of(Other, "constant")

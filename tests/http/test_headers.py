@@ -114,3 +114,34 @@ def test_what_was_added_is_read_back(fields: list[tuple[bytes, bytes]]) -> None:
     for name in {name.lower() for name, _ in fields}:
         assert again.get_all(name) == [v for n, v in again.items() if n == name]
         assert again.get(name) == again.get_all(name)[0]
+
+
+def test_text_is_answered_by_text_whatever_its_case() -> None:
+    headers = of((b"X-User", b"caf\xe9"), (b"x-user", b"b"))
+    assert (headers.get("x-USER"), headers.get_all("X-User")) == ("caf\xe9", ["caf\xe9", "b"])
+    headers.set("X-Other", "1")
+    assert ("x-other" in headers, headers.get(b"x-other")) == (True, b"1")
+    headers.remove("X-USER")
+    assert ("x-user" in headers, headers.get("nothing"), headers.get_all("nothing")) == (
+        False,
+        None,
+        [],
+    )
+
+
+def test_bytes_in_the_wrong_case_are_an_error_not_an_absent_field() -> None:
+    with pytest.raises(ValueError, match="give text for any case"):
+        of((b"X-User", b"a")).get(b"X-User")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("X-User", "\u20ac", "latin-1"),
+        ("X User", "a", "not a header field"),
+        ("X-User", "a\r\nb: c", "not a header field"),
+    ],
+)
+def test_text_that_cannot_be_a_field_is_refused(name: str, value: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Headers().add(name, value)

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from meshproxy.config.errors import ConfigErrors
-from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.linker import Linker
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs

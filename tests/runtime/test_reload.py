@@ -10,7 +10,8 @@ from gevent import socket
 from gevent.event import Event
 
 from meshproxy.config.load import load
-from meshproxy.runtime.generation import CannotStart, Generation
+from meshproxy.runtime.building import CannotStart
+from meshproxy.runtime.generation import Generation
 from meshproxy.runtime.reload import reload
 from tests.e2e.test_routing import config
 from tests.kit.certs import Certs

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from meshproxy.config.load import load
-from meshproxy.runtime.generation import CannotStart
+from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.supervisor import Supervisor
 from tests.e2e.test_metric_names import CONFIG, described
 from tests.e2e.test_workers import with_workers

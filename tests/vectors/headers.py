@@ -118,7 +118,7 @@ def _filters(given: Given) -> list[HttpFilter]:
     """Every filter between the client and the *stage*."""
     binding = given.get("binding", {})
     clear = given.get("clear_context", False)
-    filters = server_stack(Limits(), 1000, Tree(), clear_context=clear)
+    filters = server_stack(Limits(), 1000, Tree(), StartTrace(), clear_context=clear)
     if given["stage"] == "server":
         return filters
     filters += path_stack(_path(binding.get("service")) or WEB, PathPolicy(), Tree())
@@ -215,7 +215,9 @@ def max_call_depth(given: Given) -> dict[str, Any]:
     values = [] if via is None else [via] if isinstance(via, str) else via
     end = Seen()
     request = Request(b"GET", b"/", b"1.1", _headers([("Via", value) for value in values]))
-    answer = stack(server_stack(Limits(), given["max_call_depth"], Tree()), end)(request)
+    answer = stack(server_stack(Limits(), given["max_call_depth"], Tree(), StartTrace()), end)(
+        request
+    )
     return {"rejected": not end.target, **_shown(answer)}
 
 
