@@ -10,7 +10,7 @@ import pytest
 from meshproxy.config.load import load
 from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.supervisor import Supervisor
-from tests.e2e.test_metric_names import CONFIG, described
+from tests.e2e.test_metric_names import CONFIG, is_described
 from tests.e2e.test_workers import with_workers
 from tests.kit.daemons import START_S
 from tests.kit.downstream import Answer, Downstream
@@ -42,7 +42,7 @@ def test_every_metric_of_workers_is_in_the_list() -> None:
         finally:
             supervisor.close()
     assert len(metrics) > 100
-    assert ["/".join(scope) for scope, one in metrics if described(scope, one) is None] == []
+    assert ["/".join(scope) for scope, one in metrics if not is_described(scope, one)] == []
 
 
 def test_it_is_ready_when_all_workers_are(api: KubeApi) -> None:
