@@ -57,7 +57,7 @@ class TreeService:
 
     def __init__(self, tree: NameTree[Bound], binding: "Binding") -> None:
         self._binding = binding
-        self._taken: list[Entry[BoundService]] = []
+        self._taken: list[Entry[Bound, BoundService]] = []
         try:
             self._tree: NameTree[HttpService] = tree.map(self._take)
         except ProxyError:
@@ -85,6 +85,9 @@ class TreeService:
         return BoundService(bound, self._binding)
 
 
+TreeEntry = Entry[NameTree[Bound], TreeService]
+
+
 class PathService:
     """One logical name with its local table: its live binding, policy and statistics."""
 
@@ -93,7 +96,7 @@ class PathService:
         self._binding = binding
         self._metrics = binding.metrics.scope("service", self._path.show()[1:])
         self._metrics.hold()
-        self._tree: Entry[TreeService] | None = None
+        self._tree: TreeEntry | None = None
         self._activity = binding.interpreter.bind(binding.dtab + self._local, self._path)
         policy = path_policy(binding.config.service, self._path)
         self._keep_bytes = policy.retry_buffer_bytes
@@ -134,7 +137,7 @@ class PathService:
         except NoHosts as error:
             raise NoHosts(self._no_route()) from error
 
-    def _await_tree(self, request: Request) -> Entry[TreeService]:
+    def _await_tree(self, request: Request) -> TreeEntry:
         seconds = self._binding.binding_seconds
         patience = request.deadline - monotonic()
         state = wait(self._activity, min(seconds, max(patience, 0)))
@@ -208,9 +211,7 @@ class Binding:
         try:
             return entry.value.serve(request)
         finally:
-            entry.users -= 1
-            if not entry.is_cached:
-                self.paths.release(entry)
+            self.paths.give(entry)
 
     def sweep(self) -> None:
         """Close what was idle for a whole period, users before what they use."""
@@ -248,7 +249,7 @@ class Binding:
         except ProxyError:
             return False
 
-    def take_client(self, bound: Bound) -> Entry[Client]:
+    def take_client(self, bound: Bound) -> Entry[ClientKey, Client]:
         """The client of a bound id, by the configuration that matches it. Raises TlsFailed.
 
         One from before a reload is made to follow the addresses of *bound*.

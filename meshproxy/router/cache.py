@@ -2,11 +2,13 @@
 
 finagle: factory/ServiceFactoryCache.scala. An entry in use is never closed; a full cache without
 an idle entry builds a value for one use only. Names used once make room before names used again,
-so a flood of unknown names does not push out the others.
+so a flood of unknown names does not push out the others. No operation but `drop` and `close`
+costs more when more is cached.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from meshproxy.metrics.tree import Tree
 
@@ -23,17 +25,22 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Closable)
 
 
-class Entry(Generic[V]):
-    """A value with the number of its users; hot code writes `users` itself."""
+class Entry(Generic[K, V]):
+    """A value with the number of its users."""
 
-    __slots__ = ("is_cached", "stamp", "users", "value")
+    __slots__ = ("is_cached", "key", "line", "users", "value")
 
-    def __init__(self, value: V, stamp: int) -> None:
+    def __init__(self, key: K, value: V, line: "Line[K, V]") -> None:
+        self.key = key
         self.value = value
         self.users = 1
-        self.stamp = stamp
-        """The cache's own time of the last use; negative if that was the only one."""
+        self.line = line
+        """Where the entry stands while it is idle."""
         self.is_cached = True
+
+
+Line: TypeAlias = OrderedDict[Entry[K, V], int]
+"""Idle entries, the most idle first, each with the number of sweeps before it became idle."""
 
 
 class IdleCache(Generic[K, V]):
@@ -42,28 +49,29 @@ class IdleCache(Generic[K, V]):
     def __init__(self, capacity: int, metrics: Tree) -> None:
         self.capacity = capacity
         self._is_closed = False
-        self._entries: dict[K, Entry[V]] = {}
+        self._entries: dict[K, Entry[K, V]] = {}
+        self._used_once: Line[K, V] = OrderedDict()
+        self._used_again: Line[K, V] = OrderedDict()
         self._misses = metrics.counter("misses")
         self._evicts = metrics.counter("evicts")
         self._expires = metrics.counter("expires")
         self._oneshots = metrics.counter("oneshots")
-        self._now = 0
-        """Grows with every use and every sweep."""
-        self._swept = 0
-        """When the last sweep was."""
+        self._sweeps = 0
         metrics.gauge("size", fn=self._entries.__len__)
 
-    def take(self, key: K, build: Callable[[K], V]) -> Entry[V]:
-        """The entry of *key*, made by *build* if there is none; in use until it is given back."""
+    def take(self, key: K, build: Callable[[K], V]) -> Entry[K, V]:
+        """Return the entry of *key*, made by *build* if there is none; in use until `give`."""
         entry = self._entries.get(key)
-        self._now = now = self._now + 1
         if entry is not None:
+            if not entry.users:
+                del entry.line[entry]
             entry.users += 1
-            entry.stamp = now
+            entry.line = self._used_again
             return entry
         self._misses.value += 1
         has_room = self._has_room()
-        entry = Entry(build(key), -now)  # after the room was made: what was closed freed more below
+        # after the room was made: what was closed freed more below
+        entry = Entry(key, build(key), self._used_once)
         if has_room:
             self._entries[key] = entry
         else:
@@ -71,15 +79,14 @@ class IdleCache(Generic[K, V]):
             entry.is_cached = False
         return entry
 
-    def give(self, entry: Entry[V]) -> None:
-        """End one use of *entry*."""
+    def give(self, entry: Entry[K, V]) -> None:
+        """End one use of *entry*, which is closed after its last use if it is not cached."""
         entry.users -= 1
-        if not entry.is_cached:
-            self.release(entry)
-
-    def release(self, entry: Entry[V]) -> None:
-        """Close *entry*, which is no longer cached, if this was its last use."""
-        if not entry.users:
+        if entry.users:
+            return
+        if entry.is_cached:
+            entry.line[entry] = self._sweeps
+        else:
             entry.value.close()
 
     def sweep(self) -> None:
@@ -87,19 +94,14 @@ class IdleCache(Generic[K, V]):
 
         The least idle entry stays, so a cache never empties by itself.
         """
-        self._now += 1
-        before, self._swept = self._swept, self._now
-        idle: list[tuple[int, K]] = []
-        for key, entry in self._entries.items():
-            if entry.users:
-                entry.stamp = self._now
-            elif abs(entry.stamp) < before:
-                idle.append((abs(entry.stamp), key))
-        if idle and len(idle) == len(self._entries):
-            idle.remove(max(idle, key=_stamp))
-        for _, key in idle:
-            self._expires.value += 1
-            self._close(key)
+        self._sweeps += 1
+        for line in (self._used_once, self._used_again):
+            while line and len(self._entries) > 1:
+                entry, sweeps = next(iter(line.items()))
+                if sweeps > self._sweeps - 2:
+                    break
+                self._expires.value += 1
+                self._close(entry)
 
     def close(self) -> None:
         """Close every value, those in use at the end of their use; keep none from now on."""
@@ -108,35 +110,29 @@ class IdleCache(Generic[K, V]):
 
     def drop(self, is_stale: Callable[[K], bool]) -> None:
         """Close the values of the stale keys, those in use at the end of their use."""
-        for key in [key for key in self._entries if is_stale(key)]:
-            self._close(key)
+        for entry in [entry for key, entry in self._entries.items() if is_stale(key)]:
+            self._close(entry)
 
     def values(self) -> list[V]:
-        """The values now cached."""
+        """Return the values now cached."""
         return [entry.value for entry in self._entries.values()]
 
     def _has_room(self) -> bool:
+        """Return True if one more entry may be cached, closing idle ones for it."""
         if self._is_closed:
             return False
-        return not self.capacity or len(self._entries) < self.capacity or self._make_room()
-
-    def _make_room(self) -> bool:
-        """Close the idlest entry, one used only once first; whether any was idle."""
-        idle = [(entry.stamp, key) for key, entry in self._entries.items() if not entry.users]
-        if not idle:
-            return False
-        once = next((key for stamp, key in idle if stamp < 0), None)
-        self._evicts.value += 1
-        self._close(min(idle, key=_stamp)[1] if once is None else once)
+        while self.capacity and len(self._entries) >= self.capacity:
+            line = self._used_once or self._used_again
+            if not line:
+                return False
+            self._evicts.value += 1
+            self._close(next(iter(line)))
         return True
 
-    def _close(self, key: K) -> None:
-        entry = self._entries.pop(key)
+    def _close(self, entry: Entry[K, V]) -> None:
+        del self._entries[entry.key]
         if entry.users:
             entry.is_cached = False
         else:
+            del entry.line[entry]
             entry.value.close()
-
-
-def _stamp(pair: tuple[int, object]) -> int:
-    return pair[0]

@@ -4,6 +4,7 @@ import pytest
 
 from meshproxy.metrics.tree import Tree
 from meshproxy.router.cache import Entry, IdleCache
+from tests.kit.effort import lines_run
 
 
 class Value:
@@ -25,7 +26,7 @@ class Cache(IdleCache[str, Value]):
         self.built: list[Value] = []
         super().__init__(capacity, self.metrics)
 
-    def begin(self, key: str) -> Entry[Value]:
+    def begin(self, key: str) -> Entry[str, Value]:
         """Begin to use *key*."""
         return self.take(key, self._build)
 
@@ -120,6 +121,41 @@ def test_what_is_in_use_is_never_closed_for_room() -> None:
     assert cache.closed == ["shot"]
     cache.give(busy)
     assert (cache.closed, cache.kept) == (["shot"], ["busy"])
+
+
+@pytest.mark.parametrize("busy", [0, 0.5, 1])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_miss_costs_the_same_at_any_capacity(busy: float, times: int) -> None:
+    def lines_of_a_miss(capacity: int) -> int:
+        cache = Cache(capacity)
+        names = [str(number) for number in range(capacity)]
+        cache.use(*names * times)
+        for name in names[: int(capacity * busy)]:
+            cache.begin(name)
+        return lines_run(lambda: cache.use("new"))
+
+    assert lines_of_a_miss(10_000) == lines_of_a_miss(10)
+
+
+def test_a_sweep_costs_what_it_closes() -> None:
+    def lines_of_a_sweep(kept: int) -> int:
+        cache = Cache(0)
+        cache.use("idle")
+        cache.sweep()
+        cache.use(*map(str, range(kept)))
+        lines = lines_run(cache.sweep)
+        assert cache.closed == ["idle"]
+        return lines
+
+    assert lines_of_a_sweep(10_000) == lines_of_a_sweep(10)
+
+
+def test_a_cache_that_may_hold_less_from_now_on_shrinks_at_the_next_miss() -> None:
+    cache = Cache(9)
+    cache.use(*map(str, range(9)))
+    cache.capacity = 3
+    cache.use("new")
+    assert cache.kept == ["7", "8", "new"]
 
 
 def test_zero_is_no_limit() -> None:
