@@ -4,6 +4,7 @@ finagle: Namer.scala (`global`), InetResolver.scala; linkerd: namer/core/.../io/
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -108,7 +109,7 @@ class _FixedAddresses:
 
     def __init__(self, resolve: Callable[[str, str], Var[Addr]]) -> None:
         self._resolve = resolve
-        self._found: dict[tuple[str, str], AddrBound] = {}
+        self._found: OrderedDict[tuple[str, str], AddrBound] = OrderedDict()
 
     def resolve(self, host: str, port: str) -> Var[Addr]:
         return Source(lambda emit: self._follow((host, port), emit), ADDR_PENDING)
@@ -135,5 +136,5 @@ class _FixedAddresses:
 
     def _keep(self, key: tuple[str, str], addr: AddrBound) -> None:
         if len(self._found) >= _MAX_FIXED:
-            del self._found[next(iter(self._found))]
+            self._found.popitem(last=False)
         self._found[key] = addr

@@ -74,13 +74,15 @@ class Wheel:
         current = int(now / TICK)
         while self._turned < current:
             self._turned += 1  # first, so that nothing is filed under a slot already looked at
-            while entries := self._slots.get(self._turned):
-                entry = next(iter(entries))
-                self.forget(entry)
+            entries = self._slots.get(self._turned)
+            while entries:
+                entry = entries.pop()
+                entry.filed_until = math.inf
                 if entry.deadline <= now:
                     entry.expire()
                 elif entry.deadline < math.inf:
                     self.file(entry)
+            self._slots.pop(self._turned, None)
 
 
 def _slot(deadline: float) -> int:
