@@ -82,4 +82,9 @@ COMMANDS: Final = {
         (_CONFIG,),
         (Option(("-v", "--verbose"), "say more: warnings, and the limits in force"), *_LOG),
     ),
+    "completion": Command(
+        "print a script that completes command lines in SHELL",
+        (Operand("SHELL", "the shell it is for", choices=("bash", "zsh", "fish")),),
+        is_patched=False,
+    ),
 }
