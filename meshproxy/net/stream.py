@@ -260,7 +260,7 @@ class Stream(Sender):
         """Close so that the peer cannot take what it has got for complete."""
         if self.sock is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self.close()
+            Stream.close(self)  # not that of TLS, which says goodbye
 
     def close(self) -> None:
         """Release the socket and its watchers; harmless when repeated."""

@@ -1,5 +1,6 @@
 """A stream over TLS. What OpenSSL holds is not in the socket, and not all in the socket is ours."""
 
+import contextlib
 import socket
 import ssl
 from time import monotonic
@@ -146,3 +147,13 @@ class TlsStream(Stream):
                 pass  # ours is sent, the peer's has yet to come
             break
         self.sock._sock.shutdown(socket.SHUT_WR)  # noqa: SLF001 - gevent's would forget the TLS
+
+    def close(self) -> None:
+        """As for plain streams, with close_notify if it can be sent at once (RFC 8446 section 6.1).
+
+        The peer's is not waited for.
+        """
+        if self.sock is not None:
+            with contextlib.suppress(OSError):
+                self._tls.shutdown()
+        super().close()

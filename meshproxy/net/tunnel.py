@@ -1,7 +1,7 @@
 """Bytes both ways, once a request has become a tunnel: CONNECT and switched protocols.
 
 RFC 9110 sections 9.3.6 and 7.8. One greenlet each way; a side that ends its data is passed on as a
-half-close, and silence both ways ends the tunnel.
+half-close, a reset as a reset, and silence both ways ends the tunnel.
 """
 
 from collections.abc import Callable, Iterator
@@ -50,52 +50,66 @@ class Tunnel:
         if finish is not None:
             finish()
 
-    def relay(self, client: Stream, sent: bytes, idle_seconds: float, gap: float) -> None:
-        """Relay until both sides have ended, one breaks, or nothing moves for *idle_seconds*.
+    def relay(
+        self, client: Stream, head: bytes, sent: bytes, idle_seconds: float, gap: float
+    ) -> None:
+        """Relays until both sides have ended, one breaks, or nothing moves for *idle_seconds*.
 
-        *sent* is what the client sent behind its request; *gap* is as in `Stream.send`.
+        *head* is the client's to read first, *sent* is what it sent behind its request; *gap* is as
+        in `Stream.send`. If a side breaks, or the relay itself is ended, both are reset, so that
+        neither takes what it has got for everything.
         """
         relay = _Relay(idle_seconds, gap)
-        back = gevent.spawn(relay.pump, self.stream, client, self.read())
+        back = gevent.spawn(relay.pump, self.stream, client, head + self.read())
         try:
             relay.pump(client, self.stream, sent)
-            back.join()
+            if not relay.is_broken:
+                back.join()
+        except BaseException:
+            relay.is_broken = True
+            raise
         finally:
             back.kill()
+            if relay.is_broken:
+                client.reset()
+                self.stream.reset()
             self.close()
 
 
 class _Relay:
     """What the two directions share: when something last moved, and whether one has broken."""
 
-    __slots__ = ("_gap", "_idle_seconds", "_is_broken", "_last")
+    __slots__ = ("_gap", "_idle_seconds", "_last", "is_broken")
 
     def __init__(self, idle_seconds: float, gap: float) -> None:
         self._idle_seconds = idle_seconds
         self._gap = gap
         self._last = monotonic()
-        self._is_broken = False
+        self.is_broken = False
+        """A side was reset, or does not take what the other has sent."""
 
     def pump(self, source: Stream, sink: Stream, data: bytes) -> None:
-        """Pass on *data* and what follows it, then half-close *sink*."""
+        """Passes on *data* and what follows it, then half-closes *sink*, unless all is silent."""
+        received: bytes | None = data
         try:
             while True:
-                if data:
-                    sink.send(data, self._gap)
+                if received:
+                    sink.send(received, self._gap)
                     self._last = monotonic()
-                data = self._receive(source)
-                if not data:
+                received = self._receive(source)
+                if not received:
                     break
-            sink.close_for_writing(self._gap)
+            if received is not None:
+                sink.close_for_writing(self._gap)
         except (OSError, StreamTimeout):
-            self._is_broken = True
+            self.is_broken = True
             gevent.get_hub().loop.run_callback(sink.expire)
 
-    def _receive(self, source: Stream) -> bytes:
-        """The next bytes. Raises StreamTimeout when the whole tunnel is idle or broken."""
+    def _receive(self, source: Stream) -> bytes | None:
+        """Returns the next bytes, none at the end of data, None if the tunnel is idle or broken."""
         while True:
             try:
                 return source.receive(self._last + self._idle_seconds)
             except StreamTimeout:
-                if self._is_broken or monotonic() - self._last >= self._idle_seconds:
-                    raise
+                if self.is_broken or monotonic() - self._last >= self._idle_seconds:
+                    return None

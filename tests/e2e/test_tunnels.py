@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from gevent import socket
+from gevent.queue import JoinableQueue as Queue
 from gevent.server import StreamServer
 
 from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.certs import Certs
-from tests.kit.faults import black_hole
+from tests.kit.faults import RESET, black_hole
 from tests.kit.proxy import SERVER, Proxy, client
 from tests.kit.wire import Reply, WireClient, get
 
@@ -227,3 +228,23 @@ def test_a_tunnel_uses_neither_the_pool_nor_the_tls_of_its_client(
             assert asking.sock.recv(4096) == b"<clear>"
         proxy.wait_count(client(port), "connections", 0)
         assert proxy.counts(client(port), "pool_cached", "failures/tls") == [0, 0]
+
+
+def test_a_reset_of_either_side_reaches_the_other() -> None:
+    accepted: Queue = Queue()
+
+    def hold(sock: socket.socket, _: object) -> None:
+        accepted.put(sock)
+        accepted.join()
+
+    with serving(hold) as (proxy, port):
+        for breaks in (0, 1):
+            with connect(proxy, f"anything:{port}") as asking:
+                asking.sock.recv(4096)
+                sides = [asking.sock, accepted.get()]
+                sides[breaks].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                sides[breaks].close()
+                with pytest.raises(ConnectionResetError):
+                    sides[1 - breaks].recv(1)
+                sides[1 - breaks].close()
+                accepted.task_done()

@@ -2,6 +2,7 @@
 
 import math
 import os
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -12,6 +13,7 @@ from gevent import socket
 
 from meshproxy.net.stream import Stream, wait_either
 from tests.kit.certs import Certs
+from tests.kit.faults import RESET
 from tests.kit.pair import plain, tls
 
 Pair = tuple[Stream, socket.socket]
@@ -43,6 +45,36 @@ def test_a_goodbye_is_an_end(tls_pair: Pair) -> None:
     assert stream.receive(NEVER) == b""
     stream.close_for_writing(5)
     leaving.get().close()
+
+
+def test_closing_says_goodbye_without_waiting_for_the_peer(tls_pair: Pair) -> None:
+    stream, other = tls_pair
+    stream.send(b"bye", 5)
+    stream.close()
+    stream.close()
+    assert (other.recv(9), other.recv(9)) == (b"bye", b"")
+
+
+def test_a_reset_is_without_goodbye(tls_pair: Pair) -> None:
+    stream, other = tls_pair
+    stream.reset()
+    with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
+        other.recv(9)
+
+
+def test_closing_what_is_broken_or_full_is_closing_all_the_same(tmp_path: Path) -> None:
+    with tls(Certs(tmp_path)) as (stream, other):
+        raw = socket.socket(fileno=other.detach())
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        raw.close()
+        stream.wait_readable(NEVER)
+        stream.close()
+        assert stream.sock is None
+    with tls(Certs(tmp_path)) as (stream, other):
+        while stream.send_some(bytes(65536)):
+            pass
+        stream.close()
+        assert stream.sock is None
 
 
 def test_what_was_read_ahead_is_given_in_parts(tls_pair: Pair) -> None:

@@ -234,11 +234,8 @@ class Connection:
     def _tunnel(self, response: Response, body: Tunnel) -> bool:
         """Send the head, then be a tunnel until it ends; the connection does not go on."""
         start = status_line(response.status, response.reason)
+        head = CRLF.join((start, *response.headers.lines)) + HEAD_END
         sent, self._heads.buffer = self._heads.buffer, b""
-        try:
-            head = CRLF.join((start, *response.headers.lines)) + HEAD_END
-            self._stream.send(head, self._limits.write_gap)
-            body.relay(self._stream, sent, self._limits.idle_seconds, self._limits.write_gap)
-        finally:
-            body.close()
+        limits = self._limits
+        body.relay(self._stream, head, sent, limits.idle_seconds, limits.write_gap)
         return False
