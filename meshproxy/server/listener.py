@@ -1,6 +1,7 @@
 """Listening sockets: a gevent StreamServer hands each accepted connection to a greenlet.
 
-Beyond `max_connections` none is accepted and clients wait in the kernel's backlog.
+Beyond `max_connections` none is accepted: clients wait in the kernel's backlog until a connection
+ends, and idle ones are ended for them.
 """
 
 import fcntl
@@ -27,6 +28,8 @@ _log = logging.getLogger(__name__)
 _BACKLOG = 4096
 _HANDSHAKE_SECONDS = 10.0
 _DESCRIPTOR_SHARE = 0.8
+_ROOM_SHARE = 0.1
+"""Of the connections, so many idle ones end at once for clients that wait."""
 _HIGH_DESCRIPTOR = 16384
 """The kernel's table grows to the highest one, by 8 bytes for each."""
 
@@ -51,13 +54,15 @@ class Listener:
 
     def __init__(self, sock: gevent.socket.socket, parameters: ServerParameters) -> None:
         self._parameters = parameters
-        self._connections: set[Conversation] = set()
+        self._connections: dict[Conversation, None] = {}
+        """The oldest first."""
         self._is_draining = False
         self._greenlets = Group()
         self._accepted = 0
         self._most = _within_descriptors(parameters.max_connections)
         self._server = Acceptor(sock, self._serve, spawn=self._admit)
         self._server.is_full = lambda: self._accepted >= self._most
+        self._server.make_room = lambda: gevent.get_hub().loop.run_callback(self._end_some)
         self.port: int = self._server.address[1]
         self._count()
 
@@ -117,6 +122,14 @@ class Listener:
             connection.is_draining = True
             loop.run_callback(connection.end_idle)
 
+    def _end_some(self) -> None:
+        """End the oldest idle connections; called in the hub only."""
+        left = max(1, int(self._most * _ROOM_SHARE))
+        for connection in list(self._connections):
+            left -= connection.end_idle()
+            if not left:
+                break
+
     def _admit(self, *work: object) -> None:
         self._accepted += 1
         self._greenlets.spawn(*work)
@@ -150,7 +163,7 @@ class Listener:
         parameters = self._parameters
         connection = parameters.protocol.converse(stream, remote, local)
         connection.is_draining = self._is_draining or is_late
-        self._connections.add(connection)
+        self._connections[connection] = None
         numbers, endings = self._open, self._endings
         for number in numbers:
             number.value += 1
@@ -159,7 +172,7 @@ class Listener:
         finally:
             for number in numbers:
                 number.value -= 1
-            self._connections.discard(connection)
+            del self._connections[connection]
             if connection.ending:
                 endings[connection.ending].value += 1
 

@@ -21,8 +21,11 @@ class Conversation(Protocol):
         """Serves until the end, then closes the stream, whatever happens. Raises OSError."""
         ...
 
-    def end_idle(self) -> None:
-        """Ends the conversation unless a request is in progress; called in the hub only."""
+    def end_idle(self) -> bool:
+        """Ends the conversation unless a request is in progress; called in the hub only.
+
+        Returns True if none was.
+        """
         ...
 
 

@@ -1,6 +1,7 @@
 """What clients can do wrong: it costs them their own request, and nobody else anything."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import gevent
 import pytest
@@ -8,7 +9,7 @@ from gevent import socket
 from gevent.event import Event
 
 from tests.kit.badserver import BadServer, Send, Stall, Until
-from tests.kit.downstream import Answer, Downstream, Received
+from tests.kit.downstream import Answer, Downstream, Received, SlowDownstream
 from tests.kit.faults import RESET, Fault, FaultProxy, black_hole
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import SERVER, Proxy, client
@@ -270,19 +271,33 @@ def test_hundreds_of_idle_connections_are_served_beside() -> None:
         proxy.wait_count(SERVER, "connections", 0)
 
 
-def test_who_finds_the_server_full_waits_in_the_backlog() -> None:
+def test_who_finds_the_server_full_takes_the_place_of_the_oldest_who_is_idle() -> None:
     with (
-        Downstream(lambda _: b"x") as origin,
+        SlowDownstream() as origin,
         proxy_to(origin.port, "maxConnections: 2") as proxy,
-        WireClient(proxy.port()) as one,
-        WireClient(proxy.port()) as two,
+        WireClient(proxy.port()) as busy,
+        WireClient(proxy.port()) as idle,
         WireClient(proxy.port()) as waiting,
     ):
-        assert [asking.get("web").status for asking in (one, two)] == [200, 200]
+        busy.send(GET)
+        origin.wait_asked()
         waiting.send(GET)
-        assert proxy.counts(SERVER, "connections", "connects") == [2, 2]
-        one.close()
-        assert waiting.read().status == 200
+        assert idle.read_to_end() == b""
+        proxy.wait_count(SERVER, "pending", 2)
+        assert proxy.counts(SERVER, "connections", "connects", "idle") == [2, 3, 1]
+        origin.let_go()
+        assert [asking.read().status for asking in (busy, waiting)] == [200, 200]
+
+
+def test_clients_that_only_hold_connections_keep_nobody_out() -> None:
+    with (
+        Downstream(lambda _: b"x") as origin,
+        proxy_to(origin.port, "maxConnections: 100") as proxy,
+        ExitStack() as held,
+    ):
+        for _ in range(150):
+            held.enter_context(WireClient(proxy.port()))
+        assert get(proxy.port(), "web").status == 200
 
 
 def test_who_pipelines_is_served_in_order_and_held_up_no_further_than_needed() -> None:

@@ -47,6 +47,7 @@ class Conversation:
 
     def end_idle(self):
         self._stream.expire()
+        return True
 
 
 class LinesRouter:

@@ -19,8 +19,9 @@ from meshproxy.server.h1.protocol import Http1
 from meshproxy.server.listener import Listener, ServerParameters, listen
 from meshproxy.service import Service
 from tests.kit.certs import Certs
+from tests.kit.k8s import wait_until
 from tests.kit.serving import Serving, serving
-from tests.kit.wire import WireClient
+from tests.kit.wire import WireClient, get
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -120,16 +121,37 @@ def test_nothing_is_accepted_after_the_end() -> None:
 
 
 def test_more_connections_than_allowed_wait_for_their_turn() -> None:
-    with serving(max_connections=2) as server:
-        clients = [WireClient(server.port) for _ in range(3)]
+    gate = Gate()
+    with serving(gate, max_connections=2) as server, contextlib.ExitStack() as held:
+        clients = [held.enter_context(WireClient(server.port)) for _ in range(3)]
         for client in clients:
             client.send(GET)
-        assert [client.read().status for client in clients[:2]] == [200, 200]
+        gate.entered.wait()
+        wait_until(lambda: server.listener._server._has_rested)
         assert len(server.served) == 2
-        clients[0].close()
-        assert clients[2].read().status == 200
-        for client in clients:
-            client.close()
+        gate.open.set()
+        assert [client.read().status for client in clients] == [200] * 3
+
+
+def test_the_oldest_idle_connections_make_room_for_clients_that_wait() -> None:
+    with serving(max_connections=3) as server, contextlib.ExitStack() as held:
+        clients = [held.enter_context(WireClient(server.port)) for _ in range(3)]
+        assert {client.get("a").status for client in clients} == {200}
+        begun, oldest, newer = clients
+        begun.send(GET[:-2])
+        assert get(server.port, "a").status == 200
+        assert oldest.read_to_end() == b""
+        begun.send(GET[-2:])
+        assert begun.read().status == 200
+        assert newer.get("a").status == 200
+        assert server.metrics.counter("idle").value == 1
+
+
+def test_nobody_makes_room_while_nobody_waits() -> None:
+    with serving(max_connections=1) as server, WireClient(server.port) as client:
+        assert client.get("a").status == 200
+        wait_until(lambda: server.listener._server._has_rested)
+        assert client.get("a").status == 200
 
 
 def test_connections_are_counted() -> None:

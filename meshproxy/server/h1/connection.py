@@ -133,10 +133,12 @@ class Connection:
         if self._stream.was_reset():
             serving.throw(ClientGone, "connection reset")
 
-    def end_idle(self) -> None:
+    def end_idle(self) -> bool:
         """Close now unless a request is being received or served; call in the hub only."""
-        if not self.is_busy:
-            self._stream.expire()
+        if self.is_busy:
+            return False
+        self._stream.expire()
+        return True
 
     def _serve_one(self) -> bool:
         """Serve the next request; whether another one may follow."""
