@@ -134,6 +134,14 @@ class HttpVersionNotSupported(ProxyError):
     reason = "http_version"
 
 
+class LoopDetected(ProxyError):
+    """The request would come back to a listener of this proxy, or keeps coming back."""
+
+    by_client = True
+    status = 508
+    reason = "loop"
+
+
 class NoHosts(ProxyError):
     """The name leads nowhere: negative, empty, failed, or without addresses."""
 

@@ -7,7 +7,7 @@ A request is recorded when its response head is there.
 from collections.abc import Callable
 from time import monotonic
 
-from meshproxy.errors import ProxyError
+from meshproxy.errors import LoopDetected, ProxyError
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import Tree
@@ -125,7 +125,10 @@ class ServerStats(Outcomes):
 
 
 class ClientStats(Outcomes):
-    """The attempts of one client, in all and apart for each name that uses it."""
+    """The attempts of one client, in all and apart for each name that uses it.
+
+    A request that is kept from a loop is no attempt.
+    """
 
     __slots__ = ("_by_name", "_statuses")
 
@@ -142,6 +145,10 @@ class ClientStats(Outcomes):
         started = monotonic()
         try:
             response = service(request)
+        except LoopDetected:
+            self.begun.value -= 1
+            named.begun.value -= 1
+            raise
         except ProxyError as error:
             elapsed_ms = (monotonic() - started) * 1000.0
             self.failed(error.reason, elapsed_ms)

@@ -3,6 +3,7 @@
 linkerd: linkerd/protocol/http/.../finagle/buoyant/linkerd/LinkerdHeaders.scala
 """
 
+from dataclasses import replace
 from urllib.parse import quote_plus
 
 from meshproxy.errors import BadDtabHeader
@@ -45,7 +46,7 @@ def take_dtab(headers: Headers) -> Dtab | None:
     dtab = sum(tables, start=Dtab())
     if len(dtab) > MAX_ENTRIES:
         raise BadDtabHeader(f"more than {MAX_ENTRIES} delegations in the dtab headers")
-    return dtab or None
+    return Dtab(replace(entry, by_request=True) for entry in dtab) or None
 
 
 def take_deadline(headers: Headers) -> Deadline | None:

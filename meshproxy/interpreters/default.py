@@ -6,17 +6,17 @@ answer that it used has changed.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
-from typing import ClassVar, Final, TypeAlias, TypeVar
+from typing import ClassVar, Final, NamedTuple, TypeAlias, TypeVar
 
 from meshproxy.config.bases import InterpreterConfig, InterpreterDeps, SystemNames
 from meshproxy.errors import BindingFailed
 from meshproxy.interpreters.live import Answers, follow
 from meshproxy.interpreters.route import Search
-from meshproxy.naming.bound import Bound
-from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.bound import Bound, ChosenBy
+from meshproxy.naming.dtab import Dentry, Dtab
 from meshproxy.naming.namer import BoundTree, Lookup, Namer, Route, Transformer
 from meshproxy.naming.nametree import NEG, Alt, Empty, Fail, Leaf, NameTree, Neg, Union, Weighted
 from meshproxy.naming.path import Path
@@ -30,7 +30,17 @@ MAX_SEGMENTS: Final = 1000
 T = TypeVar("T")
 AnyTree: TypeAlias = NameTree[Path | Bound]
 _SYSTEM: Final = Path.of("$")
-_NOTHING: Final = Path()
+
+
+class _Rest(NamedTuple):
+    """What follows each path of a tree."""
+
+    path: Path = Path()
+    written: int | None = None
+    """How many of its first segments the operator wrote; None if not even the tree."""
+
+
+_NOTHING: Final = _Rest()
 
 
 class DefaultInterpreter:
@@ -107,9 +117,9 @@ class _Walk:
             state = self.answers.get((id(transformer), tree), partial(transformer.transform, tree))
         return state
 
-    def _bind(self, tree: AnyTree, rest: Path, depth: int, nesting: int) -> State[BoundTree]:
+    def _bind(self, tree: AnyTree, rest: _Rest, depth: int, nesting: int) -> State[BoundTree]:
         """Bind *tree* with *rest* behind each of its paths, found by *depth* lookups."""
-        members: Iterator[tuple[AnyTree, Path]] | Pending | Failed
+        members: Iterator[tuple[AnyTree, _Rest]] | Pending | Failed
         while True:
             self._visit(nesting)
             match tree:
@@ -117,7 +127,8 @@ class _Walk:
                     if isinstance(value, Bound):
                         return Ok(Leaf(value))
                     depth += 1
-                    members = self._look_up(value + rest, depth)
+                    written = 0 if rest.written is None else len(value) + rest.written
+                    members = self._look_up(value + rest.path, written, depth)
                 case Alt(trees):
                     members = zip(trees, repeat(rest))
                 case Union(weighted):
@@ -135,7 +146,7 @@ class _Walk:
             tree, rest = last
 
     def _union(
-        self, members: tuple[Weighted[Path | Bound], ...], rest: Path, depth: int, nesting: int
+        self, members: tuple[Weighted[Path | Bound], ...], rest: _Rest, depth: int, nesting: int
     ) -> State[BoundTree]:
         if len(members) == 1:
             return self._bind(members[0].tree, rest, depth, nesting + 1)
@@ -158,24 +169,27 @@ class _Walk:
         return Ok(Union(tuple(kept)) if kept else NEG)
 
     def _look_up(
-        self, name: Path, depth: int
-    ) -> "Iterator[tuple[AnyTree, Path]] | Pending | Failed":
-        """Return what *name* stands for: alternatives, each with the rest behind its paths."""
+        self, name: Path, written: int, depth: int
+    ) -> "Iterator[tuple[AnyTree, _Rest]] | Pending | Failed":
+        """Return what *name* stands for: alternatives, each with the rest behind its paths.
+
+        Of the name the first *written* segments are the operator's.
+        """
         if len(name) > MAX_SEGMENTS:
             raise _TooLarge(f"More than {MAX_SEGMENTS} segments in Namer lookup")
-        members: Iterator[tuple[AnyTree, Path]]
+        members: Iterator[tuple[AnyTree, _Rest]]
         self.nodes += self.dtab.surcharge
         entries = self.dtab.matching(name)
         if len(entries) > 1 or (entries and not isinstance(entries[0].dst, Neg)):
-            members = ((entry.dst, name.drop(len(entry.prefix))) for entry in entries)
+            members = ((entry.dst, _rest(entry, name, written)) for entry in entries)
         else:
-            answer = self._ask(name)
+            answer = self._ask(name, written)
             if not isinstance(answer, Ok):
                 return answer
             members = iter([(answer.value, _NOTHING)])
         return members if depth <= MAX_DEPTH else _TOO_DEEP
 
-    def _ask(self, name: Path) -> State[AnyTree]:
+    def _ask(self, name: Path, written: int) -> State[AnyTree]:
         """Ask the configured namers, then the system ones, until one is not negative."""
         for namer in self.world.namers:
             prefix = namer.prefix
@@ -187,7 +201,8 @@ class _Walk:
                 return answer
         if not name.starts_with(_SYSTEM):
             return Ok(NEG)
-        return self.answers.get((None, name), partial(self.world.system.lookup, name.drop(1)))
+        ask = partial(self.world.system.lookup, name.drop(1))
+        return _attributed(self.answers.get((None, name), ask), written)
 
     def _visit(self, nesting: int) -> None:
         self.nodes += 1
@@ -195,6 +210,23 @@ class _Walk:
             raise _TooLarge(f"More than {MAX_NODES} nodes visited in Namer lookup")
         if nesting > MAX_NESTING:
             raise _TooLarge(f"More than {MAX_NESTING} levels of nesting in Namer lookup")
+
+
+def _rest(entry: Dentry, name: Path, written: int) -> _Rest:
+    """Return what *entry* leaves of *name*, whose first *written* segments are the operator's."""
+    length = len(entry.prefix)
+    return _Rest(name.drop(length), None if entry.by_request else max(written - length, 0))
+
+
+def _attributed(state: State[AnyTree], written: int) -> State[AnyTree]:
+    """Return what a system namer answered, with who chose it if it is bound."""
+    if not (isinstance(state, Ok) and isinstance(state.value, Leaf)):
+        return state
+    bound = state.value.value
+    if not isinstance(bound, Bound):
+        return state
+    chosen_by = ChosenBy.OPERATOR if written >= len(bound.id) else ChosenBy.REQUEST
+    return Ok(Leaf(replace(bound, chosen_by=chosen_by)))
 
 
 def _is_negative(state: State[NameTree[T]]) -> bool:

@@ -213,6 +213,15 @@ PLACES: Final = (
         "The access log. Added.",
         (_counter("failures", "Lines that could not be written, or that found too many waiting."),),
     ),
+    Place(
+        "rt/<router>/egress",
+        "Where the router's requests may not go. Added.",
+        (
+            _counter(
+                "reason/own_listener", "Requests that led back to this proxy, refused with 508."
+            ),
+        ),
+    ),
     Place("rt/<router>", "The router.", (_gauge("originator", "1 if the router starts calls."),)),
     Place(
         "namer/<prefix>",

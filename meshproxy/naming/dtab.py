@@ -1,7 +1,7 @@
 """Delegation tables: rules that rewrite the beginning of a path (finagle: DtabBase.scala)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -29,6 +29,8 @@ class Dentry:
 
     prefix: Prefix
     dst: NameTree[Path]
+    by_request: bool = field(default=False, compare=False, repr=False)
+    """It came with a request, and is not the operator's."""
 
     def show(self) -> str:
         """Return the canonical text."""

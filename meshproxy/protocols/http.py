@@ -130,7 +130,9 @@ class HttpRouter(Router):
     def __init__(self, config: HttpRouterConfig, deps: RouterDeps) -> None:
         before = deps.before if isinstance(deps.before, HttpRouter) else None
         limits = config.limits()
-        super().__init__(config, deps.interpreter, limits, deps.metrics, EndpointPool, before)
+        super().__init__(
+            config, deps.interpreter, limits, deps.metrics, EndpointPool, deps.guard, before
+        )
         self.access_log = _access_log(config.access_log, deps.metrics, before)
         """The log of all servers, not yet started; None when there is none."""
         self._limits = [server.limits(limits) for server in config.servers]

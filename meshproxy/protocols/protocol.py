@@ -9,6 +9,7 @@ from meshproxy.http.message import Request
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.namer import Interpreter
 from meshproxy.naming.path import Path
+from meshproxy.router.own_listeners import LoopGuard
 from meshproxy.router.stacks import HttpFilter
 from meshproxy.server.listener import ServerParameters
 from meshproxy.server.log_writer import LogWriter
@@ -58,6 +59,8 @@ class RouterDeps:
     """Its scope, `rt/<label>`."""
     interpreter: Interpreter
     """Binds its names."""
+    guard: LoopGuard
+    """Keeps its requests away from our own listeners."""
     filters: Callable[[str], Sequence[HttpFilter]]
     """What telemeters put around the server of that name, outermost first."""
     before: ServedRouter | None = None

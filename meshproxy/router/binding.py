@@ -21,7 +21,7 @@ from meshproxy.filters.diagnostics import Diagnostics
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.bound import Bound
+from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.namer import Explainer, Interpreter, Route
 from meshproxy.naming.nametree import Leaf, NameTree, choose
@@ -29,6 +29,7 @@ from meshproxy.naming.path import Path
 from meshproxy.router import stacks
 from meshproxy.router.cache import Entry, IdleCache
 from meshproxy.router.client import Client, ClientKey
+from meshproxy.router.own_listeners import LoopGuard
 from meshproxy.router.policy import Contexts, client_policy, path_policy
 from meshproxy.service import Service, stack
 from meshproxy.var import Failed, Ok, State, wait
@@ -179,6 +180,7 @@ class Binding:
         limits: Limits,
         metrics: Tree,
         connect: Connect,
+        guard: LoopGuard,
         before: "Binding | None" = None,
     ) -> None:
         self.config = config
@@ -188,6 +190,7 @@ class Binding:
         self.binding_seconds = config.binding_timeout_ms / 1000 or threading.TIMEOUT_MAX
         self._limits = limits
         self._connect = connect
+        self._guard = guard
         sizes = config.binding_cache
         scope = metrics.scope("bindcache")
         self.paths: IdleCache[PathKey, PathService] = IdleCache(sizes.paths, scope.scope("path"))
@@ -245,7 +248,7 @@ class Binding:
     def wants(self, key: ClientKey) -> bool:
         """Whether the client of *key* is as the configuration says."""
         try:
-            return self._key_of(key.id) == key
+            return self._key_of(key.id, key.chosen_by) == key
         except ProxyError:
             return False
 
@@ -254,7 +257,8 @@ class Binding:
 
         One from before a reload is made to follow the addresses of *bound*.
         """
-        entry = self.clients.take(self._key_of(bound.id), lambda key: self._new_client(bound, key))
+        key = self._key_of(bound.id, self._guard.chooser(bound))
+        entry = self.clients.take(key, lambda key: self._new_client(bound, key))
         if not self._is_retired:
             entry.value.follow(bound)
         return entry
@@ -265,13 +269,13 @@ class Binding:
             scope.prune()
         self._inherited = []
 
-    def _key_of(self, bound_id: Path) -> ClientKey:
+    def _key_of(self, bound_id: Path, chosen_by: ChosenBy) -> ClientKey:
         policy = client_policy(self.config.client, bound_id, self._contexts)
-        return ClientKey(bound_id, policy, self._limits, self.binding_seconds)
+        return ClientKey(bound_id, policy, self._limits, self.binding_seconds, chosen_by)
 
     def _new_client(self, bound: Bound, key: ClientKey) -> Client:
         metrics = self.metrics.scope("client", bound.id.show()[1:])
-        return Client(bound, key, metrics, self._connect, self._diagnostics)
+        return Client(bound, key, metrics, self._connect, self._guard, self._diagnostics)
 
     def _diagnostics(self, client: Client) -> Diagnostics:
         return Diagnostics(

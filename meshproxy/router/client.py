@@ -40,9 +40,10 @@ from meshproxy.naming.addr import (
     AddrFailed,
     AddrPending,
 )
-from meshproxy.naming.bound import Bound
+from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.path import Path
 from meshproxy.router import stacks
+from meshproxy.router.own_listeners import LoopGuard, OwnListener
 from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.service import Service, stack
 from meshproxy.var import PENDING, Ok, Pending, State, wait
@@ -55,6 +56,7 @@ class ClientKey(NamedTuple):
     policy: ClientPolicy
     limits: Limits
     binding_seconds: float
+    chosen_by: ChosenBy = ChosenBy.NAMER
 
 
 class Client:
@@ -66,6 +68,7 @@ class Client:
         key: ClientKey,
         metrics: Tree,
         connect: Connect,
+        guard: LoopGuard,
         diagnose: Callable[["Client"], Diagnostics],
     ) -> None:
         self.id = bound.id
@@ -73,6 +76,10 @@ class Client:
         self._metrics = metrics
         self._binding_seconds = key.binding_seconds
         self._connect = connect
+        self._refuses = partial(guard.refuses, chosen_by=key.chosen_by)
+        self._loop_error = guard.error
+        self._refused: OwnListener | None = None
+        """One of our own that is among the addresses, and left out."""
         self._policy = policy = key.policy
         self._connects = ConnectStats(metrics)
         metrics.gauge("pool_size", fn=lambda: self._connects.open)
@@ -161,7 +168,10 @@ class Client:
         return len(self._classes.nodes)
 
     def _await_endpoints(self, request: Request) -> None:
-        """Wait for the first address. Raises NoHosts, BindingFailed or one of two timeouts."""
+        """Wait for the first address.
+
+        Raises NoHosts, LoopDetected, BindingFailed or one of two timeouts.
+        """
         if isinstance(self.addr, AddrPending):
             known = self._bound.addr.map(_settled)
             patience = request.deadline - monotonic()
@@ -175,6 +185,8 @@ class Client:
         if isinstance(self.addr, AddrFailed):
             raise BindingFailed(self.addr.why)
         if not self._classes.nodes:
+            if self._refused is not None:
+                raise self._loop_error(request, self._bound, self._refused)
             raise NoHosts(f"No hosts are available for {self.id.show()}")
 
     def _update(self, addr: Addr) -> None:
@@ -185,16 +197,18 @@ class Client:
         self._rewrite_host = RewriteHost(authority) if authority else None
         self.addr = addr
         addresses = addr.addresses if isinstance(addr, AddrBound) else frozenset()
+        own = {address: own for address in addresses if (own := self._refuses(address))}
+        self._refused = next(iter(own.values()), None)
         weights = {
             replace(address, weight=1.0): address.weight
-            for address in sorted(addresses, key=lambda address: address.weight)
+            for address in sorted(addresses - own.keys(), key=lambda address: address.weight)
         }
         self._follow(weights, keep_healthy=self._policy.balancer.enable_probation)
 
     def _follow(self, weights: Mapping[Address, float], *, keep_healthy: bool) -> None:
         """Balance over the addresses of *weights*; with *keep_healthy* open ones stay besides."""
         for gone in self._endpoints.keys() - weights.keys():
-            if not (keep_healthy and self._endpoints[gone].is_open):
+            if not (keep_healthy and self._endpoints[gone].is_open) or self._refuses(gone):
                 self._endpoints.pop(gone).close()
         for address, weight in weights.items():
             if address not in self._endpoints:

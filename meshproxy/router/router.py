@@ -11,6 +11,7 @@ from meshproxy.identifiers import first_of
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.namer import Interpreter
 from meshproxy.router.binding import Binding
+from meshproxy.router.own_listeners import LoopGuard
 
 
 class Router:
@@ -27,13 +28,16 @@ class Router:
         limits: Limits,
         metrics: Tree,
         connect: Connect,
+        guard: LoopGuard,
         before: "Router | None" = None,
     ) -> None:
         self.label = config.name
         self.config = config
         self.metrics = metrics
         earlier = before.binding if before is not None else None
-        self.binding: Binding = Binding(config, interpreter, limits, metrics, connect, earlier)
+        self.binding: Binding = Binding(
+            config, interpreter, limits, metrics, connect, guard, earlier
+        )
         self.identify = first_of([one.build(config.dst_prefix) for one in config.identifiers()])
         """The name of a request. Raises UnidentifiedRequest; may rewrite the target."""
         if config.originator:

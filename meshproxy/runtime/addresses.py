@@ -82,15 +82,17 @@ def server_ports(config: LinkerConfig, ports: Ports) -> dict[str, list[int]]:
     }
 
 
-def worker_config(config: LinkerConfig, ports: Ports) -> LinkerConfig:
+def worker_config(config: LinkerConfig, ports: Ports, admin_port: int) -> LinkerConfig:
     """What a worker serves of *config*: the shared ports, and nothing that is reported once.
+
+    The admin server is the supervisor's, at *admin_port*: a worker only knows where it is.
 
     Access logs are appended to; emptying and rolling them is for one process.
     """
     return replace(
         config,
         routers=tuple(_shared_router(router, ports) for router in config.routers),
-        admin=_shared_admin(config, ports),
+        admin=_shared_admin(config, ports, admin_port),
         telemetry=tuple(one for one in config.telemetry if one.in_workers),
     )
 
@@ -118,10 +120,11 @@ def _shared_router(router: RouterConfig, ports: Ports) -> RouterConfig:
     )
 
 
-def _shared_admin(config: LinkerConfig, ports: Ports) -> AdminConfig:
+def _shared_admin(config: LinkerConfig, ports: Ports, admin_port: int) -> AdminConfig:
     place = identifier_place(config)
     return replace(
         config.admin,
+        port=Port(admin_port),
         http_identifier_port=None if place is None else Port(ports[place]),
         socket_options=_shared(config.admin.socket_options),
     )

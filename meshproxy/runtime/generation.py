@@ -14,6 +14,7 @@ from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.errors import ProxyError
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.protocol import RouterDeps, ServedRouter
+from meshproxy.router.own_listeners import LoopGuard, OwnListeners
 from meshproxy.runtime.building import CannotStart, build
 from meshproxy.runtime.naming import Naming
 from meshproxy.runtime.places import Place
@@ -35,10 +36,12 @@ class Generation:
         config: LinkerConfig,
         metrics: Tree,
         environ: Mapping[str, str],
+        own: OwnListeners,
         before: "Generation | None" = None,
     ) -> None:
         self.config = config
         self._metrics = metrics
+        self._own = own
         self._sweepers: list[gevent.Greenlet] = []
         self.resolver: Resolver = (
             before.resolver
@@ -104,6 +107,7 @@ class Generation:
             RouterDeps(
                 metrics=metrics,
                 interpreter=self.naming.interpreter(config, f"{where}.interpreter", metrics),
+                guard=LoopGuard(self._own, config.name, metrics),
                 filters=lambda server: [
                     one for each in telemeters for one in each.filters(config.name, server)
                 ],

@@ -15,8 +15,10 @@ from gevent.socket import socket
 from meshproxy.admin.process import measure_process
 from meshproxy.config.load import load
 from meshproxy.config.schema import LinkerConfig
+from meshproxy.discovery.own_addresses import is_own
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.protocol import ServedRouter
+from meshproxy.router.own_listeners import OwnListeners
 from meshproxy.runtime.admin import Controls, admin_terms, identifier_terms
 from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.building import CannotStart
@@ -27,6 +29,7 @@ from meshproxy.runtime.places import (
     admin_place,
     identifier_place,
     open_sockets,
+    own_listeners,
 )
 from meshproxy.runtime.readiness import Readiness
 from meshproxy.runtime.telemetry import Telemetry
@@ -65,7 +68,8 @@ class Linker:
         self._controls = Controls(
             shutdown or self._close_soon, reload, self._uptime, self.readiness.why_not
         )
-        self._generation = Generation(config, self.metrics, environ)
+        self._own = OwnListeners(is_own)
+        self._generation = Generation(config, self.metrics, environ, self._own)
         self._listeners: dict[Place, Listener] = {}
         self._draining = Group()
         """Of listeners that a reload took away."""
@@ -139,11 +143,11 @@ class Linker:
         if self.readiness.is_ending:
             raise CannotStart("the process is ending")
         aside = Tree()
-        self._terms(Generation(config, aside, self._environ), aside)
+        self._terms(Generation(config, aside, self._environ, self._own), aside)
         sockets = self._open(config)
         before = self._generation
         try:
-            after = Generation(config, self.metrics, self._environ, before)
+            after = Generation(config, self.metrics, self._environ, self._own, before)
             terms = self._terms(after, self.metrics)
         except CannotStart:  # a file has changed since
             for sock in sockets.values():
@@ -226,6 +230,8 @@ class Linker:
             else:
                 self._listeners[place].adopt(one)
         gone = [self._listeners.pop(place) for place in self._listeners.keys() - terms.keys()]
+        ports = {place: listener.port for place, listener in self._listeners.items()}
+        self._own.replace(own_listeners(self.config, ports))
         dtabs = [router.config.dtab for router in self.routers]
         self.readiness.watch(self._generation.naming.namers, dtabs)
         if not self._is_worker:

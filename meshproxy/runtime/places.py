@@ -1,6 +1,6 @@
 """Where a configuration listens, and the sockets to listen with."""
 
-from collections.abc import Collection, Iterator, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from gevent.socket import socket
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.router.own_listeners import OwnListener
 from meshproxy.server.listener import listen
 
 Address = tuple[str, int]
@@ -43,6 +44,20 @@ def identifier_place(config: LinkerConfig) -> Place | None:
     """Where requests are only named, if anywhere."""
     port = config.admin.http_identifier_port
     return None if port is None else Place.of(config.admin.ip, port, "identifier")
+
+
+def own_listeners(config: LinkerConfig, ports: Mapping[Place, int]) -> Iterator[OwnListener]:
+    """Yields all that *config* listens on, those of its admin server too.
+
+    The port is that in *ports*, where the system chose one.
+    """
+    for router in config.routers:
+        for index in range(len(router.servers)):
+            place = Place.of_server(router, index)
+            yield OwnListener(place.ip, ports.get(place, place.port), router.name)
+    for admin in (admin_place(config), identifier_place(config)):
+        if admin is not None:
+            yield OwnListener(admin.ip, ports.get(admin, admin.port))
 
 
 def open_sockets(

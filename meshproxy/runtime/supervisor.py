@@ -82,7 +82,8 @@ class Supervisor:
             listener = self._open_admin(self.config, terms)
             self._rolling.follow(self.config)
             self._telemetry.start()  # before anything is counted
-            self._crew.start(to_json(worker_config(self.config, ports)), self.config.workers or 1)
+            served = worker_config(self.config, ports, listener.port)
+            self._crew.start(to_json(served), self.config.workers or 1)
         except CannotStart:
             self.close(0)
             raise
@@ -107,7 +108,8 @@ class Supervisor:
                 terms = self._admin_terms(config, telemetry)
                 if admin_place(config) not in self._admins:
                     opened = self._open_admin(config, terms)
-                self._crew.reload(to_json(worker_config(config, ports)))
+                admin_port = self._admins[admin_place(config)].port
+                self._crew.reload(to_json(worker_config(config, ports, admin_port)))
             except (CannotStart, OSError) as error:
                 self._addresses.keep(self.config)
                 if opened is not None:

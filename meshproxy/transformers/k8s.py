@@ -107,7 +107,9 @@ class DaemonSetConfig(TransformerConfig):
             ApiServer(self.k8s_host, self.k8s_port, self.auth, self.kubeconfig, self.context)
         )
         gateways = endpoints(cluster, self._wanted, cluster.patience).map(addr_of)
-        return LeafTransformer(deps.prefix, lambda addr: self._through(addr, gateways))
+        return LeafTransformer(
+            deps.prefix, lambda addr: self._through(addr, gateways), redirects=True
+        )
 
     @property
     def _wanted(self) -> Wanted:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from meshproxy.naming.addr import ADDR_NEG, Addr, AddrBound, Address
-from meshproxy.naming.bound import Bound
+from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.namer import BoundTree
 from meshproxy.naming.path import Path
 from meshproxy.var import Var
@@ -21,13 +21,16 @@ class LeafTransformer:
 
     prefix: Path
     change: Change
+    redirects: bool = False
+    """The addresses behind it are not those of the bound name, but the configuration's choice."""
 
     def transform(self, tree: BoundTree) -> BoundTree:
         """Return the changed tree; without bound names it is the same."""
         return tree.map(self._changed)
 
     def _changed(self, bound: Bound) -> Bound:
-        return Bound(self.prefix + bound.id, self.change(bound.addr), bound.residual)
+        chosen_by = ChosenBy.NAMER if self.redirects else bound.chosen_by
+        return Bound(self.prefix + bound.id, self.change(bound.addr), bound.residual, chosen_by)
 
 
 def keeping(keep: Callable[[Address], bool]) -> Change:

@@ -26,7 +26,7 @@ class PortConfig(TransformerConfig):
 
     def build(self, deps: NamerDeps) -> Transformer:
         """The transformer."""
-        return LeafTransformer(deps.prefix, lambda addr: addr.map(self._on_port))
+        return LeafTransformer(deps.prefix, lambda addr: addr.map(self._on_port), redirects=True)
 
     def _on_port(self, addr: Addr) -> Addr:
         if not isinstance(addr, AddrBound):

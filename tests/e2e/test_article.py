@@ -271,6 +271,17 @@ def test_no_other_address_of_the_machine_is_served(port: int) -> None:
         socket.create_connection(("127.0.0.2", port), timeout=5)
 
 
+@pytest.mark.parametrize("host", ["localhost:4140", "127.0.0.1:4141", "in-hosts.test:9990"])
+def test_the_proxy_s_own_ports_are_no_destination(laptop: Laptop, host: str) -> None:
+    got = curl(host)
+    is_ours = not host.startswith("in-hosts")  # 127.0.0.2, where nobody listens
+    assert (got.status, "loop+detected" in got.fields["l5d-err"]) == (
+        508 if is_ours else 502,
+        is_ours,
+    )
+    assert got.took < 1, laptop.proxy.output()
+
+
 def test_statsd_gets_every_count_whole(laptop: Laptop) -> None:
     name = "linkerd.rt.outgoing.service.svc.moving_test.requests"
     for times in (7, 14):

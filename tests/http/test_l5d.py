@@ -22,6 +22,7 @@ def test_the_dtabs_of_a_request_are_joined_and_taken_out() -> None:
     assert dtab is not None
     assert dtab.show() == "/a=>/context;/a=>/own;/b=>/c"
     assert headers.lines == [b"X: stays"]
+    assert all(entry.by_request for entry in dtab)
 
 
 @pytest.mark.parametrize("value", [b"", b"  "])

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from meshproxy.config.bases import InterpreterDeps
 from meshproxy.config.kinds import find
+from meshproxy.http import l5d
+from meshproxy.http.headers import of
 from meshproxy.interpreters.default import DefaultInterpreter, DefaultInterpreterConfig
 from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
@@ -387,3 +389,65 @@ def test_every_table_ends_in_a_simplified_tree_without_alternations(dtab: str) -
     if isinstance(state, Ok):
         assert " | " not in state.value.show()
         assert state.value.simplify() == state.value
+
+
+BY_OPERATOR, BY_REQUEST = "/svc/web => /$/inet/10.0.0.1/80", "/svc/x => /$/inet/10.0.0.1/80"
+
+
+@pytest.mark.parametrize(
+    ("operators", "requests", "name", "chosen_by"),
+    [
+        pytest.param(BY_OPERATOR, "", "/svc/web/more", "operator", id="a whole leaf"),
+        pytest.param(BY_OPERATOR, BY_REQUEST, "/svc/x", "request", id="a dtab of the request"),
+        pytest.param(BY_OPERATOR, "/svc/x => /svc/web", "/svc/x", "operator", id="to a whole leaf"),
+        pytest.param("/svc => /$/inet/10.0.0.1", "", "/svc/80", "request", id="the port is asked"),
+        pytest.param("/svc => /$/inet", "", "/svc/10.0.0.1/80", "request", id="all is asked"),
+        pytest.param(
+            "/ph => /$/io.buoyant.rinet ; /svc => /$/io.buoyant.porthostPfx/ph",
+            "",
+            "/svc/a.test:80",
+            "request",
+            id="rewritten from the name",
+        ),
+        pytest.param(
+            "/ph => /$/io.buoyant.rinet ; /svc/web => /ph/80/a.test",
+            "",
+            "/svc/web",
+            "operator",
+            id="written in two entries",
+        ),
+        pytest.param(
+            "/ph => /$/io.buoyant.rinet ; /svc/web => /ph/80",
+            "",
+            "/svc/web/a.test",
+            "request",
+            id="the host is asked",
+        ),
+        pytest.param(
+            "/x => /$/inet/10.0.0.1",
+            "/svc/web => /x/80",
+            "/svc/web",
+            "request",
+            id="the request's segment behind the operator's",
+        ),
+        pytest.param(
+            BY_OPERATOR,
+            "/$/inet/10.0.0.1/80 => /$/inet/10.0.0.2/80",
+            "/svc/web",
+            "request",
+            id="the end is the request's",
+        ),
+        pytest.param("/svc/web => ~ | /$/inet/80", "", "/svc/web", "operator", id="an alternative"),
+        pytest.param("/svc => /#/hit", "", "/svc/web", "namer", id="a configured namer"),
+    ],
+)
+def test_who_chose_where_a_name_leads(
+    operators: str, requests: str, name: str, chosen_by: str
+) -> None:
+    headers = of((l5d.DTAB, requests.encode()))
+    dtab = Dtab.parse(operators) + (l5d.take_dtab(headers) or Dtab())
+    interpreter = DefaultInterpreter([HIT], SYSTEM)
+    state = interpreter.bind(dtab, Path.parse(name)).sample()
+    assert isinstance(state, Ok)
+    assert isinstance(state.value, Leaf)
+    assert state.value.value.chosen_by.value == chosen_by

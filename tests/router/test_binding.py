@@ -1,6 +1,6 @@
 """From a name to who serves it: waiting, failing, changing, drawing, keeping and letting go."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
@@ -16,6 +16,7 @@ from meshproxy.errors import (
     BadDtabHeader,
     BindingFailed,
     BindingTimedOut,
+    LoopDetected,
     NoHosts,
     ServiceTimedOut,
     TlsFailed,
@@ -24,15 +25,17 @@ from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import AddrBound, Address
-from meshproxy.naming.bound import Bound
+from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.nametree import EMPTY, FAIL, NEG, Leaf, NameTree, Union, Weighted
 from meshproxy.naming.path import Path
 from meshproxy.protocols.http import HttpRouterConfig
 from meshproxy.router.binding import Binding, PathKey
+from meshproxy.router.own_listeners import OwnListener
 from meshproxy.var import PENDING, Activity, Failed, Ok, State, Var
 from tests.kit.downstream import Downstream, Received
+from tests.kit.guards import guard
 from tests.kit.messages import Pieces, body_of, request
 
 WEB = Path.parse("/svc/web")
@@ -56,7 +59,11 @@ class Subject(Binding):
     """A binding over `names`."""
 
     def __init__(
-        self, state: State[NameTree[Bound]], before: "Subject | None" = None, **config: object
+        self,
+        state: State[NameTree[Bound]],
+        before: "Subject | None" = None,
+        own: Sequence[OwnListener] = (),
+        **config: object,
     ) -> None:
         self.names = Names(state)
         self.tree = before.tree if before is not None else Tree()
@@ -68,6 +75,7 @@ class Subject(Binding):
             Limits(),
             self.tree,
             EndpointPool,
+            guard(*own),
             before,
         )
 
@@ -87,8 +95,10 @@ class Subject(Binding):
 
 
 @contextmanager
-def binding(state: State[NameTree[Bound]], **config: object) -> Iterator[Subject]:
-    made = Subject(state, **config)
+def binding(
+    state: State[NameTree[Bound]], own: Sequence[OwnListener] = (), **config: object
+) -> Iterator[Subject]:
+    made = Subject(state, own=own, **config)
     try:
         yield made
     finally:
@@ -446,3 +456,25 @@ def test_scopes_that_nobody_used_since_go_with_the_first_sweep(origin: Downstrea
     second.sweep()
     assert list(second.tree.scope("service").scopes) == []
     second.close()
+
+
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_who_chose_an_address_parts_clients_at_our_own_ports_only(
+    origin: Downstream, *, is_ours: bool
+) -> None:
+    own = OwnListener("127.0.0.1", origin.port, "other")
+    addr = Var(AddrBound(frozenset((Address(origin.host, origin.port),))))
+    name = Path.of("$", "inet", "127.0.0.1", str(origin.port))
+    by_operator, by_request = (
+        Leaf(Bound(name, addr, Path(), by)) for by in (ChosenBy.OPERATOR, ChosenBy.REQUEST)
+    )
+    with binding(Ok(by_operator), own=[own] if is_ours else []) as subject:
+        assert subject.ask(WEB) == name.show().encode()
+        subject.names.answer.set(Ok(by_request))
+        if is_ours:
+            with pytest.raises(LoopDetected):
+                subject.ask(WEB)
+        else:
+            subject.ask(WEB)
+        assert subject.sizes()[-1] == 1 + is_ours
+        assert len(origin.requests) == 2 - is_ours

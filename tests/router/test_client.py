@@ -20,6 +20,7 @@ from meshproxy.errors import (
     BindingTimedOut,
     ConnectFailed,
     FailedFast,
+    LoopDetected,
     NoHosts,
     ServiceTimedOut,
     TlsFailed,
@@ -32,10 +33,12 @@ from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Addre
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.path import Path
 from meshproxy.router.client import Client, ClientKey
+from meshproxy.router.own_listeners import LoopGuard, OwnListener, OwnListeners
 from meshproxy.router.policy import ClientPolicy
 from meshproxy.var import Var
 from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.downstream import Answer, Downstream
+from tests.kit.guards import guard
 from tests.kit.messages import body_of, request
 
 ID = Path.parse("/#/io.l5d.fs/web")
@@ -51,6 +54,7 @@ class Subject(Client):
         addr: Addr | None = None,
         policy: ClientPolicy | None = None,
         binding_seconds: float = 5.0,
+        guarded_by: LoopGuard | None = None,
     ) -> None:
         self.tree = Tree()
         self.metrics = self.tree.scope("client")
@@ -60,6 +64,7 @@ class Subject(Client):
             ClientKey(ID, policy or ClientPolicy(), Limits(), binding_seconds),
             self.metrics,
             EndpointPool,
+            guarded_by or guard(),
             lambda client: Diagnostics("outgoing", ID.show(), client.names, lambda _: ()),
         )
 
@@ -500,3 +505,44 @@ def test_a_source_that_does_not_know_yet_changes_nothing() -> None:
     with origins(1) as (server,), subject(server.port) as client:
         client.follow(Bound(ID, Var(ADDR_PENDING)))
         assert client.ask() == str(server.port).encode()
+
+
+# --- our own listeners ---
+
+
+def test_a_listener_of_ours_is_no_endpoint_and_others_are() -> None:
+    with origins(2) as (web, ours):
+        listener = OwnListener("127.0.0.1", ours.port, "http")
+        with subject(web.port, ours.port, guarded_by=guard(listener)) as client:
+            assert {client.ask() for _ in range(20)} == {str(web.port).encode()}
+            assert client.names() == [f"127.0.0.1:{web.port}"]
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "pending"])
+def test_with_nothing_but_our_listeners_it_is_a_loop_and_no_attempt(*, is_known: bool) -> None:
+    with origins(1) as (ours,):
+        guarded_by = guard(OwnListener("127.0.0.1", ours.port, "http"))
+        addr = of(ours.port) if is_known else ADDR_PENDING
+        with subject(addr=addr, guarded_by=guarded_by) as client:
+            asking_it = gevent.spawn(client.ask)
+            gevent.idle()
+            client.addresses.set(of(ours.port))
+            with pytest.raises(LoopDetected, match=f"router http .* 127.0.0.1:{ours.port}"):
+                asking_it.get()
+            assert ours.requests == []
+            names = ("requests", "failures", "connects")
+            assert [client.counter(name) for name in names] == [0, 0, 0]
+            gauges = (("pending",), ("service", "svc/web", "pending"))
+            assert [client.metrics.gauge(*name).read() for name in gauges] == [0, 0]
+
+
+def test_what_becomes_a_listener_of_ours_goes_at_the_next_update_even_on_probation() -> None:
+    with origins(1) as (ours,):
+        own = OwnListeners(lambda ip: ip.is_loopback)
+        guarded_by = LoopGuard(own, "http", Tree())
+        with subject(ours.port, policy=PROBATION, guarded_by=guarded_by) as client:
+            client.ask()
+            own.replace([OwnListener("0.0.0.0", ours.port)])
+            client.follow(Bound(ID, Var(of(ours.port))))
+            with pytest.raises(LoopDetected):
+                client.ask()

@@ -16,6 +16,7 @@ from meshproxy.protocols.http import HttpRouterConfig
 from meshproxy.router.router import Router
 from meshproxy.var import Var
 from tests.kit.downstream import Downstream
+from tests.kit.guards import guard
 from tests.kit.messages import body_of, request
 
 CONFIG = """
@@ -39,7 +40,7 @@ def router(port: int, more: str = "") -> Router:
     config = load(CONFIG.format(port=port, more=more), "test.yaml").routers[0]
     assert isinstance(config, HttpRouterConfig)
     interpreter = DefaultInterpreter((), SystemNamers(resolve))
-    return Router(config, interpreter, Limits(), Tree(), EndpointPool)
+    return Router(config, interpreter, Limits(), Tree(), EndpointPool, guard())
 
 
 def overriding(table: str) -> Request:

@@ -99,10 +99,11 @@ def test_a_worker_gets_the_ports_and_reports_nothing_itself(addresses: Addresses
     log = "  httpAccessLog: /a\n  httpAccessLogRollPolicy: daily\n  httpAccessLogAppend: false\n"
     written = config(0, 0, admin=", httpIdentifierPort: 0", router=log)
     ports = addresses.take(written)
-    served = worker_config(written, ports)
+    served = worker_config(written, ports, 9990)
     router = served.routers[0]
     assert [server.port for server in router.servers] == server_ports(written, ports)["http"]
     assert all(server.socket_options == SHARED for server in router.servers)
+    assert served.admin.port == 9990
     assert served.admin.http_identifier_port == ports[Place("127.0.0.1", 0, "identifier")]
     assert [one.kind for one in served.telemetry] == ["io.l5d.recentRequests"]
     assert router.http_access_log_roll_policy == "never"

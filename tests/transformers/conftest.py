@@ -8,7 +8,7 @@ import pytest
 from meshproxy.config.bases import NamerDeps, TransformerConfig
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG, Addr, AddrBound, Address
-from meshproxy.naming.bound import Bound
+from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.namer import BoundTree, Transformer
 from meshproxy.naming.nametree import Leaf
 from meshproxy.naming.path import Path
@@ -62,10 +62,12 @@ class Follow:
 
     def __init__(self, transformer: Transformer, *addresses: str) -> None:
         self.addr: Var[Addr] = Var(AddrBound(frozenset(map(parse, addresses))))
-        tree: Any = transformer.transform(Leaf(Bound(Path.of("#", "x"), self.addr, Path.of("r"))))
+        bound = Bound(Path.of("#", "x"), self.addr, Path.of("r"), ChosenBy.REQUEST)
+        tree: Any = transformer.transform(Leaf(bound))
         assert isinstance(tree, Leaf)
         assert tree.value.residual == Path.of("r")
         self.id = tree.value.id.show()
+        self.chosen_by = tree.value.chosen_by
         self.seen: list[Addr] = []
         self.close = tree.value.addr.observe(self.seen.append)
 

@@ -4,6 +4,7 @@ import pytest
 
 from meshproxy.discovery.interfaces import up_addresses
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address, AddrFailed
+from meshproxy.naming.bound import ChosenBy
 from meshproxy.transformers.hosts import LocalhostConfig, SpecificHostConfig
 from meshproxy.var import Var
 
@@ -11,6 +12,7 @@ from meshproxy.var import Var
 def test_only_addresses_of_this_machine_are_kept(build: Any, follow: Any) -> None:
     mine = sorted(f"{host}:80" for host in up_addresses())
     followed = follow(build(LocalhostConfig()), *mine, "203.0.113.1:80", "::1:80")
+    assert followed.chosen_by is ChosenBy.REQUEST
     assert followed.id == "/%/io.l5d.localhost/#/x"
     assert followed.now == mine
     followed.close()

@@ -7,6 +7,7 @@ from meshproxy.config.decode import Ip, Port
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import cluster_at
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, AddrBound
+from meshproxy.naming.bound import ChosenBy
 from meshproxy.naming.nametree import EMPTY, FAIL, NEG
 from meshproxy.naming.path import Path
 from meshproxy.transformers.k8s import DaemonSetConfig, LocalNodeConfig, through
@@ -84,6 +85,7 @@ def test_the_gateways_to_a_set(
 
 def test_addresses_become_the_daemons_of_their_nodes(build: Any, follow: Any, api: KubeApi) -> None:
     followed = follow(build(daemonset(api)), "10.0.1.1:80", "10.0.1.2:80")
+    assert followed.chosen_by is ChosenBy.NAMER
     assert followed.id == "/%/io.l5d.k8s.daemonset/default/incoming/l5d/#/x"
     assert followed.seen == [ADDR_PENDING]
     wait_until(lambda: followed.now == ["10.0.1.9:4141"] and api.watchers)
@@ -191,6 +193,7 @@ def test_only_addresses_of_this_node_are_kept(
     build.environ = environ
     addresses = ["10.0.1.1:80", "10.0.1.2:80@a", "10.0.2.1:80@b"]
     followed = follow(build(LocalNodeConfig(**keys)), *addresses)
+    assert followed.chosen_by is ChosenBy.REQUEST
     assert followed.id == Path.of("%", "io.l5d.k8s.localnode", ends, "#", "x").show()
     assert followed.now == expected
     followed.close()

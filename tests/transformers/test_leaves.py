@@ -8,7 +8,7 @@ from meshproxy.naming.addr import (
     Address,
     AddrFailed,
 )
-from meshproxy.naming.bound import Bound
+from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.namer import BoundTree
 from meshproxy.naming.nametree import EMPTY, FAIL, NEG, Leaf, Union, Weighted
 from meshproxy.naming.path import Path
@@ -65,3 +65,12 @@ def test_an_empty_set_is_negative() -> None:
 def test_what_is_kept_keeps_its_authority() -> None:
     addr = AddrBound(frozenset({ONE, TWO}), "a.test")
     assert kept(addr, lambda one: one == ONE) == AddrBound(frozenset({ONE}), "a.test")
+
+
+@pytest.mark.parametrize("chosen_by", ChosenBy)
+def test_who_chose_a_name_stays_unless_it_is_redirected(chosen_by: ChosenBy) -> None:
+    bound = Bound(Path.of("#", "a"), Var(ADDR_PENDING), Path(), chosen_by)
+    for redirects, expected in ((False, chosen_by), (True, ChosenBy.NAMER)):
+        changed = LeafTransformer(PREFIX, keeping(bool), redirects=redirects).transform(Leaf(bound))
+        assert isinstance(changed, Leaf)
+        assert changed.value.chosen_by is expected

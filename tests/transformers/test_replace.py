@@ -4,7 +4,7 @@ import pytest
 
 from meshproxy.config.bases import TransformerConfig
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING
-from meshproxy.naming.bound import Bound
+from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.namer import BoundTree
 from meshproxy.naming.nametree import EMPTY, FAIL, NEG, Alt, Leaf, Union, Weighted
 from meshproxy.naming.path import Path
@@ -25,7 +25,7 @@ def result(transformed: Any) -> State[BoundTree]:
 
 @pytest.fixture
 def other(build: Any) -> Activity[BoundTree]:
-    bound = Bound(OTHER, Var(ADDR_PENDING), Path.of("rest"))
+    bound = Bound(OTHER, Var(ADDR_PENDING), Path.of("rest"), ChosenBy.REQUEST)
     activity: Activity[BoundTree] = Var(Ok(Leaf(bound)))
     build.bound[OTHER.show()] = activity
     return activity
