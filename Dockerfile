@@ -9,6 +9,7 @@
 
 FROM python:3.12-slim AS build
 COPY setup.py pyproject.toml README.md /src/
+COPY conf /src/conf
 COPY meshproxy /src/meshproxy
 RUN python -m venv /opt/meshproxy && /opt/meshproxy/bin/pip install --no-cache-dir /src
 

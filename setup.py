@@ -1,5 +1,6 @@
 """How meshproxy is built, and what it needs; pyproject.toml holds tool settings only."""
 
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +13,18 @@ FOUND = re.search(
 if FOUND is None:
     raise SystemExit("meshproxy/__init__.py names no __version__")
 
-TEST = ["h11>=0.14", "hypothesis>=6.100", "pytest>=8.2", "trustme>=1.1"]
+# tests/lowest.txt pins exactly these lower bounds, and tox runs the tests on them.
+NEEDED = [
+    "PyYAML>=6.0.1",
+    "dnspython>=2.6",
+    "gevent>=24.2.1",
+    "statsd>=4.0.1",
+    "urllib3>=2.2,<3",
+]
+# It and what it brings are larger than all the rest, and needed by namers with `auth` only.
+if not os.environ.get("MESHPROXY_SLIM"):
+    NEEDED.append("kubernetes>=29")
+TEST = ["h11>=0.14", "hypothesis>=6.100", "pytest>=8.2", "setuptools>=70.1", "trustme>=1.1"]
 
 setup(
     name="meshproxy",
@@ -21,28 +33,36 @@ setup(
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["meshproxy", "meshproxy.*"]),
-    package_data={"meshproxy": ["py.typed"]},
+    # meshproxy/conf is a link to conf; in wheels and source distributions, a directory.
+    package_data={"meshproxy": ["py.typed", "conf/**"]},
     python_requires=">=3.11",
-    # tests/lowest.txt pins exactly these lower bounds, and tox runs the tests on them.
-    install_requires=[
-        "PyYAML>=6.0.1",
-        "dnspython>=2.6",
-        "gevent>=24.2.1",
-        "kubernetes>=29",
-        "statsd>=4.0.1",
-        "urllib3>=2.2,<3",
-    ],
+    install_requires=NEEDED,
     extras_require={
         "test": TEST,
         "dev": [*TEST, "mypy>=1.11", "ruff>=0.6", "tox>=4.20", "types-PyYAML"],
     },
     entry_points={"console_scripts": ["meshproxy = meshproxy.__main__:main"]},
+    project_urls={
+        "Linkerd 1.x": "https://github.com/linkerd/linkerd",
+        "The egress article": (
+            "https://linkerd.io/2017/06/20/a-service-mesh-for-kubernetes-part-xi-egress/"
+        ),
+    },
     classifiers=[
+        "Development Status :: 3 - Alpha",
         "Environment :: Console",
+        "Environment :: No Input/Output (Daemon)",
+        "Intended Audience :: Developers",
+        "Intended Audience :: System Administrators",
         "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: Implementation :: CPython",
         "Topic :: Internet :: Proxy Servers",
+        "Topic :: Internet :: WWW/HTTP",
+        "Topic :: System :: Networking",
+        "Typing :: Typed",
     ],
 )

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from meshproxy.config.bases import NamerConfig, NamerDeps
 from meshproxy.config.decode import Port, Problem, key
+from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import Cluster, cluster_at
 from meshproxy.discovery.k8s.lookups import Found, Patience, Wanted, addr_of, endpoints, ingress
@@ -125,9 +126,11 @@ class K8sConfig(NamerConfig):
     )
 
     def check(self) -> Iterable[Problem]:
-        """What says where the API is, is said once."""
+        """What says where the API is, is said once, and can be acted on here."""
         if self.auth is not None and (self.host, self.port) != ("localhost", 8001):
             yield Problem(f"auth: {self.auth} says where the API is, remove host and port", "auth")
+        if self.auth is not None and not has_client():
+            yield Problem(CLIENT_MISSING, "auth")
         for name in ("kubeconfig", "context"):
             if getattr(self, name) is not None and self.auth != "kubeconfig":
                 yield Problem("needs auth: kubeconfig beside it", name)

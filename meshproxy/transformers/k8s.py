@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from meshproxy.config.bases import NamerDeps, TransformerConfig
 from meshproxy.config.decode import Ip, Port, Problem, key
+from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import cluster_at
 from meshproxy.discovery.k8s.lookups import NODE_NAME, Wanted, addr_of, endpoints
@@ -90,6 +91,8 @@ class DaemonSetConfig(TransformerConfig):
             yield Problem(
                 f"auth: {self.auth} says where the API is, remove k8sHost and k8sPort", "auth"
             )
+        if self.auth is not None and not has_client():
+            yield Problem(CLIENT_MISSING, "auth")
         for name in ("kubeconfig", "context"):
             if getattr(self, name) is not None and self.auth != "kubeconfig":
                 yield Problem("needs auth: kubeconfig beside it", name)

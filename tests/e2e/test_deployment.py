@@ -211,7 +211,7 @@ def test_the_image_copies_what_there_is_and_starts_what_is_built() -> None:
     """There is no engine here to build it: paths and commands are looked at one by one."""
     text = (ROOT / "Dockerfile").read_text()
     copied = re.findall(r"^COPY (?!--from)(.*) (\S+)$", text, re.MULTILINE)
-    assert len(copied) == 3
+    assert len(copied) == 4
     for sources, _ in copied:
         for source in sources.split():
             assert (ROOT / source).exists(), source

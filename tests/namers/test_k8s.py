@@ -1,5 +1,6 @@
 """The namers of Kubernetes, over an API server on a real socket."""
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -279,3 +280,10 @@ def test_where_the_api_is_is_said_once(keys: dict[str, Any], problem: str | None
     problems = [found.what for found in K8sNamerConfig(**keys).check()]
     assert len(problems) == (problem is not None)
     assert problem is None or problem in problems[0]
+
+
+def test_credentials_take_a_package_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    (problem,) = K8sNamerConfig(auth="inCluster").check()
+    assert (problem.key, "pip install kubernetes" in problem.what) == ("auth", True)
+    assert list(K8sNamerConfig().check()) == []

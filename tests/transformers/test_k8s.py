@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -159,6 +160,13 @@ def test_keys_that_cannot_be_are_refused(
     problems = [found.what for found in daemonset(api, **keys).check()]
     assert len(problems) == (problem is not None)
     assert problem is None or problem in problems[0]
+
+
+def test_credentials_take_a_package_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    config = DaemonSetConfig(namespace="a", service="b", port="c", auth="inCluster")
+    (problem,) = config.check()
+    assert (problem.key, "pip install kubernetes" in problem.what) == ("auth", True)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,25 @@
 """Ways into a Kubernetes API server: none needed, a pod's service account, or a kubeconfig.
 
-The official client is imported only for the last two, and only for its credentials.
+The official client is imported only for the last two, and only for its credentials; a slim
+installation lacks it.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from importlib.util import find_spec
+from typing import Any, Final, Literal
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
+
+CLIENT_MISSING: Final = (
+    "needs the Kubernetes client, which is not installed: pip install kubernetes"
+)
+
+
+def has_client() -> bool:
+    """Return whether `authenticated` can do its work here; imports nothing."""
+    return find_spec("kubernetes") is not None
 
 
 @dataclass(frozen=True, slots=True)

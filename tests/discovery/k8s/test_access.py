@@ -1,5 +1,6 @@
 """Credentials of the official client, tried on a TLS server."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 from kubernetes.config import incluster_config
 
-from meshproxy.discovery.k8s.access import anonymous, authenticated
+from meshproxy.discovery.k8s.access import anonymous, authenticated, has_client
 from meshproxy.discovery.k8s.api import Api, ApiFailure, ApiServer, Reason, Timing
 from tests.kit.certs import Certs
 from tests.kit.downstream import Answer, Downstream
@@ -104,3 +105,9 @@ def test_a_proxy_needs_no_credentials() -> None:
     connection = access.connection()
     assert (connection.host, connection.port) == ("::1", 8001)
     assert access.headers() == {}
+
+
+def test_whether_the_client_is_installed_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_client()
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    assert not has_client()
