@@ -5,6 +5,7 @@ Our own records are logged from the level asked for, those of libraries from war
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from types import TracebackType
@@ -16,6 +17,7 @@ Form = Literal["text", "json"]
 DEFAULT_LEVEL: Final = "info"
 DEFAULT_FORM: Final[Form] = "text"
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _OURS: Final = logging.getLogger("meshproxy")
 
 
@@ -26,7 +28,7 @@ def log_to_stderr(level: str, form: str, worker: int | None = None) -> None:
     caught are logged as well, whether they end the process or a greenlet.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines(worker) if form == "json" else _text(worker))
+    handler.setFormatter(JsonLines(worker) if form == "json" else TextLines(worker))
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING))
     _OURS.setLevel(number)
@@ -68,9 +70,20 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
-def _text(worker: int | None) -> logging.Formatter:
-    source = "" if worker is None else f"worker {worker}: "
-    return logging.Formatter(f"%(asctime)s %(levelname)s {source}%(message)s")
+class TextLines(logging.Formatter):
+    """A record as a line of time, level and message, with further lines indented.
+
+    So nothing that a peer says looks like a record of its own; control characters are escaped.
+    """
+
+    def __init__(self, worker: int | None = None) -> None:
+        source = "" if worker is None else f"worker {worker}: "
+        super().__init__(f"%(asctime)s %(levelname)s {source}%(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines, without the end of the last."""
+        text = super().format(record).replace("\n", "\n  ")
+        return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _log_fatal(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:

@@ -62,6 +62,25 @@ def test_text_has_time_level_and_message() -> None:
     assert others == ["WARNING", "it", "is", "gone"]
 
 
+def test_text_of_others_is_no_record_and_moves_no_cursor() -> None:
+    lines = logged('ours.warning("%s", "a\\n2026-01-01 ERROR b\\r\\x1b[2Jc\\x85d")', "info", "text")
+    assert [line[line.find("WARNING") :] for line in lines[:1]] == ["WARNING a"]
+    assert lines[1:] == [r"  2026-01-01 ERROR b\x0d\x1b[2Jc\x85d"]
+
+
+def test_text_has_the_traceback_indented() -> None:
+    code = """
+try:
+    raise ValueError("a\\n2026-01-01 ERROR b")
+except ValueError:
+    ours.exception("no")
+"""
+    first, *lines = logged(code, "info", "text")
+    assert first.endswith(" ERROR no")
+    assert lines[0] == "  Traceback (most recent call last):"
+    assert lines[-2:] == ["  ValueError: a", "  2026-01-01 ERROR b"]
+
+
 def test_json_is_an_object_per_line() -> None:
     (line,) = logged('ours.warning("two\\nlines, %s", "\\x1b[31m")', "info", "json")
     found = json.loads(line)
