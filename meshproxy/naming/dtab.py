@@ -1,8 +1,9 @@
 """Delegation tables: rules that rewrite the beginning of a path (finagle: DtabBase.scala)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -51,8 +52,43 @@ def _shape(length: int, fixed: tuple[int, ...]) -> _Shape:
     return _Shape(length, part_of, {})
 
 
-class Dtab(tuple[Dentry, ...]):  # noqa: SLOT001 - it keeps its index
-    """Rules in file order; the later ones are preferred."""
+class _Layer(tuple[Dentry, ...]):  # noqa: SLOT001 - it keeps its index
+    """Rules that were written as one text, and their index."""
+
+    def matching(self, path: Path) -> list[Dentry]:
+        """Return the rules that apply to *path*, the later ones first."""
+        found: list[int] = []
+        for shape in self.shapes:
+            if shape.length <= len(path):
+                found += shape.positions.get(shape.part_of(path), ())
+        found.sort(reverse=True)
+        return [self[at] for at in found]
+
+    @cached_property
+    def shapes(self) -> tuple[_Shape, ...]:
+        """The index: prefixes by their shape."""
+        shapes: dict[object, _Shape] = {}
+        for at, entry in enumerate(self):
+            prefix = entry.prefix
+            fixed = tuple([n for n, elem in enumerate(prefix) if elem is not None])
+            shape = shapes.get((len(prefix), fixed))
+            if shape is None:
+                shape = shapes[len(prefix), fixed] = _shape(len(prefix), fixed)
+            shape.positions.setdefault(shape.part_of(prefix), []).append(at)
+        return tuple(shapes.values())
+
+
+class Dtab:
+    """Rules in file order; the later ones are preferred.
+
+    A sum of tables shares theirs with their indexes, so it costs the same whatever they hold.
+    """
+
+    __slots__ = ("_layers",)
+
+    def __init__(self, entries: Iterable[Dentry] = ()) -> None:
+        layer = _Layer(entries)
+        self._layers: tuple[_Layer, ...] = (layer,) if layer else ()
 
     @classmethod
     def parse(cls, text: str, *, limit: int | None = None) -> "Dtab":
@@ -77,12 +113,10 @@ class Dtab(tuple[Dentry, ...]):  # noqa: SLOT001 - it keeps its index
 
     def matching(self, path: Path) -> list[Dentry]:
         """Return the entries that apply to *path*, the preferred one first."""
-        found: list[int] = []
-        for shape in self._shapes:
-            if shape.length <= len(path):
-                found += shape.positions.get(shape.part_of(path), ())
-        found.sort(reverse=True)
-        return [self[at] for at in found]
+        found: list[Dentry] = []
+        for layer in reversed(self._layers):
+            found += layer.matching(path)
+        return found
 
     def lookup(self, path: Path) -> NameTree[Path]:
         """Take one step: the destinations with the rest of *path* on every leaf."""
@@ -94,26 +128,30 @@ class Dtab(tuple[Dentry, ...]):  # noqa: SLOT001 - it keeps its index
     @property
     def surcharge(self) -> int:
         """How many nodes more than usual a lookup is worth, as prefixes differ in shape."""
-        return len(self._shapes) // _USUAL_SHAPES
-
-    @cached_property
-    def _shapes(self) -> "tuple[_Shape, ...]":
-        shapes: dict[object, _Shape] = {}
-        for at, entry in enumerate(self):
-            prefix = entry.prefix
-            fixed = tuple([n for n, elem in enumerate(prefix) if elem is not None])
-            shape = shapes.get((len(prefix), fixed))
-            if shape is None:
-                shape = shapes[len(prefix), fixed] = _shape(len(prefix), fixed)
-            shape.positions.setdefault(shape.part_of(prefix), []).append(at)
-        return tuple(shapes.values())
+        return sum(len(layer.shapes) for layer in self._layers) // _USUAL_SHAPES
 
     def show(self) -> str:
         """Return the canonical text."""
         return ";".join([entry.show() for entry in self])
 
-    def __add__(self, other: Iterable[Dentry]) -> "Dtab":  # type: ignore[override]
-        return Dtab((*self, *other))
+    def __add__(self, other: "Dtab") -> "Dtab":
+        total = Dtab()
+        total._layers = self._layers + other._layers
+        return total
+
+    def __iter__(self) -> Iterator[Dentry]:
+        return chain.from_iterable(self._layers)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._layers))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Dtab):
+            return NotImplemented
+        return self._layers == other._layers or tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
 
     def __repr__(self) -> str:
         return f"Dtab({self.show()!r})"

@@ -156,13 +156,10 @@ class PathService:
         )
 
     def _no_route(self) -> str:
-        def lines(dtab: Dtab) -> str:
-            return "".join(f"  {entry.prefix.show()} => {entry.dst.show()}\n" for entry in dtab)
-
         return (
             f"Unable to route request!\n\nservice name: {self._path.show()}\ndtab:\n\n"
-            f"base dtab:\n{lines(self._binding.dtab)}"
-            f"override dtab:\n{lines(self._local)}"
+            f"base dtab:\n{self._binding.dtab_lines}"
+            f"override dtab:\n{_lines(self._local)}"
         )
 
 
@@ -203,6 +200,8 @@ class Binding:
             if before is not None
             else IdleCache(sizes.clients, scope.scope("client"))
         )
+        self.dtab_lines = _lines(config.dtab)
+        """The table as errors show it."""
         self._contexts = Contexts(config.client)
         self._is_retired = False
         self._inherited: list[Tree] = []
@@ -289,8 +288,12 @@ class Binding:
         """How *request* came to *bound_id*, if the interpreter can tell."""
         if request.dst is None or not isinstance(self.interpreter, Explainer):
             return ()
-        dtab = self.dtab + (request.local_dtab or ())
+        dtab = self.dtab + (request.local_dtab or Dtab())
         return self.interpreter.route(dtab, request.dst, bound_id)
 
     def _new_path(self, key: PathKey) -> PathService:
         return PathService(key, self)
+
+
+def _lines(dtab: Dtab) -> str:
+    return "".join(f"  {entry.prefix.show()} => {entry.dst.show()}\n" for entry in dtab)

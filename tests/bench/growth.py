@@ -15,6 +15,8 @@ from tests.bench.scenarios import SCENARIOS
 from tests.bench.world import World
 
 Config = Callable[[World, int, bool], str]
+NEW_NAMES: Final = 100_000
+"""Names asked for in turn where each is to be new: more than any cache here holds."""
 WARM_UP: Final = 50
 """Idle connections before the first look at the memory."""
 
@@ -49,11 +51,28 @@ def endpoints(count: int) -> Config:
 def names(count: int) -> Config:
     """Any host leads to the upstream; *count* of them are asked for in turn."""
     del count
+    return _any_host(configs.meshproxy)
+
+
+def new_names(entries: int) -> Config:
+    """Any host leads to the upstream, above *entries* other rules."""
+    return _any_host(dtab(entries))
+
+
+def caches(capacity: int) -> Config:
+    """Any host leads to the upstream, and *capacity* of them are remembered."""
 
     def config(world: World, port: int, over_tls: bool) -> str:
-        return configs.meshproxy(world, port, over_tls).replace("/svc/web =>", "/svc/* =>")
+        kinds = ("paths", "trees", "bounds", "clients")
+        sizes = "".join(f"    {kind}: {capacity}\n" for kind in kinds)
+        text = _any_host(configs.meshproxy)(world, port, over_tls)
+        return text.replace("  dtab:", f"  bindingCache:\n{sizes}  dtab:", 1)
 
     return config
+
+
+def _any_host(config: Config) -> Config:
+    return lambda *args: config(*args).replace("/svc/web =>", "/svc/* =>")
 
 
 def routers(count: int) -> Config:
@@ -73,6 +92,8 @@ def routers(count: int) -> Config:
 SERIES: Final = {
     "dtab entries": (dtab, (10, 100, 1000)),
     "endpoints": (endpoints, (1, 10, 100, 1000)),
+    "dtab entries, each name new": (new_names, (10, 100, 1000)),
+    "cached names, each name new": (caches, (100, 1000, 5000)),
     "distinct names": (names, (10, 100, 1000, 10_000)),
     "more routers": (routers, (1, 10, 50)),
 }
@@ -84,7 +105,7 @@ def grow(world: World, what: str, seconds: int) -> Iterator[tuple[int, float]]:
     make, sizes = SERIES[what]
     for size in sizes:
         with running(world, make(size)) as proxy:
-            asked = size if what == "distinct names" else 0
+            asked = {names: size, new_names: NEW_NAMES, caches: NEW_NAMES}.get(make, 0)
             yield size, measure(proxy, world, SCENARIOS["small"], seconds, asked).cpu_us
 
 

@@ -8,6 +8,7 @@ from meshproxy.naming.dtab import Dentry, Dtab, parse_tree
 from meshproxy.naming.nametree import NEG, Alt
 from meshproxy.naming.parser import ParseError
 from meshproxy.naming.path import Path
+from tests.kit.effort import lines_run
 from tests.naming.strategies import dtabs, paths
 
 
@@ -27,7 +28,7 @@ def applies(entry: Dentry, path: Path) -> bool:
 
 @given(dtabs, paths | st.just(Path.of("a", "b", "a")))
 def test_the_applying_entries_are_found_last_to_first(dtab: Dtab, path: Path) -> None:
-    assert dtab.matching(path) == [entry for entry in reversed(dtab) if applies(entry, path)]
+    assert dtab.matching(path) == [entry for entry in reversed(list(dtab)) if applies(entry, path)]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,30 @@ def test_joined_tables_prefer_the_second() -> None:
     joined = Dtab.parse("/a=>/1") + Dtab.parse("/a=>/2")
     assert type(joined) is Dtab
     assert joined.lookup(Path.of("a")).show() == "/2 | /1"
+
+
+@given(dtabs, dtabs, dtabs, paths)
+def test_a_sum_is_as_good_as_one_table(one: Dtab, two: Dtab, three: Dtab, path: Path) -> None:
+    total, whole = one + (two + three), Dtab([*one, *two, *three])
+    assert total == whole
+    assert hash(total) == hash(whole)
+    assert (len(total), list(total)) == (len(whole), list(whole))
+    assert total.matching(path) == whole.matching(path)
+
+
+def test_tables_with_other_rules_are_not_equal() -> None:
+    assert Dtab.parse("/a=>/1;/a=>/2") != Dtab.parse("/a=>/2;/a=>/1")
+    assert Dtab() != ()
+
+
+def test_a_sum_costs_the_same_whatever_its_parts_hold() -> None:
+    def lines_of_a_lookup(entries: int) -> int:
+        base = Dtab.parse(";".join(f"/a{number} => /b" for number in range(entries)))
+        base.matching(Path.of("a1"))
+        local = Dtab.parse("/c => /d")
+        return lines_run(lambda: (base + local).matching(Path.of("a1")))
+
+    assert lines_of_a_lookup(1000) == lines_of_a_lookup(10)
 
 
 @pytest.mark.parametrize("text", ["/a=>/b", "/a=>/b;/c=>/d;", "", " # nothing\n"])

@@ -23,8 +23,10 @@ from meshproxy.errors import (
 )
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request
+from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.addr import AddrBound, Address
+from meshproxy.namers.system import SystemNamers
+from meshproxy.naming.addr import ADDR_NEG, AddrBound, Address
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
@@ -35,6 +37,7 @@ from meshproxy.router.binding import Binding, PathKey
 from meshproxy.router.own_listeners import OwnListener
 from meshproxy.var import PENDING, Activity, Failed, Ok, State, Var
 from tests.kit.downstream import Downstream, Received
+from tests.kit.effort import lines_run
 from tests.kit.guards import guard
 from tests.kit.messages import Pieces, body_of, request
 
@@ -306,6 +309,25 @@ def test_the_service_s_settings_say_how_much_of_a_body_is_kept(origin: Downstrea
 
 
 # --- keeping and letting go ---
+
+
+@pytest.mark.parametrize("local", [None, Dtab.parse("/none => /srv")])
+@pytest.mark.parametrize("rule", ["/svc => /$/nil", "/svc => /nowhere"])
+def test_a_new_name_costs_the_same_at_any_size_of_the_dtab(rule: str, local: Dtab | None) -> None:
+    def lines_of_a_name(entries: int) -> int:
+        more = "".join(f"/svc/{number} => /x ;" for number in range(entries))
+        with binding(PENDING, dtab=Dtab.parse(more + rule)) as subject:
+            subject.interpreter = DefaultInterpreter([], SystemNamers(lambda *_: Var(ADDR_NEG)))
+
+            def ask(name: str) -> None:
+                path = Path.of("svc", name)
+                with pytest.raises(NoHosts):
+                    subject.ask(path if local is None else (path, local))
+
+            ask("first")
+            return lines_run(lambda: ask("second"))
+
+    assert lines_of_a_name(1000) - lines_of_a_name(10) < 100
 
 
 def test_a_name_is_bound_once(origin: Downstream) -> None:
