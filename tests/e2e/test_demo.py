@@ -29,3 +29,16 @@ def test_the_three_curls_of_the_article_print_what_it_prints() -> None:
     assert "\nHTTP/1.1 301 Moved Permanently\n" in ran.stdout
     assert "\nHTTP/1.1 200 OK\n" in ran.stdout
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("program", ["demo", "bench", "fuzz", "soak"])
+def test_who_lacks_the_extras_is_told_what_to_install(program: str) -> None:
+    code = (
+        "import runpy, sys; sys.modules['h11'] = sys.modules['trustme'] = None; "
+        f"runpy.run_module('tests.{program}', run_name='__main__')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == "not installed: h11, trustme; run: pip install -e '.[test]'\n"
