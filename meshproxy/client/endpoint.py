@@ -9,7 +9,7 @@ from typing import Protocol
 from meshproxy.client.transport import Connections
 from meshproxy.errors import NoTunnel, ProxyError, ServiceTimedOut, TimedOutConnecting
 from meshproxy.ewma import Load
-from meshproxy.http.message import Classifier, Request, Response, ResponseClass
+from meshproxy.http.message import Classifier, Ending, Request, Response, ResponseClass
 from meshproxy.metrics.instruments import Counter
 from meshproxy.naming.addr import Address
 
@@ -112,7 +112,7 @@ class Endpoint:
                 response = self._tunnel(request, deadline)
             else:
                 exchange = self._connections.exchange
-                response = exchange(request, deadline, self._body_ended)
+                response = exchange(request, deadline)
         except ProxyError as error:
             self._failed(error, stamp)
             raise
@@ -120,20 +120,25 @@ class Endpoint:
             load.finish()
             self._accrual.ignored()
             raise
-        if response.status < 500 or request.classifier is None:
-            accrual.succeeded()
-            load.head(stamp)
+        if response.status >= 500 and request.classifier is not None:
+            self._classify(request, response, request.classifier)
+        load.head(stamp, response.failed)
+        ending = response.ending
+        if ending is not None:
+            self._await(ending, response)
+            return response
+        load.finish()
+        if response.failed:
+            accrual.failed()
         else:
-            load.head(stamp, self._classify(request, response, request.classifier))
-        if isinstance(response.body, bytes):
-            load.finish()
+            accrual.succeeded()
         return response
 
     def _tunnel(self, request: Request, deadline: float) -> Response:
         """Connect for a CONNECT; the load learns the time that takes. Raises ProxyError."""
         if request.bound_id is not None and request.bound_id[:1] == (b"%",):
             raise NoTunnel("a tunnel cannot lead through another proxy")
-        return self._connections.tunnel(deadline, self._body_ended)
+        return self._connections.tunnel(deadline)
 
     def close(self) -> None:
         """Take no new requests; running ones finish."""
@@ -144,8 +149,34 @@ class Endpoint:
         """Close the connections that wait for a request; how many there were."""
         return self._connections.close_idle()
 
-    def _classify(self, request: Request, response: Response, classifier: Classifier) -> bool:
-        """Note the class of *response* on it and in the breaker; whether it is a failure."""
+    def _await(self, ending: Ending, response: Response) -> None:
+        """Settles *response* at the end of its body, or now where that says nothing more.
+
+        The breaker does not wait for the end of a probe, which may be a stream without an end.
+        """
+        is_open = self._accrual.alive and not ending.is_settled
+        if not is_open:
+            self._settle(response)
+
+        def ended(broken: bool) -> None:
+            self.load.finish()
+            if broken:
+                self._cut_bodies.value += 1
+                response.failed = True
+            if broken or is_open:
+                self._settle(response)
+
+        ending.then(ended)
+
+    def _settle(self, response: Response) -> None:
+        """Tells the breaker how *response* turned out."""
+        if response.failed:
+            self._accrual.failed()
+        else:
+            self._accrual.succeeded()
+
+    def _classify(self, request: Request, response: Response, classifier: Classifier) -> None:
+        """Notes the class of *response*, as its head has it, on it."""
         body = request.body
         result = classifier.response(
             request.method,
@@ -153,13 +184,8 @@ class Endpoint:
             response.headers,
             body is None or body.is_replayable,
         )
-        if result is _SUCCESS:
-            self._accrual.succeeded()
-            return False
-        response.failed = True
+        response.failed = result is not _SUCCESS
         response.retryable = result is _RETRYABLE
-        self._accrual.failed()
-        return True
 
     def _failed(self, error: ProxyError, stamp: float) -> None:
         if error.blames_endpoint:
@@ -169,11 +195,6 @@ class Endpoint:
         if error.blames_endpoint or isinstance(error, TimedOutConnecting):
             self.load.head(stamp, failed=True)
         self.load.finish()
-
-    def _body_ended(self, broken: bool) -> None:
-        self.load.finish()
-        if broken:
-            self._cut_bodies.value += 1
 
 
 def show(address: Address) -> str:

@@ -12,22 +12,19 @@ from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Address
 
-Ended = Callable[[bool], None]
-"""Called once when a streamed response body ends, with True if the endpoint broke it off."""
-
 
 class Connections(Protocol):
     """The connections to one address; each protocol is a room of its own (`client/h1`)."""
 
     @property
-    def exchange(self) -> Callable[[Request, float, Ended], Response]:
+    def exchange(self) -> Callable[[Request, float], Response]:
         """Sends a request and returns the response, up to its body, by a monotonic second.
 
         An attribute, so that the hot path has no frame for it. Raises ProxyError.
         """
         ...
 
-    def tunnel(self, deadline: float, ended: Ended) -> Response:
+    def tunnel(self, deadline: float) -> Response:
         """Connects in clear for a CONNECT; the response carries the tunnel. Raises ProxyError."""
         ...
 

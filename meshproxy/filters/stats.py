@@ -1,18 +1,20 @@
 """What is counted about requests, in Linkerd's names, as the server, a service or a client sees it.
 
 finagle: service/StatsFilter.scala, http/filter/StatsFilter.scala.
-A request is recorded when its response head is there.
+A request is recorded when it is known how it turned out: with the head of its response, or at the
+end of a body that is still coming. Latency is always that of the head.
 """
 
 from collections.abc import Callable
 from time import monotonic
 
 from meshproxy.errors import LoopDetected, ProxyError
-from meshproxy.http.message import Request, Response
+from meshproxy.http.message import Ending, Request, Response
 from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
+_CUT = "cut"
 _CLASSIFIED = "com.twitter.finagle.service.ResponseClassificationSyntheticException"
 
 
@@ -34,10 +36,22 @@ class Outcomes:
         begun.fn = lambda: begun.value - ended.value
 
     def failed(self, reason: str, elapsed_ms: float) -> None:
-        """Record a failure."""
+        """Records a failure."""
         self._failures.value += 1
         self._metrics.counter("failures", reason).value += 1
         self.latency.add(elapsed_ms)
+
+    def await_end(self, ending: Ending, response: Response, elapsed_ms: float) -> None:
+        """Records *response* at the end of its body."""
+
+        def ended(broken: bool) -> None:
+            if response.failed:
+                self.failed(_CUT if broken else _CLASSIFIED, elapsed_ms)
+            else:
+                self.success.value += 1
+                self.latency.add(elapsed_ms)
+
+        ending.then(ended)
 
 
 class Statuses(dict[int, tuple[Counter, Callable[[float], None]]]):
@@ -79,12 +93,16 @@ class PathStats(Outcomes):
         except BaseException:
             self.begun.value -= 1
             raise
-        if response.failed:
-            self.failed(_CLASSIFIED, (monotonic() - started) * 1000.0)
+        elapsed_ms = (monotonic() - started) * 1000.0
+        ending = response.ending
+        if ending is not None and not ending.is_settled:
+            self.await_end(ending, response, elapsed_ms)
+        elif response.failed:
+            self.failed(_CLASSIFIED, elapsed_ms)
         else:
             self.success.value += 1
             add_ms = self.latency.add
-            add_ms((monotonic() - started) * 1000.0)
+            add_ms(elapsed_ms)
         return response
 
 
@@ -115,7 +133,10 @@ class ServerStats(Outcomes):
         status, add_ms = self._statuses[response.status]
         status.value += 1
         add_ms(elapsed_ms)
-        if response.failed:
+        ending = response.ending
+        if ending is not None and not ending.is_settled:
+            self.await_end(ending, response, elapsed_ms)
+        elif response.failed:
             self.failed(_CLASSIFIED, elapsed_ms)
         else:
             self.success.value += 1
@@ -163,7 +184,11 @@ class ClientStats(Outcomes):
         status, add_ms = self._statuses[response.status]
         status.value += 1
         add_ms(elapsed_ms)
-        if response.failed:
+        ending = response.ending
+        if ending is not None and not ending.is_settled:
+            self.await_end(ending, response, elapsed_ms)
+            named.await_end(ending, response, elapsed_ms)
+        elif response.failed:
             self.failed(_CLASSIFIED, elapsed_ms)
             named.failed(_CLASSIFIED, elapsed_ms)
         else:

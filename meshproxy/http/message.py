@@ -6,7 +6,7 @@ allocation less for each request. A response owns its body; closing the body end
 
 import enum
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from meshproxy.http.deadline import Deadline
@@ -125,6 +125,38 @@ class Peer(Protocol):
         ...
 
 
+class Ending:
+    """The end of a body that is still coming, which settles how its response turned out.
+
+    Whoever judges or counts a response asks `Response.ending` first: what that leaves open it does
+    when the end has come, once.
+    """
+
+    __slots__ = ("_callbacks", "_has_come", "is_settled")
+
+    def __init__(self, *, is_settled: bool = False) -> None:
+        self.is_settled = is_settled
+        """The response is judged already, by its head (a tunnel) or because the end has come."""
+        self._has_come = False
+        self._callbacks: list[Callable[[bool], None]] = []
+
+    def then(self, callback: Callable[[bool], None]) -> None:
+        """Calls *callback* at the end, after those that asked before.
+
+        It gets True if the endpoint cut the body short, stalled or broke the rules.
+        """
+        if self._has_come:
+            raise RuntimeError("the end has come")
+        self._callbacks.append(callback)
+
+    def come(self, broken: bool) -> None:
+        """The body has ended; called once."""
+        self._has_come = self.is_settled = True
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(broken)
+
+
 class Request:
     """One request on its way from a client to at most one endpoint at a time."""
 
@@ -184,6 +216,7 @@ class Response:
 
     __slots__ = (
         "body",
+        "ending",
         "failed",
         "headers",
         "in_chunks",
@@ -209,8 +242,13 @@ class Response:
         """As the endpoint sent it; the client gets HTTP/1.1."""
         self.in_chunks = False
         """Bytes for a body came in chunks and go on so: by chunks, or until the connection ends."""
+        self.ending: Ending | None = None
+        """None once all of the body is at hand: then the head is the last word."""
         self.failed = False
-        """The response classifier's verdict, set by the attempt that received it."""
+        """The response classifier's verdict, set by the attempt that received it.
+
+        It is final when `ending` is None or settled; until then a broken body may make it True.
+        """
         self.retryable = False
 
     def close(self) -> None:

@@ -39,6 +39,7 @@ from tests.kit.faults import black_hole
 from tests.kit.messages import Pieces, body_of, request
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+PART = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
 BROKEN = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -145,19 +146,42 @@ def test_a_body_counts_as_load_until_it_ends() -> None:
         assert (world.load.pending, world.cut.value) == (0, 0)
 
 
-@pytest.mark.parametrize(("way", "cuts"), [("given up", 0), ("cut short", 1)])
-def test_a_body_that_is_cut_is_counted_but_no_failure_of_the_endpoint(way: str, cuts: int) -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
-    with serving([Until(), Send(head), *([Stall()] if way == "given up" else [])]) as world:
+def test_a_body_that_is_given_up_is_no_failure_of_the_endpoint() -> None:
+    with serving([Until(), Send(PART), Stall()]) as world:
         found = world.endpoint.serve(asking())
         assert world.load.pending == 1
-        if way == "given up":
-            found.close()
-        else:
-            with pytest.raises(ConnectionClosed):
-                body_of(found)
-        assert (world.load.pending, world.cut.value) == (0, cuts)
+        found.close()
+        assert (world.load.pending, world.cut.value, found.failed) == (0, 0, False)
         assert world.accrual.state is State.ALIVE
+
+
+def test_a_body_that_is_cut_is_a_failure_once_it_is_cut() -> None:
+    with serving([Until(), Send(PART)]) as world:
+        found = world.endpoint.serve(asking())
+        assert (found.failed, world.accrual.state) == (False, State.ALIVE)
+        with pytest.raises(ConnectionClosed):
+            body_of(found)
+        assert (world.load.pending, world.cut.value, found.failed) == (0, 1, True)
+        assert world.accrual.state is State.DEAD
+
+
+def test_a_stream_that_fails_by_its_status_is_one_failure_at_its_end() -> None:
+    head = b"HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\n"
+    with serving([Until(), Send(head), Until(b"go"), Send(b"done")]) as world:
+        found = world.endpoint.serve(asking())
+        assert (found.failed, world.accrual.state) == (True, State.ALIVE)
+        let_go(found)
+        assert body_of(found) == b"done"
+        assert (world.accrual.state, world.metrics.counter("removals").value) == (State.DEAD, 1)
+
+
+def test_a_probe_does_not_wait_for_the_end_of_a_stream() -> None:
+    with serving([Until(), Send(PART), Stall()]) as world:
+        world.accrual.failed()
+        world.clock.advance(10)
+        found = world.endpoint.serve(asking())
+        assert world.accrual.state is State.ALIVE
+        found.close()
 
 
 def test_no_connection_is_a_failure() -> None:

@@ -39,7 +39,7 @@ def ask(server: Downstream, settings: TlsSettings, name: str | None) -> bytes:
         ConnectStats(Tree()),
     )
     try:
-        return body_of(pool.exchange(request(), monotonic() + 10, lambda _: None))
+        return body_of(pool.exchange(request(), monotonic() + 10))
     finally:
         pool.close()
 
@@ -253,12 +253,12 @@ def test_a_later_connection_resumes_the_session(certs: Certs, version: ssl.TLSVe
                 wrapped.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     with pool_to(serve, certs) as pool:
-        pool.exchange(request(), monotonic() + 10, lambda _: None)
+        pool.exchange(request(), monotonic() + 10)
         first = pool._idle.take()
-        assert pool.exchange(request(), monotonic() + 10, lambda _: None).status == 200
+        assert pool.exchange(request(), monotonic() + 10).status == 200
         first.close()
         pool.close_idle()
-        assert pool.exchange(request(), monotonic() + 10, lambda _: None).status == 200
+        assert pool.exchange(request(), monotonic() + 10).status == 200
         assert reused == [False, True, True]
 
 
@@ -273,8 +273,8 @@ def test_a_session_is_not_tried_again_after_a_failure(certs: Certs, tmp_path: Pa
                 on.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     with pool_to(serve, certs) as pool:
-        pool.exchange(request(), monotonic() + 10, lambda _: None)
+        pool.exchange(request(), monotonic() + 10)
         pool.close_idle()
         with pytest.raises(TlsFailed):
-            pool.exchange(request(), monotonic() + 10, lambda _: None)
-        assert pool.exchange(request(), monotonic() + 10, lambda _: None).status == 200
+            pool.exchange(request(), monotonic() + 10)
+        assert pool.exchange(request(), monotonic() + 10).status == 200

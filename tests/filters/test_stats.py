@@ -6,7 +6,7 @@ import pytest
 
 from meshproxy.errors import ConnectFailed, NoHosts, ProxyError
 from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
-from meshproxy.http.message import Request, Response
+from meshproxy.http.message import Ending, Request, Response
 from meshproxy.metrics.instruments import Counter, Gauge
 from meshproxy.metrics.tree import MAX_CHILDREN, Tree
 from meshproxy.naming.path import Path
@@ -139,3 +139,36 @@ def test_names_without_end_share_what_is_left() -> None:
         stats(asking(f"/svc/{number}"), Replies(response()))
     assert len(tree.scope("service").scopes) == MAX_CHILDREN + 1
     assert shown(tree)["service/other/requests"] == 5
+
+
+def coming(*, breaks: bool) -> tuple[Response, Ending]:
+    """Return a response whose body is still coming, and its end."""
+    answer = response()
+    answer.ending = ending = Ending()
+    ending.then(lambda _: setattr(answer, "failed", breaks))
+    return answer, ending
+
+
+@pytest.mark.parametrize("stats", ALL)
+def test_a_body_that_is_still_coming_settles_what_is_counted(stats: Stats) -> None:
+    tree = Tree()
+    filter_ = stats(tree)
+    whole, its_end = coming(breaks=False)
+    cut, its_cut = coming(breaks=True)
+    for answer in (whole, cut):
+        assert filter_(asking(), Replies(answer)) is answer
+    before = shown(tree)
+    assert (before["pending"], before["requests"]) == (2, 0)
+    its_end.come(broken=False)
+    its_cut.come(broken=True)
+    after = shown(tree)
+    expected = {"pending": 0, "requests": 2, "success": 1, "failures": 1, "failures/cut": 1}
+    assert expected.items() <= after.items()
+
+
+def test_a_tunnel_counts_with_its_head() -> None:
+    tree = Tree()
+    answer = response()
+    answer.ending = Ending(is_settled=True)
+    PathStats(tree)(asking(), Replies(answer))
+    assert shown(tree)["success"] == 1

@@ -10,14 +10,13 @@ from time import monotonic
 from meshproxy.client.h1.connection import PlainConnection, TlsConnection
 from meshproxy.client.h1.early import EarlyAnswer
 from meshproxy.client.h1.response_head import final_head
-from meshproxy.client.transport import Ended
 from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut, Silent
 from meshproxy.http.chunked import decode_whole, encode, last_chunk
 from meshproxy.http.framing import CHUNKED, announces_body, response_length
 from meshproxy.http.head import CRLF, FIRST_READ
 from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Request, RequestBody, Response
+from meshproxy.http.message import Ending, Request, RequestBody, Response
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.pipe import WORTH_BYTES, Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
@@ -35,60 +34,203 @@ _BODILESS = frozenset({101, 204, 304})
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 
 
-def converse(
-    connection: Connection,
-    request: Request,
-    limits: Limits,
-    deadline: float,
-    release: Release,
-    ended: Ended,
-) -> Response:
-    """Send *request* and read the response up to its body, by monotonic second *deadline*.
+class Exchange:
+    """Sends *request* on *connection* and reads the response, by monotonic second *deadline*.
 
-    Raises ServiceTimedOut, BadResponse, Silent or ConnectionClosed, or what reading the client's
-    body raises; the connection is then closed.
+    *release* is given the connection back, once nothing more is expected on it.
     """
-    stream = connection.stream
-    if stream is None:
-        raise ConnectionClosed("the connection is not open")
-    try:
-        early = EarlyAnswer() if request.body is not None else None
-        sent_all = _send(stream, request, limits, deadline, early)
-        patience = monotonic() + limits.first_byte
-        if patience < deadline:  # noqa: PLR1730 - 0.1 us less than a call of min
-            deadline = patience
+
+    __slots__ = (
+        "_connection",
+        "_deadline",
+        "_early",
+        "_limits",
+        "_release",
+        "_request",
+        "_stream",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        request: Request,
+        limits: Limits,
+        deadline: float,
+        release: Release,
+    ) -> None:
+        self._connection = connection
+        self._stream = opened(connection)
+        self._request = request
+        self._limits = limits
+        self._deadline = deadline
+        self._release = release
+        self._early = EarlyAnswer() if request.body is not None else None
+
+    def run(self) -> Response:
+        """Returns the response, up to a body that is still to come.
+
+        Raises ServiceTimedOut, BadResponse, Silent or ConnectionClosed, or what reading the
+        client's body raises; the connection is then closed.
+        """
+        connection, limits = self._connection, self._limits
         try:
-            response, rest, is_sound = final_head(stream, limits, deadline, request, early)
-        except Unsent as unsent:
-            send_rest = _send_piece if unsent.begun else _send_first
-            sent_all = send_rest(stream, unsent.rest, limits, deadline, early)
-            response, rest, is_sound = final_head(stream, limits, deadline, request, early)
-        length, reusable = _framing(request, response)
-    except StreamTimeout:
-        connection.close()
-        raise ServiceTimedOut("exceeded the time for a response") from None
-    except OSError as error:
-        connection.close()
-        raise ConnectionClosed(f"connection lost: {error.strerror or error}") from error
-    except BaseException:
-        connection.close()
-        raise
-    reusable = reusable and sent_all and is_sound
-    if response.status == 101:
-        response.body = tunnel(connection, rest, release, ended)
-        return response
-    whole = _whole_body(length, rest, limits)
-    if whole is None and CHUNKED <= length < WORTH_BYTES and (more := stream.receive_at_hand()):
-        rest += more
+            sent_all = self._send()
+            latest = monotonic() + limits.first_byte
+            if latest < self._deadline:  # noqa: PLR1730 - 0.1 us less than a call of min
+                self._deadline = latest
+            try:
+                response, rest, is_sound = self._head()
+            except Unsent as unsent:
+                send_rest = self._send_piece if unsent.begun else self._send_first
+                sent_all = send_rest(unsent.rest)
+                response, rest, is_sound = self._head()
+            length, reusable = _framing(self._request, response)
+        except StreamTimeout:
+            connection.close()
+            raise ServiceTimedOut("exceeded the time for a response") from None
+        except OSError as error:
+            connection.close()
+            raise ConnectionClosed(f"connection lost: {error.strerror or error}") from error
+        except BaseException:
+            connection.close()
+            raise
+        reusable = reusable and sent_all and is_sound
+        if response.status == 101:
+            response.body, response.ending = tunnel(connection, rest, self._release)
+            return response
         whole = _whole_body(length, rest, limits)
-    if whole is None:
-        response.body = _streamed(connection, length, rest, limits, reusable, release, ended)
+        if whole is None and CHUNKED <= length < WORTH_BYTES:
+            rest += self._stream.receive_at_hand() or b""
+            whole = _whole_body(length, rest, limits)
+        if whole is None:
+            response.body = self._streamed(response, length, rest, reusable)
+            return response
+        response.body, following = whole
+        response.in_chunks = length == CHUNKED
+        drained = not following and (len(rest) < _BULKY or self._stream.receive_at_hand() is None)
+        self._release(connection, reusable and drained)
         return response
-    response.body, following = whole
-    response.in_chunks = length == CHUNKED
-    drained = not following and (len(rest) < _BULKY or stream.receive_at_hand() is None)
-    release(connection, reusable and drained)
-    return response
+
+    def _head(self) -> tuple[Response, bytes, bool]:
+        return final_head(self._stream, self._limits, self._deadline, self._request, self._early)
+
+    def _streamed(
+        self, response: Response, length: int, at_hand: bytes, reusable: bool
+    ) -> StreamBody:
+        """Returns a body that is still to come, and gives the connection back at its end."""
+        stream, connection, release = self._stream, self._connection, self._release
+        response.ending = ending = Ending()
+
+        def finish(complete: bool, rest: bytes) -> None:
+            drained = complete and not rest and stream.receive_at_hand() is None
+            release(connection, reusable and drained)
+            ending.come(body.is_broken)
+
+        limits = self._limits
+        body = StreamBody(
+            stream, length, at_hand, limits.response_gap, _FAULTS, limits.header_bytes, finish
+        )
+        return body
+
+    def _send(self) -> bool:
+        """Sends head and body.
+
+        Returns False when the response came, or the connection broke, before the end.
+        """
+        request = self._request
+        body = request.body
+        fields = CRLF.join(request.headers.lines)
+        data = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, fields)
+        if body is None:
+            data += CRLF
+            return self._stream.post(data) or self._send_first(data)
+        body.rewind(self._deadline)
+        chunked = body.length is None
+        data += b"Transfer-Encoding: chunked\r\n\r\n" if chunked else CRLF
+        if body.has_piece:
+            piece = body.read() or b""
+            data += encode(piece) if chunked and piece else piece
+        if body.is_complete and not body.has_piece and not chunked:
+            return self._stream.post(data) or self._send_first(data)
+        return self._send_first(data) and self._send_rest(body, chunked)
+
+    def _send_first(self, data: bytes) -> bool:
+        """Sends what begins a request. Raises Silent, untouched, when none of it is taken."""
+        try:
+            sent = self._stream.send_some(data)
+        except OSError as error:
+            silent = Silent(f"connection lost while sending: {error.strerror or error}")
+            silent.untouched = True
+            raise silent from error
+        rest = memoryview(data)[sent:]
+        return not rest or self._send_piece(rest)
+
+    def _send_rest(self, body: RequestBody, chunked: bool) -> bool:
+        pipe = Pipe.take() if body.is_bulk and self._stream.is_plain else None
+        if pipe is not None:
+            with pipe:
+                return self._splice_rest(body, pipe)
+        while True:
+            piece = body.read(self._stream)
+            if piece is None:
+                if self._has_answer():
+                    return False
+                continue
+            if not piece:
+                break
+            if not self._send_piece(encode(piece) if chunked else piece):
+                return False
+        return self._send_piece(last_chunk(body.trailers)) if chunked else True
+
+    def _splice_rest(self, body: RequestBody, pipe: Pipe) -> bool:
+        """Sends what is left of *body* inside the kernel; the rules are those of `_send_piece`."""
+        stream = self._stream
+        while True:
+            filled = body.fill(pipe, stream)
+            if filled is None:
+                if self._has_answer():
+                    return False
+                continue
+            if not filled:
+                return True
+            if monotonic() >= self._deadline:
+                raise StreamTimeout
+            while True:
+                try:
+                    if stream.drain(pipe):
+                        break
+                except OSError:
+                    return False
+                if self._is_answered_while_full():
+                    return False
+
+    def _send_piece(self, data: bytes | memoryview) -> bool:
+        """Sends all of *data*, unless the endpoint breaks off, or begins its response.
+
+        In both cases there may be an answer. Raises StreamTimeout, however busy the endpoint is.
+        """
+        if monotonic() >= self._deadline:
+            raise StreamTimeout
+        rest = memoryview(data)
+        while True:
+            try:
+                rest = rest[self._stream.send_some(rest) :]
+            except OSError:
+                return False
+            if not rest:
+                return True
+            if self._is_answered_while_full():
+                return False
+
+    def _is_answered_while_full(self) -> bool:
+        """Waits until more can be sent. Returns True if a response began instead."""
+        latest = min(monotonic() + self._limits.write_gap, self._deadline)
+        self._stream.wait_writable(latest, or_readable=True)
+        return self._stream.is_readable and self._has_answer()
+
+    def _has_answer(self) -> bool:
+        """Returns True if what there is to read is a final response, or the end."""
+        return self._early is None or self._early.has_begun(self._stream)
 
 
 def _whole_body(length: int, at_hand: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
@@ -100,41 +242,19 @@ def _whole_body(length: int, at_hand: bytes, limits: Limits) -> tuple[bytes, byt
     return decode_whole(at_hand, BadResponse, limits.header_bytes) if length == CHUNKED else None
 
 
-def _streamed(
-    connection: Connection,
-    length: int,
-    at_hand: bytes,
-    limits: Limits,
-    reusable: bool,
-    release: Release,
-    ended: Ended,
-) -> StreamBody:
-    """A body that is still to come, and gives *connection* back at its end."""
-    stream = _open(connection)
-
-    def finish(complete: bool, rest: bytes) -> None:
-        drained = complete and not rest and stream.receive_at_hand() is None
-        release(connection, reusable and drained)
-        ended(body.is_broken)
-
-    body = StreamBody(
-        stream, length, at_hand, limits.response_gap, _FAULTS, limits.header_bytes, finish
-    )
-    return body
-
-
-def tunnel(connection: Connection, at_hand: bytes, release: Release, ended: Ended) -> Tunnel:
-    """What is left of an exchange once *connection* speaks another protocol."""
-    stream = _open(connection)
+def tunnel(connection: Connection, at_hand: bytes, release: Release) -> tuple[Tunnel, Ending]:
+    """Returns what is left of an exchange once *connection* speaks another protocol."""
+    ending = Ending(is_settled=True)
 
     def finish() -> None:
         release(connection, False)
-        ended(False)
+        ending.come(broken=False)
 
-    return Tunnel(stream, at_hand, finish)
+    return Tunnel(opened(connection), at_hand, finish), ending
 
 
-def _open(connection: Connection) -> Stream:
+def opened(connection: Connection) -> Stream:
+    """Returns the stream of *connection*. Raises ConnectionClosed if there is none."""
     if connection.stream is None:
         raise ConnectionClosed("the connection is not open")
     return connection.stream
@@ -153,127 +273,3 @@ def _framing(request: Request, response: Response) -> tuple[int, bool]:
             headers.remove(b"content-length")
         return 0, reusable and not announced
     return response_length(headers), reusable
-
-
-def _send(
-    stream: Stream,
-    request: Request,
-    limits: Limits,
-    deadline: float,
-    early: EarlyAnswer | None,
-) -> bool:
-    """Send head and body; False when the response came, or the connection broke, before the end."""
-    body = request.body
-    fields = CRLF.join(request.headers.lines)
-    data = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, fields)
-    if body is None:
-        data += CRLF
-        return stream.post(data) or _send_first(stream, data, limits, deadline, early)
-    body.rewind(deadline)
-    chunked = body.length is None
-    data += b"Transfer-Encoding: chunked\r\n\r\n" if chunked else CRLF
-    if body.has_piece:
-        piece = body.read() or b""
-        data += encode(piece) if chunked and piece else piece
-    if body.is_complete and not body.has_piece and not chunked:
-        return stream.post(data) or _send_first(stream, data, limits, deadline, early)
-    return _send_first(stream, data, limits, deadline, early) and _send_rest(
-        stream, body, limits, deadline, early, chunked
-    )
-
-
-def _send_first(
-    stream: Stream, data: bytes, limits: Limits, deadline: float, early: EarlyAnswer | None
-) -> bool:
-    """Send what begins a request. Raises Silent, untouched, when none of it is taken."""
-    try:
-        sent = stream.send_some(data)
-    except OSError as error:
-        silent = Silent(f"connection lost while sending: {error.strerror or error}")
-        silent.untouched = True
-        raise silent from error
-    rest = memoryview(data)[sent:]
-    return not rest or _send_piece(stream, rest, limits, deadline, early)
-
-
-def _send_rest(
-    stream: Stream,
-    body: RequestBody,
-    limits: Limits,
-    deadline: float,
-    early: EarlyAnswer | None,
-    chunked: bool,
-) -> bool:
-    pipe = Pipe.take() if body.is_bulk and stream.is_plain else None
-    if pipe is not None:
-        with pipe:
-            return _splice_rest(stream, body, pipe, limits, deadline, early)
-    while True:
-        piece = body.read(stream)
-        if piece is None:
-            if early is None or early.has_begun(stream):
-                return False
-            continue
-        if not piece:
-            break
-        if not _send_piece(stream, encode(piece) if chunked else piece, limits, deadline, early):
-            return False
-    if chunked:
-        return _send_piece(stream, last_chunk(body.trailers), limits, deadline, early)
-    return True
-
-
-def _splice_rest(
-    stream: Stream,
-    body: RequestBody,
-    pipe: Pipe,
-    limits: Limits,
-    deadline: float,
-    early: EarlyAnswer | None,
-) -> bool:
-    """Send what is left of *body* inside the kernel; the rules are those of `_send_piece`."""
-    while True:
-        filled = body.fill(pipe, stream)
-        if filled is None:
-            if early is None or early.has_begun(stream):
-                return False
-            continue
-        if not filled:
-            return True
-        if monotonic() >= deadline:
-            raise StreamTimeout
-        while True:
-            try:
-                if stream.drain(pipe):
-                    break
-            except OSError:
-                return False
-            stream.wait_writable(min(monotonic() + limits.write_gap, deadline), or_readable=True)
-            if stream.is_readable and (early is None or early.has_begun(stream)):
-                return False
-
-
-def _send_piece(
-    stream: Stream,
-    data: bytes | memoryview,
-    limits: Limits,
-    deadline: float,
-    early: EarlyAnswer | None,
-) -> bool:
-    """Send all of *data*, unless the endpoint breaks off, or begins its response.
-
-    In both cases there may be an answer. Raises StreamTimeout, however busy the endpoint is.
-    """
-    if monotonic() >= deadline:
-        raise StreamTimeout
-    rest = memoryview(data)
-    while True:
-        try:
-            rest = rest[stream.send_some(rest) :]
-        except OSError:
-            return False
-        if not rest:
-            return True
-        stream.wait_writable(min(monotonic() + limits.write_gap, deadline), or_readable=True)
-        if stream.is_readable and (early is None or early.has_begun(stream)):
-            return False

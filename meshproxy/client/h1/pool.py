@@ -17,10 +17,10 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from meshproxy.client.h1.connection import PlainConnection, TlsConnection
-from meshproxy.client.h1.exchange import Connection, converse, tunnel
+from meshproxy.client.h1.exchange import Connection, Exchange, tunnel
 from meshproxy.client.h1.idle import IdleStack
 from meshproxy.client.tls import context
-from meshproxy.client.transport import ConnectStats, Ended, Transport
+from meshproxy.client.transport import ConnectStats, Transport
 from meshproxy.client.turnstile import Turnstile
 from meshproxy.errors import (
     ConnectFailed,
@@ -68,10 +68,10 @@ class EndpointPool:
             if transport.max_size is not None
             else None
         )
-        self.exchange: Callable[[Request, float, Ended], Response] = (
+        self.exchange: Callable[[Request, float], Response] = (
             self._exchange if self._turnstile is None else partial(self._queue, self._turnstile)
         )
-        """Send a request on a pooled or new connection, by a deadline; see `converse`.
+        """Send a request on a pooled or new connection, by a deadline; see `Exchange`.
 
         A kept-alive connection that closes before one byte of response is replaced by a new one,
         once, if nothing was sent, or if the method is idempotent and the body still held.
@@ -83,12 +83,10 @@ class EndpointPool:
         """The connection opened last, whose TLS session the next one resumes."""
         self._new: Callable[[], Connection] = pool._new_conn  # type: ignore[assignment] # noqa: SLF001 - see above
 
-    def _queue(
-        self, turnstile: Turnstile, request: Request, deadline: float, ended: Ended
-    ) -> Response:
+    def _queue(self, turnstile: Turnstile, request: Request, deadline: float) -> Response:
         turnstile.enter(self._patience(deadline))
         try:
-            return self._exchange(request, deadline, ended)
+            return self._exchange(request, deadline)
         except BaseException:
             turnstile.leave()
             raise
@@ -98,12 +96,12 @@ class EndpointPool:
         """Connections that wait for a request."""
         return self._idle.qsize()
 
-    def _exchange(self, request: Request, deadline: float, ended: Ended) -> Response:
+    def _exchange(self, request: Request, deadline: float) -> Response:
         limits = self._transport.limits
         connection = self._idle.take() or self._new()
         if connection.stream is not None:
             try:
-                return converse(connection, request, limits, deadline, self._release, ended)
+                return Exchange(connection, request, limits, deadline, self._release).run()
             except Silent as silent:
                 self._stats.stale.value += 1
                 body = request.body
@@ -112,13 +110,13 @@ class EndpointPool:
                     raise
         self._connect(connection, deadline)
         try:
-            return converse(connection, request, limits, deadline, self._release, ended)
+            return Exchange(connection, request, limits, deadline, self._release).run()
         except Silent as silent:
             if silent.untouched:
                 raise WriteFailed(str(silent)) from silent
             raise
 
-    def tunnel(self, deadline: float, ended: Ended) -> Response:
+    def tunnel(self, deadline: float) -> Response:
         """Connect in clear, outside the pool, for a CONNECT; the response carries the tunnel.
 
         Raises ConnectFailed, TimedOutConnecting, TimedOutInQueue and PoolFull.
@@ -128,12 +126,14 @@ class EndpointPool:
         connection = PlainConnection(self._address.host, self._address.port)
         try:
             self._connect(connection, deadline)
-            body = tunnel(connection, b"", self._release, ended)
+            body, ending = tunnel(connection, b"", self._release)
         except BaseException:
             if self._turnstile is not None:
                 self._turnstile.leave()
             raise
-        return Response(200, b"Connection Established", Headers(), body)
+        response = Response(200, b"Connection Established", Headers(), body)
+        response.ending = ending
+        return response
 
     def close(self) -> None:
         """Close idle connections now, the others when their exchange is over."""

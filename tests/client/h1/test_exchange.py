@@ -13,7 +13,7 @@ from gevent import socket
 from gevent.select import select
 
 from meshproxy.client.h1.connection import PlainConnection
-from meshproxy.client.h1.exchange import converse
+from meshproxy.client.h1.exchange import Exchange
 from meshproxy.errors import (
     BadResponse,
     BodyTooLarge,
@@ -46,19 +46,21 @@ class Talk:
     endpoint: BadServer
     released: list[bool] = field(default_factory=list)
     """For each exchange that is over, whether the connection may be used again."""
-    ended: list[bool] = field(default_factory=list)
-    """For each streamed body that is over, whether it was complete."""
+    broken: list[bool] = field(default_factory=list)
+    """For each body that was still coming and is over, whether the endpoint broke it off."""
     limits: Limits = field(default_factory=Limits)
 
     def __call__(self, asked: Request | None = None, seconds: float = 10.0) -> Response:
-        return converse(
+        response = Exchange(
             self.connection,
             asked or request(),
             self.limits,
             monotonic() + seconds,
             lambda _, reusable: self.released.append(reusable),
-            self.ended.append,
-        )
+        ).run()
+        if response.ending is not None:
+            response.ending.then(self.broken.append)
+        return response
 
 
 @contextmanager
@@ -483,7 +485,7 @@ def test_framing_and_reuse(method: bytes, answer: bytes, body: bytes, *, is_reus
 def test_a_body_until_close_ends_the_connection() -> None:
     with talking(Until(), Send(b"HTTP/1.1 200 OK\r\n\r\nok")) as talk:
         assert body_of(talk()) == b"ok"
-        assert (talk.released, talk.ended) == ([False], [False])
+        assert (talk.released, talk.broken) == ([False], [False])
 
 
 def test_a_connection_that_is_closed_behind_an_answer_is_not_used_again() -> None:
@@ -545,9 +547,9 @@ def test_a_body_that_comes_in_pieces_is_given_on_as_it_comes() -> None:
         assert found.body.read() == b"abc"
         talk.connection.sock.sendall(b"go")
         assert found.body.read() == b"def"
-        assert (talk.released, talk.ended) == ([], [])
+        assert (talk.released, talk.broken) == ([], [])
         assert found.body.read() == b""
-        assert (talk.released, talk.ended) == ([True], [False])
+        assert (talk.released, talk.broken) == ([True], [False])
 
 
 def test_bytes_behind_a_body_that_came_in_pieces_end_the_connection() -> None:
@@ -578,7 +580,7 @@ def test_a_body_cut_short_is_an_error_and_not_an_end(answer: bytes, last: Step |
         talk.connection.sock.sendall(b"go")
         with pytest.raises(ConnectionClosed):
             body_of(found)
-        assert (talk.released, talk.ended) == ([False], [True])
+        assert (talk.released, talk.broken) == ([False], [True])
 
 
 @pytest.mark.parametrize(
@@ -590,7 +592,7 @@ def test_chunks_that_break_the_rules_are_a_bad_response(chunks: bytes) -> None:
     with talking(Until(), Send(head + chunks), Stall()) as talk:
         with pytest.raises(BadResponse):
             body_of(talk())
-        assert (talk.released, talk.ended) == ([False], [True])
+        assert (talk.released, talk.broken) == ([False], [True])
 
 
 def test_a_stall_in_the_body_ends_after_the_gap() -> None:
@@ -598,7 +600,7 @@ def test_a_stall_in_the_body_ends_after_the_gap() -> None:
     with talking(Until(), Send(head), Stall(), limits=Limits(response_gap=0.05)) as talk:
         with pytest.raises(ServiceTimedOut):
             body_of(talk())
-        assert (talk.released, talk.ended) == ([False], [True])
+        assert (talk.released, talk.broken) == ([False], [True])
 
 
 def test_a_body_that_is_given_up_ends_the_connection_once() -> None:
@@ -607,7 +609,7 @@ def test_a_body_that_is_given_up_ends_the_connection_once() -> None:
         found = talk()
         found.close()
         found.close()
-        assert (talk.released, talk.ended) == ([False], [False])
+        assert (talk.released, talk.broken) == ([False], [False])
 
 
 def test_a_limit_on_fields_below_the_one_on_the_line_is_kept() -> None:

@@ -45,7 +45,7 @@ class Pool(EndpointPool):
         )
 
     def send(self, asked: Request | None = None, seconds: float = 10.0) -> Response:
-        return self.exchange(asked or request(), monotonic() + seconds, lambda _: None)
+        return self.exchange(asked or request(), monotonic() + seconds)
 
     def counts(self, *names: str) -> list[int]:
         return [self.metrics.counter(name).value for name in names]
