@@ -6,8 +6,8 @@ linkerd: linkerd/protocol/http/.../LinkerdHeaders.scala, .../MaxCallDepthFilter.
 import time
 from collections.abc import Callable
 
-from meshproxy.errors import MaxCallDepthExceeded
-from meshproxy.http import l5d
+from meshproxy.errors import LoopDetected, MaxCallDepthExceeded
+from meshproxy.http import l5d, via
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
@@ -18,8 +18,8 @@ _READ = l5d.OVERWRITTEN | {l5d.DTAB, l5d.CTX_DTAB, l5d.CTX_DEADLINE, b"via"}
 class ReadContext:
     """Takes dtabs and deadlines into the request and drops what clients must not set.
 
-    Refuses a request that has passed through more than *max_call_depth* proxies, by all its Via
-    fields: one look at the names for both.
+    Refuses a request that has passed through more than *max_call_depth* proxies, or through 31 of
+    our name, by all its Via fields: one look at the names for both.
     Deadlines are counted as finagle: filter/ServerAdmissionControl.scala, DeadlineFilter.scala.
     """
 
@@ -27,6 +27,8 @@ class ReadContext:
         self, metrics: Tree, max_call_depth: int, now_ns: Callable[[], int] = time.time_ns
     ) -> None:
         self._max_call_depth = max_call_depth
+        self._short_via = min(2 * max_call_depth, via.LOOP_BYTES - 1)
+        """Via of so many bytes names too few proxies to be counted: 2 us less for each request."""
         self._now_ns = now_ns
         self._dtab_size = metrics.stat("dtab", "size")
         scope = metrics.scope("admission_control", "deadline")
@@ -36,10 +38,13 @@ class ReadContext:
         self._transit_ms = metrics.stat("transit_latency_ms")
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the context read. Raises BadDtabHeader and MaxCallDepthExceeded."""
+        """Serve with the context read.
+
+        Raises BadDtabHeader, MaxCallDepthExceeded and LoopDetected.
+        """
         headers = request.headers
         if not _READ.isdisjoint(headers.names):
-            if b"via" in headers.names:
+            if b"via" in headers.names and sum(map(len, headers.get_all(b"via"))) > self._short_via:
                 self._check_depth(request)
             request.local_dtab = l5d.take_dtab(headers)
             headers.remove_where(l5d.OVERWRITTEN.__contains__)
@@ -51,10 +56,18 @@ class ReadContext:
         return service(request)
 
     def _check_depth(self, request: Request) -> None:
-        if depth(request) > self._max_call_depth:
+        if via.depth(request.headers) > self._max_call_depth:
             raise MaxCallDepthExceeded(
                 f"Maximum number of calls ({self._max_call_depth}) has been exceeded. "
                 "Please check for proxy loops."
+            )
+        hops = via.own_hops(request.headers)
+        if hops >= via.LOOP_HOPS:
+            host = (request.headers.get(b"host") or b"").decode("latin-1")
+            to = f" to {request.peer.local}" if request.peer else ""
+            raise LoopDetected(
+                f"Loop detected: the request for {host} has come through {hops} proxies of this "
+                f"kind{to} (Via). See where each of them sends that name."
             )
 
     def _read_deadline(self, request: Request) -> None:
@@ -94,9 +107,3 @@ def clear(response: Response) -> Response:
 
 def _is_ours(name: bytes) -> bool:
     return name.startswith(b"l5d-")
-
-
-def depth(request: Request) -> int:
-    """Proxies named in Via; empty members at the end of a field do not count."""
-    values = (value.rstrip(b", \t") for value in request.headers.get_all(b"via"))
-    return sum(value.count(b",") + 1 for value in values if value)

@@ -3,32 +3,18 @@
 RFC 9110 section 7.6; linkerd: router/http/.../StripHopByHopHeadersFilter.scala
 """
 
-from meshproxy.http import hop, l5d
-from meshproxy.http.headers import Headers
+from meshproxy.http import hop, l5d, via
 from meshproxy.http.message import Request, Response
 from meshproxy.naming.path import Path
 from meshproxy.service import Service
 
-PSEUDONYM = b"linkerd"
-_VIA = {version: b"Via: " + version + b" " + PSEUDONYM for version in (b"1.0", b"1.1")}
-
 _SUCCESS, _FAILURE = b"l5d-success-class: 1.0", b"l5d-success-class: 0.0"
-_SUCCEEDED = {version: (via, _SUCCESS) for version, via in _VIA.items()}
+_SUCCEEDED = {version: (line, _SUCCESS) for version, line in via.LINES.items()}
 
 _EDITED = hop.HOP_BY_HOP | {b"via"}
 _ANSWERED = _EDITED | {l5d.SUCCESS_CLASS}
 _REQUEST_NAMES = (b"via", l5d.DST_SERVICE)
 _RESPONSE_NAMES = (b"via", l5d.SUCCESS_CLASS)
-
-
-def append_via(headers: Headers, version: bytes) -> None:
-    """Join all Via fields into one and add this proxy, with the message's own *version*."""
-    if b"via" not in headers.names:
-        headers.append(b"via", _VIA[version])
-        return
-    joined = b", ".join(value for value in headers.get_all(b"via") if value)
-    own = version + b" " + PSEUDONYM
-    headers.set(b"Via", joined + b", " + own if joined else own)
 
 
 class Forward:
@@ -40,7 +26,7 @@ class Forward:
 
     def __init__(self, name: Path) -> None:
         service = b"l5d-dst-service: " + name.show().encode("ascii")
-        self._lines = {version: (via, service) for version, via in _VIA.items()}
+        self._lines = {version: (line, service) for version, line in via.LINES.items()}
         self._service_line = service
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
@@ -52,7 +38,7 @@ class Forward:
             headers.lines += self._lines[request.version]
         else:
             hop.strip(headers, may_upgrade=request.version == b"1.1")
-            append_via(headers, request.version)
+            via.append(headers, request.version)
             headers.append(l5d.DST_SERVICE, self._service_line)
         if b"host" not in names:
             headers.append(b"host", b"Host: ")
@@ -63,7 +49,7 @@ class Forward:
             headers.lines += _SUCCEEDED[response.version]
         else:
             hop.strip(headers, may_upgrade=response.status == 101)
-            append_via(headers, response.version)
+            via.append(headers, response.version)
             headers.remove(l5d.SUCCESS_CLASS)
             headers.append(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
         return response

@@ -11,8 +11,10 @@ from meshproxy.errors import (
     BadResponse,
     HeadersTooLarge,
     HttpVersionNotSupported,
+    LoopDetected,
     TargetTooLong,
 )
+from meshproxy.http import via
 from meshproxy.http.headers import MASK, TEXT, TOKEN, Headers, parse_fields
 from meshproxy.http.limits import Limits
 
@@ -21,6 +23,8 @@ HEAD_END = b"\r\n\r\n"
 FIRST_READ = 16384
 """Bytes read at once where a head begins: what comes of a long body with it is copied, the rest is
 not (`net.pipe`)."""
+_MANY_HOPS = 4
+"""Proxies of our name that no request comes through without a loop to be too large after them."""
 _TAB = 9
 """As a number: to look for bytes tries first to make a number of them, and fails: 0.2 us."""
 _METHODS = frozenset(b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE CONNECT".split())
@@ -93,11 +97,20 @@ def _read_status_line(line: bytes) -> tuple[bytes, int, bytes]:
 
 
 def check_request_size(head: bytes, limits: Limits) -> None:
-    """Check *head*, or what has come of it. Raises TargetTooLong or HeadersTooLarge."""
+    """Check *head*, or what has come of it.
+
+    Raises TargetTooLong, HeadersTooLarge, or LoopDetected where Via says why it is too large.
+    """
     first = head.find(CRLF)
     if (len(head) if first < 0 else first) > limits.first_line:
         raise TargetTooLong("the request line is over maxInitialLineKB")
     if first >= 0 and len(head) - first - 2 > limits.header_bytes:
+        hops = via.own_hops_in(head)
+        if hops >= _MANY_HOPS:
+            raise LoopDetected(
+                f"Loop detected: the request has come through {hops} proxies of this kind (Via), "
+                "and has outgrown maxHeadersKB on its way"
+            )
         raise HeadersTooLarge("the header fields are over maxHeadersKB")
 
 

@@ -1,7 +1,9 @@
 """A request that would come back to the proxy is refused at once, however it is spelled."""
 
+import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_plus
@@ -269,3 +271,47 @@ routers:
                     assert get(port, "x", "/", dtab).status == 508
     except Unavailable as why:
         pytest.skip(str(why))
+
+
+# --- two proxies that point at each other ---
+
+CIRCLE = """
+admin: {{ip: 127.0.0.1, port: 0}}
+routers:
+- protocol: http
+  dtab: /svc => /$/inet/127.0.0.1/{to}
+  servers: [{{port: {at}, ip: 127.0.0.1{keys}}}]
+"""
+
+
+@contextmanager
+def circle(keys: str = "") -> Iterator[tuple[int, Proxy, Proxy]]:
+    """Have two proxies, each of which sends all to the other; the port of the first."""
+    one, two = free_port(), free_port()
+    with (
+        Proxy(CIRCLE.format(at=one, to=two, keys=keys)) as first,
+        Proxy(CIRCLE.format(at=two, to=one, keys="")) as second,
+    ):
+        yield one, first, second
+
+
+def served(proxy: Proxy) -> int:
+    """Return how many requests the proxy has read."""
+    found = proxy.metrics()
+    scope = next(name for name in found if name.endswith("/status/508")).removesuffix("/508")
+    return int(sum(value for name, value in found.items() if re.fullmatch(f"{scope}/\\d+", name)))
+
+
+@pytest.mark.parametrize(
+    "keys", ["", ", clearContext: true", ", addForwardedHeader: {}", ", timestampHeader: X-Time"]
+)
+@pytest.mark.parametrize("size", [0, 7000, 7800])
+def test_two_proxies_that_point_at_each_other_end_a_request_within_32_hops(
+    keys: str, size: int
+) -> None:
+    with circle(keys) as (port, first, second):
+        reply = get(port, "web", "/", f"X-Filler: {'x' * size}")
+        assert (reply.status, reply.reason) == (508, b"Loop Detected")
+        assert bool(reply.get("l5d-err")) is ("clearContext" not in keys)
+        hops = served(first) + served(second)
+        assert hops == 32 if not size else hops <= 32

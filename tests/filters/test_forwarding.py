@@ -2,8 +2,7 @@
 
 import pytest
 
-from meshproxy.filters.forwarding import DstClient, Forward, append_via
-from meshproxy.http.headers import of
+from meshproxy.filters.forwarding import DstClient, Forward
 from meshproxy.naming.path import Path
 from tests.kit.messages import Replies, request, response
 
@@ -16,23 +15,6 @@ def seen(*fields: tuple[bytes, bytes], version: bytes = b"1.1") -> dict[bytes, b
     asked = request(*fields, version=version)
     Forward(WEB)(asked, Replies(response()))
     return dict(asked.headers.items())
-
-
-@pytest.mark.parametrize(
-    ("fields", "version", "joined"),
-    [
-        ([], b"1.1", b"1.1 linkerd"),
-        ([], b"1.0", b"1.0 linkerd"),
-        ([b"1.1 a"], b"1.1", b"1.1 a, 1.1 linkerd"),
-        ([b"1.1 a", b"1.0 b, 1.1 c"], b"1.1", b"1.1 a, 1.0 b, 1.1 c, 1.1 linkerd"),
-        ([b"", b"1.1 a"], b"1.0", b"1.1 a, 1.0 linkerd"),
-        ([b""], b"1.1", b"1.1 linkerd"),
-    ],
-)
-def test_all_via_fields_become_one(fields: list[bytes], version: bytes, joined: bytes) -> None:
-    headers = of(*((b"Via", value) for value in fields))
-    append_via(headers, version)
-    assert headers.get_all(b"via") == [joined]
 
 
 HOP_BY_HOP = [

@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproxy.errors import BadRequest, BadResponse, HttpVersionNotSupported
-from meshproxy.http.head import CRLF, is_hopeless, parse_request, parse_response
+from meshproxy.errors import (
+    BadRequest,
+    BadResponse,
+    HeadersTooLarge,
+    HttpVersionNotSupported,
+    LoopDetected,
+    ProxyError,
+)
+from meshproxy.http.head import CRLF, check_request_size, is_hopeless, parse_request, parse_response
+from meshproxy.http.limits import Limits
 
 
 @pytest.mark.parametrize(
@@ -136,3 +144,13 @@ def test_what_was_written_again_reads_the_same(
     again = parse_request(CRLF.join([b"%b %b HTTP/1.1" % first[:2], *first[3].lines]))
     assert again[:3] == first[:3] == (method, target, b"1.1")
     assert list(again[3].items()) == list(first[3].items())
+
+
+@pytest.mark.parametrize(("hops", "error"), [(3, HeadersTooLarge), (4, LoopDetected)])
+def test_a_head_that_outgrew_its_limit_on_its_way_through_proxies_is_in_a_loop(
+    hops: int, error: type[ProxyError]
+) -> None:
+    via = b"Via: " + b", ".join([b"1.1 linkerd"] * hops)
+    head = b"GET / HTTP/1.1\r\nX: " + b"x" * 8192 + b"\r\n" + via
+    with pytest.raises(error):
+        check_request_size(head, Limits())

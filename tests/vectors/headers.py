@@ -17,7 +17,6 @@ from meshproxy.config.svc import GlobalSvcConfig
 from meshproxy.errors import BindingFailed, ProxyError
 from meshproxy.ewma import LeastLoaded
 from meshproxy.filters.context import ClearContext, ReadContext
-from meshproxy.filters.forwarding import PSEUDONYM
 from meshproxy.filters.host import RewriteHost
 from meshproxy.filters.timeouts import AttemptDeadline, TotalTimeout
 from meshproxy.filters.trace import StartTrace, TraceId, sample_rate
@@ -27,6 +26,7 @@ from meshproxy.http.headers import Headers, of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.http.target import origin_form
+from meshproxy.http.via import PSEUDONYM
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG, Address
 from meshproxy.naming.bound import Bound
