@@ -101,8 +101,8 @@ class _Pool:
 
     end: Seen
 
-    def exchange(self, request: Request, deadline: float, ended: object) -> Response:
-        del deadline, ended
+    def exchange(self, request: Request, deadline: float) -> Response:
+        del deadline
         return self.end(request)
 
 
