@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from gevent.ssl import SSLSocket
 
 from meshproxy.errors import TlsFailed
+from meshproxy.wording import in_words
 
 Stamp: TypeAlias = tuple[int, int, int, int]
 """Device, inode, size and time of change of a file."""
@@ -62,14 +63,11 @@ class _Socket(SSLSocket):  # type: ignore[misc] # gevent has no types
     """
 
     def __init__(self, sock: Any, *, _session: ssl.SSLSession | None = None, **more: Any) -> None:
-        super().__init__(sock, _session=_session or getattr(sock, "resumes", None), **more)
-
-    def do_handshake(self) -> None:
-        """Shake hands."""
         try:
-            super().do_handshake()
+            super().__init__(sock, _session=_session or getattr(sock, "resumes", None), **more)
         except BaseException:
-            self.close()
+            if sock.fileno() < 0:  # its descriptor is ours by now
+                self.close()
             raise
 
 
@@ -91,9 +89,10 @@ def context(settings: TlsSettings) -> ssl.SSLContext:
     if found is None:
         try:
             found = _contexts[settings] = _make(settings)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             files = ", ".join(settings.files())
-            raise TlsFailed(f"cannot use the client's TLS files ({files}): {error}") from error
+            why = in_words(error)
+            raise TlsFailed(f"cannot use the client's TLS files ({files}): {why}") from error
     return found
 
 

@@ -18,6 +18,8 @@ import dns.rcode
 import dns.rdatatype
 from gevent import socket
 
+from meshproxy.wording import in_words
+
 RecordType = Literal["A", "AAAA"]
 
 MAX_RECORDS: Final = 256
@@ -96,7 +98,7 @@ def ask(
     except TimeoutError as error:
         raise QueryFailed(f"{server.host}: timed out") from error
     except (OSError, dns.exception.DNSException) as error:
-        raise QueryFailed(f"{server.host}: {error}") from error
+        raise QueryFailed(f"{server.host}: {in_words(error)}") from error
 
 
 def _over_udp(server: Server, query: dns.message.Message, deadline: Deadline) -> bytes:

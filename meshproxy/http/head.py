@@ -15,7 +15,7 @@ from meshproxy.errors import (
     TargetTooLong,
 )
 from meshproxy.http import via
-from meshproxy.http.headers import MASK, TEXT, TOKEN, Headers, parse_fields
+from meshproxy.http.headers import MASK, TEXT, TOKEN, Headers, parse_fields, quoted
 from meshproxy.http.limits import Limits
 
 CRLF = b"\r\n"
@@ -88,7 +88,7 @@ def _read_status_line(line: bytes) -> tuple[bytes, int, bytes]:
     """Take a status line apart; usual ones are remembered (256)."""
     match = _STATUS_LINE(line)
     if not match or line.translate(MASK) != line:
-        raise BadResponse(f"not an HTTP/1.x status line: {line[:64].decode('latin-1')!r}")
+        raise BadResponse(f"not an HTTP/1.x status line: {quoted(line)}")
     status, reason = match.groups(b"")
     parts = (b"1.0" if line[7:8] == b"0" else b"1.1", int(status), reason)
     if len(_status_lines) < _STATUS_LINES_LIMIT:

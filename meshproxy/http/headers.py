@@ -151,7 +151,7 @@ class _Lines(dict[bytes, bytes]):
         lower = _known.get(name)
         if lower is None or not colon:
             if not colon or not TOKEN(name):
-                raise ValueError(f"not a header field name: {name[:64].decode('latin-1')!r}")
+                raise ValueError(f"not a header field name: {quoted(name)}")
             lower = name.lower()
             if len(_known) < _KNOWN_LIMIT and len(name) <= 64:
                 _known[name] = lower
@@ -164,6 +164,12 @@ class _Lines(dict[bytes, bytes]):
 
 _lines = _Lines()
 _name_of = _lines.__getitem__
+
+
+def quoted(text: bytes) -> str:
+    """The first 64 bytes of *text* as an error shows them, `?` standing for control characters."""
+    shown = text[:64].translate(MASK).replace(b"\t", b"?")
+    return f"`{shown.decode('latin-1')}`"
 
 
 def parse_fields(lines: list[bytes], refused: type[Exception]) -> Headers:

@@ -26,6 +26,7 @@ from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import NEG, Leaf, NameTree
 from meshproxy.naming.path import Path
 from meshproxy.var import Failed, Ok, Pending, State, Var, collect
+from meshproxy.wording import in_words
 
 _LINE: Final = re.compile(r"(\S+)\s+(\d{1,5})(?:\s*\*\s*(\d+(?:\.\d*)?|\.\d+))?", re.ASCII)
 
@@ -101,7 +102,7 @@ class FsNamer:
             case Ok(text):
                 return Var(ADDR_NEG) if text is None else self._parsed(file, text)
             case Failed(error):
-                return Var(AddrFailed(f"{file.show()}: {error}"))
+                return Var(AddrFailed(f"{file.show()}: {in_words(error)}"))
             case Pending():
                 return Var(ADDR_PENDING)
 

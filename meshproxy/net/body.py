@@ -6,6 +6,7 @@ Pieces are read into a buffer that is used again, so memory does not depend on t
 from collections.abc import Callable, Iterator
 from math import inf
 from time import monotonic
+from typing import NamedTuple
 
 from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http.chunked import ChunkedDecoder
@@ -14,6 +15,7 @@ from meshproxy.http.headers import Headers
 from meshproxy.net.pipe import WORTH_BYTES, Pipe
 from meshproxy.net.stream import Stream, StreamTimeout, wait_either
 from meshproxy.net.turn import next_turn
+from meshproxy.wording import in_words
 
 _BULK = 262144
 """Bytes read at once: 0.51 CPU seconds a GiB against 0.77 with 64 KiB."""
@@ -28,20 +30,12 @@ Finish = Callable[[bool, bytes], None]
 """Told once how a body ended: whether it was complete, and what followed it."""
 
 
-class Faults:
+class Faults(NamedTuple):
     """Which errors a broken body raises: one set for each side of the proxy."""
 
-    __slots__ = ("closed", "malformed", "timed_out")
-
-    def __init__(
-        self,
-        malformed: type[ProxyError],
-        closed: type[ProxyError],
-        timed_out: type[ProxyError],
-    ) -> None:
-        self.malformed = malformed
-        self.closed = closed
-        self.timed_out = timed_out
+    malformed: type[ProxyError]
+    closed: type[ProxyError]
+    timed_out: type[ProxyError]
 
 
 class StreamBody:
@@ -174,7 +168,7 @@ class StreamBody:
         if isinstance(error, StreamTimeout):
             told = self._faults.timed_out("the next piece of a body did not come in time")
         else:
-            told = self._faults.closed(f"connection lost within a body: {error}")
+            told = self._faults.closed(f"connection lost within a body: {in_words(error)}")
         self._fail(told)
         return told
 

@@ -31,13 +31,9 @@ class TlsStream(Stream):
         """As for plain streams; the session tickets of TLS 1.3 are nothing to read."""
         if self._armed and self._ahead is None:
             return bool(self._tls.pending())
+        self._look_ahead()
         if self._ahead is None:
-            try:
-                self._ahead = self._read_now()
-            except OSError as error:
-                self._ahead = error
-            if self._ahead is None:
-                self._arm()
+            self._arm()
         return self._ahead is not None
 
     def has_stray(self) -> bool:
@@ -109,6 +105,14 @@ class TlsStream(Stream):
         except OSError:
             return b""
 
+    def _look_ahead(self) -> None:
+        """Read what has come, or learn the error that ended it, for the next `receive`."""
+        if self._ahead is None:
+            try:
+                self._ahead = self._read_now()
+            except OSError as error:
+                self._ahead = error
+
     def _read_now(self) -> bytes | None:
         """Read without waiting; None if nothing has come."""
         try:
@@ -128,11 +132,19 @@ class TlsStream(Stream):
         return ahead or b""
 
     def send_some(self, data: bytes | memoryview) -> int:
-        """As for plain streams; a TLS renegotiation that wants to read first counts as none."""
+        """As for plain streams; a TLS renegotiation that wants to read first counts as none.
+
+        When the peer has ended the connection with an alert, that is the error.
+        """
         try:
             sent: int = self._tls.write(data)
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return 0
+        except OSError:
+            self._look_ahead()
+            if isinstance(self._ahead, ssl.SSLError):
+                raise self._ahead from None
+            raise
         return sent
 
     def close_for_writing(self, gap: float) -> None:

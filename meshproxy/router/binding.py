@@ -33,6 +33,7 @@ from meshproxy.router.own_listeners import LoopGuard
 from meshproxy.router.policy import Contexts, client_policy, path_policy
 from meshproxy.service import Service, stack
 from meshproxy.var import Failed, Ok, State, wait
+from meshproxy.wording import in_words
 
 HttpService = Service[Request, Response]
 
@@ -147,7 +148,7 @@ class PathService:
         if isinstance(state, Failed):
             if isinstance(state.error, ProxyError):
                 raise state.error
-            raise BindingFailed(str(state.error)) from state.error
+            raise BindingFailed(in_words(state.error)) from state.error
         if patience < seconds:
             raise TimedOutBinding("exceeded the time for the name to be bound")
         raise BindingTimedOut(

@@ -20,7 +20,7 @@ from meshproxy.ewma import LeastLoaded
 from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Address
-from tests.kit.badserver import BadServer, Stall, Until
+from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.clock import FakeClock
 from tests.kit.downstream import Downstream
 from tests.kit.k8s import wait_until
@@ -157,7 +157,8 @@ def test_it_can_fail_again(port: int) -> None:
 
 def test_a_handshake_that_fails_counts_as_a_connection_that_does() -> None:
     tls = Transport(Limits(), 5.0, TlsSettings(), "a.test")
-    with Downstream(lambda _: b"") as server, world(server.port, for_ever, tls) as made:
+    script = [Send(b"SSH-2.0-x\r\n"), Stall()]
+    with BadServer([script]) as server, world(server.port, for_ever, tls) as made:
         with pytest.raises(TlsFailed):
             made.ask()
         assert not made.endpoint.is_open

@@ -17,10 +17,11 @@ from meshproxy.client import tls
 from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.client.tls import ClientAuth, TlsSettings, context
 from meshproxy.client.transport import ConnectStats, Transport
-from meshproxy.errors import TlsFailed
+from meshproxy.errors import ConnectFailed, TlsFailed
 from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Address
+from tests.kit.badserver import BadServer, Send, Stall
 from tests.kit.certs import Certs
 from tests.kit.downstream import Downstream, Received
 from tests.kit.messages import body_of, request
@@ -31,7 +32,7 @@ def certs(tmp_path: Path) -> Certs:
     return Certs(tmp_path)
 
 
-def ask(server: Downstream, settings: TlsSettings, name: str | None) -> bytes:
+def ask(server: Downstream | BadServer, settings: TlsSettings, name: str | None) -> bytes:
     """Ask *server* for its page, as the client of *settings* and *name* does."""
     pool = EndpointPool(
         Address("127.0.0.1", server.port),
@@ -111,9 +112,26 @@ def test_an_expired_certificate_is_refused(certs: Certs) -> None:
 
 
 def test_plain_text_in_the_place_of_tls_is_refused(certs: Certs) -> None:
+    script = [Send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Stall()]
+    with (
+        BadServer([script]) as server,
+        pytest.raises(TlsFailed, match="wrong version number"),
+    ):
+        ask(server, trusting(certs), "a.test")
+
+
+def test_an_end_within_the_handshake_is_a_lost_connection(certs: Certs) -> None:
     with Downstream(page) as server:
-        with pytest.raises(TlsFailed):
+        with pytest.raises(ConnectFailed, match="within the TLS handshake"):
             ask(server, trusting(certs), "a.test")
+        assert server.requests == []
+
+
+def test_a_name_that_cannot_be_sent_is_refused(certs: Certs) -> None:
+    with Downstream(page, context=certs.server("a.test")) as server:
+        for name in (".test", "a" * 64 + ".test"):
+            with pytest.raises(TlsFailed):
+                ask(server, trusting(certs), name)
         assert server.requests == []
 
 
@@ -146,7 +164,7 @@ def test_the_client_shows_its_certificate(certs: Certs) -> None:
     with Downstream(page, context=certs.server("a.test", ask_for_client=True)) as server:
         assert ask(server, settings, "a.test") == b"page"
         server.requests.clear()
-        with pytest.raises(Exception, match=r"(?i)certificate|reset|closed"):
+        with pytest.raises(TlsFailed, match="it demands a certificate of ours: see clientAuth"):
             ask(server, trusting(certs), "a.test")
         assert server.requests == []
 

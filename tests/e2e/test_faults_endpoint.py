@@ -510,7 +510,7 @@ def too_old(certs: Certs, _: Certs) -> ssl.SSLContext:
         (expired, "certificate has expired"),
         (misnamed, "doesn't match"),
         (unknown, "unable to get local issuer certificate"),
-        (too_old, "PROTOCOL"),
+        (too_old, "protocol version"),
     ],
 )
 def test_an_endpoint_that_cannot_prove_itself_gets_no_request(

@@ -2,10 +2,11 @@
 
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import gevent
 import pytest
 
 from tests.kit.certs import Certs
@@ -35,6 +36,11 @@ routers:
 """
 
 
+def _send_in_vain(client: WireClient, body: bytes) -> None:
+    with suppress(OSError):
+        client.send(body)
+
+
 class World:
     """A proxy before an endpoint whose TLS it refuses, or which refuses its own."""
 
@@ -43,10 +49,14 @@ class World:
         self._endpoint = endpoint
         self._scope = scope(endpoint.port)
 
-    def ask(self) -> Reply:
-        """Send one request."""
+    def ask(self, body: bytes = b"") -> Reply:
+        """Send one request, and as much of *body* as is wanted."""
         with WireClient(self._proxy.port()) as client:
-            return client.get("web")
+            client.send(b"PUT / HTTP/1.1\r\nHost: web\r\nContent-Length: %d\r\n\r\n" % len(body))
+            sending = gevent.spawn(_send_in_vain, client, body)
+            reply = client.read()
+            sending.kill()
+            return reply
 
     @property
     def connections(self) -> int:
@@ -80,10 +90,26 @@ def expired(certs: Certs, _: Certs) -> ssl.SSLContext:
     return certs.server(NAME, until=LONG_AGO)
 
 
+def of_old(certs: Certs, _: Certs) -> ssl.SSLContext:
+    context = certs.server(NAME, ask_for_client=True)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def asking_for_a_certificate(certs: Certs, _: Certs) -> ssl.SSLContext:
+    context = certs.server(NAME, ask_for_client=True)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
 REFUSED = [
     pytest.param(of_another_name, "b.test", id="another name"),
     pytest.param(of_another_authority, "unable to get local issuer", id="another authority"),
-    pytest.param(expired, "expired", id="expired"),
+    pytest.param(expired, "certificate has expired", id="expired"),
+    pytest.param(of_old, "demands a certificate of ours", id="wants our certificate, TLS 1.2"),
+    pytest.param(
+        asking_for_a_certificate, "demands a certificate of ours", id="wants our certificate"
+    ),
 ]
 
 
@@ -103,3 +129,13 @@ def test_a_refusal_costs_one_handshake_a_request_and_says_why(
             assert reply.get("l5d-retryable") is None
         names = ("failures/tls", "retries/requeues", "failure_accrual/removals")
         assert found.counts(*names) == [REQUESTS, 0, 1]
+
+
+def test_a_refusal_that_comes_while_a_body_is_sent_is_told_as_well(tmp_path: Path) -> None:
+    certs = Certs(tmp_path)
+    large = b"x" * 4_000_000
+    with world(certs.bundle, asking_for_a_certificate(certs, certs)) as found:
+        reply = found.ask(large)
+        assert (reply.status, found.connections) == (502, 1)
+        assert "demands a certificate of ours" in reply.body.decode()
+        assert reply.get("l5d-retryable") is None

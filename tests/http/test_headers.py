@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from meshproxy.errors import BadRequest, BadResponse
 from meshproxy.http import headers as room
-from meshproxy.http.headers import TOKEN, Headers, of, parse_fields
+from meshproxy.http.headers import TOKEN, Headers, of, parse_fields, quoted
 
 FIELDS = [b"X-One: 1", b"x-two:\t2 ", b"X-ONE:3", b"Empty:"]
 
@@ -145,3 +145,7 @@ def test_bytes_in_the_wrong_case_are_an_error_not_an_absent_field() -> None:
 def test_text_that_cannot_be_a_field_is_refused(name: str, value: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Headers().add(name, value)
+
+
+def test_an_error_quotes_the_wire_without_its_controls() -> None:
+    assert quoted(b"a\tb\r\n\x00\xe9" + b"x" * 99) == "`a?b???\xe9" + "x" * 57 + "`"

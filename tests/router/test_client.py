@@ -419,11 +419,11 @@ def test_a_stalled_answer_tells_who_and_how_long() -> None:
 
 def test_a_failed_handshake_tells_where_and_why() -> None:
     policy = ClientPolicy(tls=TlsSettings(), server_name="a.test")
-    with origins(1) as (server,), subject(server.port, policy=policy) as client:
+    script = [Send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Stall()]
+    with BadServer([script]) as server, subject(server.port, policy=policy) as client:
         with pytest.raises(TlsFailed, match=r"TLS to a\.test failed") as raised:
             client.ask()
         assert f"selected address: 127.0.0.1:{server.port}" in str(raised.value)
-        assert server.requests == []
 
 
 # --- what endpoints are told apart from the request itself ---

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import gevent.socket
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
@@ -49,12 +48,6 @@ class _Wire(HTTPConnection):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self.no_delay)
             if self.keep_alive is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, self.keep_alive)
-        except TimeoutError as error:
-            sock.close()
-            raise ConnectTimeoutError(self, "timed out") from error
-        except OSError as error:
-            sock.close()
-            raise NewConnectionError(self, error.strerror or str(error)) from error
         except BaseException:
             sock.close()
             raise
@@ -79,7 +72,7 @@ class PlainConnection(_Wire):
     """A connection in clear."""
 
     def connect(self) -> None:
-        """Connect. Raises urllib3's NewConnectionError or ConnectTimeoutError."""
+        """Connect. Raises OSError."""
         super().connect()
         self.stream = Stream(self.sock)
 
@@ -88,7 +81,7 @@ class TlsConnection(_Wire, HTTPSConnection):
     """A connection whose certificate was verified before `stream` exists."""
 
     def connect(self) -> None:
-        """Connect, shake hands and verify. Raises also ssl.SSLError and CertificateError."""
+        """Connect, shake hands and verify. Raises also urllib3's CertificateError, a ValueError."""
         super().connect()
         if isinstance(self.sock, ssl.SSLSocket):
             self.stream = TlsStream(self.sock)

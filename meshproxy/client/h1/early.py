@@ -7,6 +7,7 @@ would be given up for a 100 that nobody asked for.
 import re
 from time import monotonic
 
+from meshproxy.client.failures import refusal
 from meshproxy.errors import BadResponse
 from meshproxy.http.framing import announces_body
 from meshproxy.http.head import HEAD_END, parse_response
@@ -35,13 +36,17 @@ class EarlyAnswer:
     def has_begun(self, stream: Stream) -> bool:
         """Whether what *stream* has to read is the final response, or the end.
 
-        Raises BadResponse for an informational response that is malformed or one too many.
+        Raises BadResponse for an informational response that is malformed or one too many, and
+        TlsFailed for an alert that refuses us.
         """
         try:
             read = stream.receive(monotonic())
         except StreamTimeout:
             return False
-        except OSError:
+        except OSError as error:
+            refused = refusal(error)
+            if refused is not None:
+                raise refused from error
             read = b""  # reading the response will tell
         self.data += read
         while _INTERIM(self.data):

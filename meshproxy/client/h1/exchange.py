@@ -1,16 +1,16 @@
-"""One request out and one response in on a connection; the client's edge for errors.
+"""One request out and one response in on a connection.
 
-RFC 9112 sections 6, 7 and 9. Whatever urllib3, ssl or the socket raise becomes an error of ours
-here and nowhere else; nothing left over on a connection is ever given to another request.
+RFC 9112 sections 6, 7 and 9. Nothing left over on a connection is ever given to another request.
 """
 
 from collections.abc import Callable
 from time import monotonic
 
+from meshproxy.client.failures import cut, no_answer
 from meshproxy.client.h1.connection import PlainConnection, TlsConnection
 from meshproxy.client.h1.early import EarlyAnswer
 from meshproxy.client.h1.response_head import final_head
-from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut, Silent
+from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut
 from meshproxy.http.chunked import decode_whole, encode, last_chunk
 from meshproxy.http.framing import CHUNKED, announces_body, response_length
 from meshproxy.http.head import CRLF, FIRST_READ
@@ -69,8 +69,8 @@ class Exchange:
     def run(self) -> Response:
         """Returns the response, up to a body that is still to come.
 
-        Raises ServiceTimedOut, BadResponse, Silent or ConnectionClosed, or what reading the
-        client's body raises; the connection is then closed.
+        Raises ServiceTimedOut, BadResponse, Silent, ConnectionClosed or TlsFailed, or what reading
+        the client's body raises; the connection is then closed.
         """
         connection, limits = self._connection, self._limits
         try:
@@ -90,7 +90,7 @@ class Exchange:
             raise ServiceTimedOut("exceeded the time for a response") from None
         except OSError as error:
             connection.close()
-            raise ConnectionClosed(f"connection lost: {error.strerror or error}") from error
+            raise cut(error) from error
         except BaseException:
             connection.close()
             raise
@@ -155,13 +155,11 @@ class Exchange:
         return self._send_first(data) and self._send_rest(body, chunked)
 
     def _send_first(self, data: bytes) -> bool:
-        """Sends what begins a request. Raises Silent, untouched, when none of it is taken."""
+        """Sends what begins a request. Raises Silent, untouched, or TlsFailed if none is taken."""
         try:
             sent = self._stream.send_some(data)
         except OSError as error:
-            silent = Silent(f"connection lost while sending: {error.strerror or error}")
-            silent.untouched = True
-            raise silent from error
+            raise no_answer(error, "while sending", untouched=True) from error
         rest = memoryview(data)[sent:]
         return not rest or self._send_piece(rest)
 

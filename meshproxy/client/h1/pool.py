@@ -5,36 +5,26 @@ its `_get_conn` and `_put_conn` in between, which are 1.3 % of the instructions 
 supported range is pinned in setup.py and both ends of it are tested.
 """
 
-import errno
 from collections.abc import Callable
 from functools import partial
-from ssl import SSLError
 from time import monotonic
 
 import gevent
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
-from urllib3.util.ssl_match_hostname import CertificateError
 
+from meshproxy.client.failures import no_connection
 from meshproxy.client.h1.connection import PlainConnection, TlsConnection
 from meshproxy.client.h1.exchange import Connection, Exchange, tunnel
 from meshproxy.client.h1.idle import IdleStack
 from meshproxy.client.tls import context
 from meshproxy.client.transport import ConnectStats, Transport
 from meshproxy.client.turnstile import Turnstile
-from meshproxy.errors import (
-    ConnectFailed,
-    NoDescriptor,
-    Silent,
-    TimedOutConnecting,
-    TlsFailed,
-    WriteFailed,
-)
+from meshproxy.errors import ConnectFailed, Silent, TimedOutConnecting, WriteFailed
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.naming.addr import Address
 
-_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 _BEHIND_SECONDS = 0.01
 """So long after its attempt a connect may begin and still count as begun with it."""
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
@@ -185,17 +175,11 @@ class EndpointPool:
         try:
             with gevent.Timeout(max(min(limit, deadline - started), 0.001), late):
                 connection.connect()
-        except (SSLError, CertificateError) as error:
+        except (HTTPError, OSError, ValueError) as error:
             connection.close()
             self._stats.failed_ms.add((monotonic() - started) * 1000)
-            raise TlsFailed(f"TLS to {self._transport.server_name} failed: {error}") from error
-        except (HTTPError, OSError) as error:
-            connection.close()
-            self._stats.failed_ms.add((monotonic() - started) * 1000)
-            if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
-                raise NoDescriptor("the proxy is out of file descriptors") from error
             if late not in (error, error.__cause__):
-                raise ConnectFailed(str(error)) from error
+                raise no_connection(error, self._transport.server_name) from error
             if deadline - started < limit - _BEHIND_SECONDS:
                 self._stats.cancelled.value += 1
                 raise TimedOutConnecting("exceeded the time for a connection") from None

@@ -3,6 +3,7 @@
 Informational responses are passed over (RFC 9110 section 15.2).
 """
 
+from meshproxy.client.failures import no_answer
 from meshproxy.client.h1.early import MAX_INTERIM, EarlyAnswer
 from meshproxy.errors import BadResponse, ConnectionClosed, Silent
 from meshproxy.http.framing import announces_body
@@ -51,7 +52,7 @@ def final_head(
 
 
 def _first_bytes(stream: Stream, deadline: float) -> bytes:
-    """The first bytes of a response head. Raises Silent when there are none.
+    """The first bytes of a response head. Raises Silent or TlsFailed when there are none.
 
     What comes while the request still waits for the end of this turn is no response to it, and
     the request is untouched.
@@ -59,9 +60,7 @@ def _first_bytes(stream: Stream, deadline: float) -> bytes:
     try:
         data = stream.receive(deadline, FIRST_READ)
     except OSError as error:
-        silent = Silent(f"connection lost before a response: {error.strerror or error}")
-        silent.untouched = stream.withdraw()
-        raise silent from error
+        raise no_answer(error, "before a response", untouched=stream.withdraw()) from error
     if not data or stream.posted:
         silent = Silent(
             "the endpoint spoke before it was asked"

@@ -26,6 +26,7 @@ from urllib3.exceptions import (
 from meshproxy.discovery.k8s.access import Access, anonymous, authenticated
 from meshproxy.discovery.k8s.decoding import Lines
 from meshproxy.discovery.k8s.objects import Malformed
+from meshproxy.wording import in_words
 
 MAX_PAGE: Final = 256 * 1024 * 1024
 """Bytes of one page of a list."""
@@ -198,4 +199,5 @@ def _failure(error: Exception) -> ApiFailure:
         case Malformed():
             return ApiFailure(Reason.MALFORMED, str(error))
         case _:
-            return ApiFailure(Reason.BROKEN, str(error))
+            words = error.args[0] if error.args and isinstance(error.args[0], str) else None
+            return ApiFailure(Reason.BROKEN, words or in_words(error))

@@ -3,6 +3,7 @@
 Kubernetes API: core/v1 and discovery.k8s.io/v1 (linkerd: k8s/.../{EndpointsNamer,v1}.scala).
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -160,7 +161,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Malformed(f"an object was expected, not {_show(value)}")
+        raise Malformed(f"an object was expected, not {shown(value)}")
     return value
 
 
@@ -168,13 +169,13 @@ def _mappings(value: Any) -> list[Mapping[str, Any]]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise Malformed(f"a list was expected, not {_show(value)}")
+        raise Malformed(f"a list was expected, not {shown(value)}")
     return [_mapping(item) for item in value]
 
 
 def _texts(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Malformed(f"a list of texts was expected, not {_show(value)}")
+        raise Malformed(f"a list of texts was expected, not {shown(value)}")
     return value
 
 
@@ -188,18 +189,19 @@ def _text(within: Mapping[str, Any], key: str) -> str:
 def _text_or_none(within: Mapping[str, Any], key: str) -> str | None:
     text = within.get(key)
     if text is not None and not isinstance(text, str):
-        raise Malformed(f"{key} is not a text but {_show(text)}")
+        raise Malformed(f"{key} is not a text but {shown(text)}")
     return text
 
 
 def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
-        raise Malformed(f"{_show(value)} is not a port")
+        raise Malformed(f"{shown(value)} is not a port")
     return value
 
 
-def _show(value: Any) -> str:
-    return repr(value)[:60]
+def shown(value: Any) -> str:
+    """A JSON value as it came, at most 60 characters of it."""
+    return json.dumps(value)[:60]
 
 
 ENDPOINTS: Final = Resource("/api/v1", "endpoints", read_endpoints)

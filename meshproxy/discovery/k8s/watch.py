@@ -17,7 +17,7 @@ import gevent
 from meshproxy.backoff import equal_jitter
 from meshproxy.discovery.k8s.api import Api, ApiFailure, Reason
 from meshproxy.discovery.k8s.decoding import load, page_of
-from meshproxy.discovery.k8s.objects import Entry, Malformed, Resource
+from meshproxy.discovery.k8s.objects import Entry, Malformed, Resource, shown
 from meshproxy.discovery.k8s.table import Table
 
 T = TypeVar("T")
@@ -188,10 +188,11 @@ class Watch(Generic[T]):
                 pass
             case "ERROR":
                 code = event["object"].get("code")
-                text = f"the watch ended with {code}: {event['object'].get('message')}"
+                message = shown(event["object"].get("message"))
+                text = f"the watch ended with {shown(code)}: {message}"
                 raise ApiFailure(Reason.GONE if code == 410 else Reason.STATUS, text)
             case other:
-                raise ApiFailure(Reason.MALFORMED, f"an event of type {other!r}")
+                raise ApiFailure(Reason.MALFORMED, f"an event of type {shown(other)}")
 
     def _read(self, resource: Resource[T], obj: Any) -> list[Entry[T]]:
         """Read one object; a malformed one is left out rather than hold up all others."""
