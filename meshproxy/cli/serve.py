@@ -25,6 +25,7 @@ No file was given, so this serves the built-in one: meshproxy --print-config lap
 For other programs, in their shell:
 
   export http_proxy=http://127.0.0.1:4140 https_proxy=http://127.0.0.1:4140
+  export no_proxy=localhost,127.0.0.1
 """
 
 
