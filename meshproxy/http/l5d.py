@@ -29,6 +29,10 @@ FORWARDED_CLIENT_CERT = b"x-forwarded-client-cert"
 OVERWRITTEN = frozenset({DST_SERVICE, DST_CLIENT, DST_RESIDUAL, REQID, FORWARDED_CLIENT_CERT})
 """Never believed when a client sends them."""
 MAX_ENTRIES = 256
+MAX_ERROR = 1024
+"""Bytes of `l5d-err`: an error must not fill the head it comes in."""
+_NEAR = 100
+"""Bytes that a cut may go back for the end of a word."""
 
 
 def take_dtab(headers: Headers) -> Dtab | None:
@@ -71,10 +75,16 @@ def put_deadline(headers: Headers, deadline: Deadline | None) -> None:
 
 
 def encode_error(message: str, limit: int) -> bytes:
-    """*message* as `l5d-err` carries it: form encoding of ISO-8859-1, at most *limit* bytes."""
+    """*message* as `l5d-err` carries it: form encoding of ISO-8859-1, at most *limit* bytes.
+
+    Never more than 1024 bytes; what is cut holds whole escapes, and whole words if one ends near.
+    """
     encoded = quote_plus(message.encode("latin-1", "replace"), safe="*").replace("~", "%7E")
+    limit = min(limit, MAX_ERROR)
     if len(encoded) > limit:
         encoded = encoded[:limit]
         escape = encoded.find("%", -2)
         encoded = encoded if escape < 0 else encoded[:escape]
+        word = max(encoded.rfind("+"), encoded.rfind("%0A"))
+        encoded = encoded[:word] if word > max(limit - _NEAR, 0) else encoded
     return encoded.encode("ascii")

@@ -72,3 +72,24 @@ def test_an_encoded_error_is_cut_between_its_characters(message: str, limit: int
     of((l5d.ERR, encoded))
     whole = message.encode("latin-1", "replace").decode("latin-1")
     assert whole.startswith(unquote_plus(encoded.decode(), "latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("message", "limit", "encoded"),
+    [
+        pytest.param("one two three", 12, b"one+two", id="after a word"),
+        pytest.param("one\ntwo-three", 12, b"one", id="after a line"),
+        pytest.param("one,two,three", 11, b"one%2Ctwo", id="no word ends"),
+        pytest.param("a " + "b" * 200, 150, b"a+" + b"b" * 148, id="none ends near"),
+        pytest.param("one two", 7, b"one+two", id="nothing to cut"),
+    ],
+)
+def test_a_cut_error_ends_after_a_word(message: str, limit: int, encoded: bytes) -> None:
+    assert l5d.encode_error(message, limit) == encoded
+
+
+def test_an_error_is_never_longer_than_a_kilobyte() -> None:
+    addresses = ", ".join(f"10.0.0.{number}:8080" for number in range(256))
+    encoded = l5d.encode_error(f"addresses: [{addresses}]", 8192)
+    assert 900 < len(encoded) <= 1024
+    assert encoded.endswith(b"%3A8080%2C")
