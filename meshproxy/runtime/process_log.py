@@ -25,14 +25,17 @@ def log_to_stderr(level: str, form: str, worker: int | None = None) -> None:
     """Log from *level* on, which is a name of logging's in lower case, as *form* says.
 
     Every record carries the number of the *worker* that this process is. Errors that nothing has
-    caught are logged as well, whether they end the process or a greenlet.
+    caught are logged as well, whether they end the process, a greenlet or nothing, and so are
+    Python's warnings.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(worker) if form == "json" else TextLines(worker))
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING))
     _OURS.setLevel(number)
+    logging.captureWarnings(capture=True)
     sys.excepthook = _log_fatal
+    sys.unraisablehook = _log_unraisable
     gevent.get_hub().print_exception = _log_unhandled
 
 
@@ -88,6 +91,18 @@ class TextLines(logging.Formatter):
 
 def _log_fatal(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
     _OURS.critical("ended by %r", error, exc_info=(kind, error, at))
+
+
+def _log_unraisable(found: "sys.UnraisableHookArgs") -> None:
+    """Log what came where it can go no further: out of a finalizer, say."""
+    error = found.exc_type() if found.exc_value is None else found.exc_value
+    _OURS.error(
+        "%s %r: %r",
+        found.err_msg or "ignored in",
+        found.object,
+        error,
+        exc_info=(found.exc_type, error, found.exc_traceback),
+    )
 
 
 def _log_unhandled(

@@ -11,9 +11,10 @@ import pytest
 @pytest.fixture(autouse=True)
 def log_as_before() -> Iterator[None]:
     """Undo what the command under test did to the process's log."""
-    ours, hub, hook = logging.getLogger("meshproxy"), gevent.get_hub(), sys.excepthook
-    level = ours.level
+    ours, hub = logging.getLogger("meshproxy"), gevent.get_hub()
+    level, hooks = ours.level, (sys.excepthook, sys.unraisablehook)
     yield
     ours.setLevel(level)
-    sys.excepthook = hook
+    sys.excepthook, sys.unraisablehook = hooks
+    logging.captureWarnings(capture=False)
     vars(hub).pop("print_exception", None)

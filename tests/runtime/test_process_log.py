@@ -114,14 +114,25 @@ def test_a_worker_is_named() -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["1 / 0", "import gevent; gevent.spawn(lambda: 1 / 0).join()"],
-    ids=["the process", "a greenlet"],
+    [
+        "1 / 0",
+        "import gevent; gevent.spawn(lambda: 1 / 0).join()",
+        "type('A', (), {'__del__': lambda _: 1 / 0})()",
+    ],
+    ids=["the process", "a greenlet", "a finalizer"],
 )
 def test_what_nobody_caught_is_a_record(code: str) -> None:
     (line,) = logged(code, "info", "json")
     found = json.loads(line)
     assert "ZeroDivisionError('division by zero')" in found["message"]
     assert found["exception"].endswith("ZeroDivisionError: division by zero")
+
+
+def test_a_warning_of_python_is_a_record() -> None:
+    (line,) = logged("import warnings; warnings.warn('soon gone')", "info", "json")
+    found = json.loads(line)
+    assert (found["level"], found["logger"]) == ("warning", "py.warnings")
+    assert "UserWarning: soon gone" in found["message"]
 
 
 @pytest.mark.parametrize("settings", [("debug", "text"), ("error", "json")])
