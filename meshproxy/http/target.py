@@ -12,6 +12,8 @@ from meshproxy.http.headers import Headers
 
 _USERINFO = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%-]*").fullmatch
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE).fullmatch
+_FRAGMENT = ord("#")
+"""As a number, as in `head`."""
 _checked: set[bytes] = set()
 _CHECKED_LIMIT = 4096
 
@@ -34,7 +36,7 @@ def origin_form(
         line = headers.lines[headers.names.index(b"host")]
         if line not in _checked:
             _check_host(line)
-    if b"#" in target:
+    if _FRAGMENT in target:
         raise BadRequest("a request target has no fragment")
     if method == b"CONNECT":
         return _authority_form(target, headers, connect_ports)
