@@ -9,6 +9,9 @@ from gevent.ssl import SSLSocket
 
 from meshproxy.net.stream import RECEIVE, Stream
 
+_MOST_PIECES = 256
+"""Records, of 16 KiB at most."""
+
 
 class TlsStream(Stream):
     """A TLS connection after its handshake: OpenSSL reads and writes the descriptor itself.
@@ -44,11 +47,11 @@ class TlsStream(Stream):
 
     def receive(self, deadline: float, most: int = RECEIVE) -> bytes:
         """As for plain streams; an end without close_notify is a ConnectionResetError."""
-        if self._ahead is not None:
-            return self._take_ahead()
         while True:
-            if not self._tls.pending():
+            if self._ahead is None and not self._tls.pending():
                 self.wait_readable(deadline)
+            if self._ahead is not None:
+                return self._take_ahead()
             try:
                 data: bytes = self._tls.read(most)
             except ssl.SSLWantReadError:
@@ -62,13 +65,13 @@ class TlsStream(Stream):
 
     def receive_into(self, buffer: memoryview, deadline: float) -> int:
         """As for plain streams."""
-        if self._ahead is not None:
-            data = self._take_ahead()
-            taken = min(len(data), len(buffer))
-            buffer[:taken] = data[:taken]
-            self._ahead = data[taken:] or None
-            return taken
         while True:
+            if self._ahead is not None:
+                data = self._take_ahead()
+                taken = min(len(data), len(buffer))
+                buffer[:taken] = data[:taken]
+                self._ahead = data[taken:] or None
+                return taken
             if not self._armed:
                 self._arm()
             try:
@@ -149,6 +152,7 @@ class TlsStream(Stream):
 
     def close_for_writing(self, gap: float) -> None:
         """As for plain streams, with close_notify: without it, all we sent would look cut."""
+        self._read_what_has_come()
         while True:
             try:
                 self._tls.shutdown()
@@ -159,6 +163,22 @@ class TlsStream(Stream):
                 pass  # ours is sent, the peer's has yet to come
             break
         self.sock._sock.shutdown(socket.SHUT_WR)  # noqa: SLF001 - gevent's would forget the TLS
+
+    def _read_what_has_come(self) -> None:
+        """Keeps it for the reader: whatever follows our close_notify unread breaks the session.
+
+        (The ssl module asks for the peer's close_notify at once, and OpenSSL takes data for an
+        attack there.) No more than 4 MiB are kept.
+        """
+        if isinstance(self._ahead, OSError) or self._ahead == b"":
+            return
+        pieces = [self._ahead or b""]
+        with contextlib.suppress(OSError):  # the reader will meet it
+            while len(pieces) < _MOST_PIECES and (piece := self._read_now()):
+                pieces.append(piece)
+        self._ahead = b"".join(pieces) or None
+        if self._ahead is not None and self._waiter is not None:
+            self._loop.run_callback(self._on_readable)
 
     def close(self) -> None:
         """As for plain streams, with close_notify if it can be sent at once (RFC 8446 section 6.1).

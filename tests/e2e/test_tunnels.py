@@ -12,6 +12,7 @@ from gevent.server import StreamServer
 
 from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.certs import Certs
+from tests.kit.downstream import Downstream
 from tests.kit.faults import RESET, black_hole
 from tests.kit.proxy import SERVER, Proxy, client
 from tests.kit.wire import Reply, WireClient, get
@@ -148,6 +149,38 @@ def test_upgrade_is_passed_on_and_101_opens_a_tunnel() -> None:
         assert b"\r\nUpgrade: chat\r\n" in head
         asking.send(b"hi")
         assert asking.sock.recv(4096) == b"<hi>"
+
+
+def test_what_was_sent_for_a_tunnel_is_no_request_when_there_is_none() -> None:
+    with Downstream(lambda _: b"ok") as origin, Proxy(config(origin.port)) as proxy:
+        early = "\r\nl5d-dtab: /svc/no:443 => !\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a"
+        with WireClient(proxy.port()) as asking:
+            asking.send(f"CONNECT no:443 HTTP/1.1\r\nHost: no{early}\r\n\r\n".encode())
+            reply = asking.read(b"GET")
+            assert (reply.status, reply.get("connection")) == (502, "close")
+            assert asking.read_to_end() == b""
+        assert origin.requests == []
+
+
+def test_a_head_may_switch_protocols() -> None:
+    with serving(chat) as (proxy, _), WireClient(proxy.port()) as asking:
+        asking.send(b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+        assert asking.sock.recv(4096).startswith(b"HTTP/1.1 101 ")
+        asking.send(b"hi")
+        assert asking.sock.recv(4096) == b"<hi>"
+
+
+def test_101_before_the_end_of_a_request_is_a_bad_response() -> None:
+    with (
+        BadServer([[Until(), Send(SWITCHED), Stall()]]) as server,
+        Proxy(config(server.port)) as proxy,
+        WireClient(proxy.port()) as asking,
+    ):
+        asking.send(
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel"
+        )
+        assert asking.read().status == 502
 
 
 def test_101_without_upgrade_is_a_bad_response() -> None:

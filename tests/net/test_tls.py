@@ -47,6 +47,31 @@ def test_a_goodbye_is_an_end(tls_pair: Pair) -> None:
     leaving.get().close()
 
 
+@pytest.mark.parametrize("size", [3, 300_000])
+def test_a_goodbye_of_ours_costs_nothing_of_what_the_peer_sends(tls_pair: Pair, size: int) -> None:
+    stream, other = tls_pair
+    sending = gevent.spawn(other.sendall, b"x" * size)
+    gevent.sleep(0)
+    stream.wait_readable(NEVER)
+    stream.close_for_writing(5)
+    assert other.recv(9) == b""
+    read = 0
+    while read < size:
+        read += len(stream.receive(NEVER))
+    sending.get()
+    other.sendall(b"more")
+    assert stream.receive(NEVER) == b"more"
+
+
+def test_a_goodbye_wakes_the_reader_for_what_came_before_it(tls_pair: Pair) -> None:
+    stream, other = tls_pair
+    reading = gevent.spawn(stream.receive, NEVER)
+    gevent.sleep(0)
+    other.sendall(b"hello")
+    stream.close_for_writing(5)
+    assert reading.get() == b"hello"
+
+
 def test_closing_says_goodbye_without_waiting_for_the_peer(tls_pair: Pair) -> None:
     stream, other = tls_pair
     stream.send(b"bye", 5)

@@ -96,7 +96,7 @@ class Exchange:
             raise
         reusable = reusable and sent_all and is_sound
         if response.status == 101:
-            response.body, response.ending = tunnel(connection, rest, self._release)
+            response.body, response.ending = self._switched(rest, sent_all)
             return response
         whole = _whole_body(length, rest, limits)
         if whole is None and CHUNKED <= length < WORTH_BYTES:
@@ -113,6 +113,13 @@ class Exchange:
 
     def _head(self) -> tuple[Response, bytes, bool]:
         return final_head(self._stream, self._limits, self._deadline, self._request, self._early)
+
+    def _switched(self, at_hand: bytes, sent_all: bool) -> tuple[Tunnel, Ending]:
+        """Returns the tunnel that a 101 opens, which must not begin within the request."""
+        if not sent_all:
+            self._connection.close()
+            raise BadResponse("101 before the end of the request")
+        return tunnel(self._connection, at_hand, self._release)
 
     def _streamed(
         self, response: Response, length: int, at_hand: bytes, reusable: bool

@@ -201,19 +201,20 @@ class Connection:
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:
         """Write *response*; whether the connection may go on."""
         body, lines = response.body, response.headers.lines
-        bodiless = request.method == b"HEAD" or response.status in _BODILESS
+        status = response.status
+        bodiless = status in _BODILESS or (request.method == b"HEAD" and status != 101)
         framed = bodiless or b"content-length" in response.headers.names
         if not framed and isinstance(body, Tunnel):
             return self._tunnel(response, body)
         chunked = False if framed else frame(response, request.version)
-        keep = keep and chunked is not None
+        is_connect = request.method == b"CONNECT"  # what follows was meant for a tunnel
+        keep = keep and chunked is not None and not is_connect
         if b"date" not in response.headers.names:
             lines.append(date_line())
         if not keep or request.version == b"1.0":
             lines.append(b"Connection: keep-alive" if keep else b"Connection: close")
-        is_connect = request.method == b"CONNECT"
         reason = reason_of_refusal(response) if is_connect else response.reason
-        start = status_line(response.status, reason)
+        start = status_line(status, reason)
         head = b"%b\r\n%b\r\n\r\n" % (start, CRLF.join(lines))
         if isinstance(body, bytes):
             data: bytes | None = head
