@@ -1,4 +1,7 @@
-"""The tests, and the programs beside them: tests.demo, tests.bench, tests.fuzz, tests.soak."""
+"""The suite: one file for each source file, the kit they share, the demo, the bench and the soak.
+
+Whatever of it is run without the extra `test` ends here.
+"""
 
 from importlib.util import find_spec
 

@@ -1,6 +1,7 @@
 """`meshproxy CONFIG`: serve until told to stop."""
 
 import logging
+import sys
 from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
@@ -27,6 +28,9 @@ For other programs, in their shell:
   export http_proxy=http://127.0.0.1:4140 https_proxy=http://127.0.0.1:4140
   export no_proxy=localhost,127.0.0.1
 """
+_WHAT_TO_CHANGE: Final = """\
+No file was given, so this is about the built-in one. To serve it with other settings:
+  meshproxy --print-config laptop > my.yaml && meshproxy my.yaml"""
 
 
 def run(given: Namespace) -> int:
@@ -35,7 +39,10 @@ def run(given: Namespace) -> int:
     if given.config is not None:
         return run_with(given.config, lambda loaded: _serve(loaded, given.config))
     name = str(shipped.file("laptop"))
-    return run_with(name, lambda loaded: _serve(loaded, name, started=_print_what_to_try))
+    status = run_with(name, lambda loaded: _serve(loaded, name, started=_print_what_to_try))
+    if status:
+        print(_WHAT_TO_CHANGE, file=sys.stderr)
+    return status
 
 
 def _print_what_to_try() -> None:

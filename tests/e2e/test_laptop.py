@@ -18,6 +18,7 @@ from pathlib import Path
 import gevent
 import pytest
 
+from tests.e2e.test_command import run
 from tests.kit.certs import Certs
 from tests.kit.daemons import START_S, Daemon, Nginx, find
 from tests.kit.k8s import wait_until
@@ -189,6 +190,15 @@ def test_the_commands_it_suggests_work(laptop: Laptop) -> None:
     for command, expected in zip(commands, ("home", "hello", "rt/outgoing"), strict=True):
         shown = command.replace("example.org", "packages.test") + " -sSf"
         assert expected in laptop.run("sh", "-c", shown, SSL_CERT_FILE=str(laptop.bundle))
+
+
+@pytest.mark.usefixtures("laptop")
+def test_a_second_one_says_how_to_have_other_ports() -> None:
+    ran = run()
+    assert ran.returncode == 1
+    first, *others = ran.stderr.splitlines()
+    assert first.endswith("laptop.yaml: cannot listen on 127.0.0.1:4140: Address already in use")
+    assert others[-1] == "  meshproxy --print-config laptop > my.yaml && meshproxy my.yaml"
 
 
 @pytest.mark.parametrize("port", ["", ":443"])

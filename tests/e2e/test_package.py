@@ -1,6 +1,7 @@
 """The package as it is installed: what the wheel carries, claims and needs."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,9 +70,7 @@ def metadata(wheel: Path) -> Message:
 def needs(wheel: Path) -> set[str]:
     """Return the names of what is installed with it, without any extra."""
     requirements = metadata(wheel).get_all("Requires-Dist", [])
-    return {
-        one.partition(">=")[0].partition("<")[0] for one in requirements if "extra ==" not in one
-    }
+    return {re.split("[ <>=]", one)[0] for one in requirements if "extra ==" not in one}
 
 
 def test_the_installed_package_runs_without_the_checkout(tmp_path: Path, wheel: Path) -> None:
