@@ -110,3 +110,13 @@ def test_a_line_is_completed(terminal: Terminal, line: str, expected: str) -> No
     terminal.type(f"meshproxy {line}\t\n")
     assert terminal.read(r"got: (.*)\.")[1].strip() == expected
     terminal.read("ready> ")
+
+
+def test_bash_offers_all_values_behind_an_equals_sign() -> None:
+    if not shutil.which("bash"):
+        pytest.skip("bash is not installed")
+    words = 'COMP_WORDS=(meshproxy --log-format =) COMP_CWORD=2; _meshproxy; echo "${COMPREPLY[@]}"'
+    ran = subprocess.run(
+        ["bash", "-c", f"{bash()}\n{words}"], capture_output=True, text=True, check=True
+    )
+    assert (ran.stdout, ran.stderr) == ("text json\n", "")
