@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 from meshproxy.config import kinds
 from meshproxy.config.errors import ConfigError, ConfigErrors, Findings, Problem, Severity
 from meshproxy.config.model import Config, Key, Kinded, key, keys_of
-from meshproxy.config.nodes import Mapping, Mark, Node, Scalar, Sequence, is_unset, join, locate
+from meshproxy.config.nodes import Mapping, Node, Scalar, Sequence, is_unset, join, locate
+from meshproxy.config.places import Mark
 from meshproxy.config.scalars import (
     CONVERTERS,
     Directory,

@@ -1,8 +1,9 @@
 """From a text to its nodes: YAML, or strict JSON when it begins with `{`.
 
-Answers to linkerd: config/.../Parser.scala: duplicate keys are errors, only the first document is
-read, and words such as `yes` or `0x10` are text. A text cannot make us do more work than its size
-allows: depth, nodes and length are bounded, aliases included.
+Answers to linkerd: config/.../Parser.scala: duplicate keys are errors, and words such as `yes` or
+`0x10` are text. A second document is an error too, except in a manifest of Kubernetes, whose first
+one is read. A text cannot make us do more work than its size allows: depth, nodes and length are
+bounded, aliases included.
 """
 
 import json
@@ -12,7 +13,8 @@ from typing import Any, Final
 import yaml
 
 from meshproxy.config.errors import ConfigError, ConfigErrors, Findings
-from meshproxy.config.nodes import Mapping, Mark, Node, Scalar, Sequence, join
+from meshproxy.config.nodes import Mapping, Node, Scalar, Sequence, join
+from meshproxy.config.places import Mark, Span, Text
 from meshproxy.config.scalars import plain
 
 MAX_CHARACTERS: Final = 1 << 20
@@ -30,37 +32,39 @@ class Unreadable(Exception):
         self.mark = mark
 
 
-def parse(text: str, findings: Findings) -> Node:
-    """The first document of *text*; duplicate keys go to *findings*.
+def parse(characters: str, findings: Findings, span: Span | None = None) -> Node:
+    """The document of *characters*; duplicate keys and a second document go to *findings*.
+
+    Places are those of the file, if the document stands there as the value at *span*.
 
     Raises:
         ConfigErrors: it is no YAML or JSON, is empty, or is over a limit.
     """
+    text = Text(characters.removeprefix("\ufeff"), span)
     try:
         _check_length(text)
-        if text.lstrip("\ufeff \t\r\n").startswith("{"):
-            _check_json(text.lstrip("\ufeff"))
-            text = text.replace("\t", " ")
-        return _Composer(text.removeprefix("\ufeff"), findings).document()
+        if text.characters.lstrip(" \t\r\n").startswith("{"):
+            _check_json(text)
+            text = Text(text.characters.replace("\t", " "), span)
+        return _Composer(text, findings).document()
     except Unreadable as error:
         raise ConfigErrors([ConfigError(findings.file, error.mark, "", str(error))]) from None
 
 
-def _check_length(text: str) -> None:
-    if len(text) > MAX_CHARACTERS:
-        raise Unreadable(Mark(1, 1), f"longer than {MAX_CHARACTERS} characters, shorten it")
+def _check_length(text: Text) -> None:
+    if len(text.characters) > MAX_CHARACTERS:
+        raise Unreadable(text.at(0), f"longer than {MAX_CHARACTERS} characters, shorten it")
 
 
-def _check_json(text: str) -> None:
+def _check_json(text: Text) -> None:
     try:
-        json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+        json.loads(text.characters, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        mark = Mark(error.lineno, error.colno)
-        raise Unreadable(
-            mark, f"not JSON: {error.msg}; a file that begins with {{ is JSON"
-        ) from None
+        what = f"not JSON: {error.msg}; a file that begins with {{ is JSON"
+        raise Unreadable(text.at(error.pos), what) from None
     except RecursionError:
-        raise Unreadable(Mark(1, 1), f"nested deeper than {MAX_DEPTH} levels, flatten it") from None
+        what = f"nested deeper than {MAX_DEPTH} levels, flatten it"
+        raise Unreadable(text.at(0), what) from None
 
 
 def _refuse_constant(name: str) -> None:
@@ -70,30 +74,41 @@ def _refuse_constant(name: str) -> None:
 class _Composer:
     """Builds nodes from the events of PyYAML's parser, which neither resolves nor recurses."""
 
-    def __init__(self, text: str, findings: Findings) -> None:
-        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
+    def __init__(self, text: Text, findings: Findings) -> None:
+        self._events: Iterator[Any] = yaml.parse(text.characters, Loader=yaml.SafeLoader)
+        self._text = text
         self._findings = findings
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._nodes = 0
 
     def document(self) -> Node:
-        """The root of the first document."""
+        """The root of the first document, which must be the only one outside of manifests."""
         try:
             for event in self._events:
                 if isinstance(event, yaml.DocumentStartEvent):
-                    return self._node(next(self._events), 0, "")
+                    root = self._node(next(self._events), 0, "")
+                    if not is_kubernetes(root):
+                        self._refuse_another()
+                    return root
         except yaml.MarkedYAMLError as error:
             at = error.problem_mark or error.context_mark
-            mark = Mark(at.line + 1, at.column + 1) if at else Mark(1, 1)
+            mark = self._text.at(0 if at is None else at.index)
             what = ", ".join(filter(None, [error.context, error.problem]))
             raise Unreadable(mark, f"not YAML: {what}") from None
         except yaml.YAMLError as error:
             reason = " ".join(str(error).split())
-            raise Unreadable(Mark(1, 1), f"not YAML: {reason}") from None
-        raise Unreadable(Mark(1, 1), "empty, write at least `routers:`")
+            raise Unreadable(self._text.at(0), f"not YAML: {reason}") from None
+        raise Unreadable(self._text.at(0), "empty, write at least `routers:`")
+
+    def _refuse_another(self) -> None:
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                what = "a second document begins here, put it into a file of its own"
+                self._findings.add(self._mark(event), "", what)
+                return
 
     def _node(self, event: Any, depth: int, at: str) -> Node:
-        mark = _mark(event)
+        mark = self._mark(event)
         if depth > MAX_DEPTH:
             raise Unreadable(mark, f"nested deeper than {MAX_DEPTH} levels, flatten it")
         if isinstance(event, yaml.AliasEvent):
@@ -106,7 +121,8 @@ class _Composer:
         if isinstance(event, yaml.ScalarEvent):
             is_plain = event.implicit[0] and event.tag is None and event.style is None
             text = _whole_characters(event.value, mark)
-            node = Scalar(mark, text, plain(text) if is_plain else text)
+            value = plain(text) if is_plain else text
+            node = Scalar(mark, text, value, self._span(event, text))
         elif isinstance(event, yaml.SequenceStartEvent):
             node = Sequence(mark)
             while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
@@ -140,10 +156,22 @@ class _Composer:
         self._count(size, mark)
         return node
 
+    def _mark(self, event: Any) -> Mark:
+        return self._text.at(event.start_mark.index)
+
+    def _span(self, event: Any, value: str) -> Span:
+        start, end = event.start_mark.index, event.end_mark.index
+        return Span(self._text, start, end, event.style, value)
+
     def _count(self, nodes: int, mark: Mark) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
             raise Unreadable(mark, f"more than {MAX_NODES} values, aliases included, shorten it")
+
+
+def is_kubernetes(root: Node) -> bool:
+    """Whether *root* is an object of Kubernetes, of which a manifest holds several."""
+    return isinstance(root, Mapping) and "apiVersion" in root.items
 
 
 def _whole_characters(text: str, mark: Mark) -> str:
@@ -152,7 +180,3 @@ def _whole_characters(text: str, mark: Mark) -> str:
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
         raise Unreadable(mark, "half a character, write the whole escape") from None
-
-
-def _mark(event: Any) -> Mark:
-    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)

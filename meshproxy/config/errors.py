@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from meshproxy.config.nodes import Mark
+from meshproxy.config.places import Mark
 
 
 class Severity(Enum):

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 
 from meshproxy.config.decode import decode
-from meshproxy.config.document import parse
+from meshproxy.config.document import is_kubernetes, parse
 from meshproxy.config.errors import ConfigError, ConfigErrors, Findings, Severity
 from meshproxy.config.nodes import Mapping, Node, Scalar
 from meshproxy.config.schema import LinkerConfig
@@ -50,7 +50,7 @@ def read(text: str, name: str) -> Loaded:
         ConfigErrors: all that is wrong with it.
     """
     findings = Findings(name)
-    root = _unwrap(parse(text, findings), text, findings)
+    root = _unwrap(parse(text, findings), findings)
     what = foreign(root)
     if what is not None:
         raise ConfigErrors([ConfigError(name, root.mark, "", what)])
@@ -63,9 +63,9 @@ def read(text: str, name: str) -> Loaded:
     return Loaded(config, findings.of(Severity.MISSING), findings.of(Severity.WARNING))
 
 
-def _unwrap(root: Node, text: str, findings: Findings) -> Node:
+def _unwrap(root: Node, findings: Findings) -> Node:
     """The document inside a Kubernetes ConfigMap, with its places in the outer file."""
-    if not isinstance(root, Mapping) or "apiVersion" not in root.items:
+    if not isinstance(root, Mapping) or not is_kubernetes(root):
         return root
     kind = root.items.get("kind")
     data = root.items.get("data")
@@ -73,18 +73,4 @@ def _unwrap(root: Node, text: str, findings: Findings) -> Node:
     if not isinstance(kind, Scalar) or kind.text != "ConfigMap" or not isinstance(inner, Scalar):
         what = f"a Kubernetes object, of which only a ConfigMap with {_WRAPPED} in data is read"
         raise ConfigErrors([ConfigError(findings.file, root.mark, "", what)])
-    return parse(_in_place(inner, text.splitlines()), findings)
-
-
-def _in_place(inner: Scalar, lines: list[str]) -> str:
-    """The inner text moved to where it stands in the outer file."""
-    start = inner.mark.line
-    indent = ""
-    for outer, line in zip(lines[start:], inner.text.splitlines(), strict=False):
-        if line.strip():
-            indent = " " * (len(outer) - len(line))
-            break
-    if any(line.startswith(("---", "...", "%")) for line in inner.text.splitlines()):
-        indent = ""
-    moved = "".join(indent + line for line in inner.text.splitlines(keepends=True))
-    return "\n" * start + moved
+    return parse(inner.text, findings, inner.span)

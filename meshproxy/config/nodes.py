@@ -7,13 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Mark:
-    """A place in a file; both numbers count from 1."""
-
-    line: int
-    column: int
+from meshproxy.config.places import Mark, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +17,11 @@ class Scalar:
     mark: Mark
     text: str
     value: bool | int | float | str | None
+    span: Span | None = field(default=None, compare=False)
+
+    def at(self, offset: int) -> Mark:
+        """The place of the character *offset* of the text, or of the whole if that is unknown."""
+        return self.mark if self.span is None else self.span.at(offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,15 @@ def is_unset(node: Node | None) -> bool:
 
 def locate(root: Node, path: str) -> Mark:
     """Where *path* (`routers[0].servers[1].port`) is written, or the nearest thing above it."""
+    return _walk(root, path)[0]
+
+
+def find(root: Node, path: str) -> Node:
+    """What is written at *path*, or the nearest thing above it."""
+    return _walk(root, path)[1]
+
+
+def _walk(root: Node, path: str) -> tuple[Mark, Node]:
     mark, node = root.mark, root
     for name, index in _steps(path):
         if isinstance(node, Mapping) and name in node.items:
@@ -63,7 +71,7 @@ def locate(root: Node, path: str) -> Mark:
             mark = node.mark
         else:
             break
-    return mark
+    return mark, node
 
 
 def _steps(path: str) -> Iterator[tuple[str, int | None]]:

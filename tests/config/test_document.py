@@ -5,7 +5,8 @@ import pytest
 
 from meshproxy.config.document import MAX_CHARACTERS, MAX_DEPTH, parse
 from meshproxy.config.errors import ConfigErrors, Findings
-from meshproxy.config.nodes import Mapping, Mark, Node, Scalar, Sequence
+from meshproxy.config.nodes import Mapping, Node, Scalar, Sequence
+from meshproxy.config.places import Mark
 
 
 def values(node: Node) -> Any:
@@ -29,7 +30,8 @@ def read(text: str) -> Any:
         ("---\na: '1'\n", {"a": "1"}),
         ("a: |\n  /x => /y ; # why\n", {"a": "/x => /y ; # why\n"}),
         ("a:\nb: ''\nc: ~", {"a": None, "b": "", "c": None}),
-        ("a: 1\n---\n[not: looked at", {"a": 1}),
+        ("apiVersion: v1\n---\n[not: looked at", {"apiVersion": "v1"}),
+        ("---\na: 1\n...\n", {"a": 1}),
         ("\ufeffa: 1", {"a": 1}),
         ("a: ${X}\n", {"a": "${X}"}),
         ("x: &x [1]\ny: *x", {"x": [1], "y": [1]}),
@@ -67,6 +69,21 @@ def test_a_duplicate_key_is_an_error_in_both_syntaxes(text: str) -> None:
     assert error.path == "a[0].b"
     assert error.mark.line in (3, 4)
     assert error.what.startswith("duplicate key, it is also on line")
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("a: 1\n---\nb: 2\n---\nc: 3\n", ["2:1"]),
+        ("a: 1\n...\n--- {b: 2}\n", ["3:1"]),
+        ("a: 1\na: 2\n---\n", ["2:1", "3:1"]),
+    ],
+)
+def test_a_second_document_is_an_error_beside_others(text: str, places: list[str]) -> None:
+    findings = Findings("f")
+    parse(text, findings)
+    assert [f"{error.mark.line}:{error.mark.column}" for error in findings.found] == places
+    assert findings.found[-1].what.startswith("a second document begins here")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 from meshproxy.config.errors import ConfigError, ConfigErrors, Findings, Severity
-from meshproxy.config.nodes import Mark
+from meshproxy.config.places import Mark
 
 
 def test_an_error_is_one_line_with_its_place() -> None:

@@ -75,13 +75,20 @@ def test_places_in_a_config_map_are_those_of_the_outer_file() -> None:
 def test_a_config_map_may_hold_a_document_that_is_marked() -> None:
     assert read(manifest("---\n" + SMALL), "f").config == read(SMALL, "f").config
     (line,) = lines(manifest("---\nadmin: {prt: 1}\n" + SMALL))
-    assert line.startswith("f:6:9: admin.prt")
+    assert line.startswith("f:6:13: admin.prt")
+
+
+def test_a_config_map_holds_one_document() -> None:
+    (line,) = lines(manifest(SMALL + "---\nadmin: {port: 1}\n"))
+    assert line.startswith("f:8:5: a second document begins here")
 
 
 def test_a_quoted_config_map_is_read_too() -> None:
     text = 'kind: ConfigMap\napiVersion: v1\ndata: {config.yaml: "routers:\\n- protocol: http\\n'
     text += '  servers: [{port: 0}]"}\n'
     assert read(text, "f").config == read(SMALL, "f").config
+    (line,) = lines(text.replace("port", "prt"))
+    assert line.startswith("f:3:63: routers[0].servers[0].prt")
 
 
 @pytest.mark.parametrize(

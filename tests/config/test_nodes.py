@@ -1,6 +1,7 @@
 import pytest
 
-from meshproxy.config.nodes import Mapping, Mark, Scalar, Sequence, is_unset, join, locate
+from meshproxy.config.nodes import Mapping, Scalar, Sequence, is_unset, join, locate
+from meshproxy.config.places import Mark
 
 PORT = Scalar(Mark(3, 11), "4140", 4140)
 SERVER = Mapping(Mark(3, 5), {"port": PORT}, {"port": Mark(3, 5)})

@@ -3,7 +3,8 @@ from pathlib import Path as FilePath
 import pytest
 
 from meshproxy.config.cpus import usable_cpus
-from meshproxy.config.nodes import Mark, Scalar
+from meshproxy.config.nodes import Scalar
+from meshproxy.config.places import Mark
 from meshproxy.config.scalars import (
     CONVERTERS,
     TYPE_NAMES,

@@ -1,0 +1,103 @@
+"""Places in a file, also of a character within a value, whatever style the value is written in.
+
+YAML folds and removes white space and replaces escapes, and keeps everything else (YAML 1.2.2,
+chapters 5.7, 7.3 and 8.1). So a character that is not white space is found by its number.
+"""
+
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+_BLACK: Final = re.compile(r"\S")
+_BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_PROPERTIES: Final = re.compile(r"(?:[&!]\S*\s+)*")
+_QUOTED: Final = {
+    "'": re.compile(r"''|\S"),
+    '"': re.compile(
+        r"\\(?:x(?P<x>.{2})|u(?P<u>.{4})|U(?P<U>.{8})|(?P<white>[\stnrvfN_LP])|.)|\S", re.DOTALL
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A place in a file; both numbers count from 1."""
+
+    line: int
+    column: int
+
+
+class Text:
+    """The text of a document, which may stand in a file as the value at *span*."""
+
+    def __init__(self, characters: str, span: "Span | None" = None) -> None:
+        self.characters = characters
+        self._span = span
+        self._lines = [0, *(found.end() for found in _BREAK.finditer(characters))]
+
+    def at(self, index: int) -> Mark:
+        """The place of the character *index*."""
+        if self._span is not None:
+            return self._span.at(index)
+        line = bisect_right(self._lines, index)
+        return Mark(line, index - self._lines[line - 1] + 1)
+
+
+class Span:
+    """The part of *text* from *start* to *end* that says *value* in *style*.
+
+    The style is one of `|`, `>`, `'` and `"`; None is plain.
+    """
+
+    def __init__(self, text: Text, start: int, end: int, style: str | None, value: str) -> None:
+        self._text = text
+        self._start = start
+        self._end = end
+        self._style = style
+        self._value = value
+
+    def at(self, offset: int) -> Mark:
+        """The place of the character *offset* of the value; for white space, of what follows it."""
+        if not self._indices:
+            return self._text.at(self._start)
+        number = bisect_left(self._numbers, offset)
+        return self._text.at(self._indices[min(number, len(self._indices) - 1)])
+
+    @cached_property
+    def _numbers(self) -> "array[int]":
+        """The offsets of what is not white space in the value."""
+        return array("L", (found.start() for found in _BLACK.finditer(self._value)))
+
+    @cached_property
+    def _indices(self) -> "array[int]":
+        """The indices in the text of the same characters."""
+        return array("L", self._find())
+
+    def _find(self) -> Iterator[int]:
+        written = self._text.characters
+        start, end = self._start, self._end
+        if self._style in ("|", ">"):
+            start = written.find("\n", start, end) + 1 or end
+        elif properties := _PROPERTIES.match(written, start, end):
+            start = properties.end()
+        if self._style in _QUOTED:
+            start, end = start + 1, end - 1
+        for character in _QUOTED.get(self._style or "", _BLACK).finditer(written, start, end):
+            if not _is_white(character):
+                yield character.start()
+
+
+def _is_white(character: re.Match[str]) -> bool:
+    """Whether *character* is an escape for white space, or the second half of a character."""
+    groups = character.groupdict()
+    if groups.get("white"):
+        return True
+    digits = groups.get("x") or groups.get("u") or groups.get("U")
+    if not digits:
+        return False
+    number = int(digits, 16)
+    return chr(number).isspace() or 0xDC00 <= number <= 0xDFFF
