@@ -46,21 +46,21 @@ EXPECTED = {
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_every_file_loads(file: Path) -> None:
-    loaded = read(file.read_text(), file.name)
+    loaded = read(file.read_text(), str(file))
     assert loaded.config.routers
     assert [str(one) for one in loaded.missing if "/etc/meshproxy/" not in str(one)] == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_no_file_opens_a_port_to_other_machines(file: Path) -> None:
-    config = read(file.read_text(), file.name).config
+    config = read(file.read_text(), str(file)).config
     servers = [server.ip for router in config.routers for server in router.servers]
     assert {*servers, config.admin.ip} == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_no_file_retries_at_once(file: Path) -> None:
-    for router in read(file.read_text(), file.name).config.routers:
+    for router in read(file.read_text(), str(file)).config.routers:
         assert isinstance(router, HttpRouterConfig)
         waits = path_policy(router.service, Name.parse("/svc/web")).backoff()
         assert all(wait > 0 for wait in islice(waits, 5))

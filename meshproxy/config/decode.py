@@ -8,18 +8,17 @@ import types
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from meshproxy.config import kinds
+from meshproxy.config.dtabs import BadEntries
 from meshproxy.config.errors import ConfigError, ConfigErrors, Findings, Problem, Severity
+from meshproxy.config.files import FILES, Directory, MissingFile, RegularFile, find_file
 from meshproxy.config.model import Config, Key, Kinded, key, keys_of
 from meshproxy.config.nodes import Mapping, Node, Scalar, Sequence, is_unset, join, locate
 from meshproxy.config.places import Mark
 from meshproxy.config.scalars import (
     CONVERTERS,
-    Directory,
     Ip,
-    MissingFile,
     Port,
     Regex,
-    RegularFile,
     WorkerCount,
     show,
     unquoted,
@@ -171,19 +170,30 @@ class _Decoder:
     def _scalar(self, spec: Key, kind: Any, node: Scalar, at: str) -> object:
         if get_origin(kind) is Literal:
             return self._choice(get_args(kind), node, at)
-        try:
-            value: Any = CONVERTERS[kind](unquoted(node) if spec.quoted else node)
-        except MissingFile as error:
-            if not self._is_refused:
-                self._findings.add(node.mark, at, str(error), Severity.MISSING)
-            return node.text
-        except ValueError as error:
-            return self._refuse(node.mark, at, str(error))
+        value = self._converted(kind, unquoted(node) if spec.quoted else node, at)
+        if value is INVALID:
+            return value
         if spec.minimum is not None and value < spec.minimum:
             return self._refuse(node.mark, at, f"{value} is too small, at least {spec.minimum:g}")
         if spec.maximum is not None and value > spec.maximum:
             return self._refuse(node.mark, at, f"{value} is too large, at most {spec.maximum:g}")
         return value
+
+    def _converted(self, kind: Any, node: Scalar, at: str) -> Any:
+        try:
+            if kind in FILES:
+                return find_file(kind, node.text, self._findings.directory)
+            return CONVERTERS[kind](node)
+        except MissingFile as error:
+            if not self._is_refused:
+                self._findings.add(node.mark, at, str(error), Severity.MISSING)
+            return node.text
+        except BadEntries as error:
+            for fault in error.faults:
+                self._refuse(node.at(fault.at), at, fault.what)
+            return INVALID
+        except ValueError as error:
+            return self._refuse(node.mark, at, str(error))
 
     def _choice(self, choices: tuple[str, ...], node: Scalar, at: str) -> object:
         if node.text in choices:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from meshproxy.config.places import Mark
 
@@ -54,6 +55,11 @@ class Findings:
 
     file: str
     found: list[ConfigError] = field(default_factory=list)
+
+    @property
+    def directory(self) -> Path:
+        """Where the file is; the working directory for standard input."""
+        return Path(self.file).parent
 
     def add(self, mark: Mark, path: str, what: str, severity: Severity = Severity.ERROR) -> None:
         """Note one problem."""

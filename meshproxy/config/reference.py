@@ -19,7 +19,12 @@ This page is made from the code: `python -m meshproxy.config.reference > docs/co
 
 The file is YAML, or JSON when it begins with `{`; a Kubernetes ConfigMap that holds it under
 `config.yaml` is read too. An unknown key, a key written twice and a value of the wrong type are
-errors. A number is not written in quotes. A key without a value counts as unset.
+errors, and so is a second document. A number is not written in quotes. A key without a value counts
+as unset.
+
+A *file* or *directory* that does not begin with `/` is looked for beside the configuration file and
+then in the working directory of the process; `~` is the home directory. One that does not exist is
+an error. For a configuration from standard input, the working directory counts alone.
 
 **req** marks a key that must be written, **+** one that meshproxy adds to Linkerd's.
 *Not yet* marks what Linkerd knows and meshproxy refuses so far.

@@ -1,4 +1,4 @@
-"""Single values of a configuration: from a scalar's text to a number, an address, a name or a file.
+"""Single values of a configuration: from a scalar's text to a number, an address or a name.
 
 Strict as linkerd's deserializers are: a quoted number is no integer, a word is no boolean
 (linkerd: config/.../Parser.scala and the `Deserializer`s beside it).
@@ -8,10 +8,11 @@ import ipaddress
 import re
 from collections.abc import Callable
 from math import isfinite
-from pathlib import Path as FilePath
 from typing import Final, NewType
 
 from meshproxy.config.cpus import usable_cpus
+from meshproxy.config.dtabs import parse_entries
+from meshproxy.config.files import FILES
 from meshproxy.config.nodes import Scalar
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
@@ -21,10 +22,6 @@ Port = NewType("Port", int)
 """A TCP or UDP port, 0 to 65535."""
 Ip = NewType("Ip", str)
 """A literal IPv4 or IPv6 address."""
-Directory = NewType("Directory", str)
-"""A directory that exists when the configuration is loaded."""
-RegularFile = NewType("RegularFile", str)
-"""A regular file that exists when the configuration is loaded."""
 Regex = NewType("Regex", str)
 """A regular expression that has to match the whole of a text."""
 WorkerCount = NewType("WorkerCount", int)
@@ -32,10 +29,6 @@ WorkerCount = NewType("WorkerCount", int)
 
 MAX_WORKERS: Final = 256
 INT_LIMIT: Final = 2**31
-
-
-class MissingFile(ValueError):
-    """A well-formed path that leads to nothing on this machine."""
 
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -134,33 +127,11 @@ def _path(scalar: Scalar) -> Path:
 
 
 def _dtab(scalar: Scalar) -> Dtab:
-    try:
-        return Dtab.parse(scalar.text)
-    except ValueError as error:
-        raise ValueError(f"{error}; write a dtab such as /svc => /srv ; /srv => /#/fs") from None
+    return Dtab(entry.dentry for entry in parse_entries(scalar.text))
 
 
 def _matcher(scalar: Scalar) -> PathMatcher:
     return PathMatcher.parse(scalar.text)
-
-
-def _holds(question: Callable[[], bool]) -> bool:
-    try:
-        return question()
-    except OSError:
-        return False
-
-
-def _directory(scalar: Scalar) -> Directory:
-    if not _holds(FilePath(scalar.text).is_dir):
-        raise MissingFile(f"{scalar.text} is not a directory, create it or name another")
-    return Directory(scalar.text)
-
-
-def _regular_file(scalar: Scalar) -> RegularFile:
-    if not _holds(FilePath(scalar.text).is_file):
-        raise MissingFile(f"{scalar.text} is not a file, create it or name another")
-    return RegularFile(scalar.text)
 
 
 def _regex(scalar: Scalar) -> Regex:
@@ -186,8 +157,6 @@ CONVERTERS: Final[dict[object, Callable[[Scalar], object]]] = {
     Path: _path,
     Dtab: _dtab,
     PathMatcher: _matcher,
-    Directory: _directory,
-    RegularFile: _regular_file,
     Regex: _regex,
 }
 """How a scalar becomes a value of each type; raises ValueError with what to do about it."""
@@ -203,8 +172,7 @@ TYPE_NAMES: Final[dict[object, str]] = {
     Path: "path",
     Dtab: "dtab",
     PathMatcher: "prefix pattern",
-    Directory: "directory",
-    RegularFile: "file",
+    **FILES,
     Regex: "regular expression",
 }
 """What the reference page and the error messages call each type."""

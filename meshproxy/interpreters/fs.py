@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from meshproxy.config.bases import InterpreterConfig, InterpreterDeps
+from meshproxy.config.files import RegularFile
 from meshproxy.config.model import key
-from meshproxy.config.scalars import RegularFile
 from meshproxy.discovery.files import contents
 from meshproxy.errors import BindingFailed
 from meshproxy.interpreters.default import DefaultInterpreter

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final, NamedTuple
 
 from meshproxy.config.bases import NamerConfig, NamerDeps, Resolver
+from meshproxy.config.files import Directory
 from meshproxy.config.model import key
-from meshproxy.config.scalars import Directory
 from meshproxy.discovery.files import contents, file_depth
 from meshproxy.discovery.hostname import full_form, literal, why_refused
 from meshproxy.naming.addr import (

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import ClassVar, Literal
 
 from meshproxy.config.bases import NamerConfig, NamerDeps
-from meshproxy.config.decode import Port, Problem, key
+from meshproxy.config.decode import Port, Problem, RegularFile, key
 from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import Cluster, cluster_at
@@ -118,7 +118,7 @@ class K8sConfig(NamerConfig):
         doc="Reach the API by TLS, with a pod's service account or a kubeconfig file,"
         " which say where it is.",
     )
-    kubeconfig: str | None = key(
+    kubeconfig: RegularFile | None = key(
         default=None, added=True, doc="The kubeconfig file; `~/.kube/config` when unset."
     )
     context: str | None = key(

@@ -104,7 +104,7 @@ class Dtab:
             if not parser.at_end:
                 if len(entries) == limit:
                     parser.too_much(f"{limit} entries")
-                entries.append(_read_entry(parser))
+                entries.append(read_entry(parser))
                 parser.skip()
             if not parser.maybe(";"):
                 break
@@ -169,7 +169,8 @@ def parse_tree(text: str) -> NameTree[Path]:
     return tree
 
 
-def _read_entry(parser: Parser[Path]) -> Dentry:
+def read_entry(parser: Parser[Path]) -> Dentry:
+    """Read one entry. Raises ParseError."""
     prefix = Prefix(parser.prefix())
     parser.skip()
     parser.eat("=")

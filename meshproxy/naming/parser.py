@@ -28,7 +28,15 @@ _SPACE: Final = re.compile(
 
 
 class ParseError(ValueError):
-    """A text is no path, tree or table; the message shows what was expected and where."""
+    """A text is no path, tree or table; the message shows what was expected and where.
+
+    Without the place it is `what`; the place is `at`, the index of a character.
+    """
+
+    def __init__(self, what: str, text: str, at: int) -> None:
+        super().__init__(f"{what} at '{text[:at]}[{text[at : at + 1]}]{text[at + 1 :]}'")
+        self.what = what
+        self.at = at
 
 
 class Parser(Generic[P]):
@@ -36,11 +44,16 @@ class Parser(Generic[P]):
 
     __slots__ = ("_at", "_leaf", "_nesting", "_text")
 
-    def __init__(self, text: str, leaf: Callable[[tuple[bytes, ...]], P]) -> None:
+    def __init__(self, text: str, leaf: Callable[[tuple[bytes, ...]], P], at: int = 0) -> None:
         self._text = text
         self._leaf = leaf
-        self._at = 0
+        self._at = at
         self._nesting = 0
+
+    @property
+    def at(self) -> int:
+        """The index of the character that comes next."""
+        return self._at
 
     @property
     def at_end(self) -> bool:
@@ -104,7 +117,7 @@ class Parser(Generic[P]):
 
     def too_much(self, what: str) -> NoReturn:
         """Refuse a text that is well formed but over a limit."""
-        raise ParseError(f"more than {what} at '{self._marked()}'")
+        raise ParseError(f"more than {what}", self._text, self._at)
 
     def _union(self) -> NameTree[P]:
         members = [self._weighted()]
@@ -178,8 +191,4 @@ class Parser(Generic[P]):
     def _refuse(self, expected: str, found: str | None = None) -> NoReturn:
         if found is None:
             found = "end of input" if self.at_end else f"'{self._text[self._at]}'"
-        raise ParseError(f"{expected} expected but {found} found at '{self._marked()}'")
-
-    def _marked(self) -> str:
-        text, at = self._text, self._at
-        return f"{text[:at]}[{text[at : at + 1]}]{text[at + 1 :]}"
+        raise ParseError(f"{expected} expected but {found} found", self._text, self._at)

@@ -36,7 +36,9 @@ class HttpRouterConfig(RouterConfig):
 
     servers: tuple[HttpServerConfig, ...] = key(default=(), doc="Where it listens; at least one.")
     http_access_log: str | None = key(
-        default=None, doc="File that gets a line for each request of a client."
+        default=None,
+        doc="File that gets a line for each request of a client; made if it is not there, "
+        "relative to the working directory.",
     )
     http_access_log_roll_policy: str = key(
         default="never",

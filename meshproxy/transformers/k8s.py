@@ -10,7 +10,7 @@ from ipaddress import AddressValueError, IPv4Address, ip_address
 from typing import ClassVar, Literal
 
 from meshproxy.config.bases import NamerDeps, TransformerConfig
-from meshproxy.config.decode import Ip, Port, Problem, key
+from meshproxy.config.decode import Ip, Port, Problem, RegularFile, key
 from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import cluster_at
@@ -80,7 +80,9 @@ class DaemonSetConfig(TransformerConfig):
     auth: Literal["inCluster", "kubeconfig"] | None = key(
         default=None, added=True, doc="As the namers' `auth`."
     )
-    kubeconfig: str | None = key(default=None, added=True, doc="As the namers' `kubeconfig`.")
+    kubeconfig: RegularFile | None = key(
+        default=None, added=True, doc="As the namers' `kubeconfig`."
+    )
     context: str | None = key(default=None, added=True, doc="As the namers' `context`.")
 
     def check(self) -> Iterable[Problem]:

@@ -1,19 +1,15 @@
-from pathlib import Path as FilePath
-
 import pytest
 
 from meshproxy.config.cpus import usable_cpus
+from meshproxy.config.files import FILES
 from meshproxy.config.nodes import Scalar
 from meshproxy.config.places import Mark
 from meshproxy.config.scalars import (
     CONVERTERS,
     TYPE_NAMES,
-    Directory,
     Ip,
-    MissingFile,
     Port,
     Regex,
-    RegularFile,
     WorkerCount,
     plain,
     show,
@@ -112,29 +108,13 @@ def test_a_scalar_of_another_type_is_refused(wanted: object, scalar: Scalar, wha
         (Ip, "localhost", "expected an IPv4 or IPv6 address in full"),
         (Ip, "127.1", "expected an IPv4 or IPv6 address in full"),
         (Path, "svc", "write a path such as"),
-        (Dtab, "/a => b", "write a dtab such as"),
+        (Dtab, "/a => b", "write an entry such as"),
         (Regex, "(", "is not a regular expression"),
     ],
 )
 def test_malformed_text_is_refused(wanted: object, text: str, what: str) -> None:
     with pytest.raises(ValueError, match=what):
         CONVERTERS[wanted](bare(text))
-
-
-def test_files_and_directories_must_exist(tmp_path: FilePath) -> None:
-    file = tmp_path / "file"
-    file.write_text("")
-    assert CONVERTERS[Directory](bare(str(tmp_path))) == str(tmp_path)
-    assert CONVERTERS[RegularFile](bare(str(file))) == str(file)
-    with pytest.raises(MissingFile, match="is not a directory"):
-        CONVERTERS[Directory](bare(str(file)))
-    with pytest.raises(MissingFile, match="is not a file"):
-        CONVERTERS[RegularFile](bare(str(tmp_path)))
-
-
-def test_a_path_that_no_file_can_have_is_missing() -> None:
-    with pytest.raises(MissingFile):
-        CONVERTERS[RegularFile](quoted("a" * 5000))
 
 
 def test_long_text_is_cut_when_shown() -> None:
@@ -146,4 +126,4 @@ def test_quotes_may_be_dropped() -> None:
 
 
 def test_every_type_has_a_name() -> None:
-    assert TYPE_NAMES.keys() == CONVERTERS.keys()
+    assert TYPE_NAMES.keys() == CONVERTERS.keys() | FILES.keys()

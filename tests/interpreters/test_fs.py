@@ -8,7 +8,7 @@ from typing import Any
 from gevent.queue import Queue
 
 from meshproxy.config.bases import InterpreterDeps
-from meshproxy.config.scalars import RegularFile
+from meshproxy.config.files import RegularFile
 from meshproxy.interpreters.fs import FsInterpreter, FsInterpreterConfig
 from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers

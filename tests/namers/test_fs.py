@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshproxy.config.bases import NamerDeps
-from meshproxy.config.scalars import Directory
+from meshproxy.config.files import Directory
 from meshproxy.discovery.dns import Resolver
 from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.discovery.dns_query import Server
