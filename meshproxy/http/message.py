@@ -206,7 +206,8 @@ class Request:
         """What the service's configuration calls a failure; breakers ask it too."""
         self.peer: Peer | None = None
         self.scheme = b""
-        """That of the target, if it came in absolute form; lower case."""
+        """That of the target, if it came in absolute form; lower case. With `https`, a request is
+        named with port 443 if it names none."""
         self.retries = 0
         """Attempts after the first, by the classifier or because nothing was delivered."""
 
