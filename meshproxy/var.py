@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
+from meshproxy.log_once import LogOnce
+
 T = TypeVar("T")
 U = TypeVar("U")
 T_co = TypeVar("T_co", covariant=True)
 
 Close: TypeAlias = Callable[[], None]
 
-log = logging.getLogger(__name__)
+log_once = LogOnce(logging.getLogger(__name__))
 
 
 class Var(Generic[T]):
@@ -50,7 +52,7 @@ class Var(Generic[T]):
             try:
                 observer(value)
             except Exception:
-                log.exception("an observer failed")
+                log_once.exception("an observer failed")
 
     def observe(self, observer: Callable[[T], None]) -> Close:
         """Call *observer* now and on every change; the result stops it.

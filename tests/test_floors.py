@@ -22,7 +22,7 @@ FLOORS = {
     },
     2: {"config", "discovery", "net"},
     1: {"naming", "http", "metrics"},
-    0: {"__init__", "errors", "wording", "var", "service", "backoff", "ewma", "budget"},
+    0: {"__init__", "errors", "wording", "log_once", "var", "service", "backoff", "ewma", "budget"},
 }  # fmt: skip
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 COOPERATIVE = {"net", "discovery", "client", *FLOORS[5], *FLOORS[7], *FLOORS[8]}

@@ -17,6 +17,7 @@ from meshproxy.discovery.dns_lookup import DnsSettings, Lookup
 from meshproxy.discovery.dns_query import Answer, QueryFailed
 from meshproxy.discovery.hostname import literal, why_refused
 from meshproxy.discovery.resolv_conf import has_global_ipv6
+from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import (
     ADDR_NEG,
@@ -35,7 +36,7 @@ MIN_NEGATIVE_TTL_S: Final = 1.0
 
 A = TypeVar("A", bound=Addr)
 
-log = logging.getLogger(__name__)
+log_once = LogOnce(logging.getLogger(__name__))
 
 
 class Resolver:
@@ -188,7 +189,7 @@ class _Name:
         except QueryFailed as failure:
             return self._held_or(AddrFailed(f"{self._host}: {failure}")), settings.min_ttl_s
         except Exception:
-            log.exception("the lookup of %s broke", self._host)
+            log_once.exception("the lookup of %s broke", self._host)
             failed = AddrFailed(f"{self._host}: internal error of the resolver")
             return self._held_or(failed), settings.min_ttl_s
         if not answer.name_exists:

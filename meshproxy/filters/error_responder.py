@@ -11,11 +11,11 @@ from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
+from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
 _log = logging.getLogger(__name__)
-_MAX_REPORTED = 100
 
 
 class InternalError(ProxyError):
@@ -31,7 +31,7 @@ class ErrorResponder:
     def __init__(self, limits: Limits, metrics: Tree) -> None:
         self._limits = limits
         self._failures = metrics.scope("failures")
-        self._reported: set[object] = set()
+        self._log_once = LogOnce(_log)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve, or answer the error. Raises ClientGone."""
@@ -41,19 +41,9 @@ class ErrorResponder:
             raise
         except ProxyError as error:
             return self.answer(error)
-        except Exception as error:  # noqa: BLE001 - one of the three places: a client waits for an answer
-            self._report(error)
+        except Exception:  # noqa: BLE001 - one of the three places: a client waits for an answer
+            self._log_once.exception("a request failed inside the proxy")
             return self.answer(InternalError("internal error"))
-
-    def _report(self, error: Exception) -> None:
-        """Log a traceback once for each place it comes from (100 places), not for each request."""
-        place = error.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        key = (type(error), place and (place.tb_frame.f_code, place.tb_lineno))
-        if key not in self._reported and len(self._reported) < _MAX_REPORTED:
-            self._reported.add(key)
-            _log.error("a request failed inside the proxy", exc_info=error)
 
     def answer(self, error: ProxyError) -> Response:
         """Count *error* and make its response."""

@@ -4,6 +4,7 @@ finagle: client/StackClient.scala, loadbalancer/TrafficDistributor.scala. Follow
 set; an address that stays keeps its load, breaker and connections.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -30,6 +31,7 @@ from meshproxy.filters.diagnostics import Diagnostics
 from meshproxy.filters.host import RewriteHost
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
+from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import (
     ADDR_NEG,
@@ -47,6 +49,8 @@ from meshproxy.router.own_listeners import LoopGuard, OwnListener
 from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.service import Service, stack
 from meshproxy.var import PENDING, Ok, Pending, State, wait
+
+_log_once = LogOnce(logging.getLogger(__name__))
 
 
 class ClientKey(NamedTuple):
@@ -133,6 +137,8 @@ class Client:
         try:
             return service(request)
         except (ConnectFailed, TlsFailed) as error:
+            if not error.transient:
+                _log_once.warning("%s at %s: %s", self.id.show(), request.endpoint, str(error))
             raise type(error)(self._describe(request, error)) from error
         except ServiceTimedOut as error:
             raise type(error)(self._describe_timeout(request, error)) from error

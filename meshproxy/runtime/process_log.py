@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Literal
 
-import gevent
+from gevent.hub import Hub
+
+from meshproxy.log_once import LogOnce
 
 Form = Literal["text", "json"]
 DEFAULT_LEVEL: Final = "info"
@@ -19,6 +21,9 @@ DEFAULT_FORM: Final[Form] = "text"
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _OURS: Final = logging.getLogger("meshproxy")
+_TOLD_BY_US: Final = ("urllib3",)
+"""Libraries that warn of what our own records tell, for each request or each attempt."""
+_log_once: Final = LogOnce(_OURS)
 
 
 def log_to_stderr(level: str, form: str, worker: int | None = None) -> None:
@@ -36,7 +41,9 @@ def log_to_stderr(level: str, form: str, worker: int | None = None) -> None:
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_fatal
     sys.unraisablehook = _log_unraisable
-    gevent.get_hub().print_exception = _log_unhandled
+    Hub.print_exception = _log_unhandled  # the hubs of threads too
+    for name in _TOLD_BY_US:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def settings() -> tuple[str, Form]:
@@ -106,6 +113,7 @@ def _log_unraisable(found: "sys.UnraisableHookArgs") -> None:
 
 
 def _log_unhandled(
+    _hub: Hub,
     context: object,
     kind: type[BaseException],
     error: BaseException | None,
@@ -113,4 +121,4 @@ def _log_unhandled(
 ) -> None:
     """Log what gevent's hub would print: the error that ended a greenlet or a callback."""
     error = kind() if error is None else error
-    _OURS.error("%s failed: %r", context, error, exc_info=(kind, error, at))
+    _log_once.exception("%s failed: %r", context, error, error=error.with_traceback(at))

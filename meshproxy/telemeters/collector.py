@@ -57,6 +57,10 @@ class Collector(StatsClient):  # type: ignore[misc] # the package has no types
 def find(host: str, port: int, dropped: Counter) -> Collector:
     """Look *host* up, IPv4 first, and return its collector; OSError if there is none."""
     try:
+        host.encode("idna")  # getaddrinfo would do it in a thread, which prints what is raised
+    except UnicodeError as error:
+        raise OSError(f"not a host name: {host}") from error
+    try:
         return Collector(host, port, dropped, ipv6=False)
     except OSError:
         return Collector(host, port, dropped, ipv6=True)

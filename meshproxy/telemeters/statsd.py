@@ -21,6 +21,7 @@ from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.errors import Problem
 from meshproxy.config.model import key
 from meshproxy.config.scalars import Port
+from meshproxy.log_once import LogOnce
 from meshproxy.metrics.histogram import Histogram
 from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat
 from meshproxy.metrics.tree import Scope, Tree
@@ -29,6 +30,7 @@ from meshproxy.telemeters.collector import Collector, find
 from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
 
 log = logging.getLogger(__name__)
+log_once = LogOnce(log)
 
 FLUSH_INTERVAL_S: Final = 1.0
 RESOLVE_INTERVAL_S: Final = 30.0
@@ -273,7 +275,7 @@ class Statsd(Telemeter):
         try:
             self.flush(gauges=gauges)
         except Exception:
-            log.exception("statsd: a flush failed")
+            log_once.exception("statsd: a flush failed")
 
     def _resolve_often(self) -> None:
         host, port = self._config.hostname, self._config.port

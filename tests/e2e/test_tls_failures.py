@@ -9,11 +9,12 @@ from pathlib import Path
 import gevent
 import pytest
 
+from tests.e2e.test_command import Serving
 from tests.kit.certs import Certs
 from tests.kit.downstream import Downstream
 from tests.kit.proxy import Proxy
 from tests.kit.proxy import client as scope
-from tests.kit.wire import Reply, WireClient
+from tests.kit.wire import Reply, WireClient, get
 
 NAME = "a.test"
 REQUESTS = 3
@@ -139,3 +140,18 @@ def test_a_refusal_that_comes_while_a_body_is_sent_is_told_as_well(tmp_path: Pat
         assert (reply.status, found.connections) == (502, 1)
         assert "demands a certificate of ours" in reply.body.decode()
         assert reply.get("l5d-retryable") is None
+
+
+def test_refusals_are_one_line_in_the_log(tmp_path: Path) -> None:
+    certs = Certs(tmp_path)
+    with Downstream(lambda _: b"never", context=certs.server("b.test")) as endpoint:
+        serving = Serving(config(endpoint.port, certs.bundle), tmp_path)
+        with serving.daemon:
+            for _ in range(REQUESTS):
+                assert get(serving.port, "web").status == 502
+    told = [line for line in serving.daemon.output().splitlines() if "b.test" in line]
+    assert len(told) == 1
+    assert told[0].endswith(
+        f" WARNING /$/inet/127.0.0.1/{endpoint.port} at {endpoint.address}: "
+        "TLS to a.test failed: hostname 'a.test' doesn't match 'b.test'"
+    )

@@ -15,7 +15,7 @@ LOGGING = """
 import logging, sys
 from meshproxy.runtime.process_log import log_to_stderr, settings
 log_to_stderr(*sys.argv[1:3], *map(int, sys.argv[3:]))
-ours, other = logging.getLogger("meshproxy.a.b"), logging.getLogger("urllib3")
+ours, other = logging.getLogger("meshproxy.a.b"), logging.getLogger("kubernetes")
 """
 
 
@@ -118,8 +118,15 @@ def test_a_worker_is_named() -> None:
         "1 / 0",
         "import gevent; gevent.spawn(lambda: 1 / 0).join()",
         "type('A', (), {'__del__': lambda _: 1 / 0})()",
+        """
+import gevent
+try:
+    gevent.get_hub().threadpool.apply(lambda: 1 / 0)
+except ZeroDivisionError:
+    pass
+""",
     ],
-    ids=["the process", "a greenlet", "a finalizer"],
+    ids=["the process", "a greenlet", "a finalizer", "a thread of the hub"],
 )
 def test_what_nobody_caught_is_a_record(code: str) -> None:
     (line,) = logged(code, "info", "json")
@@ -133,6 +140,15 @@ def test_a_warning_of_python_is_a_record() -> None:
     found = json.loads(line)
     assert (found["level"], found["logger"]) == ("warning", "py.warnings")
     assert "UserWarning: soon gone" in found["message"]
+
+
+def test_what_ends_one_greenlet_after_another_is_one_record() -> None:
+    code = "import gevent; gevent.joinall([gevent.spawn(lambda: 1 / 0) for _ in range(9)])"
+    assert len(logged(code, "info", "json")) == 1
+
+
+def test_what_urllib3_warns_of_is_told_by_others() -> None:
+    assert logged('logging.getLogger("urllib3.connection").warning("no")', "info", "json") == []
 
 
 @pytest.mark.parametrize("settings", [("debug", "text"), ("error", "json")])

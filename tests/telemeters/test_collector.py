@@ -91,3 +91,12 @@ def test_a_host_without_address_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(socket.gaierror):
         find("statsd.example", 8125, Counter())
+
+
+def test_a_name_that_cannot_be_looked_up_is_out_of_reach_and_prints_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for host in ("a" * 64 + ".test", "a..b"):
+        with pytest.raises(OSError, match="not a host name"):
+            find(host, 8125, Counter())
+    assert capfd.readouterr().err == ""

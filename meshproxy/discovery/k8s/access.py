@@ -29,6 +29,7 @@ class Access:
     connection: Callable[[], HTTPConnection]
     """Makes a connection, not yet open; one that is asked from is never shared or kept."""
     headers: Callable[[], Mapping[str, str]]
+    """Returns what proves who asks. Raises ValueError when that cannot be had."""
 
 
 def anonymous(host: str, port: int) -> Access:
@@ -56,7 +57,14 @@ def authenticated(
             )
     except config.ConfigException as error:
         raise ValueError(str(error)) from error
-    return Access(lambda: _connection(settings), lambda: _headers(settings))
+
+    def headers() -> Mapping[str, str]:
+        try:
+            return _headers(settings)
+        except config.ConfigException as error:  # a token that cannot be renewed
+            raise ValueError(str(error)) from error
+
+    return Access(lambda: _connection(settings), headers)
 
 
 def _connection(settings: Any) -> HTTPConnection:
@@ -77,8 +85,11 @@ def _connection(settings: Any) -> HTTPConnection:
 
 
 def _headers(settings: Any) -> dict[str, str]:
-    return {
-        setting["key"]: setting["value"]
+    found = {
+        setting["key"]: setting["value"].strip()
         for setting in settings.auth_settings().values()
         if setting["in"] == "header" and setting["value"]
     }
+    if not all(value.isprintable() for value in found.values()):
+        raise ValueError("the credentials hold a control character")
+    return found

@@ -132,7 +132,7 @@ class Api:
             if timeout is not limit:
                 raise
             raise ApiFailure(Reason.STALLED, f"not done within {limit_s:g} s") from None
-        except (HTTPError, HTTPException, OSError, Malformed) as error:
+        except (HTTPError, HTTPException, OSError, ValueError) as error:
             raise _failure(error) from error
         finally:
             limit.close()
@@ -177,7 +177,7 @@ def _open(connection: HTTPConnection) -> None:
     def connect() -> None:
         try:
             connection.connect()
-        except (HTTPError, OSError) as error:
+        except (HTTPError, OSError, ValueError) as error:  # ValueError: certificate and name differ
             opened.set_exception(error)
         else:
             opened.set()

@@ -19,6 +19,7 @@ from meshproxy.discovery.k8s.api import Api, ApiFailure, Reason
 from meshproxy.discovery.k8s.decoding import load, page_of
 from meshproxy.discovery.k8s.objects import Entry, Malformed, Resource, shown
 from meshproxy.discovery.k8s.table import Table
+from meshproxy.log_once import LogOnce
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ _STEADY_S: Final = 1.0
 """A watch open for so long has succeeded, even if nothing came."""
 
 log = logging.getLogger(__name__)
+log_once = LogOnce(log)
 
 
 @dataclass(slots=True)
@@ -109,7 +111,7 @@ class Watch(Generic[T]):
         except ApiFailure as failure:
             self._note(failure)
         except Exception:
-            log.exception("the watch of %s failed", self)
+            log_once.exception("the watch of %s failed", self)
         return worked
 
     def _list(self) -> tuple[Resource[T], str]:

@@ -27,10 +27,14 @@ def secure(certs: Certs) -> Iterator[Downstream]:
         yield server
 
 
-def kubeconfig(directory: Path, url: str, ca: Path, user: dict[str, str]) -> str:
-    """Write a kubeconfig with one context, `lab`."""
+def kubeconfig(
+    directory: Path, url: str, ca: Path, user: dict[str, str], name: str | None = None
+) -> str:
+    """Write a kubeconfig with one context, `lab`, whose server proves to be *name*."""
     file = directory / "kubeconfig"
     cluster = {"server": url, "certificate-authority": str(ca)}
+    if name is not None:
+        cluster["tls-server-name"] = name
     file.write_text(
         yaml.safe_dump(
             {
@@ -76,11 +80,37 @@ def test_a_server_of_another_authority_is_refused(tmp_path: Path, secure: Downst
     assert secure.requests == []
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # gevent's socket
+@pytest.mark.parametrize("name", ["other.test", ".test"], ids=["another", "none at all"])
+def test_a_server_of_another_name_is_refused_and_nothing_is_printed(
+    tmp_path: Path, certs: Certs, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Downstream(lambda _: Answer(body=b"{}"), context=certs.server("a.test")) as server:
+        url, user = f"https://{server.address}", {"token": "sesame"}
+        file = kubeconfig(tmp_path, url, certs.bundle, user, name)
+        with pytest.raises(ApiFailure) as caught:
+            Api(ApiServer(auth="kubeconfig", kubeconfig=file), Timing(page_s=5)).page(PATH, {})
+        assert caught.value.reason is Reason.BROKEN
+        assert server.requests == []
+    assert capfd.readouterr().err == ""
+
+
+def test_a_token_that_no_header_can_hold_is_not_told(
+    tmp_path: Path, certs: Certs, secure: Downstream
+) -> None:
+    file = kubeconfig(
+        tmp_path, f"https://{secure.address}", certs.bundle, {"token": "open\r\nsesame"}
+    )
+    with pytest.raises(ApiFailure) as caught:
+        Api(ApiServer(auth="kubeconfig", kubeconfig=file), Timing()).page(PATH, {})
+    assert str(caught.value) == "the credentials hold a control character"
+
+
 def test_a_pod_uses_its_service_account(
     tmp_path: Path, certs: Certs, secure: Downstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = tmp_path / "token"
-    token.write_text("mine")
+    token.write_text("mine\n")
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(certs.bundle))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
