@@ -180,7 +180,7 @@ def test_any_bytes_are_an_answer_or_a_failure(body: bytes, flags: int, counts: b
     for tail in (body, question + body):
         wire = b"\x00\x01" + flags.to_bytes(2, "big") + counts[:8] + tail
         try:
-            answer = dns_query._answer(dns_query._read(wire, query))
+            answer = dns_query._answer(dns_query._read(wire, query), 0.0)
         except (QueryFailed, dns.exception.DNSException):
             continue
         assert len(answer.addresses) <= 256
