@@ -154,6 +154,14 @@ def _interim(_: FaultyServer, sock: socket.socket, reply: bytes) -> bool:
     return True
 
 
+def _late_body(_: FaultyServer, sock: socket.socket, reply: bytes) -> bool:
+    early = b"HTTP/1.1 103 Early Hints\r\nContent-Length: %d\r\n\r\n" % len(STOLEN)
+    sock.sendall(early + reply)
+    gevent.sleep(SLOW_S / 4)
+    sock.sendall(STOLEN)
+    return False
+
+
 def _unasked_switch(_: FaultyServer, sock: socket.socket, reply: bytes) -> bool:
     sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + reply)
     return False
@@ -174,6 +182,7 @@ FAULTS: dict[str, Fault] = {
     "garbage": _garbage,
     "error": _error,
     "interim": _interim,
+    "late body": _late_body,
     "unasked switch": _unasked_switch,
     "two lengths": _smuggle,
 }
