@@ -137,7 +137,7 @@ class PathService:
         try:
             return serve(request)
         except NoHosts as error:
-            raise NoHosts(self._no_route()) from error
+            raise NoHosts(self._no_route(error)) from error
 
     def _await_tree(self, request: Request) -> TreeEntry:
         seconds = self._binding.binding_seconds
@@ -156,11 +156,11 @@ class PathService:
             f"{self._path.show()}"
         )
 
-    def _no_route(self) -> str:
+    def _no_route(self, error: NoHosts) -> str:
         return (
             f"Unable to route request!\n\nservice name: {self._path.show()}\ndtab:\n\n"
             f"base dtab:\n{self._binding.dtab_lines}"
-            f"override dtab:\n{_lines(self._local)}"
+            f"override dtab:\n{_lines(self._local)}\n{error}\n"
         )
 
 

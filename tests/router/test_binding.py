@@ -197,17 +197,18 @@ def test_a_name_that_leads_nowhere_tells_the_tables(tree: NameTree[Bound]) -> No
     with binding(Ok(tree)) as subject:
         with pytest.raises(NoHosts) as raised:
             subject.ask()
-        assert (raised.value.status, str(raised.value)) == (502, NO_ROUTE)
+        nowhere = "No hosts are available: the name is negative, empty or failed\n"
+        assert (raised.value.status, str(raised.value)) == (502, f"{NO_ROUTE}\n{nowhere}")
         with pytest.raises(NoHosts) as raised:
             subject.ask((WEB, OVERRIDE))
-        assert str(raised.value) == NO_ROUTE + "  /svc => /other\n"
+        assert str(raised.value) == f"{NO_ROUTE}  /svc => /other\n\n{nowhere}"
 
 
-def test_a_name_without_addresses_tells_the_same() -> None:
+def test_a_name_without_addresses_tells_which() -> None:
     nobody = Leaf(Bound(Path.of("#", "a"), Var(AddrBound(frozenset()))))
     with binding(Ok(nobody)) as subject, pytest.raises(NoHosts) as raised:
         subject.ask()
-    assert str(raised.value) == NO_ROUTE
+    assert str(raised.value) == NO_ROUTE + "\nNo hosts are available for /#/a\n"
 
 
 def test_tls_that_cannot_work_fails_its_names_and_no_others(origin: Downstream) -> None:
