@@ -37,7 +37,7 @@ _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=Servi
 class Exchange:
     """Sends *request* on *connection* and reads the response, by monotonic second *deadline*.
 
-    *release* is given the connection back, once nothing more is expected on it.
+    The connection is open; *release* is given it back, once nothing more is expected on it.
     """
 
     __slots__ = (
@@ -59,7 +59,7 @@ class Exchange:
         release: Release,
     ) -> None:
         self._connection = connection
-        self._stream = opened(connection)
+        self._stream: Stream = connection.stream  # type: ignore[assignment] # it is connected
         self._request = request
         self._limits = limits
         self._deadline = deadline
@@ -72,19 +72,24 @@ class Exchange:
         Raises ServiceTimedOut, BadResponse, Silent, ConnectionClosed or TlsFailed, or what reading
         the client's body raises; the connection is then closed.
         """
-        connection, limits = self._connection, self._limits
+        connection, stream, limits = self._connection, self._stream, self._limits
+        request, early = self._request, self._early
         try:
             sent_all = self._send()
             latest = monotonic() + limits.first_byte
             if latest < self._deadline:  # noqa: PLR1730 - 0.1 us less than a call of min
                 self._deadline = latest
             try:
-                response, rest, is_sound = self._head()
+                response, rest, is_sound = final_head(
+                    stream, limits, self._deadline, request, early
+                )
             except Unsent as unsent:
                 send_rest = self._send_piece if unsent.begun else self._send_first
                 sent_all = send_rest(unsent.rest)
-                response, rest, is_sound = self._head()
-            length, reusable = _framing(self._request, response)
+                response, rest, is_sound = final_head(
+                    stream, limits, self._deadline, request, early
+                )
+            length, reusable = _framing(request, response)
         except StreamTimeout:
             connection.close()
             raise ServiceTimedOut("exceeded the time for a response") from None
@@ -100,19 +105,16 @@ class Exchange:
             return response
         whole = _whole_body(length, rest, limits)
         if whole is None and CHUNKED <= length < WORTH_BYTES:
-            rest += self._stream.receive_at_hand() or b""
+            rest += stream.receive_at_hand() or b""
             whole = _whole_body(length, rest, limits)
         if whole is None:
             response.body = self._streamed(response, length, rest, reusable)
             return response
         response.body, following = whole
         response.in_chunks = length == CHUNKED
-        drained = not following and (len(rest) < _BULKY or self._stream.receive_at_hand() is None)
+        drained = not following and (len(rest) < _BULKY or stream.receive_at_hand() is None)
         self._release(connection, reusable and drained)
         return response
-
-    def _head(self) -> tuple[Response, bytes, bool]:
-        return final_head(self._stream, self._limits, self._deadline, self._request, self._early)
 
     def _switched(self, at_hand: bytes, sent_all: bool) -> tuple[Tunnel, Ending]:
         """Returns the tunnel that a 101 opens, which must not begin within the request."""
