@@ -5,7 +5,6 @@ of a prefix shares it (linkerd: linkerd/core/.../TlsClientConfig.scala).
 """
 
 import ssl
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from gevent.ssl import SSLSocket
 
+from meshproxy.config.pem import load_chain
 from meshproxy.errors import TlsFailed
 from meshproxy.wording import in_words
 
@@ -111,7 +111,8 @@ def _make(settings: TlsSettings) -> ssl.SSLContext:
         if not settings.trust:
             made.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if settings.auth is not None:
-        load_chain(made, settings.auth)
+        own = settings.auth
+        load_chain(made, own.cert_path, own.key_path, own.intermediate_certs_path)
     return made
 
 
@@ -121,15 +122,3 @@ def limit_versions(made: ssl.SSLContext, protocols: tuple[str, ...]) -> None:
     made.minimum_version = wanted[0] if wanted else ssl.TLSVersion.TLSv1_2
     if wanted:
         made.maximum_version = wanted[-1]
-
-
-def load_chain(made: ssl.SSLContext, auth: ClientAuth) -> None:
-    """Load a certificate with its intermediates and its key. Raises OSError or ssl.SSLError."""
-    if auth.intermediate_certs_path is None:
-        made.load_cert_chain(auth.cert_path, auth.key_path)
-        return
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as joined:
-        for path in (auth.cert_path, auth.intermediate_certs_path):
-            joined.write(Path(path).read_text("utf-8") + "\n")
-        joined.flush()
-        made.load_cert_chain(joined.name, auth.key_path)

@@ -5,7 +5,8 @@ import ssl
 from gevent.socket import socket
 from gevent.ssl import SSLSocket
 
-from meshproxy.client.tls import ClientAuth, limit_versions, load_chain
+from meshproxy.client.tls import limit_versions
+from meshproxy.config.pem import load_chain
 from meshproxy.config.tls import ServerTlsConfig
 from meshproxy.http.message import Certificate
 
@@ -25,7 +26,7 @@ def _make(config: ServerTlsConfig) -> ssl.SSLContext:
     limit_versions(made, config.protocols or ())
     if config.ciphers:
         made.set_ciphers(":".join(config.ciphers))
-    load_chain(made, ClientAuth(config.cert_path, config.key_path, config.intermediate_certs_path))
+    load_chain(made, config.cert_path, config.key_path, config.intermediate_certs_path)
     if config.require_client_auth:
         made.verify_mode = ssl.CERT_REQUIRED
         made.verify_flags &= ~ssl.VERIFY_X509_STRICT

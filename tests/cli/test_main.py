@@ -210,9 +210,7 @@ def test_a_trust_bundle_that_is_no_certificate_is_found_by_check(
     file.write_text(config(1, f"  client: {{tls: {{commonName: x, trustCertsBundle: {bad}}}}}"))
     status, output, errors = said(capsys, "check", str(file))
     assert (status, output, errors.count("\n")) == (1, "", 1)
-    assert errors.startswith(
-        f"meshproxy: {file}: routers[0]: cannot use the client's TLS files ({bad})"
-    )
+    assert errors.startswith(f"{file}:7:33: routers[0].client.tls.trustCertsBundle: {bad} holds")
 
 
 @pytest.mark.parametrize("taken", ["server", "admin"])

@@ -325,7 +325,7 @@ def test_a_worker_that_cannot_start_is_tried_again_ever_more_slowly(
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: metrics(serving)["workers/failed_starts"] >= 3, START_S)
         assert get(serving.port, "web").body == b"served"
-        assert f"cannot use the client's TLS files ({bundle})" in daemon.output()
+        assert f"trustCertsBundle: {bundle} holds no certificate in PEM" in daemon.output()
         bundle.write_text(good)
         wait_until(lambda: metrics(serving)["workers/serving"] == 2, START_S)
         assert second in pids(serving)
@@ -372,14 +372,12 @@ def test_an_address_of_another_proxy_is_refused(
         )
 
 
-def test_what_stops_a_worker_from_starting_is_one_clear_line(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.pem"
-    bad.write_text("no certificate\n")
-    tls = f"- {{port: 0, ip: 127.0.0.1, tls: {{certPath: {bad}, keyPath: {bad}}}}}"
-    ran = run("-", stdin=with_workers(config(1).replace("- {port: 0, ip: 127.0.0.1}", tls)))
+def test_what_stops_a_worker_from_starting_is_one_clear_line() -> None:
+    unset = "namers: [{kind: io.l5d.k8s.ns, envVar: UNSET_HERE}]\n"
+    ran = run("-", stdin=with_workers(config(1) + unset))
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
-    assert ran.stderr.startswith("meshproxy: -: ")
-    assert str(bad) in ran.stderr
+    assert ran.stderr.startswith("meshproxy: -: namers[0]: ")
+    assert "UNSET_HERE" in ran.stderr
 
 
 def test_all_workers_write_one_access_log_which_is_rolled_once(

@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from meshproxy.config.errors import ConfigErrors
+from meshproxy.config.load import load
 from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.linker import Linker
 from tests.e2e.test_routing import config
@@ -65,16 +66,19 @@ def test_nothing_is_left_running_when_one_port_cannot_be_had(taken: str) -> None
 
 
 @pytest.mark.parametrize("side", ["server", "client"])
-def test_tls_files_that_cannot_be_used_are_named(tmp_path: Path, side: str) -> None:
-    bad = tmp_path / "bad.pem"
-    bad.write_text("no certificate\n")
+def test_tls_files_that_have_become_unusable_are_named(tmp_path: Path, side: str) -> None:
+    certs = Certs(tmp_path)
+    chain, own_key = certs.files("proxy.test")
     if side == "client":
-        text = config(1, f"  client: {{tls: {{commonName: x, trustCertsBundle: {bad}}}}}")
+        text = config(1, f"  client: {{tls: {{commonName: x, trustCertsBundle: {certs.bundle}}}}}")
     else:
-        tls = f"tls: {{certPath: {bad}, keyPath: {bad}}}"
+        tls = f"tls: {{certPath: {chain}, keyPath: {own_key}}}"
         text = config(1).replace(SERVER, f"{SERVER}\n  - {{port: 0, ip: 127.0.0.1, {tls}}}")
-    with pytest.raises(CannotStart, match=f"cannot use the {side}'s TLS files .*bad.pem"):
-        Linker.load(text, "a.yaml").start()
+    loaded = load(text, "a.yaml")
+    for file in (chain, certs.bundle):
+        file.write_text("no certificate\n")
+    with pytest.raises(CannotStart, match=f"cannot use the {side}'s TLS files "):
+        Linker(loaded)
 
 
 def test_the_log_says_where_it_serves(caplog: pytest.LogCaptureFixture) -> None:

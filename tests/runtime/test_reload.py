@@ -515,8 +515,8 @@ def test_nothing_grows_from_reload_to_reload(tmp_path: Path) -> None:
 # --- what goes wrong ---
 
 
-TLS = "tls: {certPath: BAD, keyPath: BAD}"
-CLIENT_TLS = "  client: {tls: {commonName: x, trustCertsBundle: BAD}}"
+TLS = "tls: {certPath: CERT, keyPath: KEY}"
+CLIENT_TLS = "  client: {tls: {commonName: x, trustCertsBundle: CERT}}"
 UNSET = "namers: [{kind: io.l5d.k8s.ns, envVar: UNSET_HERE}]"
 ELSEWHERE = "- {port: 1, ip: 203.0.113.1}"
 
@@ -534,13 +534,15 @@ ELSEWHERE = "- {port: 1, ip: 203.0.113.1}"
 def test_what_cannot_be_served_changes_nothing(
     tmp_path: Path, written: str, instead: str, why: str
 ) -> None:
-    bad = tmp_path / "bad.pem"
-    bad.write_text("no certificate\n")
+    cert, own_key = Certs(tmp_path).files("proxy.test")
+    instead = instead.replace("CERT", str(cert)).replace("KEY", str(own_key))
     with Downstream(served) as origin, Proxy(config(origin.port)) as proxy:
         get(proxy.port(), "web")
         before = proxy.metrics()
+        loaded = load(config(origin.port).replace(written, instead), "new.yaml")
+        cert.write_text("no certificate\n")
         with pytest.raises(CannotStart, match=why):
-            renew(proxy, config(origin.port).replace(written, instead.replace("BAD", str(bad))))
+            proxy.linker.reload(loaded)
         after = proxy.metrics()
         names = [name for name in after if "bindcache" in name or "pool" in name]
         assert [after[name] for name in names] == [before[name] for name in names]

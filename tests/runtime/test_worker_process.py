@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -57,11 +56,9 @@ def test_it_serves_reports_when_asked_and_drains(start: Start) -> None:
     assert worker.end() == 0
 
 
-def test_it_says_why_it_cannot_start(start: Start, tmp_path: Path) -> None:
-    bad = tmp_path / "bad.pem"
-    bad.write_text("no certificate\n")
-    worker = start(config(1, f"  client: {{tls: {{commonName: x, trustCertsBundle: {bad}}}}}"))
-    assert str(bad) in until(worker, "cannot start")[1]
+def test_it_says_why_it_cannot_start(start: Start) -> None:
+    worker = start(config(1) + "namers: [{kind: io.l5d.k8s.ns, envVar: UNSET_HERE}]\n")
+    assert "namers[0]: io.l5d.k8s.ns needs the environment" in until(worker, "cannot start")[1]
     assert worker.receive() is None
     assert worker.end() == 1
 
