@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from meshproxy.config.bases import ClassifierConfig
-from meshproxy.errors import ProxyError
+from meshproxy.errors import LoopDetected, ProxyError
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import ResponseClass
 
@@ -23,7 +23,8 @@ _SUCCESS, _FAILURE, _RETRYABLE = ResponseClass
 class Classifier:
     """5xx and errors are failures, retryable for the given methods or by `l5d-retryable: true`.
 
-    A request whose body cannot be sent again is never retryable.
+    A request whose body cannot be sent again is never retryable, nor is one that goes round (508):
+    each proxy of the loop would multiply it.
     """
 
     __slots__ = ("_failures_from", "_methods")
@@ -40,7 +41,7 @@ class Classifier:
         """The class of a response head; *replayable*: all of the request's body is still held."""
         if status < self._failures_from or status > 599:
             return _SUCCESS
-        if not replayable:
+        if not replayable or status == LoopDetected.status:
             return _FAILURE
         if method in self._methods:
             return _RETRYABLE

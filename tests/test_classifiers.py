@@ -101,6 +101,13 @@ def test_the_endpoint_may_mark_a_failure_retryable_whatever_the_method(
     assert config.build().response(b"PROPFIND", 503, headers, True) is expected
 
 
+@pytest.mark.parametrize(("config", "retried"), KINDS)
+def test_a_loop_is_never_retried(config: ClassifierConfig, retried: set[bytes]) -> None:
+    headers = of((b"l5d-retryable", b"true"))
+    for method in retried or {b"GET"}:
+        assert config.build().response(method, 508, headers, True) is FAILURE
+
+
 def test_a_success_marked_retryable_is_a_success() -> None:
     headers = of((b"l5d-retryable", b"true"))
     assert RetryableAll5XXConfig().build().response(b"GET", 404, headers, True) is SUCCESS

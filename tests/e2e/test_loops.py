@@ -281,16 +281,19 @@ routers:
 - protocol: http
   dtab: /svc => /$/inet/127.0.0.1/{to}
   servers: [{{port: {at}, ip: 127.0.0.1{keys}}}]
+  service: {{responseClassifier: {{kind: io.l5d.http.{classifier}}}}}
 """
 
 
 @contextmanager
-def circle(keys: str = "") -> Iterator[tuple[int, Proxy, Proxy]]:
+def circle(
+    keys: str = "", classifier: str = "nonRetryable5XX"
+) -> Iterator[tuple[int, Proxy, Proxy]]:
     """Have two proxies, each of which sends all to the other; the port of the first."""
     one, two = free_port(), free_port()
     with (
-        Proxy(CIRCLE.format(at=one, to=two, keys=keys)) as first,
-        Proxy(CIRCLE.format(at=two, to=one, keys="")) as second,
+        Proxy(CIRCLE.format(at=one, to=two, keys=keys, classifier=classifier)) as first,
+        Proxy(CIRCLE.format(at=two, to=one, keys="", classifier=classifier)) as second,
     ):
         yield one, first, second
 
@@ -315,3 +318,9 @@ def test_two_proxies_that_point_at_each_other_end_a_request_within_32_hops(
         assert bool(reply.get("l5d-err")) is ("clearContext" not in keys)
         hops = served(first) + served(second)
         assert hops == 32 if not size else hops <= 32
+
+
+def test_proxies_that_retry_do_not_multiply_a_loop() -> None:
+    with circle(classifier="retryableAll5XX") as (port, first, second):
+        assert get(port, "web").status == 508
+        assert served(first) + served(second) == 32
