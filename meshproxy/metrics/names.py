@@ -229,7 +229,7 @@ PLACES: Final = (
         (
             _gauge("lists", "Lists read since the start."),
             _gauge("events", "Changes read since the start."),
-            _gauge("watches", "Watches in use."),
+            _gauge("watches", "Resources being listed or watched."),
             _gauge("oldest_list_s", "Seconds since the oldest list in use was read."),
             _gauge("failures/<reason>", "Lists and watches that failed since the start."),
         ),

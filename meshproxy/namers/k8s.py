@@ -12,8 +12,8 @@ from meshproxy.config.bases import NamerConfig, NamerDeps
 from meshproxy.config.decode import Port, Problem, RegularFile, key
 from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
-from meshproxy.discovery.k8s.cluster import Cluster, cluster_at
-from meshproxy.discovery.k8s.lookups import Found, Patience, Wanted, addr_of, endpoints, ingress
+from meshproxy.discovery.k8s.cluster import Cluster, Patience, cluster_at
+from meshproxy.discovery.k8s.lookups import Found, Wanted, addr_of, endpoints, ingress
 from meshproxy.discovery.k8s.objects import is_dns_label
 from meshproxy.naming.addr import Addr, AddrBound
 from meshproxy.naming.bound import Bound
@@ -145,6 +145,8 @@ class K8sConfig(NamerConfig):
         fallback_s = None if self.fallback_after_ms is None else self.fallback_after_ms / 1000
         if fallback_s is not None:
             cluster.lend_patience(fallback_s)
+        if namespace is not None:
+            cluster.expect(namespace)
         cluster.report(deps.metrics)
         return K8sNamer(
             prefix=deps.prefix,

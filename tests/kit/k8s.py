@@ -1,6 +1,7 @@
 """A Kubernetes API server on a loopback port: lists, watches, versions, and its failures.
 
-It keeps Endpoints, EndpointSlices and Services as the real one does, well enough for kubectl.
+It keeps Endpoints, EndpointSlices, Services and their Namespaces as the real one does, well enough
+for kubectl.
 """
 
 import json
@@ -25,6 +26,7 @@ KINDS = {
     "endpoints": ("Endpoints", "v1", CORE, ["ep"]),
     "services": ("Service", "v1", CORE, ["svc"]),
     "endpointslices": ("EndpointSlice", "discovery.k8s.io/v1", DISCOVERY, []),
+    "namespaces": ("Namespace", "v1", CORE, ["ns"]),
 }
 SERVICE_NAME = "kubernetes.io/service-name"
 POLL_S = 0.02
@@ -56,7 +58,7 @@ class Query:
         metadata = obj["metadata"]
         return (
             plural == self.plural
-            and self.namespace in (None, metadata["namespace"])
+            and self.namespace in (None, metadata.get("namespace"))
             and _matches_fields(self.options.get("fieldSelector", ""), metadata)
             and _matches_labels(self.options.get("labelSelector", ""), metadata.get("labels", {}))
         )
@@ -94,6 +96,7 @@ class KubeApi(Closing):
         self._server: StreamServer | None = None
         self.port = port
         self.listen()
+        self.apply(namespace_object("default"))
 
     def listen(self) -> None:
         """Accept connections, on the same port as before if there was one."""
@@ -114,9 +117,12 @@ class KubeApi(Closing):
     # What the cluster holds
 
     def apply(self, obj: Object) -> None:
-        """Create or replace *obj*."""
+        """Create or replace *obj*, and the namespace it is in."""
         plural = next(name for name, kind in KINDS.items() if kind[0] == obj["kind"])
-        key = (plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
+        within = obj["metadata"].get("namespace", "")
+        if within and ("namespaces", "", within) not in self._objects:
+            self.apply(namespace_object(within))
+        key = (plural, within, obj["metadata"]["name"])
         self._record("MODIFIED" if key in self._objects else "ADDED", plural, obj)
         self._objects[key] = self._history[-1].object
 
@@ -246,6 +252,8 @@ class KubeApi(Closing):
             if not path.startswith(f"{group}/") or (group == DISCOVERY and not self.has_slices):
                 continue
             match path.removeprefix(f"{group}/").split("/"):
+                case ["namespaces", name] if plural == "namespaces":
+                    return Query(plural, None, name, options)
                 case ["namespaces", namespace, name] if name == plural:
                     return Query(plural, namespace, None, options)
                 case ["namespaces", namespace, found, name] if found == plural:
@@ -343,6 +351,11 @@ class KubeApi(Closing):
             CORE: _resources("v1"),
         }
         return pages | ({DISCOVERY: _resources("discovery.k8s.io/v1")} if self.has_slices else {})
+
+
+def namespace_object(name: str) -> Object:
+    """Make a Namespace object."""
+    return {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}}
 
 
 def endpoints(
@@ -471,7 +484,7 @@ def _resources(version: str) -> Object:
             {
                 "name": plural,
                 "singularName": "",
-                "namespaced": True,
+                "namespaced": plural != "namespaces",
                 "kind": kind,
                 "verbs": _VERBS,
                 "shortNames": short,

@@ -98,6 +98,7 @@ def test_what_is_no_longer_asked_for_is_let_go() -> None:
 @pytest.fixture
 def api() -> Iterator[KubeApi]:
     with KubeApi() as double:
+        double.publish("hello", "10.0.0.1")
         yield double
 
 

@@ -83,6 +83,8 @@ class Timing:
     """A whole page of a list."""
     watch_s: float = 300.0
     """After this the API is asked to end a watch, so that a list puts right what was missed."""
+    empty_s: float = 5.0
+    """Between two lists of a namespace that is empty, and perhaps made up by a client."""
 
 
 class Api:

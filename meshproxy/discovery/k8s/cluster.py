@@ -1,19 +1,35 @@
 """One Kubernetes API server and its tables, shared by all namers and transformers that use it."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, Generic, TypeAlias
 from weakref import WeakValueDictionary
 
 from meshproxy.discovery.k8s.api import Api, ApiServer, Reason, Timing
-from meshproxy.discovery.k8s.objects import ENDPOINTS, SERVICES, SLICES, Group, Resource, Service
-from meshproxy.discovery.k8s.table import T, Table
+from meshproxy.discovery.k8s.namespaces import Claim, Namespaces
+from meshproxy.discovery.k8s.objects import (
+    ENDPOINTS,
+    NAMESPACES,
+    SERVICES,
+    SLICES,
+    Group,
+    Resource,
+    Service,
+)
+from meshproxy.discovery.k8s.table import Emit, T, Table
 from meshproxy.discovery.k8s.watch import Tally, Watch
 from meshproxy.metrics.tree import Tree
+from meshproxy.var import PENDING, Activity, Close, Source
 
 MAX_IDLE: Final = 64
-"""Tables of one kind kept with what they knew, after the last lookup of their namespace."""
+"""Tables of one kind kept with what they knew, after the last use of their namespace."""
+
+Patience: TypeAlias = Callable[[], float | None]
+"""The seconds after which a name counts as absent while no list has ever come; None: never."""
+Lookup: TypeAlias = Activity[tuple[T, ...] | None]
+"""What the objects of a service say, none of them: `()`. None once the patience is over."""
 
 _clusters: "WeakValueDictionary[tuple[ApiServer, Timing], Cluster]" = WeakValueDictionary()
 
@@ -27,17 +43,26 @@ class Cluster:
         self.tally = Tally()
         self._api = Api(server, timing)
         self._now = now
-        self._groups: dict[str, Table[Group]] = {}
-        self._services: dict[str, Table[Service]] = {}
+        self._groups: _Tables[Group] = _Tables(partial(self._watch, (SLICES, ENDPOINTS)), now)
+        self._services: _Tables[Service] = _Tables(partial(self._watch, (SERVICES,)), now)
+        self._given: set[str] = set()
+        self._namespaces = Namespaces(
+            Table(lambda table: Watch(self._api, "", (NAMESPACES,), table, self.tally), now),
+            timing.empty_s,
+        )
         self._patience_s: float | None = None
 
-    def groups(self, namespace: str) -> Table[Group]:
-        """Return who serves what in *namespace*: its EndpointSlices, else its Endpoints."""
-        return self._table(self._groups, namespace, (SLICES, ENDPOINTS))
+    def groups(self, namespace: str, service: str, patience: Patience) -> Lookup[Group]:
+        """Return who serves *service*: its EndpointSlices, else its Endpoints."""
+        return self._groups.entry(namespace, service, patience)
 
-    def services(self, namespace: str) -> Table[Service]:
-        """Return the Services of *namespace*."""
-        return self._table(self._services, namespace, (SERVICES,))
+    def services(self, namespace: str, service: str, patience: Patience) -> Lookup[Service]:
+        """Return the Service *service*, as a tuple of at most one."""
+        return self._services.entry(namespace, service, patience)
+
+    def expect(self, namespace: str) -> None:
+        """Take it that *namespace* exists, as the operator says so."""
+        self._given.add(namespace)
 
     def lend_patience(self, seconds: float) -> None:
         """Let whoever has no fallback time of their own use *seconds*, or less if lent before."""
@@ -52,30 +77,67 @@ class Cluster:
         """Show in *metrics* how the API is doing."""
         metrics.gauge("lists", fn=lambda: self.tally.lists)
         metrics.gauge("events", fn=lambda: self.tally.events)
-        metrics.gauge("watches", fn=lambda: sum(not table.is_idle for table in self._tables()))
+        metrics.gauge("watches", fn=lambda: self.tally.watches)
         metrics.gauge("oldest_list_s", fn=self._oldest_list_s, together="max")
         for reason in Reason:
             metrics.gauge("failures", reason, fn=partial(self.tally.failures.__getitem__, reason))
 
-    def _tables(self) -> list[Table[Group] | Table[Service]]:
-        return [*self._groups.values(), *self._services.values()]
-
     def _oldest_list_s(self) -> float:
         """Return the age of the oldest list in use, 0 when there is none."""
-        listed = [table.listed_at for table in self._tables() if not table.is_idle]
-        return max((self._now() - at for at in listed if at is not None), default=0.0)
+        listed = [*self._groups.listed_at(), *self._services.listed_at()]
+        return max((self._now() - at for at in listed), default=0.0)
 
-    def _table(
-        self, tables: dict[str, Table[T]], namespace: str, resources: tuple[Resource[T], ...]
-    ) -> Table[T]:
-        table = tables.get(namespace)
+    def _watch(
+        self, resources: tuple[Resource[T], ...], namespace: str, table: Table[T]
+    ) -> Watch[T]:
+        claim = Claim(namespace, None if namespace in self._given else self._namespaces)
+        return Watch(self._api, namespace, resources, table, self.tally, claim)
+
+
+class _Tables(Generic[T]):
+    """The tables of one kind by namespace: those in use, and some that were and are not empty."""
+
+    def __init__(
+        self, watch: Callable[[str, Table[T]], Watch[T]], now: Callable[[], float]
+    ) -> None:
+        self._watch = watch
+        self._now = now
+        self._tables: dict[str, Table[T]] = {}
+        self._rested: OrderedDict[str, None] = OrderedDict()
+        """Namespaces whose tables became idle, the latest last; they may be in use again."""
+
+    def entry(self, namespace: str, owner: str, patience: Patience) -> Lookup[T]:
+        """Return what the table of *namespace* says of *owner*, see `Table.follow`."""
+
+        def start(emit: Emit[T]) -> Close:
+            return self._table(namespace).follow(owner, emit, patience())
+
+        return Source(start, PENDING)
+
+    def listed_at(self) -> list[float]:
+        """Return when the tables in use were listed, empty ones left out."""
+        tables = [one for one in self._tables.values() if not (one.is_idle or one.is_empty)]
+        return [table.listed_at for table in tables if table.listed_at is not None]
+
+    def _table(self, namespace: str) -> Table[T]:
+        table = self._tables.get(namespace)
         if table is None:
-            for idle in [name for name, table in tables.items() if table.is_idle][:-MAX_IDLE]:
-                del tables[idle]
-            table = tables[namespace] = Table(
-                lambda table: Watch(self._api, namespace, resources, table, self.tally), self._now
-            )
+            watch, rest = partial(self._watch, namespace), partial(self._rest, namespace)
+            table = self._tables[namespace] = Table(watch, self._now, rest)
         return table
+
+    def _rest(self, namespace: str) -> None:
+        """Forget an idle table that is empty, or the one of them that is idle for longest."""
+        if self._tables[namespace].is_empty:
+            self._rested.pop(namespace, None)
+            del self._tables[namespace]
+            return
+        self._rested[namespace] = None
+        self._rested.move_to_end(namespace)
+        if len(self._rested) > MAX_IDLE:
+            oldest, _ = self._rested.popitem(last=False)
+            if self._tables[oldest].is_idle:
+                del self._tables[oldest]
 
 
 def cluster_at(server: ApiServer, timing: Timing | None = None) -> Cluster:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from meshproxy.discovery.k8s.cluster import Cluster
+from meshproxy.discovery.k8s.cluster import Cluster, Patience
 from meshproxy.discovery.k8s.objects import Group, Service, ServicePort, is_dns_label
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address
 from meshproxy.var import Activity, Ok, State, Var
@@ -23,7 +23,6 @@ NODE_NAME = "nodeName"
 
 Found: TypeAlias = frozenset[Address] | None
 """The addresses, possibly none; None when there is no such service or port."""
-Patience: TypeAlias = Callable[[], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Wanted:
 
 def endpoints(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[Found]:
     """Return the endpoints of a possible port: ready ones, each with the port of its own group."""
-    entry = cluster.groups(wanted.namespace).entry(wanted.service, patience)
+    entry = cluster.groups(wanted.namespace, wanted.service, patience)
     number = wanted.number
     if number is None:
         return entry.map(lambda state: _each(state, lambda it: _named(it, wanted, wanted.port)))
@@ -70,8 +69,7 @@ def endpoints(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[
             return Var(Ok(None))
         return entry.map(lambda state: _each(state, lambda it: _behind(it, wanted, port)))
 
-    services = cluster.services(wanted.namespace)
-    return services.entry(wanted.service, patience).flat_map(behind_port)
+    return cluster.services(wanted.namespace, wanted.service, patience).flat_map(behind_port)
 
 
 def ingress(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[Found]:
@@ -86,7 +84,7 @@ def ingress(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[Fo
                     return frozenset({Address(service.ingress, port.number)})
         return None
 
-    entry = cluster.services(wanted.namespace).entry(wanted.service, patience)
+    entry = cluster.services(wanted.namespace, wanted.service, patience)
     return entry.map(lambda state: _each(state, address))
 
 

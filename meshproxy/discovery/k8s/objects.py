@@ -75,8 +75,9 @@ class Resource(Generic[T]):
     read: Callable[[Any], Entry[T]]
 
     def path(self, namespace: str) -> str:
-        """The address of the list; *namespace* is a DNS label."""
-        return f"{self.group}/namespaces/{namespace}/{self.plural}"
+        """The address of the list; *namespace* is a DNS label, or empty for what is in none."""
+        within = f"/namespaces/{namespace}" if namespace else ""
+        return f"{self.group}{within}/{self.plural}"
 
 
 def is_dns_label(text: str) -> bool:
@@ -131,6 +132,12 @@ def read_service(obj: Any) -> Entry[Service]:
     for entry in _mappings(balancer.get("ingress")):
         ingress = _text_or_none(entry, "hostname") or _text_or_none(entry, "ip")
     return Entry(name, name, (Service(ports, ingress, labels),))
+
+
+def read_namespace(obj: Any) -> Entry[str]:
+    """Read a Namespace, of which the name is all that matters. Raises `Malformed`."""
+    name, _ = _identity(obj)
+    return Entry(name, name, (name,))
 
 
 def _service_port(port: Mapping[str, Any]) -> ServicePort:
@@ -207,3 +214,4 @@ def shown(value: Any) -> str:
 ENDPOINTS: Final = Resource("/api/v1", "endpoints", read_endpoints)
 SLICES: Final = Resource("/apis/discovery.k8s.io/v1", "endpointslices", read_slice)
 SERVICES: Final = Resource("/api/v1", "services", read_service)
+NAMESPACES: Final = Resource("/api/v1", "namespaces", read_namespace)

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 import gevent
 
 from meshproxy.discovery.k8s.objects import Entry
-from meshproxy.var import PENDING, Activity, Close, Ok, Source, State
+from meshproxy.var import PENDING, Close, Ok, State
 
 T = TypeVar("T")
 
@@ -34,9 +34,16 @@ class Table(Generic[T]):
     next time, to be used if the API cannot be reached then.
     """
 
-    def __init__(self, feed: "Callable[[Table[T]], Feed]", now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        feed: "Callable[[Table[T]], Feed]",
+        now: Callable[[], float],
+        rest: Callable[[], None] = lambda: None,
+    ) -> None:
         self._feed = feed(self)
         self._now = now
+        self._rest = rest
+        """Called when nobody observes any more."""
         self._entries: dict[str, Entry[T]] = {}
         self._owned: dict[str, dict[str, Entry[T]]] = {}
         self._emits: dict[str, dict[object, Emit[T]]] = {}
@@ -51,17 +58,43 @@ class Table(Generic[T]):
         """Nobody observes."""
         return not self._emits
 
-    def entry(self, owner: str, patience: Callable[[], float | None]) -> Activity[Values[T] | None]:
-        """Return what the objects of *owner* say, none of them: `()`.
+    @property
+    def is_empty(self) -> bool:
+        """There are no objects, as far as is known."""
+        return not self._entries
 
-        None when no list has ever succeeded in the seconds that *patience* says, counted from
-        the first use of this table; for ever pending when it says None.
+    def known(self, owner: str) -> Values[T] | None:
+        """Return what the objects of *owner* say; None while nobody observes or nothing came."""
+        state = PENDING if self.is_idle else self._state(owner)
+        return state.value if isinstance(state, Ok) else None
+
+    def follow(self, owner: str, emit: Emit[T], patience_s: float | None = None) -> Close:
+        """Tell *emit* what the objects of *owner* say now and on every change, none of them: `()`.
+
+        None when no list has ever succeeded in *patience_s* seconds, counted from the first use
+        of this table; for ever pending without. The result ends it.
         """
+        key = object()
+        if self.is_idle:
+            self._is_current = False
+            self._feed.start()
+        if self._first_use is None:
+            self._first_use = self._now()
+        self._emits.setdefault(owner, {})[key] = emit
+        emit(self._state(owner))
+        timer = self._give_up_after(patience_s, emit)
 
-        def start(emit: Emit[T]) -> Close:
-            return self._follow(owner, emit, patience())
+        def close() -> None:
+            if timer is not None:
+                timer.kill(block=False)
+            del self._emits[owner][key]
+            if not self._emits[owner]:
+                del self._emits[owner]
+            if self.is_idle:
+                self._feed.close()
+                self._rest()
 
-        return Source(start, PENDING)
+        return close
 
     def replace(self, entries: Iterable[Entry[T]]) -> None:
         """Take *entries* for all there is; what is not among them is gone."""
@@ -93,28 +126,6 @@ class Table(Generic[T]):
         if self.listed_at is not None and not self._is_current:
             self._is_current = True
             self._tell(*self._emits)
-
-    def _follow(self, owner: str, emit: Emit[T], patience_s: float | None) -> Close:
-        key = object()
-        if self.is_idle:
-            self._is_current = False
-            self._feed.start()
-        if self._first_use is None:
-            self._first_use = self._now()
-        self._emits.setdefault(owner, {})[key] = emit
-        emit(self._state(owner))
-        timer = self._give_up_after(patience_s, emit)
-
-        def close() -> None:
-            if timer is not None:
-                timer.kill(block=False)
-            del self._emits[owner][key]
-            if not self._emits[owner]:
-                del self._emits[owner]
-            if self.is_idle:
-                self._feed.close()
-
-        return close
 
     def _give_up_after(self, patience_s: float | None, emit: Emit[T]) -> gevent.Greenlet | None:
         if patience_s is None or self.listed_at is not None or self._first_use is None:

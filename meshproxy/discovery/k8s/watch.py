@@ -17,6 +17,7 @@ import gevent
 from meshproxy.backoff import equal_jitter
 from meshproxy.discovery.k8s.api import Api, ApiFailure, Reason
 from meshproxy.discovery.k8s.decoding import load, page_of
+from meshproxy.discovery.k8s.namespaces import Claim
 from meshproxy.discovery.k8s.objects import Entry, Malformed, Resource, shown
 from meshproxy.discovery.k8s.table import Table
 from meshproxy.log_once import LogOnce
@@ -44,6 +45,8 @@ class Tally:
 
     lists: int = 0
     events: int = 0
+    watches: int = 0
+    """That list or watch now, and do not pause."""
     failures: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
 
 
@@ -51,7 +54,7 @@ class Watch(Generic[T]):
     """Feeds a table from a list of the API, in a greenlet of its own.
 
     *resources* are ways to learn the same: a later one serves where the API does not have, or
-    does not allow, those before it.
+    does not allow, those before it. Without a *claim* the namespace is taken to exist.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Watch(Generic[T]):
         resources: tuple[Resource[T], ...],
         table: Table[T],
         tally: Tally,
+        claim: Claim | None = None,
         random: Callable[[], float] = _random.random,
         sleep: Callable[[float], None] = gevent.sleep,
     ) -> None:
@@ -69,6 +73,7 @@ class Watch(Generic[T]):
         self._resources = resources
         self._table = table
         self._tally = tally
+        self._claim = claim or Claim(namespace)
         self._random = random
         self._sleep = sleep
         self._backoff = equal_jitter(MIN_WAIT_S, MAX_WAIT_S, random)
@@ -92,14 +97,20 @@ class Watch(Generic[T]):
         while True:
             if self._follow_once():
                 waits = self._backoff()
-            self._sleep(next(waits))
+            self._claim.pause(next(waits), self._sleep)
 
     def _follow_once(self) -> bool:
         """List and watch until it ends; tell whether the watch worked."""
         worked = False
+        self._tally.watches += 1
         try:
-            resource, version = self._list()
+            listed = self._claim.list_in_turn(self._list)
             self._complaint = ""
+            if listed is None:
+                self._table.replace(())
+            if not self._claim.is_proven(is_empty=self._table.is_empty) or listed is None:
+                return True
+            resource, version = listed
             begun = time.monotonic()
             with closing(self._events(resource, version)) as events:
                 for event in events:
@@ -112,6 +123,8 @@ class Watch(Generic[T]):
             self._note(failure)
         except Exception:
             log_once.exception("the watch of %s failed", self)
+        finally:
+            self._tally.watches -= 1
         return worked
 
     def _list(self) -> tuple[Resource[T], str]:
@@ -213,8 +226,8 @@ class Watch(Generic[T]):
         log.log(logging.WARNING if is_news else logging.DEBUG, "%s: %s", self, complaint)
 
     def __str__(self) -> str:
-        plural = self._resources[-1].plural
-        return f"Kubernetes {plural} of {self._namespace} at {self._api.server}"
+        of = f" of {self._namespace}" if self._namespace else ""
+        return f"Kubernetes {self._resources[-1].plural}{of} at {self._api.server}"
 
 
 def _event(line: bytes) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from meshproxy.discovery.k8s.objects import Entry
 from meshproxy.discovery.k8s.table import Table
-from meshproxy.var import PENDING, Activity, Ok, wait
+from meshproxy.var import PENDING, Activity, Ok, Source, wait
 from tests.kit.k8s import wait_until
 
 
@@ -33,7 +33,7 @@ class World:
         self.table: Table[str] = Table(lambda _table: self.feed, lambda: self.time)
 
     def entry(self, owner: str, patience_s: float | None = None) -> Activity[Any]:
-        return self.table.entry(owner, lambda: patience_s)
+        return Source(lambda emit: self.table.follow(owner, emit, patience_s), PENDING)
 
     def follow(self, owner: str) -> tuple[list[Any], Callable[[], None]]:
         seen: list[Any] = []

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,8 +40,7 @@ class World:
     def follow(self, *names: str) -> None:
         """Keep `states` up to date with what the table says of *names*."""
         for name in names:
-            entry = self.table.entry(name, lambda: None)
-            self.closes.append(entry.observe(lambda state, name=name: self._take(name, state)))
+            self.closes.append(self.table.follow(name, partial(self._take, name)))
 
     def _take(self, name: str, state: Any) -> None:
         self.states[name] = state
