@@ -27,6 +27,15 @@ FLOORS = {
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 COOPERATIVE = {"net", "discovery", "client", *FLOORS[5], *FLOORS[7], *FLOORS[8]}
 """The rooms that may know they run on gevent."""
+GUARDS = {
+    "config/decode.py",
+    "discovery/dns.py",
+    "discovery/k8s/watch.py",
+    "filters/error_responder.py",
+    "telemeters/statsd.py",
+    "var.py",
+}
+"""Files that go on after an exception of any kind: others wait there, or code is a plugin's."""
 WIRED = {"socket", "ssl", "select", "selectors", "socketserver", "asyncio", "subprocess"}
 """Standard modules that mean IO, which floors 0 and 1 do without."""
 
@@ -102,6 +111,21 @@ def test_imports_go_down(file: Path) -> None:
 )
 def test_a_breach_is_seen(importer: str, imported: str) -> None:
     assert breach(importer, imported) is not None
+
+
+def swallows(file: Path) -> bool:
+    """Tell whether *file* catches every exception somewhere and does not raise it again."""
+    return any(
+        isinstance(node, ast.ExceptHandler)
+        and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+        and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+        for node in ast.walk(ast.parse(file.read_text()))
+    )
+
+
+def test_exceptions_of_any_kind_are_swallowed_where_somebody_waits_and_nowhere_else() -> None:
+    found = {str(file.relative_to(ROOT / "meshproxy")) for file in SOURCES if swallows(file)}
+    assert found == GUARDS
 
 
 def test_no_file_is_longer_than_the_cap() -> None:

@@ -41,7 +41,7 @@ class ErrorResponder:
             raise
         except ProxyError as error:
             return self.answer(error)
-        except Exception:  # noqa: BLE001 - one of the three places: a client waits for an answer
+        except Exception:  # noqa: BLE001 - a client waits for an answer
             self._log_once.exception("a request failed inside the proxy")
             return self.answer(InternalError("internal error"))
 
