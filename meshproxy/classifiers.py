@@ -20,7 +20,7 @@ ALL: Final = IDEMPOTENT | {b"PATCH", b"POST"}
 _SUCCESS, _FAILURE, _RETRYABLE = ResponseClass
 
 
-class Classifier:
+class MethodClassifier:
     """5xx and errors are failures, retryable for the given methods or by `l5d-retryable: true`.
 
     A request whose body cannot be sent again is never retryable, nor is one that goes round (508):
@@ -61,9 +61,9 @@ class NonRetryable5XXConfig(ClassifierConfig):
     kind: ClassVar[str] = "io.l5d.http.nonRetryable5XX"
     methods: ClassVar[frozenset[bytes]] = frozenset()
 
-    def build(self) -> Classifier:
+    def build(self) -> MethodClassifier:
         """The classifier."""
-        return Classifier(self.methods)
+        return MethodClassifier(self.methods)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +96,6 @@ class AllSuccessfulConfig(ClassifierConfig):
 
     kind: ClassVar[str] = "io.l5d.http.allSuccessful"
 
-    def build(self) -> Classifier:
+    def build(self) -> MethodClassifier:
         """The classifier."""
-        return Classifier(all_successful=True)
+        return MethodClassifier(all_successful=True)

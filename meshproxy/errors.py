@@ -210,10 +210,10 @@ class ConnectionClosed(ProxyError):
     reason = "closed"
 
 
-class Silent(ConnectionClosed):
-    """It closed before one byte of a response; `untouched` if nothing was sent."""
+class NoResponse(ConnectionClosed):
+    """It closed before one byte of a response; `nothing_sent` if nothing was sent."""
 
-    untouched = False
+    nothing_sent = False
 
 
 class BadResponse(ProxyError):

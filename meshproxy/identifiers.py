@@ -214,7 +214,7 @@ class PathConfig(IdentifierConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StaticConfig(IdentifierConfig):
+class StaticIdentifierConfig(IdentifierConfig):
     """The same name for every request."""
 
     kind: ClassVar[str] = "io.l5d.static"

@@ -71,7 +71,7 @@ def test_only_an_endpoint_that_was_reached_for_is_blamed() -> None:
         errors.TlsFailed,
         errors.WriteFailed,
         errors.ConnectionClosed,
-        errors.Silent,
+        errors.NoResponse,
         errors.BadResponse,
         errors.ServiceTimedOut,
     }

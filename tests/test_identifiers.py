@@ -13,7 +13,7 @@ from meshproxy.identifiers import (
     HeaderTokenConfig,
     MethodAndHostConfig,
     PathConfig,
-    StaticConfig,
+    StaticIdentifierConfig,
     first_of,
 )
 from meshproxy.naming.path import Path
@@ -76,7 +76,7 @@ def test_header_reads_its_value_as_a_path() -> None:
 
 
 def test_header_refuses_what_is_no_path() -> None:
-    identify = first_of([HeaderConfig().build(SVC), StaticConfig(path=SVC).build(SVC)])
+    identify = first_of([HeaderConfig().build(SVC), StaticIdentifierConfig(path=SVC).build(SVC)])
     with pytest.raises(UnidentifiedRequest, match="Unknown destination"):
         identify(request(l5d_name=b"no path"))
 
@@ -157,7 +157,7 @@ def test_an_empty_first_segment_is_refused_and_nothing_consumed() -> None:
 
 
 def test_static_is_the_same_for_every_request() -> None:
-    identify = StaticConfig(path=Path.of("a", "b")).build(SVC)
+    identify = StaticIdentifierConfig(path=Path.of("a", "b")).build(SVC)
     assert identify(request()) == Path.of("svc", "a", "b")
 
 
@@ -166,7 +166,7 @@ def test_the_first_that_has_a_name_decides() -> None:
         [
             HeaderTokenConfig(header="x-a").build(SVC),
             HeaderTokenConfig(header="x-b").build(SVC),
-            StaticConfig(path=Path.of("last")).build(SVC),
+            StaticIdentifierConfig(path=Path.of("last")).build(SVC),
         ]
     )
     assert identify(request(x_b=b"b")) == Path.of("svc", "b")

@@ -12,8 +12,8 @@ from meshproxy.errors import (
     ConnectFailed,
     ConnectionClosed,
     NoDescriptor,
+    NoResponse,
     ProxyError,
-    Silent,
     TlsFailed,
 )
 from meshproxy.wording import in_words
@@ -63,16 +63,16 @@ def no_connection(error: Exception, server_name: str | None) -> ProxyError:
     return TlsFailed(f"TLS to {server_name or 'the endpoint'} failed: {why}")
 
 
-def no_answer(error: OSError, doing: str, *, untouched: bool) -> ProxyError:
-    """What an exchange came to before a byte of response: Silent, or TlsFailed for an alert.
+def no_answer(error: OSError, doing: str, *, nothing_sent: bool) -> ProxyError:
+    """What an exchange came to before a byte of response: NoResponse, or TlsFailed for an alert.
 
     Under TLS 1.3 an endpoint learns only after our handshake that it refuses us.
     """
     refused = refusal(error)
     if refused is not None:
         return refused
-    silent = Silent(f"connection lost {doing}: {in_words(error)}")
-    silent.untouched = untouched
+    silent = NoResponse(f"connection lost {doing}: {in_words(error)}")
+    silent.nothing_sent = nothing_sent
     return silent
 
 

@@ -56,7 +56,7 @@ class TlsSettings:
         return [*self.trust, *filter(None, chain)]
 
 
-class _Socket(SSLSocket):  # type: ignore[misc] # gevent has no types
+class _TlsSocket(SSLSocket):  # type: ignore[misc] # gevent has no types
     """Resumes the session its socket names, and closes itself whatever ends its handshake.
 
     The ssl module closes sockets for errors of the socket only.
@@ -98,7 +98,7 @@ def context(settings: TlsSettings) -> ssl.SSLContext:
 
 def _make(settings: TlsSettings) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.sslsocket_class = _Socket
+    made.sslsocket_class = _TlsSocket
     made.check_hostname = False  # urllib3 compares the name after the handshake, before any byte
     made.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
     made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the same certificates pass on every Python

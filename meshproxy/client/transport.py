@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from meshproxy.client.connection_limiter import WaitStats
 from meshproxy.client.tls import TlsSettings
-from meshproxy.client.turnstile import WaitStats
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree

@@ -16,7 +16,7 @@ _BEFORE: Final = 60
 _AFTER: Final = 20
 
 
-class Entry(NamedTuple):
+class DtabEntry(NamedTuple):
     """An entry, and the index of its first character."""
 
     at: int
@@ -38,16 +38,16 @@ class BadEntries(ValueError):
         self.faults = faults
 
 
-def parse_entries(text: str) -> list[Entry]:
+def parse_entries(text: str) -> list[DtabEntry]:
     """Read the entries of a dtab. Raises BadEntries."""
-    entries: list[Entry] = []
+    entries: list[DtabEntry] = []
     faults: list[Fault] = []
     parser = Parser(text, Path)
     parser.skip()
     while not parser.at_end and len(faults) < MAX_FAULTS:
         at = parser.at
         try:
-            entries.append(Entry(at, read_entry(parser)))
+            entries.append(DtabEntry(at, read_entry(parser)))
             parser.skip()
             if not parser.maybe(";"):
                 parser.end()

@@ -39,7 +39,7 @@ A = TypeVar("A", bound=Addr)
 log_once = LogOnce(logging.getLogger(__name__))
 
 
-class Resolver:
+class DnsResolver:
     """Resolves hosts and keeps them resolved while they are in use.
 
     At most 100 lookups run at once; the others queue. Names that nobody observes are remembered

@@ -12,7 +12,7 @@ import gevent
 from meshproxy.discovery.dns_query import (
     MAX_RECORDS,
     Answer,
-    Deadline,
+    QueryDeadline,
     QueryFailed,
     RecordType,
     Server,
@@ -109,7 +109,7 @@ class Lookup:
         listed = self._hosts.value().get(host.removesuffix(".").lower())
         if listed:
             return Answer(addresses=listed, ttl_s=0.0)
-        deadline = Deadline(self._settings.timeout_s)
+        deadline = QueryDeadline(self._settings.timeout_s)
         failure: QueryFailed | None = None
         empty: list[Answer] = []
         for name in self._resolv_conf.value().candidates(host):
@@ -128,7 +128,7 @@ class Lookup:
             name_exists=any(answer.name_exists for answer in empty),
         )
 
-    def _both_families(self, name: str, deadline: Deadline) -> Answer:
+    def _both_families(self, name: str, deadline: QueryDeadline) -> Answer:
         if not self._has_ipv6():
             return self._ask_servers(name, "A", deadline)
         ipv6 = gevent.spawn(self._outcome, name, "AAAA", deadline)
@@ -142,13 +142,15 @@ class Lookup:
         finally:
             ipv6.kill(block=False)
 
-    def _outcome(self, name: str, record: RecordType, deadline: Deadline) -> Answer | QueryFailed:
+    def _outcome(
+        self, name: str, record: RecordType, deadline: QueryDeadline
+    ) -> Answer | QueryFailed:
         try:
             return self._ask_servers(name, record, deadline)
         except QueryFailed as failure:
             return failure
 
-    def _ask_servers(self, name: str, record: RecordType, deadline: Deadline) -> Answer:
+    def _ask_servers(self, name: str, record: RecordType, deadline: QueryDeadline) -> Answer:
         """The first answer that a name server gives, the one that answered last being first."""
         conf = self._resolv_conf.value()
         timeout_s = conf.timeout_s or self._settings.timeout_s

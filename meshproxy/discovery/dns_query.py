@@ -62,7 +62,7 @@ class Answer:
     """Only one address family answered."""
 
 
-class Deadline:
+class QueryDeadline:
     """What is left of *seconds*, counted from now on the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
@@ -84,7 +84,7 @@ def ask(
     A negative answer without an SOA record says nothing of its TTL, which is *no_soa_ttl_s* then
     (RFC 2308 section 5).
     """
-    deadline = Deadline(timeout_s)
+    deadline = QueryDeadline(timeout_s)
     try:
         query = dns.message.make_query(
             dns.name.from_text(f"{name}."), record, id=int.from_bytes(os.urandom(2), "big")
@@ -101,7 +101,7 @@ def ask(
         raise QueryFailed(f"{server.host}: {in_words(error)}") from error
 
 
-def _over_udp(server: Server, query: dns.message.Message, deadline: Deadline) -> bytes:
+def _over_udp(server: Server, query: dns.message.Message, deadline: QueryDeadline) -> bytes:
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.connect(server)
@@ -113,7 +113,7 @@ def _over_udp(server: Server, query: dns.message.Message, deadline: Deadline) ->
                 return wire
 
 
-def _over_tcp(server: Server, query: dns.message.Message, deadline: Deadline) -> bytes:
+def _over_tcp(server: Server, query: dns.message.Message, deadline: QueryDeadline) -> bytes:
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as sock:
         sock.settimeout(deadline.remaining())
@@ -127,7 +127,7 @@ def _over_tcp(server: Server, query: dns.message.Message, deadline: Deadline) ->
     return wire
 
 
-def _receive(sock: socket.socket, size: int, deadline: Deadline) -> bytes:
+def _receive(sock: socket.socket, size: int, deadline: QueryDeadline) -> bytes:
     received = bytearray()
     while len(received) < size:
         sock.settimeout(deadline.remaining())

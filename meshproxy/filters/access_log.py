@@ -26,7 +26,7 @@ _UNSAFE = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 
 @dataclass(slots=True)
-class Entry:
+class LogEntry:
     """What is known of one request; times in seconds, texts as they came."""
 
     remote: str
@@ -64,7 +64,7 @@ class AccessLog:
     def __init__(
         self,
         write: Callable[[bytes], None],
-        form: Callable[[Entry], bytes],
+        form: Callable[[LogEntry], bytes],
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -76,7 +76,7 @@ class AccessLog:
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serve, and log now or when the response's body ends. Raises what comes from below."""
         headers = request.headers
-        entry = Entry(
+        entry = LogEntry(
             remote=request.peer.remote if request.peer is not None else "",
             host=headers.get(b"host"),
             method=request.method,
@@ -109,7 +109,7 @@ class AccessLog:
             response.body = _Counted(body, request, entry, self._end)
         return response
 
-    def _end(self, request: Request, entry: Entry, *, is_whole: bool) -> None:
+    def _end(self, request: Request, entry: LogEntry, *, is_whole: bool) -> None:
         entry.is_whole = is_whole
         entry.ended_at = self._now()
         entry.duration = self._monotonic() - entry.started
@@ -126,7 +126,7 @@ class _Counted:
     __slots__ = ("_body", "_end", "_entry", "_pending", "_request")
 
     def __init__(
-        self, body: Body, request: Request, entry: Entry, end: Callable[..., None]
+        self, body: Body, request: Request, entry: LogEntry, end: Callable[..., None]
     ) -> None:
         self._body = body
         self._request = request
@@ -178,7 +178,7 @@ class _Counted:
 _stamp = (0, "")
 
 
-def combined(entry: Entry) -> bytes:
+def combined(entry: LogEntry) -> bytes:
     r"""Linkerd's line, `HOST REMOTE - - [TIME] "METHOD URI VERSION" STATUS BYTES` and two headers.
 
     Quotes, backslashes, controls and bytes beyond ASCII are `\xHH`; what is absent is `-`.
@@ -197,7 +197,7 @@ def combined(entry: Entry) -> bytes:
     )
 
 
-def json_line(entry: Entry) -> bytes:
+def json_line(entry: LogEntry) -> bytes:
     """One JSON object in ASCII; what is absent is null."""
     ended = datetime.fromtimestamp(entry.ended_at, UTC)
     fields = {
@@ -223,7 +223,7 @@ def json_line(entry: Entry) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-FORMATS: dict[str, Callable[[Entry], bytes]] = {"combined": combined, "json": json_line}
+FORMATS: dict[str, Callable[[LogEntry], bytes]] = {"combined": combined, "json": json_line}
 """By the value of `httpAccessLogFormat`."""
 
 

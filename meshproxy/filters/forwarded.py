@@ -101,7 +101,7 @@ class RouterLabelConfig(LabelerConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StaticConfig(LabelerConfig):
+class StaticLabelerConfig(LabelerConfig):
     """A text, with a `_` before it unless it has one."""
 
     kind: ClassVar[str] = "static"

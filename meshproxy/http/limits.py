@@ -26,11 +26,11 @@ class Limits:
     """Between two requests on a connection, and without a byte in a tunnel."""
     life_seconds: float = math.inf
     """Of a client's connection, which ends after the response then due."""
-    read_gap: float = 300.0
+    read_idle: float = 300.0
     """Between two pieces of a request body."""
-    response_gap: float = 300.0
+    response_idle: float = 300.0
     """Between two pieces of a response body."""
-    write_gap: float = 60.0
+    write_timeout: float = 60.0
     """Without the peer taking a byte."""
     attempt: float = math.inf
     """From the start of an attempt to the first byte of its response (requestAttemptTimeoutMs)."""

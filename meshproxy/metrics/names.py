@@ -21,7 +21,7 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Section:
     """A scope, and what is counted in it."""
 
     scope: str
@@ -87,7 +87,7 @@ CACHES: Final = (
 )
 
 PLACES: Final = (
-    Place(
+    Section(
         "rt/<router>/server/<address>",
         "What a server's clients see; the address is `ip/port` in one element.",
         (
@@ -108,7 +108,7 @@ PLACES: Final = (
             _histogram("admission_control/deadline/remaining_ms", "How much time was left."),
         ),
     ),
-    Place(
+    Section(
         "rt/<router>/service/<name>",
         "Requests by logical name, retries not counted. Gone when the name was idle.",
         (
@@ -120,7 +120,7 @@ PLACES: Final = (
             _gauge("retries/budget", "Retries the budget allows now."),
         ),
     ),
-    Place(
+    Section(
         "rt/<router>/client/<id>",
         "Attempts by bound name, each retry on its own. Gone when the client was idle.",
         (
@@ -147,12 +147,12 @@ PLACES: Final = (
             _gauge("retries/budget", "Moves the budget allows now."),
         ),
     ),
-    Place(
+    Section(
         "rt/<router>/client/<id>/service/<name>",
         "Attempts of that client by logical name.",
         OUTCOMES,
     ),
-    Place(
+    Section(
         "rt/<router>/client/<id>/loadbalancer",
         "The endpoints of that client.",
         (
@@ -182,7 +182,7 @@ PLACES: Final = (
             _counter("expired", "Endpoints outside the window whose connections were closed."),
         ),
     ),
-    Place(
+    Section(
         "rt/<router>/client/<id>/failfast",
         "Its endpoints that a connection failed to, if the client has `failFast`.",
         (
@@ -193,7 +193,7 @@ PLACES: Final = (
             _gauge("unhealthy_num_tries", "Attempts made to connect to them since."),
         ),
     ),
-    Place(
+    Section(
         "rt/<router>/client/<id>/failure_accrual",
         "The breakers of that client's endpoints.",
         (
@@ -203,17 +203,17 @@ PLACES: Final = (
             _counter("removed_for_ms", "Milliseconds that endpoints were out."),
         ),
     ),
-    Place(
+    Section(
         "rt/<router>/bindcache/<cache>",
         "The caches from name to client: `path`, `tree`, `bound` and `client`.",
         CACHES,
     ),
-    Place(
+    Section(
         "rt/<router>/access_log",
         "The access log. Added.",
         (_counter("failures", "Lines that could not be written, or that found too many waiting."),),
     ),
-    Place(
+    Section(
         "rt/<router>/egress",
         "Where the router's requests may not go. Added.",
         (
@@ -222,8 +222,8 @@ PLACES: Final = (
             ),
         ),
     ),
-    Place("rt/<router>", "The router.", (_gauge("originator", "1 if the router starts calls."),)),
-    Place(
+    Section("rt/<router>", "The router.", (_gauge("originator", "1 if the router starts calls."),)),
+    Section(
         "namer/<prefix>",
         "Namers that watch the Kubernetes API. Added.",
         (
@@ -234,7 +234,7 @@ PLACES: Final = (
             _gauge("failures/<reason>", "Lists and watches that failed since the start."),
         ),
     ),
-    Place(
+    Section(
         "inet/dns",
         "The resolver of `/$/inet`, `io.buoyant.rinet` and their kin.",
         (
@@ -246,12 +246,12 @@ PLACES: Final = (
             _gauge("queue_size", "Look-ups waiting for their turn."),
         ),
     ),
-    Place(
+    Section(
         "telemeter/statsd",
         "The statsd telemeter. Added.",
         (_counter("dropped", "Lines that could not be sent."),),
     ),
-    Place(
+    Section(
         "admin/<address>",
         "The admin server. Added.",
         (
@@ -261,7 +261,7 @@ PLACES: Final = (
             _counter("failures/<reason>", "Requests that were refused."),
         ),
     ),
-    Place(
+    Section(
         "reload",
         "Reloads of the configuration, from the first one on. Added.",
         (
@@ -269,7 +269,7 @@ PLACES: Final = (
             _counter("failed", "Configurations with errors, which changed nothing."),
         ),
     ),
-    Place(
+    Section(
         "workers",
         "The workers, if the configuration asks for some. Added.",
         (
@@ -278,7 +278,7 @@ PLACES: Final = (
             _counter("failed_starts", "Workers that ended before they served."),
         ),
     ),
-    Place(
+    Section(
         "process",
         "The process, in place of Linkerd's `jvm`; with workers, the sum of all processes, but for "
         "the uptime. Added.",

@@ -4,7 +4,7 @@ import sys
 from typing import Final
 
 from meshproxy.metrics import absent
-from meshproxy.metrics.names import PLACES, Place
+from meshproxy.metrics.names import PLACES, Section
 
 _HEAD: Final = """\
 # Metrics
@@ -36,7 +36,7 @@ def render() -> str:
     return _HEAD + "".join(_section(place) for place in PLACES) + absent.markdown()
 
 
-def _section(place: Place) -> str:
+def _section(place: Section) -> str:
     rows = "".join(
         f"| `{metric.name}` | {metric.kind} | {metric.meaning} |\n" for metric in place.metrics
     )

@@ -31,7 +31,7 @@ from meshproxy.wording import in_words
 _LINE: Final = re.compile(r"(\S+)\s+(\d{1,5})(?:\s*\*\s*(\d+(?:\.\d*)?|\.\d+))?", re.ASCII)
 
 
-class Entry(NamedTuple):
+class HostLine(NamedTuple):
     """One line of a file."""
 
     host: str
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     weight: float
 
 
-def parse_entries(text: bytes) -> tuple[Entry, ...]:
+def parse_entries(text: bytes) -> tuple[HostLine, ...]:
     """Read lines of `host port` or `host port * weight`; `#` begins a comment.
 
     Raises:
@@ -57,7 +57,7 @@ def parse_entries(text: bytes) -> tuple[Entry, ...]:
         why = why_refused(host) if literal(host) is None else None
         if why is not None:
             raise ValueError(f"line {number}: {why}")
-        entries.append(Entry(host, int(match[2]), float(match[3] or 1)))
+        entries.append(HostLine(host, int(match[2]), float(match[3] or 1)))
     return tuple(entries)
 
 
@@ -113,7 +113,7 @@ class FsNamer:
             return Var(AddrFailed(f"{file.show()}: {error}"))
         return collect([self._resolved(entry) for entry in entries]).map(merged)
 
-    def _resolved(self, entry: Entry) -> Var[Addr]:
+    def _resolved(self, entry: HostLine) -> Var[Addr]:
         addr = self._resolver.resolve(entry.host, str(entry.port))
         return addr.map(lambda found: _weighted(found, entry.weight))
 

@@ -1,6 +1,6 @@
 """A namer with transformers: they see its bound results, and nothing but those.
 
-linkerd: namer/core/.../TransformerConfig.scala; names bound to further paths pass untouched.
+linkerd: namer/core/.../TransformerConfig.scala; names bound to further paths pass nothing_sent.
 """
 
 from collections.abc import Sequence

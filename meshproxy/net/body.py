@@ -39,22 +39,22 @@ class Faults(NamedTuple):
 
 
 class StreamBody:
-    """Reads one body of *length* bytes, CHUNKED or UNTIL_CLOSE, beginning with *at_hand*.
+    """Reads one body of *length* bytes, CHUNKED or UNTIL_CLOSE, beginning with *buffered*.
 
-    A wait for the next piece ends after *gap* seconds, or at `deadline`. Errors are those of
-    *faults*; any error, and `close` before the end, finishes the body as incomplete: every later
+    A wait for the next piece ends after *idle_timeout* seconds, or at `deadline`. Errors are those
+    of *faults*; any error, and `close` before the end, finishes the body as incomplete: every later
     `read` raises, so that what was cut can never be taken for whole.
     """
 
     __slots__ = (
-        "_at_hand",
         "_buffer",
+        "_buffered",
         "_decoder",
         "_failure",
         "_faults",
         "_finish",
+        "_idle_timeout",
         "_left",
-        "_max_gap",
         "_stream",
         "_turn",
         "deadline",
@@ -67,8 +67,8 @@ class StreamBody:
         self,
         stream: Stream,
         length: int,
-        at_hand: bytes,
-        gap: float,
+        buffered: bytes,
+        idle_timeout: float,
         faults: Faults,
         max_trailers: int,
         finish: Finish,
@@ -80,10 +80,10 @@ class StreamBody:
         self.trailers: Headers | None = None
         self._left = length
         self._turn = _TURN
-        self._at_hand = at_hand
-        self._max_gap = gap
+        self._buffered = buffered
+        self._idle_timeout = idle_timeout
         self.deadline = inf
-        """Monotonic second at which every wait ends, whatever the gap."""
+        """Monotonic second at which every wait ends, whatever the idle timeout."""
         self._faults = faults
         self._finish: Finish | None = finish
         self._failure: ProxyError | None = None
@@ -95,17 +95,17 @@ class StreamBody:
     @property
     def _due(self) -> float:
         """Monotonic second by which the next piece has to come."""
-        return min(monotonic() + self._max_gap, self.deadline)
+        return min(monotonic() + self._idle_timeout, self.deadline)
 
     @property
     def has_piece(self) -> bool:
         """The next `read` will not wait."""
         if self._decoder is None:
-            return bool(self._at_hand)
+            return bool(self._buffered)
         if self._decoder.done:
             return True
-        line_end = self._at_hand.find(b"\r\n")
-        return 0 <= line_end < len(self._at_hand) - 2 and self._at_hand[0] != _ZERO
+        line_end = self._buffered.find(b"\r\n")
+        return 0 <= line_end < len(self._buffered) - 2 and self._buffered[0] != _ZERO
 
     def read(self, other: Stream | None = None) -> bytes | memoryview | None:
         """The next piece; empty at the end; None when *other* has something to read first."""
@@ -127,7 +127,7 @@ class StreamBody:
     @property
     def is_bulk(self) -> bool:
         """So much is still to come, and all of it in clear, that `fill` is worth a pipe."""
-        return self._left >= WORTH_BYTES and not self._at_hand and self._stream.is_plain
+        return self._left >= WORTH_BYTES and not self._buffered and self._stream.is_plain
 
     def fill(self, pipe: Pipe, other: Stream | None = None) -> int | None:
         """Like `read` of a bulk body, into *pipe*, which is empty: the number of bytes."""
@@ -184,23 +184,23 @@ class StreamBody:
         while piece := self.read():
             yield piece
 
-    def skip_at_hand(self) -> None:
+    def skip_buffered(self) -> None:
         """Read past what has already come, without waiting; that may be the end of the body."""
         if self._finish is None:
             return
-        at_hand, self._at_hand = self._at_hand, b""
+        buffered, self._buffered = self._buffered, b""
         if self._decoder is not None:
             try:
-                self._decoder.feed(at_hand)
+                self._decoder.feed(buffered)
             except ProxyError as error:
                 self._fail(error)
             else:
                 if self._decoder.done:
                     self._end(True, self._decoder.rest)
-        elif 0 <= self._left <= len(at_hand):
-            self._end(True, at_hand[self._left :])
+        elif 0 <= self._left <= len(buffered):
+            self._end(True, buffered[self._left :])
         elif self._left > 0:
-            self._left -= len(at_hand)
+            self._left -= len(buffered)
 
     def close(self) -> None:
         """Give up what is left."""
@@ -223,9 +223,9 @@ class StreamBody:
             finish(complete, rest)
 
     def _read_counted(self, other: Stream | None) -> bytes | memoryview | None:
-        if self._at_hand:
-            piece, rest = self._at_hand[: self._left], self._at_hand[self._left :]
-            self._at_hand = b""
+        if self._buffered:
+            piece, rest = self._buffered[: self._left], self._buffered[self._left :]
+            self._buffered = b""
             self._left -= len(piece)
             if not self._left:
                 self._end(True, rest)
@@ -259,7 +259,7 @@ class StreamBody:
                 self.trailers = decoder.trailers
                 self._end(True, decoder.rest)
                 return b""
-            data, self._at_hand = self._at_hand, b""
+            data, self._buffered = self._buffered, b""
             if not data:
                 received = self._receive(other)
                 if received is None:
@@ -272,8 +272,8 @@ class StreamBody:
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _read_until_close(self, other: Stream | None) -> bytes | None:
-        if self._at_hand:
-            piece, self._at_hand = self._at_hand, b""
+        if self._buffered:
+            piece, self._buffered = self._buffered, b""
             return piece
         data = self._receive(other)
         if data == b"":

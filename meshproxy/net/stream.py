@@ -28,7 +28,7 @@ from meshproxy.net.wheel import Alarm, wheel
 _READ, _WRITE = 1, 2
 RECEIVE = 65536
 """Bytes read at once."""
-_at_hand = array("i", [0])
+_buffered = array("i", [0])
 """Where the kernel writes how much there is to read; given bytes, ioctl tries two conversions."""
 _RESET_ON_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
@@ -87,8 +87,8 @@ class Stream(Sender):
     def has_stray(self) -> bool:
         """Whether anything came, asking the kernel too: the hub may be busy elsewhere (1 us)."""
         if self._armed:
-            ioctl(self._descriptor, FIONREAD, _at_hand)
-            if not _at_hand[0]:
+            ioctl(self._descriptor, FIONREAD, _buffered)
+            if not _buffered[0]:
                 return False
             self._disarm()
         return self.is_readable
@@ -146,7 +146,7 @@ class Stream(Sender):
             return False
         return not pipe.held
 
-    def receive_at_hand(self) -> bytes | None:
+    def receive_buffered(self) -> bytes | None:
         """What has come so far, None if nothing has; never waits and never raises.
 
         Empty at the end of input, however it ended.
@@ -158,15 +158,15 @@ class Stream(Sender):
         except OSError:
             return b""
 
-    def send(self, data: bytes | memoryview, gap: float) -> None:
-        """Send all of *data*; StreamTimeout when nothing is taken for *gap* seconds."""
-        if self.posted:
-            data = self._take_posted() + data
+    def send(self, data: bytes | memoryview, timeout: float) -> None:
+        """Send all of *data*; StreamTimeout when nothing is taken for *timeout* seconds."""
+        if self.queued:
+            data = self._take_queued() + data
         sent = self.send_some(data)
         if sent != len(data):
             rest = memoryview(data)[sent:]
             while rest:
-                self.wait_writable(monotonic() + gap)
+                self.wait_writable(monotonic() + timeout)
                 rest = rest[self.send_some(rest) :]
 
     def send_some(self, data: bytes | memoryview) -> int:
@@ -202,16 +202,16 @@ class Stream(Sender):
         if or_readable:
             self._waiter = self._write_waiter
             self.deadline = math.inf  # one left over from an earlier read must not end this wait
-        patience = Alarm(deadline, partial(self._write_waiter.throw, StreamTimeout))
+        time_left = Alarm(deadline, partial(self._write_waiter.throw, StreamTimeout))
         if deadline < math.inf:
-            wheel.file(patience)
+            wheel.file(time_left)
         self._writer.start(self._on_writable)
         try:
             self._switch()
             if or_readable and self._waiter is None:
                 self._disarm()
         finally:
-            wheel.forget(patience)
+            wheel.forget(time_left)
             self._writer.stop()
             self._write_waiter = None
             if or_readable:
@@ -251,9 +251,9 @@ class Stream(Sender):
             self._waiter = None
             waiter.throw(StreamTimeout)
 
-    def close_for_writing(self, gap: float) -> None:
-        """Half-close: the peer sees the end of our data. For *gap*, see `send`."""
-        del gap
+    def close_for_writing(self, timeout: float) -> None:
+        """Half-close: the peer sees the end of our data. For *timeout*, see `send`."""
+        del timeout
         self.sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
@@ -275,7 +275,7 @@ class Stream(Sender):
         self.sock.close()
         self.sock = None
         self._descriptor = -1
-        self.posted = b""
+        self.queued = b""
         self.on_stray = None
         self._armed = False
 

@@ -101,7 +101,7 @@ class TlsStream(Stream):
             self._ahead = ConnectionResetError("TLS ended without close_notify")
         return len(buffer) - room
 
-    def receive_at_hand(self) -> bytes | None:
+    def receive_buffered(self) -> bytes | None:
         """As for plain streams."""
         try:
             return self._read_now() if self._ahead is None else self._take_ahead()
@@ -150,14 +150,14 @@ class TlsStream(Stream):
             raise
         return sent
 
-    def close_for_writing(self, gap: float) -> None:
+    def close_for_writing(self, timeout: float) -> None:
         """As for plain streams, with close_notify: without it, all we sent would look cut."""
         self._read_what_has_come()
         while True:
             try:
                 self._tls.shutdown()
             except ssl.SSLWantWriteError:
-                self.wait_writable(monotonic() + gap)
+                self.wait_writable(monotonic() + timeout)
                 continue
             except ssl.SSLWantReadError:
                 pass  # ours is sent, the peer's has yet to come

@@ -16,28 +16,28 @@ from meshproxy.net.stream import Stream, StreamTimeout
 class Tunnel:
     """The endpoint's end of a tunnel, in place of a response body.
 
-    *at_hand* are bytes that came behind the response head; *finish* is told of the end, once.
+    *buffered* are bytes that came behind the response head; *finish* is told of the end, once.
     """
 
-    __slots__ = ("_finish", "at_hand", "stream")
+    __slots__ = ("_finish", "buffered", "stream")
 
     length: int | None = None
     trailers: Headers | None = None
 
-    def __init__(self, stream: Stream, at_hand: bytes, finish: Callable[[], None]) -> None:
+    def __init__(self, stream: Stream, buffered: bytes, finish: Callable[[], None]) -> None:
         self.stream = stream
-        self.at_hand = at_hand
+        self.buffered = buffered
         self._finish: Callable[[], None] | None = finish
 
     @property
     def has_piece(self) -> bool:
         """Bytes from the endpoint are at hand."""
-        return bool(self.at_hand)
+        return bool(self.buffered)
 
     def read(self) -> bytes:
         """What came behind the response head, once; the rest is for `relay`."""
-        at_hand, self.at_hand = self.at_hand, b""
-        return at_hand
+        buffered, self.buffered = self.buffered, b""
+        return buffered
 
     def __iter__(self) -> Iterator[bytes]:
         """The same, as for other bodies."""
@@ -51,15 +51,15 @@ class Tunnel:
             finish()
 
     def relay(
-        self, client: Stream, head: bytes, sent: bytes, idle_seconds: float, gap: float
+        self, client: Stream, head: bytes, sent: bytes, idle_seconds: float, timeout: float
     ) -> None:
         """Relays until both sides have ended, one breaks, or nothing moves for *idle_seconds*.
 
-        *head* is the client's to read first, *sent* is what it sent behind its request; *gap* is as
-        in `Stream.send`. If a side breaks, or the relay itself is ended, both are reset, so that
-        neither takes what it has got for everything.
+        *head* is the client's to read first, *sent* is what it sent behind its request; *timeout*
+        is as in `Stream.send`. If a side breaks, or the relay itself is ended, both are reset, so
+        that neither takes what it has got for everything.
         """
-        relay = _Relay(idle_seconds, gap)
+        relay = _Relay(idle_seconds, timeout)
         back = gevent.spawn(relay.pump, self.stream, client, head + self.read())
         try:
             relay.pump(client, self.stream, sent)
@@ -79,11 +79,11 @@ class Tunnel:
 class _Relay:
     """What the two directions share: when something last moved, and whether one has broken."""
 
-    __slots__ = ("_gap", "_idle_seconds", "_last", "is_broken")
+    __slots__ = ("_idle_seconds", "_last", "_timeout", "is_broken")
 
-    def __init__(self, idle_seconds: float, gap: float) -> None:
+    def __init__(self, idle_seconds: float, timeout: float) -> None:
         self._idle_seconds = idle_seconds
-        self._gap = gap
+        self._timeout = timeout
         self._last = monotonic()
         self.is_broken = False
         """A side was reset, or does not take what the other has sent."""
@@ -94,13 +94,13 @@ class _Relay:
         try:
             while True:
                 if received:
-                    sink.send(received, self._gap)
+                    sink.send(received, self._timeout)
                     self._last = monotonic()
                 received = self._receive(source)
                 if not received:
                     break
             if received is not None:
-                sink.close_for_writing(self._gap)
+                sink.close_for_writing(self._timeout)
         except (OSError, StreamTimeout):
             self.is_broken = True
             gevent.get_hub().loop.run_callback(sink.expire)

@@ -24,9 +24,9 @@ def next_turn() -> None:
 
 
 class Unsent(Exception):
-    """The socket did not take all that was posted: *rest* is left.
+    """The socket did not take all that was queued: *rest* is left.
 
-    Of what has *begun*, the peer may have got something.
+    If *begun*, part of it may have reached the peer.
     """
 
     def __init__(self, rest: bytes, *, begun: bool) -> None:
@@ -38,81 +38,85 @@ class Unsent(Exception):
 class Sender:
     """The part of a stream that sends at the end of a turn."""
 
-    __slots__ = ("_loop", "_waiter", "posted")
+    __slots__ = ("_loop", "_waiter", "queued")
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
-        self.posted = b""
-        """What waits for the end of the turn."""
+        self.queued = b""
+        """Data to be sent at the end of this loop turn."""
         self._waiter: greenlet | None = None
-        """Who waits for something to read."""
+        """The greenlet that waits for something to read."""
 
-    def send(self, data: bytes | memoryview, gap: float) -> None:
-        """Send all of *data*, behind what was posted; see `Stream.send`."""
+    def send(self, data: bytes | memoryview, timeout: float) -> None:
+        """Sends all of *data*, after what is queued; see `Stream.send`."""
         raise NotImplementedError
 
     def send_some(self, data: bytes | memoryview) -> int:
-        """Send what the socket takes at once; the number of bytes, possibly none."""
+        """Sends what the socket takes at once, and returns the number of bytes, possibly 0."""
         raise NotImplementedError
 
-    def post(self, data: bytes) -> bool:
-        """Send *data* when what is ready now was served; False, untouched, if nothing else is.
+    def enqueue(self, data: bytes) -> bool:
+        """Queues *data* to be sent at the end of this loop turn.
 
-        False too while something is posted: whoever does not take it is not sent more and more.
+        Returns False, and queues nothing, if no other event is pending, or if something is queued
+        already: a peer that does not read is not sent more and more.
 
-        The next call is `receive`, which raises Unsent when the socket does not take it all. Who
-        will not look out for that calls `flush` before.
+        The caller's next call is `receive`, which raises Unsent when the socket does not take all
+        of it; a caller that does not handle that calls `flush` first.
         """
-        if self.posted:
+        if self.queued:
             return False
         if not _turn:
             if not self._loop.pendingcnt:
                 return False
             self._loop.run_callback(_end_turn)
         _turn.append(self)
-        self.posted = data
+        self.queued = data
         return True
 
-    def flush(self, gap: float) -> None:
-        """Send all that was posted now; for *gap*, see `Stream.send`."""
-        if self.posted:
-            self.send(b"", gap)
+    def flush(self, timeout: float) -> None:
+        """Sends all that is queued now; for *timeout*, see `Stream.send`."""
+        if self.queued:
+            self.send(b"", timeout)
 
-    def withdraw(self) -> bool:
-        """Take back what was posted; whether there was something, none of which was sent."""
-        return bool(self._take_posted())
+    def cancel(self) -> bool:
+        """Drops what is queued. Returns True if there was something, none of which was sent."""
+        return bool(self._take_queued())
 
-    def send_posted(self) -> None:
-        """Send now what was posted; what is not taken goes to the reader, or with what follows."""
-        data = self.posted
+    def send_queued(self) -> None:
+        """Sends what is queued; what the socket does not take is raised in the reader as Unsent.
+
+        Without a reader it stays queued, and is sent before whatever follows.
+        """
+        data = self.queued
         if not data:
             return
-        self.posted = b""
+        self.queued = b""
         begun = True
         try:
             rest = data[self.send_some(data) :]
         except OSError:
-            rest, begun = data, False  # whoever sends it again learns the error
+            rest, begun = data, False  # sending it again raises the error where it is handled
         if not rest:
             return
         waiter = self._waiter
         if waiter is None:
-            self.posted = rest
+            self.queued = rest
         else:
             self._waiter = None
             waiter.throw(Unsent(rest, begun=begun))
 
-    def _take_posted(self) -> bytes:
-        data, self.posted = self.posted, b""
+    def _take_queued(self) -> bytes:
+        data, self.queued = self.queued, b""
         return data
 
 
 _turn: list[Sender] = []
-"""Who has something to send at the end of this turn: as many as there are connections."""
+"""The streams with something queued; at most one entry for each connection."""
 
 
 def _end_turn() -> None:
     senders = _turn[:]
     _turn.clear()
     for sender in senders:
-        sender.send_posted()
+        sender.send_queued()

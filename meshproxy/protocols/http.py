@@ -17,8 +17,8 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.http_server import HttpServerConfig
 from meshproxy.protocols.protocol import RouterDeps, ServedRouter
 from meshproxy.router.router import Router
-from meshproxy.server.h1.answers import answerer
 from meshproxy.server.h1.protocol import Http1
+from meshproxy.server.h1.refusals import refuser
 from meshproxy.server.listener import ServerParameters
 from meshproxy.server.log_file import LogFile
 from meshproxy.server.log_writer import LogWriter
@@ -176,7 +176,7 @@ class HttpRouter(Router):
             protocol=Http1(
                 stack([*deps.filters(name), *filters], self.serve),
                 limits,
-                answerer(limits, metrics, clear_context=server.clear_context),
+                refuser(limits, metrics, clear_context=server.clear_context),
             ),
             max_connections=server.max_connections,
             metrics=metrics,

@@ -93,8 +93,8 @@ class HttpServerConfig(ServerConfig):
             head_seconds=_seconds(self.header_read_timeout_ms, messages.head_seconds),
             idle_seconds=_seconds(session.idle_time_ms, messages.idle_seconds),
             life_seconds=_seconds(session.life_time_ms, messages.life_seconds),
-            read_gap=_seconds(socket.read_timeout_ms, messages.read_gap),
-            write_gap=_seconds(socket.write_timeout_ms, messages.write_gap),
+            read_idle=_seconds(socket.read_timeout_ms, messages.read_idle),
+            write_timeout=_seconds(socket.write_timeout_ms, messages.write_timeout),
             connect_ports=frozenset(map(int, self.connect_ports)),
         )
 

@@ -27,7 +27,7 @@ from meshproxy.naming.namer import Explainer, Interpreter, Route
 from meshproxy.naming.nametree import Leaf, NameTree, choose
 from meshproxy.naming.path import Path
 from meshproxy.router import stacks
-from meshproxy.router.cache import Entry, IdleCache
+from meshproxy.router.cache import CacheEntry, IdleCache
 from meshproxy.router.client import Client, ClientKey
 from meshproxy.router.own_listeners import LoopGuard
 from meshproxy.router.policy import Contexts, client_policy, path_policy
@@ -59,7 +59,7 @@ class TreeService:
 
     def __init__(self, tree: NameTree[Bound], binding: "Binding") -> None:
         self._binding = binding
-        self._taken: list[Entry[Bound, BoundService]] = []
+        self._taken: list[CacheEntry[Bound, BoundService]] = []
         try:
             self._tree: NameTree[HttpService] = tree.map(self._take)
         except ProxyError:
@@ -87,7 +87,7 @@ class TreeService:
         return BoundService(bound, self._binding)
 
 
-TreeEntry = Entry[NameTree[Bound], TreeService]
+TreeEntry = CacheEntry[NameTree[Bound], TreeService]
 
 
 class PathService:
@@ -141,15 +141,15 @@ class PathService:
 
     def _await_tree(self, request: Request) -> TreeEntry:
         seconds = self._binding.binding_seconds
-        patience = request.deadline - monotonic()
-        state = wait(self._activity, min(seconds, max(patience, 0)))
+        time_left = request.deadline - monotonic()
+        state = wait(self._activity, min(seconds, max(time_left, 0)))
         if self._tree is not None:
             return self._tree
         if isinstance(state, Failed):
             if isinstance(state.error, ProxyError):
                 raise state.error
             raise BindingFailed(in_words(state.error)) from state.error
-        if patience < seconds:
+        if time_left < seconds:
             raise TimedOutBinding("exceeded the time for the name to be bound")
         raise BindingTimedOut(
             f"Exceeded {seconds:g}.seconds binding timeout while resolving name: "
@@ -222,17 +222,17 @@ class Binding:
             cache.sweep()
         self._disinherit()
 
-    def close(self, heir: "Binding | None" = None) -> None:
-        """Close every name, and the clients that *heir* does not want; running requests finish."""
+    def close(self, successor: "Binding | None" = None) -> None:
+        """Close names, and clients that *successor* does not want; running requests finish."""
         self._is_retired = True
-        if heir is not None:
-            heir.inherit()
+        if successor is not None:
+            successor.inherit()
         for cache in (self.paths, self.trees, self.bounds):
             cache.close()
-        if heir is None:
+        if successor is None:
             self.clients.close()
         else:
-            self.clients.drop(lambda key: not heir.wants(key))
+            self.clients.drop(lambda key: not successor.wants(key))
         self._disinherit()
 
     def inherit(self) -> None:
@@ -252,7 +252,7 @@ class Binding:
         except ProxyError:
             return False
 
-    def take_client(self, bound: Bound) -> Entry[ClientKey, Client]:
+    def take_client(self, bound: Bound) -> CacheEntry[ClientKey, Client]:
         """The client of a bound id, by the configuration that matches it. Raises TlsFailed.
 
         One from before a reload is made to follow the addresses of *bound*.

@@ -25,7 +25,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Closable)
 
 
-class Entry(Generic[K, V]):
+class CacheEntry(Generic[K, V]):
     """A value with the number of its users."""
 
     __slots__ = ("is_cached", "key", "line", "users", "value")
@@ -39,7 +39,7 @@ class Entry(Generic[K, V]):
         self.is_cached = True
 
 
-Line: TypeAlias = OrderedDict[Entry[K, V], int]
+Line: TypeAlias = OrderedDict[CacheEntry[K, V], int]
 """Idle entries, the most idle first, each with the number of sweeps before it became idle."""
 
 
@@ -49,7 +49,7 @@ class IdleCache(Generic[K, V]):
     def __init__(self, capacity: int, metrics: Tree) -> None:
         self.capacity = capacity
         self._is_closed = False
-        self._entries: dict[K, Entry[K, V]] = {}
+        self._entries: dict[K, CacheEntry[K, V]] = {}
         self._used_once: Line[K, V] = OrderedDict()
         self._used_again: Line[K, V] = OrderedDict()
         self._misses = metrics.counter("misses")
@@ -59,7 +59,7 @@ class IdleCache(Generic[K, V]):
         self._sweeps = 0
         metrics.gauge("size", fn=self._entries.__len__)
 
-    def take(self, key: K, build: Callable[[K], V]) -> Entry[K, V]:
+    def take(self, key: K, build: Callable[[K], V]) -> CacheEntry[K, V]:
         """Return the entry of *key*, made by *build* if there is none; in use until `give`."""
         entry = self._entries.get(key)
         if entry is not None:
@@ -71,7 +71,7 @@ class IdleCache(Generic[K, V]):
         self._misses.value += 1
         has_room = self._has_room()
         # after the room was made: what was closed freed more below
-        entry = Entry(key, build(key), self._used_once)
+        entry = CacheEntry(key, build(key), self._used_once)
         if has_room:
             self._entries[key] = entry
         else:
@@ -79,7 +79,7 @@ class IdleCache(Generic[K, V]):
             entry.is_cached = False
         return entry
 
-    def give(self, entry: Entry[K, V]) -> None:
+    def give(self, entry: CacheEntry[K, V]) -> None:
         """End one use of *entry*, which is closed after its last use if it is not cached."""
         entry.users -= 1
         if entry.users:
@@ -129,7 +129,7 @@ class IdleCache(Generic[K, V]):
             self._close(next(iter(line)))
         return True
 
-    def _close(self, entry: Entry[K, V]) -> None:
+    def _close(self, entry: CacheEntry[K, V]) -> None:
         del self._entries[entry.key]
         if entry.users:
             entry.is_cached = False

@@ -180,9 +180,9 @@ class Client:
         """
         if isinstance(self.addr, AddrPending):
             known = self._bound.addr.map(_settled)
-            patience = request.deadline - monotonic()
-            if isinstance(wait(known, min(self._binding_seconds, max(patience, 0))), Pending):
-                if patience < self._binding_seconds:
+            time_left = request.deadline - monotonic()
+            if isinstance(wait(known, min(self._binding_seconds, max(time_left, 0))), Pending):
+                if time_left < self._binding_seconds:
                     raise TimedOutBinding("exceeded the time for the name to be bound")
                 raise BindingTimedOut(
                     f"Exceeded {self._binding_seconds:g}.seconds binding timeout while connecting "

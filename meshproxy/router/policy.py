@@ -13,7 +13,7 @@ from meshproxy.accrual.policies import ConsecutiveFailuresConfig
 from meshproxy.backoff import Backoff, constant
 from meshproxy.balancers.p2c import P2cConfig
 from meshproxy.budget import RetryBudget
-from meshproxy.classifiers import Classifier
+from meshproxy.classifiers import MethodClassifier
 from meshproxy.client.tls import ClientAuth, TlsSettings, context, stamp
 from meshproxy.client.transport import Session, Transport
 from meshproxy.config.bases import AccrualConfig, BalancerConfig
@@ -80,10 +80,10 @@ class ClientPolicy:
         if read is not None:
             seconds = _limit(read)
             limits = replace(
-                limits, response_gap=seconds, first_byte=min(limits.first_byte, seconds)
+                limits, response_idle=seconds, first_byte=min(limits.first_byte, seconds)
             )
         if write is not None:
-            limits = replace(limits, write_gap=_limit(write))
+            limits = replace(limits, write_timeout=_limit(write))
         waiters = self.pool.max_waiters
         return Transport(
             limits,
@@ -112,7 +112,7 @@ class PathPolicy:
     backoff: Backoff = field(default_factory=lambda: constant(0))
     max_retries: int = 5
     """Of one request."""
-    classifier: Classifier = field(default_factory=Classifier)
+    classifier: MethodClassifier = field(default_factory=MethodClassifier)
     retry_buffer_bytes: int = 65_536
     """Most of a request body that is kept for a retry."""
 

@@ -16,9 +16,9 @@ from meshproxy.config.decode import Port
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import AdminConfig, LinkerConfig
 from meshproxy.config.sockets import SocketOptionsConfig
-from meshproxy.runtime.places import Address, Place, identifier_place
+from meshproxy.runtime.listen_addresses import Address, ListenAddress, identifier_address
 
-Ports = Mapping[Place, int]
+Ports = Mapping[ListenAddress, int]
 _UNSET: Final = SocketOptionsConfig()
 
 
@@ -31,7 +31,7 @@ class Addresses:
 
     def __init__(self, inherited: MutableMapping[Address, socket.socket]) -> None:
         self._inherited = inherited
-        self._held: dict[Place, socket.socket] = {}
+        self._held: dict[ListenAddress, socket.socket] = {}
         self.listening: dict[Address, socket.socket] = {}
         """Those that were inherited."""
 
@@ -40,7 +40,7 @@ class Addresses:
 
         Raises OSError, with the address in its text, if one cannot be had.
         """
-        fresh: dict[Place, socket.socket] = {}
+        fresh: dict[ListenAddress, socket.socket] = {}
         try:
             for place in _places(config):
                 if place not in self._held and place not in fresh:
@@ -65,7 +65,7 @@ class Addresses:
         self._held.clear()
         self.listening.clear()
 
-    def _open(self, place: Place) -> socket.socket:
+    def _open(self, place: ListenAddress) -> socket.socket:
         address = place.ip, place.port
         sock = self._inherited.pop(address, None)
         if sock is None:
@@ -77,7 +77,7 @@ class Addresses:
 def server_ports(config: LinkerConfig, ports: Ports) -> dict[str, list[int]]:
     """Return those of *ports* that servers have, by router."""
     return {
-        router.name: [ports[Place.of_server(router, n)] for n in range(len(router.servers))]
+        router.name: [ports[ListenAddress.of_server(router, n)] for n in range(len(router.servers))]
         for router in config.routers
     }
 
@@ -97,11 +97,11 @@ def worker_config(config: LinkerConfig, ports: Ports, admin_port: int) -> Linker
     )
 
 
-def _places(config: LinkerConfig) -> Iterator[Place]:
+def _places(config: LinkerConfig) -> Iterator[ListenAddress]:
     for router in config.routers:
         for index in range(len(router.servers)):
-            yield Place.of_server(router, index)
-    identifier = identifier_place(config)
+            yield ListenAddress.of_server(router, index)
+    identifier = identifier_address(config)
     if identifier is not None:
         yield identifier
 
@@ -112,7 +112,7 @@ def _shared_router(router: RouterConfig, ports: Ports) -> RouterConfig:
         servers=tuple(
             replace(
                 server,
-                port=Port(ports[Place.of_server(router, index)]),
+                port=Port(ports[ListenAddress.of_server(router, index)]),
                 socket_options=_shared(server.socket_options),
             )
             for index, server in enumerate(router.servers)
@@ -121,7 +121,7 @@ def _shared_router(router: RouterConfig, ports: Ports) -> RouterConfig:
 
 
 def _shared_admin(config: LinkerConfig, ports: Ports, admin_port: int) -> AdminConfig:
-    place = identifier_place(config)
+    place = identifier_address(config)
     return replace(
         config.admin,
         port=Port(admin_port),
@@ -134,7 +134,7 @@ def _shared(options: SocketOptionsConfig | None) -> SocketOptionsConfig:
     return replace(options or _UNSET, reuse_port=True)
 
 
-def _reserve(place: Place) -> socket.socket:
+def _reserve(place: ListenAddress) -> socket.socket:
     """Bind *place*: beside past connections only if there are some, else beside nobody."""
     try:
         return _bind(place, reuse_addr=False)
@@ -142,7 +142,7 @@ def _reserve(place: Place) -> socket.socket:
         return _bind(place, reuse_addr=True)
 
 
-def _bind(place: Place, *, reuse_addr: bool) -> socket.socket:
+def _bind(place: ListenAddress, *, reuse_addr: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in place.ip else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

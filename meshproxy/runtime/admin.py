@@ -28,15 +28,15 @@ from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.protocol import ServedRouter
-from meshproxy.server.h1.answers import answerer
 from meshproxy.server.h1.protocol import Http1
+from meshproxy.server.h1.refusals import refuser
 from meshproxy.server.listener import ServerParameters
 from meshproxy.server.tls import server_context
 from meshproxy.service import Service, stack
 from meshproxy.telemeters.telemeter import Telemeter
 
 _MAX_CONNECTIONS = 1000
-_LIMITS = Limits(idle_seconds=60.0, read_gap=10.0, connect_ports=frozenset())
+_LIMITS = Limits(idle_seconds=60.0, read_idle=10.0, connect_ports=frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _terms(
 ) -> ServerParameters:
     scope = metrics.scope("admin", f"{config.ip}/{port}")
     same_origin = SameOrigin((*config.hosts, *_own_names(config)), is_for_tools)
-    answer = answerer(_LIMITS, scope, clear_context=False)
+    answer = refuser(_LIMITS, scope, clear_context=False)
 
     def answer_hardened(error: ProxyError) -> Response:
         return hardened(answer(error))

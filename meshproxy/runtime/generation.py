@@ -9,15 +9,15 @@ import gevent
 
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
-from meshproxy.discovery.dns import Resolver
+from meshproxy.discovery.dns import DnsResolver
 from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.errors import ProxyError
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.protocol import RouterDeps, ServedRouter
 from meshproxy.router.own_listeners import LoopGuard, OwnListeners
 from meshproxy.runtime.building import CannotStart, build
+from meshproxy.runtime.listen_addresses import ListenAddress
 from meshproxy.runtime.naming import Naming
-from meshproxy.runtime.places import Place
 from meshproxy.runtime.telemetry import Telemetry
 from meshproxy.server.listener import ServerParameters
 from meshproxy.server.log_writer import LogWriter
@@ -43,10 +43,10 @@ class Generation:
         self._metrics = metrics
         self._own = own
         self._sweepers: list[gevent.Greenlet] = []
-        self.resolver: Resolver = (
+        self.resolver: DnsResolver = (
             before.resolver
             if before is not None and before.config.dns == config.dns
-            else Resolver(DnsSettings.of(config.dns), metrics)
+            else DnsResolver(DnsSettings.of(config.dns), metrics)
         )
         earlier = {one.config.name: one for one in before.routers} if before is not None else {}
         try:
@@ -65,8 +65,8 @@ class Generation:
             for router in self.routers
             if router.access_log is not None
         }
-        self.servers: dict[Place, ServerParameters] = {
-            Place.of_server(router.config, index): parameters
+        self.servers: dict[ListenAddress, ServerParameters] = {
+            ListenAddress.of_server(router.config, index): parameters
             for router in self.routers
             for index, parameters in enumerate(router.servers)
         }
@@ -79,12 +79,12 @@ class Generation:
                 log.start()
         self._sweepers = [gevent.spawn(_sweep_often, router) for router in self.routers]
 
-    def retire(self, heir: "Generation") -> None:
-        """Keep nothing but what running requests use, and what *heir* took over."""
+    def retire(self, successor: "Generation") -> None:
+        """Keep nothing but what running requests use, and what *successor* took over."""
         gevent.killall(self._sweepers, block=False)
-        heirs = {router.config.name: router for router in heir.routers}
+        successors = {router.config.name: router for router in successor.routers}
         for router in self.routers:
-            router.close(heirs.get(router.config.name))
+            router.close(successors.get(router.config.name))
 
     def close(self) -> None:
         """Stop everything."""

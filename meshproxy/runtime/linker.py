@@ -23,11 +23,11 @@ from meshproxy.runtime.admin import Controls, admin_terms, identifier_terms
 from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.generation import Generation
-from meshproxy.runtime.places import (
+from meshproxy.runtime.listen_addresses import (
     Address,
-    Place,
-    admin_place,
-    identifier_place,
+    ListenAddress,
+    admin_address,
+    identifier_address,
     open_sockets,
     own_listeners,
 )
@@ -70,7 +70,7 @@ class Linker:
         )
         self._own = OwnListeners(is_own)
         self._generation = Generation(config, self.metrics, environ, self._own)
-        self._listeners: dict[Place, Listener] = {}
+        self._listeners: dict[ListenAddress, Listener] = {}
         self._draining = Group()
         """Of listeners that a reload took away."""
         self._retiring = Group()
@@ -104,7 +104,7 @@ class Linker:
         """The ports listened on, by router label, once started."""
         return {
             router.config.name: [
-                self._listeners[Place.of_server(router.config, index)].port
+                self._listeners[ListenAddress.of_server(router.config, index)].port
                 for index in range(len(router.config.servers))
             ]
             for router in self.routers
@@ -114,23 +114,23 @@ class Linker:
     @property
     def admin_port(self) -> int:
         """The port of the admin pages, once started."""
-        return self._port(admin_place(self.config))
+        return self._port(admin_address(self.config))
 
     @property
     def identifier_port(self) -> int:
         """The port that only names requests, if there is one."""
-        return self._port(identifier_place(self.config))
+        return self._port(identifier_address(self.config))
 
     def start(self) -> None:
         """Listen on every address of the configuration; nothing listens if one cannot be had."""
         self._started = time.monotonic()
         measure_process(self.metrics, self._uptime)
         generation = self._generation
-        terms = self._terms(generation, self.metrics)
+        parameters = self._parameters(generation, self.metrics)
         sockets = self._open(generation.config)
         generation.start()
         generation.telemetry.start()
-        self._listen(terms, sockets)
+        self._listen(parameters, sockets)
 
     def reload(self, config: LinkerConfig) -> None:
         """Serve by *config* from now on; raises CannotStart, and has changed nothing, if it cannot.
@@ -143,19 +143,19 @@ class Linker:
         if self.readiness.is_ending:
             raise CannotStart("the process is ending")
         aside = Tree()
-        self._terms(Generation(config, aside, self._environ, self._own), aside)
+        self._parameters(Generation(config, aside, self._environ, self._own), aside)
         sockets = self._open(config)
         before = self._generation
         try:
             after = Generation(config, self.metrics, self._environ, self._own, before)
-            terms = self._terms(after, self.metrics)
+            parameters = self._parameters(after, self.metrics)
         except CannotStart:  # a file has changed since
             for sock in sockets.values():
                 sock.close()
             raise
         self._generation = after
         after.start(before)
-        gone = self._listen(terms, sockets)
+        gone = self._listen(parameters, sockets)
         self._wind_up(before, gone)
 
     def reopen_logs(self) -> None:
@@ -172,7 +172,7 @@ class Linker:
         self.readiness.is_ending = True
         if grace_seconds is None:
             grace_seconds = self.config.admin.shutdown_grace_ms / 1000
-        pages = {admin_place(self.config), identifier_place(self.config)}
+        pages = {admin_address(self.config), identifier_address(self.config)}
         admins = [one for place, one in self._listeners.items() if place in pages]
         servers = [one for place, one in self._listeners.items() if place not in pages]
         closing = [self._draining.spawn(server.close, grace_seconds) for server in servers]
@@ -193,43 +193,47 @@ class Linker:
     def _uptime(self) -> float:
         return time.monotonic() - self._started
 
-    def _port(self, place: Place | None) -> int:
+    def _port(self, place: ListenAddress | None) -> int:
         listener = self._listeners.get(place) if place is not None else None
         return listener.port if listener is not None else 0
 
-    def _terms(self, generation: Generation, metrics: Tree) -> dict[Place, ServerParameters]:
+    def _parameters(
+        self, generation: Generation, metrics: Tree
+    ) -> dict[ListenAddress, ServerParameters]:
         """How each place of *generation* serves. Raises CannotStart."""
-        config, terms = generation.config, dict(generation.servers)
+        config, parameters = generation.config, dict(generation.servers)
         telemeters = generation.telemetry.telemeters
-        identifier = identifier_place(config)
+        identifier = identifier_address(config)
         try:
             if not self._is_worker:
                 admin = admin_terms(config, metrics, telemeters, self._controls)
-                terms[admin_place(config)] = admin
+                parameters[admin_address(config)] = admin
             if identifier is not None:
-                terms[identifier] = identifier_terms(config.admin, generation.routers, metrics)
+                parameters[identifier] = identifier_terms(config.admin, generation.routers, metrics)
         except ValueError as error:
             raise CannotStart(str(error)) from error
-        return terms
+        return parameters
 
-    def _open(self, config: LinkerConfig) -> dict[Place, socket]:
-        elsewhere = {admin_place(config)} if self._is_worker else ()
+    def _open(self, config: LinkerConfig) -> dict[ListenAddress, socket]:
+        elsewhere = {admin_address(config)} if self._is_worker else ()
         try:
             return open_sockets(config, {*self._listeners, *elsewhere}, self._inherited)
         except OSError as error:
             raise CannotStart(f"cannot listen on {error.strerror}") from error
 
     def _listen(
-        self, terms: Mapping[Place, ServerParameters], sockets: Mapping[Place, socket]
+        self,
+        parameters: Mapping[ListenAddress, ServerParameters],
+        sockets: Mapping[ListenAddress, socket],
     ) -> list[Listener]:
-        """Serve by *terms* everywhere, on *sockets* where new; what is no longer served."""
-        for place, one in terms.items():
+        """Serve by *parameters* everywhere, on *sockets* where new; what is no longer served."""
+        for place, one in parameters.items():
             if place in sockets:
                 self._listeners[place] = listener = Listener(sockets[place], one)
                 listener.start()
             else:
                 self._listeners[place].adopt(one)
-        gone = [self._listeners.pop(place) for place in self._listeners.keys() - terms.keys()]
+        gone = [self._listeners.pop(place) for place in self._listeners.keys() - parameters.keys()]
         ports = {place: listener.port for place, listener in self._listeners.items()}
         self._own.replace(own_listeners(self.config, ports))
         dtabs = [router.config.dtab for router in self.routers]

@@ -9,7 +9,7 @@ from functools import partial
 from meshproxy.config.bases import InterpreterDeps, NamerDeps, TransformerConfig
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
-from meshproxy.discovery.dns import Resolver
+from meshproxy.discovery.dns import DnsResolver
 from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
@@ -27,7 +27,7 @@ class Naming:
     """
 
     def __init__(
-        self, config: LinkerConfig, metrics: Tree, environ: Mapping[str, str], resolver: Resolver
+        self, config: LinkerConfig, metrics: Tree, environ: Mapping[str, str], resolver: DnsResolver
     ) -> None:
         self._metrics = metrics
         self._environ = environ

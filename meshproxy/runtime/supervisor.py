@@ -24,11 +24,11 @@ from meshproxy.runtime.addresses import Addresses, Ports, server_ports, worker_c
 from meshproxy.runtime.admin import Controls, admin_terms
 from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.building import CannotStart
-from meshproxy.runtime.crew import Crew
+from meshproxy.runtime.listen_addresses import Address, ListenAddress, admin_address
 from meshproxy.runtime.log_rolling import LogRolling
-from meshproxy.runtime.places import Address, Place, admin_place
 from meshproxy.runtime.readiness import Readiness
 from meshproxy.runtime.telemetry import Telemetry
+from meshproxy.runtime.worker_pool import WorkerPool
 from meshproxy.runtime.worker_process import WorkerProcess
 from meshproxy.server.listener import Listener, ServerParameters, listen
 
@@ -59,12 +59,12 @@ class Supervisor:
         self._addresses = Addresses(self._inherited)
         self.ports: dict[str, list[int]] = {}
         """The ports listened on, by router label, once started."""
-        self._crew = Crew(self._hear, self._addresses.listening, self.metrics)
+        self._pool = WorkerPool(self._hear, self._addresses.listening, self.metrics)
         measure_process(self.metrics, self._uptime)
         self._merged = Merged(self.metrics)
         self._telemetry = Telemetry(config.telemetry, self.metrics)
         self._rolling = LogRolling()
-        self._admins: dict[Place, Listener] = {}
+        self._admins: dict[ListenAddress, Listener] = {}
         """By where they listen; all but one are ending."""
         self._turn = BoundedSemaphore(1)
         """One reload at a time."""
@@ -72,7 +72,7 @@ class Supervisor:
     @property
     def admin_port(self) -> int:
         """The port of the admin pages, once started."""
-        return self._admins[admin_place(self.config)].port
+        return self._admins[admin_address(self.config)].port
 
     def start(self) -> None:
         """Serve with all workers. Raises CannotStart, and nothing serves."""
@@ -83,7 +83,7 @@ class Supervisor:
             self._rolling.follow(self.config)
             self._telemetry.start()  # before anything is counted
             served = worker_config(self.config, ports, listener.port)
-            self._crew.start(to_json(served), self.config.workers or 1)
+            self._pool.start(to_json(served), self.config.workers or 1)
         except CannotStart:
             self.close(0)
             raise
@@ -106,20 +106,20 @@ class Supervisor:
                 ports = self._addresses.take(config)
                 telemetry = Telemetry(config.telemetry, self.metrics, self._telemetry)
                 terms = self._admin_terms(config, telemetry)
-                if admin_place(config) not in self._admins:
+                if admin_address(config) not in self._admins:
                     opened = self._open_admin(config, terms)
-                admin_port = self._admins[admin_place(config)].port
-                self._crew.reload(to_json(worker_config(config, ports, admin_port)))
+                admin_port = self._admins[admin_address(config)].port
+                self._pool.reload(to_json(worker_config(config, ports, admin_port)))
             except (CannotStart, OSError) as error:
                 self._addresses.keep(self.config)
                 if opened is not None:
-                    self._admins.pop(admin_place(config)).close(0)
+                    self._admins.pop(admin_address(config)).close(0)
                 if isinstance(error, CannotStart):
                     raise
                 raise CannotStart(f"cannot listen on {error.strerror}") from error
             before, self.config = self.config, config
             self._addresses.keep(config)
-            self._crew.resize(config.workers or 1)
+            self._pool.resize(config.workers or 1)
             self._rolling.follow(config)
             self._telemetry = telemetry
             telemetry.start()
@@ -128,14 +128,14 @@ class Supervisor:
 
     def reopen_logs(self) -> None:
         """Have every access log opened again, after files were moved aside."""
-        self._crew.reopen_logs()
+        self._pool.reopen_logs()
 
     def close(self, grace_seconds: float | None = None) -> bool:
         """Let the workers finish and end, report their last numbers; whether all had finished."""
         self.readiness.is_ending = True
         if grace_seconds is None:
             grace_seconds = self.config.admin.shutdown_grace_ms / 1000
-        finished = self._crew.close(grace_seconds)
+        finished = self._pool.close(grace_seconds)
         self._rolling.close()
         self._telemetry.close()
         for admin in self._admins.values():
@@ -145,7 +145,7 @@ class Supervisor:
 
     def kill(self) -> None:
         """End all workers at once."""
-        self._crew.kill()
+        self._pool.kill()
 
     def _hear(self, worker: WorkerProcess, message: list[Any] | None) -> None:
         """Take what *worker* reports; None is that it has ended."""
@@ -170,7 +170,7 @@ class Supervisor:
 
     def _open_admin(self, config: LinkerConfig, terms: ServerParameters) -> Listener:
         """Open the socket of the admin pages. Raises OSError when it cannot be had."""
-        place = admin_place(config)
+        place = admin_address(config)
         address = place.ip, place.port
         options = config.admin.socket_options or SocketOptionsConfig()
         sock = self._inherited.pop(address, None) or listen(address, options)
@@ -181,10 +181,10 @@ class Supervisor:
         self, before: LinkerConfig, terms: ServerParameters, opened: Listener | None
     ) -> None:
         if opened is None:
-            self._admins[admin_place(self.config)].adopt(terms)
+            self._admins[admin_address(self.config)].adopt(terms)
             return
         opened.start()
-        gone = self._admins.pop(admin_place(before))
+        gone = self._admins.pop(admin_address(before))
         gevent.spawn(gone.close, before.admin.shutdown_grace_ms / 1000)
 
     def _announce(self, ports: Ports) -> None:
@@ -192,13 +192,13 @@ class Supervisor:
         announce(self.config, self.ports, self.admin_port)
 
     def _refresh(self) -> None:
-        self._crew.refresh()
+        self._pool.refresh()
 
     def _why_not_ready(self) -> str | None:
-        return self.readiness.why_not() or self._crew.why_not_ready()
+        return self.readiness.why_not() or self._pool.why_not_ready()
 
     def _workers_page(self) -> tuple[str, bytes]:
-        return JSON, json.dumps(self._crew.describe(), indent=2).encode()
+        return JSON, json.dumps(self._pool.describe(), indent=2).encode()
 
     def _uptime(self) -> float:
         return time.monotonic() - self._started_at

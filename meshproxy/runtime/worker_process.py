@@ -13,7 +13,7 @@ from gevent.subprocess import DEVNULL, Popen, TimeoutExpired
 from gevent.timeout import Timeout
 
 from meshproxy.net.channel import Channel
-from meshproxy.runtime.places import Address
+from meshproxy.runtime.listen_addresses import Address
 from meshproxy.runtime.process_log import settings
 
 SILENT_S: Final = 3

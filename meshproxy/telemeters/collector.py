@@ -11,7 +11,7 @@ MAX_DATAGRAM: Final = 1400
 _SEND_TIMEOUT_S: Final = 1.0
 
 
-class Lines(Pipeline):  # type: ignore[misc] # the package has no types
+class LinePipeline(Pipeline):  # type: ignore[misc] # the package has no types
     """The package's pipeline, given whole lines; `send` packs them into datagrams."""
 
     def add(self, line: str) -> None:
@@ -36,9 +36,9 @@ class Collector(StatsClient):  # type: ignore[misc] # the package has no types
             self.close()
             raise
 
-    def pipeline(self) -> Lines:
+    def pipeline(self) -> LinePipeline:
         """Return an empty pipeline to this collector."""
-        return Lines(self)
+        return LinePipeline(self)
 
     def _send(self, data: str) -> None:
         lines = data.count("\n") + 1

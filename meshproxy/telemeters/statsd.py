@@ -36,7 +36,7 @@ FLUSH_INTERVAL_S: Final = 1.0
 RESOLVE_INTERVAL_S: Final = 30.0
 _RETRY_INTERVAL_S: Final = 5.0
 MAX_TIMINGS: Final = 100
-"""Lines of one histogram in one flush; more values than that are thinned evenly."""
+"""LinePipeline of one histogram in one flush; more values than that are thinned evenly."""
 _INSTRUMENTS_PER_TURN: Final = 500
 """So many are looked at before other greenlets get their turn."""
 _CLOSE_TIMEOUT_S: Final = 1.0

@@ -11,8 +11,8 @@ from meshproxy.errors import (
     ConnectFailed,
     ConnectionClosed,
     NoDescriptor,
+    NoResponse,
     ProxyError,
-    Silent,
     TlsFailed,
 )
 
@@ -106,11 +106,11 @@ def test_why_there_is_no_connection(error: Exception, kind: type[ProxyError], te
     assert (type(found), str(found)) == (kind, text)
 
 
-@pytest.mark.parametrize("untouched", [False, True])
-def test_a_connection_lost_before_an_answer(untouched: bool) -> None:
-    found = no_answer(LOST, "while sending", untouched=untouched)
-    assert isinstance(found, Silent)
-    assert found.untouched is untouched
+@pytest.mark.parametrize("nothing_sent", [False, True])
+def test_a_connection_lost_before_an_answer(nothing_sent: bool) -> None:
+    found = no_answer(LOST, "while sending", nothing_sent=nothing_sent)
+    assert isinstance(found, NoResponse)
+    assert found.nothing_sent is nothing_sent
     assert str(found) == "connection lost while sending: Connection reset by peer"
 
 
@@ -120,7 +120,7 @@ def test_an_endpoint_may_refuse_us_after_the_handshake() -> None:
         "it demands a certificate of ours: see clientAuth"
     )
     required = alert("tlsv13 alert certificate required")
-    for found in (no_answer(required, "while sending", untouched=True), cut(required)):
+    for found in (no_answer(required, "while sending", nothing_sent=True), cut(required)):
         assert (type(found), str(found)) == (TlsFailed, text)
 
 

@@ -1,4 +1,4 @@
-"""The Resolver: what observers see while DNS changes, fails and recovers."""
+"""The DnsResolver: what observers see while DNS changes, fails and recovers."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from gevent import socket
 from gevent.queue import Queue
 
 from meshproxy.discovery import dns as dns_module
-from meshproxy.discovery.dns import Resolver
+from meshproxy.discovery.dns import DnsResolver
 from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.discovery.dns_query import Server
 from meshproxy.metrics.instruments import Counter, Gauge, Stat
@@ -33,12 +33,12 @@ from tests.kit.k8s import wait_until
 
 QUICK = {"min_ttl_s": 0.05, "max_ttl_s": 0.05, "max_negative_ttl_s": 0.05}
 """Every answer holds for 50 ms, whatever its TTL."""
-Make = Callable[..., Resolver]
+Make = Callable[..., DnsResolver]
 
 
 @pytest.fixture(name="resolver")
 def _resolver(tmp_path: Path) -> Make:
-    """Build a Resolver that asks the given server and reads no file of this machine."""
+    """Build a DnsResolver that asks the given server and reads no file of this machine."""
 
     def make(
         *servers: DnsServer,
@@ -46,14 +46,14 @@ def _resolver(tmp_path: Path) -> Make:
         clock: Callable[[], float] = time.monotonic,
         ipv6: bool = False,
         **settings: object,
-    ) -> Resolver:
+    ) -> DnsResolver:
         made = DnsSettings(
             nameservers=tuple(Server(server.host, server.port) for server in servers),
             resolv_conf=str(tmp_path / "resolv.conf"),
             hosts=str(tmp_path / "hosts"),
             **settings,  # type: ignore[arg-type]
         )
-        return Resolver(made, metrics or Tree(), now=clock, has_ipv6=lambda: ipv6)
+        return DnsResolver(made, metrics or Tree(), now=clock, has_ipv6=lambda: ipv6)
 
     return make
 
@@ -420,7 +420,7 @@ class RealServer:
 
     def _is_up(self, settings: DnsSettings) -> bool:
         assert self.process.poll() is None, (self.home / "server.log").read_text()
-        with watching(Resolver(settings, Tree()).resolve("web.test", "80")) as seen:
+        with watching(DnsResolver(settings, Tree()).resolve("web.test", "80")) as seen:
             return isinstance(seen.settled(), AddrBound)
 
     def _end(self) -> None:
@@ -466,7 +466,7 @@ def test_a_real_server_is_followed(real: RealServer) -> None:
     settings = DnsSettings(
         nameservers=(Server("127.0.0.1", real.port),), min_ttl_s=1, hosts="/dev/null", search=()
     )
-    names = Resolver(settings, Tree())
+    names = DnsResolver(settings, Tree())
     with watching(names.resolve("web.test", "80")) as seen:
         assert seen.settled() == bound("10.0.0.1")
         real.serve(["10.0.0.2", "10.0.0.3"])

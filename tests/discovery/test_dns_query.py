@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshproxy.discovery import dns_query
-from meshproxy.discovery.dns_query import Answer, Deadline, QueryFailed, Server, ask
+from meshproxy.discovery.dns_query import Answer, QueryDeadline, QueryFailed, Server, ask
 from tests.kit.dns import DnsServer, Fault
 
 SOON_S = 0.2
@@ -155,7 +155,7 @@ def test_a_closed_port_fails_at_once() -> None:
 
 def test_a_deadline_in_the_past_fails() -> None:
     with pytest.raises(QueryFailed, match="timed out"):
-        Deadline(0).remaining()
+        QueryDeadline(0).remaining()
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ from meshproxy.balancers.p2c import P2cConfig
 from meshproxy.classifiers import RetryableAll5XXConfig
 from meshproxy.config import bases
 from meshproxy.config.backoff import ConstantConfig
-from meshproxy.filters.forwarded import StaticConfig
+from meshproxy.filters.forwarded import StaticLabelerConfig
 from meshproxy.interpreters.default import DefaultInterpreterConfig
 from meshproxy.naming.path import Path
 from meshproxy.transformers.port import PortConfig
@@ -141,7 +141,9 @@ def named(base):
 Accrual, Balancer, Classifier, Backoff = map(
     named, (NoneConfig, P2cConfig, RetryableAll5XXConfig, ConstantConfig)
 )
-Labeler, Interpreter, Transformer = map(named, (StaticConfig, DefaultInterpreterConfig, PortConfig))
+Labeler, Interpreter, Transformer = map(
+    named, (StaticLabelerConfig, DefaultInterpreterConfig, PortConfig)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

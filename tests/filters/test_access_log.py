@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from meshproxy.errors import ClientGone, ConnectFailed, ConnectionClosed
-from meshproxy.filters.access_log import AccessLog, Entry, combined, json_line
+from meshproxy.filters.access_log import AccessLog, LogEntry, combined, json_line
 from meshproxy.http.errors import error_response
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
@@ -22,11 +22,11 @@ class Log:
     """The filter with a clock that stands, and what it wrote."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[LogEntry] = []
         self.at = 50.0
         self.filter = AccessLog(self._take, self._keep, lambda: self.at, lambda: 1.7e9 + self.at)
 
-    def _keep(self, entry: Entry) -> bytes:
+    def _keep(self, entry: LogEntry) -> bytes:
         self.entries.append(entry)
         return b"line"
 
@@ -38,7 +38,7 @@ def streamed(*pieces: bytes | Exception) -> Response:
     return Response(200, b"OK", of(), Arriving(*pieces))
 
 
-def entry(**more: Any) -> Entry:
+def entry(**more: Any) -> LogEntry:
     known: dict[str, Any] = {
         "remote": "192.0.2.1:5000",
         "host": b"web",
@@ -53,7 +53,7 @@ def entry(**more: Any) -> Entry:
         "sent": 12,
         "is_whole": True,
     }
-    return Entry(**known | more)
+    return LogEntry(**known | more)
 
 
 # --- when ---

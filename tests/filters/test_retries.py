@@ -6,7 +6,7 @@ import pytest
 
 from meshproxy.backoff import constant
 from meshproxy.budget import RetryBudget
-from meshproxy.classifiers import Classifier, RetryableAll5XXConfig
+from meshproxy.classifiers import MethodClassifier, RetryableAll5XXConfig
 from meshproxy.errors import (
     BadDtabHeader,
     ClientGone,
@@ -45,7 +45,7 @@ class Retrying:
     def __init__(
         self,
         allowed: int = 100,
-        classifier: Classifier = ALL,
+        classifier: MethodClassifier = ALL,
         waits: float = 0.0,
         most: int = 100,
     ) -> None:
@@ -111,10 +111,10 @@ def test_an_error_that_the_classifier_calls_retryable_is_tried_again(error: Prox
         (TlsFailed("x"), ALL),
         (BadDtabHeader("x"), ALL),
         (ClientGone("x"), ALL),
-        (ConnectionClosed("x"), Classifier()),
+        (ConnectionClosed("x"), MethodClassifier()),
     ],
 )
-def test_other_errors_are_not(error: ProxyError, classifier: Classifier) -> None:
+def test_other_errors_are_not(error: ProxyError, classifier: MethodClassifier) -> None:
     service = Replies(error, response())
     with pytest.raises(type(error)):
         Retrying(classifier=classifier)(service)

@@ -16,7 +16,7 @@ PROMISED = {
     "error_bytes": 5120 * 1024,
     "head_seconds": 10.0,
     "idle_seconds": 600.0,
-    "write_gap": 60.0,
+    "write_timeout": 60.0,
     "attempt": math.inf,
     "first_byte": 300.0,
 }
@@ -28,7 +28,14 @@ def test_a_limit_has_its_default(name: str, value: float) -> None:
 
 
 def test_every_wait_ends_by_default() -> None:
-    waits = {"head_seconds", "idle_seconds", "read_gap", "response_gap", "write_gap", "first_byte"}
+    waits = {
+        "head_seconds",
+        "idle_seconds",
+        "read_idle",
+        "response_idle",
+        "write_timeout",
+        "first_byte",
+    }
     assert all(getattr(Limits(), name) < math.inf for name in waits)
 
 

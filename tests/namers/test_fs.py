@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from meshproxy.config.bases import NamerDeps
 from meshproxy.config.files import Directory
-from meshproxy.discovery.dns import Resolver
+from meshproxy.discovery.dns import DnsResolver
 from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.discovery.dns_query import Server
 from meshproxy.metrics.tree import Tree
-from meshproxy.namers.fs import Entry, FsNamer, FsNamerConfig, merged, parse_entries
+from meshproxy.namers.fs import FsNamer, FsNamerConfig, HostLine, merged, parse_entries
 from meshproxy.naming.addr import (
     ADDR_NEG,
     ADDR_PENDING,
@@ -44,7 +44,7 @@ def namer_of(root: FilePath, server: DnsServer | None = None) -> FsNamer:
     deps = NamerDeps(
         prefix=PREFIX,
         metrics=Tree(),
-        resolver=Resolver(settings, Tree()),
+        resolver=DnsResolver(settings, Tree()),
         bind=lambda _path: Var(PENDING),
         environ={},
     )
@@ -73,16 +73,19 @@ def addresses(*found: tuple[str, int] | tuple[str, int, float]) -> AddrBound:
     [
         (b"", ()),
         (b"# nothing\n\n   \n", ()),
-        (b"127.0.0.1 80", (Entry("127.0.0.1", 80, 1.0),)),
-        (b"a.test\t1 # one\r\n  b 65535  \n", (Entry("a.test", 1, 1.0), Entry("b", 65535, 1.0))),
-        (b"a 80 * 2", (Entry("a", 80, 2.0),)),
-        (b"a 80*0.5", (Entry("a", 80, 0.5),)),
-        (b"a 80 * .5", (Entry("a", 80, 0.5),)),
-        (b"::1 80\n[::1] 81", (Entry("::1", 80, 1.0), Entry("[::1]", 81, 1.0))),
-        (b"127.1 80", (Entry("127.0.0.1", 80, 1.0),)),
+        (b"127.0.0.1 80", (HostLine("127.0.0.1", 80, 1.0),)),
+        (
+            b"a.test\t1 # one\r\n  b 65535  \n",
+            (HostLine("a.test", 1, 1.0), HostLine("b", 65535, 1.0)),
+        ),
+        (b"a 80 * 2", (HostLine("a", 80, 2.0),)),
+        (b"a 80*0.5", (HostLine("a", 80, 0.5),)),
+        (b"a 80 * .5", (HostLine("a", 80, 0.5),)),
+        (b"::1 80\n[::1] 81", (HostLine("::1", 80, 1.0), HostLine("[::1]", 81, 1.0))),
+        (b"127.1 80", (HostLine("127.0.0.1", 80, 1.0),)),
     ],
 )
-def test_lines_are_hosts_ports_and_weights(text: bytes, expected: tuple[Entry, ...]) -> None:
+def test_lines_are_hosts_ports_and_weights(text: bytes, expected: tuple[HostLine, ...]) -> None:
     assert parse_entries(text) == expected
 
 

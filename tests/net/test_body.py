@@ -29,9 +29,9 @@ class World:
         self.stream, self.sender = stream, sender
         self.ends: list[tuple[bool, bytes]] = []
 
-    def body(self, length: int, at_hand: bytes = b"", gap: float = 5.0) -> StreamBody:
+    def body(self, length: int, buffered: bytes = b"", gap: float = 5.0) -> StreamBody:
         return StreamBody(
-            self.stream, length, at_hand, gap, FAULTS, 8192, lambda *end: self.ends.append(end)
+            self.stream, length, buffered, gap, FAULTS, 8192, lambda *end: self.ends.append(end)
         )
 
 
@@ -187,7 +187,7 @@ def test_a_killed_read_tells_of_the_end(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "at_hand", "expected"),
+    ("length", "buffered", "expected"),
     [
         (5, b"", False),
         (5, b"h", True),
@@ -200,9 +200,9 @@ def test_a_killed_read_tells_of_the_end(world: World) -> None:
     ],
 )
 def test_a_piece_is_at_hand_only_if_reading_would_not_wait(
-    world: World, length: int, at_hand: bytes, *, expected: bool
+    world: World, length: int, buffered: bytes, *, expected: bool
 ) -> None:
-    body = world.body(length, at_hand)
+    body = world.body(length, buffered)
     assert body.has_piece is expected
     if expected:
         with gevent.Timeout(1):
@@ -230,7 +230,7 @@ def test_another_stream_that_speaks_comes_first(world: World, length: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("length", "at_hand", "ends"),
+    ("length", "buffered", "ends"),
     [
         (5, b"hello", [(True, b"")]),
         (5, b"helloGET", [(True, b"GET")]),
@@ -242,9 +242,9 @@ def test_another_stream_that_speaks_comes_first(world: World, length: int) -> No
     ],
 )
 def test_what_is_at_hand_is_skipped_without_waiting(
-    world: World, length: int, at_hand: bytes, ends: list[tuple[bool, bytes]]
+    world: World, length: int, buffered: bytes, ends: list[tuple[bool, bytes]]
 ) -> None:
-    body = world.body(length, at_hand)
-    body.skip_at_hand()
-    body.skip_at_hand()
+    body = world.body(length, buffered)
+    body.skip_buffered()
+    body.skip_buffered()
     assert world.ends == ends

@@ -32,9 +32,9 @@ class Relay:
         self.source, self.sink = source, sink
         self.ends: list[tuple[bool, bytes]] = []
 
-    def body(self, length: int = len(BIG), at_hand: bytes = b"", gap: float = 5.0) -> StreamBody:
+    def body(self, length: int = len(BIG), buffered: bytes = b"", gap: float = 5.0) -> StreamBody:
         return StreamBody(
-            self.source, length, at_hand, gap, FAULTS, 8192, lambda *end: self.ends.append(end)
+            self.source, length, buffered, gap, FAULTS, 8192, lambda *end: self.ends.append(end)
         )
 
     def send(self, body: StreamBody, gap: float = 5.0) -> bool:
@@ -84,7 +84,7 @@ def test_every_byte_arrives_once_and_in_order(ends: Ends, pipes: list[int], held
     relay, endpoint, client = ends
     reading = gevent.spawn(received, client)
     writing = gevent.spawn(endpoint.sendall, BIG[held:])
-    assert relay.send(relay.body(at_hand=BIG[:held]))
+    assert relay.send(relay.body(buffered=BIG[:held]))
     relay.sink.close_for_writing(1)
     writing.get()
     assert reading.get() == HEAD + BIG
@@ -233,11 +233,11 @@ def test_another_stream_that_speaks_comes_first(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "at_hand", "bulk"),
+    ("length", "buffered", "bulk"),
     [(WORTH_BYTES, b"", True), (WORTH_BYTES, b"x", False), (WORTH_BYTES - 1, b"", False)],
 )
-def test_only_much_is_bulk(ends: Ends, length: int, at_hand: bytes, *, bulk: bool) -> None:
-    assert ends[0].body(length, at_hand).is_bulk is bulk
+def test_only_much_is_bulk(ends: Ends, length: int, buffered: bytes, *, bulk: bool) -> None:
+    assert ends[0].body(length, buffered).is_bulk is bulk
 
 
 def test_what_comes_over_tls_is_never_spliced(tmp_path: Path) -> None:

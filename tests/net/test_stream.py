@@ -232,11 +232,11 @@ def test_expire_without_a_wait_does_nothing(pair: Pair) -> None:
 
 def test_what_has_come_is_had_without_waiting(pair: Pair) -> None:
     stream, other = pair
-    assert stream.receive_at_hand() is None
+    assert stream.receive_buffered() is None
     other.sendall(b"here")
     wait_until_readable(stream)
-    assert stream.receive_at_hand() == b"here"
-    assert stream.receive_at_hand() is None
+    assert stream.receive_buffered() == b"here"
+    assert stream.receive_buffered() is None
 
 
 @pytest.mark.parametrize("noticed", [True, False])
@@ -247,7 +247,7 @@ def test_a_reset_is_an_end_at_hand(pair: Pair, *, noticed: bool) -> None:
     raw.close()
     if noticed:
         wait_until_readable(stream)
-    assert stream.receive_at_hand() == b""
+    assert stream.receive_buffered() == b""
 
 
 def test_a_full_writer_is_woken_by_something_to_read_and_says_so(pair: Pair) -> None:

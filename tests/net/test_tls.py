@@ -109,7 +109,7 @@ def test_what_was_read_ahead_is_given_in_parts(tls_pair: Pair) -> None:
     buffer = memoryview(bytearray(4))
     assert (stream.receive_into(buffer, NEVER), bytes(buffer)) == (4, b"abcd")
     assert stream.is_readable
-    assert stream.receive_at_hand() == b"ef"
+    assert stream.receive_buffered() == b"ef"
     assert not stream.is_readable
 
 

@@ -16,13 +16,13 @@ class Ends:
     """Two connections with a tunnel between their inner ends."""
 
     def __init__(
-        self, at_hand: bytes = b"", idle_seconds: float = 5.0, gap_seconds: float = 5.0
+        self, buffered: bytes = b"", idle_seconds: float = 5.0, gap_seconds: float = 5.0
     ) -> None:
         inner, self.client = tcp_pair()
         outer, self.endpoint = tcp_pair()
         self.inner, self.outer = Stream(inner), Stream(outer)
         self.finished = 0
-        self.tunnel = Tunnel(self.outer, at_hand, self._finish)
+        self.tunnel = Tunnel(self.outer, buffered, self._finish)
         self.relay = gevent.spawn(
             self.tunnel.relay, self.inner, b"head", b"early", idle_seconds, gap_seconds
         )
@@ -43,7 +43,7 @@ class Ends:
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    made = Ends(at_hand=b"hello")
+    made = Ends(buffered=b"hello")
     yield made
     made.close()
 

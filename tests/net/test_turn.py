@@ -52,13 +52,13 @@ def posted(data: bytes) -> Callable[[Stream], bytes]:
     """Post *data*, then read on."""
 
     def work(stream: Stream) -> bytes:
-        assert stream.post(data)
+        assert stream.enqueue(data)
         return stream.receive(NEVER)
 
     return work
 
 
-def at_hand(other: socket.socket) -> bytes | None:
+def buffered(other: socket.socket) -> bytes | None:
     """What has come at *other* so far."""
     other.setblocking(False)
     try:
@@ -70,8 +70,8 @@ def at_hand(other: socket.socket) -> bytes | None:
 
 
 def test_with_nothing_else_to_do_it_has_to_be_sent_now(pairs: list[Pair]) -> None:
-    assert in_one_turn(pairs[:1], lambda stream: stream.post(b"answer")) == [False]
-    assert at_hand(pairs[0][1]) is None
+    assert in_one_turn(pairs[:1], lambda stream: stream.enqueue(b"answer")) == [False]
+    assert buffered(pairs[0][1]) is None
 
 
 def test_everything_leaves_at_the_end_of_the_turn() -> None:
@@ -80,8 +80,8 @@ def test_everything_leaves_at_the_end_of_the_turn() -> None:
         seen: list[list[bytes | None]] = []
 
         def work(stream: Stream) -> bytes:
-            assert stream.post(b"answer")
-            seen.append([at_hand(other) for _, other in pairs])
+            assert stream.enqueue(b"answer")
+            seen.append([buffered(other) for _, other in pairs])
             return stream.receive(NEVER)
 
         serving = gevent.spawn(in_one_turn, pairs, work)
@@ -94,10 +94,10 @@ def test_everything_leaves_at_the_end_of_the_turn() -> None:
 
 def test_what_is_posted_and_sent_keeps_its_order(pairs: list[Pair]) -> None:
     def work(stream: Stream) -> None:
-        assert stream.post(b"one")
-        assert not stream.post(b"two")
+        assert stream.enqueue(b"one")
+        assert not stream.enqueue(b"two")
         stream.send(b"three", 5)
-        assert stream.post(b"four")
+        assert stream.enqueue(b"four")
         with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
             stream.receive(NEVER)
 
@@ -147,9 +147,9 @@ def test_a_connection_that_is_broken_has_begun_nothing() -> None:
 
 def test_without_a_reader_the_rest_goes_with_what_is_sent_next() -> None:
     with plain() as one, plain() as two:
-        in_one_turn([one, two], lambda stream: stream.post(BIG))
+        in_one_turn([one, two], lambda stream: stream.enqueue(BIG))
         gevent.sleep(0)
-        assert in_one_turn([one, two], lambda stream: stream.post(b"more")) == [False, False]
+        assert in_one_turn([one, two], lambda stream: stream.enqueue(b"more")) == [False, False]
         for stream, other in (one, two):
             sending = gevent.spawn(stream.send, b"end", 5)
             got = b""
@@ -161,19 +161,19 @@ def test_without_a_reader_the_rest_goes_with_what_is_sent_next() -> None:
 
 def test_what_was_taken_back_is_never_sent(pairs: list[Pair]) -> None:
     def work(stream: Stream) -> tuple[bool, bool]:
-        assert stream.post(b"answer")
-        return stream.withdraw(), stream.withdraw()
+        assert stream.enqueue(b"answer")
+        return stream.cancel(), stream.cancel()
 
     assert in_one_turn(pairs, work) == [(True, False)] * 3
     gevent.sleep(0)
-    assert [at_hand(other) for _, other in pairs] == [None] * 3
+    assert [buffered(other) for _, other in pairs] == [None] * 3
 
 
 def test_a_stream_that_is_closed_first_sends_nothing() -> None:
     with plain() as one, plain() as two:
 
         def work(stream: Stream) -> None:
-            assert stream.post(b"answer")
+            assert stream.enqueue(b"answer")
             stream.close()
 
         in_one_turn([one, two], work)

@@ -3,7 +3,7 @@
 import pytest
 
 from meshproxy.metrics.tree import Tree
-from meshproxy.router.cache import Entry, IdleCache
+from meshproxy.router.cache import CacheEntry, IdleCache
 from tests.kit.effort import lines_run
 
 
@@ -26,7 +26,7 @@ class Cache(IdleCache[str, Value]):
         self.built: list[Value] = []
         super().__init__(capacity, self.metrics)
 
-    def begin(self, key: str) -> Entry[str, Value]:
+    def begin(self, key: str) -> CacheEntry[str, Value]:
         """Begin to use *key*."""
         return self.take(key, self._build)
 

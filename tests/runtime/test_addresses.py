@@ -9,7 +9,7 @@ from meshproxy.config.load import load
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.runtime.addresses import Addresses, server_ports, worker_config
-from meshproxy.runtime.places import Place
+from meshproxy.runtime.listen_addresses import ListenAddress
 from meshproxy.server.listener import listen
 
 SHARED = SocketOptionsConfig(reuse_port=True)
@@ -104,7 +104,7 @@ def test_a_worker_gets_the_ports_and_reports_nothing_itself(addresses: Addresses
     assert [server.port for server in router.servers] == server_ports(written, ports)["http"]
     assert all(server.socket_options == SHARED for server in router.servers)
     assert served.admin.port == 9990
-    assert served.admin.http_identifier_port == ports[Place("127.0.0.1", 0, "identifier")]
+    assert served.admin.http_identifier_port == ports[ListenAddress("127.0.0.1", 0, "identifier")]
     assert [one.kind for one in served.telemetry] == ["io.l5d.recentRequests"]
     assert router.http_access_log_roll_policy == "never"
     assert router.http_access_log_append

@@ -14,7 +14,7 @@ from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
 
 
-class _Socket(gevent.socket.socket):  # type: ignore[misc] # gevent has no types
+class _ResumingSocket(gevent.socket.socket):  # type: ignore[misc] # gevent has no types
     """A socket that tells its TLS which session to resume: urllib3 has no way to hand one on."""
 
     resumes: ssl.SSLSession | None = None
@@ -40,7 +40,7 @@ class _Wire(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         """Connect to the address as it is: no resolver is asked here."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        sock = _Socket(family, socket.SOCK_STREAM)
+        sock = _ResumingSocket(family, socket.SOCK_STREAM)
         sock.resumes = self.resumes
         try:
             sock.settimeout(self.timeout)

@@ -69,8 +69,8 @@ class Exchange:
     def run(self) -> Response:
         """Returns the response, up to a body that is still to come.
 
-        Raises ServiceTimedOut, BadResponse, Silent, ConnectionClosed or TlsFailed, or what reading
-        the client's body raises; the connection is then closed.
+        Raises ServiceTimedOut, BadResponse, NoResponse, ConnectionClosed or TlsFailed, or what
+        reading the client's body raises; the connection is then closed.
         """
         connection, stream, limits = self._connection, self._stream, self._limits
         request, early = self._request, self._early
@@ -105,39 +105,39 @@ class Exchange:
             return response
         whole = _whole_body(length, rest, limits)
         if whole is None and CHUNKED <= length < WORTH_BYTES:
-            rest += stream.receive_at_hand() or b""
+            rest += stream.receive_buffered() or b""
             whole = _whole_body(length, rest, limits)
         if whole is None:
             response.body = self._streamed(response, length, rest, reusable)
             return response
         response.body, following = whole
         response.in_chunks = length == CHUNKED
-        drained = not following and (len(rest) < _BULKY or stream.receive_at_hand() is None)
+        drained = not following and (len(rest) < _BULKY or stream.receive_buffered() is None)
         self._release(connection, reusable and drained)
         return response
 
-    def _switched(self, at_hand: bytes, sent_all: bool) -> tuple[Tunnel, Ending]:
+    def _switched(self, buffered: bytes, sent_all: bool) -> tuple[Tunnel, Ending]:
         """Returns the tunnel that a 101 opens, which must not begin within the request."""
         if not sent_all:
             self._connection.close()
             raise BadResponse("101 before the end of the request")
-        return tunnel(self._connection, at_hand, self._release)
+        return tunnel(self._connection, buffered, self._release)
 
     def _streamed(
-        self, response: Response, length: int, at_hand: bytes, reusable: bool
+        self, response: Response, length: int, buffered: bytes, reusable: bool
     ) -> StreamBody:
         """Returns a body that is still to come, and gives the connection back at its end."""
         stream, connection, release = self._stream, self._connection, self._release
         response.ending = ending = Ending()
 
         def finish(complete: bool, rest: bytes) -> None:
-            drained = complete and not rest and stream.receive_at_hand() is None
+            drained = complete and not rest and stream.receive_buffered() is None
             release(connection, reusable and drained)
             ending.come(body.is_broken)
 
         limits = self._limits
         body = StreamBody(
-            stream, length, at_hand, limits.response_gap, _FAULTS, limits.header_bytes, finish
+            stream, length, buffered, limits.response_idle, _FAULTS, limits.header_bytes, finish
         )
         return body
 
@@ -152,7 +152,7 @@ class Exchange:
         data = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, fields)
         if body is None:
             data += CRLF
-            return self._stream.post(data) or self._send_first(data)
+            return self._stream.enqueue(data) or self._send_first(data)
         body.rewind(self._deadline)
         chunked = body.length is None
         data += b"Transfer-Encoding: chunked\r\n\r\n" if chunked else CRLF
@@ -160,15 +160,15 @@ class Exchange:
             piece = body.read() or b""
             data += encode(piece) if chunked and piece else piece
         if body.is_complete and not body.has_piece and not chunked:
-            return self._stream.post(data) or self._send_first(data)
+            return self._stream.enqueue(data) or self._send_first(data)
         return self._send_first(data) and self._send_rest(body, chunked)
 
     def _send_first(self, data: bytes) -> bool:
-        """Sends what begins a request. Raises Silent, untouched, or TlsFailed if none is taken."""
+        """Sends what begins a request. Raises NoResponse or TlsFailed when none of it is taken."""
         try:
             sent = self._stream.send_some(data)
         except OSError as error:
-            raise no_answer(error, "while sending", untouched=True) from error
+            raise no_answer(error, "while sending", nothing_sent=True) from error
         rest = memoryview(data)[sent:]
         return not rest or self._send_piece(rest)
 
@@ -231,7 +231,7 @@ class Exchange:
 
     def _is_answered_while_full(self) -> bool:
         """Waits until more can be sent. Returns True if a response began instead."""
-        latest = min(monotonic() + self._limits.write_gap, self._deadline)
+        latest = min(monotonic() + self._limits.write_timeout, self._deadline)
         self._stream.wait_writable(latest, or_readable=True)
         return self._stream.is_readable and self._has_answer()
 
@@ -240,16 +240,16 @@ class Exchange:
         return self._early is None or self._early.has_begun(self._stream)
 
 
-def _whole_body(length: int, at_hand: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
+def _whole_body(length: int, buffered: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
     """A body of *length*, or CHUNKED, that came with its head, and what followed it; or None."""
-    if length == len(at_hand):
-        return at_hand, b""
-    if 0 <= length < len(at_hand):
-        return at_hand[:length], at_hand[length:]
-    return decode_whole(at_hand, BadResponse, limits.header_bytes) if length == CHUNKED else None
+    if length == len(buffered):
+        return buffered, b""
+    if 0 <= length < len(buffered):
+        return buffered[:length], buffered[length:]
+    return decode_whole(buffered, BadResponse, limits.header_bytes) if length == CHUNKED else None
 
 
-def tunnel(connection: Connection, at_hand: bytes, release: Release) -> tuple[Tunnel, Ending]:
+def tunnel(connection: Connection, buffered: bytes, release: Release) -> tuple[Tunnel, Ending]:
     """Returns what is left of an exchange once *connection* speaks another protocol."""
     ending = Ending(is_settled=True)
 
@@ -257,7 +257,7 @@ def tunnel(connection: Connection, at_hand: bytes, release: Release) -> tuple[Tu
         release(connection, False)
         ending.come(broken=False)
 
-    return Tunnel(opened(connection), at_hand, finish), ending
+    return Tunnel(opened(connection), buffered, finish), ending
 
 
 def opened(connection: Connection) -> Stream:

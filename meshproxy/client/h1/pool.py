@@ -13,14 +13,14 @@ import gevent
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from meshproxy.client.connection_limiter import ConnectionLimiter
 from meshproxy.client.failures import no_connection
 from meshproxy.client.h1.connection import PlainConnection, TlsConnection
 from meshproxy.client.h1.exchange import Connection, Exchange, tunnel
 from meshproxy.client.h1.idle import IdleStack
 from meshproxy.client.tls import context
 from meshproxy.client.transport import ConnectStats, Transport
-from meshproxy.client.turnstile import Turnstile
-from meshproxy.errors import ConnectFailed, Silent, TimedOutConnecting, WriteFailed
+from meshproxy.errors import ConnectFailed, NoResponse, TimedOutConnecting, WriteFailed
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.naming.addr import Address
@@ -53,13 +53,13 @@ class EndpointPool:
         if transport.session.is_limited:
             self._idle.session = transport.session
             self._idle.stats = stats.expiry
-        self._turnstile = (
-            Turnstile(transport.max_size, transport.max_waiters, stats.waits)
+        self._limiter = (
+            ConnectionLimiter(transport.max_size, transport.max_waiters, stats.waits)
             if transport.max_size is not None
             else None
         )
         self.exchange: Callable[[Request, float], Response] = (
-            self._exchange if self._turnstile is None else partial(self._queue, self._turnstile)
+            self._exchange if self._limiter is None else partial(self._queue, self._limiter)
         )
         """Send a request on a pooled or new connection, by a deadline; see `Exchange`.
 
@@ -73,12 +73,12 @@ class EndpointPool:
         """The connection opened last, whose TLS session the next one resumes."""
         self._new: Callable[[], Connection] = pool._new_conn  # type: ignore[assignment] # noqa: SLF001 - see above
 
-    def _queue(self, turnstile: Turnstile, request: Request, deadline: float) -> Response:
-        turnstile.enter(self._patience(deadline))
+    def _queue(self, limiter: ConnectionLimiter, request: Request, deadline: float) -> Response:
+        limiter.enter(self._wait_until(deadline))
         try:
             return self._exchange(request, deadline)
         except BaseException:
-            turnstile.leave()
+            limiter.leave()
             raise
 
     @property
@@ -92,17 +92,17 @@ class EndpointPool:
         if connection.stream is not None:
             try:
                 return Exchange(connection, request, limits, deadline, self._release).run()
-            except Silent as silent:
+            except NoResponse as silent:
                 self._stats.stale.value += 1
                 body = request.body
                 replayable = body is None or body.is_replayable
-                if not replayable or not (silent.untouched or request.method in _IDEMPOTENT):
+                if not replayable or not (silent.nothing_sent or request.method in _IDEMPOTENT):
                     raise
         self._connect(connection, deadline)
         try:
             return Exchange(connection, request, limits, deadline, self._release).run()
-        except Silent as silent:
-            if silent.untouched:
+        except NoResponse as silent:
+            if silent.nothing_sent:
                 raise WriteFailed(str(silent)) from silent
             raise
 
@@ -111,15 +111,15 @@ class EndpointPool:
 
         Raises ConnectFailed, TimedOutConnecting, TimedOutInQueue and PoolFull.
         """
-        if self._turnstile is not None:
-            self._turnstile.enter(self._patience(deadline))
+        if self._limiter is not None:
+            self._limiter.enter(self._wait_until(deadline))
         connection = PlainConnection(self._address.host, self._address.port)
         try:
             self._connect(connection, deadline)
             body, ending = tunnel(connection, b"", self._release)
         except BaseException:
-            if self._turnstile is not None:
-                self._turnstile.leave()
+            if self._limiter is not None:
+                self._limiter.leave()
             raise
         response = Response(200, b"Connection Established", Headers(), body)
         response.ending = ending
@@ -139,15 +139,15 @@ class EndpointPool:
 
         Raises ConnectFailed, TlsFailed, TimedOutConnecting, TimedOutInQueue and PoolFull.
         """
-        if self._turnstile is not None:
-            self._turnstile.enter(self._patience(deadline))
+        if self._limiter is not None:
+            self._limiter.enter(self._wait_until(deadline))
         connection = self._idle.take() or self._new()
         connection.close()  # one that was kept proves nothing
         try:
             self._connect(connection, deadline)
         except BaseException:
-            if self._turnstile is not None:
-                self._turnstile.leave()
+            if self._limiter is not None:
+                self._limiter.leave()
             raise
         self._release(connection, reusable=True)
 
@@ -156,10 +156,10 @@ class EndpointPool:
             self._idle.put(connection)
         else:
             connection.close()
-        if self._turnstile is not None:
-            self._turnstile.leave()
+        if self._limiter is not None:
+            self._limiter.leave()
 
-    def _patience(self, deadline: float) -> float:
+    def _wait_until(self, deadline: float) -> float:
         """When waiting for a connection ends, with no *deadline* too."""
         return min(deadline, monotonic() + self._transport.limits.first_byte)
 

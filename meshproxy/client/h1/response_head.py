@@ -5,7 +5,7 @@ Informational responses are passed over (RFC 9110 section 15.2).
 
 from meshproxy.client.failures import no_answer
 from meshproxy.client.h1.early import MAX_INTERIM, EarlyAnswer
-from meshproxy.errors import BadResponse, ConnectionClosed, Silent
+from meshproxy.errors import BadResponse, ConnectionClosed, NoResponse
 from meshproxy.http.framing import announces_body
 from meshproxy.http.head import CRLF, FIRST_READ, HEAD_END, is_hopeless, parse_response
 from meshproxy.http.limits import Limits
@@ -20,7 +20,7 @@ def final_head(
 
     It may not where an informational response has announced a body, which may yet come. Such
     responses are passed over, *early* says which came already. All this has to come by monotonic
-    second *deadline*. Raises Silent, ConnectionClosed, BadResponse, StreamTimeout or OSError.
+    second *deadline*. Raises NoResponse, ConnectionClosed, BadResponse, StreamTimeout or OSError.
     """
     passed, is_sound = 0, True
     if early is None or not (early.data or early.count):
@@ -52,22 +52,22 @@ def final_head(
 
 
 def _first_bytes(stream: Stream, deadline: float) -> bytes:
-    """The first bytes of a response head. Raises Silent or TlsFailed when there are none.
+    """The first bytes of a response head. Raises NoResponse or TlsFailed when there are none.
 
     What comes while the request still waits for the end of this turn is no response to it, and
-    the request is untouched.
+    the request is nothing_sent.
     """
     try:
         data = stream.receive(deadline, FIRST_READ)
     except OSError as error:
-        raise no_answer(error, "before a response", untouched=stream.withdraw()) from error
-    if not data or stream.posted:
-        silent = Silent(
+        raise no_answer(error, "before a response", nothing_sent=stream.cancel()) from error
+    if not data or stream.queued:
+        silent = NoResponse(
             "the endpoint spoke before it was asked"
             if data
             else "the endpoint closed the connection before a response"
         )
-        silent.untouched = stream.withdraw()
+        silent.nothing_sent = stream.cancel()
         raise silent
     return data
 

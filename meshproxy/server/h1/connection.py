@@ -114,7 +114,7 @@ class Connection:
             if self.is_busy:
                 self.ending = "client_aborts"
         finally:
-            self._stream.send_posted()
+            self._stream.send_queued()
             self._stream.close()
 
     def adopt(
@@ -175,7 +175,7 @@ class Connection:
             keep = False
             self.ending = "lifetime"
         if body is not None and not body.is_complete:
-            body.discard_at_hand()
+            body.discard_buffered()
             keep = keep and body.is_complete
         return self._respond(request, response, keep and not self.is_draining)
 
@@ -186,8 +186,8 @@ class Connection:
         return False
 
     def _body_of(self, request: Request) -> ClientBody | WholeBody | None:
-        at_hand, self._heads.buffer = self._heads.buffer, b""
-        return body_of(request, self._stream, at_hand, self._limits, self._keep_rest)
+        buffered, self._heads.buffer = self._heads.buffer, b""
+        return body_of(request, self._stream, buffered, self._limits, self._keep_rest)
 
     def _keep_rest(self, rest: bytes) -> None:
         self._heads.buffer = rest
@@ -224,12 +224,12 @@ class Connection:
             body.close()
             data = head
         else:
-            data = send_body(self._stream, head, body, self._limits.write_gap, chunked)
+            data = send_body(self._stream, head, body, self._limits.write_timeout, chunked)
         if data is None:
             return False
-        if keep and not self._heads.buffer and self._stream.post(data):
+        if keep and not self._heads.buffer and self._stream.enqueue(data):
             return True
-        self._stream.send(data, self._limits.write_gap)
+        self._stream.send(data, self._limits.write_timeout)
         if not keep:
             linger(self._stream)
         return keep
@@ -240,5 +240,5 @@ class Connection:
         head = CRLF.join((start, *response.headers.lines)) + HEAD_END
         sent, self._heads.buffer = self._heads.buffer, b""
         limits = self._limits
-        body.relay(self._stream, head, sent, limits.idle_seconds, limits.write_gap)
+        body.relay(self._stream, head, sent, limits.idle_seconds, limits.write_timeout)
         return False

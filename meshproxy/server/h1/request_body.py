@@ -44,7 +44,7 @@ class ClientBody:
         self,
         stream: Stream,
         length: int,
-        at_hand: bytes,
+        buffered: bytes,
         limits: Limits,
         invite: Callable[[], None] | None,
         finish: Callable[[bytes], None],
@@ -55,11 +55,11 @@ class ClientBody:
                 finish(rest)
 
         self._wire = StreamBody(
-            stream, length, at_hand, limits.read_gap, _FAULTS, limits.header_bytes, ended
+            stream, length, buffered, limits.read_idle, _FAULTS, limits.header_bytes, ended
         )
         self._max_bytes = limits.body_bytes
         self._keep_bytes = limits.replay_bytes
-        self._invite = None if at_hand else invite
+        self._invite = None if buffered else invite
         self._size = 0
         self._position = 0
         self._kept: list[bytes] | None = [] if length <= limits.replay_bytes else None
@@ -143,9 +143,9 @@ class ClientBody:
         self._kept.append(bytes(piece))
         self._position += 1
 
-    def discard_at_hand(self) -> None:
+    def discard_buffered(self) -> None:
         """Read past what has already arrived, so that the connection may go on if that is all."""
-        self._wire.skip_at_hand()
+        self._wire.skip_buffered()
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
         """The pieces, as a WSGI server would give them."""
@@ -202,7 +202,7 @@ class WholeBody:
         del pipe, other
         return 0
 
-    def discard_at_hand(self) -> None:
+    def discard_buffered(self) -> None:
         """Do nothing: all of it has arrived, and what follows it is known."""
 
     def __iter__(self) -> Iterator[bytes]:
@@ -217,7 +217,7 @@ class WholeBody:
 def body_of(
     request: Request,
     stream: Stream,
-    at_hand: bytes,
+    buffered: bytes,
     limits: Limits,
     finish: Callable[[bytes], None],
 ) -> ClientBody | WholeBody | None:
@@ -231,29 +231,29 @@ def body_of(
     expects = b"expect" in headers.names and _take_expect(request)
     length = request_length(headers, request.version)
     if not length:
-        finish(at_hand)
+        finish(buffered)
         return None
     if request.method == b"CONNECT":
         raise BadRequest("CONNECT has no body")
     if length > limits.body_bytes:
         raise BodyTooLarge("the request body is over maxRequestBodyKB")
 
-    if len(at_hand) < length < WORTH_BYTES and not expects:
-        at_hand += stream.receive_at_hand() or b""
-    if 0 < length <= len(at_hand):
-        finish(at_hand[length:])
-        request.body = held = WholeBody(at_hand[:length], limits.replay_bytes)
+    if len(buffered) < length < WORTH_BYTES and not expects:
+        buffered += stream.receive_buffered() or b""
+    if 0 < length <= len(buffered):
+        finish(buffered[length:])
+        request.body = held = WholeBody(buffered[:length], limits.replay_bytes)
         return held
 
-    stream.flush(limits.write_gap)
-    invite = _invitation(stream, limits.write_gap) if expects else None
-    body = ClientBody(stream, length, at_hand, limits, invite, finish)
+    stream.flush(limits.write_timeout)
+    invite = _invitation(stream, limits.write_timeout) if expects else None
+    body = ClientBody(stream, length, buffered, limits, invite, finish)
     request.body = body
     return body
 
 
-def _invitation(stream: Stream, gap: float) -> Callable[[], None]:
-    return lambda: stream.send(_CONTINUE, gap)
+def _invitation(stream: Stream, timeout: float) -> Callable[[], None]:
+    return lambda: stream.send(_CONTINUE, timeout)
 
 
 def _take_expect(request: Request) -> bool:

@@ -61,11 +61,11 @@ class RequestHeads:
                 buffer = self._stream.receive(deadline, FIRST_READ)
             except Unsent as unsent:
                 self.has_begun = True
-                self._stream.send(unsent.rest, self._limits.write_gap)
+                self._stream.send(unsent.rest, self._limits.write_timeout)
                 self.has_begun = False
                 return self.next(dies_at)
             except StreamTimeout:
-                buffer = self._stream.receive_at_hand() or b""
+                buffer = self._stream.receive_buffered() or b""
                 self.timed_out = not buffer
             if not buffer:
                 return None
@@ -85,7 +85,7 @@ class RequestHeads:
     def _rest_of_head(self, buffer: bytes) -> bytes | None:
         """Reads until *buffer* holds a whole head and begins with it."""
         limits = self._limits
-        self._stream.flush(limits.write_gap)
+        self._stream.flush(limits.write_timeout)
         deadline = monotonic() + limits.head_seconds
         skipped = 0
         while True:

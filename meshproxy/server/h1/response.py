@@ -56,7 +56,7 @@ def reason_of_refusal(response: Response) -> bytes:
 
 
 def send_body(
-    stream: Stream, head: bytes, body: Body, gap: float, chunked: bool | None
+    stream: Stream, head: bytes, body: Body, timeout: float, chunked: bool | None
 ) -> bytes | None:
     """Send *body*, with *head* before it, up to its last bytes, which the caller is to send.
 
@@ -66,7 +66,7 @@ def send_body(
     chunk is missing, or else the connection is reset.
     """
     try:
-        unsent = _send_pieces(stream, head, body, gap, bool(chunked))
+        unsent = _send_pieces(stream, head, body, timeout, bool(chunked))
     except BaseException as error:
         is_endpoints = isinstance(error, ProxyError) and not error.by_client
         if is_endpoints and chunked is not None:
@@ -81,23 +81,23 @@ def send_body(
     return unsent + last_chunk(body.trailers) if chunked else unsent
 
 
-def _send_pieces(stream: Stream, head: bytes, body: Body, gap: float, chunked: bool) -> bytes:
+def _send_pieces(stream: Stream, head: bytes, body: Body, timeout: float, chunked: bool) -> bytes:
     """Send *head* and *body*; what is yet to be sent, with the last chunk if there is one.
 
     Before an error of the endpoint what came whole is sent: the client is owed its beginning.
     """
     unsent = head
     if not body.has_piece:
-        stream.send(unsent, gap)
+        stream.send(unsent, timeout)
         unsent = b""
     while True:
         if not unsent and isinstance(body, StreamBody) and body.is_bulk:
-            _splice(stream, body, gap)
+            _splice(stream, body, timeout)
         try:
             piece = body.read()
         except ProxyError:
             if unsent:
-                stream.send(unsent, gap)
+                stream.send(unsent, timeout)
             raise
         if not piece:
             return unsent
@@ -107,18 +107,18 @@ def _send_pieces(stream: Stream, head: bytes, body: Body, gap: float, chunked: b
         if chunked and body.has_piece and len(data) < _COLLECTED:
             unsent = bytes(data)
         else:
-            stream.send(data, gap)
+            stream.send(data, timeout)
             unsent = b""
 
 
-def _splice(stream: Stream, body: StreamBody, gap: float) -> None:
+def _splice(stream: Stream, body: StreamBody, timeout: float) -> None:
     """Pass on what is left of *body* inside the kernel, if *stream* is plain too."""
     pipe = Pipe.take() if stream.is_plain else None
     if pipe is not None:
         with pipe:
             while body.fill(pipe):
                 while not stream.drain(pipe):
-                    stream.wait_writable(monotonic() + gap)
+                    stream.wait_writable(monotonic() + timeout)
 
 
 def linger(stream: Stream) -> None:

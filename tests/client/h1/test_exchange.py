@@ -19,9 +19,9 @@ from meshproxy.errors import (
     BodyTooLarge,
     ClientGone,
     ConnectionClosed,
+    NoResponse,
     ProxyError,
     ServiceTimedOut,
-    Silent,
 )
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
@@ -300,8 +300,8 @@ def test_informational_responses_are_passed_over(count: int) -> None:
 @pytest.mark.parametrize(
     ("steps", "error"),
     [
-        ([Until()], Silent),
-        ([Until(), Reset()], Silent),
+        ([Until()], NoResponse),
+        ([Until(), Reset()], NoResponse),
         ([Until(), Send(b"HTTP/1.1 200 OK\r\nContent-Le")], ConnectionClosed),
         ([Until(), Send(b"HTTP/1.1 100 Continue\r\n\r\n")], ConnectionClosed),
     ],
@@ -339,23 +339,23 @@ def test_silence_after_an_upload_ends() -> None:
 
 
 def test_an_end_before_the_first_byte_says_that_something_was_sent() -> None:
-    with talking(Until(), Reset()) as talk, pytest.raises(Silent) as raised:
+    with talking(Until(), Reset()) as talk, pytest.raises(NoResponse) as raised:
         talk()
-    assert not raised.value.untouched
+    assert not raised.value.nothing_sent
 
 
 def test_a_request_of_which_nothing_was_taken_is_untouched() -> None:
     with talking(Reset()) as talk:
         wait_until(lambda: not talk.connection.is_connected)
-        with pytest.raises(Silent) as raised:
+        with pytest.raises(NoResponse) as raised:
             talk()
-        assert raised.value.untouched
+        assert raised.value.nothing_sent
 
 
 def test_a_request_of_which_a_part_was_taken_is_not_untouched() -> None:
-    with talking(Until(b"x" * 100_000), Reset()) as talk, pytest.raises(Silent) as raised:
+    with talking(Until(b"x" * 100_000), Reset()) as talk, pytest.raises(NoResponse) as raised:
         talk(request(method=b"POST", body=Pieces(BIG)))
-    assert not raised.value.untouched
+    assert not raised.value.nothing_sent
 
 
 @pytest.mark.parametrize(
@@ -597,7 +597,7 @@ def test_chunks_that_break_the_rules_are_a_bad_response(chunks: bytes) -> None:
 
 def test_a_stall_in_the_body_ends_after_the_gap() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
-    with talking(Until(), Send(head), Stall(), limits=Limits(response_gap=0.05)) as talk:
+    with talking(Until(), Send(head), Stall(), limits=Limits(response_idle=0.05)) as talk:
         with pytest.raises(ServiceTimedOut):
             body_of(talk())
         assert (talk.released, talk.broken) == ([False], [True])
@@ -660,7 +660,7 @@ def test_a_request_larger_than_the_buffers_is_sent_to_its_end() -> None:
         large.target = target
         with in_a_busy_turn(partial(one, large), two) as asking:
             assert body_of(asking[0].get()) == b"ok"
-            with pytest.raises(Silent):
+            with pytest.raises(NoResponse):
                 asking[1].get()
         assert len(one.endpoint.received[0]) > len(target)
 
@@ -672,9 +672,9 @@ def test_a_request_that_no_byte_of_was_sent_is_untouched() -> None:
             talk.connection.stream._send = broken
         with in_a_busy_turn(one, two) as asking:
             for each in asking:
-                with pytest.raises(Silent) as raised:
+                with pytest.raises(NoResponse) as raised:
                     each.get()
-                assert raised.value.untouched
+                assert raised.value.nothing_sent
 
 
 def broken(_: bytes | memoryview) -> int:
@@ -693,9 +693,9 @@ def test_what_comes_before_the_request_has_left_is_no_response_to_it() -> None:
             for _, endpoint in (one, two):
                 endpoint.sendall(OK)
             for each in asking:
-                with pytest.raises(Silent, match="before it was asked") as raised:
+                with pytest.raises(NoResponse, match="before it was asked") as raised:
                     each.get()
-                assert raised.value.untouched
+                assert raised.value.nothing_sent
         assert [endpoint.recv(100) for _, endpoint in (one, two)] == [b"", b""]
 
 
@@ -706,6 +706,6 @@ def test_a_connection_that_ends_in_the_turn_of_its_request_got_nothing_of_it() -
             wait_until(lambda talk=talk: talk.endpoint.ended)  # type: ignore[misc] # bound here
         with in_a_busy_turn(one, two) as asking:
             for each in asking:
-                with pytest.raises(Silent) as raised:
+                with pytest.raises(NoResponse) as raised:
                     each.get()
-                assert raised.value.untouched
+                assert raised.value.nothing_sent

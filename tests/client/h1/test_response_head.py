@@ -11,7 +11,7 @@ from gevent import socket
 
 from meshproxy.client.h1.early import MAX_INTERIM, EarlyAnswer
 from meshproxy.client.h1.response_head import final_head
-from meshproxy.errors import BadResponse, ConnectionClosed, Silent
+from meshproxy.errors import BadResponse, ConnectionClosed, NoResponse
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -122,7 +122,7 @@ def test_protocols_are_switched_for_those_who_asked() -> None:
 
 @pytest.mark.parametrize(
     ("said", "error"),
-    [(b"", Silent), (FINAL[:20], ConnectionClosed), (HINTS, ConnectionClosed)],
+    [(b"", NoResponse), (FINAL[:20], ConnectionClosed), (HINTS, ConnectionClosed)],
     ids=["nothing", "part of a head", "only hints"],
 )
 def test_an_early_end_is_told_from_silence(said: bytes, error: type[Exception]) -> None:

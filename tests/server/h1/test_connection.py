@@ -311,7 +311,7 @@ def test_an_idle_connection_is_closed_without_a_word(after: bytes) -> None:
 @pytest.mark.parametrize("reads", [True, False])
 def test_a_body_that_does_not_come_is_a_408(*, reads: bool) -> None:
     """A service that does not want the body answers without waiting for it."""
-    limits = Limits(read_gap=0.05)
+    limits = Limits(read_idle=0.05)
     with (
         serving(limits=limits, reads_body=reads) as server,
         WireClient(server.port) as client,
@@ -396,7 +396,7 @@ def test_a_client_that_reads_nothing_is_cut_off() -> None:
     body.close = closed.set  # type: ignore[method-assign]
     response = Response(200, b"OK", Headers(), body)
     with (
-        serving(lambda _request, _body: response, Limits(write_gap=0.1)) as server,
+        serving(lambda _request, _body: response, Limits(write_timeout=0.1)) as server,
         WireClient(server.port) as client,
     ):
         client.send(GET)
@@ -574,7 +574,7 @@ def test_a_large_answer_that_waits_comes_before_the_rest_of_the_next_request(
 
 
 def test_a_client_that_does_not_take_what_waited_is_cut_off() -> None:
-    limits = Limits(write_gap=0.1)
+    limits = Limits(write_timeout=0.1)
     with (
         serving(lambda *_: Response(200, b"OK", Headers(), b"x" * 20_000_000), limits) as server,
         ExitStack() as made,

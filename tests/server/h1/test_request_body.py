@@ -28,7 +28,7 @@ class World:
     def body(
         self,
         length: int,
-        at_hand: bytes = b"",
+        buffered: bytes = b"",
         limits: Limits | None = None,
         *,
         expects: bool = False,
@@ -36,7 +36,7 @@ class World:
         return ClientBody(
             self.stream,
             length,
-            at_hand,
+            buffered,
             limits or Limits(),
             self._invite if expects else None,
             self.rests.append,
@@ -142,7 +142,7 @@ def test_a_client_that_cannot_be_asked_is_gone(world: World) -> None:
 def test_a_broken_body_never_looks_whole(
     world: World, sent: bytes | None, error: type[Exception]
 ) -> None:
-    body = world.body(CHUNKED, b"1\r\nx\r\n", Limits(body_bytes=8, read_gap=0.05))
+    body = world.body(CHUNKED, b"1\r\nx\r\n", Limits(body_bytes=8, read_idle=0.05))
     assert body.read() == b"x"
     if sent is not None:
         world.client.sendall(sent)
@@ -167,7 +167,7 @@ def test_a_body_given_up_never_looks_whole(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "at_hand", "complete"),
+    ("length", "buffered", "complete"),
     [
         (5, b"hello", True),
         (5, b"helloGET", True),
@@ -181,20 +181,20 @@ def test_a_body_given_up_never_looks_whole(world: World) -> None:
     ],
 )
 def test_what_is_at_hand_is_passed_over_without_waiting(
-    world: World, length: int, at_hand: bytes, *, complete: bool
+    world: World, length: int, buffered: bytes, *, complete: bool
 ) -> None:
-    body = world.body(length, at_hand)
+    body = world.body(length, buffered)
     with gevent.Timeout(1):
-        body.discard_at_hand()
+        body.discard_buffered()
     assert body.is_complete is complete
-    assert b"".join(world.rests) == (b"GET" if at_hand.endswith(b"GET") else b"")
+    assert b"".join(world.rests) == (b"GET" if buffered.endswith(b"GET") else b"")
 
 
 def test_a_body_read_to_its_last_byte_is_complete_when_passed_over(world: World) -> None:
     body = world.body(5)
     world.client.sendall(b"hello")
     assert body.read() == b"hello"
-    body.discard_at_hand()
+    body.discard_buffered()
     assert body.is_complete
 
 
@@ -211,10 +211,12 @@ def test_somebody_else_with_something_to_say_comes_first(world: World) -> None:
         assert body.read(other) == b""
 
 
-@pytest.mark.parametrize(("at_hand", "rest"), [(b"hello", b""), (b"helloGET ", b"GET ")])
-def test_a_body_that_came_with_its_head_is_whole(world: World, at_hand: bytes, rest: bytes) -> None:
+@pytest.mark.parametrize(("buffered", "rest"), [(b"hello", b""), (b"helloGET ", b"GET ")])
+def test_a_body_that_came_with_its_head_is_whole(
+    world: World, buffered: bytes, rest: bytes
+) -> None:
     asked = request((b"Content-Length", b"5"), method=b"POST")
-    body = body_of(asked, world.stream, at_hand, Limits(), world.rests.append)
+    body = body_of(asked, world.stream, buffered, Limits(), world.rests.append)
     assert isinstance(body, WholeBody)
     assert (asked.body, body.length, world.rests) == (body, 5, [rest])
     assert (body.has_piece, whole(body), body.has_piece, whole(body)) == (

@@ -134,6 +134,6 @@ def test_chunks_at_hand_and_the_last_one_are_left_to_leave_together() -> None:
     with plain() as (stream, other):
         rest = send_body(stream, b"head", Chunks(b"ab", b"c"), 5, chunked=True)
         assert rest == b"head2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
-        assert stream.receive_at_hand() is None
+        assert stream.receive_buffered() is None
         stream.close()
         assert other.recv(100) == b""

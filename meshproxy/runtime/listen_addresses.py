@@ -15,7 +15,7 @@ from meshproxy.server.listener import listen
 Address = tuple[str, int]
 
 
-class Place(NamedTuple):
+class ListenAddress(NamedTuple):
     """An address to listen on; equal places of two configurations share a socket."""
 
     ip: str
@@ -24,53 +24,55 @@ class Place(NamedTuple):
     """Tells ports apart that the system chooses."""
 
     @classmethod
-    def of(cls, ip: str, port: int, owner: str) -> "Place":
+    def of(cls, ip: str, port: int, owner: str) -> "ListenAddress":
         """The place of *ip* and *port* as they are written."""
         return cls(str(ip_address(ip)), port, "" if port else owner)
 
     @classmethod
-    def of_server(cls, router: RouterConfig, index: int) -> "Place":
+    def of_server(cls, router: RouterConfig, index: int) -> "ListenAddress":
         """The place of the server number *index* of *router*."""
         server = router.servers[index]
         return cls.of(server.ip, server.port, f"{router.name}/{index}")
 
 
-def admin_place(config: LinkerConfig) -> Place:
+def admin_address(config: LinkerConfig) -> ListenAddress:
     """Where the admin pages are."""
-    return Place.of(config.admin.ip, config.admin.port, "admin")
+    return ListenAddress.of(config.admin.ip, config.admin.port, "admin")
 
 
-def identifier_place(config: LinkerConfig) -> Place | None:
+def identifier_address(config: LinkerConfig) -> ListenAddress | None:
     """Where requests are only named, if anywhere."""
     port = config.admin.http_identifier_port
-    return None if port is None else Place.of(config.admin.ip, port, "identifier")
+    return None if port is None else ListenAddress.of(config.admin.ip, port, "identifier")
 
 
-def own_listeners(config: LinkerConfig, ports: Mapping[Place, int]) -> Iterator[OwnListener]:
+def own_listeners(
+    config: LinkerConfig, ports: Mapping[ListenAddress, int]
+) -> Iterator[OwnListener]:
     """Yields all that *config* listens on, those of its admin server too.
 
     The port is that in *ports*, where the system chose one.
     """
     for router in config.routers:
         for index in range(len(router.servers)):
-            place = Place.of_server(router, index)
+            place = ListenAddress.of_server(router, index)
             yield OwnListener(place.ip, ports.get(place, place.port), router.name)
-    for admin in (admin_place(config), identifier_place(config)):
+    for admin in (admin_address(config), identifier_address(config)):
         if admin is not None:
             yield OwnListener(admin.ip, ports.get(admin, admin.port))
 
 
 def open_sockets(
     config: LinkerConfig,
-    held: Collection[Place],
+    held: Collection[ListenAddress],
     inherited: MutableMapping[Address, socket],
-) -> dict[Place, socket]:
+) -> dict[ListenAddress, socket]:
     """Listening sockets for the places of *config* that are not *held* already.
 
     One of the *inherited*, by address, is taken instead of binding. Raises OSError, with the
     address in its text, when one cannot be had; then none is open.
     """
-    opened: dict[Place, socket] = {}
+    opened: dict[ListenAddress, socket] = {}
     try:
         for place, options in _places(config):
             if place not in held and place not in opened:
@@ -83,13 +85,13 @@ def open_sockets(
     return opened
 
 
-def _places(config: LinkerConfig) -> Iterator[tuple[Place, SocketOptionsConfig]]:
+def _places(config: LinkerConfig) -> Iterator[tuple[ListenAddress, SocketOptionsConfig]]:
     unset = SocketOptionsConfig()
     for router in config.routers:
         for index, server in enumerate(router.servers):
-            yield Place.of_server(router, index), server.socket_options or unset
+            yield ListenAddress.of_server(router, index), server.socket_options or unset
     options = config.admin.socket_options or unset
-    yield admin_place(config), options
-    identifier = identifier_place(config)
+    yield admin_address(config), options
+    identifier = identifier_address(config)
     if identifier is not None:
         yield identifier, options

@@ -6,14 +6,14 @@ from time import monotonic
 import gevent
 import pytest
 
-from meshproxy.client.turnstile import Turnstile, WaitStats
+from meshproxy.client.connection_limiter import ConnectionLimiter, WaitStats
 from meshproxy.errors import PoolFull, TimedOutInQueue
 from meshproxy.metrics.tree import Tree
 
 
-def turnstile(size: int, max_waiters: float = math.inf) -> tuple[Turnstile, WaitStats]:
+def limiter(size: int, max_waiters: float = math.inf) -> tuple[ConnectionLimiter, WaitStats]:
     stats = WaitStats(Tree())
-    return Turnstile(size, max_waiters, stats), stats
+    return ConnectionLimiter(size, max_waiters, stats), stats
 
 
 def soon() -> float:
@@ -21,7 +21,7 @@ def soon() -> float:
 
 
 def test_who_leaves_lets_the_first_in_line_in() -> None:
-    gate, stats = turnstile(1)
+    gate, stats = limiter(1)
     gate.enter(soon())
     entered: list[str] = []
 
@@ -43,7 +43,7 @@ def test_who_leaves_lets_the_first_in_line_in() -> None:
 
 
 def test_a_full_line_is_refused_at_once() -> None:
-    gate, stats = turnstile(1, max_waiters=0)
+    gate, stats = limiter(1, max_waiters=0)
     gate.enter(soon())
     with pytest.raises(PoolFull):
         gate.enter(soon())
@@ -51,7 +51,7 @@ def test_a_full_line_is_refused_at_once() -> None:
 
 
 def test_who_waits_too_long_leaves_the_line() -> None:
-    gate, _ = turnstile(1)
+    gate, _ = limiter(1)
     gate.enter(soon())
     with pytest.raises(TimedOutInQueue):
         gate.enter(monotonic())
@@ -60,7 +60,7 @@ def test_who_waits_too_long_leaves_the_line() -> None:
 
 
 def test_a_killed_waiter_does_not_take_the_place_with_it() -> None:
-    gate, stats = turnstile(1)
+    gate, stats = limiter(1)
     gate.enter(soon())
     waiter = gevent.spawn(gate.enter, soon())
     gevent.idle()

@@ -24,7 +24,7 @@ class WaitStats:
         self.waiting = metrics.gauge("pool_waiters")
 
 
-class Turnstile:
+class ConnectionLimiter:
     """*size* may be inside, *max_waiters* may queue; who leaves lets the first in line in."""
 
     __slots__ = ("_free", "_line", "_max_waiters", "_stats")

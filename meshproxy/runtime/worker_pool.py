@@ -12,7 +12,7 @@ from gevent.socket import socket
 from meshproxy.backoff import equal_jitter
 from meshproxy.metrics.tree import Tree
 from meshproxy.runtime.building import CannotStart
-from meshproxy.runtime.places import Address
+from meshproxy.runtime.listen_addresses import Address
 from meshproxy.runtime.worker_process import HUNG_S, WorkerProcess
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ Hear = Callable[[WorkerProcess, list[Any] | None], None]
 """Takes a message of a worker; None when there will be no more."""
 
 
-class Crew:
+class WorkerPool:
     """Workers that serve the same configuration, the JSON of which they get from *config*.
 
     What they say goes to *hear*. They accept from *listening*, too.

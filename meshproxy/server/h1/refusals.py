@@ -11,7 +11,7 @@ from meshproxy.http.message import Response
 from meshproxy.metrics.tree import Tree
 
 
-def answerer(
+def refuser(
     limits: Limits, metrics: Tree, *, clear_context: bool
 ) -> Callable[[ProxyError], Response]:
     """The function that makes the response to an error found before any filter saw a request."""
