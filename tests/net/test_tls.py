@@ -12,9 +12,10 @@ import pytest
 from gevent import socket
 
 from meshproxy.net.stream import Stream, wait_either
+from meshproxy.net.tls import TlsStream
 from tests.kit.certs import Certs
 from tests.kit.faults import RESET
-from tests.kit.pair import plain, tls
+from tests.kit.pair import WAIT_S, plain, tcp_pair, tls
 
 Pair = tuple[Stream, socket.socket]
 NEVER = math.inf
@@ -70,6 +71,31 @@ def test_a_goodbye_wakes_the_reader_for_what_came_before_it(tls_pair: Pair) -> N
     other.sendall(b"hello")
     stream.close_for_writing(5)
     assert reading.get() == b"hello"
+
+
+def test_writing_tells_the_alert_that_ended_the_connection(tmp_path: Path) -> None:
+    certs = Certs(tmp_path)
+    demanding = certs.server("a.test", ask_for_client=True)
+    demanding.minimum_version = ssl.TLSVersion.TLSv1_3
+
+    def refuse(sock: socket.socket) -> None:
+        with sock, pytest.raises(ssl.SSLError):
+            demanding.wrap_socket(sock, server_side=True)
+
+    def write_on() -> None:
+        while True:
+            stream.send_some(b"x" * 16384)
+
+    ours, theirs = tcp_pair()
+    refusing = gevent.spawn(refuse, theirs)
+    stream = TlsStream(certs.client().wrap_socket(ours, server_hostname="a.test"))
+    refusing.get()
+    with gevent.Timeout(WAIT_S), pytest.raises(ssl.SSLError, match="certificate required") as told:
+        write_on()
+    with pytest.raises(ssl.SSLError) as again:
+        stream.receive(NEVER)
+    assert again.value is told.value
+    stream.close()
 
 
 def test_closing_says_goodbye_without_waiting_for_the_peer(tls_pair: Pair) -> None:
