@@ -1,3 +1,27 @@
-"""meshproxy: the Linkerd 1.x HTTP data plane on gevent, egress first."""
+"""meshproxy: the HTTP data plane of Linkerd 1.x on gevent.
+
+docs/architecture.md shows the rooms. State lives in objects that own it; what stands at module
+level instead, because every connection shares it, is in this table (a test compares them):
+
+| name | bound | what it is |
+| --- | --- | --- |
+| `client.tls._contexts` | contexts in use | TLS contexts by their settings |
+| `discovery.k8s.cluster._clusters` | clusters in use | watches of an API server by its address |
+| `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
+| `filters.access_log._stamp` | 1 | the time of this second, as logs write it |
+| `http.authority` (`lru_cache`) | 4,096 | spellings of authorities |
+| `http.framing._lengths` | 4,096 | values of Content-Length by line |
+| `http.head._status_lines` | 256 | status lines taken apart |
+| `http.headers._known` | 4,096 | lower-case names by name |
+| `http.headers._lines` | 4,096 | names by line |
+| `http.hop._options` | 256 | options of Connection by value |
+| `http.target._checked` | 4,096 | lines of Host that are sound |
+| `net.body._buffers` | 16 of 256 KiB | buffers that no body uses |
+| `net.pipe._spare` | 16 | pipes that no body uses |
+| `net.turn._turn` | connections | streams with data queued for this turn |
+| `net.wheel.wheel` | waits | deadlines of waits |
+| `server.h1.response` (`lru_cache`) | 256 | status lines |
+| `server.h1.response._date` | 1 | the Date field of this second |
+"""
 
 __version__ = "0.1.0"

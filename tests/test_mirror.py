@@ -6,7 +6,13 @@ from tests.test_floors import FLOOR, SOURCES, room
 
 ROOT = Path(__file__).parent.parent
 TESTS = Path(__file__).parent
-OF_THE_WHOLE = {"test_floors.py", "test_mirror.py", "test_conf.py", "test_threats.py"}
+OF_THE_WHOLE = {
+    "test_architecture.py",
+    "test_conf.py",
+    "test_floors.py",
+    "test_mirror.py",
+    "test_threats.py",
+}
 WITHOUT_SOURCE = {"e2e", "kit", "demo", "vectors", "corpus", "fuzz", "bench"}
 
 

@@ -14,13 +14,14 @@ from urllib.parse import unquote_plus
 
 from meshproxy.errors import ClientGone
 from meshproxy.http import l5d
+from meshproxy.http.body import Body
 from meshproxy.http.errors import ErrorResponse
+from meshproxy.http.framing import BODILESS
 from meshproxy.http.headers import Headers
-from meshproxy.http.message import Body, Request, Response
+from meshproxy.http.message import Request, Response
 from meshproxy.net.tunnel import Tunnel
 from meshproxy.service import Service
 
-_BODILESS = frozenset({204, 304})
 _MAX_ERROR = 1024
 _UNSAFE = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
@@ -100,7 +101,7 @@ class AccessLog:
             text = (response.headers.get(l5d.ERR) or b"").decode("latin-1")
             entry.reason = unquote_plus(text, "latin-1")[:_MAX_ERROR]
         body = response.body
-        if request.method == b"HEAD" or response.status in _BODILESS or isinstance(body, Tunnel):
+        if request.method == b"HEAD" or response.status in BODILESS or isinstance(body, Tunnel):
             self._end(request, entry, is_whole=True)
         elif isinstance(body, bytes):
             entry.sent = len(body)

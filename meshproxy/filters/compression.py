@@ -7,8 +7,10 @@ import re
 import zlib
 from collections.abc import Iterator
 
+from meshproxy.http.body import Body
+from meshproxy.http.framing import BODILESS
 from meshproxy.http.headers import Headers
-from meshproxy.http.message import Body, Request, Response
+from meshproxy.http.message import Request, Response
 from meshproxy.service import Service
 
 _GZIP = 31
@@ -20,7 +22,7 @@ _TEXTUAL = re.compile(
 _FORBIDDING = frozenset(
     b"content-encoding content-range content-md5 digest content-digest repr-digest".split()
 )
-_BODILESS = frozenset({204, 205, 206, 304})
+_AS_THEY_ARE = BODILESS | {205, 206}
 _NO_TRANSFORM = re.compile(rb"(?:^|[,\s])no-transform(?:$|[,\s])", re.IGNORECASE).search
 
 
@@ -126,7 +128,7 @@ def _weight(parameters: list[bytes]) -> float:
 def is_compressible(response: Response) -> bool:
     """Whether its body is textual and nothing in its head forbids to change it."""
     headers = response.headers
-    if response.status < 200 or response.status in _BODILESS:
+    if response.status < 200 or response.status in _AS_THEY_ARE:
         return False
     if headers.get(b"content-length") == b"0" or not _FORBIDDING.isdisjoint(headers.names):
         return False

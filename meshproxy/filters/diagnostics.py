@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from meshproxy.errors import BadRequest
-from meshproxy.http.message import Body, Request, Response, text_response
+from meshproxy.http.body import Body
+from meshproxy.http.framing import BODILESS
+from meshproxy.http.message import Request, Response, text_response
 from meshproxy.naming.namer import Route
 from meshproxy.service import Service
 
@@ -20,7 +22,7 @@ MAX_BODY = 65_536
 _MAX_FORWARDS = b"max-forwards"
 _ADD_CONTEXT = b"l5d-add-context"
 _YES = frozenset({b"true", b"t", b"yes", b"y", b"1"})
-_BODILESS = frozenset({204, 205, 304})
+_AS_THEY_ARE = BODILESS | {205}
 
 
 class Diagnostics:
@@ -57,7 +59,7 @@ class Diagnostics:
         context = request.headers.get(_ADD_CONTEXT) or b""
         if request.method != b"TRACE" or context.lower() not in _YES:
             return response
-        if response.status >= 200 and response.status not in _BODILESS:
+        if response.status >= 200 and response.status not in _AS_THEY_ARE:
             _append(response, self._report(request, selected, monotonic() - started))
         return response
 

@@ -5,14 +5,17 @@ RFC 9112 section 6. Anything two parsers could read differently is refused.
 
 from meshproxy.errors import BadRequest, BadResponse, CodingNotImplemented, ProxyError
 from meshproxy.http.headers import TOKEN, Headers
+from meshproxy.http.memo import Memo
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
 _CHUNKED = b"Transfer-Encoding: chunked"
 _MAX_DIGITS = 19
 _MAX_LINE = 40
-_lengths: dict[bytes, int] = {}
-_LENGTHS_LIMIT = 4096
+_lengths: Memo[bytes, int] = Memo(4096)
+"""Of lines of Content-Length."""
+BODILESS = frozenset({101, 204, 304})
+"""Statuses whose responses have no body, as those to HEAD have none (section 6.3)."""
 
 
 def request_length(headers: Headers, version: bytes) -> int:
@@ -103,9 +106,7 @@ def content_length(headers: Headers, refused: type[ProxyError]) -> int:
         return length
     length = _read_length(headers, refused)
     if line in lines and len(line) <= _MAX_LINE:  # nothing had to be rewritten
-        if len(_lengths) >= _LENGTHS_LIMIT:
-            _lengths.clear()
-        _lengths[line] = length
+        _lengths.keep(line, length)
     return length
 
 

@@ -17,6 +17,7 @@ from meshproxy.errors import (
 from meshproxy.http import via
 from meshproxy.http.headers import MASK, TEXT, TOKEN, Headers, parse_fields, quoted
 from meshproxy.http.limits import Limits
+from meshproxy.http.memo import Memo
 
 CRLF = b"\r\n"
 HEAD_END = b"\r\n\r\n"
@@ -80,8 +81,7 @@ def parse_response(head: bytes) -> tuple[bytes, int, bytes, Headers]:
     return version, status, reason, parse_fields(lines, BadResponse)
 
 
-_status_lines: dict[bytes, tuple[bytes, int, bytes]] = {}
-_STATUS_LINES_LIMIT = 256
+_status_lines: Memo[bytes, tuple[bytes, int, bytes]] = Memo(256)
 
 
 def _read_status_line(line: bytes) -> tuple[bytes, int, bytes]:
@@ -90,10 +90,8 @@ def _read_status_line(line: bytes) -> tuple[bytes, int, bytes]:
     if not match or line.translate(MASK) != line:
         raise BadResponse(f"not an HTTP/1.x status line: {quoted(line)}")
     status, reason = match.groups(b"")
-    parts = (b"1.0" if line[7:8] == b"0" else b"1.1", int(status), reason)
-    if len(_status_lines) < _STATUS_LINES_LIMIT:
-        _status_lines[line] = parts
-    return parts
+    version = b"1.0" if line[7:8] == b"0" else b"1.1"
+    return _status_lines.keep(line, (version, int(status), reason))
 
 
 def check_request_size(head: bytes, limits: Limits) -> None:

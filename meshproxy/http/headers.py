@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import AnyStr
 
+from meshproxy.http.memo import Memo
+
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 """RFC 9110 section 5.6.2."""
 TEXT = bytes([9, *range(32, 127), *range(128, 256)])
@@ -15,7 +17,6 @@ TEXT = bytes([9, *range(32, 127), *range(128, 256)])
 MASK = bytes(byte if byte in TEXT else ord("?") for byte in range(256))
 """Translating by it changes a line that holds anything else: 0.1 us, and 0.5 to delete TEXT."""
 _UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
-_KNOWN_LIMIT = 4096
 
 
 class Headers:
@@ -137,10 +138,11 @@ _REPEATING = frozenset(
 )
 """Fields whose lines come again word for word, and are no secrets."""
 _MAX_LINE = 128
-_known: dict[bytes, bytes] = {}
+_known: Memo[bytes, bytes] = Memo(4096)
+"""Lower-case names, by the name as it is written."""
 
 
-class _Lines(dict[bytes, bytes]):
+class _Lines(Memo[bytes, bytes]):
     """The lower-case names of lines seen before (4,096); others are checked when asked for."""
 
     def __missing__(self, line: bytes) -> bytes:
@@ -153,16 +155,14 @@ class _Lines(dict[bytes, bytes]):
             if not colon or not TOKEN(name):
                 raise ValueError(f"not a header field name: {quoted(name)}")
             lower = name.lower()
-            if len(_known) < _KNOWN_LIMIT and len(name) <= 64:
-                _known[name] = lower
+            if len(name) <= 64:
+                _known.keep(name, lower)
         if lower in _REPEATING and len(line) <= _MAX_LINE:
-            if len(self) >= _KNOWN_LIMIT:
-                self.clear()
-            self[line] = lower
+            self.keep(line, lower)
         return lower
 
 
-_lines = _Lines()
+_lines = _Lines(4096)
 _name_of = _lines.__getitem__
 
 

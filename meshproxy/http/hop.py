@@ -4,6 +4,7 @@ linkerd: router/http/.../StripHopByHopHeadersFilter.scala, plus Keep-Alive and P
 """
 
 from meshproxy.http.headers import Headers
+from meshproxy.http.memo import Memo
 
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade "
@@ -18,8 +19,7 @@ _CLOSES = {
     b"connection: close": True,
 }
 """What fields that name no other field say."""
-_options: dict[bytes, frozenset[bytes]] = {}
-_OPTIONS_LIMIT = 256
+_options: Memo[bytes, frozenset[bytes]] = Memo(256)
 
 
 def connection_options(headers: Headers) -> frozenset[bytes]:
@@ -28,8 +28,7 @@ def connection_options(headers: Headers) -> frozenset[bytes]:
     options = _options.get(value)
     if options is None:
         options = frozenset(option.strip(b" \t") for option in value.lower().split(b","))
-        if len(_options) < _OPTIONS_LIMIT:
-            _options[value] = options
+        _options.keep(value, options)
     return options
 
 

@@ -6,79 +6,14 @@ allocation less for each request. A response owns its body; closing the body end
 
 import enum
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
+from meshproxy.http.body import Body, RequestBody
 from meshproxy.http.deadline import Deadline
 from meshproxy.http.headers import Headers, of
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
-
-
-class Body(Protocol):
-    """A message body that arrives in pieces and is read once."""
-
-    @property
-    def length(self) -> int | None:
-        """Bytes in all, None when only the end will tell (chunked, until close)."""
-        ...
-
-    @property
-    def trailers(self) -> Headers | None:
-        """Fields after the last chunk, known once the body was read to its end."""
-        ...
-
-    @property
-    def has_piece(self) -> bool:
-        """The next `read` will not wait."""
-        ...
-
-    def read(self) -> bytes | memoryview | None:
-        """The next piece, valid until the one after it is asked for; empty at the end."""
-        ...
-
-    def __iter__(self) -> Iterator[bytes | memoryview]:
-        """The same pieces, as PEP 3333 has it."""
-        ...
-
-    def close(self) -> None:
-        """End the exchange, now or after the last piece; harmless when repeated."""
-        ...
-
-
-class RequestBody(Body, Protocol):
-    """A request body, which may be asked for again while all of it is still held."""
-
-    @property
-    def is_complete(self) -> bool:
-        """The last byte has come."""
-        ...
-
-    @property
-    def is_replayable(self) -> bool:
-        """Everything read so far is still held, so `rewind` gives the whole body again."""
-        ...
-
-    def keep_at_most(self, size: int) -> None:
-        """Hold no more than *size* bytes for a retry."""
-        ...
-
-    def rewind(self, deadline: float = math.inf) -> None:
-        """Begin again with the first piece; the last has to come by monotonic second *deadline*."""
-        ...
-
-    @property
-    def is_bulk(self) -> bool:
-        """Nothing of it is kept, and the rest is worth a pipe."""
-        ...
-
-    def fill(self, pipe: Any, other: Any = None) -> int | None:
-        """Like `read` of a bulk body, into *pipe*: the number of bytes, 0 at the end."""
-        ...
-
-    def read(self, other: Any = None) -> bytes | memoryview | None:
-        """As for every body; None when *other*, a stream, has something to read first."""
-        ...
 
 
 class ResponseClass(enum.Enum):
@@ -158,7 +93,23 @@ class Ending:
 
 
 class Request:
-    """One request on its way from a client to at most one endpoint at a time."""
+    """One request on its way from a client to at most one endpoint at a time.
+
+    Who writes which slot, in the order of its way (a test holds the code to this table):
+
+    | slot | written by |
+    | --- | --- |
+    | `method`, `version`, `headers` | the server that read it; filters change `headers` in place |
+    | `target` | the server; `identifiers` where an identifier consumes a part of the path |
+    | `scheme`, `body`, `peer` | the server |
+    | `local_dtab` | `filters/context` |
+    | `ctx_deadline` | `filters/context`, `filters/timeouts` |
+    | `deadline` | `filters/timeouts` |
+    | `dst` | `router/binding` |
+    | `classifier`, `retries`, `tried` | `filters/retries` |
+    | `bound_id` | `filters/forwarding` |
+    | `endpoint` | `client/endpoint`, `client/fail_fast` |
+    """
 
     __slots__ = (
         "body",

@@ -9,13 +9,14 @@ import re
 from meshproxy.errors import BadRequest, Forbidden
 from meshproxy.http.authority import canonical
 from meshproxy.http.headers import Headers
+from meshproxy.http.memo import Memo
 
 _USERINFO = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%-]*").fullmatch
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE).fullmatch
 _FRAGMENT = ord("#")
 """As a number, as in `head`."""
-_checked: set[bytes] = set()
-_CHECKED_LIMIT = 4096
+_checked: Memo[bytes, None] = Memo(4096)
+"""Lines of Host that are sound."""
 
 
 def origin_form(
@@ -78,5 +79,4 @@ def _check_host(line: bytes) -> None:
     host = line.partition(b":")[2].strip(b" \t")
     if host:
         canonical(host)
-    if len(_checked) < _CHECKED_LIMIT:
-        _checked.add(line)
+    _checked.keep(line, None)

@@ -9,10 +9,11 @@ from time import monotonic
 from typing import NamedTuple
 
 from meshproxy.errors import ClientGone, ProxyError
+from meshproxy.http.body import Interruption, Splice
 from meshproxy.http.chunked import ChunkedDecoder
 from meshproxy.http.framing import CHUNKED, UNTIL_CLOSE
 from meshproxy.http.headers import Headers
-from meshproxy.net.pipe import WORTH_BYTES, Pipe
+from meshproxy.net.pipe import WORTH_BYTES
 from meshproxy.net.stream import Stream, StreamTimeout, wait_either
 from meshproxy.net.turn import next_turn
 from meshproxy.wording import in_words
@@ -107,7 +108,7 @@ class StreamBody:
         line_end = self._buffered.find(b"\r\n")
         return 0 <= line_end < len(self._buffered) - 2 and self._buffered[0] != _ZERO
 
-    def read(self, other: Stream | None = None) -> bytes | memoryview | None:
+    def read(self, other: Interruption | None = None) -> bytes | memoryview | None:
         """The next piece; empty at the end; None when *other* has something to read first."""
         if self._finish is None:
             self._check_failure()
@@ -129,7 +130,7 @@ class StreamBody:
         """So much is still to come, and all of it in clear, that `fill` is worth a pipe."""
         return self._left >= WORTH_BYTES and not self._buffered and self._stream.is_plain
 
-    def fill(self, pipe: Pipe, other: Stream | None = None) -> int | None:
+    def fill(self, pipe: Splice, other: Interruption | None = None) -> int | None:
         """Like `read` of a bulk body, into *pipe*, which is empty: the number of bytes."""
         if self._finish is None:
             self._check_failure()
@@ -152,7 +153,7 @@ class StreamBody:
             raise
         return None
 
-    def _await_piece(self, other: Stream | None) -> None:
+    def _await_piece(self, other: Interruption | None) -> None:
         if other is None:
             self._stream.wait_readable(self._due)
         else:
@@ -222,7 +223,7 @@ class StreamBody:
         if finish is not None:
             finish(complete, rest)
 
-    def _read_counted(self, other: Stream | None) -> bytes | memoryview | None:
+    def _read_counted(self, other: Interruption | None) -> bytes | memoryview | None:
         if self._buffered:
             piece, rest = self._buffered[: self._left], self._buffered[self._left :]
             self._buffered = b""
@@ -253,7 +254,7 @@ class StreamBody:
         self._left -= read
         self._take_turns(read)
 
-    def _read_chunked(self, decoder: ChunkedDecoder, other: Stream | None) -> bytes | None:
+    def _read_chunked(self, decoder: ChunkedDecoder, other: Interruption | None) -> bytes | None:
         while True:
             if decoder.done:
                 self.trailers = decoder.trailers
@@ -271,7 +272,7 @@ class StreamBody:
             if pieces:
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _read_until_close(self, other: Stream | None) -> bytes | None:
+    def _read_until_close(self, other: Interruption | None) -> bytes | None:
         if self._buffered:
             piece, self._buffered = self._buffered, b""
             return piece
@@ -280,7 +281,7 @@ class StreamBody:
             self._end(True, b"")
         return data
 
-    def _receive(self, other: Stream | None) -> bytes | None:
+    def _receive(self, other: Interruption | None) -> bytes | None:
         if other is not None and wait_either(self._stream, other, self._due):
             return None
         data = self._stream.receive(self._due)

@@ -15,12 +15,13 @@ from fcntl import ioctl
 from functools import partial
 from termios import FIONREAD
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import gevent.socket
 from gevent import get_hub, getcurrent
 from greenlet import greenlet
 
+from meshproxy.http.body import Interruption, Splice
 from meshproxy.net.pipe import FLAGS, SIZE, Pipe
 from meshproxy.net.turn import Sender
 from meshproxy.net.wheel import Alarm, wheel
@@ -131,7 +132,7 @@ class Stream(Sender):
             except BlockingIOError:
                 self.wait_readable(deadline)
 
-    def fill(self, pipe: Pipe, most: int) -> int:
+    def fill(self, pipe: Splice, most: int) -> int:
         """Like `receive_into`, into *pipe*, which is empty, but never waits: BlockingIOError."""
         if not self._armed:
             self._arm()
@@ -280,11 +281,12 @@ class Stream(Sender):
         self._armed = False
 
 
-def wait_either(source: Stream, other: Stream, deadline: float) -> bool:
-    """Park until *source* or *other* has something to read; whether *other* has.
+def wait_either(source: Stream, interruption: Interruption, deadline: float) -> bool:
+    """Waits until either has something to read. Returns True if *interruption* has.
 
     Raises StreamTimeout at *deadline*.
     """
+    other = cast("Stream", interruption)  # there is no other kind
     while not other.is_readable:
         if source.is_readable:
             return False

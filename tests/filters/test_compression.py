@@ -7,8 +7,9 @@ import pytest
 
 from meshproxy.errors import ConnectionClosed
 from meshproxy.filters.compression import Compress, GzipBody, accepts_gzip
+from meshproxy.http.body import Body
 from meshproxy.http.headers import of
-from meshproxy.http.message import Body, Request, Response
+from meshproxy.http.message import Request, Response
 from tests.kit.messages import Arriving, Replies, request, response
 
 TEXT = b"all work and no play " * 50

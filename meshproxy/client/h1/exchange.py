@@ -11,12 +11,13 @@ from meshproxy.client.h1.connection import PlainConnection, TlsConnection
 from meshproxy.client.h1.early import EarlyAnswer
 from meshproxy.client.h1.response_head import final_head
 from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut
+from meshproxy.http.body import RequestBody
 from meshproxy.http.chunked import decode_whole, encode, last_chunk
-from meshproxy.http.framing import CHUNKED, announces_body, response_length
+from meshproxy.http.framing import BODILESS, CHUNKED, announces_body, response_length
 from meshproxy.http.head import CRLF, FIRST_READ
 from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Ending, Request, RequestBody, Response
+from meshproxy.http.message import Ending, Request, Response
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.pipe import WORTH_BYTES, Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
@@ -30,7 +31,6 @@ Release = Callable[[Connection, bool], None]
 _BULKY = FIRST_READ - 2048
 """A shorter body that came with a head of at most 2 KiB came by a read that left nothing unread. If
 something was left after all, the pool sees it before it uses the connection again."""
-_BODILESS = frozenset({101, 204, 304})
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 
 
@@ -274,7 +274,7 @@ def _framing(request: Request, response: Response) -> tuple[int, bool]:
     reusable = response.version == b"1.1" and not take_close(headers)
     if b"transfer-encoding" in names and b"content-length" in names:
         reusable = False
-    if request.method == b"HEAD" or response.status in _BODILESS:
+    if request.method == b"HEAD" or response.status in BODILESS:
         announced = announces_body(headers)
         if response.status in {101, 204} or b"transfer-encoding" in names:
             headers.remove(b"content-length")

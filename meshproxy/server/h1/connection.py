@@ -19,6 +19,7 @@ from meshproxy.errors import (
     ProxyError,
 )
 from meshproxy.http.chunked import encode_whole
+from meshproxy.http.framing import BODILESS
 from meshproxy.http.head import CRLF, HEAD_END, parse_request
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
@@ -40,7 +41,6 @@ from meshproxy.server.h1.response import (
 from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
-_BODILESS = frozenset({204, 304})
 _FRAMING = frozenset(b"expect content-length transfer-encoding connection".split())
 """Fields that say what follows a request on its connection; most GETs have none."""
 
@@ -201,11 +201,11 @@ class Connection:
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:
         """Write *response*; whether the connection may go on."""
         body, lines = response.body, response.headers.lines
-        status = response.status
-        bodiless = status in _BODILESS or (request.method == b"HEAD" and status != 101)
-        framed = bodiless or b"content-length" in response.headers.names
-        if not framed and isinstance(body, Tunnel):
+        if isinstance(body, Tunnel):
             return self._tunnel(response, body)
+        status = response.status
+        bodiless = status in BODILESS or request.method == b"HEAD"
+        framed = bodiless or b"content-length" in response.headers.names
         chunked = False if framed else frame(response, request.version)
         is_connect = request.method == b"CONNECT"  # what follows was meant for a tunnel
         keep = keep and chunked is not None and not is_connect

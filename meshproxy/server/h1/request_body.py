@@ -10,12 +10,13 @@ from meshproxy.errors import (
     ExpectationFailed,
     RequestTimedOut,
 )
+from meshproxy.http.body import Interruption, Splice
 from meshproxy.http.framing import request_length
 from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request
 from meshproxy.net.body import Faults, StreamBody
-from meshproxy.net.pipe import WORTH_BYTES, Pipe
+from meshproxy.net.pipe import WORTH_BYTES
 from meshproxy.net.stream import Stream, StreamTimeout
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -100,7 +101,7 @@ class ClientBody:
         self._position = 0
         self._wire.deadline = deadline
 
-    def read(self, other: Stream | None = None) -> bytes | memoryview | None:
+    def read(self, other: Interruption | None = None) -> bytes | memoryview | None:
         """The next piece; empty at the end; None when *other* has something to read first."""
         kept = self._kept
         if kept is not None and self._position < len(kept):
@@ -122,7 +123,7 @@ class ClientBody:
         """Nothing of it is kept, and the rest is worth a pipe."""
         return self._kept is None and self._invite is None and self._wire.is_bulk
 
-    def fill(self, pipe: Pipe, other: Stream | None = None) -> int | None:
+    def fill(self, pipe: Splice, other: Interruption | None = None) -> int | None:
         """Like `read` of a bulk body, into *pipe*; its length was within the limit."""
         return self._wire.fill(pipe, other)
 
@@ -188,7 +189,7 @@ class WholeBody:
         del deadline
         self.has_piece = True
 
-    def read(self, other: Stream | None = None) -> bytes:
+    def read(self, other: Interruption | None = None) -> bytes:
         """All of it, then nothing."""
         del other
         if not self.has_piece:
@@ -197,7 +198,7 @@ class WholeBody:
         self.is_replayable = self._is_kept
         return self._data
 
-    def fill(self, pipe: Pipe, other: Stream | None = None) -> int:
+    def fill(self, pipe: Splice, other: Interruption | None = None) -> int:
         """Nothing: it is not in the kernel any more."""
         del pipe, other
         return 0

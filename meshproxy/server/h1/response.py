@@ -10,8 +10,9 @@ from functools import lru_cache
 from time import monotonic, time
 
 from meshproxy.errors import ProxyError
+from meshproxy.http.body import Body
 from meshproxy.http.chunked import encode, last_chunk
-from meshproxy.http.message import Body, Response
+from meshproxy.http.message import Response
 from meshproxy.net.body import StreamBody
 from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout

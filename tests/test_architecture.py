@@ -1,0 +1,125 @@
+"""What docs/architecture.md and the tables in the code say of the whole is true of the code."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import meshproxy
+from meshproxy.http.message import Request
+from tests.test_floors import ROOT, SOURCES, imports, room
+
+SOCKETS = {"client", "discovery", "net", "runtime", "server", "telemeters"}
+"""Rooms that open sockets, or are handed them by their parent process."""
+WIRE = {"authority", "chunked", "framing", "head", "headers", "hop", "target", "via"}
+"""Modules of http/ that are HTTP/1 as it is on the wire; fields are every protocol's too."""
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """Yield each source file's path below meshproxy/, and its syntax tree."""
+    for file in SOURCES:
+        yield str(file.relative_to(ROOT / "meshproxy")), ast.parse(file.read_text())
+
+
+def test_sockets_are_opened_only_in_their_rooms() -> None:
+    found = {
+        room(file)
+        for file in SOURCES
+        for _, name in imports(file)
+        if name in {"socket", "gevent.socket"} or (name == "gevent" and _takes_socket(file))
+    }
+    assert found == SOCKETS
+
+
+def _takes_socket(file: Path) -> bool:
+    return bool(re.search(r"^from gevent import .*\bsocket\b", file.read_text(), re.MULTILINE))
+
+
+def test_server_and_client_know_http_1_only_in_their_rooms_for_it() -> None:
+    breaches = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in SOURCES
+        if room(path) in {"server", "client"} and "h1" not in path.parts
+        for line, name in imports(path)
+        if name.startswith(("meshproxy.server.h1", "meshproxy.client.h1"))
+        or name.removeprefix("meshproxy.http.") in WIRE - {"headers"}
+    ]
+    assert breaches == []
+
+
+def module_state() -> set[str]:
+    """Return the names of what is kept at module level and changes, as the table writes them."""
+    found = set()
+    for path, tree in trees():
+        module = path.removesuffix(".py").replace("/", ".")
+        for node in tree.body:
+            match node:
+                case ast.AnnAssign(target=ast.Name(id=name), value=value) if value is not None:
+                    pass
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    pass
+                case _:
+                    continue
+            if re.fullmatch(r"_?[a-z][a-z_]*", name) and _changes(value, name, tree):
+                found.add(f"{module}.{name}")
+        if any(_is_cached(node) for node in tree.body):
+            found.add(f"{module} (`lru_cache`)")
+    return found
+
+
+def _changes(value: ast.expr, name: str, tree: ast.Module) -> bool:
+    if any(isinstance(node, ast.Global) and name in node.names for node in ast.walk(tree)):
+        return True
+    if isinstance(value, ast.List | ast.Dict | ast.Set):
+        return True
+    return (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Name)
+        and value.func.id in {"Memo", "_Lines", "Wheel", "WeakValueDictionary", "dict", "set"}
+    )
+
+
+def _is_cached(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and any(
+        "lru_cache" in ast.unparse(decorator) for decorator in node.decorator_list
+    )
+
+
+def test_all_state_of_modules_is_in_the_table() -> None:
+    rows = re.findall(
+        r"^\| `([\w.]+)`( \(`lru_cache`\))? \|", meshproxy.__doc__ or "", re.MULTILINE
+    )
+    assert {name + cached for name, cached in rows} == module_state()
+
+
+def test_slots_of_a_request_are_written_where_its_table_says() -> None:
+    rows = re.findall(r"^    \| (`.+?`) \| (.+?) \|$", Request.__doc__ or "", re.MULTILINE)
+    allowed = {
+        slot: {*re.findall(r"`([\w/]+)`", writers), *re.findall(r"\bserver\b", writers)}
+        for slots, writers in rows
+        for slot in re.findall(r"`(\w+)`", slots)
+    }
+    assert allowed.keys() == set(Request.__slots__)
+    breaches = [
+        f"{path}:{node.lineno}: {node.attr}"
+        for path, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in {"request", "asked"}
+        and not any(path.startswith(writer) for writer in allowed.get(node.attr, set()))
+    ]
+    assert breaches == []
+
+
+def test_no_class_name_stands_for_two_things() -> None:
+    seen: dict[str, str] = {}
+    twice = []
+    for path, tree in trees():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                if node.name in seen:
+                    twice.append(f"{node.name}: {seen[node.name]} and {path}")
+                seen[node.name] = path
+    assert twice == []
