@@ -1,27 +1,43 @@
 """`meshproxy check CONFIG`: everything but listening."""
 
-import sys
 from argparse import Namespace
 
-from meshproxy.cli.configuration import run_with
+from meshproxy.cli.configuration import run_with, tell
+from meshproxy.config.errors import ConfigError, Severity
 from meshproxy.config.load import Loaded
+from meshproxy.runtime.building import Problems
 from meshproxy.runtime.linker import Linker
+from meshproxy.runtime.listen_addresses import absent_addresses
 from meshproxy.runtime.process_log import log_to_stderr
 
 
 def run(given: Namespace) -> int:
     """Check the configuration; the exit status."""
     log_to_stderr(given.log_level, given.log_format)
-    return run_with(given.config, lambda loaded: _check(loaded, given.verbose))
+    is_lenient = given.allow_missing_files
+    return run_with(given.config, lambda one: _check(one, given), allow_missing=is_lenient)
 
 
-def _check(loaded: Loaded, verbose: bool) -> int:
-    """Build *loaded* without listening; missing files are warnings here."""
-    for warning in (*loaded.missing, *(loaded.warnings if verbose else ())):
-        print(f"warning: {warning}", file=sys.stderr)
-    if not loaded.missing:
-        linker = Linker(loaded.config)
-        if verbose:
-            print("\n".join(linker.explain_limits()))
-    print("ok")
+def _check(loaded: Loaded, given: Namespace) -> int:
+    """Build *loaded* without listening, and print all that is to be known of it."""
+    problems = Problems(absent_addresses(loaded.config))
+    limits: list[str] = []
+    with problems.noted():
+        limits = Linker(loaded.config).explain_limits()
+    found = (*loaded.warnings, *loaded.missing, *_not_told(problems, loaded))
+    if not tell(found, allow_missing=given.allow_missing_files):
+        return 1
+    print("\n".join([*(limits if given.verbose else ()), "ok"]))
     return 0
+
+
+def _not_told(problems: Problems, loaded: Loaded) -> list[ConfigError]:
+    """The *problems* but for what misses a file that is told as missing."""
+    placed = [loaded.placed(one) for one in problems]
+    told = [one.path for one in loaded.missing]
+    return [
+        one
+        for one in placed
+        if one.severity is not Severity.MISSING
+        or not any(path.startswith(one.path) for path in told)
+    ]

@@ -78,9 +78,17 @@ COMMANDS: Final = {
         ),
     ),
     "check": Command(
-        "say `ok`, or every error as file:line:column: path: what",
+        "say `ok`, or every error as file:line:column: path: what; warnings too",
         (_CONFIG,),
-        (Option(("-v", "--verbose"), "say more: warnings, and the limits in force"), *_LOG),
+        (
+            Option(("-v", "--verbose"), "say the limits in force as well"),
+            Option(
+                ("--allow-missing-files",),
+                "for a configuration that another machine serves: warn of files, credentials and "
+                "addresses that are not here",
+            ),
+            *_LOG,
+        ),
     ),
     "completion": Command(
         "print a script that completes command lines in SHELL",

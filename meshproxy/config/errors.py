@@ -13,8 +13,12 @@ class Severity(Enum):
 
     ERROR = "error"
     MISSING = "missing"
-    """A file or directory is not there: a warning for `check`, an error for `serve`."""
+    """Something is not on this machine: an error, unless another machine is to serve."""
     WARNING = "warning"
+
+
+class NotHere(ValueError):
+    """This machine lacks something that a configuration asks for: a file, a variable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Final, NewType
 
+from meshproxy.config.errors import NotHere
+
 Directory = NewType("Directory", str)
 """A directory that exists when the configuration is loaded."""
 RegularFile = NewType("RegularFile", str)
@@ -12,7 +14,7 @@ FILES: Final[dict[object, str]] = {Directory: "directory", RegularFile: "file"}
 """What each type is called."""
 
 
-class MissingFile(ValueError):
+class MissingFile(NotHere):
     """A well-formed path that leads to nothing on this machine."""
 
 

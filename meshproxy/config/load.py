@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from meshproxy.config.decode import decode
 from meshproxy.config.document import is_kubernetes, parse
-from meshproxy.config.errors import ConfigError, ConfigErrors, Findings, Severity
-from meshproxy.config.nodes import Mapping, Node, Scalar
+from meshproxy.config.errors import ConfigError, ConfigErrors, Findings, Problem, Severity
+from meshproxy.config.nodes import Mapping, Node, Scalar, locate
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.validate import foreign, validate
 
@@ -27,6 +27,16 @@ class Loaded:
     missing: tuple[ConfigError, ...]
     """Files and directories that are not there: serving has to refuse them."""
     warnings: tuple[ConfigError, ...]
+    file: str
+    """What messages call it."""
+    root: Node
+    """What is written."""
+
+    def placed(self, problem: Problem) -> ConfigError:
+        """*problem*, whose key is a path from the top of the file, with its place."""
+        path = problem.key or ""
+        mark = locate(self.root, path)
+        return ConfigError(self.file, mark, path, problem.what, problem.severity)
 
 
 def load(text: str, name: str) -> LinkerConfig:
@@ -60,7 +70,8 @@ def read(text: str, name: str) -> Loaded:
     errors = findings.of(Severity.ERROR)
     if errors or config is None:
         raise ConfigErrors([*errors, *findings.of(Severity.MISSING)])
-    return Loaded(config, findings.of(Severity.MISSING), findings.of(Severity.WARNING))
+    missing, warnings = findings.of(Severity.MISSING), findings.of(Severity.WARNING)
+    return Loaded(config, missing, warnings, name, root)
 
 
 def _unwrap(root: Node, findings: Findings) -> Node:

@@ -1,10 +1,13 @@
 """Checks between the parts of a file, as linkerd: linkerd/core/.../Linker.scala makes at start."""
 
-import ipaddress
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
 
 from meshproxy.config.errors import Findings, Severity
 from meshproxy.config.nodes import Mapping, Node, Sequence, locate
 from meshproxy.config.schema import LinkerConfig
+from meshproxy.config.sockets import SocketOptionsConfig
 
 
 def foreign(root: Node) -> str | None:
@@ -48,23 +51,59 @@ def _labels(config: LinkerConfig, root: Node, findings: Findings) -> None:
         seen.setdefault(router.name, index)
 
 
+class _Listener(NamedTuple):
+    """Where something is to listen, and the path of its port in the file."""
+
+    ip: IPv4Address | IPv6Address
+    port: int
+    owner: str
+    path: str
+    shares: bool
+    """It has SO_REUSEPORT."""
+
+
 def _addresses(config: LinkerConfig, root: Node, findings: Findings) -> None:
-    """Two servers cannot listen on one address; other overlaps fail only when they are bound."""
-    taken = [(str(config.admin.ip), int(config.admin.port), "admin")]
+    """No two of the listeners take one address; `::` may leave IPv4 to others, or not."""
+    taken: list[_Listener] = []
+    for one in _listeners(config):
+        for other in taken:
+            severity = _conflict(one, other)
+            if severity is not None:
+                what = f"Server conflict on port {one.port}, {other.owner} listens there too"
+                findings.add(locate(root, one.path), one.path, f"{what}: change one", severity)
+        taken.append(one)
+
+
+def _listeners(config: LinkerConfig) -> Iterator[_Listener]:
+    admin = config.admin
+    own_ip, shares = _address(admin.ip), _shares(config, admin.socket_options)
+    yield _Listener(own_ip, admin.port, "admin", "admin.port", shares)
+    if admin.http_identifier_port is not None:
+        path = "admin.httpIdentifierPort"
+        yield _Listener(own_ip, admin.http_identifier_port, path, path, shares)
     for index, router in enumerate(config.routers):
         for number, server in enumerate(router.servers):
-            path = f"routers[{index}].servers[{number}]"
-            for ip, port, owner in taken:
-                if port != server.port or port == 0:
-                    continue
-                mark = locate(root, f"{path}.port")
-                what = f"Server conflict on port {port}, {owner} listens there too: change one"
-                if owner != "admin" and ip == server.ip:
-                    findings.add(mark, f"{path}.port", what)
-                elif _overlap(ip, server.ip):
-                    findings.add(mark, f"{path}.port", what, Severity.WARNING)
-            taken.append((str(server.ip), int(server.port), path))
+            owner = f"routers[{index}].servers[{number}]"
+            ip, shares = _address(server.ip), _shares(config, server.socket_options)
+            yield _Listener(ip, server.port, owner, f"{owner}.port", shares)
 
 
-def _overlap(one: str, other: str) -> bool:
-    return one == other or any(ipaddress.ip_address(ip).is_unspecified for ip in (one, other))
+def _address(text: str) -> IPv4Address | IPv6Address:
+    ip = ip_address(text)
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return ip if mapped is None else mapped
+
+
+def _shares(config: LinkerConfig, options: SocketOptionsConfig | None) -> bool:
+    """Workers do so too, but their supervisor holds each address for itself alone."""
+    return options is not None and options.reuse_port and config.workers is None
+
+
+def _conflict(one: _Listener, other: _Listener) -> Severity | None:
+    if one.port != other.port or not one.port:
+        return None
+    if one.ip == other.ip:
+        return Severity.ERROR
+    if not (one.ip.is_unspecified or other.ip.is_unspecified) or (one.shares and other.shares):
+        return None
+    return Severity.ERROR if one.ip.version == other.ip.version else Severity.WARNING

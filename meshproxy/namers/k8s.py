@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from meshproxy.config.bases import NamerConfig, NamerDeps
 from meshproxy.config.decode import Port, Problem, RegularFile, key
+from meshproxy.config.errors import NotHere
 from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import Cluster, Patience, cluster_at
@@ -184,7 +185,9 @@ class K8sNsNamerConfig(K8sConfig):
 
     def build(self, deps: NamerDeps) -> Namer:
         """The namer. Raises ValueError when the variable holds no namespace."""
-        namespace = deps.environ.get(self.env_var, "")
+        namespace = deps.environ.get(self.env_var)
+        if namespace is None:
+            raise NotHere(f"{self.kind} needs the environment variable {self.env_var}, set it")
         if not is_dns_label(namespace):
             raise ValueError(
                 f"{self.kind} needs the environment variable {self.env_var} to hold the name of"

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.config.bases import TracePropagatorConfig
-from meshproxy.config.decode import Problem, default_of, key
+from meshproxy.config.decode import Problem, Severity, default_of, key
 from meshproxy.config.rolling import LogSettings, roll_policy
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.sockets import SocketOptionsConfig
@@ -83,8 +84,11 @@ class HttpRouterConfig(RouterConfig):
     )
 
     def check(self) -> Iterable[Problem]:
-        """There are servers and identifiers, and the roll policy is one."""
+        """There are servers and identifiers, the roll policy is one, and the log has a place."""
         yield from RouterConfig.check(self)
+        if self.http_access_log and not Path(self.http_access_log).parent.is_dir():
+            what = f"no line is written before there is a directory for {self.http_access_log}"
+            yield Problem(what, "httpAccessLog", Severity.WARNING)
         try:
             roll_policy(self.http_access_log_roll_policy)
         except ValueError as error:

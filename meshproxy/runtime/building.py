@@ -1,30 +1,67 @@
 """Builds what a configuration names; what goes wrong becomes an error with its place."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from meshproxy.config.errors import NotHere, Problem, Severity
 from meshproxy.config.model import Kinded
 from meshproxy.errors import ProxyError
 
 
 class CannotStart(Exception):
-    """Something outside the configuration is in the way: a port, a certificate, a variable."""
+    """Something outside the configuration is in the way: a port, a credential, a variable.
+
+    `problems` has all of it; the key of each is the path in the file that it is about, or None.
+    """
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(Problem(one) if isinstance(one, str) else one for one in problems)
+        super().__init__(
+            "\n".join(f"{one.key}: {one.what}" if one.key else one.what for one in self.problems)
+        )
 
 
-def build(config: Kinded, where: str, deps: object) -> Any:
+class Problems(list[Problem]):
+    """Why parts of a configuration cannot be built, so that all of it is said at once."""
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Go on after a CannotStart, whose problems are kept."""
+        try:
+            yield
+        except CannotStart as error:
+            self.extend(error.problems)
+
+    def refuse_any(self) -> None:
+        """Raise CannotStart if there are some."""
+        if self:
+            raise CannotStart(*self)
+
+
+def build(config: Kinded, where: str, deps: Callable[[], object]) -> Any:
     """Returns what *config*, which stands at the path *where* of the file, builds from *deps*.
 
     Raises CannotStart, also when a plugin fails or its product lacks what its category offers.
     """
     try:
-        built = config.build(deps)  # type: ignore[attr-defined] # each base declares its own
-    except (ValueError, ProxyError) as error:
-        raise CannotStart(f"{where}: {error}") from error
+        built = config.build(deps())  # type: ignore[attr-defined] # each base declares its own
     except CannotStart:
         raise
+    except (ValueError, OSError, ProxyError) as error:
+        raise refused(error, where) from error
     except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise CannotStart(f"{where}: {config.kind} cannot be built: {what}") from error
+        what = f"{config.kind} cannot be built: {type(error).__name__}: {error}"
+        raise CannotStart(Problem(what, where)) from error
     missing = config.lacks(built)
     if missing is not None:
-        raise CannotStart(f"{where}: {missing}")
+        raise CannotStart(Problem(missing, where))
     return built
+
+
+def refused(error: Exception, where: str) -> CannotStart:
+    """Says that *error* is why what stands at the path *where* cannot be built."""
+    causes = (error, error.__cause__)
+    is_missing = any(isinstance(cause, NotHere | FileNotFoundError) for cause in causes)
+    severity = Severity.MISSING if is_missing else Severity.ERROR
+    return CannotStart(Problem(str(error), where, severity))

@@ -11,11 +11,10 @@ from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.discovery.dns import DnsResolver
 from meshproxy.discovery.dns_lookup import DnsSettings
-from meshproxy.errors import ProxyError
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.protocol import RouterDeps, ServedRouter
 from meshproxy.router.own_listeners import LoopGuard, OwnListeners
-from meshproxy.runtime.building import CannotStart, build
+from meshproxy.runtime.building import Problems, build
 from meshproxy.runtime.listen_addresses import ListenAddress
 from meshproxy.runtime.naming import Naming
 from meshproxy.runtime.telemetry import Telemetry
@@ -49,17 +48,18 @@ class Generation:
             else DnsResolver(DnsSettings.of(config.dns), metrics)
         )
         earlier = {one.config.name: one for one in before.routers} if before is not None else {}
-        try:
+        problems = Problems()
+        with problems.noted():
             self.naming = Naming(config, metrics, environ, self.resolver)
-            self.telemetry: Telemetry = Telemetry(
-                config.telemetry, metrics, before.telemetry if before is not None else None
-            )
-            self.routers: list[ServedRouter] = [
-                self._build_router(number, one, earlier.get(one.name))
-                for number, one in enumerate(config.routers)
-            ]
-        except (ValueError, ProxyError) as error:
-            raise CannotStart(str(error)) from error
+        with problems.noted():
+            former = before.telemetry if before is not None else None
+            self.telemetry: Telemetry = Telemetry(config.telemetry, metrics, former)
+        problems.refuse_any()
+        self.routers: list[ServedRouter] = []
+        for number, one in enumerate(config.routers):
+            with problems.noted():
+                self.routers.append(self._build_router(number, one, earlier.get(one.name)))
+        problems.refuse_any()
         self.logs: dict[str, LogWriter] = {
             router.config.name: router.access_log
             for router in self.routers
@@ -98,22 +98,18 @@ class Generation:
     def _build_router(
         self, number: int, config: RouterConfig, before: ServedRouter | None
     ) -> ServedRouter:
-        where = f"routers[{number}]"
         metrics = self._metrics.scope("rt", config.name)
         telemeters = self.telemetry.telemeters
-        router: ServedRouter = build(
-            config,
-            where,
-            RouterDeps(
-                metrics=metrics,
-                interpreter=self.naming.interpreter(config, f"{where}.interpreter", metrics),
-                guard=LoopGuard(self._own, config.name, metrics),
-                filters=lambda server: [
-                    one for each in telemeters for one in each.filters(config.name, server)
-                ],
-                before=before,
-            ),
+        deps = RouterDeps(
+            metrics=metrics,
+            interpreter=self.naming.interpreters[number],
+            guard=LoopGuard(self._own, config.name, metrics),
+            filters=lambda server: [
+                one for each in telemeters for one in each.filters(config.name, server)
+            ],
+            before=before,
         )
+        router: ServedRouter = build(config, f"routers[{number}]", lambda: deps)
         return router
 
 

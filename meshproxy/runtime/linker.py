@@ -21,7 +21,7 @@ from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.router.own_listeners import OwnListeners
 from meshproxy.runtime.admin import Controls, admin_terms, identifier_terms
 from meshproxy.runtime.announcement import announce
-from meshproxy.runtime.building import CannotStart
+from meshproxy.runtime.building import CannotStart, refused
 from meshproxy.runtime.generation import Generation
 from meshproxy.runtime.listen_addresses import (
     Address,
@@ -211,7 +211,7 @@ class Linker:
             if identifier is not None:
                 parameters[identifier] = identifier_terms(config.admin, generation.routers, metrics)
         except ValueError as error:
-            raise CannotStart(str(error)) from error
+            raise refused(error, "admin.tls") from error
         return parameters
 
     def _open(self, config: LinkerConfig) -> dict[ListenAddress, socket]:

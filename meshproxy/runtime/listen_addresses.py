@@ -1,11 +1,13 @@
 """Where a configuration listens, and the sockets to listen with."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
 from gevent.socket import socket
 
+from meshproxy.config.errors import Problem, Severity
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.sockets import SocketOptionsConfig
@@ -95,3 +97,17 @@ def _places(config: LinkerConfig) -> Iterator[tuple[ListenAddress, SocketOptions
     identifier = identifier_address(config)
     if identifier is not None:
         yield identifier, options
+
+
+def absent_addresses(config: LinkerConfig) -> Iterator[Problem]:
+    """Yields the addresses to listen on that cannot be had on this machine, on whatever port."""
+    written = [(config.admin.ip, "admin.ip")]
+    for number, router in enumerate(config.routers):
+        for index, server in enumerate(router.servers):
+            written.append((server.ip, f"routers[{number}].servers[{index}].ip"))
+    for ip, path in written:
+        try:
+            listen((ip, 0), SocketOptionsConfig()).close()
+        except OSError as error:
+            what = f"this machine cannot listen on {ip}: {os.strerror(error.errno or 0)}"
+            yield Problem(what, path, Severity.MISSING)

@@ -6,7 +6,7 @@ linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from meshproxy.config.bases import InterpreterDeps, NamerDeps, TransformerConfig
+from meshproxy.config.bases import InterpreterDeps, NamerConfig, NamerDeps, TransformerConfig
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.discovery.dns import DnsResolver
@@ -17,14 +17,11 @@ from meshproxy.namers.transformed import TransformedNamer
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.namer import Interpreter, Namer, Transformer
 from meshproxy.naming.path import Path
-from meshproxy.runtime.building import build
+from meshproxy.runtime.building import Problems, build
 
 
 class Naming:
-    """What the routers of one configuration ask for names.
-
-    Raises CannotStart, or ValueError when the environment lacks what a prefix needs.
-    """
+    """What the routers of one configuration ask for names. Raises CannotStart."""
 
     def __init__(
         self, config: LinkerConfig, metrics: Tree, environ: Mapping[str, str], resolver: DnsResolver
@@ -35,42 +32,54 @@ class Naming:
         self._system = SystemNamers(resolver.resolve)
         self.namers: list[Namer] = []
         """In the order of the file."""
+        self.interpreters: list[Interpreter] = []
+        """Who binds the names of each router."""
+        problems = Problems()
         for number, one in enumerate(config.namers):
-            where = f"namers[{number}]"
-            namer: Namer = build(one, where, self._deps(one.full_prefix(), self.namers))
-            if one.transformers:
-                before = tuple(self.namers)
-                transformers = self._transformers(one.transformers, where, before)
-                namer = TransformedNamer(namer, transformers)
-            self.namers.append(namer)
+            with problems.noted():
+                self.namers.append(self._namer(one, f"namers[{number}]"))
+        for number, router in enumerate(config.routers):
+            with problems.noted():
+                self.interpreters.append(
+                    self._interpreter(router, f"routers[{number}].interpreter")
+                )
+        problems.refuse_any()
 
-    def interpreter(self, router: RouterConfig, where: str, metrics: Tree) -> Interpreter:
-        """Returns who binds the names of *router*, written at *where*. Raises CannotStart."""
+    def _namer(self, config: NamerConfig, where: str) -> Namer:
+        before = tuple(self.namers)
+        namer: Namer = build(config, where, lambda: self._deps(config.full_prefix(), before))
+        if not config.transformers:
+            return namer
+        return TransformedNamer(namer, self._transformers(config.transformers, where, before))
+
+    def _interpreter(self, router: RouterConfig, where: str) -> Interpreter:
         config = router.interpreter_or_default()
-        bound: Interpreter = build(
-            config,
-            where,
-            InterpreterDeps(
-                namers=self.namers,
-                system=self._system,
-                transformers=self._transformers(config.transformers, where, self.namers),
-                metrics=metrics.scope("interpreter"),
-                environ=self._environ,
-            ),
+        transformers = self._transformers(config.transformers, where, self.namers)
+        metrics = self._metrics.scope("rt", router.name, "interpreter")
+        deps = InterpreterDeps(
+            namers=self.namers,
+            system=self._system,
+            transformers=transformers,
+            metrics=metrics,
+            environ=self._environ,
         )
+        bound: Interpreter = build(config, where, lambda: deps)
         return bound
 
     def _transformers(
         self, configs: Sequence[TransformerConfig], where: str, namers: Sequence[Namer]
     ) -> list[Transformer]:
-        return [
-            build(
-                config,
-                f"{where}.transformers[{number}]",
-                self._deps(config.full_prefix(self._environ), namers),
-            )
-            for number, config in enumerate(configs)
-        ]
+        built: list[Transformer] = []
+        problems = Problems()
+        for number, config in enumerate(configs):
+            with problems.noted():
+                deps = partial(self._transformer_deps, config, namers)
+                built.append(build(config, f"{where}.transformers[{number}]", deps))
+        problems.refuse_any()
+        return built
+
+    def _transformer_deps(self, config: TransformerConfig, namers: Sequence[Namer]) -> NamerDeps:
+        return self._deps(config.full_prefix(self._environ), namers)
 
     def _deps(self, prefix: Path, namers: Sequence[Namer]) -> NamerDeps:
         return NamerDeps(

@@ -23,7 +23,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.runtime.addresses import Addresses, Ports, server_ports, worker_config
 from meshproxy.runtime.admin import Controls, admin_terms
 from meshproxy.runtime.announcement import announce
-from meshproxy.runtime.building import CannotStart
+from meshproxy.runtime.building import CannotStart, refused
 from meshproxy.runtime.listen_addresses import Address, ListenAddress, admin_address
 from meshproxy.runtime.log_rolling import LogRolling
 from meshproxy.runtime.readiness import Readiness
@@ -166,7 +166,7 @@ class Supervisor:
         try:
             return admin_terms(config, self.metrics, telemetry.telemeters, self._controls)
         except ValueError as error:
-            raise CannotStart(str(error)) from error
+            raise refused(error, "admin.tls") from error
 
     def _open_admin(self, config: LinkerConfig, terms: ServerParameters) -> Listener:
         """Open the socket of the admin pages. Raises OSError when it cannot be had."""

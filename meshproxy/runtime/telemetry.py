@@ -6,13 +6,16 @@ import gevent
 
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.metrics.tree import Tree
-from meshproxy.runtime.building import build
+from meshproxy.runtime.building import Problems, build
 from meshproxy.telemeters.snapshots import Snapshots
 from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
 
 
 class Telemetry:
-    """The telemeters of *configs*, in their order, as far as possible those of *before*."""
+    """The telemeters of *configs*, in their order, as far as possible those of *before*.
+
+    Raises CannotStart.
+    """
 
     def __init__(
         self,
@@ -23,17 +26,20 @@ class Telemetry:
         left = list(before._built) if before is not None else []  # noqa: SLF001 - of this class
         self._built: list[tuple[TelemeterConfig | None, Telemeter]] = []
         self._new: list[Telemeter] = []
+        deps = TelemeterDeps(metrics, is_late=before is not None)
+        problems = Problems()
         for number, config in enumerate((None, *configs), -1):
             kept = next((pair for pair in left if pair[0] == config), None)
             if kept is not None:
                 left.remove(kept)
-            else:
-                deps = TelemeterDeps(metrics, is_late=before is not None)
+                self._built.append(kept)
+                continue
+            with problems.noted():
                 where = f"telemetry[{number}]"
-                built = Snapshots(metrics) if config is None else build(config, where, deps)
-                kept = config, built
+                built = build(config, where, lambda: deps) if config else Snapshots(metrics)
                 self._new.append(built)
-            self._built.append(kept)
+                self._built.append((config, built))
+        problems.refuse_any()
         self._old = [telemeter for _, telemeter in left]
 
     @property

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from meshproxy.config.bases import NamerDeps, TransformerConfig
 from meshproxy.config.decode import Ip, Port, Problem, RegularFile, key
+from meshproxy.config.errors import NotHere
 from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import cluster_at
@@ -172,7 +173,7 @@ class LocalNodeConfig(TransformerConfig):
 
 def _required(value: str | None, variable: str, name: str) -> str:
     if not value:
-        raise ValueError(
+        raise NotHere(
             f"{LocalNodeConfig.kind} needs the environment variable {variable}, set it or {name}"
         )
     return value

@@ -128,15 +128,6 @@ def test_more_is_said_when_asked(
     assert errors == ""
 
 
-def test_warnings_are_for_those_who_ask(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    file = tmp_path / "weak.yaml"
-    file.write_text(config(1) + "usage: {orgId: x}\n")
-    assert said(capsys, "check", str(file)) == (0, "ok\n", "")
-    errors = said(capsys, "check", "-v", str(file))[2]
-    assert errors.startswith(f"warning: {file}:")
-    assert "usage" in errors
-
-
 def test_standard_input_may_be_yaml_or_json(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,22 +174,6 @@ def test_a_directory_is_no_file(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     status, _, errors = said(capsys, str(tmp_path))
     assert (status, errors.count("\n")) == (1, 1)
     assert "directory" in errors
-
-
-def test_a_certificate_that_is_not_here_is_a_warning_to_check_and_an_error_to_serve(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    gone = tmp_path / "gone.pem"
-    file = tmp_path / "tls.yaml"
-    tls = f"tls: {{certPath: {gone}, keyPath: {gone}}}"
-    file.write_text(config(1).replace("- {port: 0, ip: 127.0.0.1}", f"- {{port: 0, {tls}}}"))
-    status, output, errors = said(capsys, "check", str(file))
-    assert (status, output) == (0, "ok\n")
-    assert errors.startswith("warning: ")
-    assert str(gone) in errors
-    status, _, errors = said(capsys, str(file))
-    assert status == 1
-    assert [line.count(str(gone)) for line in errors.splitlines()] == [1, 1]
 
 
 def test_a_trust_bundle_that_is_no_certificate_is_found_by_check(

@@ -43,20 +43,46 @@ def test_servers_of_different_routers_conflict() -> None:
     assert "Server conflict on port 4140" in problems(text)[0][0]
 
 
+SHARED = "socketOptions: {reusePort: true}"
+
+
 @pytest.mark.parametrize(
-    "servers",
-    ["{port: 1}, {port: 1, ip: 0.0.0.0}", "{port: 9990}", "{port: 9990, ip: '::'}"],
+    "more",
+    [
+        "servers: [{port: 1}, {port: 1, ip: 0.0.0.0}]",
+        "servers: [{port: 1, ip: '::1'}, {port: 1, ip: '0:0::1'}]",
+        "servers: [{port: 1, ip: '::ffff:127.0.0.1'}, {port: 1}]",
+        f"servers: [{{port: 1, {SHARED}}}, {{port: 1, {SHARED}}}]",
+        f"servers: [{{port: 1, {SHARED}}}, {{port: 1, ip: 0.0.0.0}}]",
+        "servers: [{port: 9990}]",
+        "servers: [{port: 9990, ip: 0.0.0.0}]",
+        f"servers: [{{port: 1, {SHARED}}}, {{port: 1, ip: 0.0.0.0, {SHARED}}}]\nworkers: 2",
+        "servers: [{port: 7}]\nadmin: {httpIdentifierPort: 7}",
+        "servers: [{port: 7}]\nadmin: {httpIdentifierPort: 9990}",
+    ],
 )
-def test_addresses_that_overlap_are_a_warning(servers: str) -> None:
-    errors, warnings = problems(f"routers:\n- {{{HTTP}, servers: [{servers}]}}\n")
+def test_addresses_that_cannot_both_be_listened_on_conflict(more: str) -> None:
+    (error,) = problems(f"routers:\n- {HTTP}\n  {more}\n")[0]
+    assert "Server conflict on port" in error
+    assert "listens there too: change one" in error
+
+
+def test_ipv6_may_leave_ipv4_to_others() -> None:
+    servers = "{port: 9990, ip: '::'}"
+    errors, (warning,) = problems(f"routers:\n- {{{HTTP}, servers: [{servers}]}}\n")
     assert errors == []
-    assert len(warnings) == 1
-    assert "Server conflict on port" in warnings[0]
+    assert "Server conflict on port 9990, admin listens there too" in warning
 
 
 @pytest.mark.parametrize(
     "servers",
-    ["{port: 0}, {port: 0}", "{port: 1}, {port: 2}", "{port: 1}, {port: 1, ip: 127.0.0.2}"],
+    [
+        "{port: 0}, {port: 0}",
+        "{port: 1}, {port: 2}",
+        "{port: 1}, {port: 1, ip: 127.0.0.2}",
+        "{port: 1}, {port: 1, ip: '::1'}",
+        f"{{port: 1, {SHARED}}}, {{port: 1, ip: 0.0.0.0, {SHARED}}}",
+    ],
 )
 def test_other_addresses_do_not_conflict(servers: str) -> None:
     assert problems(f"routers:\n- {{{HTTP}, servers: [{servers}]}}\n") == ([], [])

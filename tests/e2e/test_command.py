@@ -28,11 +28,14 @@ BROKEN = """routers:
 """
 
 
-def run(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run the command to its end."""
+def run(
+    *arguments: str, stdin: str = "", cwd: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command to its end, in the directory *cwd* if there is one."""
     return subprocess.run(
         [*COMMAND, *arguments],
         input=stdin,
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=START_S,

@@ -1,7 +1,9 @@
 """Keys of an http router as bytes and seconds."""
 
 import math
+from pathlib import Path
 
+from meshproxy.config.errors import Severity
 from meshproxy.http.limits import Limits
 from meshproxy.protocols.http import HttpRouterConfig
 from meshproxy.protocols.http_server import HttpServerConfig
@@ -46,3 +48,12 @@ def test_zero_is_no_limit_but_keeps_no_body() -> None:
     assert all(size >= ENOUGH for size in sizes)
     assert (limits.body_bytes, limits.head_seconds) == (math.inf, math.inf)
     assert limits.replay_bytes == 0
+
+
+def test_a_log_without_a_directory_is_warned_of(tmp_path: Path) -> None:
+    def problems(log: Path) -> list[tuple[str | None, Severity]]:
+        config = HttpRouterConfig(servers=(HttpServerConfig(),), http_access_log=str(log))
+        return [(problem.key, problem.severity) for problem in config.check()]
+
+    assert problems(tmp_path / "access.log") == []
+    assert problems(tmp_path / "none/access.log") == [("httpAccessLog", Severity.WARNING)]

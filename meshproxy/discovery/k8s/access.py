@@ -4,9 +4,11 @@ The official client is imported only for the last two, and only for its credenti
 installation lacks it.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -42,7 +44,8 @@ def authenticated(
 ) -> Access:
     """Return TLS, or what the kubeconfig says, with a token that is renewed as it expires.
 
-    Raises ValueError or OSError when the credentials cannot be had.
+    Raises FileNotFoundError outside of a cluster and without a kubeconfig file, and ValueError or
+    OSError when the credentials cannot be had otherwise.
     """
     from kubernetes import client, config  # noqa: PLC0415 (1.5 s and 60 MB, for these kinds only)
 
@@ -56,7 +59,14 @@ def authenticated(
                 config_file=kubeconfig, context=context, client_configuration=settings
             )
     except config.ConfigException as error:
-        raise ValueError(str(error)) from error
+        if auth == "inCluster":
+            files = loaders.incluster_config.SERVICE_TOKEN_FILENAME
+        else:
+            files = kubeconfig or loaders.kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+        if any(Path(file).expanduser().exists() for file in files.split(os.pathsep)):
+            raise ValueError(str(error)) from error
+        what = f"auth: {auth} needs {files}, which is not here: {error}"
+        raise FileNotFoundError(what) from error
 
     def headers() -> Mapping[str, str]:
         try:

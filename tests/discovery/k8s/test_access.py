@@ -125,9 +125,18 @@ def test_a_pod_uses_its_service_account(
     )
 
 
-def test_a_kubeconfig_that_is_missing_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="kube-config"):
-        authenticated("kubeconfig", str(tmp_path / "none"), None)
+def test_what_is_missing_is_told_from_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "kubeconfig"
+    with pytest.raises(FileNotFoundError, match=f"needs {file}, which is not here"):
+        authenticated("kubeconfig", str(file), None)
+    file.write_text("kind: Config\n")
+    with pytest.raises(ValueError, match="Invalid kube-config"):
+        authenticated("kubeconfig", str(file), None)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    with pytest.raises(FileNotFoundError, match=f"auth: inCluster needs {tmp_path}/token"):
+        authenticated("inCluster", None, None)
 
 
 def test_a_proxy_needs_no_credentials() -> None:
