@@ -27,5 +27,5 @@ class ServerConfig(Config):
         default=10_000,
         minimum=0,
         added=True,
-        doc="Open connections; beyond it idle ones make room. Never above 80 % of the descriptors.",
+        doc="Open connections; beyond it idle ones make room.",
     )

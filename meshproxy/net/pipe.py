@@ -10,6 +10,8 @@ import os
 from types import TracebackType
 from typing import Final, Self
 
+from meshproxy.net.descriptors import CLIENTS, is_beyond, spares
+
 WORTH_BYTES: Final = 131_072
 """What is left of a shorter body goes through a buffer."""
 SIZE: Final = 1_048_576
@@ -24,7 +26,6 @@ FLAGS: Final = getattr(os, "SPLICE_F_NONBLOCK", 0) | getattr(os, "SPLICE_F_MOVE"
 """Of every splice."""
 _F_SETPIPE_SZ: Final = 1031
 _F_GETPIPE_SZ: Final = 1032
-_spare: "list[Pipe]" = []
 
 
 class Pipe:
@@ -44,20 +45,24 @@ class Pipe:
         """Bytes in it."""
         Pipe.count += 1
         if _enlarge(self.write_end) < _LEAST:
-            self._close()
+            self.close()
             raise OSError(errno.EPERM, "the system gives no larger pipe")
 
     @classmethod
     def take(cls) -> "Pipe | None":
         """An empty pipe; None when too many are in use, or the system has none for us."""
-        if _spare:
-            return _spare.pop()
+        if _spare.pipes:
+            return _spare.pipes.pop()
         if cls.count >= _MAX_PIPES or not hasattr(os, "splice"):
             return None
         try:
-            return cls()
+            pipe = cls()
         except OSError:
             return None
+        if is_beyond(CLIENTS, pipe.write_end):
+            pipe.close()
+            return None
+        return pipe
 
     def __enter__(self) -> Self:
         return self
@@ -69,15 +74,36 @@ class Pipe:
         trace: TracebackType | None,
     ) -> None:
         """Keep the pipe for the next body, unless something of this one is left in it."""
-        if self.held or len(_spare) >= _MAX_SPARE:
-            self._close()
+        if self.held or len(_spare.pipes) >= _MAX_SPARE:
+            self.close()
         else:
-            _spare.append(self)
+            _spare.pipes.append(self)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close both ends."""
         os.close(self.read_end)
         os.close(self.write_end)
         Pipe.count -= 1
+
+
+class SparePipes:
+    """Empty pipes that wait for the next body."""
+
+    def __init__(self) -> None:
+        self.pipes: list[Pipe] = []
+
+    def let_go(self, most: int) -> int:
+        """Close pipes of *most* descriptors, or one more; how many that were."""
+        number = (most + 1) // 2
+        gone = self.pipes[:number]
+        del self.pipes[:number]
+        for pipe in gone:
+            pipe.close()
+        return 2 * len(gone)
+
+
+_spare: Final = SparePipes()
+spares.add(_spare)
 
 
 def _enlarge(descriptor: int) -> int:

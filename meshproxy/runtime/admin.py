@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
+from math import inf
 
 from meshproxy.admin.browsers import SameOrigin, harden, hardened
 from meshproxy.admin.control import control
@@ -27,6 +28,7 @@ from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.descriptors import ADMIN, allowed
 from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.server.h1.protocol import Http1
 from meshproxy.server.h1.refusals import refuser
@@ -36,6 +38,8 @@ from meshproxy.service import Service, stack
 from meshproxy.telemeters.telemeter import Telemeter
 
 _MAX_CONNECTIONS = 1000
+_SHARE = 0.1
+"""Of all descriptors, so many may be connections to one admin port."""
 _LIMITS = Limits(idle_seconds=60.0, read_idle=10.0, connect_ports=frozenset())
 
 
@@ -125,11 +129,12 @@ def _terms(
             _LIMITS,
             answer_hardened,
         ),
-        max_connections=_MAX_CONNECTIONS,
+        max_connections=min(_MAX_CONNECTIONS, int((allowed() or inf) * _SHARE)),
         metrics=scope,
         context=server_context(config.tls) if config.tls is not None else None,
         tls=config.tls,
         options=config.socket_options or SocketOptionsConfig(),
+        share=ADMIN,
     )
 
 

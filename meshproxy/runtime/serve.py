@@ -10,6 +10,7 @@ import gevent
 from gevent.event import AsyncResult
 
 from meshproxy.config.schema import LinkerConfig
+from meshproxy.net.descriptors import raise_allowed
 from meshproxy.runtime.linker import Linker
 from meshproxy.runtime.reload import Source, reload
 from meshproxy.runtime.supervisor import Supervisor
@@ -25,6 +26,7 @@ def serve(config: LinkerConfig, source: Source, started: Callable[[], None] | No
     says by then. A second signal to stop ends the process, and its workers, at once, with status
     1. Raises CannotStart.
     """
+    allow_descriptors()
     stop: AsyncResult[tuple[str, float | None]] = AsyncResult()
     systemd = Notifier(os.environ)
     sockets, names = inherited_sockets(os.environ)
@@ -60,6 +62,13 @@ def serve(config: LinkerConfig, source: Source, started: Callable[[], None] | No
     if not linker.close(grace):
         _log.warning("the grace period is over, requests were cut")
     return 0
+
+
+def allow_descriptors() -> None:
+    """Allow this process, and those that it starts, as many as the system lets it; logs that."""
+    before, now = raise_allowed()
+    if now != before:
+        _log.info("%s descriptors are allowed from now on, %s were (ulimit -n)", now, before)
 
 
 def _on_signals(

@@ -16,12 +16,14 @@ _REST_SECONDS = 0.1
 class Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types
     """Accepts until it is full, and again when told to go on.
 
-    While it is full and a client waits, it asks for room every 0.1 s. When one cannot be accepted
-    (EMFILE and the like) it rests for a while; gevent would print a traceback for each try.
+    While it is full and a client waits, it asks for room every 0.1 s. One that it accepts is shown
+    to `admits`, which may keep it for itself. When none can be accepted (EMFILE and the like) it
+    rests for a while; gevent would print a traceback for each try.
     """
 
     is_full: Callable[[], bool]
     make_room: Callable[[], None]
+    admits: Callable[[gevent.socket.socket], bool]
     failures: Counter
     _is_failing = False
     _has_rested = False
@@ -53,7 +55,7 @@ class Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types
             self._put_off(error)
             return None
         self._is_failing = False
-        return accepted  # type: ignore[no-any-return]
+        return accepted if accepted is not None and self.admits(accepted[0]) else None
 
     def _put_off(self, error: OSError) -> None:
         self.failures.value += 1

@@ -1,24 +1,30 @@
 """Listening sockets: a gevent StreamServer hands each accepted connection to a greenlet.
 
 Beyond `max_connections` none is accepted: clients wait in the kernel's backlog until a connection
-ends, and idle ones are ended for them.
+ends, and idle ones are ended for them. Where there are too few descriptors for one that is
+accepted, idle connections are ended too, and without any it is told so at once.
 """
 
+import contextlib
 import fcntl
 import logging
-import resource
 import socket
 import ssl
 import sys
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 
 import gevent
 from gevent.pool import Group
 
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.tls import ServerTlsConfig
+from meshproxy.errors import NoDescriptor
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.descriptors import CLIENTS, ENDPOINTS, allowed, is_beyond, spares
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
 from meshproxy.server.acceptor import Acceptor
@@ -27,9 +33,16 @@ from meshproxy.server.protocol import Conversation, ServerProtocol
 _log = logging.getLogger(__name__)
 _BACKLOG = 4096
 _HANDSHAKE_SECONDS = 10.0
-_DESCRIPTOR_SHARE = 0.8
 _ROOM_SHARE = 0.1
 """Of the connections, so many idle ones end at once for clients that wait."""
+_FIRST_SECONDS = 1.0
+"""The first request of a younger connection may be on its way, so it is not idle yet."""
+_BUSY_SECONDS = 0.05
+"""From a look that found no idle connection to the next one: it costs some 0.1 us for each."""
+_MOST_REFUSED = 8
+"""Connections that read our refusal; the oldest is closed for the next one."""
+_SAID_SECONDS = 10.0
+"""From one line of the log about refusals to the next."""
 _HIGH_DESCRIPTOR = 16384
 """The kernel's table grows to the highest one, by 8 bytes for each."""
 
@@ -47,6 +60,8 @@ class ServerParameters:
     tls: ServerTlsConfig | None = None
     """What *context* was made of; connections do not outlive a change of it."""
     options: SocketOptionsConfig = SocketOptionsConfig()  # noqa: RUF009 - a value
+    share: float = CLIENTS
+    """Of all descriptors: beyond it there is none for another connection."""
 
 
 class Listener:
@@ -54,15 +69,18 @@ class Listener:
 
     def __init__(self, sock: gevent.socket.socket, parameters: ServerParameters) -> None:
         self._parameters = parameters
-        self._connections: dict[Conversation, None] = {}
-        """The oldest first."""
+        self._connections: dict[Conversation, float] = {}
+        """The monotonic second at which each was accepted, the oldest first."""
         self._is_draining = False
         self._greenlets = Group()
+        self._refused: deque[gevent.Greenlet] = deque()
+        self._said_at = self._busy_until = -inf
         self._accepted = 0
-        self._most = _within_descriptors(parameters.max_connections)
+        self._most = parameters.max_connections or sys.maxsize
         self._server = Acceptor(sock, self._serve, spawn=self._admit)
         self._server.is_full = lambda: self._accepted >= self._most
         self._server.make_room = lambda: gevent.get_hub().loop.run_callback(self._end_some)
+        self._server.admits = self._admits
         self.port: int = self._server.address[1]
         self._count()
 
@@ -79,7 +97,7 @@ class Listener:
         is_other_tls = parameters.tls != self._parameters.tls
         self._parameters = parameters
         self._count()
-        self._most = _within_descriptors(parameters.max_connections)
+        self._most = parameters.max_connections or sys.maxsize
         self._server.socket.listen(parameters.options.backlog or _BACKLOG)
         adopt = parameters.protocol.adopt
         left = [one for one in self._connections if not adopt(one) or is_other_tls]
@@ -113,6 +131,7 @@ class Listener:
             for name in ("client_aborts", "idle", "lifetime", "write_timeout")
         }
         self._faults = metrics.counter("failures", "internal")
+        self._unanswered = metrics.scope("failures")
         self._server.failures = metrics.counter("accept_failures")
         self._tls_failures = metrics.counter("tls", "failures")
 
@@ -122,13 +141,47 @@ class Listener:
             connection.is_draining = True
             loop.run_callback(connection.end_idle)
 
-    def _end_some(self) -> None:
-        """End the oldest idle connections; called in the hub only."""
-        left = max(1, int(self._most * _ROOM_SHARE))
-        for connection in list(self._connections):
-            left -= connection.end_idle()
-            if not left:
+    def _end_some(self) -> bool:
+        """End the oldest idle connections, if there are any; called in the hub only."""
+        now = monotonic()
+        if now < self._busy_until:
+            return False
+        wanted = left = max(1, int(len(self._connections) * _ROOM_SHARE))
+        for connection, accepted_at in list(self._connections.items()):
+            if not left or now - accepted_at < _FIRST_SECONDS:
                 break
+            left -= connection.end_idle()
+        if left == wanted:
+            self._busy_until = now + _BUSY_SECONDS
+        return left < wanted
+
+    def _admits(self, sock: gevent.socket.socket) -> bool:
+        """Whether there is a descriptor for *sock*; it is refused if not. Called in the hub."""
+        number, share = sock.fileno(), self._parameters.share
+        if not is_beyond(share, number) or spares.make_room() or self._end_some():
+            return True
+        if monotonic() - self._said_at > _SAID_SECONDS:
+            self._said_at = monotonic()
+            _log.error(
+                "port %d: refusing connections, %d descriptors are open of %s allowed (ulimit -n)",
+                self.port,
+                number,
+                allowed(),
+            )
+        self._refused.append(self._greenlets.spawn(self._refuse, sock))
+        if len(self._refused) > _MOST_REFUSED:
+            self._refused.popleft().kill(block=False)
+        return False
+
+    def _refuse(self, sock: gevent.socket.socket) -> None:
+        """Say that there is no descriptor, if that can be said without a handshake."""
+        error = NoDescriptor("the proxy is out of file descriptors")
+        if self._parameters.context is not None:
+            self._unanswered.counter(error.reason).incr()
+            sock.close()
+            return
+        with contextlib.suppress(OSError):
+            self._parameters.protocol.refuse(Stream(sock), error)
 
     def _admit(self, *work: object) -> None:
         self._accepted += 1
@@ -163,7 +216,7 @@ class Listener:
         parameters = self._parameters
         connection = parameters.protocol.converse(stream, remote, local)
         connection.is_draining = self._is_draining or is_late
-        self._connections[connection] = None
+        self._connections[connection] = monotonic()
         numbers, endings = self._open, self._endings
         for number in numbers:
             number.value += 1
@@ -211,18 +264,10 @@ def _raised(sock: gevent.socket.socket) -> gevent.socket.socket:
     Of a process that is killed Linux closes the highest descriptor first. So whoever connects
     again, after a reset, finds others who listen at the address, not the backlog of the dead.
     """
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _HIGH_DESCRIPTOR if allowed == resource.RLIM_INFINITY else int(allowed * 0.9)
+    wanted = int(min((allowed() or inf) * ENDPOINTS, _HIGH_DESCRIPTOR))
     with sock:
-        raised = fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, min(wanted, _HIGH_DESCRIPTOR))
+        raised = fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, wanted)
     return gevent.socket.socket(fileno=raised)
-
-
-def _within_descriptors(wanted: int) -> int:
-    """*wanted* connections (0: no limit), but never above 80 % of the descriptors allowed."""
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = sys.maxsize if allowed == resource.RLIM_INFINITY else int(allowed * _DESCRIPTOR_SHARE)
-    return min(wanted, most) if wanted else most
 
 
 def _show(address: tuple[str, int]) -> str:

@@ -6,6 +6,7 @@ or by the first bytes is one that makes the conversations of others.
 
 from typing import Protocol
 
+from meshproxy.errors import ProxyError
 from meshproxy.net.stream import Stream
 
 
@@ -34,6 +35,10 @@ class ServerProtocol(Protocol):
 
     def converse(self, stream: Stream, remote: str, local: str) -> Conversation:
         """Returns the conversation over *stream*, not yet running; the ends as `host:port`."""
+        ...
+
+    def refuse(self, stream: Stream, error: ProxyError) -> None:
+        """Answers a connection that cannot be served with *error*, and closes it."""
         ...
 
     def adopt(self, conversation: Conversation) -> bool:

@@ -44,13 +44,13 @@ def allow_descriptors(pid: int, limit: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, most))
 
 
-def test_without_descriptors_clients_wait_and_are_served_later(tmp_path: Path) -> None:
+def test_without_any_descriptor_clients_wait_and_are_served_later(tmp_path: Path) -> None:
     with Downstream(lambda _: b"x") as origin, ExitStack() as held:
         serving = Serving(config(origin.port), tmp_path)
         held.enter_context(serving.daemon)
         admin = held.enter_context(WireClient(serving.admin_port))
         (used,) = shown(admin, "process/fds")
-        allow_descriptors(serving.daemon.process.pid, int(used) + 5)
+        allow_descriptors(serving.daemon.process.pid, int(used) - 1)
         clients = [held.enter_context(WireClient(serving.port)) for _ in range(20)]
         for asking in clients:
             asking.send(GET)
@@ -62,7 +62,7 @@ def test_without_descriptors_clients_wait_and_are_served_later(tmp_path: Path) -
         _, cpu_ms, uptime_ms = (late - early for late, early in zip(after, before, strict=True))
         assert cpu_ms < uptime_ms
         allow_descriptors(serving.daemon.process.pid, 1000)
-        assert {asking.read().status for asking in clients} <= {200, 503}
+        assert {asking.read().status for asking in clients} == {200}
         assert {asking.get("web").status for asking in clients} == {200}
         assert shown(admin, f"{client(origin.port)}/failure_accrual/removals") == [0]
         log = serving.daemon.output()

@@ -65,6 +65,9 @@ class LinesRouter:
     def converse(self, stream, remote, local):
         return Conversation(stream, self._answer)
 
+    def refuse(self, stream, error):
+        stream.close()
+
     def adopt(self, conversation):
         return isinstance(conversation, Conversation)
 

@@ -12,6 +12,7 @@ from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.descriptors import CLIENTS
 from meshproxy.server.h1.protocol import Http1
 from meshproxy.server.listener import Listener, ServerParameters, listen
 from meshproxy.service import stack
@@ -64,6 +65,7 @@ def serving(
     tls: ssl.SSLContext | None = None,
     reads_body: bool = True,
     max_connections: int = 0,
+    share: float = CLIENTS,
     grace_s: float = 1.0,
 ) -> Iterator[Serving]:
     """Serve *respond*, which gets each request with its body, read unless told not to."""
@@ -94,6 +96,7 @@ def serving(
             max_connections=max_connections,
             metrics=metrics,
             context=tls,
+            share=share,
         ),
     )
     state = Serving(listener, metrics)

@@ -13,11 +13,13 @@ from gevent import socket
 from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut
 from meshproxy.net import pipe as room
 from meshproxy.net.body import Faults, StreamBody
+from meshproxy.net.descriptors import CLIENTS, spares
 from meshproxy.net.pipe import WORTH_BYTES, Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.server.h1.response import send_body
 from tests.kit.certs import Certs
 from tests.kit.pair import plain, tls
+from tests.kit.scarcity import few_descriptors
 
 FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 BIG = bytes(range(256)) * 16384
@@ -56,8 +58,8 @@ Ends = tuple[Relay, socket.socket, socket.socket]
 @pytest.fixture(autouse=True)
 def pipes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Begin without spare pipes, and note what each splice from a socket brought."""
-    while room._spare:
-        with room._spare.pop() as spare:
+    while room._spare.pipes:
+        with room._spare.pipes.pop() as spare:
             spare.held = 1
     brought: list[int] = []
     fill = Stream.fill
@@ -166,7 +168,7 @@ def test_a_pipe_is_used_again_only_when_it_is_empty(ends: Ends) -> None:
     with pipe:
         endpoint.sendall(b"x")
         relay.body().fill(pipe)
-    assert (Pipe.count, pipe in room._spare) == (before, False)
+    assert (Pipe.count, pipe in room._spare.pipes) == (before, False)
 
 
 def test_without_a_pipe_the_body_goes_through_a_buffer(
@@ -257,3 +259,14 @@ def test_what_goes_out_over_tls_is_never_spliced(tmp_path: Path, pipes: list[int
         writing.get()
         assert reading.get() == HEAD + BIG
         assert pipes == []
+
+
+def test_with_few_descriptors_there_is_no_pipe_and_spare_ones_are_let_go() -> None:
+    with Pipe() as first, Pipe() as second:
+        before = Pipe.count
+    assert first is not second
+    with few_descriptors(CLIENTS):
+        assert spares.make_room()
+        assert Pipe.count == before - 2
+        assert (Pipe.take(), Pipe.count) == (None, before - 2)
+    assert Pipe.take() is not None

@@ -15,11 +15,13 @@ from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.descriptors import ADMIN, CLIENTS
 from meshproxy.server.h1.protocol import Http1
 from meshproxy.server.listener import Listener, ServerParameters, listen
 from meshproxy.service import Service
 from tests.kit.certs import Certs
 from tests.kit.k8s import wait_until
+from tests.kit.scarcity import few_descriptors
 from tests.kit.serving import Serving, serving
 from tests.kit.wire import WireClient, get
 
@@ -247,3 +249,72 @@ def test_one_of_several_that_listen_at_an_address_is_closed_first_when_killed() 
         assert not shared.get_inheritable()
         with socket.create_connection(shared.getsockname()), shared.accept()[0] as accepted:
             assert accepted.fileno() < shared.fileno()
+
+
+# --- descriptors ---
+
+
+def test_without_a_descriptor_to_spare_a_client_is_told_so_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving() as server, few_descriptors(CLIENTS):
+        for _ in range(20):
+            with WireClient(server.port) as client:
+                reply = client.read()
+                assert (reply.status, reply.get("l5d-retryable")) == (503, "true")
+                assert reply.get("l5d-err") == "the+proxy+is+out+of+file+descriptors"
+                assert client.read_to_end() == b""
+        assert server.served == []
+        assert {error.reason for error in server.refused} == {"no_descriptor"}
+    assert caplog.text.count("refusing connections") == 1
+
+
+def test_who_does_not_read_the_refusal_is_closed_for_the_next() -> None:
+    with serving() as server, few_descriptors(CLIENTS), contextlib.ExitStack() as held:
+        clients = [held.enter_context(WireClient(server.port)) for _ in range(12)]
+        assert {client.read().status for client in clients} == {503}
+        wait_until(lambda: len(server.listener._greenlets) == 8)
+        assert [client.read_to_end() for client in clients[:4]] == [b""] * 4
+
+
+def test_a_busy_connection_stays_and_an_idle_one_makes_room() -> None:
+    with serving() as server, contextlib.ExitStack() as held:
+        busy, idle = (held.enter_context(WireClient(server.port)) for _ in range(2))
+        for client in (busy, idle):
+            assert client.get("a").status == 200
+        busy.send(GET[:-2])
+        made_old(server)
+        with few_descriptors(CLIENTS):
+            assert get(server.port, "a").status == 200
+            assert idle.read_to_end() == b""
+            assert get(server.port, "a").status == 503
+        busy.send(GET[-2:])
+        assert busy.read().status == 200
+
+
+def test_one_that_has_just_connected_is_not_idle() -> None:
+    with serving() as server, WireClient(server.port) as first:
+        assert first.get("a").status == 200
+        with few_descriptors(CLIENTS):
+            assert get(server.port, "a").status == 503
+        assert first.get("a").status == 200
+
+
+def test_a_larger_share_is_for_who_has_to_know() -> None:
+    with serving(share=ADMIN) as server, few_descriptors(CLIENTS):
+        assert get(server.port, "a").status == 200
+
+
+def test_tls_is_not_begun_for_a_refusal(tmp_path: Path) -> None:
+    context = Certs(tmp_path).server("pair.test")
+    with serving(tls=context) as server, few_descriptors(CLIENTS):
+        with WireClient(server.port) as client:
+            assert client.read_to_end() == b""
+        assert server.metrics.counter("failures", "no_descriptor").value == 1
+
+
+def made_old(server: Serving) -> None:
+    """Let the connections be a minute old."""
+    wait_until(lambda: len(server.listener._connections) == 2)
+    for connection in server.listener._connections:
+        server.listener._connections[connection] -= 60

@@ -3,6 +3,8 @@
 `urlopen` costs about 400 us a request; this way urllib3's pool costs less than 2.
 """
 
+import errno
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from collections.abc import Callable
 import gevent.socket
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from meshproxy.net.descriptors import ENDPOINTS, is_beyond, spares
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
 
@@ -41,6 +44,9 @@ class _Wire(HTTPConnection):
         """Connect to the address as it is: no resolver is asked here."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         sock = _ResumingSocket(family, socket.SOCK_STREAM)
+        if is_beyond(ENDPOINTS, sock.fileno()) and not spares.make_room():
+            sock.close()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         sock.resumes = self.resumes
         try:
             sock.settimeout(self.timeout)

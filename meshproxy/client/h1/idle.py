@@ -10,6 +10,7 @@ from time import monotonic
 
 from meshproxy.client.h1.connection import PlainConnection, TlsConnection
 from meshproxy.client.transport import ExpiryStats, Session
+from meshproxy.net.descriptors import spares
 from meshproxy.net.wheel import wheel
 
 Connection = PlainConnection | TlsConnection
@@ -27,6 +28,7 @@ class IdleStack:
         self.maxsize = maxsize
         self.deadline = math.inf
         self.filed_until = math.inf
+        spares.add(self)
 
     def put(self, connection: Connection | None, block: bool = False) -> None:
         """Keep *connection*; urllib3 fills a new queue with None, which says nothing here."""
@@ -69,10 +71,15 @@ class IdleStack:
 
     def drain(self) -> int:
         """Close every connection; how many there were."""
-        drained, self.connections = self.connections, []
-        for connection in drained:
+        return self.let_go(len(self.connections))
+
+    def let_go(self, most: int) -> int:
+        """Close up to *most* of them, the oldest first; how many there were."""
+        gone = self.connections[:most]
+        del self.connections[:most]
+        for connection in gone:
             connection.close()
-        return len(drained)
+        return len(gone)
 
     def expire(self) -> None:
         """Close what is too old, and look again when the next one will be; for the wheel."""

@@ -129,6 +129,13 @@ class Connection:
         self._heads.adopt(limits)
         self._answer = answer
 
+    def refuse(self, error: ProxyError) -> None:
+        """Answer *error* to whatever is asked, and close the socket."""
+        try:
+            self._refuse(error, b"")
+        finally:
+            self._stream.close()
+
     def _end_if_reset(self, serving: greenlet) -> None:
         if self._stream.was_reset():
             serving.throw(ClientGone, "connection reset")

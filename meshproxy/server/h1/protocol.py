@@ -25,6 +25,10 @@ class Http1:
         """Returns the conversation over *stream*, not yet running; the ends as `host:port`."""
         return Connection(stream, self.service, self.limits, remote, local, self.answer)
 
+    def refuse(self, stream: Stream, error: ProxyError) -> None:
+        """Answers a connection that cannot be served with *error*, and closes it."""
+        self.converse(stream, "", "").refuse(error)
+
     def adopt(self, conversation: Conversation) -> bool:
         """Serves what comes next on *conversation*. Returns False if another protocol is spoken."""
         if not isinstance(conversation, Connection):

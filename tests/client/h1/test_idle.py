@@ -10,6 +10,8 @@ from meshproxy.client.h1.connection import PlainConnection
 from meshproxy.client.h1.idle import IdleStack
 from meshproxy.client.transport import ExpiryStats, Session
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.descriptors import spares
+from tests.kit.scarcity import few_descriptors
 
 
 @pytest.fixture
@@ -99,4 +101,16 @@ def test_a_busy_connection_is_not_dropped_and_an_idle_one_that_ended_is() -> Non
     pool.drop_if_stray(busy)
     assert pool.connections == [idling]
     pool.drop_if_stray(idling)  # it has no stream, so it is not connected
+    assert pool.connections == []
+
+
+def test_the_oldest_are_let_go_when_descriptors_are_few() -> None:
+    pool = stack()
+    for _ in range(3):
+        pool.put(connection())
+    _, second, third = pool.connections
+    assert pool.let_go(1) == 1
+    assert pool.connections == [second, third]
+    with few_descriptors(0.1, limit=400):
+        assert spares.make_room()
     assert pool.connections == []
