@@ -55,6 +55,14 @@ OUTCOMES: Final = (
     _histogram("request_latency_ms", "Milliseconds from the request's head to the response's."),
 )
 
+KUBERNETES: Final = (
+    _gauge("lists", "Lists read since the start."),
+    _gauge("events", "Changes read since the start."),
+    _gauge("watches", "Resources being listed or watched."),
+    _gauge("oldest_list_s", "Seconds since the oldest list in use was read."),
+    _gauge("failures/<reason>", "Lists and watches that failed since the start."),
+)
+
 STATUSES: Final = (
     _counter("status/<code>", "Responses by status, and by its class as `2XX`."),
     _counter("status/error", "Requests that ended without a response."),
@@ -223,17 +231,8 @@ PLACES: Final = (
         ),
     ),
     Section("rt/<router>", "The router.", (_gauge("originator", "1 if the router starts calls."),)),
-    Section(
-        "namer/<prefix>",
-        "Namers that watch the Kubernetes API. Added.",
-        (
-            _gauge("lists", "Lists read since the start."),
-            _gauge("events", "Changes read since the start."),
-            _gauge("watches", "Resources being listed or watched."),
-            _gauge("oldest_list_s", "Seconds since the oldest list in use was read."),
-            _gauge("failures/<reason>", "Lists and watches that failed since the start."),
-        ),
-    ),
+    Section("namer/<prefix>", "Namers that watch the Kubernetes API. Added.", KUBERNETES),
+    Section("rt/<router>/identifier", "The same API, by `io.l5d.ingress`. Added.", KUBERNETES),
     Section(
         "inet/dns",
         "The resolver of `/$/inet`, `io.buoyant.rinet` and their kin.",

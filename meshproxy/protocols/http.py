@@ -16,7 +16,7 @@ from meshproxy.filters.access_log import FORMATS, AccessLog
 from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.http_server import HttpServerConfig
-from meshproxy.protocols.protocol import RouterDeps, ServedRouter
+from meshproxy.protocols.protocol import RouterDeps
 from meshproxy.router.router import Router
 from meshproxy.server.h1.protocol import Http1
 from meshproxy.server.h1.refusals import refuser
@@ -159,10 +159,6 @@ class HttpRouter(Router):
                 if isinstance(value, int | float):
                     where = f"{self.label} {server.ip}:{server.port}"
                     yield f"{where} {field.name}: {value:g}"
-
-    def close(self, successor: ServedRouter | None = None) -> None:
-        """Closes all but what running requests use, and what *successor* has taken over."""
-        self.binding.close(successor.binding if isinstance(successor, HttpRouter) else None)
 
     def _parameters(
         self,

@@ -7,7 +7,7 @@ from meshproxy.client.transport import Connect
 from meshproxy.config.routers import RouterConfig
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
-from meshproxy.identifiers import first_of
+from meshproxy.identifiers.identifier import Following, first_of
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.namer import Interpreter
 from meshproxy.router.binding import Binding
@@ -38,14 +38,25 @@ class Router:
         self.binding: Binding = Binding(
             config, interpreter, limits, metrics, connect, guard, earlier
         )
-        self.identify = first_of([one.build(config.dst_prefix) for one in config.identifiers()])
-        """The name of a request. Raises UnidentifiedRequest; may rewrite the target."""
+        self._identifiers = [one.build(config.dst_prefix) for one in config.identifiers()]
+        for identifier in self._identifiers:
+            if isinstance(identifier, Following):
+                identifier.report(metrics.scope("identifier"))
+        self.identify = first_of(self._identifiers, config.binding_timeout_ms / 1000)
+        """The name of a request. Raises ProxyError; may rewrite the target."""
         if config.originator:
             metrics.gauge("originator", fn=lambda: 1, together="max")
 
     def sweep(self) -> None:
         """Closes what was not used since the last call."""
         self.binding.sweep()
+
+    def close(self, successor: object = None) -> None:
+        """Closes all but what running requests use, and what *successor* has taken over."""
+        self.binding.close(successor.binding if isinstance(successor, Router) else None)
+        for identifier in self._identifiers:
+            if isinstance(identifier, Following):
+                identifier.close()
 
     def serve(self, request: Request) -> Response:
         """Serve *request*. Raises ProxyError."""

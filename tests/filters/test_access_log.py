@@ -14,8 +14,8 @@ from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.naming.path import Path
+from tests.kit.asked import Peer
 from tests.kit.messages import Arriving, Endless, Replies, body_of, request, response
-from tests.test_identifiers import Peer
 
 
 class Log:

@@ -1,7 +1,7 @@
 """A Kubernetes API server on a loopback port: lists, watches, versions, and its failures.
 
-It keeps Endpoints, EndpointSlices, Services and their Namespaces as the real one does, well enough
-for kubectl.
+It keeps Endpoints, EndpointSlices, Services, Ingresses and their Namespaces as the real one does,
+well enough for kubectl.
 """
 
 import json
@@ -22,10 +22,13 @@ Object = dict[str, Any]
 
 CORE = "/api/v1"
 DISCOVERY = "/apis/discovery.k8s.io/v1"
+NETWORKING = "/apis/networking.k8s.io/v1"
+EXTENSIONS = "/apis/extensions/v1beta1"
 KINDS = {
     "endpoints": ("Endpoints", "v1", CORE, ["ep"]),
     "services": ("Service", "v1", CORE, ["svc"]),
     "endpointslices": ("EndpointSlice", "discovery.k8s.io/v1", DISCOVERY, []),
+    "ingresses": ("Ingress", "networking.k8s.io/v1", NETWORKING, ["ing"]),
     "namespaces": ("Namespace", "v1", CORE, ["ns"]),
 }
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -77,6 +80,8 @@ class KubeApi(Closing):
 
     def __init__(self, *, has_slices: bool = True, port: int = 0, host: str = "127.0.0.1") -> None:
         self.has_slices = has_slices
+        self.has_beta_ingresses = False
+        """Ingresses are in the group they had before Kubernetes 1.19, and in no other."""
         self.host = host
         self.requests: list[str] = []
         """The target of every request so far."""
@@ -248,7 +253,9 @@ class KubeApi(Closing):
             self._get(sock, query)
 
     def _query(self, path: str, options: dict[str, str]) -> Query | None:
-        for plural, (_, _, group, _) in KINDS.items():
+        for plural, (_, _, today, _) in KINDS.items():
+            is_beta = today == NETWORKING and self.has_beta_ingresses
+            group = EXTENSIONS if is_beta else today
             if not path.startswith(f"{group}/") or (group == DISCOVERY and not self.has_slices):
                 continue
             match path.removeprefix(f"{group}/").split("/"):
@@ -350,7 +357,9 @@ class KubeApi(Closing):
             },
             CORE: _resources("v1"),
         }
-        return pages | ({DISCOVERY: _resources("discovery.k8s.io/v1")} if self.has_slices else {})
+        if self.has_slices:
+            pages[DISCOVERY] = _resources("discovery.k8s.io/v1")
+        return pages
 
 
 def namespace_object(name: str) -> Object:
@@ -434,6 +443,20 @@ def service(
         "metadata": {"name": name, "namespace": namespace, "labels": labels or {}},
         "spec": {"ports": ports, "type": "LoadBalancer" if ingress else "ClusterIP"},
         "status": balancer,
+    }
+
+
+def ingress(
+    name: str, spec: Object, namespace: str = "default", annotated_class: str | None = None
+) -> Object:
+    """Make an Ingress."""
+    annotations = {"kubernetes.io/ingress.class": annotated_class} if annotated_class else {}
+    metadata = {"name": name, "namespace": namespace, "annotations": annotations}
+    return {
+        "kind": "Ingress",
+        "apiVersion": "networking.k8s.io/v1",
+        "metadata": metadata,
+        "spec": spec,
     }
 
 

@@ -17,6 +17,7 @@ from meshproxy.router.router import Router
 from meshproxy.var import Var
 from tests.kit.downstream import Downstream
 from tests.kit.guards import guard
+from tests.kit.k8s import KubeApi, ingress, wait_until
 from tests.kit.messages import body_of, request
 
 CONFIG = """
@@ -97,3 +98,17 @@ def test_a_request_without_a_name_is_refused() -> None:
 def test_an_originator_says_so(more: str, *, is_shown: bool) -> None:
     edge = router(1, more)
     assert ("originator" in edge.metrics.instruments) == is_shown
+
+
+def test_an_identifier_that_follows_something_reports_and_ends_with_the_router() -> None:
+    with KubeApi() as api:
+        api.apply(
+            ingress("a", {"defaultBackend": {"service": {"name": "a", "port": {"name": "b"}}}})
+        )
+        more = f"  identifier: {{kind: io.l5d.ingress, host: 127.0.0.1, port: {api.port}}}"
+        edge = router(1, more)
+        assert edge.identify(request()).show() == "/svc/default/b/a"
+        assert edge.metrics.scope("identifier").gauge("lists").read() == 1
+        wait_until(lambda: api.watchers)
+        edge.close()
+        wait_until(lambda: not api.watchers)

@@ -10,11 +10,14 @@ from weakref import WeakValueDictionary
 from meshproxy.discovery.k8s.api import Api, ApiServer, Reason, Timing
 from meshproxy.discovery.k8s.namespaces import Claim, Namespaces
 from meshproxy.discovery.k8s.objects import (
+    BETA_INGRESSES,
     ENDPOINTS,
+    INGRESSES,
     NAMESPACES,
     SERVICES,
     SLICES,
     Group,
+    Ingress,
     Resource,
     Service,
 )
@@ -45,6 +48,9 @@ class Cluster:
         self._now = now
         self._groups: _Tables[Group] = _Tables(partial(self._watch, (SLICES, ENDPOINTS)), now)
         self._services: _Tables[Service] = _Tables(partial(self._watch, (SERVICES,)), now)
+        self._ingresses: _Tables[Ingress] = _Tables(
+            partial(self._watch, (INGRESSES, BETA_INGRESSES)), now
+        )
         self._given: set[str] = set()
         self._namespaces = Namespaces(
             Table(lambda table: Watch(self._api, "", (NAMESPACES,), table, self.tally), now),
@@ -59,6 +65,11 @@ class Cluster:
     def services(self, namespace: str, service: str, patience: Patience) -> Lookup[Service]:
         """Return the Service *service*, as a tuple of at most one."""
         return self._services.entry(namespace, service, patience)
+
+    def ingresses(self, namespace: str) -> Lookup[Ingress]:
+        """Return the Ingresses of *namespace*, or of all if it is empty, in the API's order."""
+        self.expect(namespace)
+        return self._ingresses.entry(namespace, "", lambda: None)
 
     def expect(self, namespace: str) -> None:
         """Take it that *namespace* exists, as the operator says so."""
@@ -84,7 +95,8 @@ class Cluster:
 
     def _oldest_list_s(self) -> float:
         """Return the age of the oldest list in use, 0 when there is none."""
-        listed = [*self._groups.listed_at(), *self._services.listed_at()]
+        tables = (self._groups, self._services, self._ingresses)
+        listed = [at for each in tables for at in each.listed_at()]
         return max((self._now() - at for at in listed), default=0.0)
 
     def _watch(

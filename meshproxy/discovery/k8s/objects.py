@@ -1,4 +1,4 @@
-"""Endpoints, EndpointSlices and Services, cut down to what a lookup needs.
+"""Endpoints, EndpointSlices, Services and Ingresses, cut down to what is needed of them.
 
 Kubernetes API: core/v1 and discovery.k8s.io/v1 (linkerd: k8s/.../{EndpointsNamer,v1}.scala).
 """
@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 SERVICE_NAME: Final = "kubernetes.io/service-name"
 """The label of an EndpointSlice that names its Service."""
+INGRESS_CLASS: Final = "kubernetes.io/ingress.class"
+"""The annotation that goes before `ingressClassName`."""
 
 T = TypeVar("T")
 
@@ -58,8 +60,37 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Backend:
+    """A Service in the namespace of an Ingress, and its port by name or number, as written."""
+
+    service: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngressPath:
+    """Requests that go to one backend."""
+
+    host: str | None
+    """The host, or `*.` and a domain for hosts of one label more; None is any."""
+    path: str
+    match: Literal["Exact", "Prefix", "ImplementationSpecific"]
+    backend: Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    """An Ingress: its paths in their order, and where all other requests go."""
+
+    namespace: str
+    ingress_class: str | None
+    paths: tuple[IngressPath, ...]
+    default: Backend | None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry(Generic[T]):
-    """What one API object says of the service *owner*."""
+    """What one API object says of the service *owner*, `""` if it is of none."""
 
     name: str
     owner: str
@@ -140,6 +171,51 @@ def read_namespace(obj: Any) -> Entry[str]:
     return Entry(name, name, (name,))
 
 
+def read_ingress(obj: Any) -> Entry[Ingress]:
+    """Read an Ingress of `networking.k8s.io/v1` or of the beta before it. Raises `Malformed`."""
+    metadata, spec = _mapping(obj.get("metadata")), _mapping(obj.get("spec"))
+    namespace = _text_or_none(metadata, "namespace") or "default"
+    annotated = _text_or_none(_mapping(metadata.get("annotations")), INGRESS_CLASS)
+    paths = tuple(
+        IngressPath(_text_or_none(rule, "host") or None, path, match, backend)
+        for rule in _mappings(spec.get("rules"))
+        for entry in _mappings(_mapping(rule.get("http")).get("paths"))
+        if (backend := _backend(entry.get("backend"))) is not None
+        for path, match in (_path(entry),)
+    )
+    ingress = Ingress(
+        namespace,
+        annotated or _text_or_none(spec, "ingressClassName"),
+        paths,
+        _backend(spec.get("defaultBackend") or spec.get("backend")),
+    )
+    return Entry(f"{namespace}/{_text(metadata, 'name')}", "", (ingress,))
+
+
+def _path(entry: Mapping[str, Any]) -> tuple[str, Any]:
+    match = entry.get("pathType") or "ImplementationSpecific"
+    if match not in ("Exact", "Prefix", "ImplementationSpecific"):
+        raise Malformed(f"{shown(match)} is no type of path")
+    return _text_or_none(entry, "path") or "", match
+
+
+def _backend(value: Any) -> Backend | None:
+    """Read a backend; None if it is none, or no Service."""
+    within = _mapping(value)
+    service = _mapping(within.get("service"))
+    if service:
+        port = _mapping(service.get("port"))
+        number = port.get("name") or port.get("number")
+        return Backend(_text(service, "name"), _port_text(number))
+    if within.get("serviceName") is None:
+        return None
+    return Backend(_text(within, "serviceName"), _port_text(within.get("servicePort")))
+
+
+def _port_text(value: Any) -> str:
+    return value if isinstance(value, str) and value else str(_number(value))
+
+
 def _service_port(port: Mapping[str, Any]) -> ServicePort:
     number = _number(port.get("port"))
     target = port.get("targetPort")
@@ -215,3 +291,5 @@ ENDPOINTS: Final = Resource("/api/v1", "endpoints", read_endpoints)
 SLICES: Final = Resource("/apis/discovery.k8s.io/v1", "endpointslices", read_slice)
 SERVICES: Final = Resource("/api/v1", "services", read_service)
 NAMESPACES: Final = Resource("/api/v1", "namespaces", read_namespace)
+INGRESSES: Final = Resource("/apis/networking.k8s.io/v1", "ingresses", read_ingress)
+BETA_INGRESSES: Final = Resource("/apis/extensions/v1beta1", "ingresses", read_ingress)

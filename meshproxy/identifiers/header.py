@@ -1,0 +1,83 @@
+"""The value of a header, as one segment or as a path.
+
+linkerd: router/http/.../http/{HeaderToken,Header}Identifier.scala
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+from meshproxy.config.bases import IdentifierConfig
+from meshproxy.config.model import key
+from meshproxy.http.authority import canonical
+from meshproxy.http.message import Request
+from meshproxy.identifiers.identifier import Declined, Identifier
+from meshproxy.identifiers.remembered import REMEMBERED
+from meshproxy.naming.path import Path
+
+
+class HeaderToken:
+    """The whole value of a header is one segment as it was written; Host is, in its one spelling.
+
+    Raises BadRequest for a Host that is none.
+    """
+
+    def __init__(self, prefix: Path, header: str) -> None:
+        self._header = header.lower().encode("latin-1", "replace")
+        self._absent = absent = Declined(f"{header} header is absent")
+        is_host = self._header == b"host"
+
+        @lru_cache(REMEMBERED)
+        def name(line: bytes, scheme: bytes) -> Path | Declined:
+            value = line.partition(b":")[2].strip(b" \t")
+            if not value:
+                return absent
+            return prefix + Path.of(canonical(value, scheme) if is_host else value)
+
+        self._name = name
+
+    def __call__(self, request: Request) -> Path | Declined:
+        """Name *request*."""
+        headers = request.headers
+        if self._header not in headers.names:
+            return self._absent
+        name = self._name
+        return name(headers.lines[headers.names.index(self._header)], request.scheme)
+
+
+class Header:
+    """The value of a header is a path. Raises ParseError when it is not."""
+
+    def __init__(self, prefix: Path, header: str) -> None:
+        self._header = header.lower().encode("latin-1", "replace")
+        self._prefix = prefix
+        self._absent = Declined(f"{header} header is absent")
+
+    def __call__(self, request: Request) -> Path | Declined:
+        """Name *request*."""
+        value = request.headers.get(self._header)
+        return self._prefix + Path.parse(value.decode("latin-1")) if value else self._absent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderTokenConfig(IdentifierConfig):
+    """The value of a header, as one segment."""
+
+    kind: ClassVar[str] = "io.l5d.header.token"
+    header: str = key(default="Host", doc="Name of the header.")
+
+    def build(self, prefix: Path) -> Identifier:
+        """The identifier; names begin with *prefix*."""
+        return HeaderToken(prefix, self.header)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderConfig(IdentifierConfig):
+    """The value of a header, as a path."""
+
+    kind: ClassVar[str] = "io.l5d.header"
+    header: str = key(default="l5d-name", doc="Name of the header.")
+
+    def build(self, prefix: Path) -> Identifier:
+        """The identifier; names begin with *prefix*."""
+        return Header(prefix, self.header)

@@ -1,0 +1,88 @@
+"""The seam of identifiers: a request in, its logical name out.
+
+An identifier may decline, which lets the next one of the list try; what it raises ends the request
+(linkerd: router/core/.../RoutingFactory.scala).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from meshproxy.errors import BindingTimedOut, UnidentifiedRequest
+from meshproxy.http.message import Request
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.path import Path
+from meshproxy.service import bound
+from meshproxy.var import Activity, Failed, Ok, Var, wait
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The identifier has no name for the request; *reason* is for the client."""
+
+    reason: str
+
+
+Named: TypeAlias = Path | Declined
+Identifier = Callable[[Request], Named | Activity[Named]]
+"""May rewrite the request's target; raises ValueError when what it looks at is malformed.
+
+An answer that is an Activity is waited for.
+"""
+
+
+@runtime_checkable
+class Following(Protocol):
+    """An identifier that follows something outside, from its first request on."""
+
+    def report(self, metrics: Tree) -> None:
+        """Show in *metrics* how that is doing."""
+
+    def close(self) -> None:
+        """Follow no more; requests that are under way go by what was known last."""
+
+
+def first_of(
+    identifiers: Sequence[Identifier], timeout_s: float = 10.0
+) -> Callable[[Request], Path]:
+    """Ask *identifiers* in order; the result raises `UnidentifiedRequest` when no one has a name.
+
+    It raises `BindingTimedOut` when one has no answer within *timeout_s* seconds.
+    ValueError when there are none to ask.
+    """
+    if not identifiers:
+        raise ValueError("empty identifier list")
+
+    calls = [bound(identifier) for identifier in identifiers]
+
+    def identify(request: Request) -> Path:
+        reason = ""
+        for identifier in calls:
+            try:
+                found = identifier(request)
+                if isinstance(found, Var):
+                    found = _settled(found, timeout_s)
+            except ValueError as error:
+                raise _unknown(request, str(error)) from error
+            if isinstance(found, Declined):
+                reason = found.reason
+            else:
+                return found
+        raise _unknown(request, reason)
+
+    return identify
+
+
+def _settled(answer: Activity[Named], timeout_s: float) -> Named:
+    state = wait(answer, timeout_s)
+    if isinstance(state, Ok):
+        return state.value
+    if isinstance(state, Failed):
+        raise state.error
+    raise BindingTimedOut(f"Exceeded {timeout_s:g}.seconds binding timeout while naming a request")
+
+
+def _unknown(request: Request, reason: str) -> UnidentifiedRequest:
+    line = f"{request.method.decode('latin-1')} {request.target.decode('latin-1')}"
+    peer = f", from /{request.peer.remote}" if request.peer else ""
+    return UnidentifiedRequest(f'Unknown destination: Request("{line}"{peer}) / {reason}')

@@ -1,0 +1,20 @@
+"""Names that were made before: requests ask for the same ones again and again."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from meshproxy.naming.path import Path
+
+REMEMBERED: Final = 1000
+"""Names kept by each identifier; the least recently used one makes room."""
+
+
+def names(prefix: Path) -> Callable[..., Path]:
+    """Names of segments below *prefix*, remembered."""
+
+    @lru_cache(REMEMBERED)
+    def name(*segments: bytes) -> Path:
+        return prefix + Path.of(*segments)
+
+    return name
