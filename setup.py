@@ -24,7 +24,14 @@ NEEDED = [
 # It and what it brings are larger than all the rest, and needed by namers with `auth` only.
 if not os.environ.get("MESHPROXY_SLIM"):
     NEEDED.append("kubernetes>=29")
-TEST = ["h11>=0.14", "hypothesis>=6.100", "pytest>=8.2", "setuptools>=70.1", "trustme>=1.1"]
+TEST = [
+    "h11>=0.14",
+    "hypothesis>=6.100",
+    "py-consul>=1.7",
+    "pytest>=8.2",
+    "setuptools>=70.1",
+    "trustme>=1.1",
+]
 
 setup(
     name="meshproxy",

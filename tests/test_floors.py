@@ -35,6 +35,7 @@ GUARDS = {
     "config/decode.py",
     "discovery/dns.py",
     "discovery/k8s/watch.py",
+    "discovery/watching/watch.py",
     "filters/error_responder.py",
     "telemeters/statsd.py",
     "var.py",

@@ -5,9 +5,11 @@ One base per polymorphic site of the file (linkerd: NamerInitializer.scala and i
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from ssl import SSLContext
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from meshproxy.config.model import Kinded, key
+from meshproxy.config.tls import ClientTlsConfig
 from meshproxy.ewma import Load
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Addr
@@ -34,6 +36,10 @@ class SystemNames(Protocol):
         ...
 
 
+Tls: TypeAlias = tuple[SSLContext, str | None]
+"""What TLS begins with: a context, and the name to ask for and to find in the certificate."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamerDeps:
     """What a namer or a transformer may use."""
@@ -45,6 +51,8 @@ class NamerDeps:
     bind: Callable[[Path], Activity[NameTree[Bound]]]
     """Binds a name by the system namers and the configured ones, without any dtab."""
     environ: Mapping[str, str]
+    tls: Callable[[ClientTlsConfig], Tls | None]
+    """Loads the files of a `tls` block; None if it is switched off. Raises TlsFailed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +63,11 @@ class InterpreterDeps:
     system: SystemNames
     transformers: Sequence[Transformer]
     metrics: Tree
+    bind: Callable[[Path], Activity[NameTree[Bound]]]
+    """Binds a name by the system namers, without any dtab."""
     environ: Mapping[str, str]
+    tls: Callable[[ClientTlsConfig], Tls | None]
+    """Loads the files of a `tls` block; None if it is switched off. Raises TlsFailed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "io.l5d.k8s.ns": "meshproxy.namers.k8s:K8sNsNamerConfig",
         "io.l5d.k8s.external": "meshproxy.namers.k8s:K8sExternalNamerConfig",
         "io.l5d.rewrite": "meshproxy.namers.rewrite:RewriteNamerConfig",
-        "io.l5d.consul": None,
+        "io.l5d.consul": "meshproxy.namers.consul:ConsulNamerConfig",
         "io.l5d.curator": None,
         "io.l5d.dnssrv": None,
         "io.l5d.k8s.istio": None,

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from meshproxy.metrics.names import Metric, patterns
+from meshproxy.metrics.metric import Metric
+from meshproxy.metrics.names import patterns
 from meshproxy.metrics.tree import Scope
 
 _ANY: Final = "<>"

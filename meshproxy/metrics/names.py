@@ -5,41 +5,13 @@ those that say they are added.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Kind = Literal["counter", "gauge", "histogram"]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric; each `<...>` in its name stands for any one element."""
-
-    name: str
-    kind: Kind
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A scope, and what is counted in it."""
-
-    scope: str
-    about: str
-    metrics: tuple[Metric, ...]
-
-
-def _counter(name: str, meaning: str) -> Metric:
-    return Metric(name, "counter", meaning)
-
-
-def _gauge(name: str, meaning: str) -> Metric:
-    return Metric(name, "gauge", meaning)
-
-
-def _histogram(name: str, meaning: str) -> Metric:
-    return Metric(name, "histogram", meaning)
-
+from meshproxy.metrics.discovery_names import DISCOVERY
+from meshproxy.metrics.metric import Metric, Section
+from meshproxy.metrics.metric import counter as _counter
+from meshproxy.metrics.metric import gauge as _gauge
+from meshproxy.metrics.metric import histogram as _histogram
 
 OUTCOMES: Final = (
     _counter("requests", "Requests that ended."),
@@ -53,14 +25,6 @@ OUTCOMES: Final = (
     ),
     _gauge("pending", "Requests in progress."),
     _histogram("request_latency_ms", "Milliseconds from the request's head to the response's."),
-)
-
-KUBERNETES: Final = (
-    _gauge("lists", "Lists read since the start."),
-    _gauge("events", "Changes read since the start."),
-    _gauge("watches", "Resources being listed or watched."),
-    _gauge("oldest_list_s", "Seconds since the oldest list in use was read."),
-    _gauge("failures/<reason>", "Lists and watches that failed since the start."),
 )
 
 STATUSES: Final = (
@@ -231,20 +195,7 @@ PLACES: Final = (
         ),
     ),
     Section("rt/<router>", "The router.", (_gauge("originator", "1 if the router starts calls."),)),
-    Section("namer/<prefix>", "Namers that watch the Kubernetes API. Added.", KUBERNETES),
-    Section("rt/<router>/identifier", "The same API, by `io.l5d.ingress`. Added.", KUBERNETES),
-    Section(
-        "inet/dns",
-        "The resolver of `/$/inet`, `io.buoyant.rinet` and their kin.",
-        (
-            _histogram("lookup_ms", "Milliseconds of a look-up."),
-            _counter("successes", "Names that have addresses."),
-            _counter("failures", "Names that have none, or that nobody knew."),
-            _counter("dns_lookups", "Questions asked of DNS servers."),
-            _counter("dns_lookup_failures", "Those that failed."),
-            _gauge("queue_size", "Look-ups waiting for their turn."),
-        ),
-    ),
+    *DISCOVERY,
     Section(
         "telemeter/statsd",
         "The statsd telemeter. Added.",

@@ -4,7 +4,8 @@ import sys
 from typing import Final
 
 from meshproxy.metrics import absent
-from meshproxy.metrics.names import PLACES, Section
+from meshproxy.metrics.metric import Section
+from meshproxy.metrics.names import PLACES
 
 _HEAD: Final = """\
 # Metrics

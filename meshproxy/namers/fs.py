@@ -5,41 +5,27 @@ linkerd: namer/fs/.../{FsInitializer,WatchingNamer}.scala.
 
 import os
 import re
-from dataclasses import dataclass, replace
-from typing import ClassVar, Final, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 from meshproxy.config.bases import NamerConfig, NamerDeps, Resolver
 from meshproxy.config.files import Directory
 from meshproxy.config.model import key
 from meshproxy.discovery.files import contents, file_depth
 from meshproxy.discovery.hostname import full_form, literal, why_refused
-from meshproxy.naming.addr import (
-    ADDR_NEG,
-    ADDR_PENDING,
-    Addr,
-    AddrBound,
-    AddrFailed,
-    AddrPending,
-)
+from meshproxy.discovery.members import Members
+from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, Address, AddrFailed
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import NEG, Leaf, NameTree
 from meshproxy.naming.path import Path
-from meshproxy.var import Failed, Ok, Pending, State, Var, collect
+from meshproxy.var import Failed, Ok, Pending, State, Var
 from meshproxy.wording import in_words
 
 _LINE: Final = re.compile(r"(\S+)\s+(\d{1,5})(?:\s*\*\s*(\d+(?:\.\d*)?|\.\d+))?", re.ASCII)
 
 
-class HostLine(NamedTuple):
-    """One line of a file."""
-
-    host: str
-    port: int
-    weight: float
-
-
-def parse_entries(text: bytes) -> tuple[HostLine, ...]:
+def parse_entries(text: bytes) -> tuple[Address, ...]:
     """Read lines of `host port` or `host port * weight`; `#` begins a comment.
 
     Raises:
@@ -57,18 +43,8 @@ def parse_entries(text: bytes) -> tuple[HostLine, ...]:
         why = why_refused(host) if literal(host) is None else None
         if why is not None:
             raise ValueError(f"line {number}: {why}")
-        entries.append(HostLine(host, int(match[2]), float(match[3] or 1)))
+        entries.append(Address(host, int(match[2]), float(match[3] or 1)))
     return tuple(entries)
-
-
-def merged(addrs: tuple[Addr, ...]) -> Addr:
-    """One address of many: what is bound counts; without any, what the others wait or fail for."""
-    found = [each.addresses for each in addrs if isinstance(each, AddrBound)]
-    if found or not addrs:
-        return AddrBound(frozenset().union(*found))
-    if any(isinstance(each, AddrPending) for each in addrs):
-        return ADDR_PENDING
-    return next((each for each in addrs if isinstance(each, AddrFailed)), ADDR_NEG)
 
 
 class FsNamer:
@@ -111,17 +87,7 @@ class FsNamer:
             entries = parse_entries(text)
         except ValueError as error:
             return Var(AddrFailed(f"{file.show()}: {error}"))
-        return collect([self._resolved(entry) for entry in entries]).map(merged)
-
-    def _resolved(self, entry: HostLine) -> Var[Addr]:
-        addr = self._resolver.resolve(entry.host, str(entry.port))
-        return addr.map(lambda found: _weighted(found, entry.weight))
-
-
-def _weighted(addr: Addr, weight: float) -> Addr:
-    if not isinstance(addr, AddrBound):
-        return addr
-    return AddrBound(frozenset(replace(each, weight=weight) for each in addr.addresses))
+        return Members.of(entries).addr(self._resolver.resolve)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

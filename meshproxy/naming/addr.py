@@ -51,3 +51,13 @@ Addr: TypeAlias = AddrPending | AddrNeg | AddrFailed | AddrBound
 
 ADDR_PENDING: Final = AddrPending()
 ADDR_NEG: Final = AddrNeg()
+
+
+def merged(addrs: tuple[Addr, ...]) -> Addr:
+    """One address of many: what is bound counts; without any, what the others wait or fail for."""
+    found = [each.addresses for each in addrs if isinstance(each, AddrBound)]
+    if found or not addrs:
+        return AddrBound(frozenset().union(*found))
+    if any(isinstance(each, AddrPending) for each in addrs):
+        return ADDR_PENDING
+    return next((each for each in addrs if isinstance(each, AddrFailed)), ADDR_NEG)

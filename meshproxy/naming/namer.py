@@ -1,6 +1,7 @@
 """The two seams of naming: who knows names, and who binds them (finagle: Namer.scala)."""
 
-from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.dtab import Dentry, Dtab
@@ -56,6 +57,15 @@ class Explainer(Protocol):
 
     def route(self, dtab: Dtab, path: Path, bound_id: Path) -> Route:
         """The way from *path* to *bound_id* as things are now; empty when there is none."""
+        ...
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A namer or an interpreter that has a state to show to people."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """What it knows of what is in use, and how it came to know that; as JSON."""
         ...
 
 

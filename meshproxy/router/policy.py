@@ -7,6 +7,7 @@ router/core/.../Router.scala, linkerd/core/.../{Client,ClientConfig,Svc}.scala).
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from ssl import SSLContext
 from typing import Any, Final
 
 from meshproxy.accrual.policies import ConsecutiveFailuresConfig
@@ -155,6 +156,19 @@ def client_policy(
         if contexts is not None:
             written["tls"] = contexts.stamped(written["tls"])
     return ClientPolicy(**written)
+
+
+def client_tls(config: ClientTlsConfig) -> tuple[SSLContext, str | None] | None:
+    """The context of a `tls` block outside a client, by its files as they are, and the name.
+
+    None if it is switched off. Raises `TlsFailed` when it cannot work.
+    """
+    if not config.enabled:
+        return None
+    written = _tls_settings(config, {})
+    settings: TlsSettings = written["tls"]
+    stamps = tuple(stamp(file) for file in settings.files())
+    return context(replace(settings, stamps=stamps)), written["server_name"]
 
 
 def path_policy(config: SvcConfig, name: Path) -> PathPolicy:

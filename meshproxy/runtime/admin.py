@@ -16,7 +16,7 @@ from meshproxy.admin.browsers import SameOrigin, harden, hardened
 from meshproxy.admin.control import control
 from meshproxy.admin.identify import identify_service
 from meshproxy.admin.metrics_json import metrics_json
-from meshproxy.admin.pages import Admin, AdminHandler, AdminRequest, AdminResponse, shown
+from meshproxy.admin.pages import JSON, Admin, AdminHandler, AdminRequest, AdminResponse, shown
 from meshproxy.admin.probes import probes
 from meshproxy.admin.security import Security
 from meshproxy.admin.service import admin_service
@@ -28,6 +28,7 @@ from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
+from meshproxy.naming.namer import Described
 from meshproxy.net.descriptors import ADMIN, allowed
 from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.server.h1.protocol import Http1
@@ -58,9 +59,16 @@ class Controls:
 
 
 def admin_terms(
-    config: LinkerConfig, metrics: Tree, telemeters: Sequence[Telemeter], controls: Controls
+    config: LinkerConfig,
+    metrics: Tree,
+    telemeters: Sequence[Telemeter],
+    controls: Controls,
+    states: Mapping[str, Described],
 ) -> ServerParameters:
-    """How the admin server of *config* serves. Raises ValueError for TLS files that do not work."""
+    """How the admin server of *config* serves, with a page for each of *states*.
+
+    Raises ValueError for TLS files that do not work.
+    """
     numbers: dict[str, AdminHandler] = {"/admin/metrics.json": metrics_json(metrics)}
     for telemeter in telemeters:
         numbers |= {path: shown(page) for path, page in telemeter.pages().items()}
@@ -68,6 +76,7 @@ def admin_terms(
         numbers = {path: _after(controls.refresh, page) for path, page in numbers.items()}
     handlers = {
         **numbers,
+        **{path: shown(partial(_state, described)) for path, described in states.items()},
         **controls.pages,
         **control(
             configuration=json.dumps(to_json(config), indent=2).encode(),
@@ -87,6 +96,10 @@ def admin_terms(
 
     service = partial(admin_service, admin)
     return _terms(config.admin, config.admin.port, service, is_for_tools, metrics)
+
+
+def _state(described: Described) -> tuple[str, bytes]:
+    return JSON, json.dumps(described.describe(), indent=2).encode()
 
 
 def _after(refresh: Callable[[], None], page: AdminHandler) -> AdminHandler:

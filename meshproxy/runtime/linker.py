@@ -206,7 +206,8 @@ class Linker:
         identifier = identifier_address(config)
         try:
             if not self._is_worker:
-                admin = admin_terms(config, metrics, telemeters, self._controls)
+                states = generation.naming.states
+                admin = admin_terms(config, metrics, telemeters, self._controls, states)
                 parameters[admin_address(config)] = admin
             if identifier is not None:
                 parameters[identifier] = identifier_terms(config.admin, generation.routers, metrics)

@@ -3,7 +3,7 @@
 linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from meshproxy.config.bases import InterpreterDeps, NamerConfig, NamerDeps, TransformerConfig
@@ -15,9 +15,11 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
 from meshproxy.namers.transformed import TransformedNamer
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import Interpreter, Namer, Transformer
+from meshproxy.naming.namer import BoundTree, Described, Interpreter, Namer, Transformer
 from meshproxy.naming.path import Path
+from meshproxy.router.policy import client_tls
 from meshproxy.runtime.building import Problems, build
+from meshproxy.var import Activity
 
 
 class Naming:
@@ -34,6 +36,8 @@ class Naming:
         """In the order of the file."""
         self.interpreters: list[Interpreter] = []
         """Who binds the names of each router."""
+        self.states: dict[str, Described] = {}
+        """What has a state to show, by the path of its admin page."""
         problems = Problems()
         for number, one in enumerate(config.namers):
             with problems.noted():
@@ -48,6 +52,8 @@ class Naming:
     def _namer(self, config: NamerConfig, where: str) -> Namer:
         before = tuple(self.namers)
         namer: Namer = build(config, where, lambda: self._deps(config.full_prefix(), before))
+        if isinstance(namer, Described):
+            self.states[f"/namer_state{config.full_prefix().drop(1).show()}.json"] = namer
         if not config.transformers:
             return namer
         return TransformedNamer(namer, self._transformers(config.transformers, where, before))
@@ -55,15 +61,20 @@ class Naming:
     def _interpreter(self, router: RouterConfig, where: str) -> Interpreter:
         config = router.interpreter_or_default()
         transformers = self._transformers(config.transformers, where, self.namers)
-        metrics = self._metrics.scope("rt", router.name, "interpreter")
+        metrics = self._metrics.scope("rt", router.name, "interpreter", config.kind)
         deps = InterpreterDeps(
             namers=self.namers,
             system=self._system,
             transformers=transformers,
             metrics=metrics,
+            bind=self._binder(()),
             environ=self._environ,
+            tls=client_tls,
         )
         bound: Interpreter = build(config, where, lambda: deps)
+        if isinstance(bound, Described):
+            page = f"/{router.name}/interpreter_state/{config.kind.lower()}.json"
+            self.states[page] = bound
         return bound
 
     def _transformers(
@@ -84,8 +95,12 @@ class Naming:
     def _deps(self, prefix: Path, namers: Sequence[Namer]) -> NamerDeps:
         return NamerDeps(
             prefix=prefix,
-            metrics=self._metrics.scope("namer", prefix.drop(1).show()[1:]),
+            metrics=self._metrics.scope("namer", prefix.show()[1:]),
             resolver=self._resolver,
-            bind=partial(DefaultInterpreter(namers, self._system).bind, Dtab()),
+            bind=self._binder(namers),
             environ=self._environ,
+            tls=client_tls,
         )
+
+    def _binder(self, namers: Sequence[Namer]) -> Callable[[Path], Activity[BoundTree]]:
+        return partial(DefaultInterpreter(namers, self._system).bind, Dtab())

@@ -164,7 +164,7 @@ class Supervisor:
 
     def _admin_terms(self, config: LinkerConfig, telemetry: Telemetry) -> ServerParameters:
         try:
-            return admin_terms(config, self.metrics, telemetry.telemeters, self._controls)
+            return admin_terms(config, self.metrics, telemetry.telemeters, self._controls, {})
         except ValueError as error:
             raise refused(error, "admin.tls") from error
 

@@ -44,8 +44,8 @@ def test_plugins_add_kinds_and_fill_those_not_built() -> None:
     table = kinds.with_plugins("backoffs", [mine])
     assert table["io.mine"] == mine
     assert "constant" in table
-    filled = EntryPoint("io.l5d.consul", "some.module:Consul", "meshproxy.namers")
-    assert kinds.with_plugins("namers", [filled])["io.l5d.consul"] == filled
+    filled = EntryPoint("io.l5d.k8s.istio", "some.module:Istio", "meshproxy.namers")
+    assert kinds.with_plugins("namers", [filled])["io.l5d.k8s.istio"] == filled
 
 
 def test_a_plugin_that_cannot_be_loaded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,7 @@ routers:
     /svc => /#/io.l5d.k8s/default/http
   servers: [{{port: 0, ip: 127.0.0.1}}]
 """
-NAMER = "namer/io.l5d.k8s"
+NAMER = "namer/#/io.l5d.k8s"
 FALLBACK = "fallbackAfterMs: 50"
 
 

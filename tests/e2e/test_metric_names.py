@@ -2,7 +2,7 @@
 
 from meshproxy.metrics.instruments import Instrument
 from meshproxy.metrics.meanings import entry_of
-from meshproxy.metrics.names import Kind
+from meshproxy.metrics.metric import Kind
 from tests.kit.downstream import Answer, Downstream
 from tests.kit.proxy import Proxy
 from tests.kit.wire import get

@@ -8,12 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproxy.config.bases import InterpreterDeps
 from meshproxy.config.kinds import find
 from meshproxy.http import l5d
 from meshproxy.http.headers import of
 from meshproxy.interpreters.default import DefaultInterpreter, DefaultInterpreterConfig
-from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
 from meshproxy.naming.addr import ADDR_PENDING
 from meshproxy.naming.bound import Bound
@@ -22,6 +20,7 @@ from meshproxy.naming.namer import BoundTree, Lookup, Transformed
 from meshproxy.naming.nametree import NEG, Alt, Leaf, NameTree, Union, Weighted
 from meshproxy.naming.path import Path
 from meshproxy.var import PENDING, Activity, Failed, Ok, Source, State, Var
+from tests.kit.deps import interpreter_deps
 
 SYSTEM = SystemNamers(lambda _host, _port: Var(ADDR_PENDING))
 BROKEN: State[NameTree[Path | Bound]] = Failed(ValueError("broken"))
@@ -361,7 +360,7 @@ def test_transformers_see_only_bound_trees() -> None:
 
 def test_the_kind_builds_the_interpreter() -> None:
     assert find("interpreters", "default") is DefaultInterpreterConfig
-    deps = InterpreterDeps(namers=[HIT], system=SYSTEM, transformers=(), metrics=Tree(), environ={})
+    deps = interpreter_deps(namers=[HIT], system=SYSTEM)
     interpreter = DefaultInterpreterConfig().build(deps)
     state = interpreter.bind(Dtab.parse("/svc=>/#/hit"), Path.of("svc")).sample()
     assert shown(state) == "/#/hit"

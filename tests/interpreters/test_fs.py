@@ -7,28 +7,21 @@ from typing import Any
 
 from gevent.queue import Queue
 
-from meshproxy.config.bases import InterpreterDeps
 from meshproxy.config.files import RegularFile
 from meshproxy.interpreters.fs import FsInterpreter, FsInterpreterConfig
-from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
 from meshproxy.naming.addr import ADDR_NEG
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.nametree import NEG, Leaf
 from meshproxy.naming.path import Path
 from meshproxy.var import Failed, Ok, Var
+from tests.kit.deps import interpreter_deps
 
 WEB = Path.parse("/svc/web")
 
 
 def interpreter_of(file: FilePath) -> FsInterpreter:
-    deps = InterpreterDeps(
-        namers=(),
-        system=SystemNamers(lambda _host, _port: Var(ADDR_NEG)),
-        transformers=(),
-        metrics=Tree(),
-        environ={},
-    )
+    deps = interpreter_deps(system=SystemNamers(lambda _host, _port: Var(ADDR_NEG)))
     return FsInterpreterConfig(dtab_file=RegularFile(str(file))).build(deps)
 
 

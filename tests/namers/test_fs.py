@@ -8,16 +8,14 @@ from gevent.queue import Queue
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproxy.config.bases import NamerDeps
 from meshproxy.config.files import Directory
 from meshproxy.discovery.dns import DnsResolver
 from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.discovery.dns_query import Server
 from meshproxy.metrics.tree import Tree
-from meshproxy.namers.fs import FsNamer, FsNamerConfig, HostLine, merged, parse_entries
+from meshproxy.namers.fs import FsNamer, FsNamerConfig, parse_entries
 from meshproxy.naming.addr import (
     ADDR_NEG,
-    ADDR_PENDING,
     AddrBound,
     Address,
     AddrFailed,
@@ -25,7 +23,8 @@ from meshproxy.naming.addr import (
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.nametree import NEG, Leaf
 from meshproxy.naming.path import Path
-from meshproxy.var import PENDING, Ok, Var
+from meshproxy.var import Ok, Var
+from tests.kit.deps import namer_deps
 from tests.kit.dns import DnsServer
 
 PREFIX = Path.parse("/#/io.l5d.fs")
@@ -41,13 +40,7 @@ def _root(tmp_path: FilePath) -> FilePath:
 def namer_of(root: FilePath, server: DnsServer | None = None) -> FsNamer:
     servers = (Server(server.host, server.port),) if server else ()
     settings = DnsSettings(nameservers=servers, hosts="/dev/null", resolv_conf="/dev/null")
-    deps = NamerDeps(
-        prefix=PREFIX,
-        metrics=Tree(),
-        resolver=DnsResolver(settings, Tree()),
-        bind=lambda _path: Var(PENDING),
-        environ={},
-    )
+    deps = namer_deps(PREFIX, resolver=DnsResolver(settings, Tree()))
     return FsNamerConfig(root_dir=Directory(str(root))).build(deps)
 
 
@@ -73,19 +66,19 @@ def addresses(*found: tuple[str, int] | tuple[str, int, float]) -> AddrBound:
     [
         (b"", ()),
         (b"# nothing\n\n   \n", ()),
-        (b"127.0.0.1 80", (HostLine("127.0.0.1", 80, 1.0),)),
+        (b"127.0.0.1 80", (Address("127.0.0.1", 80, 1.0),)),
         (
             b"a.test\t1 # one\r\n  b 65535  \n",
-            (HostLine("a.test", 1, 1.0), HostLine("b", 65535, 1.0)),
+            (Address("a.test", 1), Address("b", 65535)),
         ),
-        (b"a 80 * 2", (HostLine("a", 80, 2.0),)),
-        (b"a 80*0.5", (HostLine("a", 80, 0.5),)),
-        (b"a 80 * .5", (HostLine("a", 80, 0.5),)),
-        (b"::1 80\n[::1] 81", (HostLine("::1", 80, 1.0), HostLine("[::1]", 81, 1.0))),
-        (b"127.1 80", (HostLine("127.0.0.1", 80, 1.0),)),
+        (b"a 80 * 2", (Address("a", 80, 2.0),)),
+        (b"a 80*0.5", (Address("a", 80, 0.5),)),
+        (b"a 80 * .5", (Address("a", 80, 0.5),)),
+        (b"::1 80\n[::1] 81", (Address("::1", 80, 1.0), Address("[::1]", 81, 1.0))),
+        (b"127.1 80", (Address("127.0.0.1", 80, 1.0),)),
     ],
 )
-def test_lines_are_hosts_ports_and_weights(text: bytes, expected: tuple[HostLine, ...]) -> None:
+def test_lines_are_hosts_ports_and_weights(text: bytes, expected: tuple[Address, ...]) -> None:
     assert parse_entries(text) == expected
 
 
@@ -202,18 +195,3 @@ def test_host_names_are_resolved_and_merged(root: FilePath) -> None:
                 pass
         finally:
             close()
-
-
-@pytest.mark.parametrize(
-    ("addrs", "expected"),
-    [
-        ((), addresses()),
-        ((ADDR_PENDING, ADDR_NEG), ADDR_PENDING),
-        ((ADDR_NEG, AddrFailed("x")), AddrFailed("x")),
-        ((ADDR_NEG, ADDR_NEG), ADDR_NEG),
-        ((ADDR_PENDING, addresses(("a", 1)), AddrFailed("x")), addresses(("a", 1))),
-        ((addresses(("a", 1)), addresses(("b", 2))), addresses(("a", 1), ("b", 2))),
-    ],
-)
-def test_what_is_bound_counts(addrs: tuple[Any, ...], expected: Any) -> None:
-    assert merged(addrs) == expected

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from meshproxy.config.bases import NamerDeps
 from meshproxy.config.decode import Port
-from meshproxy.metrics.tree import Tree
 from meshproxy.namers.k8s import (
     K8sConfig,
     K8sExternalNamerConfig,
@@ -20,7 +18,8 @@ from meshproxy.naming.bound import Bound
 from meshproxy.naming.namer import Lookup, Namer
 from meshproxy.naming.nametree import NEG, Leaf
 from meshproxy.naming.path import Path
-from meshproxy.var import PENDING, Failed, Ok, Var, wait
+from meshproxy.var import PENDING, Ok, Var, wait
+from tests.kit.deps import namer_deps
 from tests.kit.k8s import KubeApi, service, wait_until
 
 ENVIRON = {"POD_NAMESPACE": "default"}
@@ -47,13 +46,7 @@ def api() -> Iterator[KubeApi]:
 def build(kind: type[K8sConfig], api: KubeApi, **keys: Any) -> Namer:
     """Build a namer of *kind* that asks *api*."""
     config = kind(host="127.0.0.1", port=Port(api.port), **keys)
-    deps = NamerDeps(
-        prefix=config.full_prefix(),
-        metrics=Tree(),
-        resolver=Names(),
-        bind=lambda _: Var(Failed(LookupError())),
-        environ=ENVIRON,
-    )
+    deps = namer_deps(config.full_prefix(), resolver=Names(), environ=ENVIRON)
     return config.build(deps)
 
 

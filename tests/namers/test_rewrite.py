@@ -4,11 +4,9 @@ from functools import partial
 
 import pytest
 
-from meshproxy.config.bases import NamerDeps
 from meshproxy.config.kinds import find
 from meshproxy.errors import BindingFailed
 from meshproxy.interpreters.default import DefaultInterpreter
-from meshproxy.metrics.tree import Tree
 from meshproxy.namers.rewrite import RewriteNamer, RewriteNamerConfig
 from meshproxy.namers.system import SystemNamers
 from meshproxy.naming.addr import ADDR_PENDING, Addr
@@ -18,6 +16,7 @@ from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import NEG, Leaf
 from meshproxy.naming.path import Path
 from meshproxy.var import Failed, Var
+from tests.kit.deps import namer_deps
 
 
 class Unreachable:
@@ -67,12 +66,10 @@ def test_the_kind_builds_the_namer() -> None:
     config = RewriteNamerConfig(prefix=Path.of("r"), pattern=pattern, name="/x/{a}")
     system = SystemNamers(lambda _host, _port: Var(ADDR_PENDING))
     namer = config.build(
-        NamerDeps(
-            prefix=config.full_prefix(),
-            metrics=Tree(),
+        namer_deps(
+            config.full_prefix(),
             resolver=Unreachable(),
             bind=partial(DefaultInterpreter([], system).bind, Dtab()),
-            environ={},
         )
     )
     assert namer == RewriteNamer(Path.of("#", "r"), pattern, "/x/{a}")

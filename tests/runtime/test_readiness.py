@@ -121,7 +121,7 @@ def test_it_waits_for_the_api(api: KubeApi) -> None:
         assert get(proxy.linker.admin_port, "localhost", "/live").status == 200
         api.resume()
         wait_until(lambda: status(proxy) == (200, b"ready\n"))
-        assert proxy.metrics()["namer/io.l5d.k8s/watches"] == 1
+        assert proxy.metrics()["namer/#/io.l5d.k8s/watches"] == 1
 
 
 def test_the_fallback_is_an_answer(api: KubeApi) -> None:
@@ -135,7 +135,7 @@ def test_a_namer_that_is_only_asked_on_demand_counts_as_ready(api: KubeApi) -> N
     api.stall()
     with Proxy(config(api, dst="/#/io.l5d.k8s")) as proxy:
         assert status(proxy)[0] == 200
-        assert proxy.metrics()["namer/io.l5d.k8s/watches"] == 0
+        assert proxy.metrics()["namer/#/io.l5d.k8s/watches"] == 0
         api.resume()
 
 
@@ -145,16 +145,16 @@ def test_a_reload_does_not_take_readiness_back(api: KubeApi, tmp_path: Path) -> 
         api.stall()
         proxy.linker.reload(load(config(api), str(tmp_path)))
         assert status(proxy)[0] == 200
-        assert proxy.metrics()["namer/io.l5d.k8s/watches"] == 1
+        assert proxy.metrics()["namer/#/io.l5d.k8s/watches"] == 1
         api.resume()
 
 
 def test_a_watch_lives_through_a_reload(api: KubeApi) -> None:
     with Proxy(config(api)) as proxy:
         wait_until(lambda: status(proxy)[0] == 200)
-        lists = proxy.metrics()["namer/io.l5d.k8s/lists"]
+        lists = proxy.metrics()["namer/#/io.l5d.k8s/lists"]
         proxy.linker.reload(
             load(config(api).replace("port: 0, ip", "port: 0, maxCallDepth: 9, ip"), "b")
         )
         get(proxy.port(), "web")
-        assert proxy.metrics()["namer/io.l5d.k8s/lists"] == lists
+        assert proxy.metrics()["namer/#/io.l5d.k8s/lists"] == lists

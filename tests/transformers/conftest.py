@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from meshproxy.config.bases import NamerDeps, TransformerConfig
-from meshproxy.metrics.tree import Tree
+from meshproxy.config.bases import TransformerConfig
 from meshproxy.naming.addr import ADDR_NEG, Addr, AddrBound, Address
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.namer import BoundTree, Transformer
 from meshproxy.naming.nametree import Leaf
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity, Failed, Var
+from tests.kit.deps import namer_deps
 
 
 class Names:
@@ -35,9 +35,8 @@ class Build:
         self.bound: dict[str, Activity[BoundTree]] = {}
 
     def __call__(self, config: TransformerConfig) -> Transformer:
-        deps = NamerDeps(
-            prefix=config.full_prefix(self.environ),
-            metrics=Tree(),
+        deps = namer_deps(
+            config.full_prefix(self.environ),
             resolver=self.names,
             bind=lambda path: self.bound.get(path.show(), Var(Failed(LookupError()))),
             environ=self.environ,

@@ -1,0 +1,269 @@
+"""What an agent of Consul says: of services, of keys, and of itself.
+
+Changes come by blocking queries: the answer to a question with the index of an earlier answer is
+held until there is a newer one (developer.hashicorp.com/consul/api-docs/features/blocking;
+linkerd: consul/src/main/scala/io/buoyant/consul/v1).
+"""
+
+import random
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from urllib.parse import quote, urlencode
+
+import gevent
+
+from meshproxy.discovery.members import Members
+from meshproxy.discovery.watching.api import Api
+from meshproxy.discovery.watching.decoding import Malformed, in_steps, items, load
+from meshproxy.discovery.watching.line import Line, Reply
+from meshproxy.discovery.watching.watch import polled
+from meshproxy.naming.addr import Address
+
+T = TypeVar("T")
+
+Consistency: TypeAlias = Literal["default", "stale", "consistent"]
+Status: TypeAlias = Literal["passing", "warning", "critical", "maintenance"]
+Meta: TypeAlias = tuple[tuple[str, str], ...]
+
+HELD_S: Final = 600.0
+"""How long an agent may hold a question; by itself it does so for up to 320 s."""
+POLL_S: Final = 10.0
+"""How often those ask for whom no place is left to have a question held."""
+AGENT_S: Final = 3600.0
+_INDEX_DIGITS: Final = 20
+DEFAULT_DOMAIN: Final = "consul"
+_WORST_FIRST: Final[tuple[Status, ...]] = ("maintenance", "critical", "warning")
+
+
+class ServiceKey(NamedTuple):
+    """A service as it is asked for."""
+
+    datacenter: str
+    service: str
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The nodes of a service that are wanted."""
+
+    members: Members
+    meta: Meta = ()
+    """Of the service, as its first node has it."""
+    authority: str | None = None
+    """What the nodes are to read in Host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """What the agent says of itself."""
+
+    datacenter: str
+    domain: str
+    """Under which Consul's DNS has its names, without dots at its ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which nodes of a service are wanted, and what of them."""
+
+    statuses: frozenset[str] | None = None
+    """Nodes in these states of health; None asks the catalog, which knows nothing of health."""
+    prefers_service_address: bool = True
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """By tag; the highest of a node counts, 1 if there is none."""
+    keeps_meta: bool = False
+
+
+class Consul:
+    """The questions to one agent; its generators are what watches follow."""
+
+    def __init__(
+        self, api: Api, consistency: Consistency = "default", selection: Selection | None = None
+    ) -> None:
+        self.api = api
+        self._consistency = consistency
+        self._selection = selection or Selection()
+
+    def service(self, line: Line, key: ServiceKey) -> Generator[Service, None, None]:
+        """Yield the nodes of a service, each time that anything of it changes."""
+        selection = self._selection
+        reader = _Reader(selection)
+        path = f"/v1/catalog/service/{quote(key.service, safe='')}"
+        query = {"dc": key.datacenter}
+        if key.tag is not None:
+            query["tag"] = key.tag
+        if selection.statuses is not None:
+            path = f"/v1/health/service/{quote(key.service, safe='')}"
+            query["passing"] = "true" if selection.statuses == {"passing"} else "false"
+        yield from self._blocking(line, path, query, lambda reply: reader.read(reply.body))
+
+    def value(
+        self, line: Line, key: str, datacenter: str | None = None
+    ) -> Generator[bytes | None, None, None]:
+        """Yield the value at a key without a leading slash; None while there is none."""
+        query = {"raw": "true"} | ({"dc": datacenter} if datacenter is not None else {})
+        yield from self._blocking(
+            line,
+            f"/v1/kv/{quote(key)}",
+            query,
+            lambda reply: None if reply.status == 404 else reply.body,
+            also=(404,),
+        )
+
+    def agent(self, line: Line) -> Generator[Agent, None, None]:
+        """Yield what the agent says of itself."""
+        yield from polled(lambda: _agent(line.ask("/v1/agent/self").body), lambda: AGENT_S)
+
+    def _blocking(
+        self,
+        line: Line,
+        path: str,
+        query: Mapping[str, str],
+        read: Callable[[Reply], T],
+        also: tuple[int, ...] = (),
+    ) -> Generator[T, None, None]:
+        mode: dict[str, str] = {}
+        if self._consistency != "default":
+            mode[self._consistency] = "true"
+        index: str | None = None
+        with self.api.place() as has_place:
+            while True:
+                held = {"index": index} if index is not None and line.is_kept() else {}
+                target = f"{path}?{urlencode({**mode, **held, **query}, quote_via=quote, safe='')}"
+                reply = line.ask(target, held_s=HELD_S if held else 0.0, also=also)
+                index = _next_index(held.get("index"), reply.headers.get("x-consul-index"))
+                yield read(reply)
+                if not has_place:
+                    line.hang_up()
+                    gevent.sleep(POLL_S * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
+                    return
+
+
+def token_headers(token: str | None) -> Mapping[str, str]:
+    """Returns what proves to the agent who asks."""
+    return {} if token is None else {"X-Consul-Token": token}
+
+
+class _Node(NamedTuple):
+    """What is used of one node of a service, as it was sent."""
+
+    node_address: Any
+    service_address: Any
+    port: Any
+    tags: Any
+    node_meta: Any
+    service_meta: Any
+    status: Status = "passing"
+
+
+class _Reader:
+    """Reads the answers about one service.
+
+    A node that stays has the same object for its address, so that sets of thousands are compared
+    by identity.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._known: dict[tuple[str, int, float, Meta], Address] = {}
+
+    def read(self, body: bytes) -> Service:
+        """Read a list of nodes; those without a usable address are left out. Raises Malformed."""
+        statuses = self._selection.statuses
+        meta: Meta = ()
+        listed: list[Address] = []
+        before, self._known = self._known, {}
+        for _, sent in in_steps(items(body)):
+            node = _catalog_node(sent) if statuses is None else _health_node(sent)
+            if statuses is not None and node.status not in statuses:
+                continue
+            identity = self._identity(node)
+            if identity is not None:
+                address = before.get(identity) or Address(*identity)
+                self._known[identity] = address
+                listed.append(address)
+                if self._selection.keeps_meta and len(listed) == 1:
+                    meta = _meta(node.service_meta)
+        return Service(Members.of(listed), meta)
+
+    def _identity(self, node: _Node) -> tuple[str, int, float, Meta] | None:
+        selection = self._selection
+        host = (selection.prefers_service_address and node.service_address) or node.node_address
+        port = node.port
+        if not (host and isinstance(host, str) and isinstance(port, int) and 0 < port < 65536):
+            return None
+        weight = _weight(selection.weights, node.tags) if selection.weights else 1.0
+        return host, port, weight, _meta(node.node_meta) if selection.keeps_meta else ()
+
+
+def _catalog_node(sent: Any) -> _Node:
+    node = _object(sent)
+    return _Node(
+        node.get("Address"),
+        node.get("ServiceAddress"),
+        node.get("ServicePort"),
+        node.get("ServiceTags"),
+        node.get("NodeMeta"),
+        node.get("ServiceMeta"),
+    )
+
+
+def _health_node(sent: Any) -> _Node:
+    entry = _object(sent)
+    node, service = _object(entry.get("Node")), _object(entry.get("Service"))
+    checks = entry.get("Checks") or ()
+    if not isinstance(checks, list | tuple):
+        raise Malformed("the Checks of a node are not a list")
+    return _Node(
+        node.get("Address"),
+        service.get("Address"),
+        service.get("Port"),
+        service.get("Tags"),
+        node.get("Meta"),
+        service.get("Meta"),
+        _worst(_object(check).get("Status") for check in checks),
+    )
+
+
+def _worst(statuses: Iterable[object]) -> Status:
+    """Return the worst of *statuses*; what Consul does not know of passes, as does nothing."""
+    found = set(statuses)
+    return next((status for status in _WORST_FIRST if status in found), "passing")
+
+
+def _weight(weights: Mapping[str, float], tags: Any) -> float:
+    found = [weights[tag] for tag in tags or () if isinstance(tag, str) and tag in weights]
+    return max(found, default=1.0)
+
+
+def _meta(sent: Any) -> Meta:
+    if not isinstance(sent, dict):
+        return ()
+    return tuple(sorted((str(name), str(value)) for name, value in sent.items()))
+
+
+def _agent(body: bytes) -> Agent:
+    said = _object(load(body))
+    config, debug = _object(said.get("Config") or {}), _object(said.get("DebugConfig") or {})
+    datacenter = config.get("Datacenter")
+    if not isinstance(datacenter, str):
+        raise Malformed("the agent does not say its datacenter")
+    domain = config.get("Domain") or debug.get("DNSDomain") or DEFAULT_DOMAIN
+    return Agent(datacenter, str(domain).strip("."))
+
+
+def _object(sent: Any) -> dict[str, Any]:
+    if not isinstance(sent, dict):
+        raise Malformed(f"an object was expected, not {type(sent).__name__}")
+    return sent
+
+
+def _next_index(asked: str | None, given: str | None) -> str | None:
+    """Return the index of the next question: none if it went back, or is none to wait with."""
+    if given is None:
+        raise Malformed("the answer has no X-Consul-Index")
+    if not (given.isascii() and given.isdecimal() and len(given) <= _INDEX_DIGITS and int(given)):
+        return None
+    return given if asked is None or int(given) >= int(asked) else None

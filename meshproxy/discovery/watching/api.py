@@ -1,0 +1,211 @@
+"""A discovery API: where it is, how it is reached, and what asking it may cost."""
+
+import random
+import socket
+import ssl
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import gevent
+from gevent.event import AsyncResult
+from gevent.lock import BoundedSemaphore
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util.ssl_match_hostname import CertificateError
+
+from meshproxy.discovery.watching.decoding import MAX_BYTES
+from meshproxy.discovery.watching.failure import ApiFailure, Complaints, Reason
+from meshproxy.naming.addr import ADDR_PENDING, Addr, Address, AddrFailed, merged
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.nametree import NameTree
+from meshproxy.naming.path import Path
+from meshproxy.var import Activity, Failed, Ok, Pending, State, Var, collect
+from meshproxy.wording import in_words
+
+MAX_HELD: Final = 100
+"""Questions that one API may hold until there is news; a Consul agent allows 200 connections."""
+MAX_ASKING: Final = 28
+"""Other questions to one API at a time; the rest queue."""
+_KEEP_ALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+"""A machine that is gone without a word is noticed within a minute."""
+
+MAX_TRIES: Final = 3
+"""Addresses tried for one connection."""
+FAIL_FAST_S: Final = 1.0
+
+Bind: TypeAlias = Callable[[Path], Activity[NameTree[Bound]]]
+"""Binds a name, without any dtab."""
+Tls: TypeAlias = tuple[ssl.SSLContext, str | None]
+"""A context that leaves names alone, and the name to send and to find in the certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one API may cost; times in seconds."""
+
+    pace_s: float = 0.1
+    """From one question of a watch to its next."""
+    connect_s: float = 5.0
+    head_s: float = 30.0
+    """Until an answer begins, if the question does not allow it longer."""
+    body_s: float = 30.0
+    """For the rest of an answer, or of a line of a stream."""
+    stream_s: float = 600.0
+    """After this a stream is ended, so that a server that hangs is not believed for ever."""
+    max_bytes: int = MAX_BYTES
+    """Of an answer, or of a line of a stream."""
+
+
+@dataclass(eq=False, slots=True)
+class Api:
+    """Where the API of a discovery system is, and how it is asked."""
+
+    where: Var[Addr]
+    """Its addresses, followed as they change; any of them will do."""
+    host: str
+    """The Host of every question, and its name in logs."""
+    tls: Tls | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of every question."""
+    bounds: Bounds = field(default_factory=Bounds)
+    fail_fast: bool = False
+    """After a connection that could not be had, none is tried for `FAIL_FAST_S`."""
+    complaints: Complaints = field(init=False)
+    asking: BoundedSemaphore = field(init=False)
+    """One of its places is for one short question."""
+    _held: BoundedSemaphore = field(init=False)
+    _down_until: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        self.complaints = Complaints(self.host)
+        self.asking = BoundedSemaphore(MAX_ASKING)
+        self._held = BoundedSemaphore(MAX_HELD)
+
+    @classmethod
+    def at(cls, bind: Bind, host: str, port: int, **others: Any) -> "Api":
+        """Return the API on *port* of *host*, which *bind* resolves; *others* are its fields."""
+        where = addresses_of(bind(Path.of("$", "inet", host, str(port))))
+        return cls(where, authority(host, port), **others)
+
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """Takes one of the `MAX_HELD` places, if there is one, for questions that are held."""
+        has_place = self._held.acquire(blocking=False)
+        try:
+            yield has_place
+        finally:
+            if has_place:
+                self._held.release()
+
+    def connect(self, addresses: Collection[Address]) -> tuple[HTTPConnection, Address]:
+        """Return an open connection to one of *addresses*. Raises `ApiFailure` if none is had."""
+        if self.fail_fast and time.monotonic() < self._down_until:
+            raise ApiFailure(Reason.CONNECT, "there was no connection a moment ago (failFast)")
+        failure = ApiFailure(Reason.CONNECT, f"{self.host} has no address")
+        for address in random.sample(list(addresses), min(len(addresses), MAX_TRIES)):
+            try:
+                return self._connect(address), address
+            except ApiFailure as error:
+                failure = error
+        self._down_until = time.monotonic() + FAIL_FAST_S
+        raise failure
+
+    def _connect(self, address: Address) -> HTTPConnection:
+        connection = self._new(address)
+        peer = f"{address.host}:{address.port}"
+        try:
+            _open(connection, self.bounds.connect_s)
+        except (ssl.SSLError, CertificateError) as error:
+            raise ApiFailure(Reason.TLS, f"no TLS with {peer}: {in_words(error)}") from error
+        except (HTTPError, OSError) as error:
+            why = in_words(error.__cause__ or error)
+            raise ApiFailure(Reason.CONNECT, f"no connection to {peer}: {why}") from error
+        return connection
+
+    def _new(self, address: Address) -> HTTPConnection:
+        options = [*HTTPConnection.default_socket_options, *_KEEP_ALIVE]
+        seconds = self.bounds.connect_s
+        if self.tls is None:
+            return HTTPConnection(
+                address.host, address.port, timeout=seconds, socket_options=options
+            )
+        context, name = self.tls
+        name = name and name.rstrip(".")
+        return HTTPSConnection(
+            address.host,
+            address.port,
+            timeout=seconds,
+            socket_options=options,
+            ssl_context=context,
+            server_hostname=name,
+            assert_hostname=name if context.verify_mode else False,
+        )
+
+
+def addresses_of(bound: Activity[NameTree[Bound]]) -> Var[Addr]:
+    """Returns the addresses of every leaf of *bound*, in one set."""
+
+    def follow(state: State[NameTree[Bound]]) -> Var[Addr]:
+        match state:
+            case Ok(tree):
+                leaves: list[Bound] = []
+                tree.map(leaves.append)
+                return collect([leaf.addr for leaf in leaves]).map(merged)
+            case Failed(error):
+                return Var(AddrFailed(str(error)))
+            case Pending():
+                return Var(ADDR_PENDING)
+
+    return bound.flat_map(follow)
+
+
+def authority(host: str, port: int) -> str:
+    """Returns the Host of questions to *host*; the ports of HTTP and HTTPS are not named."""
+    return host if port in (80, 443) else f"{host}:{port}"
+
+
+def _open(connection: HTTPConnection, seconds: float) -> None:
+    """Connect in a greenlet of its own, which closes its socket whatever becomes of ours."""
+    opened: AsyncResult[None] = AsyncResult()
+
+    def connect() -> None:
+        try:
+            connection.connect()
+        except (HTTPError, OSError, CertificateError) as error:
+            connection.close()
+            opened.set_exception(error)
+        else:
+            connection.timeout = None
+            opened.set()
+
+    connecting = gevent.spawn(connect)
+    try:
+        with within(seconds, "no connection", Reason.CONNECT):
+            opened.get()
+    except BaseException:
+        connecting.kill(TimeoutError(), block=False)  # which urllib3 and ssl close their sockets on
+        opened.rawlink(lambda _: connection.close())
+        raise
+
+
+@contextmanager
+def within(seconds: float, otherwise: str, reason: Reason = Reason.STALLED) -> Iterator[None]:
+    """Bounds what the block takes. Raises `ApiFailure` with *reason* if it takes longer."""
+    limit = gevent.Timeout(seconds)
+    limit.start()
+    try:
+        yield
+    except gevent.Timeout as timeout:
+        if timeout is not limit:
+            raise
+        raise ApiFailure(reason, f"{otherwise} within {seconds:g} s") from None
+    finally:
+        limit.close()

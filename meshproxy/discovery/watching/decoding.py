@@ -1,0 +1,162 @@
+"""JSON from outside in small steps: a list item by item, a stream line by line.
+
+Decoding 4 MB in one go would keep every request waiting for some 50 ms.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from json import JSONDecodeError
+from typing import Any, Final, TypeVar
+
+import gevent
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of one answer, or of one line of a stream, unless its reader knows better."""
+ITEM: Final = "item"
+
+T = TypeVar("T")
+
+_STEP_S: Final = 0.01
+"""Work done before others may run."""
+_REST_S: Final = 0.001
+"""More than nothing: the hub goes through many sleeps of 0 before it looks at its sockets."""
+_SPACES: Final = re.compile(r"[ \t\r\n]*")
+_decoder = json.JSONDecoder()
+
+
+class Malformed(ValueError):
+    """The text is not JSON, or does not say what it should."""
+
+
+def load(data: bytes) -> Any:
+    """Returns the value of one JSON text. Raises `Malformed`."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"not JSON: {error}") from error
+
+
+def items(data: bytes, *path: str) -> Iterator[tuple[str, Any]]:
+    """Yields `(ITEM, value)` for each item of the list that the keys of *path* lead to.
+
+    Without *path* the whole text is that list. The other members of the objects on the way come
+    as `(key, value)`, those of inner objects too; the list itself as its key with an empty one,
+    so that a missing list can be told from an empty one. One value is decoded per step, so that
+    the caller can let others run in between. Raises `Malformed`.
+    """
+    try:
+        text = data.decode()
+        at = yield from _descend(text, 0, path)
+        if _skip(text, at) != len(text):
+            raise JSONDecodeError("Extra data", text, at)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"not the expected JSON: {error}") from error
+
+
+def in_steps(
+    values: Iterable[T], sleep: Callable[[float], None] = gevent.sleep
+) -> Generator[T, None, None]:
+    """Yields *values*, and lets other greenlets run after each 10 ms of work."""
+    begun = time.monotonic()
+    for value in values:
+        yield value
+        if time.monotonic() - begun > _STEP_S:
+            sleep(_REST_S)
+            begun = time.monotonic()
+
+
+def _descend(text: str, at: int, path: tuple[str, ...]) -> Generator[tuple[str, Any], None, int]:
+    return (yield from _members(text, at, path) if path else _items(text, at))
+
+
+def _members(text: str, at: int, path: tuple[str, ...]) -> Generator[tuple[str, Any], None, int]:
+    wanted, *rest = path
+    opening = "{" if rest else "["
+    at = _expect(text, at, "{")
+    if _next_is(text, at, "}"):
+        return _expect(text, at, "}")
+    while True:
+        key, at = _value(text, at)
+        at = _expect(text, at, ":")
+        if key == wanted and _next_is(text, at, opening):
+            if not rest:
+                yield key, []
+            at = yield from _descend(text, at, tuple(rest))
+        else:
+            value, at = _value(text, at)
+            yield key, value
+        if not _next_is(text, at, ","):
+            return _expect(text, at, "}")
+        at = _expect(text, at, ",")
+
+
+def _items(text: str, at: int) -> Generator[tuple[str, Any], None, int]:
+    at = _expect(text, at, "[")
+    if not _next_is(text, at, "]"):
+        while True:
+            item, at = _value(text, at)
+            yield ITEM, item
+            if not _next_is(text, at, ","):
+                break
+            at = _expect(text, at, ",")
+    return _expect(text, at, "]")
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    return _decoder.raw_decode(text, _skip(text, at))
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACES.match(text, at)
+    return match.end() if match else at
+
+
+def _next_is(text: str, at: int, mark: str) -> bool:
+    return text.startswith(mark, _skip(text, at))
+
+
+def _expect(text: str, at: int, mark: str) -> int:
+    at = _skip(text, at)
+    if not text.startswith(mark, at):
+        raise JSONDecodeError(f"Expecting '{mark}'", text, at)
+    return at + 1
+
+
+class Lines:
+    """Cuts a stream of bytes into lines of at most *limit* bytes."""
+
+    def __init__(self, limit: int = MAX_BYTES) -> None:
+        self._limit = limit
+        self._rest: list[bytes] = []
+        self._held = 0
+
+    @property
+    def is_between(self) -> bool:
+        """No line has begun that has not ended."""
+        return not self._held
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yields the lines that *data* completes, without their ends and but for empty ones.
+
+        Raises `Malformed` for one that is too long.
+        """
+        *complete, rest = data.split(b"\n")
+        for line in complete:
+            self._hold(line)
+            if whole := self.take_rest():
+                yield whole
+        self._hold(rest)
+
+    def take_rest(self) -> bytes:
+        """Returns what came of a line that has not ended, and forgets it."""
+        whole = b"".join(self._rest).strip()
+        self._rest, self._held = [], 0
+        return whole
+
+    def _hold(self, piece: bytes) -> None:
+        self._held += len(piece)
+        if self._held > self._limit:
+            raise Malformed(f"a line is over {self._limit} bytes")
+        self._rest.append(piece)

@@ -1,0 +1,266 @@
+"""HTTP to one discovery API: answers and streams that are bounded in time and size.
+
+Every watch has a connection of its own, since a question may be held until there is news.
+"""
+
+import random
+import time
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from typing import Final
+
+import gevent
+from urllib3 import HTTPResponse
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError, ProtocolError
+
+from meshproxy.discovery.watching.api import MAX_ASKING, Api, within
+from meshproxy.discovery.watching.decoding import Lines, Malformed
+from meshproxy.discovery.watching.failure import ApiFailure, Reason
+from meshproxy.naming.addr import Addr, AddrBound, Address, AddrFailed, AddrNeg, AddrPending
+from meshproxy.var import PENDING, Ok, State, wait
+from meshproxy.wording import in_words
+
+_READ: Final = 65536
+_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names are compared without case."""
+    body: bytes
+
+
+class Line:
+    """One watch's way to *api*, by one connection at a time, for one greenlet.
+
+    *moved* is called, and must not block, when the address of a question that is under way is no
+    longer one of the API's. Close it in the end.
+    """
+
+    def __init__(self, api: Api, moved: Callable[[], None]) -> None:
+        self.request = ""
+        """The last question, as method and target."""
+        self.requested_at = 0.0
+        self.responded_at = 0.0
+        """When the last answer came, bad ones included; seconds since 1970 as above."""
+        self._api = api
+        self._moved = moved
+        self._addr: Addr = AddrPending()
+        self._connection: HTTPConnection | None = None
+        self._peer: Address | None = None
+        self._is_busy = False
+        self._next_at = 0.0
+        self._close = api.where.observe(self._see)
+
+    def is_kept(self) -> bool:
+        """Wait until the next question is due; whether it will go where the last answer came from.
+
+        What an answer said to ask next means nothing to another server.
+        """
+        self._pace()
+        return self._kept() is not None
+
+    def close(self) -> None:
+        """Close the connection, and follow the API no more."""
+        self._close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connection; the next question makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._peer = None
+
+    def ask(
+        self,
+        target: str,
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        held_s: float = 0.0,
+        also: tuple[int, ...] = (),
+    ) -> Reply:
+        """Return the whole answer, whose status is 2xx or in *also*. Raises `ApiFailure`.
+
+        With *held_s* the API may hold the question for so long before the answer begins.
+        """
+        with self._asking(is_held=held_s > 0):
+            response = self._begin(method, target, body, headers or {}, held_s)
+            whole = self._whole(response)
+            if response.status // 100 == 2 or response.status in also:
+                return Reply(response.status, response.headers, whole)
+            raise _status(response.status, whole)
+
+    def lines(
+        self, target: str, headers: Mapping[str, str] | None = None
+    ) -> Generator[bytes, None, None]:
+        """Yield the lines of a stream as they come. Raises `ApiFailure`.
+
+        It ends when the API ends it, and in any case after `stream_s`.
+        """
+        with self._asking(is_held=True):
+            response = self._begin("GET", target, None, headers or {}, 0.0)
+            if response.status != 200:
+                raise _status(response.status, self._whole(response))
+            yield from self._cut(response)
+            self.hang_up()
+
+    @contextmanager
+    def _asking(self, *, is_held: bool) -> Iterator[None]:
+        """Bound how often and how many ask, and leave no connection behind that is half used."""
+        self._pace()
+        self._next_at = time.monotonic() + self._api.bounds.pace_s
+        has_turn = is_held or self._api.asking.acquire(timeout=self._api.bounds.head_s)
+        if not has_turn:
+            raise ApiFailure(Reason.STALLED, f"{MAX_ASKING} other questions are under way")
+        is_over = False
+        self._is_busy = True
+        try:
+            yield
+            is_over = True
+        except Malformed as error:
+            raise ApiFailure(Reason.MALFORMED, str(error)) from error
+        except (HTTPError, HTTPException, OSError) as error:
+            raise ApiFailure(Reason.BROKEN, _why(error)) from error
+        finally:
+            self._is_busy = False
+            self.responded_at = time.time()
+            if not is_held:
+                self._api.asking.release()
+            if not is_over:
+                self.hang_up()
+
+    def _pace(self) -> None:
+        gevent.sleep(max(0.0, self._next_at - time.monotonic()))
+
+    def _begin(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        held_s: float,
+    ) -> HTTPResponse:
+        """Ask, once more if a kept connection proves closed, until the answer begins.
+
+        One that may be held is not asked again, see `is_kept`.
+        """
+        self.request, self.requested_at = f"{method} {target}", time.time()
+        api = self._api
+        fields = {"host": api.host, "user-agent": "meshproxy", **api.headers, **headers}
+        while True:
+            kept = self._kept()
+            connection = kept or self._connect()
+            with within(held_s + api.bounds.head_s, "no answer"):
+                try:
+                    connection.request(
+                        method, target, body=body, headers=fields, preload_content=False
+                    )
+                    return connection.getresponse()
+                except (HTTPError, HTTPException, OSError):
+                    if kept is None or held_s:
+                        raise
+            self.hang_up()
+
+    def _whole(self, response: HTTPResponse) -> bytes:
+        most, pieces, size = self._api.bounds.max_bytes, [], 0
+        with within(self._api.bounds.body_s, "the answer does not end"):
+            while data := response.read1(_READ, decode_content=False):
+                pieces.append(data)
+                size += len(data)
+                if size > most:
+                    raise ApiFailure(Reason.TOO_LARGE, f"the answer is over {most} bytes")
+        return b"".join(pieces)
+
+    def _cut(self, response: HTTPResponse) -> Generator[bytes, None, None]:
+        bounds = self._api.bounds
+        lines = Lines(bounds.max_bytes)
+        begun = time.monotonic()
+        end = begun + bounds.stream_s * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
+        while True:
+            is_between = lines.is_between
+            limit = end if is_between else begun + bounds.body_s
+            data = _read_before(response, limit)
+            if data is None and not is_between:
+                raise ApiFailure(Reason.STALLED, "a line of the stream does not end")
+            if not data:
+                break
+            if is_between:
+                begun = time.monotonic()
+            for line in lines.feed(data):
+                yield line
+                begun = time.monotonic()
+        if rest := lines.take_rest():
+            yield rest
+
+    def _kept(self) -> HTTPConnection | None:
+        """Return the connection of the question before, if it still leads to the API."""
+        connection = self._connection
+        if connection is not None and (not connection.is_connected or self._has_moved()):
+            self.hang_up()
+        return self._connection
+
+    def _connect(self) -> HTTPConnection:
+        connection, self._peer = self._api.connect(self._addresses())
+        self._connection = connection
+        return connection
+
+    def _addresses(self) -> Collection[Address]:
+        """Return where the API is, once that is known. Raises `ApiFailure` if it is not in time."""
+        wait(self._api.where.map(_settled), self._api.bounds.connect_s)
+        match self._addr:
+            case AddrBound(addresses):
+                return addresses
+            case AddrPending():
+                raise ApiFailure(Reason.CONNECT, f"{self._api.host} is not resolved yet")
+            case AddrFailed(why):
+                raise ApiFailure(Reason.CONNECT, why)
+            case AddrNeg():
+                return ()
+
+    def _see(self, addr: Addr) -> None:
+        self._addr = addr
+        if self._is_busy and self._has_moved():
+            self._moved()
+
+    def _has_moved(self) -> bool:
+        match self._addr:
+            case AddrBound(addresses) if addresses and self._peer is not None:
+                return self._peer not in addresses
+        return False
+
+
+def _read_before(response: HTTPResponse, limit: float) -> bytes | None:
+    """Return what comes next, nothing at the end; None if nothing came before *limit*."""
+    with gevent.Timeout(max(0.001, limit - time.monotonic()), False):
+        return response.read1(_READ, decode_content=False)
+    return None
+
+
+def _why(error: Exception) -> str:
+    """Say what went wrong, without what the server sent."""
+    match error:
+        case RemoteDisconnected():
+            return "the connection was closed without an answer"
+        case IncompleteRead() | ProtocolError():
+            return "the answer is cut short"
+        case HTTPException():
+            return "the answer is not HTTP"
+    return f"the connection broke: {in_words(error)}"
+
+
+def _status(status: int, body: bytes) -> ApiFailure:
+    said = ascii(body[:_SHOWN].decode("utf-8", "replace").strip())
+    return ApiFailure(Reason.STATUS, f"status {status}: {said}", status)
+
+
+def _settled(addr: Addr) -> State[Addr]:
+    return PENDING if isinstance(addr, AddrPending) else Ok(addr)

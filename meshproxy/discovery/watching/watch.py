@@ -1,0 +1,223 @@
+"""One watch: asks for as long as somebody observes, and keeps the last good answer.
+
+What is asked, and how an answer is read, is the part of a generator that each system brings.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from typing import Any, Generic, Literal, TypeVar
+
+import gevent
+
+from meshproxy.backoff import Backoff
+from meshproxy.discovery.watching.api import Api
+from meshproxy.discovery.watching.decoding import Malformed
+from meshproxy.discovery.watching.failure import ApiFailure, Reason
+from meshproxy.discovery.watching.line import Line
+from meshproxy.metrics.tree import Tree
+from meshproxy.var import PENDING, Activity, Close, Ok, Source, State
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+Rounds = Callable[[Line], Generator[T, None, None]]
+"""Asks, and yields each answer that is a value; ends, or raises `ApiFailure`, to begin anew."""
+Style = Literal["poll", "watch"]
+
+log = logging.getLogger(__name__)
+
+
+class WatchStats:
+    """What the watches of one kind have come to, in their scope of the metrics."""
+
+    def __init__(self, metrics: Tree) -> None:
+        self.opens = metrics.counter("opens")
+        self.closes = metrics.counter("closes")
+        self.updates = metrics.counter("updates")
+        self.errors = metrics.counter("errors")
+        self._reasons = {reason: metrics.counter("errors", reason) for reason in Reason}
+
+    def failed(self, reason: Reason) -> None:
+        """Count a failure."""
+        self.errors.incr()
+        self._reasons[reason].incr()
+
+
+class Watch(Generic[T]):
+    """Follows one thing that *api* knows, in a greenlet of its own.
+
+    *unknown* says what to be after a failure when there has been no answer yet; after an answer
+    that stays. *show* makes JSON of a value for the admin page.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        name: str,
+        rounds: Rounds[T],
+        *,
+        backoff: Backoff,
+        stats: WatchStats,
+        unknown: Callable[[ApiFailure], State[T]] = lambda _: PENDING,
+        show: Callable[[T], Any] = str,
+        style: Style = "poll",
+    ) -> None:
+        self.states: Activity[T] = Source(self._start, PENDING)
+        """What is known; the watch works while this is observed."""
+        self._api = api
+        self.name = name
+        self._rounds = rounds
+        self._backoff = backoff
+        self._stats = stats
+        self._unknown = unknown
+        self._show = show
+        self._style = style
+        self._emit: Callable[[State[T]], None] = lambda _: None
+        self._greenlet: gevent.Greenlet | None = None
+        self._line: Line | None = None
+        self._known: Ok[T] | None = None
+        self._failure: ApiFailure | None = None
+        self._started_at = self._updated_at = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody observes it."""
+        return self._greenlet is None
+
+    def describe(self) -> dict[str, Any]:
+        """Return its state for people (linkerd: InstrumentedVar.scala, Instrumentation.scala)."""
+        line = self._line
+        known = self._known
+        return {
+            "state": {
+                "running": not self.is_idle,
+                "lastStartedAt": _shown(self._started_at),
+                "lastUpdatedAt": _shown(self._updated_at),
+                "value": None if known is None else self._show(known.value),
+            },
+            self._style: {
+                "request": line.request if line else None,
+                "lastRequestAt": _shown(line.requested_at if line else 0.0),
+                "lastResponseAt": _shown(line.responded_at if line else 0.0),
+                "error": None if self._failure is None else str(self._failure),
+            },
+        }
+
+    def _start(self, emit: Callable[[State[T]], None]) -> Close:
+        self._stats.opens.incr()
+        self._emit = emit
+        self._started_at = time.time()
+        self._known = None
+        self._greenlet = gevent.spawn(self._run)
+        return self._stop
+
+    def _stop(self) -> None:
+        self._stats.closes.incr()
+        if self._greenlet is not None:
+            self._greenlet.kill(block=False)
+            self._greenlet = None
+        self._forgive()
+
+    def _restart(self) -> None:
+        if self._greenlet is not None:
+            self._greenlet.kill(block=False)
+            self._greenlet = gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        line = self._line = Line(self._api, self._restart)
+        try:
+            waits = self._backoff()
+            while True:
+                if self._follow(line):
+                    waits = self._backoff()
+                if self._failure is not None:
+                    gevent.sleep(next(waits))
+        finally:
+            line.close()
+
+    def _follow(self, line: Line) -> bool:
+        """Go one round, publishing what it brings; whether it brought anything."""
+        brought = False
+        try:
+            with closing(self._rounds(line)) as values:
+                for value in values:
+                    self._take(value)
+                    brought = True
+        except ApiFailure as failure:
+            self._note(failure)
+        except Malformed as error:
+            self._note(ApiFailure(Reason.MALFORMED, str(error)))
+        except Exception:
+            log.exception("%s: %s failed", self._api.host, self.name)
+            self._note(ApiFailure(Reason.INTERNAL, "internal error, see the log"))
+        else:
+            if not brought:
+                self._note(ApiFailure(Reason.BROKEN, "the answer ended before it said anything"))
+        return brought
+
+    def _take(self, value: T) -> None:
+        self._forgive()
+        self._stats.updates.incr()
+        self._updated_at = time.time()
+        self._known = Ok(value)
+        self._emit(self._known)
+
+    def _note(self, failure: ApiFailure) -> None:
+        self._stats.failed(failure.reason)
+        before, self._failure = self._failure, failure
+        if before is None or before.kind != failure.kind:
+            self._api.complaints.begin(failure, self.name)
+            if before is not None:
+                self._api.complaints.end(before)
+        if self._known is None:
+            self._emit(self._unknown(failure))
+
+    def _forgive(self) -> None:
+        if self._failure is not None:
+            self._api.complaints.end(self._failure)
+            self._failure = None
+
+
+class Watches(Generic[K, T]):
+    """The watches of one kind, by what they follow; only those that are observed."""
+
+    def __init__(self, make: Callable[[K], Watch[T]]) -> None:
+        self._make = make
+        self._running: dict[K, Watch[T]] = {}
+
+    def follow(self, key: K) -> Activity[T]:
+        """Return what is known of *key*, by the one watch that all who observe it share."""
+        return Source(lambda emit: self._join(key, emit), PENDING)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._running
+
+    def describe(self) -> dict[str, Any]:
+        """Return the state of each for people, by its name."""
+        return {watch.name: watch.describe() for watch in self._running.values()}
+
+    def _join(self, key: K, emit: Callable[[State[T]], None]) -> Close:
+        watch = self._running.get(key)
+        if watch is None:
+            watch = self._running[key] = self._make(key)
+        close = watch.states.observe(emit)
+
+        def leave() -> None:
+            close()
+            if watch.is_idle and self._running.get(key) is watch:
+                del self._running[key]
+
+        return leave
+
+
+def polled(ask: Callable[[], T], interval_s: Callable[[], float]) -> Generator[T, None, None]:
+    """Yields an answer after each interval, for ever."""
+    while True:
+        yield ask()
+        gevent.sleep(interval_s())
+
+
+def _shown(seconds: float) -> str | None:
+    return time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(seconds)) if seconds else None

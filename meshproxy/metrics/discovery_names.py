@@ -1,0 +1,57 @@
+"""The metrics of namers, interpreters and the resolver: a part of the list in `names`."""
+
+from typing import Final
+
+from meshproxy.metrics.metric import Section, counter, gauge, histogram
+
+KUBERNETES: Final = (
+    gauge("lists", "Lists read since the start."),
+    gauge("events", "Changes read since the start."),
+    gauge("watches", "Resources being listed or watched."),
+    gauge("oldest_list_s", "Seconds since the oldest list in use was read."),
+    gauge("failures/<reason>", "Lists and watches that failed since the start."),
+)
+
+WATCHES: Final = (
+    counter("opens", "Watches begun, as a name came into use."),
+    counter("closes", "Watches ended, as nobody used the name any more."),
+    counter("updates", "Answers."),
+    counter("errors", "Questions that got no answer."),
+    counter("errors/<reason>", "The same by reason. Added."),
+)
+
+DISCOVERY: Final = (
+    Section(
+        "namer/<prefix>",
+        "Namers that watch the Kubernetes API. Added.",
+        KUBERNETES,
+    ),
+    Section("rt/<router>/identifier", "The same API, by `io.l5d.ingress`. Added.", KUBERNETES),
+    Section(
+        "namer/<prefix>/<prefix>",
+        "Consul; the prefix stands there twice, as in Linkerd.",
+        (counter("lookups", "Names looked up."),),
+    ),
+    Section(
+        "namer/<prefix>/<prefix>/service",
+        "Services of Consul.",
+        (*WATCHES, counter("cached", "Look-ups of services that were watched already.")),
+    ),
+    Section(
+        "namer/<prefix>/<prefix>/agent",
+        "The agent of Consul, which is asked who it is. Added.",
+        WATCHES,
+    ),
+    Section(
+        "inet/dns",
+        "The resolver of `/$/inet`, `io.buoyant.rinet` and their kin.",
+        (
+            histogram("lookup_ms", "Milliseconds of a look-up."),
+            counter("successes", "Names that have addresses."),
+            counter("failures", "Names that have none, or that nobody knew."),
+            counter("dns_lookups", "Questions asked of DNS servers."),
+            counter("dns_lookup_failures", "Those that failed."),
+            gauge("queue_size", "Look-ups waiting for their turn."),
+        ),
+    ),
+)

@@ -1,0 +1,120 @@
+import json
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshproxy.discovery.watching.decoding import ITEM, Lines, Malformed, in_steps, items, load
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+others = st.dictionaries(st.text().filter(lambda key: key not in ("apps", ITEM)), values)
+indents = st.sampled_from([None, 2])
+
+
+def split(data: bytes, *path: str) -> tuple[list[object], dict[str, object]]:
+    """Return the items and the other members."""
+    found = list(items(data, *path))
+    listed = [value for key, value in found if key == ITEM]
+    return listed, {key: value for key, value in found if key != ITEM}
+
+
+@given(listed=st.lists(values), indent=indents)
+def test_a_list_comes_item_by_item(listed: list[object], indent: int | None) -> None:
+    assert split(json.dumps(listed, indent=indent).encode()) == (listed, {})
+
+
+@given(listed=st.lists(values), rest=others, indent=indents)
+def test_a_list_in_an_object_comes_with_the_other_members(
+    listed: list[object], rest: dict[str, object], indent: int | None
+) -> None:
+    data = json.dumps({**rest, "apps": listed}, indent=indent).encode()
+    assert split(data, "apps") == (listed, {**rest, "apps": []})
+
+
+@given(listed=st.lists(values), rest=others, inner=others)
+def test_a_list_further_down_comes_with_the_members_on_the_way(
+    listed: list[object], rest: dict[str, object], inner: dict[str, object]
+) -> None:
+    data = json.dumps({**rest, "apps": {**inner, "tasks": listed}}).encode()
+    found, members = split(data, "apps", "tasks")
+    assert found == listed
+    assert members["tasks"] == []
+    assert members.keys() == {*rest, *inner, "tasks"}
+
+
+@pytest.mark.parametrize("data", [b'{"apps": null}', b'{"apps": {"a": 1}}', b"{}"])
+def test_what_is_no_list_is_not_there(data: bytes) -> None:
+    found, members = split(data, "apps")
+    assert found == []
+    assert members.get("apps") != []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"[]", b"null", b"{", b'{"apps": [', b'{"apps": [1', b'{"apps": [1 2]}',
+        b'{"a" 1}', b'{"a": 1} x', b'{"a": 1,}', b"<html>", b'{"a": "\xff"}',
+        b'{"a": ' + b"[" * 100_000, b" " * 100_000,
+    ],
+    ids=lambda data: repr(data[:12]),
+)  # fmt: skip
+def test_anything_else_is_refused(data: bytes) -> None:
+    with pytest.raises(Malformed):
+        list(items(data, "apps"))
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"nonsense", b"\xff", b"[" * 100_000])
+def test_a_text_that_is_not_json_is_refused(line: bytes) -> None:
+    with pytest.raises(Malformed):
+        load(line)
+
+
+def test_others_run_in_between() -> None:
+    turns: list[str] = []
+
+    def work() -> Iterator[int]:
+        for number in range(3):
+            end = gevent.get_hub().loop.now() + 0.012
+            while gevent.get_hub().loop.now() < end:
+                gevent.get_hub().loop.update_now()
+            yield number
+
+    def rest(_seconds: float) -> None:
+        turns.append("rest")
+
+    assert list(in_steps(work(), rest)) == [0, 1, 2]
+    assert turns
+
+
+@given(
+    lines=st.lists(st.binary(min_size=1).filter(lambda b: b"\n" not in b and b.strip() == b)),
+    data=st.data(),
+)
+def test_lines_come_out_whole_however_they_arrive(lines: list[bytes], data: st.DataObject) -> None:
+    stream = b"".join(line + b"\n" for line in lines)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
+    pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    splitter = Lines()
+    assert [line for piece in pieces for line in splitter.feed(piece)] == lines
+    assert splitter.is_between
+
+
+def test_what_has_no_end_yet_can_be_taken() -> None:
+    splitter = Lines()
+    assert list(splitter.feed(b"one\ntw")) == [b"one"]
+    assert not splitter.is_between
+    assert splitter.take_rest() == b"tw"
+    assert splitter.is_between
+
+
+def test_a_line_over_the_limit_is_refused_before_it_ends() -> None:
+    splitter = Lines(limit=10)
+    assert list(splitter.feed(b"0123456789\n01234")) == [b"0123456789"]
+    with pytest.raises(Malformed, match="over 10 bytes"):
+        list(splitter.feed(b"567890"))
