@@ -4,8 +4,10 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from meshproxy.cli.mistakes import in_file_name
 from meshproxy.config.errors import ConfigError, ConfigErrors, Severity
 from meshproxy.config.load import Loaded, read
+from meshproxy.config.places import Text
 from meshproxy.runtime.building import CannotStart
 
 
@@ -13,15 +15,21 @@ def run_with(name: str, run: Callable[[Loaded], int], *, allow_missing: bool = F
     """Run *run* with what the file *name* says; its status, or 1 if that cannot be used."""
     try:
         loaded = read(*text_of(name))
-        try:
-            return run(loaded)
-        except CannotStart as error:
-            for one in error.problems:
-                what = loaded.placed(one) if one.key else f"meshproxy: {name}: {one.what}"
-                print(what, file=sys.stderr)
+    except OSError as error:
+        print(f"meshproxy: {name}: {in_file_name(name, error)}", file=sys.stderr)
+        return 1
     except ConfigErrors as error:
         tell(error.errors, allow_missing=allow_missing)
-    except (OSError, UnicodeDecodeError) as error:
+        return 1
+    try:
+        return run(loaded)
+    except ConfigErrors as error:
+        tell(error.errors, allow_missing=allow_missing)
+    except CannotStart as error:
+        for one in error.problems:
+            what = loaded.placed(one) if one.key else f"meshproxy: {name}: {one.what}"
+            print(what, file=sys.stderr)
+    except OSError as error:
         print(f"meshproxy: {name}: {error}", file=sys.stderr)
     return 1
 
@@ -44,8 +52,14 @@ def tell(found: Iterable[ConfigError], *, allow_missing: bool) -> bool:
 def text_of(name: str) -> tuple[str, str]:
     """Return the text of the file *name*, `-` being standard input, and what messages call it.
 
-    Raises OSError and UnicodeDecodeError.
+    Raises OSError, and ConfigErrors if it is not UTF-8.
     """
-    if name == "-":
-        return sys.stdin.read(), "<stdin>"
-    return Path(name).read_text("utf-8"), name
+    shown = "<stdin>" if name == "-" else name
+    content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8")
+        what = f"the byte 0x{content[error.start]:02x} is not UTF-8, save the file as UTF-8"
+        raise ConfigErrors([ConfigError(shown, Text(before).at(len(before)), "", what)]) from None
+    return text.replace("\r\n", "\n"), shown

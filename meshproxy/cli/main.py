@@ -37,7 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     name, others = _command_of(sys.argv[1:] if arguments is None else arguments)
     command = COMMANDS[name]
-    given = _parser(name, command).parse_intermixed_args(others)
+    given, unknown = _parser(name, command).parse_known_intermixed_args(others)
+    if unknown:
+        mistakes = import_module(f"{__package__}.mistakes")
+        print(f"meshproxy: {mistakes.in_words(name, given, unknown[0])}", file=sys.stderr)
+        return 2
     if name == SERVE and (text := _text_asked_for(given)) is not None:
         print(text)
         return 0
