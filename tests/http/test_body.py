@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from meshproxy.http import body
-from meshproxy.net.body import StreamBody
+from meshproxy.net.framings import ChunkedBody, CountedBody, UntilCloseBody
 from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream
 from meshproxy.net.tunnel import Tunnel
@@ -15,7 +15,9 @@ from meshproxy.server.h1.request_body import ClientBody, WholeBody
 @pytest.mark.parametrize(
     ("protocol", "kind"),
     [
-        (body.Body, StreamBody),
+        (body.Body, CountedBody),
+        (body.Body, ChunkedBody),
+        (body.Body, UntilCloseBody),
         (body.Body, Tunnel),
         (body.RequestBody, ClientBody),
         (body.RequestBody, WholeBody),

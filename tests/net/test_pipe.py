@@ -14,6 +14,7 @@ from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut
 from meshproxy.net import pipe as room
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.descriptors import CLIENTS, spares
+from meshproxy.net.framings import framed_body
 from meshproxy.net.pipe import WORTH_BYTES, Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.server.h1.response import send_body
@@ -35,7 +36,7 @@ class Relay:
         self.ends: list[tuple[bool, bytes]] = []
 
     def body(self, length: int = len(BIG), buffered: bytes = b"", gap: float = 5.0) -> StreamBody:
-        return StreamBody(
+        return framed_body(
             self.source, length, buffered, gap, FAULTS, 8192, lambda *end: self.ends.append(end)
         )
 

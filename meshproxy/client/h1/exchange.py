@@ -19,6 +19,7 @@ from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Ending, Request, Response
 from meshproxy.net.body import Faults, StreamBody
+from meshproxy.net.framings import framed_body
 from meshproxy.net.pipe import WORTH_BYTES, Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
@@ -136,7 +137,7 @@ class Exchange:
             ending.come(body.is_broken)
 
         limits = self._limits
-        body = StreamBody(
+        body = framed_body(
             stream, length, buffered, limits.response_idle, _FAULTS, limits.header_bytes, finish
         )
         return body

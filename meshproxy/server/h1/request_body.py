@@ -15,7 +15,8 @@ from meshproxy.http.framing import request_length
 from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request
-from meshproxy.net.body import Faults, StreamBody
+from meshproxy.net.body import Faults
+from meshproxy.net.framings import CountedBody, framed_body
 from meshproxy.net.pipe import WORTH_BYTES
 from meshproxy.net.stream import Stream, StreamTimeout
 
@@ -55,7 +56,7 @@ class ClientBody:
             if complete:
                 finish(rest)
 
-        self._wire = StreamBody(
+        self._wire = framed_body(
             stream, length, buffered, limits.read_idle, _FAULTS, limits.header_bytes, ended
         )
         self._max_bytes = limits.body_bytes
@@ -124,7 +125,9 @@ class ClientBody:
         return self._kept is None and self._invite is None and self._wire.is_bulk
 
     def fill(self, pipe: Splice, other: Interruption | None = None) -> int | None:
-        """Like `read` of a bulk body, into *pipe*; its length was within the limit."""
+        """Moves a piece of a bulk body into *pipe*; its length was within the limit."""
+        if not isinstance(self._wire, CountedBody):
+            raise TypeError("only a body of known length is bulk")
         return self._wire.fill(pipe, other)
 
     def _ask_for_it(self, invite: Callable[[], None]) -> None:

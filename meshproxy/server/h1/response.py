@@ -13,7 +13,7 @@ from meshproxy.errors import ProxyError
 from meshproxy.http.body import Body
 from meshproxy.http.chunked import encode, last_chunk
 from meshproxy.http.message import Response
-from meshproxy.net.body import StreamBody
+from meshproxy.net.framings import CountedBody
 from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream, StreamTimeout
 
@@ -92,7 +92,7 @@ def _send_pieces(stream: Stream, head: bytes, body: Body, timeout: float, chunke
         stream.send(unsent, timeout)
         unsent = b""
     while True:
-        if not unsent and isinstance(body, StreamBody) and body.is_bulk:
+        if not unsent and isinstance(body, CountedBody) and body.is_bulk:
             _splice(stream, body, timeout)
         try:
             piece = body.read()
@@ -112,7 +112,7 @@ def _send_pieces(stream: Stream, head: bytes, body: Body, timeout: float, chunke
             unsent = b""
 
 
-def _splice(stream: Stream, body: StreamBody, timeout: float) -> None:
+def _splice(stream: Stream, body: CountedBody, timeout: float) -> None:
     """Pass on what is left of *body* inside the kernel, if *stream* is plain too."""
     pipe = Pipe.take() if stream.is_plain else None
     if pipe is not None:
