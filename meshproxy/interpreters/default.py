@@ -202,7 +202,7 @@ class _Walk:
         if not name.starts_with(_SYSTEM):
             return Ok(NEG)
         ask = partial(self.world.system.lookup, name.drop(1))
-        return _attributed(self.answers.get((None, name), ask), written)
+        return _written(self.answers.get((None, name), ask), written)
 
     def _visit(self, nesting: int) -> None:
         self.nodes += 1
@@ -218,15 +218,14 @@ def _rest(entry: Dentry, name: Path, written: int) -> _Rest:
     return _Rest(name.drop(length), None if entry.by_request else max(written - length, 0))
 
 
-def _attributed(state: State[AnyTree], written: int) -> State[AnyTree]:
-    """Return what a system namer answered, with who chose it if it is bound."""
-    if not (isinstance(state, Ok) and isinstance(state.value, Leaf)):
+def _written(state: State[AnyTree], segments: int) -> State[AnyTree]:
+    """Return what a system namer answered to a name whose first *segments* are the operator's."""
+    if not (segments and isinstance(state, Ok) and isinstance(state.value, Leaf)):
         return state
     bound = state.value.value
-    if not isinstance(bound, Bound):
+    if not isinstance(bound, Bound) or segments < len(bound.id):
         return state
-    chosen_by = ChosenBy.OPERATOR if written >= len(bound.id) else ChosenBy.REQUEST
-    return Ok(Leaf(replace(bound, chosen_by=chosen_by)))
+    return Ok(Leaf(replace(bound, chosen_by=ChosenBy.OPERATOR)))
 
 
 def _is_negative(state: State[NameTree[T]]) -> bool:

@@ -12,7 +12,7 @@ from meshproxy.discovery.hostname import full_form, literal
 from meshproxy.errors import BindingFailed
 from meshproxy.namers.rewriting import REWRITERS, Rewriter
 from meshproxy.naming.addr import ADDR_PENDING, Addr, AddrBound
-from meshproxy.naming.bound import Bound
+from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import EMPTY, FAIL, NEG, Leaf
 from meshproxy.naming.path import Path
@@ -56,7 +56,9 @@ class SystemNamers:
         if not (_RAW.fullmatch(port) and _RAW.fullmatch(host)):
             return _failed(f"Invalid host or port in path: {(SYSTEM + path).show()}")
         addr = self._resolve(host.decode("ascii"), port.decode("ascii"))
-        return Leaf(Bound(SYSTEM + Path.of(path[0], port, host), addr, path.drop(3)))
+        return Leaf(
+            Bound(SYSTEM + Path.of(path[0], port, host), addr, path.drop(3), ChosenBy.REQUEST)
+        )
 
 
 def _inet(path: Path, resolve: Callable[[str, str], Var[Addr]]) -> Lookup:
@@ -64,11 +66,13 @@ def _inet(path: Path, resolve: Callable[[str, str], Var[Addr]]) -> Lookup:
     if port is not None:
         host = _spelled(path[1])
         addr = resolve(full_form(host.decode(errors="replace")), port.decode("ascii"))
-        return Leaf(Bound(SYSTEM + Path.of(path[0], host, port), addr, path.drop(3)))
+        return Leaf(
+            Bound(SYSTEM + Path.of(path[0], host, port), addr, path.drop(3), ChosenBy.REQUEST)
+        )
     port = _integer(path[1]) if len(path) > 1 else None
     if port is not None:
         addr = resolve("", port.decode("ascii"))
-        return Leaf(Bound(SYSTEM + Path.of(path[0], port), addr, path.drop(2)))
+        return Leaf(Bound(SYSTEM + Path.of(path[0], port), addr, path.drop(2), ChosenBy.REQUEST))
     return _unknown(path)
 
 

@@ -131,7 +131,7 @@ class Listener:
             for name in ("client_aborts", "idle", "lifetime", "write_timeout")
         }
         self._faults = metrics.counter("failures", "internal")
-        self._unanswered = metrics.scope("failures")
+        self._failures = metrics.scope("failures")
         self._server.failures = metrics.counter("accept_failures")
         self._tls_failures = metrics.counter("tls", "failures")
 
@@ -177,7 +177,7 @@ class Listener:
         """Say that there is no descriptor, if that can be said without a handshake."""
         error = NoDescriptor("the proxy is out of file descriptors")
         if self._parameters.context is not None:
-            self._unanswered.counter(error.reason).incr()
+            self._failures.counter(error.reason).incr()
             sock.close()
             return
         with contextlib.suppress(OSError):
