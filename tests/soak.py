@@ -228,7 +228,7 @@ def check(soak: Soak, target: Target, start: Level, rounds: list[Level]) -> list
     broken = list(soak.broken)
     for endpoint in target.endpoints:
         broken += [f"an endpoint got {breach}" for breach in endpoint.breaches]
-    posted = sum((endpoint.queued for endpoint in target.endpoints), start=Counter[str]())
+    posted = sum((endpoint.posted for endpoint in target.endpoints), start=Counter[str]())
     broken += [f"POST {token} was sent on {n} times" for token, n in posted.items() if n > 1]
     for level in rounds:
         if level.descriptors > start.descriptors + SPARE_DESCRIPTORS:

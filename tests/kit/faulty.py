@@ -84,7 +84,7 @@ class FaultyServer:
         if not found or dict(seen.fields).get("x-token") != token or body.encode() != expected:
             self.breaches.append(f"not what was sent: {seen.line[:200]!r}")
         self.whole += 1
-        self.queued[token] += method == "POST"
+        self.posted[token] += method == "POST"
         if self.dice.random() >= self.fault_rate:
             sock.sendall(self._reply(token, is_head=method == "HEAD"))
             return True
