@@ -120,10 +120,13 @@ class LoopGuard:
 
 
 def _reached(host: str) -> IpAddress | None:
-    """Returns the address that a connection to *host* arrives at, None if *host* is a name.
+    """Returns the address that a connection to *host* arrives at.
 
-    To connect to the unspecified address is to connect to loopback (ip(7)).
+    None for a name, which Kubernetes may give in the place of an address, but for `localhost`. To
+    connect to the unspecified address is to connect to loopback (ip(7)).
     """
+    if host == "localhost":
+        return _LOOPBACK[4]
     try:
         address = _parsed(host)
     except ValueError:

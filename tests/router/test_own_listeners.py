@@ -31,7 +31,7 @@ def own(*listeners: OwnListener) -> OwnListeners:
         ("0.0.0.0", ["127.0.0.1", "127.0.0.2", "10.0.0.1", "::ffff:10.0.0.1"], ["10.0.0.2", "::1"]),
         ("::", ["::1", "fd00::1", "127.0.0.2", "10.0.0.1", "::", "0.0.0.0"], ["fd00::2"]),
         ("::ffff:127.0.0.1", ["127.0.0.1"], ["::1"]),
-        ("0.0.0.0", [], ["localhost", ""]),
+        ("0.0.0.0", ["localhost"], ["lb.test", ""]),
     ],
 )  # fmt: skip
 def test_an_address_is_judged_by_where_a_connection_to_it_arrives(
