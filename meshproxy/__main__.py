@@ -6,7 +6,7 @@ from meshproxy.cli.main import main as run
 
 
 def main() -> None:
-    """Run the command line and exit with its status."""
+    """Runs the command line and exits with its status."""
     sys.exit(run())
 
 

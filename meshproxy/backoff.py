@@ -1,4 +1,4 @@
-"""How long to wait before each further try (finagle: Backoff.scala).
+"""Delays between tries (finagle: Backoff.scala).
 
 A backoff is a factory of endless iterators of seconds; inside, times are whole nanoseconds.
 """
@@ -14,16 +14,16 @@ _NS = 1_000_000_000
 
 
 def constant(seconds: float) -> Backoff:
-    """The same wait for ever."""
+    """Returns a backoff of the same wait for ever."""
     return lambda: itertools.repeat(seconds)
 
 
 def decorrelated_jitter(
     min_s: float, max_s: float, random: Callable[[], float] = _random.random
 ) -> Backoff:
-    """First *min_s*, then anything from the last wait to three times it; never over *max_s*.
+    """Returns a backoff from *min_s*, each wait random up to three times the last, at most *max_s*.
 
-    ValueError unless 0 < min_s <= max_s.
+    Raises ValueError unless 0 < min_s <= max_s.
     """
     if not 0 < min_s <= max_s:
         raise ValueError(f"backoff needs 0 < min <= max, not {min_s} and {max_s}")
@@ -42,9 +42,9 @@ def decorrelated_jitter(
 def full_jitter(
     start_s: float, max_s: float, random: Callable[[], float] = _random.random
 ) -> Backoff:
-    """First *start_s*, then anything up to a doubling wait, which stops at *max_s*.
+    """Returns a backoff from *start_s*, then random below a bound that doubles up to *max_s*.
 
-    ValueError unless 0 < start_s <= max_s.
+    Raises ValueError unless 0 < start_s <= max_s.
     """
     if not 0 < start_s <= max_s:
         raise ValueError(f"backoff needs 0 < start <= max, not {start_s} and {max_s}")
@@ -63,9 +63,9 @@ def full_jitter(
 def equal_jitter(
     start_s: float, max_s: float, random: Callable[[], float] = _random.random
 ) -> Backoff:
-    """First *start_s*, then half of a doubling wait plus a random half, up to *max_s*.
+    """Returns a backoff from *start_s*, then half fixed and half random, doubling up to *max_s*.
 
-    ValueError unless 0 < start_s <= max_s.
+    Raises ValueError unless 0 < start_s <= max_s.
     """
     if not 0 < start_s <= max_s:
         raise ValueError(f"backoff needs 0 < start <= max, not {start_s} and {max_s}")

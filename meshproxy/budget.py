@@ -1,6 +1,6 @@
-"""How many retries the traffic of the last seconds pays for (finagle: service/RetryBudget.scala).
+"""Retry budgets: how many retries recent traffic allows (finagle: service/RetryBudget.scala).
 
-Integer tokens in a window that forgets deposits and withdrawals alike after the time to live.
+Integer tokens in a window that drops deposits and withdrawals alike after the time to live.
 """
 
 import time
@@ -10,13 +10,13 @@ from typing import Final
 SCALE: Final = 1000
 """Tokens that one request deposits."""
 SLICES: Final = 10
-"""Of a retry budget's window."""
+"""Slices of a retry budget's window."""
 
 
 class WindowedAdder:
-    """A sum that forgets: *slices* of time, dropped one by one (twitter/util: WindowedAdder).
+    """A sum over a sliding window of *slices*, dropped one by one (twitter/util: WindowedAdder).
 
-    Slices turn when somebody looks, not on a schedule.
+    Slices advance on access, not on a schedule.
     """
 
     __slots__ = ("_index", "_now_ns", "_old", "_slice_ns", "_slots", "_writer")
@@ -35,7 +35,7 @@ class WindowedAdder:
         self._old = now_ns()
 
     def add(self, amount: int) -> None:
-        """Add *amount*, which may be negative, to the slice of the present."""
+        """Adds *amount*, which may be negative, to the present slice."""
         now_ns = self._now_ns
         now = now_ns()
         if now - self._old >= self._slice_ns:
@@ -43,7 +43,7 @@ class WindowedAdder:
         self._writer += amount
 
     def sum(self) -> int:
-        """Everything added in about the last window."""
+        """Returns the sum of about the last window."""
         now = self._now_ns()
         if now - self._old >= self._slice_ns:
             self._turn(now)
@@ -65,7 +65,7 @@ class RetryBudget(WindowedAdder):
     """Retries as a share of requests, above a reserve that is independent of traffic.
 
     *ttl_s* 1 to 60; *min_retries_per_s* at least 0; *percent_can_retry* 0 to 1000, a ratio in
-    spite of its name (0.2 is one retry for five requests). ValueError outside these bounds.
+    spite of its name (0.2 is one retry for five requests). Raises ValueError outside these bounds.
     """
 
     __slots__ = ("deposit_tokens", "reserve_tokens", "withdraw_tokens")
@@ -89,26 +89,26 @@ class RetryBudget(WindowedAdder):
         super().__init__(ttl_s, now_ns)
 
     def deposit(self) -> None:
-        """One request was sent."""
-        now_ns = self._now_ns  # as `add` does, but in one call: a request comes here twice
+        """Deposits for one request sent."""
+        now_ns = self._now_ns  # `add` in one call, since every request comes here twice
         now = now_ns()
         if now - self._old >= self._slice_ns:
             self._turn(now)
         self._writer += self.deposit_tokens
 
     def try_withdraw(self) -> bool:
-        """Take the price of one retry, if there is as much."""
+        """Withdraws the price of one retry. Returns False if the balance is too low."""
         if self.reserve_tokens + self.sum() < self.withdraw_tokens:
             return False
         self.add(-self.withdraw_tokens)
         return True
 
     def balance(self) -> int:
-        """Retries that could be made now; negative after deposits aged before what they paid."""
+        """The number of retries possible now; negative if deposits expired before withdrawals."""
         count = self.reserve_tokens + self.sum()
         whole = abs(count) // self.withdraw_tokens
         return whole if count >= 0 else -whole
 
     def requeue_limit(self) -> int:
-        """Requeues that one single request may make: a fifth of the balance, rounded up."""
+        """The number of requeues for a single request: a fifth of the balance, rounded up."""
         return max(-(-self.balance() // 5), 0)

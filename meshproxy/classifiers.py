@@ -1,6 +1,6 @@
-"""Whether a result is a success, a failure, or a failure that may be sent again.
+"""Response classifiers: a result is a success, a failure, or a failure that may be retried.
 
-Breakers, success rates and retries all ask here (linkerd: .../http/ResponseClassifiers.scala,
+Breakers, success rates and retries all use them (linkerd: .../http/ResponseClassifiers.scala,
 completed in the order of linkerd/protocol/http/.../HttpConfig.scala).
 """
 
@@ -15,7 +15,7 @@ from meshproxy.http.message import ResponseClass
 READ: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 IDEMPOTENT: Final = READ | {b"PUT", b"DELETE"}
 ALL: Final = IDEMPOTENT | {b"PATCH", b"POST"}
-"""Methods outside, CONNECT and extensions among them, are never sent again by a rule."""
+"""No rule retries other methods, such as CONNECT and extensions."""
 
 _SUCCESS, _FAILURE, _RETRYABLE = ResponseClass
 
@@ -23,7 +23,7 @@ _SUCCESS, _FAILURE, _RETRYABLE = ResponseClass
 class MethodClassifier:
     """5xx and errors are failures, retryable for the given methods or by `l5d-retryable: true`.
 
-    A request whose body cannot be sent again is never retryable, nor is one that goes round (508):
+    A request whose body cannot be sent again is never retryable, nor is one in a loop (508), since
     each proxy of the loop would multiply it.
     """
 
@@ -38,7 +38,7 @@ class MethodClassifier:
     def response(
         self, method: bytes, status: int, headers: Headers, replayable: bool
     ) -> ResponseClass:
-        """The class of a response head; *replayable*: all of the request's body is still held."""
+        """Returns the class of a response head; *replayable*: the request's body is still held."""
         if status < self._failures_from or status > 599:
             return _SUCCESS
         if not replayable or status == LoopDetected.status:
@@ -49,7 +49,7 @@ class MethodClassifier:
         return _RETRYABLE if mark is not None and mark.lower() == b"true" else _FAILURE
 
     def error(self, method: bytes, error: BaseException, replayable: bool) -> ResponseClass:
-        """The class of an attempt that ended without a response head."""
+        """Returns the class of an attempt that ended without a response head."""
         may_pass = isinstance(error, ProxyError) and error.transient
         return _RETRYABLE if may_pass and replayable and method in self._methods else _FAILURE
 
@@ -62,7 +62,7 @@ class NonRetryable5XXConfig(ClassifierConfig):
     methods: ClassVar[frozenset[bytes]] = frozenset()
 
     def build(self) -> MethodClassifier:
-        """The classifier."""
+        """Returns the classifier."""
         return MethodClassifier(self.methods)
 
 
@@ -97,5 +97,5 @@ class AllSuccessfulConfig(ClassifierConfig):
     kind: ClassVar[str] = "io.l5d.http.allSuccessful"
 
     def build(self) -> MethodClassifier:
-        """The classifier."""
+        """Returns the classifier."""
         return MethodClassifier(all_successful=True)

@@ -1,7 +1,7 @@
-"""Every error that ends a request, with the facts its two edges need.
+"""Every error that ends a request, with what the responder, retries and breakers need.
 
-What depends on the kind of an error is a class attribute, so no edge needs a table: not the error
-responder (linkerd: linkerd/protocol/http/.../ErrorResponder.scala), not retries, not the breaker.
+What depends on the kind of an error is a class attribute, so none of them needs a table (linkerd:
+linkerd/protocol/http/.../ErrorResponder.scala).
 """
 
 from enum import Enum
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class Phase(Enum):
-    """What a request is doing, in the order of its life; the value reads well after `while`."""
+    """What a request is doing, in the order of its life; the text is meant to follow `while`."""
 
     REQUEST = "reading or sending the request"
     BIND = "waiting for the name to be bound"
@@ -19,23 +19,23 @@ class Phase(Enum):
 
 
 class ProxyError(Exception):
-    """A request could not be served; its text goes to the client and into `l5d-err`."""
+    """A request could not be served; the text goes to the client and into `l5d-err`."""
 
     status: ClassVar[int] = 502
     phase: ClassVar[Phase] = Phase.REQUEST
     """What the request was doing."""
     transient: ClassVar[bool] = False
-    """Another attempt may end better, so a classifier may allow it for methods it may repeat."""
+    """True if another attempt may succeed, so a classifier may retry methods it may repeat."""
     retryable: ClassVar[bool] = False
-    """Nothing was delivered and another attempt may end better: anyone may send it again."""
+    """True if nothing was delivered and another attempt may succeed: anyone may send it again."""
     blames_endpoint: ClassVar[bool] = False
-    """It is a failure for the circuit breaker of the endpoint."""
+    """True if the circuit breaker of the endpoint counts it as a failure."""
     fields: ClassVar[tuple[tuple[bytes, bytes], ...]] = ()
     """Header fields of its response."""
     by_client: ClassVar[bool] = False
-    """The client is to blame."""
+    """True if the client caused it."""
     reason: ClassVar[str] = "error"
-    """Short stable token: `failures/<reason>` in the metrics."""
+    """Short stable token for the metrics: `failures/<reason>`."""
 
 
 class BadRequest(ProxyError):
@@ -71,7 +71,7 @@ class MaxCallDepthExceeded(ProxyError):
 
 
 class Forbidden(ProxyError):
-    """The configuration does not allow what was asked for."""
+    """The configuration does not allow the request."""
 
     by_client = True
     status = 403
@@ -103,7 +103,7 @@ class TargetTooLong(ProxyError):
 
 
 class ExpectationFailed(ProxyError):
-    """An Expect other than 100-continue."""
+    """An Expect value other than 100-continue."""
 
     by_client = True
     status = 417
@@ -119,7 +119,7 @@ class HeadersTooLarge(ProxyError):
 
 
 class CodingNotImplemented(ProxyError):
-    """A well-formed Transfer-Encoding with more than `chunked` in it."""
+    """A well-formed Transfer-Encoding with codings besides `chunked`."""
 
     by_client = True
     status = 501
@@ -135,7 +135,7 @@ class HttpVersionNotSupported(ProxyError):
 
 
 class LoopDetected(ProxyError):
-    """The request would come back to a listener of this proxy, or keeps coming back."""
+    """The request would return to a listener of this proxy, or keeps returning."""
 
     by_client = True
     status = 508
@@ -143,7 +143,7 @@ class LoopDetected(ProxyError):
 
 
 class NoHosts(ProxyError):
-    """The name leads nowhere: negative, empty, failed, or without addresses."""
+    """The name has no endpoints: it is negative, empty, failed, or without addresses."""
 
     phase = Phase.BIND
     reason = "no_hosts"
@@ -175,16 +175,16 @@ class ConnectFailed(ProxyError):
 
 
 class FailedFast(ConnectFailed):
-    """A connection failed before, and none has been made since, so nothing was tried (failFast)."""
+    """Nothing was tried, since the last connection failed and none was made since (failFast)."""
 
     blames_endpoint = False
     reason = "failed_fast"
 
 
 class TlsFailed(ProxyError):
-    """One side refuses the other in TLS; nothing was processed, and nothing else would be again.
+    """TLS was refused by one side; nothing was processed, and another attempt would end alike.
 
-    A certificate that cannot be verified or names another, an alert, no version in common.
+    The certificate cannot be verified or names another host, an alert, or no version in common.
     """
 
     phase = Phase.CONNECT
@@ -193,7 +193,7 @@ class TlsFailed(ProxyError):
 
 
 class WriteFailed(ProxyError):
-    """The connection closed before any of the request was accepted."""
+    """The connection closed before it accepted any of the request."""
 
     transient = True
     retryable = True
@@ -211,7 +211,7 @@ class ConnectionClosed(ProxyError):
 
 
 class NoResponse(ConnectionClosed):
-    """It closed before one byte of a response; `nothing_sent` if nothing was sent."""
+    """The endpoint closed before the first byte of a response, or before anything was sent."""
 
     nothing_sent = False
 
@@ -236,7 +236,7 @@ class ServiceTimedOut(ProxyError):
 
 
 class TimedOutBinding(ServiceTimedOut):
-    """That time ran out before the name was bound; bindingTimeoutMs had not."""
+    """The timeout ended before the name was bound, and before bindingTimeoutMs."""
 
     phase = Phase.BIND
     blames_endpoint = False
@@ -244,7 +244,7 @@ class TimedOutBinding(ServiceTimedOut):
 
 
 class TimedOutInQueue(ServiceTimedOut):
-    """That time ran out while other requests had every connection (hostConnectionPool.maxSize)."""
+    """The timeout ended while every connection was in use (hostConnectionPool.maxSize)."""
 
     phase = Phase.QUEUE
     blames_endpoint = False
@@ -252,7 +252,7 @@ class TimedOutInQueue(ServiceTimedOut):
 
 
 class TimedOutConnecting(ServiceTimedOut):
-    """That time ran out before connecting had had its own."""
+    """The timeout ended before the connect timeout."""
 
     phase = Phase.CONNECT
     blames_endpoint = False
@@ -260,14 +260,14 @@ class TimedOutConnecting(ServiceTimedOut):
 
 
 class DeadlineExceeded(ProxyError):
-    """Nobody waits for the answer any more: the caller's deadline had passed on arrival."""
+    """The caller's deadline had passed on arrival, so nobody waits for the response."""
 
     status = 503
     reason = "deadline"
 
 
 class NoTunnel(ProxyError):
-    """A CONNECT whose name is not bound to the address itself."""
+    """A CONNECT whose name is not bound to an address directly."""
 
     by_client = True
     reason = "no_tunnel"
@@ -290,7 +290,7 @@ class NoDescriptor(PoolFull):
 
 
 class ClientGone(ProxyError):
-    """The client left before its exchange was over; nobody is there to be told."""
+    """The client left before its exchange was over, so there is no one to respond to."""
 
     by_client = True
     reason = "client_gone"

@@ -1,7 +1,7 @@
-"""How loaded an endpoint is: requests in flight, alone or times a peak-sensitive mean of latency.
+"""The load of an endpoint: requests in flight, alone or times a peak-sensitive mean latency.
 
 Exact Peak EWMA (finagle: loadbalancer/PeakEwma.scala, LeastLoaded.scala), except that a round
-trip ends at the response head and that a failure never makes a node cheaper.
+trip ends at the response head and that a failure never lowers the cost of a node.
 """
 
 import time
@@ -14,25 +14,25 @@ PENALTY: Final = float(2**47 - 1)
 
 
 class Load(Protocol):
-    """What a balancer weighs; each request calls `begin`, `head` at most once, then `finish`."""
+    """What a balancer compares; a request calls `begin`, `head` at most once, then `finish`."""
 
     pending: int
-    """Requests begun and not finished: their response bodies included."""
+    """Requests begun and not finished, response bodies included."""
 
     def begin(self) -> float:
-        """Count a request in; the result is the stamp that `head` takes."""
+        """Counts a request in; returns the time stamp that `head` takes."""
         ...
 
     def head(self, started: float, failed: bool = False) -> None:
-        """The response head has arrived, or the attempt has *failed* without or with one."""
+        """Records the arrival of the response head, or a *failed* attempt with or without one."""
         ...
 
     def finish(self) -> None:
-        """Count a request out, at the end of its body."""
+        """Counts a request out, at the end of its body."""
         ...
 
     def value(self) -> float:
-        """The load now; the lower the better."""
+        """Returns the present load; lower is better."""
         ...
 
 
@@ -45,27 +45,27 @@ class LeastLoaded:
         self.pending = 0
 
     def begin(self) -> float:
-        """Count a request in."""
+        """Counts a request in."""
         self.pending += 1
         return 0.0
 
     def head(self, started: float, failed: bool = False) -> None:
-        """Latency and results do not matter here."""
+        """Does nothing: latency and results do not matter here."""
 
     def finish(self) -> None:
-        """Count a request out."""
+        """Counts a request out."""
         self.pending -= 1
 
     def value(self) -> float:
-        """Requests in flight."""
+        """Returns the number of requests in flight."""
         return self.pending
 
 
 class PeakEwma:
     """Load is a moving average of latency, which jumps to peaks, times the requests in flight.
 
-    Reading the value lets the average decay and moves its stamp, as in Finagle: the outcome
-    depends on when a node was last looked at.
+    Reading the value decays the average and updates its time stamp, as in Finagle, so it depends
+    on when a node was last looked at.
     """
 
     __slots__ = ("_now", "_per_tau", "_stamp", "cost", "pending")
@@ -73,19 +73,19 @@ class PeakEwma:
     def __init__(self, decay_ms: int = 10_000, now: Callable[[], float] = time.monotonic) -> None:
         self.pending = 0
         self.cost = 0.0
-        """Nanoseconds of round trip."""
+        """Round trip in nanoseconds."""
         self._per_tau = 1000 / decay_ms
         self._now = now
         self._stamp = now()
 
     def begin(self) -> float:
-        """Count a request in and note the time."""
+        """Counts a request in and notes the time."""
         self.pending += 1
         now = self._now
         return now()
 
     def head(self, started: float, failed: bool = False) -> None:
-        """Learn the round trip since *started*; a failure counts at least the present cost."""
+        """Records the round trip since *started*; a failure counts at least the present cost."""
         read = self._now
         now = read()
         rtt = (now - started) * 1e9 if now > started else 0.0
@@ -97,13 +97,13 @@ class PeakEwma:
         self._stamp = now
 
     def finish(self) -> None:
-        """Count a request out."""
+        """Counts a request out."""
         self.pending -= 1
 
     def value(self) -> float:
-        """Decay the cost to the present and weigh it by the requests in flight."""
+        """Decays the cost to the present and multiplies it by the requests in flight."""
         cost = self.cost
-        if cost == 0.0:  # nothing decays, and no later step depends on the stamp
+        if cost == 0.0:  # nothing to decay, and no later step depends on the time stamp
             return PENALTY + self.pending if self.pending else 0.0
         now = self._now()
         if now > self._stamp:

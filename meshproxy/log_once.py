@@ -1,6 +1,6 @@
-"""Logs once a minute for each reason, with the number of records left out since.
+"""Logs once a minute for each reason, with the number of records left out since then.
 
-What fails for each of a thousand requests a second is worth a line, not a full disk.
+A fault of each of a thousand requests a second deserves a line, not a full disk.
 """
 
 import logging
@@ -12,20 +12,20 @@ from typing import Final
 
 INTERVAL_S: Final = 60.0
 MAX_REASONS: Final = 100
-"""Reasons told apart; while there are as many within the interval, further ones are not logged."""
+"""Number of reasons kept; when full, further reasons are not logged within the interval."""
 
 
 @dataclass(slots=True)
 class _Last:
-    """The last record of one reason."""
+    """The last record for one reason."""
 
     at: float
     left_out: int = 0
-    """Records since then."""
+    """Records left out since then."""
 
 
 class LogOnce:
-    """Logs to *log* what has not been logged for the same reason within the interval."""
+    """Logs to *log* what was not logged for the same reason within the interval."""
 
     __slots__ = ("_last", "_log", "_now")
 
@@ -35,20 +35,20 @@ class LogOnce:
         self._last: dict[Hashable, _Last] = {}
 
     def warning(self, message: str, *values: Hashable) -> None:
-        """Log *message* and the *values* in it, which are the reason."""
+        """Logs *message* with *values*, which are the reason."""
         left_out = self._left_out((message, values))
         if left_out is not None:
             self._log.warning(message + _more(left_out), *values)
 
     def exception(self, message: str, *values: object, error: BaseException | None = None) -> None:
-        """Log *error*, or the one being handled, with its traceback; its origin is the reason."""
+        """Logs *error*, or the one being handled, with its traceback; its origin is the reason."""
         error = error or sys.exception()
         left_out = self._left_out(_origin(error))
         if left_out is not None:
             self._log.error(message + _more(left_out), *values, exc_info=error)
 
     def _left_out(self, reason: Hashable) -> int | None:
-        """Returns how many records were left out before this one, None to leave it out as well."""
+        """Returns how many records were left out so far; None if this one is left out as well."""
         now = self._now()
         last = self._last.get(reason)
         if last is None:
@@ -76,7 +76,7 @@ def _more(left_out: int) -> str:
 
 
 def _origin(error: BaseException | None) -> Hashable:
-    """The kind of *error* and the line of code that raised it."""
+    """Returns the kind of *error* and the line of code that raised it."""
     place = None if error is None else error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next

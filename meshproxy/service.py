@@ -1,6 +1,6 @@
-"""A server is a function: Service and Filter, and how a list of filters becomes one Service.
+"""A server is a function: Service, Filter, and `stack`, which makes one Service of filters.
 
-Generic in request and response, so this floor knows no HTTP (finagle: Service.scala, Filter.scala).
+Generic in request and response, so this file knows no HTTP (finagle: Service.scala, Filter.scala).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ Filter = Callable[[Req, Service[Req, Rep]], Rep]
 
 
 def stack(filters: Sequence[Filter[Req, Rep]], service: Service[Req, Rep]) -> Service[Req, Rep]:
-    """Fold *filters*, outermost first, around *service*; done once, when a stack is built.
+    """Wraps *service* in *filters*, outermost first; done once, when a stack is built.
 
     A filter is a function, a method or an object with `__call__`, of these two parameters.
     """
@@ -27,10 +27,10 @@ def stack(filters: Sequence[Filter[Req, Rep]], service: Service[Req, Rep]) -> Se
 
 
 def _around(outer: Filter[Req, Rep], inner: Service[Req, Rep]) -> Service[Req, Rep]:
-    """*outer* as a Service: a copy of its function, to which *inner* is given as a default.
+    """Returns *outer* as a Service: a copy of its function with *inner* as a default argument.
 
-    `lambda request: outer(request, inner)` means the same, but its frame for each filter is 3 %
-    of the instructions of a request.
+    `lambda request: outer(request, inner)` means the same, but adds a frame for each filter to
+    every request (docs/performance.md).
     """
     filter_ = bound(outer)
     made: Any = filter_.__func__ if isinstance(filter_, MethodType) else filter_
@@ -39,9 +39,9 @@ def _around(outer: Filter[Req, Rep], inner: Service[Req, Rep]) -> Service[Req, R
 
 
 def bound(called: Call) -> Call:
-    """Return *called*, as a bound method if it is an object with `__call__`.
+    """Returns *called*; if it is an object with `__call__`, that bound method.
 
-    The interpreter calls methods itself and objects through C, whose frames also make the stack
-    larger that a switch of greenlets has to copy.
+    The interpreter calls methods directly and objects through C, whose frames also enlarge the
+    stack that a switch of greenlets has to copy.
     """
     return called if isinstance(called, FunctionType | MethodType) else called.__call__  # type: ignore[operator] # as above

@@ -1,7 +1,7 @@
-"""Values that change while the process runs, and who is told about it.
+"""Values that change while the process runs, with observers.
 
 The semantics are those of twitter util's Var and Activity, synchronous and without weak
-references: a derived value works only while somebody observes it.
+references: a derived value is computed only while it is observed.
 """
 
 import logging
@@ -22,7 +22,7 @@ log_once = LogOnce(logging.getLogger(__name__))
 
 
 class Var(Generic[T]):
-    """A value that changes, and tells its observers when it does."""
+    """A value that changes and calls its observers when it does."""
 
     __slots__ = ("_observers", "_value", "_version")
 
@@ -32,13 +32,13 @@ class Var(Generic[T]):
         self._observers: dict[object, Callable[[T], None]] = {}
 
     def sample(self) -> T:
-        """Return the present value."""
+        """Returns the present value."""
         return self._value
 
     def set(self, value: T) -> None:
-        """Replace the value; an equal one is swallowed.
+        """Replaces the value; does nothing if it is equal.
 
-        When an observer sets the value again, the observers not yet told get the newer one only.
+        If an observer sets the value again, observers not called yet get only the newer one.
         """
         if value == self._value:
             return
@@ -55,7 +55,7 @@ class Var(Generic[T]):
                 log_once.exception("an observer failed")
 
     def observe(self, observer: Callable[[T], None]) -> Close:
-        """Call *observer* now and on every change; the result stops it.
+        """Calls *observer* now and on every change; returns the function that stops this.
 
         The observer must not yield to other greenlets. What it raises is logged, except on this
         first call, where it reaches the caller and nothing is observed.
@@ -73,19 +73,19 @@ class Var(Generic[T]):
         self._observers.pop(key, None)
 
     def map(self, fn: Callable[[T], U]) -> "Var[U]":
-        """Return the Var whose value is always *fn* of this one's."""
+        """Returns a Var whose value is always *fn* of this one's."""
         return _Derived(lambda emit: self.observe(lambda value: emit(fn(value))))
 
     def flat_map(self, fn: "Callable[[T], Var[U]]") -> "Var[U]":
-        """Follow the Var that *fn* picks, dropping the one picked before."""
+        """Returns a Var that follows the Var *fn* chooses, dropping the one chosen before."""
         return _Derived(lambda emit: _Switch(fn, emit).follow(self))
 
 
 class Source(Var[T]):
-    """A Var whose work starts at the first observer and stops after the last.
+    """A Var whose work starts with the first observer and stops after the last.
 
-    *start* gets the function that publishes a value and returns the one that stops the work;
-    values published after that are dropped. Every start begins at *initial* again.
+    *start* is given a function that publishes a value, and returns one that stops the work; values
+    published after that are dropped. Every start begins with *initial* again.
     """
 
     __slots__ = ("_initial", "_run", "_start", "_stop")
@@ -98,7 +98,7 @@ class Source(Var[T]):
         self._stop: Close | None = None
 
     def sample(self) -> T:
-        """Return the present value; an idle source is started for it and stopped again."""
+        """Returns the present value; an idle source is started for it and stopped again."""
         if self._run is None:
             close = self.observe(_ignore)
             value = self._value
@@ -107,7 +107,7 @@ class Source(Var[T]):
         return self._value
 
     def observe(self, observer: Callable[[T], None]) -> Close:
-        """Call *observer* now and on every change, starting the work if it is the first."""
+        """Calls *observer* now and on every change, starting the work if it is the first."""
         if self._run is None:
             self._begin()
         return super().observe(observer)
@@ -134,7 +134,7 @@ class Source(Var[T]):
 
 
 class _Derived(Source[T]):
-    """A Source over other Vars: its start publishes a value before it returns."""
+    """A Source over other Vars; its start publishes a value before it returns."""
 
     __slots__ = ()
 
@@ -144,7 +144,7 @@ class _Derived(Source[T]):
 
 
 class _Switch(Generic[T, U]):
-    """Observes one inner Var at a time, the one picked by the outer's latest value."""
+    """Observes one inner Var at a time: the one chosen by the outer's latest value."""
 
     __slots__ = ("_close_inner", "_emit", "_pick", "_turn")
 
@@ -173,7 +173,7 @@ class _Switch(Generic[T, U]):
                 self._emit(found)
 
         close = inner.observe(emit)
-        if self._turn != turn:  # the outer changed again, or all ended, while observing
+        if self._turn != turn:  # the outer changed again, or all was stopped, while observing
             close()
             return
         close_before, self._close_inner = self._close_inner, close
@@ -181,7 +181,7 @@ class _Switch(Generic[T, U]):
 
 
 def collect(members: Sequence[Var[T]]) -> Var[tuple[T, ...]]:
-    """Return the Var of all the members' values, in their order."""
+    """Returns a Var of all the members' values, in their order."""
 
     def start(emit: Callable[[tuple[T, ...]], None]) -> Close:
         values: dict[int, T] = {}
@@ -221,7 +221,7 @@ class Ok(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failed:
-    """The value cannot be known, and why; equal when the errors say the same."""
+    """The value cannot be known, and why; equal if the errors have the same text."""
 
     error: Exception
 
@@ -243,7 +243,7 @@ _UNSET: Final = object()
 
 
 def wait(activity: Activity[T], timeout_s: float) -> State[T]:
-    """Park the caller until *activity* is not pending; PENDING when the time is over."""
+    """Waits until *activity* is not pending. Returns PENDING if that takes *timeout_s* seconds."""
     seen: State[T] = PENDING
     settled = threading.Event()
 
@@ -262,8 +262,8 @@ def wait(activity: Activity[T], timeout_s: float) -> State[T]:
 
 
 def _ignore(_value: object) -> None:
-    """Observe for the side effect alone."""
+    """Observes only for the side effect."""
 
 
 def _nothing() -> None:
-    """Close nothing."""
+    """Closes nothing."""

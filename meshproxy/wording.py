@@ -1,13 +1,13 @@
-"""Errors of Python in plain words, as clients and operators read them."""
+"""Python's errors in plain words, for clients and operators."""
 
 import re
 from typing import Final
 
 _OF_SSL: Final = re.compile(r"^\[[^\]]*\] ?| \(_ssl\.c:\d+\)$")
-"""What the ssl module puts around the words of OpenSSL."""
+"""What the ssl module adds around the words of OpenSSL."""
 
 
 def in_words(error: BaseException) -> str:
-    """What *error* says, without the numbers, paths and places that Python puts around it."""
+    """Returns the text of *error*, without the numbers, paths and places that Python adds."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return _OF_SSL.sub("", text) or type(error).__name__

@@ -1,8 +1,8 @@
-"""How the authority of a request is spelled: one spelling for one destination.
+"""The canonical spelling of a request's authority: one spelling for one destination.
 
-RFC 3986 sections 3.2.2, 3.2.3 and 6.2.3. Names are made of this spelling, so that no other one
-leads past a rule that is written for a name. The case of a host is kept, as dtabs and some namers
-tell upper from lower case; the ids of hosts are in lower case (`namers.system`).
+RFC 3986 sections 3.2.2, 3.2.3 and 6.2.3. Names are made of this spelling, so that no other spelling
+bypasses a rule that is written for a name. The case of a host is kept, since dtabs and some namers
+distinguish upper from lower case; the ids of hosts are in lower case (`namers.system`).
 """
 
 import re
@@ -26,12 +26,13 @@ _REMEMBERED: Final = 4096
 
 @lru_cache(_REMEMBERED)
 def canonical(authority: bytes, scheme: bytes = b"") -> bytes:
-    """Returns *authority* as it is spelled in names: `host`, `host:port` or `host:port-name`.
+    """Returns the canonical spelling of *authority*: `host`, `host:port` or `host:port-name`.
 
-    An IPv6 address is in brackets and in its shortest form, or an IPv4 address if it only carries
-    one; a final dot, an empty port and zeros before a port are gone. A port that is left out is the
-    dtab's to choose, but for *scheme* https it is 443. Raises BadRequest for what is no host with
-    an optional port, and for numbers that only some would read as an IPv4 address (`127.1`).
+    An IPv6 address is written in brackets and in its shortest form, or as an IPv4 address if it
+    only carries one; a final dot, an empty port and leading zeros of a port are removed. A missing
+    port is left to the dtab, except that it is 443 for *scheme* https. Raises BadRequest unless
+    *authority* is a host with an optional port, and for numbers that only some software would read
+    as an IPv4 address (`127.1`).
     """
     found = _AUTHORITY(authority) if len(authority) <= _MAX_LENGTH else None
     if found is None:
@@ -49,7 +50,7 @@ def canonical(authority: bytes, scheme: bytes = b"") -> bytes:
 
 
 def _checked(name: bytes) -> bytes:
-    """Returns *name*, unless it is an address in disguise."""
+    """Returns *name*. Raises BadRequest if it is an address in an ambiguous form."""
     if _NUMBERS(name):
         try:
             IPv4Address(name.decode("ascii"))
@@ -62,7 +63,7 @@ def _shortest(address: bytes) -> bytes:
     try:
         parsed = IPv6Address(address.decode("ascii"))
     except AddressValueError:
-        raise BadRequest("Host has something in brackets that is not an IPv6 address") from None
+        raise BadRequest("the brackets in Host do not contain an IPv6 address") from None
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped).encode("ascii")
     return b"[%b]" % str(parsed).encode("ascii")

@@ -1,4 +1,4 @@
-"""What a message body is to those who pass it on, and what it may meet on its way."""
+"""The interface of a message body to those who forward it, and of what it works with."""
 
 import math
 from collections.abc import Iterator
@@ -8,19 +8,19 @@ from meshproxy.http.headers import Headers
 
 
 class Interruption(Protocol):
-    """The other side of an exchange, whose data ends a wait for the next piece of a body."""
+    """The other side of an exchange: a wait for the next piece of a body ends when it has data."""
 
     @property
     def is_readable(self) -> bool:
-        """Something, or the end of input, has come."""
+        """True if bytes or the end of input have arrived."""
         ...
 
 
 class Splice(Protocol):
-    """A pipe of the kernel, through which pieces pass without being copied."""
+    """A kernel pipe, through which pieces pass without being copied."""
 
     held: int
-    """Bytes in it."""
+    """Number of bytes in it."""
 
     @property
     def write_end(self) -> int:
@@ -29,64 +29,64 @@ class Splice(Protocol):
 
 
 class Body(Protocol):
-    """A message body that arrives in pieces and is read once."""
+    """A message body that arrives in pieces and can be read once."""
 
     @property
     def length(self) -> int | None:
-        """Bytes in all, None when only the end will tell (chunked, until close)."""
+        """Length in bytes; None if it is known only at the end (chunked, until close)."""
         ...
 
     @property
     def trailers(self) -> Headers | None:
-        """Fields after the last chunk, known once the body was read to its end."""
+        """The trailer fields, once the body has been read to its end."""
         ...
 
     @property
     def has_piece(self) -> bool:
-        """The next `read` will not wait."""
+        """True if the next `read` will not wait."""
         ...
 
     def read(self) -> bytes | memoryview | None:
-        """The next piece, valid until the one after it is asked for; empty at the end."""
+        """Returns the next piece, valid until the next call; an empty one at the end."""
         ...
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        """The same pieces, as PEP 3333 has it."""
+        """Yields the same pieces, as PEP 3333 requires."""
         ...
 
     def close(self) -> None:
-        """End the exchange, now or after the last piece; harmless when repeated."""
+        """Ends the exchange, now or after the last piece; may be called again."""
         ...
 
 
 class RequestBody(Body, Protocol):
-    """A request body, which may be asked for again while all of it is still held."""
+    """A request body, which can be read again as long as all of it is still held."""
 
     @property
     def is_complete(self) -> bool:
-        """The last byte has come."""
+        """True once the last byte has arrived."""
         ...
 
     @property
     def is_replayable(self) -> bool:
-        """Everything read so far is still held, so `rewind` gives the whole body again."""
+        """True while everything read so far is still held, so that `rewind` can start over."""
         ...
 
     def keep_at_most(self, size: int) -> None:
-        """Hold no more than *size* bytes for a retry."""
+        """Limits what is held for a retry to *size* bytes."""
         ...
 
     def rewind(self, deadline: float = math.inf) -> None:
-        """Begin again with the first piece; the last has to come by monotonic second *deadline*."""
+        """Starts over with the first piece; the rest must arrive by monotonic second *deadline*."""
         ...
 
     @property
     def is_bulk(self) -> bool:
-        """Nothing of it is kept, and the rest is worth a pipe."""
+        """True if nothing of it is held and the rest is long enough to be spliced."""
         ...
 
     def fill(self, pipe: Splice, other: Interruption | None = None) -> int | None:
-        """Moves a piece of a bulk body into *pipe*, and returns its length, 0 at the end.
+        """Moves a piece of a bulk body into *pipe* and returns its length, 0 at the end.
 
         Returns None when *other* has something to read first.
         """

@@ -1,7 +1,7 @@
 """The chunked transfer coding, sans IO (RFC 9112 section 7.1).
 
-Bytes in, pieces of data out; a line may be cut anywhere. Extensions are read past and dropped,
-trailers are parsed by the rules of header fields.
+Bytes in, pieces of data out; a line may be split anywhere. Extensions are skipped, and trailers are
+parsed by the rules of header fields.
 """
 
 import re
@@ -11,20 +11,20 @@ from meshproxy.http.headers import Headers, parse_fields
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
 _PADDED_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
-"""Old servers give every size the same width."""
+"""Matches a size padded with white space, as old servers send it."""
 _SIZE_LINE_START = re.compile(
     rb"(?:[0-9A-Fa-f]{1,16}(?:[ \t]*|[ \t]*;[\t\x20-\x7e\x80-\xff]*))?\r?"
 ).fullmatch
 _ONLY_SIZE = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,14})\r\n").match
 _LINE_END = -1
 MAX_SIZE = (1 << 63) - 1
-"""Bytes of a chunk: what a signed 64-bit number holds."""
+"""Largest chunk in bytes: the largest signed 64-bit number."""
 _LAST = b"\r\n0\r\n\r\n"
 MAX_LINE = 4096
 MAX_TRAILERS = 128
 """Number of trailer fields."""
 MAX_LINES = 65536
-"""Bytes of size lines and extensions in one message beyond its first 16 bytes a chunk."""
+"""Bytes of size lines and extensions in one message, beyond 16 bytes for each chunk."""
 
 _FORBIDDEN_TRAILERS = frozenset(
     b"transfer-encoding content-length host connection keep-alive te trailer upgrade expect "
@@ -36,10 +36,10 @@ _FORBIDDEN_TRAILERS = frozenset(
 
 
 class ChunkedDecoder:
-    """Decodes one body; `done` once its last line was read, then `rest` holds what followed.
+    """Decodes one body; when it is complete, `done` is True and `rest` holds what followed.
 
-    Raises *refused* for anything but the grammar, and for more than *max_trailers* bytes of
-    trailers. From endpoints (BadResponse) white space after a size is taken.
+    Raises *refused* for a violation of the grammar, and for more than *max_trailers* bytes of
+    trailers. White space after a size is accepted from endpoints (BadResponse).
     """
 
     __slots__ = (
@@ -67,11 +67,11 @@ class ChunkedDecoder:
 
     @property
     def rest(self) -> bytes:
-        """What follows the body, once it is done."""
+        """The bytes that followed the body, once it is done."""
         return self._buffer
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The pieces of body that *data* completes, in order."""
+        """Returns the pieces of body that *data* completes, in order."""
         buffer = self._buffer + data if self._buffer else data
         pieces: list[bytes] = []
         position = 0
@@ -97,7 +97,7 @@ class ChunkedDecoder:
         return pieces
 
     def _take_data(self, buffer: bytes, position: int, pieces: list[bytes]) -> int:
-        """Take what is there of a chunk and its line end; `_left` is 0 when both are complete."""
+        """Takes what has arrived of a chunk and its line end; `_left` is 0 once both are."""
         if self._left > 0:
             piece = buffer[position : position + self._left]
             position += len(piece)
@@ -122,18 +122,18 @@ class ChunkedDecoder:
             raise self._refused("not a chunk size line")
         size = int(match[1], 16)
         if size > MAX_SIZE:
-            raise self._refused("a chunk of more bytes than there can be")
+            raise self._refused("chunk size over 2^63-1")
         return size
 
     def _check_unfinished(self, trailers: bytes) -> None:
-        """Refuse early what no further byte can mend."""
+        """Refuses early what no further byte can make valid."""
         rest = trailers.replace(b"\r\n", b"")
         lone = rest.removesuffix(b"\r") if trailers.endswith(b"\r") else rest
         if len(trailers.rstrip(b"\r\n")) > self._max_trailers or b"\n" in lone or b"\r" in lone:
             raise self._refused("not a trailer section")
 
     def _read_trailers(self) -> None:
-        """The buffer begins with the end of the last size line; finish if the section is whole."""
+        """Reads the trailers, if the buffer, after the last size line, has all of them."""
         if self._buffer.startswith(b"\r\n\r\n"):
             self._buffer = self._buffer[4:]
             self.done = True
@@ -156,9 +156,10 @@ class ChunkedDecoder:
 def decode_whole(
     data: bytes, refused: type[ProxyError], max_trailers: int
 ) -> tuple[bytes, bytes] | None:
-    """The body that *data* begins with, and what follows; None if it is cut, bad or has trailers.
+    """Returns the body at the start of *data* and what follows it.
 
-    A response of one chunk takes 2,500 opcodes this way, and 2,940 when read piece by piece.
+    Returns None if the body is incomplete, invalid or has trailers. This is a shortcut for the most
+    frequent case; `ChunkedDecoder` handles the others.
     """
     if data.endswith(_LAST) and (line := _ONLY_SIZE(data)):  # most are one chunk
         start = line.end()
@@ -175,19 +176,19 @@ def decode_whole(
 
 
 def encode_whole(head: bytes, body: bytes) -> bytes:
-    """A message: *head*, all of *body* in one chunk, and the end; each byte is copied once."""
+    """Returns *head* and *body* as one complete chunked message, copying each byte once."""
     if not body:
         return head + b"0\r\n\r\n"
     return b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(body), body)
 
 
 def encode(piece: bytes | memoryview) -> bytes:
-    """One chunk; *piece* must not be empty, or the body would end."""
+    """Returns *piece* as one chunk; it must not be empty, since that would end the body."""
     return b"%x\r\n" % len(piece) + piece + b"\r\n"
 
 
 def last_chunk(trailers: Headers | None) -> bytes:
-    """The end of a chunked body."""
+    """Returns the end of a chunked body."""
     if trailers is None:
         return b"0\r\n\r\n"
     return b"0\r\n" + b"".join(line + b"\r\n" for line in trailers.lines) + b"\r\n"

@@ -1,7 +1,7 @@
-"""When an answer stops mattering, as `l5d-ctx-deadline` carries it from proxy to proxy.
+"""The deadline of a request, as `l5d-ctx-deadline` carries it from proxy to proxy.
 
-finagle: context/Deadline.scala; linkerd: .../finagle/buoyant/linkerd/LinkerdHeaders.scala. In
-nanoseconds since 1970, for machines share no other clock; nothing here waits by it.
+finagle: context/Deadline.scala; linkerd: .../finagle/buoyant/linkerd/LinkerdHeaders.scala. Times
+are in nanoseconds since 1970, as machines share no monotonic clock; nothing here waits by them.
 """
 
 import re
@@ -12,14 +12,14 @@ _LONG = range(-(2**63), 2**63)
 
 
 class Deadline(NamedTuple):
-    """A moment, and when it was agreed upon."""
+    """A deadline, and the time at which it was set."""
 
     timestamp_ns: int
     deadline_ns: int
 
     @classmethod
     def decode(cls, value: bytes) -> "Deadline | None":
-        """Read `TIMESTAMP DEADLINE`, further words ignored; None for anything else."""
+        """Reads `TIMESTAMP DEADLINE` and ignores further words. Returns None for anything else."""
         match = _VALUE(value)
         if match is None:
             return None
@@ -29,16 +29,16 @@ class Deadline(NamedTuple):
         return cls(timestamp_ns, deadline_ns)
 
     def encode(self) -> bytes:
-        """The value of the header."""
+        """Returns the value of the header."""
         return b"%d %d" % self
 
     def combined(self, other: "Deadline | None") -> "Deadline":
-        """The stricter of both: the later agreement on the earlier moment."""
+        """Returns the stricter of both: the earlier deadline with the later timestamp."""
         return shortened(other, *self)
 
 
 def shortened(known: Deadline | None, timestamp_ns: int, deadline_ns: int) -> Deadline:
-    """What is *known*, combined with *deadline_ns* as agreed upon at *timestamp_ns*."""
+    """Returns *known* combined with a *deadline_ns* that was set at *timestamp_ns*."""
     if known is not None:
         timestamp_ns = max(timestamp_ns, known[0])
         deadline_ns = min(deadline_ns, known[1])

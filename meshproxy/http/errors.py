@@ -1,4 +1,4 @@
-"""An error as the response its client gets (linkerd: .../protocol/http/ErrorResponder.scala)."""
+"""The response to a client for an error (linkerd: .../protocol/http/ErrorResponder.scala)."""
 
 import re
 
@@ -11,7 +11,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class ErrorResponse(Response):
-    """A response to an error; knows for the logs what clients may not be told."""
+    """The response to an error, with details for the logs that clients must not see."""
 
     __slots__ = ("error", "text")
 
@@ -23,7 +23,7 @@ class ErrorResponse(Response):
 
 
 def error_response(error: ProxyError, limits: Limits) -> ErrorResponse:
-    """A complete response with `l5d-err`, cut to the limits; it carries no control character."""
+    """Returns a complete response with `l5d-err`, cut to the limits, without control characters."""
     text = _UNPRINTABLE.sub("?", str(error)) or type(error).__name__
     cut = text.encode("utf-8", "replace")[: limits.error_bytes].decode("utf-8", "ignore")
     shown = text_response(error.status, cut)

@@ -1,6 +1,6 @@
 """Where a message ends: the one place that reads Content-Length and Transfer-Encoding.
 
-RFC 9112 section 6. Anything two parsers could read differently is refused.
+RFC 9112 section 6. Anything that two parsers could read differently is refused.
 """
 
 from meshproxy.errors import BadRequest, BadResponse, CodingNotImplemented, ProxyError
@@ -13,15 +13,16 @@ _CHUNKED = b"Transfer-Encoding: chunked"
 _MAX_DIGITS = 19
 _MAX_LINE = 40
 _lengths: Memo[bytes, int] = Memo(4096)
-"""Of lines of Content-Length."""
+"""Values of Content-Length by line."""
 BODILESS = frozenset({101, 204, 304})
 """Statuses whose responses have no body, as those to HEAD have none (section 6.3)."""
 
 
 def request_length(headers: Headers, version: bytes) -> int:
-    """Bytes of a request body, or CHUNKED; the fields are left as one canonical line at most.
+    """Returns the length of a request body in bytes, or CHUNKED.
 
-    Raises BadRequest, or CodingNotImplemented where only a coding is unknown (section 6.1).
+    The framing fields are reduced to one canonical line at most. Raises BadRequest, or
+    CodingNotImplemented if only the coding is unknown (section 6.1).
     """
     names = headers.names
     if b"transfer-encoding" in names:
@@ -31,7 +32,7 @@ def request_length(headers: Headers, version: bytes) -> int:
             raise BadRequest("Transfer-Encoding in an HTTP/1.0 request")
         if not _is_chunked(headers):
             if _is_well_coded(headers):
-                raise CodingNotImplemented("the only Transfer-Encoding taken here is `chunked`")
+                raise CodingNotImplemented("the only Transfer-Encoding accepted here is `chunked`")
             raise BadRequest("Transfer-Encoding is not exactly `chunked`")
         return CHUNKED
     if b"content-length" in names:
@@ -40,10 +41,10 @@ def request_length(headers: Headers, version: bytes) -> int:
 
 
 def response_length(headers: Headers) -> int:
-    """Bytes of a response body, CHUNKED or UNTIL_CLOSE, for a status that may have one.
+    """Returns the length of a response body in bytes, CHUNKED or UNTIL_CLOSE.
 
-    With both framings chunked wins and Content-Length is removed (RFC 9112 section 6.3); the
-    caller must not reuse that connection.
+    The status must be one that may have a body. If both framings are present, chunked wins and
+    Content-Length is removed (RFC 9112 section 6.3); the caller must not reuse that connection.
     """
     names = headers.names
     if b"transfer-encoding" not in names:
@@ -56,7 +57,7 @@ def response_length(headers: Headers) -> int:
         return content_length(headers, BadResponse)
     at = names.index(b"transfer-encoding")
     if headers.lines[at] == _CHUNKED and names.count(b"transfer-encoding") == 1:
-        del names[at], headers.lines[at]  # it ends at this hop: 1 us less than in `hop.strip`
+        del names[at], headers.lines[at]  # it ends at this hop: cheaper here than in `hop.strip`
     elif not _is_chunked(headers):
         raise BadResponse("Transfer-Encoding is not exactly `chunked`")
     if b"content-length" in names:
@@ -65,10 +66,10 @@ def response_length(headers: Headers) -> int:
 
 
 def announces_body(headers: Headers) -> bool:
-    """Whether a response that has no body (1xx, 204, 304, to HEAD) speaks of one all the same.
+    """Returns True if a response without a body (1xx, 204, 304, to HEAD) announces one.
 
-    An endpoint that means it sends it later, so the caller must not reuse that connection. Raises
-    BadResponse for a length that is none.
+    An endpoint that means it sends that body later, so the caller must not reuse the connection.
+    Raises BadResponse for an invalid length.
     """
     names = headers.names
     length = content_length(headers, BadResponse) if b"content-length" in names else 0
@@ -81,22 +82,22 @@ def _is_chunked(headers: Headers) -> bool:
 
 
 def _is_well_coded(headers: Headers) -> bool:
-    """Whether chunks are the last of several codings, so that the message has a known end."""
+    """Returns True if `chunked` is the last of several codings, so that the end is known."""
     *others, last = _members(headers, b"transfer-encoding")
     names = [other.partition(b";")[0].rstrip(b" \t").lower() for other in others]
     return last.lower() == b"chunked" and b"chunked" not in names and all(map(TOKEN, names))
 
 
 def _members(headers: Headers, name: bytes) -> list[bytes]:
-    """The members of the list in all fields *name*."""
+    """Returns the list members in all fields called *name*."""
     return [member.strip(b" \t") for member in b",".join(headers.get_all(name)).split(b",")]
 
 
 def content_length(headers: Headers, refused: type[ProxyError]) -> int:
-    """The value of Content-Length; equal repetitions collapse, anything else raises *refused*.
+    """Returns the value of Content-Length. Equal repetitions collapse; all else raises *refused*.
 
-    They may be fields, and from endpoints (BadResponse) members of a list (section 6.3).
-    The digits are matched as bytes first: `int()` would take signs, underscores and spaces. Lines
+    They may be fields or, from endpoints (BadResponse), members of a list (section 6.3).
+    The digits are matched as bytes first: `int()` would accept signs, underscores and spaces. Lines
     seen before (4,096) are looked up whole.
     """
     names, lines = headers.names, headers.lines

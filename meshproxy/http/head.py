@@ -1,7 +1,7 @@
-"""Request and response heads from bytes, strictly (RFC 9112 sections 2 to 5). Sans IO.
+"""Parses request and response heads strictly (RFC 9112 sections 2 to 5). Sans IO.
 
-Every line is looked at once for control characters, or is known word for word from an earlier
-head; after that, lines can be passed on without being looked at again.
+Every line is either checked for control characters at once or known word for word from an earlier
+head, so that lines can be forwarded later without another check.
 """
 
 import re
@@ -22,12 +22,12 @@ from meshproxy.http.memo import Memo
 CRLF = b"\r\n"
 HEAD_END = b"\r\n\r\n"
 FIRST_READ = 16384
-"""Bytes read at once where a head begins: what comes of a long body with it is copied, the rest is
-not (`net.pipe`)."""
+"""Bytes read at once where a head begins: body bytes that come with the head are copied, the rest
+of a long body is not (`net.pipe`)."""
 _MANY_HOPS = 4
-"""Proxies of our name that no request comes through without a loop to be too large after them."""
+"""Fewest proxies of our name in Via at which an oversized head is reported as a loop."""
 _TAB = 9
-"""As a number: to look for bytes tries first to make a number of them, and fails: 0.2 us."""
+"""The byte as an int, because `in` on bytes first tries to use its operand as an index."""
 _METHODS = frozenset(b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE CONNECT".split())
 _VERSIONS = {b"HTTP/1.1": b"1.1", b"HTTP/1.0": b"1.0"}
 _OTHER_VERSION = re.compile(rb"HTTP/(\d)\.\d").fullmatch
@@ -35,7 +35,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.\d ([1-9]\d\d)(?: (.*))?").fullmatch
 
 
 def parse_request(head: bytes) -> tuple[bytes, bytes, bytes, Headers]:
-    """Method, target, version (`1.1` or `1.0`) and fields of a head without its final empty line.
+    """Returns method, target, version (`1.1` or `1.0`) and fields; *head* lacks the empty line.
 
     Raises BadRequest, or HttpVersionNotSupported for a well-formed line of another protocol.
     """
@@ -48,7 +48,7 @@ def parse_request(head: bytes) -> tuple[bytes, bytes, bytes, Headers]:
 
 
 def parse_request_line(line: bytes) -> tuple[bytes, bytes, bytes]:
-    """Method, target and version of a line without control characters; raises as above."""
+    """Returns method, target and version of a line without control characters; raises as above."""
     parts = line.split(b" ")
     if len(parts) != 3 or _TAB in line:
         raise BadRequest("request line is not `METHOD TARGET HTTP/1.1`")
@@ -71,7 +71,7 @@ def _other_version(protocol: bytes) -> bytes:
 
 
 def parse_response(head: bytes) -> tuple[bytes, int, bytes, Headers]:
-    """Version (`1.1` or `1.0`), status, reason and fields of a head from an endpoint.
+    """Returns version (`1.1` or `1.0`), status, reason and fields of an endpoint's head.
 
     Raises BadResponse. A status line without reason, or without the space before it, is accepted.
     """
@@ -85,7 +85,7 @@ _status_lines: Memo[bytes, tuple[bytes, int, bytes]] = Memo(256)
 
 
 def _read_status_line(line: bytes) -> tuple[bytes, int, bytes]:
-    """Take a status line apart; usual ones are remembered (256)."""
+    """Splits a status line; frequent ones are remembered (256)."""
     match = _STATUS_LINE(line)
     if not match or line.translate(MASK) != line:
         raise BadResponse(f"not an HTTP/1.x status line: {quoted(line)}")
@@ -95,9 +95,9 @@ def _read_status_line(line: bytes) -> tuple[bytes, int, bytes]:
 
 
 def check_request_size(head: bytes, limits: Limits) -> None:
-    """Check *head*, or what has come of it.
+    """Checks the size of *head*, which may be incomplete.
 
-    Raises TargetTooLong, HeadersTooLarge, or LoopDetected where Via says why it is too large.
+    Raises TargetTooLong, HeadersTooLarge, or LoopDetected if Via shows why it is too large.
     """
     first = head.find(CRLF)
     if (len(head) if first < 0 else first) > limits.first_line:
@@ -107,12 +107,12 @@ def check_request_size(head: bytes, limits: Limits) -> None:
         if hops >= _MANY_HOPS:
             raise LoopDetected(
                 f"Loop detected: the request has come through {hops} proxies of this kind (Via), "
-                "and has outgrown maxHeadersKB on its way"
+                "and has grown past maxHeadersKB on the way"
             )
         raise HeadersTooLarge("the header fields are over maxHeadersKB")
 
 
 def is_hopeless(data: bytes) -> bool:
-    """No further byte can make a head of *data*: a control character, a bare CR or a bare LF."""
+    """Returns True if *data* cannot become a valid head: a control character, a bare CR or LF."""
     rest = data.replace(CRLF, b"").translate(None, TEXT)
     return bool(rest) and (rest != b"\r" or not data.endswith(b"\r"))

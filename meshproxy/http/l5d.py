@@ -27,18 +27,18 @@ SUCCESS_CLASS = b"l5d-success-class"
 FORWARDED_CLIENT_CERT = b"x-forwarded-client-cert"
 
 OVERWRITTEN = frozenset({DST_SERVICE, DST_CLIENT, DST_RESIDUAL, REQID, FORWARDED_CLIENT_CERT})
-"""Never believed when a client sends them."""
+"""Never trusted when a client sends them."""
 MAX_ENTRIES = 256
 MAX_ERROR = 1024
-"""Bytes of `l5d-err`: an error must not fill the head it comes in."""
+"""Bytes of `l5d-err`: an error must not fill the head that it comes in."""
 _NEAR = 100
-"""Bytes that a cut may go back for the end of a word."""
+"""Bytes by which a cut may move back to the end of a word."""
 
 
 def take_dtab(headers: Headers) -> Dtab | None:
-    """Read and remove the dtab headers; context first, so the user's own entries win.
+    """Reads and removes the dtab headers; those of the context come first, so the user's own win.
 
-    Raises BadDtabHeader with the parser's message, or for more than 256 entries.
+    Raises BadDtabHeader with the parser's message, or if there are more than 256 entries.
     """
     values = headers.get_all(CTX_DTAB) + headers.get_all(DTAB)
     headers.remove(CTX_DTAB)
@@ -54,7 +54,7 @@ def take_dtab(headers: Headers) -> Dtab | None:
 
 
 def take_deadline(headers: Headers) -> Deadline | None:
-    """Read and remove the deadlines, the strictest of them; what holds none valid stays."""
+    """Removes the valid deadlines and returns the strictest of them, or None."""
     deadline: Deadline | None = None
     for value in headers.get_all(CTX_DEADLINE):
         found = Deadline.decode(value)
@@ -66,7 +66,7 @@ def take_deadline(headers: Headers) -> Deadline | None:
 
 
 def put_deadline(headers: Headers, deadline: Deadline | None) -> None:
-    """Let *deadline* be what the headers tell, or nothing."""
+    """Makes *deadline* the only one in the headers; None removes it."""
     if CTX_DEADLINE in headers.names:
         headers.remove(CTX_DEADLINE)
     if deadline is not None:
@@ -75,9 +75,10 @@ def put_deadline(headers: Headers, deadline: Deadline | None) -> None:
 
 
 def encode_error(message: str, limit: int) -> bytes:
-    """*message* as `l5d-err` carries it: form encoding of ISO-8859-1, at most *limit* bytes.
+    """Returns *message* in the form encoding of ISO-8859-1, as `l5d-err` carries it.
 
-    Never more than 1024 bytes; what is cut holds whole escapes, and whole words if one ends near.
+    The result has at most *limit* bytes, and never more than 1024. A cut never splits an escape,
+    nor a word if one ends nearby.
     """
     encoded = quote_plus(message.encode("latin-1", "replace"), safe="*").replace("~", "%7E")
     limit = min(limit, MAX_ERROR)

@@ -1,4 +1,4 @@
-"""How much and how long a connection may take; bytes and seconds, infinity where nothing limits."""
+"""Limits on the size and the time of messages, in bytes and seconds; infinity means none."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of one side's messages; the defaults are those of docs/limits.md."""
+    """The limits on one side's messages; the defaults are those of docs/limits.md."""
 
     first_line: int = 4096
     """Bytes of a request or status line (maxInitialLineKB)."""
@@ -21,20 +21,20 @@ class Limits:
     error_bytes: int = 5120 * 1024
     """Bytes of an error's text (maxErrResponseKB)."""
     head_seconds: float = 10.0
-    """From the first byte of a head to its last (headerReadTimeoutMs)."""
+    """From the first to the last byte of a head (headerReadTimeoutMs)."""
     idle_seconds: float = 600.0
-    """Between two requests on a connection, and without a byte in a tunnel."""
+    """Between two requests on a connection, and without traffic in a tunnel."""
     life_seconds: float = math.inf
-    """Of a client's connection, which ends after the response then due."""
+    """Life of a client's connection, which is closed after the response to its last request."""
     read_idle: float = 300.0
     """Between two pieces of a request body."""
     response_idle: float = 300.0
     """Between two pieces of a response body."""
     write_timeout: float = 60.0
-    """Without the peer taking a byte."""
+    """Without the peer accepting a byte."""
     attempt: float = math.inf
     """From the start of an attempt to the first byte of its response (requestAttemptTimeoutMs)."""
     first_byte: float = 300.0
-    """From the end of a request to the first byte of its response, each attempt."""
+    """From the end of a request to the first byte of its response, for each attempt."""
     connect_ports: frozenset[int] = frozenset({443})
-    """Ports that a CONNECT may name (connectPorts)."""
+    """Ports that CONNECT may name (connectPorts)."""

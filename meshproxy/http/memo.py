@@ -1,4 +1,4 @@
-"""What parsing found out about bytes that come again word for word, within a bound."""
+"""A bounded memo of parsing results, for bytes that recur word for word."""
 
 from typing import Generic, TypeVar
 
@@ -7,10 +7,10 @@ V = TypeVar("V")
 
 
 class Memo(dict[K, V], Generic[K, V]):
-    """A dictionary of at most *limit* entries; a full one is emptied for the next.
+    """A dictionary of at most *limit* entries, emptied when a full one gets another.
 
-    Keeping the order of use would cost each look-up more than filling it anew costs now and then,
-    and what a client fills it with is gone with the rest.
+    Keeping the order of use would cost each look-up more than refilling costs now and then, and
+    this way entries that a hostile client adds do not stay either.
     """
 
     __slots__ = ("_limit",)
@@ -20,7 +20,7 @@ class Memo(dict[K, V], Generic[K, V]):
         self._limit = limit
 
     def keep(self, key: K, value: V) -> V:
-        """Remembers *value* for *key*, and returns it."""
+        """Stores *value* under *key* and returns it."""
         if len(self) >= self._limit:
             self.clear()
         self[key] = value

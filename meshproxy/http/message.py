@@ -1,7 +1,7 @@
-"""Request and Response: what services and filters pass along.
+"""Request and Response: the messages that services and filters pass along.
 
-The request carries its own context (deadline, dtab, names) instead of a separate object: one
-allocation less for each request. A response owns its body; closing the body ends the exchange.
+The request carries its own context (deadline, dtab, names) instead of a separate object, which
+saves an allocation. A response owns its body; closing the body ends the exchange.
 """
 
 import enum
@@ -17,7 +17,7 @@ from meshproxy.naming.path import Path
 
 
 class ResponseClass(enum.Enum):
-    """What a result means to retries, breakers and statistics."""
+    """What a result means for retries, breakers and statistics."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -25,67 +25,67 @@ class ResponseClass(enum.Enum):
 
 
 class Classifier(Protocol):
-    """Whether a result counts as a success, a failure, or one that may be sent again."""
+    """Decides if a result is a success, a failure, or a failure that may be retried."""
 
     def response(
         self, method: bytes, status: int, headers: Headers, replayable: bool
     ) -> ResponseClass:
-        """The class of a response head."""
+        """Returns the class of a response head."""
         ...
 
     def error(self, method: bytes, error: BaseException, replayable: bool) -> ResponseClass:
-        """The class of an attempt without a response."""
+        """Returns the class of an attempt without a response."""
         ...
 
 
 class Certificate(NamedTuple):
-    """A client's certificate, verified, as the ssl module reads it."""
+    """A client's verified certificate, as the ssl module reads it."""
 
     der: bytes
     subject: tuple[tuple[tuple[str, str], ...], ...] = ()
-    """Parts of the name in the certificate's order, each of one or more pairs."""
+    """Parts of the name in the certificate's order, each with one or more pairs."""
     names: tuple[tuple[str, str], ...] = ()
     """Alternative names: pairs of kind (`DNS`, `URI`, ...) and name."""
 
 
 class Peer(Protocol):
-    """The two ends of the connection a request came by."""
+    """The two ends of the connection that a request came in on."""
 
     remote: str
     local: str
 
     @property
     def certificate(self) -> Certificate | None:
-        """What the client showed in TLS, if it had to show one."""
+        """The certificate that the client presented in TLS, if it had to."""
         ...
 
 
 class Ending:
-    """The end of a body that is still coming, which settles how its response turned out.
+    """The end of a body that is still arriving, which settles how its response turned out.
 
-    Whoever judges or counts a response asks `Response.ending` first: what that leaves open it does
-    when the end has come, once.
+    Code that judges or counts a response asks `Response.ending` first; if the outcome is still
+    open, it does so once, when the end has come.
     """
 
     __slots__ = ("_callbacks", "_has_come", "is_settled")
 
     def __init__(self, *, is_settled: bool = False) -> None:
         self.is_settled = is_settled
-        """The response is judged already, by its head (a tunnel) or because the end has come."""
+        """True if the response is judged already: by its head (a tunnel) or at its end."""
         self._has_come = False
         self._callbacks: list[Callable[[bool], None]] = []
 
     def then(self, callback: Callable[[bool], None]) -> None:
-        """Calls *callback* at the end, after those that asked before.
+        """Calls *callback* at the end, after the callbacks registered before.
 
-        It gets True if the endpoint cut the body short, stalled or broke the rules.
+        Its argument is True if the endpoint cut the body short, stalled or violated the protocol.
         """
         if self._has_come:
             raise RuntimeError("the end has come")
         self._callbacks.append(callback)
 
     def come(self, broken: bool) -> None:
-        """The body has ended; called once."""
+        """Records the end of the body; called once."""
         self._has_come = self.is_settled = True
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
@@ -95,7 +95,7 @@ class Ending:
 class Request:
     """One request on its way from a client to at most one endpoint at a time.
 
-    Who writes which slot, in the order of its way (a test holds the code to this table):
+    The code that writes each slot, in the order of a request's way (a test compares both):
 
     | slot | written by |
     | --- | --- |
@@ -144,27 +144,27 @@ class Request:
         self.headers = headers
         self.body = body
         self.deadline = math.inf
-        """Monotonic second at which the client's patience ends, all attempts included."""
+        """Monotonic second at which the total timeout ends, all attempts included."""
         self.ctx_deadline: Deadline | None = None
-        """By the wall clock: what endpoints are told, each timeout of a whole request included."""
+        """Wall-clock deadline passed to endpoints; includes every timeout of a whole request."""
         self.local_dtab: Dtab | None = None
         self.dst: Path | None = None
         self.bound_id: Path | None = None
         self.endpoint = ""
         self.tried: tuple[str, ...] = ()
-        """Endpoints that took nothing of this request: try others first."""
+        """Endpoints that accepted nothing of this request, so others are tried first."""
         self.classifier: Classifier | None = None
-        """What the service's configuration calls a failure; breakers ask it too."""
+        """Decides what this service counts as a failure; breakers use it too."""
         self.peer: Peer | None = None
         self.scheme = b""
-        """That of the target, if it came in absolute form; lower case. With `https`, a request is
-        named with port 443 if it names none."""
+        """Scheme of an absolute target, in lower case. With `https`, a request without a port is
+        named with port 443."""
         self.retries = 0
         """Attempts after the first, by the classifier or because nothing was delivered."""
 
 
 class Response:
-    """One response; `body` is bytes when all of it is at hand."""
+    """One response; `body` is bytes if it is complete."""
 
     __slots__ = (
         "body",
@@ -191,20 +191,20 @@ class Response:
         self.headers = headers
         self.body = body
         self.version = version
-        """As the endpoint sent it; the client gets HTTP/1.1."""
+        """As sent by the endpoint; the client gets HTTP/1.1."""
         self.in_chunks = False
-        """Bytes for a body came in chunks and go on so: by chunks, or until the connection ends."""
+        """True if the body came chunked: it is sent chunked too, or until close."""
         self.ending: Ending | None = None
-        """None once all of the body is at hand: then the head is the last word."""
+        """None once the whole body is buffered: then the head alone decides."""
         self.failed = False
-        """The response classifier's verdict, set by the attempt that received it.
+        """The verdict of the response classifier, set by the attempt that received the response.
 
-        It is final when `ending` is None or settled; until then a broken body may make it True.
+        It is final if `ending` is None or settled; until then a broken body may make it True.
         """
         self.retryable = False
 
     def close(self) -> None:
-        """Give up the body, and with it the connection it comes by."""
+        """Abandons the body, and with it the connection that it comes in on."""
         if not isinstance(self.body, bytes):
             self.body.close()
 
@@ -231,7 +231,7 @@ REASONS = {
 
 
 def text_response(status: int, text: str, content_type: bytes = b"text/plain") -> Response:
-    """A complete response the proxy makes itself."""
+    """Returns a complete response that the proxy itself makes."""
     body = text.encode("utf-8", "replace")
     headers = of((b"Content-Type", content_type), (b"Content-Length", b"%d" % len(body)))
     return Response(status, REASONS.get(status, b""), headers, body)

@@ -1,7 +1,7 @@
-"""Which host a request is for: Host, the four forms of target, and nothing ambiguous.
+"""The host that a request is for: Host, the four forms of target, and nothing ambiguous.
 
-RFC 9112 sections 3.2 and 9110 section 7.2; the authority of an absolute target replaces Host
-(linkerd: router/http/.../ProxyRewriteFilter.scala, with its defects mended).
+RFC 9112 section 3.2 and RFC 9110 section 7.2; the authority of an absolute target replaces Host
+(linkerd: router/http/.../ProxyRewriteFilter.scala, with its defects fixed).
 """
 
 import re
@@ -14,9 +14,9 @@ from meshproxy.http.memo import Memo
 _USERINFO = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%-]*").fullmatch
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE).fullmatch
 _FRAGMENT = ord("#")
-"""As a number, as in `head`."""
+"""The byte as an int, for the reason given in `head`."""
 _checked: Memo[bytes, None] = Memo(4096)
-"""Lines of Host that are sound."""
+"""Valid lines of Host."""
 
 
 def origin_form(
@@ -26,19 +26,19 @@ def origin_form(
     headers: Headers,
     connect_ports: frozenset[int] = frozenset(),
 ) -> bytes:
-    """Check Host and *target*; the target to send on, with Host set to what was asked for.
+    """Returns the target to send on, after checking Host and setting it to what was asked for.
 
     Raises BadRequest (400), or Forbidden (403) for CONNECT to a port not in *connect_ports*.
     """
     hosts = headers.names.count(b"host")
     if hosts != 1 and (hosts or version == b"1.1"):
-        raise BadRequest("HTTP/1.1 wants exactly one Host header")
+        raise BadRequest("HTTP/1.1 requires exactly one Host header")
     if hosts:
         line = headers.lines[headers.names.index(b"host")]
         if line not in _checked:
             _check_host(line)
     if _FRAGMENT in target:
-        raise BadRequest("a request target has no fragment")
+        raise BadRequest("a request target must not have a fragment")
     if method == b"CONNECT":
         return _authority_form(target, headers, connect_ports)
     if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
@@ -58,16 +58,16 @@ def origin_form(
 
 
 def scheme_of(target: bytes) -> bytes:
-    """The scheme of a *target* in absolute form, in lower case; empty for every other form."""
+    """Returns the scheme of an absolute *target* in lower case; empty for every other form."""
     match = _ABSOLUTE(target)
     return target[: target.index(b":")].lower() if match else b""
 
 
 def _authority_form(target: bytes, headers: Headers, ports: frozenset[int]) -> bytes:
-    """Check what a CONNECT asks for, and make it the Host (RFC 9110 section 9.3.6)."""
+    """Checks the target of a CONNECT and makes it the Host (RFC 9110 section 9.3.6)."""
     host, _, port = canonical(target).rpartition(b":")
     if not host or not port.isdigit():
-        raise BadRequest("CONNECT wants a host and a port number")
+        raise BadRequest("CONNECT needs a host and a port number")
     if int(port) not in ports:
         raise Forbidden(f"CONNECT to port {int(port)} is not allowed, see connectPorts")
     headers.set(b"Host", target)
@@ -75,7 +75,7 @@ def _authority_form(target: bytes, headers: Headers, ports: frozenset[int]) -> b
 
 
 def _check_host(line: bytes) -> None:
-    """Checks a Host field, which may be empty; good ones are remembered whole (4,096)."""
+    """Checks a Host field, which may be empty; valid lines are remembered whole (4,096)."""
     host = line.partition(b":")[2].strip(b" \t")
     if host:
         canonical(host)

@@ -1,4 +1,4 @@
-"""Via, which every proxy adds its name to (RFC 9110 section 7.6.3): how far a message has come.
+"""Via, to which every proxy adds its name (RFC 9110 section 7.6.3), and the depth it shows.
 
 Linkerd's name is used, so proxies of both kinds count each other.
 """
@@ -10,17 +10,17 @@ from meshproxy.http.headers import Headers
 
 PSEUDONYM: Final = b"linkerd"
 LINES: Final = {version: b"Via: " + version + b" " + PSEUDONYM for version in (b"1.0", b"1.1")}
-"""The field of a message that has come through no other proxy, by the message's version."""
+"""The field of a message that has passed no other proxy, by the message's version."""
 LOOP_HOPS: Final = 31
-"""A request that has come through so many proxies of that name goes round in circles."""
+"""A request that has passed this many proxies of that name is in a loop."""
 LOOP_BYTES: Final = LOOP_HOPS * len(b"1 " + PSEUDONYM)
-"""Fewer bytes of Via do not name so many."""
+"""A shorter Via cannot name that many."""
 _OWN: Final = re.compile(rb"[^, \t][ \t]+%b[ \t]*(?=[,(]|$)" % PSEUDONYM)
 _FIELD: Final = re.compile(rb"\r\nvia:([^\r\n]*)", re.IGNORECASE)
 
 
 def append(headers: Headers, version: bytes) -> None:
-    """Joins all Via fields into one and adds this proxy, with the message's own *version*."""
+    """Joins all Via fields into one and adds this proxy with the message's own *version*."""
     if b"via" not in headers.names:
         headers.append(b"via", LINES[version])
         return
@@ -30,13 +30,13 @@ def append(headers: Headers, version: bytes) -> None:
 
 
 def depth(headers: Headers) -> int:
-    """Returns how many proxies are named; empty members at the end of a field do not count."""
+    """Returns the number of proxies named; empty members at the end of a field do not count."""
     values = (value.rstrip(b", \t") for value in headers.get_all(b"via"))
     return sum(value.count(b",") + 1 for value in values if value)
 
 
 def own_hops(headers: Headers) -> int:
-    """Returns how many proxies of our name are named."""
+    """Returns the number of proxies with our name."""
     return sum(len(_OWN.findall(value)) for value in headers.get_all(b"via"))
 
 

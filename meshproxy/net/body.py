@@ -1,6 +1,6 @@
-"""A message body as it comes in on a stream, whatever says where it ends (RFC 9112 section 6).
+"""A message body as it arrives on a stream, whatever ends it (RFC 9112 section 6).
 
-`net.framings` has a reader for each way of saying so.
+`net.framings` has a reader for each kind of framing.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ from meshproxy.net.turn import next_turn
 from meshproxy.wording import in_words
 
 _TURN = 4 * 1048576
-"""Bytes after which others have their turn, even if no read has to wait: about 2 ms of CPU."""
+"""Bytes after which other connections get their turn, even if no read has to wait."""
 
 Finish = Callable[[bool, bytes], None]
 """Called once when a body ends: True if it was complete, and what followed it."""
 
 
 class Faults(NamedTuple):
-    """Which errors a broken body raises: one set for each side of the proxy."""
+    """The errors that a broken body raises; each side of the proxy has its own set."""
 
     malformed: type[ProxyError]
     closed: type[ProxyError]
@@ -33,9 +33,9 @@ class Faults(NamedTuple):
 class StreamBody:
     """Reads one body, beginning with *buffered*; a subclass knows where it ends.
 
-    A wait for the next piece ends after *idle_timeout* seconds, or at `deadline`. Errors are those
-    of *faults*; any error, and `close` before the end, finishes the body as incomplete: every later
-    `read` raises, so that what was cut can never be taken for whole.
+    A wait for the next piece ends after *idle_timeout* seconds, or at `deadline`. Errors come from
+    *faults*; after any error, or `close` before the end, the body counts as incomplete, and every
+    later `read` raises, so that a truncated body cannot be taken for a complete one.
     """
 
     __slots__ = (
@@ -52,14 +52,14 @@ class StreamBody:
     )
 
     length: int | None = None
-    """Bytes in all, None when only the end will tell."""
+    """Length in bytes; None if it is known only at the end."""
 
     def __init__(
         self, stream: Stream, buffered: bytes, idle_timeout: float, faults: Faults, finish: Finish
     ) -> None:
         self._stream = stream
         self.is_broken = False
-        """The peer that sends it cut it short, stalled, or broke the rules."""
+        """True if the peer that sends it cut it short, stalled, or violated the protocol."""
         self.trailers: Headers | None = None
         self._turn = _TURN
         self._buffered = buffered
@@ -75,17 +75,17 @@ class StreamBody:
         raise NotImplementedError
 
     def _skip(self, buffered: bytes) -> None:
-        """Reads past *buffered*, which may be the end of the body."""
+        """Skips *buffered*, which may include the end of the body."""
         raise NotImplementedError
 
     @property
     def has_piece(self) -> bool:
-        """The next `read` will not wait."""
+        """True if the next `read` will not wait."""
         return bool(self._buffered)
 
     @property
     def is_bulk(self) -> bool:
-        """So much is still to come, and all of it in clear, that a pipe is worth its price."""
+        """True if the rest is long enough to be spliced, and the stream is not encrypted."""
         return False
 
     def read(self, other: Interruption | None = None) -> bytes | memoryview | None:
@@ -102,40 +102,40 @@ class StreamBody:
             raise
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        """The pieces, as a WSGI server would take them."""
+        """Yields the pieces, as a WSGI server would read them."""
         while piece := self.read():
             yield piece
 
     def skip_buffered(self) -> None:
-        """Reads past what has already come, without waiting; that may be the end of the body."""
+        """Skips what has already arrived, without waiting; that may reach the end of the body."""
         if self._finish is not None:
             buffered, self._buffered = self._buffered, b""
             self._skip(buffered)
 
     def close(self) -> None:
-        """Gives up what is left."""
+        """Abandons what has not been read."""
         if self._finish is not None:
-            self._failure = self._faults.closed("the body was given up before its end")
+            self._failure = self._faults.closed("the body was abandoned before its end")
             self._end(False, b"")
 
     @property
     def _due(self) -> float:
-        """Monotonic second by which the next piece has to come."""
+        """Monotonic second by which the next piece must arrive."""
         return min(monotonic() + self._idle_timeout, self.deadline)
 
     def _check_failure(self) -> None:
-        """Raises what ended the body before, unless that was its end."""
+        """Raises the error that ended the body, if one did."""
         if self._failure is not None:
             raise self._failure
 
     def _lost(self, error: OSError | StreamTimeout) -> ProxyError:
         """Ends the body because of *error*, and returns the error to raise."""
         if isinstance(error, StreamTimeout):
-            told = self._faults.timed_out("the next piece of a body did not come in time")
+            failure = self._faults.timed_out("the next piece of a body did not arrive in time")
         else:
-            told = self._faults.closed(f"connection lost within a body: {in_words(error)}")
-        self._fail(told)
-        return told
+            failure = self._faults.closed(f"connection lost within a body: {in_words(error)}")
+        self._fail(failure)
+        return failure
 
     def _give_up(self, error: BaseException) -> None:
         """Ends the body because reading it raised *error*."""

@@ -1,7 +1,7 @@
 """Messages between two of our own processes over a Unix socket pair: a length, then JSON.
 
-JSON and not pickle or marshal: a worker reads what strangers send, and whoever should get hold of
-one must not be able to run code in the process that watches over it.
+JSON rather than pickle or marshal: a worker reads what strangers send, and an attacker who takes
+one over must not be able to run code in the supervisor.
 """
 
 import json
@@ -15,13 +15,13 @@ from gevent.lock import BoundedSemaphore
 
 MAX_MESSAGE: Final = 16 * 1024 * 1024
 SEND_SECONDS: Final = 5.0
-"""A peer that has not taken a message by then is as good as gone."""
+"""A peer that has not taken a message after this time is treated as gone."""
 
 _LENGTH: Final = struct.Struct("!I")
 
 
 class Channel:
-    """One end. A broken end is closed, so that both sides see the same: the other has left."""
+    """One end. A broken end is closed, so that both sides see the other as gone."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -30,17 +30,17 @@ class Channel:
 
     @classmethod
     def pair(cls) -> tuple["Channel", stdlib_socket.socket]:
-        """Return one end, and the socket of the other for a new process to inherit."""
+        """Returns one end, and the other end's socket for a new process to inherit."""
         ours, theirs = stdlib_socket.socketpair()
         return cls(socket.socket(fileno=ours.detach())), theirs
 
     @classmethod
     def inherited(cls, descriptor: int) -> "Channel":
-        """Return the end that this process was started with."""
+        """Returns the end that this process inherited at its start."""
         return cls(socket.socket(fileno=descriptor))
 
     def send(self, *message: object) -> bool:
-        """Send *message*, waiting at most `SEND_SECONDS`; whether it could be sent."""
+        """Sends *message* within `SEND_SECONDS`. Returns False if it could not be sent."""
         data = json.dumps(message).encode("ascii")
         try:
             with gevent.Timeout(SEND_SECONDS, TimeoutError("the peer does not read")), self._turn:
@@ -51,7 +51,7 @@ class Channel:
         return self.is_open
 
     def receive(self) -> list[Any] | None:
-        """Return the next message, waiting as long as it takes; None when there will be none."""
+        """Returns the next message, waiting as long as it takes; None if the peer has closed."""
         try:
             size = self._read(_LENGTH.size)
             if size is not None and (length := _LENGTH.unpack(size)[0]) <= MAX_MESSAGE:
@@ -60,12 +60,12 @@ class Channel:
                     message: list[Any] = json.loads(data)
                     return message
         except (OSError, ValueError):
-            pass  # as good as an end
+            pass  # treated as the end
         self.close()
         return None
 
     def close(self) -> None:
-        """Close this end, also under a greenlet that waits to receive."""
+        """Closes this end, even while a greenlet waits to receive."""
         self.is_open = False
         self._sock.close()
 

@@ -1,8 +1,8 @@
-"""The descriptors of the process, shared out so that there is always one left to say no with.
+"""Shares of the process's descriptors, so that one is always left to refuse a connection with.
 
-A new descriptor has the lowest number that is free (open(2)), so its number tells how many are
-open, and nothing needs to be counted. Whoever gets one beyond his share gives it back, unless there
-are others that nobody needs at the moment.
+A new descriptor has the lowest free number (open(2)), so its number shows how many are open and
+nothing needs to be counted. A connection beyond its share is closed at once, unless descriptors
+that are not in use can be closed instead.
 """
 
 import contextlib
@@ -13,27 +13,27 @@ from typing import Final, Protocol
 from weakref import WeakSet
 
 CLIENTS: Final = 0.8
-"""Up to this share of all, connections of clients are taken."""
+"""Share of all descriptors up to which connections of clients are accepted."""
 ENDPOINTS: Final = 0.9
-"""Connections to endpoints may take so many, or no request could be served."""
+"""Share for connections to endpoints: larger, or no request could be served."""
 ADMIN: Final = 0.95
-"""The admin server too; the rest is for files, for DNS, and for saying no."""
+"""Share for the admin server; the rest is for files, DNS, and refusing connections."""
 _AT_ONCE: Final = 0.01
-"""Of all, so many spare ones are closed together."""
+"""Share of all descriptors that is closed at once if they are not in use."""
 _REST_SECONDS: Final = 0.1
-"""From a look that found nothing spare to the next one."""
+"""Wait after a search that found nothing to close."""
 
 
 class Spare(Protocol):
-    """Holds descriptors that nobody needs at the moment."""
+    """Holds descriptors that are not in use at the moment."""
 
     def let_go(self, most: int) -> int:
-        """Closes *most* of them, or all; returns how many."""
+        """Closes up to *most* of them and returns how many."""
         ...
 
 
 class Spares:
-    """Those who hold spare descriptors, for as long as they live."""
+    """The holders of descriptors that are not in use, as long as they live."""
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
@@ -41,11 +41,11 @@ class Spares:
         self._rests_until = 0.0
 
     def add(self, holder: Spare) -> None:
-        """Lets *holder* be asked when there are too few."""
+        """Registers *holder*, to be asked when descriptors run out."""
         self._holders.add(holder)
 
     def make_room(self) -> bool:
-        """Closes some, at most a hundredth of all; returns False if none was to be had."""
+        """Closes some, at most a hundredth of all. Returns False if there were none to close."""
         now = self._now()
         if now < self._rests_until:
             return False
@@ -60,20 +60,20 @@ class Spares:
 
 
 spares: Final = Spares()
-"""Those of this process."""
+"""The holders of this process."""
 
 
 def allowed() -> int | None:
-    """Returns how many the process may have (RLIMIT_NOFILE); None if there is no limit."""
+    """Returns how many descriptors the process may have (RLIMIT_NOFILE); None if unlimited."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft
 
 
 def raise_allowed() -> tuple[int | None, int | None]:
-    """Allows the process as many as the system lets it; returns the limit before and after."""
+    """Raises the limit as far as the system allows; returns the limit before and after."""
     before = allowed()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # a system may say no to its own hard limit
+    with contextlib.suppress(OSError, ValueError):  # a system may refuse its own hard limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return before, allowed()
 

@@ -1,4 +1,4 @@
-"""A reader of bodies for each way to say where one ends (RFC 9112 section 6.3)."""
+"""Readers of bodies, one for each kind of framing (RFC 9112 section 6.3)."""
 
 from meshproxy.errors import ProxyError
 from meshproxy.http.body import Interruption, Splice
@@ -9,9 +9,9 @@ from meshproxy.net.pipe import WORTH_BYTES
 from meshproxy.net.stream import Stream, StreamTimeout, wait_either
 
 _BULK = 262144
-"""Bytes read at once: 0.51 CPU seconds a GiB against 0.77 with 64 KiB."""
+"""Bytes read at once; larger reads cost less CPU time for each byte (bench row `1m`)."""
 _ZERO = ord("0")
-"""What most last chunks begin with; their trailers may be still to come."""
+"""First byte of most last chunks, whose trailers may not have arrived yet."""
 _SPARE_BUFFERS = 16
 _buffers: list[memoryview] = []
 
@@ -38,7 +38,7 @@ def framed_body(
 
 
 class CountedBody(StreamBody):
-    """A body of *length* bytes, read into a buffer that is used again."""
+    """A body of *length* bytes, read into a reused buffer."""
 
     __slots__ = ("_buffer", "_left", "length")
 
@@ -58,11 +58,11 @@ class CountedBody(StreamBody):
 
     @property
     def is_bulk(self) -> bool:
-        """So much is still to come, and all of it in clear, that `fill` is worth a pipe."""
+        """True if the rest is long enough to be spliced, and the stream is not encrypted."""
         return self._left >= WORTH_BYTES and not self._buffered and self._stream.is_plain
 
     def fill(self, pipe: Splice, other: Interruption | None = None) -> int | None:
-        """Moves a piece of a bulk body into *pipe*, which is empty, and returns its length.
+        """Moves a piece of a bulk body into the empty *pipe* and returns its length.
 
         Returns 0 at the end, and None if *other* has something to read first.
         """
@@ -139,7 +139,7 @@ class CountedBody(StreamBody):
 
 
 class ChunkedBody(StreamBody):
-    """A body in chunks, with trailers behind the last one."""
+    """A chunked body, with trailers after the last chunk."""
 
     __slots__ = ("_decoder",)
 
@@ -157,7 +157,7 @@ class ChunkedBody(StreamBody):
 
     @property
     def has_piece(self) -> bool:
-        """The next `read` will not wait."""
+        """True if the next `read` will not wait."""
         if self._decoder.done:
             return True
         line_end = self._buffered.find(b"\r\n")
@@ -193,12 +193,12 @@ class ChunkedBody(StreamBody):
 
 
 class UntilCloseBody(StreamBody):
-    """A body that ends with its connection."""
+    """A body that ends when its connection closes."""
 
     __slots__ = ()
 
     def _skip(self, buffered: bytes) -> None:
-        """Goes on: only the end of the connection is the end."""
+        """Does nothing: only the end of the connection ends the body."""
 
     def _read(self, other: Interruption | None) -> bytes | None:
         if self._buffered:

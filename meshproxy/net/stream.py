@@ -1,9 +1,9 @@
 """A connected socket with one read watcher that stays started for the connection's life.
 
-gevent's own sockets start and stop a watcher for every read and ask for SO_SNDBUF on every send;
-this costs 1.8 times as much CPU for a small request. The watcher's callback switches straight to
-the greenlet that waits, or stops itself when nobody does, which also tells that an idle
-connection has been closed.
+gevent's own sockets start and stop a watcher for every read and ask for SO_SNDBUF on every send,
+which costs far more CPU time for a small request. The watcher's callback switches straight to the
+greenlet that waits, or stops itself if none does, which also reveals that an idle connection has
+been closed.
 """
 
 import math
@@ -30,16 +30,16 @@ _READ, _WRITE = 1, 2
 RECEIVE = 65536
 """Bytes read at once."""
 _buffered = array("i", [0])
-"""Where the kernel writes how much there is to read; given bytes, ioctl tries two conversions."""
+"""Where ioctl writes how much there is to read: for an array it need not try two conversions."""
 _RESET_ON_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
 
 class StreamTimeout(Exception):
-    """A wait on a stream outlasted its deadline."""
+    """A wait on a stream passed its deadline."""
 
 
 class Stream(Sender):
-    """A plain TCP connection. One greenlet reads and one, mostly the same, writes it."""
+    """A plain TCP connection. One greenlet reads and one, usually the same, writes."""
 
     __slots__ = (
         "_armed",
@@ -58,7 +58,7 @@ class Stream(Sender):
     )
 
     is_plain = True
-    """What is in the socket is what is sent and received."""
+    """True if the bytes in the socket are the bytes sent and received."""
 
     def __init__(self, sock: gevent.socket.socket) -> None:
         hub = get_hub()
@@ -74,7 +74,7 @@ class Stream(Sender):
         self.deadline = math.inf
         self.filed_until = math.inf
         self.on_stray: Callable[[], object] | None = None
-        """Called in the hub when something came and nobody was waiting for it."""
+        """Called in the hub when something arrives and no greenlet waits for it."""
         self._descriptor = sock.fileno()
         self._reader = hub.loop.io(self._descriptor, _READ)
         self._reader.start(self._on_readable)
@@ -82,11 +82,11 @@ class Stream(Sender):
 
     @property
     def is_readable(self) -> bool:
-        """Bytes or the end of input came while nobody was reading."""
+        """True if bytes or the end of input arrived while no greenlet was reading."""
         return not self._armed
 
     def has_stray(self) -> bool:
-        """Whether anything came, asking the kernel too: the hub may be busy elsewhere (1 us)."""
+        """Returns True if anything has arrived; asks the kernel, since the hub may not have run."""
         if self._armed:
             ioctl(self._descriptor, FIONREAD, _buffered)
             if not _buffered[0]:
@@ -95,13 +95,13 @@ class Stream(Sender):
         return self.is_readable
 
     def was_reset(self) -> bool:
-        """Whether the connection has broken, unlike one that only has something to read."""
+        """Returns True if the connection is broken, rather than merely readable."""
         return bool(self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def receive(self, deadline: float, most: int = RECEIVE) -> bytes:
-        """The next bytes, at most *most*; empty at the end of input.
+        """Returns the next bytes, at most *most*; empty at the end of input.
 
-        Raises StreamTimeout at monotonic second *deadline*, OSError when the connection breaks.
+        Raises StreamTimeout at monotonic second *deadline*, and OSError if the connection breaks.
         """
         switch, receive = self._switch, self._receive
         while True:
@@ -123,7 +123,7 @@ class Stream(Sender):
                 continue
 
     def receive_into(self, buffer: memoryview, deadline: float) -> int:
-        """Like `receive`, into *buffer*; tries first, as bulk data is usually there."""
+        """Reads into *buffer* like `receive`, but tries first, as bulk data is usually there."""
         while True:
             if not self._armed:
                 self._arm()
@@ -133,14 +133,14 @@ class Stream(Sender):
                 self.wait_readable(deadline)
 
     def fill(self, pipe: Splice, most: int) -> int:
-        """Like `receive_into`, into *pipe*, which is empty, but never waits: BlockingIOError."""
+        """Reads at most *most* bytes into the empty *pipe*; BlockingIOError if none are there."""
         if not self._armed:
             self._arm()
         pipe.held = read = os.splice(self._descriptor, pipe.write_end, min(most, SIZE), flags=FLAGS)
         return read
 
     def drain(self, pipe: Pipe) -> bool:
-        """Send what the socket takes at once of what *pipe* holds; whether that was all."""
+        """Sends what the socket accepts at once from *pipe*. Returns True if that emptied it."""
         try:
             pipe.held -= os.splice(pipe.read_end, self._descriptor, pipe.held, flags=FLAGS)
         except BlockingIOError:
@@ -148,7 +148,7 @@ class Stream(Sender):
         return not pipe.held
 
     def receive_buffered(self) -> bytes | None:
-        """What has come so far, None if nothing has; never waits and never raises.
+        """Returns what has arrived, None if nothing has; never waits and never raises.
 
         Empty at the end of input, however it ended.
         """
@@ -160,7 +160,7 @@ class Stream(Sender):
             return b""
 
     def send(self, data: bytes | memoryview, timeout: float) -> None:
-        """Send all of *data*; StreamTimeout when nothing is taken for *timeout* seconds."""
+        """Sends all of *data*; StreamTimeout if nothing is accepted for *timeout* seconds."""
         if self.queued:
             data = self._take_queued() + data
         sent = self.send_some(data)
@@ -171,7 +171,7 @@ class Stream(Sender):
                 rest = rest[self.send_some(rest) :]
 
     def send_some(self, data: bytes | memoryview) -> int:
-        """Send what the socket takes at once; the number of bytes, possibly none."""
+        """Sends what the socket accepts at once and returns the number of bytes, which may be 0."""
         send = self._send
         try:
             return send(data)
@@ -179,7 +179,7 @@ class Stream(Sender):
             return 0
 
     def wait_readable(self, deadline: float) -> None:
-        """Park until a read is worth trying."""
+        """Waits until a read is worth trying."""
         if not self._armed:
             self._arm()
             return
@@ -194,7 +194,7 @@ class Stream(Sender):
             raise
 
     def wait_writable(self, deadline: float, *, or_readable: bool = False) -> None:
-        """Park until a write is worth trying or, if asked, something has come to be read."""
+        """Waits until a write is worth trying or, with *or_readable*, something can be read."""
         if or_readable and self.is_readable:
             return
         if self._writer is None:
@@ -219,12 +219,12 @@ class Stream(Sender):
                 self._waiter = None
 
     def _arm(self) -> None:
-        """Watch again for something to read; what is already there counts."""
+        """Watches for something to read, including what has already arrived."""
         self._armed = True
         self._reader.start(self._on_readable)
 
     def _disarm(self) -> None:
-        """Remember that there is something to read, and stop watching for more."""
+        """Records that there is something to read, and stops watching."""
         self._reader.stop()
         self._armed = False
 
@@ -246,25 +246,25 @@ class Stream(Sender):
             waiter.switch()
 
     def expire(self) -> None:
-        """End a wait for something to read with StreamTimeout; call in the hub only."""
+        """Ends a wait for something to read with StreamTimeout; must be called in the hub."""
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
             waiter.throw(StreamTimeout)
 
     def close_for_writing(self, timeout: float) -> None:
-        """Half-close: the peer sees the end of our data. For *timeout*, see `send`."""
+        """Half-closes: the peer sees the end of our data. For *timeout*, see `send`."""
         del timeout
         self.sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Close so that the peer cannot take what it has got for complete."""
+        """Resets the connection, so that the peer cannot take what it got for complete."""
         if self.sock is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            Stream.close(self)  # not that of TLS, which says goodbye
+            Stream.close(self)  # not that of TLS, which sends close_notify
 
     def close(self) -> None:
-        """Release the socket and its watchers; harmless when repeated."""
+        """Releases the socket and its watchers; may be called again."""
         if self.sock is None:
             return
         wheel.forget(self)
@@ -286,7 +286,7 @@ def wait_either(source: Stream, interruption: Interruption, deadline: float) -> 
 
     Raises StreamTimeout at *deadline*.
     """
-    other = cast("Stream", interruption)  # there is no other kind
+    other = cast("Stream", interruption)  # the only implementation
     while not other.is_readable:
         if source.is_readable:
             return False

@@ -1,4 +1,4 @@
-"""A stream over TLS. What OpenSSL holds is not in the socket, and not all in the socket is ours."""
+"""A stream over TLS: OpenSSL buffers some data, and some bytes in the socket are its own."""
 
 import contextlib
 import socket
@@ -10,13 +10,13 @@ from gevent.ssl import SSLSocket
 from meshproxy.net.stream import RECEIVE, Stream
 
 _MOST_PIECES = 256
-"""Records, of 16 KiB at most."""
+"""Most TLS records read together, each of 16 KiB at most."""
 
 
 class TlsStream(Stream):
     """A TLS connection after its handshake: OpenSSL reads and writes the descriptor itself.
 
-    Kept-alive TLS over gevent's SSLSocket costs 1.6 times as much CPU for a small request.
+    gevent's SSLSocket costs far more CPU time for a small request (bench row `tls-small`).
     """
 
     __slots__ = ("_ahead", "_tls")
@@ -27,11 +27,11 @@ class TlsStream(Stream):
         super().__init__(sock)
         self._tls = sock._sslobj  # noqa: SLF001 - gevent's socket did the handshake only
         self._ahead: bytes | OSError | None = None
-        """Read already, or failed already, to learn whether there was anything to read."""
+        """Data read ahead, or the error met, to learn if there was anything to read."""
 
     @property
     def is_readable(self) -> bool:
-        """As for plain streams; the session tickets of TLS 1.3 are nothing to read."""
+        """As for plain streams; session tickets of TLS 1.3 do not count as something to read."""
         if self._armed and self._ahead is None:
             return bool(self._tls.pending())
         self._look_ahead()
@@ -40,7 +40,7 @@ class TlsStream(Stream):
         return self._ahead is not None
 
     def has_stray(self) -> bool:
-        """As for plain streams; something may wait in OpenSSL."""
+        """As for plain streams; data may also be buffered in OpenSSL."""
         if self._ahead is None and not self._tls.pending():
             return Stream.has_stray(self)
         return True
@@ -86,9 +86,9 @@ class TlsStream(Stream):
                 return self._read_on(buffer, read) if read else 0
 
     def _read_on(self, buffer: memoryview, filled: int) -> int:
-        """Fill *buffer* with the records that have come: one read gives one of 16 KiB at most.
+        """Fills *buffer* with further records that have arrived; one read gives one of them.
 
-        What comes of it is sent at once: 1 MiB takes 4 sends instead of 64.
+        What is gathered this way is sent with fewer calls.
         """
         read = self._tls.read
         room = len(buffer) - filled
@@ -109,7 +109,7 @@ class TlsStream(Stream):
             return b""
 
     def _look_ahead(self) -> None:
-        """Read what has come, or learn the error that ended it, for the next `receive`."""
+        """Reads what has arrived, or the error that ended it, for the next `receive`."""
         if self._ahead is None:
             try:
                 self._ahead = self._read_now()
@@ -117,7 +117,7 @@ class TlsStream(Stream):
                 self._ahead = error
 
     def _read_now(self) -> bytes | None:
-        """Read without waiting; None if nothing has come."""
+        """Reads without waiting. Returns None if nothing has arrived."""
         try:
             data: bytes = self._tls.read(RECEIVE)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -135,9 +135,9 @@ class TlsStream(Stream):
         return ahead or b""
 
     def send_some(self, data: bytes | memoryview) -> int:
-        """As for plain streams; a TLS renegotiation that wants to read first counts as none.
+        """As for plain streams; 0 also if a TLS renegotiation needs to read first.
 
-        When the peer has ended the connection with an alert, that is the error.
+        If the peer has ended the connection with an alert, that is the error raised.
         """
         try:
             sent: int = self._tls.write(data)
@@ -151,8 +151,8 @@ class TlsStream(Stream):
         return sent
 
     def close_for_writing(self, timeout: float) -> None:
-        """As for plain streams, with close_notify: without it, all we sent would look cut."""
-        self._read_what_has_come()
+        """As for plain streams, with close_notify: without it our data would look truncated."""
+        self._read_ahead()
         while True:
             try:
                 self._tls.shutdown()
@@ -160,20 +160,20 @@ class TlsStream(Stream):
                 self.wait_writable(monotonic() + timeout)
                 continue
             except ssl.SSLWantReadError:
-                pass  # ours is sent, the peer's has yet to come
+                pass  # ours has been sent, the peer's has not arrived yet
             break
         self.sock._sock.shutdown(socket.SHUT_WR)  # noqa: SLF001 - gevent's would forget the TLS
 
-    def _read_what_has_come(self) -> None:
-        """Keeps it for the reader: whatever follows our close_notify unread breaks the session.
+    def _read_ahead(self) -> None:
+        """Reads up to 4 MiB ahead, since data unread after our close_notify breaks the session.
 
-        (The ssl module asks for the peer's close_notify at once, and OpenSSL takes data for an
-        attack there.) No more than 4 MiB are kept.
+        The ssl module asks for the peer's close_notify at once, and OpenSSL treats data that
+        arrives then as an attack.
         """
         if isinstance(self._ahead, OSError) or self._ahead == b"":
             return
         pieces = [self._ahead or b""]
-        with contextlib.suppress(OSError):  # the reader will meet it
+        with contextlib.suppress(OSError):  # the next read raises it
             while len(pieces) < _MOST_PIECES and (piece := self._read_now()):
                 pieces.append(piece)
         self._ahead = b"".join(pieces) or None
@@ -183,7 +183,7 @@ class TlsStream(Stream):
     def close(self) -> None:
         """As for plain streams, with close_notify if it can be sent at once (RFC 8446 section 6.1).
 
-        The peer's is not waited for.
+        Does not wait for the peer's.
         """
         if self.sock is not None:
             with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """Bytes both ways, once a request has become a tunnel: CONNECT and switched protocols.
 
-RFC 9110 sections 9.3.6 and 7.8. One greenlet each way; a side that ends its data is passed on as a
-half-close, a reset as a reset, and silence both ways ends the tunnel.
+RFC 9110 sections 9.3.6 and 7.8. One greenlet each way: the end of one side's data becomes a
+half-close, a reset becomes a reset, and a tunnel that is idle both ways ends.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,9 +14,9 @@ from meshproxy.net.stream import Stream, StreamTimeout
 
 
 class Tunnel:
-    """The endpoint's end of a tunnel, in place of a response body.
+    """The endpoint's side of a tunnel, in place of a response body.
 
-    *buffered* are bytes that came behind the response head; *finish* is told of the end, once.
+    *buffered* are bytes that followed the response head; *finish* is called once at the end.
     """
 
     __slots__ = ("_finish", "buffered", "stream")
@@ -31,21 +31,21 @@ class Tunnel:
 
     @property
     def has_piece(self) -> bool:
-        """Bytes from the endpoint are at hand."""
+        """True if bytes from the endpoint are buffered."""
         return bool(self.buffered)
 
     def read(self) -> bytes:
-        """What came behind the response head, once; the rest is for `relay`."""
+        """Returns what followed the response head, once; `relay` passes on the rest."""
         buffered, self.buffered = self.buffered, b""
         return buffered
 
     def __iter__(self) -> Iterator[bytes]:
-        """The same, as for other bodies."""
+        """Yields the same, as other bodies do."""
         if piece := self.read():
             yield piece
 
     def close(self) -> None:
-        """End the tunnel; harmless when repeated."""
+        """Ends the tunnel; may be called again."""
         finish, self._finish = self._finish, None
         if finish is not None:
             finish()
@@ -53,11 +53,11 @@ class Tunnel:
     def relay(
         self, client: Stream, head: bytes, sent: bytes, idle_seconds: float, timeout: float
     ) -> None:
-        """Relays until both sides have ended, one breaks, or nothing moves for *idle_seconds*.
+        """Relays until both sides have ended, one breaks, or both are idle for *idle_seconds*.
 
-        *head* is the client's to read first, *sent* is what it sent behind its request; *timeout*
-        is as in `Stream.send`. If a side breaks, or the relay itself is ended, both are reset, so
-        that neither takes what it has got for everything.
+        *head* is sent to the client first, *sent* is what the client sent after its request;
+        *timeout* is as in `Stream.send`. If a side breaks, or the relay itself is ended, both are
+        reset, so that neither takes what it received for complete.
         """
         relay = _Relay(idle_seconds, timeout)
         back = gevent.spawn(relay.pump, self.stream, client, head + self.read())
@@ -77,7 +77,7 @@ class Tunnel:
 
 
 class _Relay:
-    """What the two directions share: when something last moved, and whether one has broken."""
+    """State of both directions: when data last moved, and if one has broken."""
 
     __slots__ = ("_idle_seconds", "_last", "_timeout", "is_broken")
 
@@ -86,10 +86,10 @@ class _Relay:
         self._timeout = timeout
         self._last = monotonic()
         self.is_broken = False
-        """A side was reset, or does not take what the other has sent."""
+        """True if a side was reset, or does not accept what the other has sent."""
 
     def pump(self, source: Stream, sink: Stream, data: bytes) -> None:
-        """Passes on *data* and what follows it, then half-closes *sink*, unless all is silent."""
+        """Passes on *data* and what follows it, then half-closes *sink*; ends if idle both ways."""
         received: bytes | None = data
         try:
             while True:
@@ -106,7 +106,7 @@ class _Relay:
             gevent.get_hub().loop.run_callback(sink.expire)
 
     def _receive(self, source: Stream) -> bytes | None:
-        """Returns the next bytes, none at the end of data, None if the tunnel is idle or broken."""
+        """Returns the next bytes; empty at the end, None if the tunnel is idle or broken."""
         while True:
             try:
                 return source.receive(self._last + self._idle_seconds)

@@ -1,9 +1,9 @@
-"""What one turn of the loop sends, sent together at its end.
+"""Sends what one turn of the loop produced together, at its end.
 
-With much to do, a turn serves many connections one after the other. A peer that is sent something
-after each of them wakes up, does it and falls asleep again, at 5 us of our time for each waking;
-sent everything at once it wakes up once, and the code of the turn and that of the kernel stay in
-the processor's caches. That is a third of the CPU time of a small request at 32 connections.
+A busy turn serves many connections one after the other. A peer that is sent something after each
+of them wakes up and falls asleep every time, at our cost; sent everything at once, it wakes up
+once, and the code of the turn and that of the kernel stay in the processor's caches. How much this
+saves is in docs/performance.md and docs/adr/0008.
 """
 
 from typing import Any, Final
@@ -12,19 +12,19 @@ import gevent
 from greenlet import greenlet
 
 _AT_ONCE: Final = 1e-9
-"""Seconds; over when the loop looks, so it does not sleep."""
+"""Seconds; already past when the loop checks, so that it does not sleep."""
 
 
 def next_turn() -> None:
-    """Go on in the next turn of the loop, so that what has come for others is served before.
+    """Continues in the next turn of the loop, so that other sockets are served first.
 
-    `gevent.sleep(0)` waits for callbacks alone: the loop looks at sockets after 5 ms of them.
+    `gevent.sleep(0)` only lets other callbacks run: the loop may not poll sockets for a while.
     """
     gevent.sleep(_AT_ONCE)
 
 
 class Unsent(Exception):
-    """The socket did not take all that was queued: *rest* is left.
+    """The socket did not accept all that was queued; *rest* is left.
 
     If *begun*, part of it may have reached the peer.
     """
@@ -52,17 +52,17 @@ class Sender:
         raise NotImplementedError
 
     def send_some(self, data: bytes | memoryview) -> int:
-        """Sends what the socket takes at once, and returns the number of bytes, possibly 0."""
+        """Sends what the socket accepts at once, and returns the number of bytes, possibly 0."""
         raise NotImplementedError
 
     def enqueue(self, data: bytes) -> bool:
         """Queues *data* to be sent at the end of this loop turn.
 
         Returns False, and queues nothing, if no other event is pending, or if something is queued
-        already: a peer that does not read is not sent more and more.
+        already, so that the queue of a peer that does not read cannot grow.
 
-        The caller's next call is `receive`, which raises Unsent when the socket does not take all
-        of it; a caller that does not handle that calls `flush` first.
+        The caller's next call must be `receive`, which raises Unsent if the socket does not accept
+        all of it; a caller that does not handle that calls `flush` first.
         """
         if self.queued:
             return False
@@ -80,13 +80,13 @@ class Sender:
             self.send(b"", timeout)
 
     def cancel(self) -> bool:
-        """Drops what is queued. Returns True if there was something, none of which was sent."""
+        """Drops what is queued. Returns True if there was something; none of it was sent."""
         return bool(self._take_queued())
 
     def send_queued(self) -> None:
-        """Sends what is queued; what the socket does not take is raised in the reader as Unsent.
+        """Sends what is queued; if the socket does not accept all, raises Unsent in the reader.
 
-        Without a reader it stays queued, and is sent before whatever follows.
+        Without a reader the rest stays queued and is sent before anything else.
         """
         data = self.queued
         if not data:
@@ -112,7 +112,7 @@ class Sender:
 
 
 _turn: list[Sender] = []
-"""The streams with something queued; at most one entry for each connection."""
+"""The streams with queued data; at most one entry for each connection."""
 
 
 def _end_turn() -> None:

@@ -1,8 +1,8 @@
-"""A lazy timing wheel: ends every wait on a stream at a price of one comparison a request.
+"""A lazy timing wheel: ends every wait on a stream for one comparison per request.
 
-An entry keeps its own `deadline` and may move it at will; the wheel looks at it in the slot it was
-filed under and files it again if the deadline has moved on. gevent.Timeout costs 4.5 us to start
-and stop, moving a deadline 0.06 us.
+An entry keeps its own `deadline` and may change it at will; the wheel checks the entry in the slot
+it was filed under, and files it again if the deadline is later. That costs far less than starting
+and stopping a gevent.Timeout.
 """
 
 import math
@@ -13,25 +13,25 @@ from typing import Any, Protocol
 from gevent import get_hub
 
 TICK = 0.05
-"""Seconds between two looks: a deadline fires at most this much late."""
+"""Seconds between two checks: a deadline fires at most this much late."""
 
 
 class Timed(Protocol):
-    """Something the wheel can end."""
+    """An entry of the wheel."""
 
     deadline: float
-    """Monotonic second after which `expire` is due."""
+    """Monotonic second at which `expire` is due."""
     filed_until: float
-    """The deadline it is filed under; infinity while it is not filed."""
+    """The deadline under which it is filed; infinity while it is not."""
 
     @property
     def expire(self) -> Callable[[], object]:
-        """What is called in the hub when the deadline has passed; must not raise."""
+        """The callback, called in the hub after the deadline; must not raise."""
         ...
 
 
 class Alarm:
-    """Something that calls *expire* once its deadline has passed."""
+    """An entry that calls *expire* once its deadline has passed."""
 
     __slots__ = ("deadline", "expire", "filed_until")
 
@@ -50,7 +50,7 @@ class Wheel:
         self._timer: Any = None
 
     def file(self, entry: Timed) -> None:
-        """Have *entry* looked at by its deadline; call when that is before `filed_until`."""
+        """Files *entry* under its deadline; to be called if that is before `filed_until`."""
         self.forget(entry)
         if self._timer is None:
             self._turned = int(monotonic() / TICK)
@@ -60,7 +60,7 @@ class Wheel:
         self._slots.setdefault(_slot(entry.filed_until), set()).add(entry)
 
     def forget(self, entry: Timed) -> None:
-        """Drop *entry*; harmless when it is not filed."""
+        """Removes *entry*; harmless if it is not filed."""
         if entry.filed_until < math.inf:
             slot = _slot(entry.filed_until)
             entry.filed_until = math.inf
@@ -73,7 +73,7 @@ class Wheel:
         now = monotonic()
         current = int(now / TICK)
         while self._turned < current:
-            self._turned += 1  # first, so that nothing is filed under a slot already looked at
+            self._turned += 1  # first, so that nothing is filed under a slot already checked
             entries = self._slots.get(self._turned)
             while entries:
                 entry = entries.pop()
@@ -90,4 +90,4 @@ def _slot(deadline: float) -> int:
 
 
 wheel = Wheel()
-"""The one wheel of this process, as there is one hub."""
+"""The only wheel of this process, as there is one hub."""

@@ -100,7 +100,7 @@ def test_a_client_without_eyes_for_bodies_learns_why_there_is_no_tunnel(
     proxy, port = raw
     for authority, why in (
         ("web:22", "403 CONNECT to port 22 is not allowed, see connectPorts"),
-        ("web", "400 CONNECT wants a host and a port number"),
+        ("web", "400 CONNECT needs a host and a port number"),
         (f"web:{port}", "502 Unable to route request! "),
     ):
         with connect(proxy, authority, "l5d-dtab: /svc/* => /$/nil\r\n") as asking:
