@@ -16,6 +16,8 @@ level instead, because every connection shares it, is in this table (a test comp
 | `http.headers._lines` | 4,096 | names by line |
 | `http.hop._options` | 256 | options of Connection by value |
 | `http.target._checked` | 4,096 | lines of Host that are sound |
+| `identifiers.ingress` (`lru_cache`) | 10,000 | path matchers of Ingress rules |
+| `net.descriptors.spares` | holders in use | what holds spare descriptors |
 | `net.framings._buffers` | 16 of 256 KiB | buffers that no body uses |
 | `net.pipe._spare` | 16 | pipes that no body uses |
 | `net.turn._turn` | connections | streams with data queued for this turn |

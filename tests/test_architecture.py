@@ -47,6 +47,12 @@ def test_server_and_client_know_http_1_only_in_their_rooms_for_it() -> None:
     assert breaches == []
 
 
+STATEFUL = {
+    "Memo", "SparePipes", "Spares", "WeakValueDictionary", "Wheel", "_Lines", "dict", "set",
+}  # fmt: skip
+"""What makes a value that changes."""
+
+
 def module_state() -> set[str]:
     """Return the names of what is kept at module level and changes, as the table writes them."""
     found = set()
@@ -75,7 +81,7 @@ def _changes(value: ast.expr, name: str, tree: ast.Module) -> bool:
     return (
         isinstance(value, ast.Call)
         and isinstance(value.func, ast.Name)
-        and value.func.id in {"Memo", "_Lines", "Wheel", "WeakValueDictionary", "dict", "set"}
+        and value.func.id in STATEFUL
     )
 
 
