@@ -24,9 +24,12 @@ NEEDED = [
 # It and what it brings are larger than all the rest, and needed by namers with `auth` only.
 if not os.environ.get("MESHPROXY_SLIM"):
     NEEDED.append("kubernetes>=29")
+DCOS = ["PyJWT[crypto]>=2.8"]
 TEST = [
+    *DCOS,
     "h11>=0.14",
     "hypothesis>=6.100",
+    "marathon>=0.13",
     "py-consul>=1.7",
     "pytest>=8.2",
     "setuptools>=70.1",
@@ -45,6 +48,7 @@ setup(
     python_requires=">=3.11",
     install_requires=NEEDED,
     extras_require={
+        "dcos": DCOS,
         "test": TEST,
         "dev": [*TEST, "mypy>=1.11", "ruff>=0.6", "tox>=4.20", "types-PyYAML"],
     },

@@ -42,6 +42,8 @@ DISCOVERY: Final = (
         "The agent of Consul, which is asked who it is. Added.",
         WATCHES,
     ),
+    Section("namer/<prefix>/apps", "The list of apps of Marathon. Added.", WATCHES),
+    Section("namer/<prefix>/app", "Apps of Marathon. Added.", WATCHES),
     Section(
         "inet/dns",
         "The resolver of `/$/inet`, `io.buoyant.rinet` and their kin.",

@@ -1,7 +1,6 @@
 """Names in Consul, over an agent on a real socket."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -9,13 +8,13 @@ import pytest
 from meshproxy.config.decode import Port, Severity
 from meshproxy.metrics.tree import Tree
 from meshproxy.namers.consul import ConsulNamer, ConsulNamerConfig, TagWeightConfig
-from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address
-from meshproxy.naming.bound import Bound
-from meshproxy.naming.nametree import NEG, Leaf
+from meshproxy.naming.addr import ADDR_NEG, AddrBound, Address
+from meshproxy.naming.nametree import NEG
 from meshproxy.naming.path import Path
-from meshproxy.var import PENDING, Ok, State, Var
+from meshproxy.var import Var
 from tests.kit.consul import ConsulAgent
 from tests.kit.deps import Literals, namer_deps
+from tests.kit.following import bound, following
 from tests.kit.http_api import Fault
 from tests.kit.k8s import wait_until
 
@@ -32,58 +31,9 @@ def agent() -> Iterator[ConsulAgent]:
 
 def build(agent: ConsulAgent, metrics: Tree | None = None, **keys: Any) -> ConsulNamer:
     config = ConsulNamerConfig(host="127.0.0.1", port=Port(agent.port), **keys)
-    resolver = Literals(node_test=Var(bound("10.9.9.9").addr))
+    resolver = Literals(node_test=Var(bound("10.9.9.9")))
     deps = namer_deps(config.full_prefix(), metrics=metrics or Tree(), resolver=resolver)
     return config.build(deps)
-
-
-class bound:  # noqa: N801 - reads as what it is compared with
-    """What a name is bound to."""
-
-    def __init__(self, *hosts: str, authority: str | None = None) -> None:
-        self.addr = AddrBound(frozenset(Address(host, 80) for host in hosts), authority)
-
-
-class Following:
-    """Follows a name and the addresses it is bound to."""
-
-    def __init__(self, namer: ConsulNamer, name: str) -> None:
-        self.bound: Bound | None = None
-        self.state: State[Any] = PENDING
-        self.addr: Addr = ADDR_PENDING
-        self._close_addr: Any = None
-        found = namer.lookup(Path.parse(name))
-        assert isinstance(found, Var)
-        self._close = found.observe(self._take)
-
-    def _take(self, state: State[Any]) -> None:
-        self.state = state
-        if isinstance(state, Ok) and isinstance(state.value, Leaf) and self._close_addr is None:
-            self.bound = state.value.value
-            self._close_addr = self.bound.addr.observe(self._take_addr)
-
-    def _take_addr(self, addr: Addr) -> None:
-        self.addr = addr
-
-    def wait_neg(self) -> None:
-        wait_until(lambda: self.state == Ok(NEG))
-
-    def wait_hosts(self, *hosts: str, authority: str | None = None) -> None:
-        wait_until(lambda: self.addr == bound(*hosts, authority=authority).addr)
-
-    def close(self) -> None:
-        self._close()
-        if self._close_addr is not None:
-            self._close_addr()
-
-
-@contextmanager
-def following(namer: ConsulNamer, name: str) -> Iterator[Following]:
-    follow = Following(namer, name)
-    try:
-        yield follow
-    finally:
-        follow.close()
 
 
 @pytest.mark.parametrize(
@@ -218,7 +168,7 @@ def test_after_an_answer_it_stays_while_the_agent_fails(agent: ConsulAgent, faul
         agent.cut()
         errors = metrics.scope("#/io.l5d.consul", "service").counter("errors")
         wait_until(lambda: errors.value >= 2)
-        assert follow.addr == bound("10.0.0.1").addr
+        assert follow.addr == bound("10.0.0.1")
         agent.register("web", "10.0.0.2", 80)
         agent.faults.clear()
         follow.wait_hosts("10.0.0.1", "10.0.0.2")

@@ -55,6 +55,32 @@ def items(data: bytes, *path: str) -> Iterator[tuple[str, Any]]:
         raise Malformed(f"not the expected JSON: {error}") from error
 
 
+def read_list(
+    data: bytes, read: Callable[[Any], T | None], *path: str
+) -> tuple[list[T], dict[str, Any]]:
+    """Returns what *read* makes of each item, None left out, and the other members.
+
+    As `items`, in steps. Raises `Malformed` if there is no list, too.
+    """
+    found: list[T] = []
+    others: dict[str, Any] = {}
+    for key, value in in_steps(items(data, *path)):
+        if key != ITEM:
+            others[key] = value
+        elif (item := read(value)) is not None:
+            found.append(item)
+    if path and others.get(path[-1]) != []:
+        raise Malformed(f"there is no list at {'.'.join(path)}")
+    return found, others
+
+
+def member(value: Any, *names: str) -> Any:
+    """Returns what the keys of *names* lead to within *value*; None where there is nothing."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
 def in_steps(
     values: Iterable[T], sleep: Callable[[float], None] = gevent.sleep
 ) -> Generator[T, None, None]:

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproxy.discovery.watching.decoding import ITEM, Lines, Malformed, in_steps, items, load
+from meshproxy.discovery.watching.decoding import (
+    ITEM,
+    Lines,
+    Malformed,
+    in_steps,
+    items,
+    load,
+    member,
+    read_list,
+)
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -67,6 +76,28 @@ def test_what_is_no_list_is_not_there(data: bytes) -> None:
 def test_anything_else_is_refused(data: bytes) -> None:
     with pytest.raises(Malformed):
         list(items(data, "apps"))
+
+
+def test_a_list_is_read_and_what_is_beside_it() -> None:
+    data = b'{"total": 3, "app": {"id": "/a", "tasks": [1, 2, 3]}}'
+    odd, others = read_list(data, lambda item: item if item % 2 else None, "app", "tasks")
+    assert odd == [1, 3]
+    assert (others["total"], others["id"]) == (3, "/a")
+    assert read_list(b"[1]", str) == (["1"], {})
+
+
+@pytest.mark.parametrize("data", [b"{}", b'{"tasks": null}', b'{"tasks": {}}', b'{"tasks": 1}'])
+def test_a_list_that_is_not_there_is_malformed(data: bytes) -> None:
+    with pytest.raises(Malformed, match="no list at tasks"):
+        read_list(data, str, "tasks")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [({"a": {"b": 1}}, 1), ({"a": {}}, None), ({"a": [1]}, None), (None, None), ("a", None)],
+)
+def test_a_member_of_a_member_is_found(value: object, expected: object) -> None:
+    assert member(value, "a", "b") == expected
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"nonsense", b"\xff", b"[" * 100_000])

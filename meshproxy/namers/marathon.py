@@ -1,0 +1,188 @@
+"""Names of apps in Marathon: io.l5d.marathon (linkerd: namer/marathon/src/main/scala)."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from meshproxy.config.bases import NamerConfig, NamerDeps, Resolver
+from meshproxy.config.decode import Port, Problem, key
+from meshproxy.config.tls import ClientTlsConfig
+from meshproxy.discovery.dcos import Credentials, ServiceAccount
+from meshproxy.discovery.marathon import Marathon
+from meshproxy.discovery.members import Members
+from meshproxy.discovery.watching.api import Api, addresses_of
+from meshproxy.discovery.watching.failure import ApiFailure
+from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats, polled
+from meshproxy.errors import BindingFailed
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.namer import Lookup
+from meshproxy.naming.nametree import NEG, Leaf, NameTree
+from meshproxy.naming.path import Path
+from meshproxy.var import Activity, Failed, Ok, State, Var
+
+BASIC: Final = "MARATHON_HTTP_AUTH_CREDENTIAL"
+DCOS: Final = "DCOS_SERVICE_ACCOUNT_CREDENTIAL"
+MAX_DEPTH: Final = 32
+"""Segments of an id that is looked for."""
+Apps = frozenset[Path]
+
+
+class MarathonNamer:
+    """Names begin with the id of an app, in any case; the shortest id that exists is taken.
+
+    Before the first answer of Marathon a failure is that of the name; after it the last answer
+    stays. An app without tasks is negative.
+    """
+
+    def __init__(
+        self,
+        prefix: Path,
+        marathon: Marathon,
+        resolver: Resolver,
+        metrics: Tree,
+        interval_s: Callable[[], float],
+    ) -> None:
+        self.prefix = prefix
+        self._resolver = resolver
+        apps_stats, app_stats = WatchStats(metrics.scope("apps")), WatchStats(metrics.scope("app"))
+
+        def intervals() -> Iterator[float]:
+            while True:
+                yield interval_s()
+
+        def watch_apps(_: None) -> Watch[Apps]:
+            return Watch(
+                marathon.api,
+                "apps",
+                lambda line: polled(lambda: marathon.apps(line), interval_s),
+                backoff=intervals,
+                stats=apps_stats,
+                unknown=_failed,
+                show=lambda apps: sorted(app.show() for app in apps),
+            )
+
+        def watch_app(app: Path) -> Watch[Members]:
+            return Watch(
+                marathon.api,
+                app.show(),
+                lambda line: polled(lambda: marathon.members(line, app), interval_s),
+                backoff=intervals,
+                stats=app_stats,
+                unknown=_failed,
+                show=Members.show,
+            )
+
+        self._apps: Watches[None, Apps] = Watches(watch_apps)
+        self._members: Watches[Path, Members] = Watches(watch_app)
+
+    def lookup(self, path: Path) -> Lookup:
+        """Answer negative until such an app exists, and with its tasks while it does."""
+        if not path:
+            return NEG
+        lower = Path([segment.lower() for segment in path])
+
+        def among(apps: State[Apps]) -> Activity[NameTree[Path | Bound]]:
+            if not isinstance(apps, Ok):
+                return Var(apps)
+            lengths = range(1, min(len(lower), MAX_DEPTH) + 1)
+            length = next((n for n in lengths if lower.take(n) in apps.value), 0)
+            return self._tree(lower.take(length), path.drop(length)) if length else Var(Ok(NEG))
+
+        return self._apps.follow(None).flat_map(among)
+
+    def describe(self) -> Mapping[str, Any]:
+        """What is known of the list of apps, and of each app that is in use."""
+        return {**self._apps.describe(), **self._members.describe()}
+
+    def _tree(self, app: Path, residual: Path) -> Activity[NameTree[Path | Bound]]:
+        found = self._members.follow(app)
+        leaf = Leaf(Bound(self.prefix + app, found.flat_map(self._addr), residual))
+        return found.map(
+            lambda state: Ok(leaf if state.value else NEG) if isinstance(state, Ok) else state
+        )
+
+    def _addr(self, state: State[Members]) -> Var[Addr]:
+        if not isinstance(state, Ok):
+            return Var(ADDR_PENDING)
+        return state.value.addr(self._resolver.resolve) if state.value else Var(ADDR_NEG)
+
+
+def _failed(failure: ApiFailure) -> Failed:
+    return Failed(BindingFailed(f"Marathon: {failure}"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarathonNamerConfig(NamerConfig):
+    """Apps of Marathon by their ids, `/group/app`.
+
+    The environment may hold credentials: `MARATHON_HTTP_AUTH_CREDENTIAL`, which is user and
+    password in Base64, or `DCOS_SERVICE_ACCOUNT_CREDENTIAL`, the JSON of a service account.
+    """
+
+    kind: ClassVar[str] = "io.l5d.marathon"
+    default_prefix: ClassVar[Path] = Path.of("io.l5d.marathon")
+
+    host: str = key(default="marathon.mesos", doc="Marathon, and the Host of all questions.")
+    port: Port = key(default=Port(80), minimum=1, doc="The port of its API.")
+    dst: Path | None = key(
+        default=None, doc="Where the API is, as a name; `/$/inet/host/port` when unset."
+    )
+    uri_prefix: str = key(default="", doc="Goes in front of the paths of the API.")
+    ttl_ms: int = key(default=5000, minimum=1, doc="How often it is asked.")
+    jitter_ms: int = key(default=50, minimum=0, doc="By how much that varies, up and down.")
+    use_health_check: bool = key(
+        default=False, doc="Only tasks that run and pass all health checks of their app count."
+    )
+    tls: ClientTlsConfig | None = key(default=None, doc="TLS to Marathon; plain when unset.")
+
+    def check(self) -> Iterable[Problem]:
+        """A path that would not be one."""
+        if self.uri_prefix and not _is_path(self.uri_prefix):
+            yield Problem("is not a path, write it as /service/marathon", "uriPrefix")
+
+    def build(self, deps: NamerDeps) -> MarathonNamer:
+        """Build the namer. Raises TlsFailed, or ValueError for credentials of no use."""
+        dst = self.dst or Path.of("$", "inet", self.host, str(self.port))
+        headers, account = _credentials(deps.environ)
+        api = Api(
+            addresses_of(deps.bind(dst)),
+            self.host,
+            tls=deps.tls(self.tls) if self.tls is not None else None,
+            headers=headers,
+        )
+        marathon = Marathon(
+            api,
+            self.uri_prefix.rstrip("/"),
+            account,
+            checks_health=self.use_health_check,
+        )
+        ttl_s, jitter_s = self.ttl_ms / 1000, min(self.jitter_ms, self.ttl_ms) / 1000
+
+        def interval_s() -> float:
+            return random.uniform(ttl_s - jitter_s, ttl_s + jitter_s)  # noqa: S311 - no secret
+
+        return MarathonNamer(deps.prefix, marathon, deps.resolver, deps.metrics, interval_s)
+
+
+def _credentials(
+    environ: Mapping[str, str],
+) -> tuple[Mapping[str, str], ServiceAccount | None]:
+    """Return the headers of every question, and who logs in, if the environment says either."""
+    dcos, basic = environ.get(DCOS), environ.get(BASIC)
+    if dcos is not None:
+        try:
+            return {}, ServiceAccount(Credentials.parse(dcos))
+        except ValueError as error:
+            raise ValueError(f"the environment variable {DCOS} {error}") from error
+    if basic is None:
+        return {}, None
+    if not (basic.isascii() and basic.isprintable()):
+        raise ValueError(f"the environment variable {BASIC} is not Base64")
+    return {"Authorization": f"Basic {basic}"}, None
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith("/") and text.isascii() and text.isprintable() and " " not in text
