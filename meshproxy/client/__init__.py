@@ -1,1 +1,1 @@
-"""Where requests go out: endpoints, their pooled connections, TLS, and one exchange at a time."""
+"""The client side: endpoints, their pooled connections, TLS, and single exchanges."""

@@ -1,4 +1,4 @@
-"""Lets at most so many requests to an endpoint at once; the others wait in order.
+"""Limits the concurrent requests to an endpoint; the others wait in order.
 
 finagle: client/DefaultPool.scala, pool/WatermarkPool.scala (maxSize, maxWaiters).
 """
@@ -14,7 +14,7 @@ from meshproxy.metrics.tree import Tree
 
 
 class WaitStats:
-    """What waiting for connections has come to, in the client's scope of the metrics."""
+    """Statistics of the wait for connections, in the client's scope of the metrics."""
 
     __slots__ = ("refused", "waited", "waiting")
 
@@ -25,7 +25,7 @@ class WaitStats:
 
 
 class ConnectionLimiter:
-    """*size* may be inside, *max_waiters* may queue; who leaves lets the first in line in."""
+    """Admits *size* holders at a time; up to *max_waiters* others wait in order of arrival."""
 
     __slots__ = ("_free", "_line", "_max_waiters", "_stats")
 
@@ -36,7 +36,7 @@ class ConnectionLimiter:
         self._stats = stats
 
     def enter(self, deadline: float) -> None:
-        """Go in, or wait until monotonic second *deadline*. Raises PoolFull or TimedOutInQueue."""
+        """Enters, waiting until monotonic second *deadline*. Raises PoolFull or TimedOutInQueue."""
         if self._free:
             self._free -= 1
             return
@@ -52,20 +52,20 @@ class ConnectionLimiter:
         except BaseException as error:
             self._give_up(turn)
             if isinstance(error, gevent.Timeout):
-                raise TimedOutInQueue("exceeded the time for a connection in the queue") from None
+                raise TimedOutInQueue("timed out in the queue for a connection") from None
             raise
         finally:
             self._stats.waiting.value -= 1
 
     def leave(self) -> None:
-        """Go out; the first in line goes in."""
+        """Leaves, and admits the first in the queue."""
         if self._line:
             self._line.popleft().set()
         else:
             self._free += 1
 
     def _give_up(self, turn: AsyncResult) -> None:
-        """Leave the line, or pass on a turn that came at the last moment."""
+        """Leaves the queue, or passes on a turn that came at the last moment."""
         if turn.ready():
             self.leave()
         else:

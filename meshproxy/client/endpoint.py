@@ -1,4 +1,4 @@
-"""One address of a client: its load, its circuit breaker, its connections.
+"""An endpoint of a client: its load, its circuit breaker and its connections.
 
 finagle: the endpoint part of client/StackClient.scala. A Service that balancers choose.
 """
@@ -18,34 +18,34 @@ _RETRYABLE = ResponseClass.RETRYABLE
 
 
 class Breaker(Protocol):
-    """The circuit breaker of one address; see `meshproxy.accrual.breaker`."""
+    """The circuit breaker of an endpoint; see `meshproxy.accrual.breaker`."""
 
     alive: bool
 
     @property
     def is_open(self) -> bool:
-        """Requests may be sent."""
+        """True if requests may be sent."""
         ...
 
     def sent(self) -> None:
-        """An attempt begins."""
+        """Records that an attempt begins."""
         ...
 
     def succeeded(self) -> None:
-        """It was a success."""
+        """Records a success."""
         ...
 
     def failed(self) -> None:
-        """It was a failure, or there was no connection."""
+        """Records a failure, or that no connection could be made."""
         ...
 
     def ignored(self) -> None:
-        """It says nothing about the endpoint."""
+        """Records an attempt that says nothing about the endpoint."""
         ...
 
 
 class Endpoint:
-    """Sends requests to one address and remembers how that went."""
+    """Sends requests to one address and records their outcome."""
 
     __slots__ = (
         "_accrual",
@@ -72,7 +72,7 @@ class Endpoint:
         self.name = show(address)
         self.load = load
         self.weight = address.weight
-        """Its share of the requests, beside that of the others; may change."""
+        """Its share of the requests relative to the others; may change."""
         self.is_closed = False
         self._connections = connections
         self._accrual = accrual
@@ -81,26 +81,26 @@ class Endpoint:
 
     @property
     def is_open(self) -> bool:
-        """The breaker lets requests through."""
+        """True if the breaker lets requests through."""
         return (self._accrual.alive or self._accrual.is_open) and not self.is_closed
 
     @property
     def idle(self) -> int:
-        """Connections that wait for a request."""
+        """Number of idle connections."""
         return self._connections.idle
 
     def serve(self, request: Request) -> Response:
-        """Send *request*, at most once but for the rule of its protocol.
+        """Sends *request*, more than once only as its protocol allows.
 
-        Whatever happens is told to the load and the breaker; a body that is still to come keeps
-        counting as load until it ends. Raises ProxyError.
+        The outcome is reported to the load and the breaker; a body that is still arriving counts as
+        load until it ends. Raises ProxyError.
         """
         now = monotonic()
         deadline = now + self._attempt_seconds
-        if deadline > request.deadline:  # noqa: PLR1730 - 0.1 us less than a call of min
+        if deadline > request.deadline:  # noqa: PLR1730 - cheaper than a call of min, on every request
             deadline = request.deadline
         if deadline <= now:
-            raise ServiceTimedOut("the time for a response was over before an attempt")
+            raise ServiceTimedOut("the time for a response ended before an attempt")
         load = self.load
         accrual = self._accrual
         if not accrual.alive:
@@ -135,24 +135,24 @@ class Endpoint:
         return response
 
     def _tunnel(self, request: Request, deadline: float) -> Response:
-        """Connect for a CONNECT; the load learns the time that takes. Raises ProxyError."""
+        """Connects for a CONNECT and counts the time as latency. Raises ProxyError."""
         if request.bound_id is not None and request.bound_id[:1] == (b"%",):
-            raise NoTunnel("a tunnel cannot lead through another proxy")
+            raise NoTunnel("a tunnel cannot be made through another proxy")
         return self._connections.tunnel(deadline)
 
     def close(self) -> None:
-        """Take no new requests; running ones finish."""
+        """Accepts no new requests; running ones finish."""
         self.is_closed = True
         self._connections.close()
 
     def close_idle(self) -> int:
-        """Close the connections that wait for a request; how many there were."""
+        """Closes idle connections and returns their number."""
         return self._connections.close_idle()
 
     def _await(self, ending: Ending, response: Response) -> None:
-        """Settles *response* at the end of its body, or now where that says nothing more.
+        """Settles *response* at the end of its body, or at once if the body cannot change anything.
 
-        The breaker does not wait for the end of a probe, which may be a stream without an end.
+        For a probe the breaker does not wait for the end, since a stream may have none.
         """
         is_open = self._accrual.alive and not ending.is_settled
         if not is_open:
@@ -169,14 +169,14 @@ class Endpoint:
         ending.then(ended)
 
     def _settle(self, response: Response) -> None:
-        """Tells the breaker how *response* turned out."""
+        """Reports to the breaker how *response* turned out."""
         if response.failed:
             self._accrual.failed()
         else:
             self._accrual.succeeded()
 
     def _classify(self, request: Request, response: Response, classifier: Classifier) -> None:
-        """Notes the class of *response*, as its head has it, on it."""
+        """Stores the class that the head of *response* gives it."""
         body = request.body
         result = classifier.response(
             request.method,
@@ -198,6 +198,6 @@ class Endpoint:
 
 
 def show(address: Address) -> str:
-    """`host:port`, an IPv6 host in brackets."""
+    """Returns `host:port`, with an IPv6 host in brackets."""
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"{host}:{address.port}"

@@ -1,4 +1,4 @@
-"""An endpoint that rejects at once after a connection failed, until one can be made again.
+"""An endpoint that rejects requests after a connect failure until one succeeds.
 
 finagle: service/FailFastFactory.scala.
 """
@@ -17,24 +17,24 @@ from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 
 LONGEST_WAIT_SECONDS: Final = 32.0
-"""Also the limit on one attempt."""
+"""Longest wait, and the limit on one attempt."""
 _JITTERED = full_jitter(1.0, LONGEST_WAIT_SECONDS)
 
 
 def attempts() -> "chain[float]":
-    """The waits before each attempt to connect: sixteen jittered ones, then the longest."""
+    """Returns the waits before each attempt: sixteen jittered ones, then the longest for ever."""
     return chain(islice(_JITTERED(), 16), repeat(LONGEST_WAIT_SECONDS))
 
 
 class FailFastStats:
-    """What failing fast has come to at the endpoints of a client; *metrics* is its `failfast`."""
+    """Statistics of a client's endpoints that fail fast; *metrics* is its `failfast` scope."""
 
     __slots__ = ("failing", "marked_available", "marked_dead", "now")
 
     def __init__(self, metrics: Tree, now: Callable[[], float] = monotonic) -> None:
         self.now = now
         self.failing: set[FailFastEndpoint] = set()
-        """The endpoints that reject requests."""
+        """The endpoints that reject requests at present."""
         self.marked_dead = metrics.counter("marked_dead")
         self.marked_available = metrics.counter("marked_available")
         metrics.gauge("is_marked_dead", fn=lambda: len(self.failing))
@@ -46,7 +46,7 @@ class FailFastStats:
 
 
 class FailFastEndpoint(Endpoint):
-    """Rejects requests after a connection failed, and tries in the background to make one."""
+    """Rejects requests after a connect failure, and tries to connect in the background."""
 
     __slots__ = ("_backoff", "_recovery", "_stats", "failing_since", "tries")
 
@@ -56,17 +56,17 @@ class FailFastEndpoint(Endpoint):
         self._backoff = backoff
         self._recovery: gevent.Greenlet | None = None
         self.failing_since = 0.0
-        """When the connection failed, by the clock of the stats."""
+        """When connecting failed, by the clock of the stats."""
         self.tries = 0
         """Attempts made since then."""
 
     @property
     def is_open(self) -> bool:
-        """Connections can be made, and the breaker lets requests through."""
+        """True if connections can be made and the breaker lets requests through."""
         return self._recovery is None and super().is_open
 
     def serve(self, request: Request) -> Response:
-        """Send *request*. Raises ProxyError, at once if connecting failed: FailedFast."""
+        """Sends *request*. Raises ProxyError, and FailedFast at once after a connect failure."""
         if self._recovery is not None:
             request.endpoint = self.name
             raise FailedFast(f"connecting to {self.name} failed, and has not succeeded since")
@@ -77,7 +77,7 @@ class FailFastEndpoint(Endpoint):
             raise
 
     def close(self) -> None:
-        """Take no new requests and try no more to connect; running requests finish."""
+        """Accepts no new requests and stops trying to connect; running requests finish."""
         super().close()
         if self._recovery is not None:
             self._recovery.kill(block=False)

@@ -1,7 +1,7 @@
-"""One SSLContext for each distinct client `tls` block, made at its first use and then shared.
+"""One SSLContext for each distinct client `tls` block, made on first use and then shared.
 
-Loading the system's certificate authorities takes 36 ms; a context holds no name, so every name
-of a prefix shares it (linkerd: linkerd/core/.../TlsClientConfig.scala).
+Loading the system's certificate authorities is expensive; a context holds no name, so every name of
+a prefix shares it (linkerd: linkerd/core/.../TlsClientConfig.scala).
 """
 
 import ssl
@@ -17,7 +17,7 @@ from meshproxy.errors import TlsFailed
 from meshproxy.wording import in_words
 
 Stamp: TypeAlias = tuple[int, int, int, int]
-"""Device, inode, size and time of change of a file."""
+"""Device, inode, size and change time of a file."""
 
 _VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,
@@ -29,7 +29,7 @@ _VERSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class ClientAuth:
-    """The certificate shown to servers that ask for one; paths of PEM files."""
+    """The certificate for servers that request one; paths of PEM files."""
 
     cert_path: str
     key_path: str
@@ -42,31 +42,31 @@ class TlsSettings:
 
     verify: bool = True
     trust: tuple[str, ...] = ()
-    """PEM files of trusted authorities; none means the system's, SSL_CERT_FILE honoured."""
+    """PEM files of trusted authorities; if empty, the system's, with SSL_CERT_FILE respected."""
     auth: ClientAuth | None = None
     protocols: tuple[str, ...] = ()
     allow_common_name: bool = False
     stamps: tuple[Stamp | None, ...] = ()
-    """What its files were when last looked at: changed files make other settings."""
+    """The state of its files when last checked: changed files make different settings."""
 
     def files(self) -> list[str]:
-        """Every file it names."""
+        """Returns the paths of all its files."""
         own = self.auth
         chain = (own.cert_path, own.intermediate_certs_path, own.key_path) if own else ()
         return [*self.trust, *filter(None, chain)]
 
 
 class _TlsSocket(SSLSocket):  # type: ignore[misc] # gevent has no types
-    """Resumes the session its socket names, and closes itself whatever ends its handshake.
+    """Resumes the session its socket carries, and closes itself if the handshake fails.
 
-    The ssl module closes sockets for errors of the socket only.
+    The ssl module closes sockets only for errors of the socket.
     """
 
     def __init__(self, sock: Any, *, _session: ssl.SSLSession | None = None, **more: Any) -> None:
         try:
             super().__init__(sock, _session=_session or getattr(sock, "resumes", None), **more)
         except BaseException:
-            if sock.fileno() < 0:  # its descriptor is ours by now
+            if sock.fileno() < 0:  # its descriptor is ours by then
                 self.close()
             raise
 
@@ -75,7 +75,7 @@ _contexts: WeakValueDictionary[TlsSettings, ssl.SSLContext] = WeakValueDictionar
 
 
 def stamp(path: str) -> Stamp | None:
-    """Tell apart the contents that the file *path* has had; None when there is none."""
+    """Returns a value that changes with the file *path*; None if there is no such file."""
     try:
         found = Path(path).stat()
     except OSError:
@@ -84,7 +84,7 @@ def stamp(path: str) -> Stamp | None:
 
 
 def context(settings: TlsSettings) -> ssl.SSLContext:
-    """The context of *settings*, shared while in use. Raises TlsFailed for files without use."""
+    """Returns the context of *settings*, shared while in use. Raises TlsFailed for bad files."""
     found = _contexts.get(settings)
     if found is None:
         try:
@@ -99,9 +99,9 @@ def context(settings: TlsSettings) -> ssl.SSLContext:
 def _make(settings: TlsSettings) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.sslsocket_class = _TlsSocket
-    made.check_hostname = False  # urllib3 compares the name after the handshake, before any byte
+    made.check_hostname = False  # urllib3 compares the name after the handshake, before any data
     made.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
-    made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the same certificates pass on every Python
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # so that all versions of Python accept the same
     made.hostname_checks_common_name = settings.allow_common_name
     limit_versions(made, settings.protocols)
     made.set_alpn_protocols(["http/1.1"])
@@ -117,7 +117,7 @@ def _make(settings: TlsSettings) -> ssl.SSLContext:
 
 
 def limit_versions(made: ssl.SSLContext, protocols: tuple[str, ...]) -> None:
-    """Allow the versions from the lowest to the highest of *protocols*; TLS 1.2 up by default."""
+    """Allows the versions from the lowest to the highest of *protocols*; default: TLS 1.2 up."""
     wanted = sorted(_VERSIONS[name] for name in protocols if name in _VERSIONS)
     made.minimum_version = wanted[0] if wanted else ssl.TLSVersion.TLSv1_2
     if wanted:

@@ -1,4 +1,4 @@
-"""What endpoints know of the protocol they are reached by, and how their connections are made."""
+"""The interface between an endpoint and its protocol, and how its connections are made."""
 
 import math
 from collections.abc import Callable
@@ -14,59 +14,59 @@ from meshproxy.naming.addr import Address
 
 
 class Connections(Protocol):
-    """The connections to one address; each protocol is a room of its own (`client/h1`)."""
+    """The connections to one address; each protocol has a room of its own (`client/h1`)."""
 
     @property
     def exchange(self) -> Callable[[Request, float], Response]:
-        """Sends a request and returns the response, up to its body, by a monotonic second.
+        """Sends a request by a monotonic second and returns the response, with its body unread.
 
         An attribute, so that the hot path has no frame for it. Raises ProxyError.
         """
         ...
 
     def tunnel(self, deadline: float) -> Response:
-        """Connects in clear for a CONNECT; the response carries the tunnel. Raises ProxyError."""
+        """Connects in plain text for a CONNECT; the response has the tunnel. Raises ProxyError."""
         ...
 
     def open_session(self, deadline: float) -> None:
-        """Makes a new connection and keeps it, to see if one can be had. Raises ProxyError."""
+        """Makes a new connection and keeps it, to test if one can be made. Raises ProxyError."""
         ...
 
     @property
     def idle(self) -> int:
-        """Connections that wait for a request."""
+        """Number of idle connections."""
         ...
 
     def close_idle(self) -> int:
-        """Closes the connections that wait for a request, and returns how many there were."""
+        """Closes idle connections and returns their number."""
         ...
 
     def close(self) -> None:
-        """Closes idle connections now, the others when their exchange is over."""
+        """Closes idle connections now, the others after their exchange."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How long connections live, in seconds; infinite where nothing limits."""
+    """How long connections live, in seconds; infinity means no limit."""
 
     idle_seconds: float = math.inf
     """Without a request (clientSession.idleTimeMs)."""
     life_seconds: float = math.inf
-    """Since it was opened, once it has no request (clientSession.lifeTimeMs)."""
+    """Since connecting, applied when idle (clientSession.lifeTimeMs)."""
     spare_seconds: float = math.inf
-    """Without a request, above `keep` connections (hostConnectionPool.idleTimeMs)."""
+    """Without a request, for connections beyond `keep` (hostConnectionPool.idleTimeMs)."""
     keep: int = 0
     """hostConnectionPool.minSize."""
 
     @property
     def is_limited(self) -> bool:
-        """Something has to be closed some day."""
+        """True if connections may have to be closed for their age."""
         return min(self.idle_seconds, self.life_seconds, self.spare_seconds) < math.inf
 
 
 class ExpiryStats:
-    """What was closed for its age, in the client's scope of the metrics."""
+    """Counters of connections closed for their age, in the client's scope of the metrics."""
 
     __slots__ = ("idle", "lifetime")
 
@@ -77,16 +77,16 @@ class ExpiryStats:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """How a client reaches its endpoints; one value for all of them."""
+    """How a client reaches its endpoints; all of them share it."""
 
     limits: Limits
     connect_seconds: float
-    """For TCP and TLS together."""
+    """Limit on TCP connect and TLS handshake together."""
     tls: TlsSettings | None = None
     server_name: str | None = None
-    """Sent as SNI and looked for in the certificate (commonName)."""
+    """Sent as SNI and verified in the certificate (commonName)."""
     max_size: int | None = None
-    """Connections to one endpoint at a time (hostConnectionPool.maxSize)."""
+    """Most connections to one endpoint at a time (hostConnectionPool.maxSize)."""
     max_waiters: float = math.inf
     session: Session = field(default_factory=Session)
     no_delay: bool = True
@@ -94,7 +94,7 @@ class Transport:
 
 
 class ConnectStats:
-    """What connecting has come to, in the client's scope of the metrics."""
+    """Statistics of connecting, in the client's scope of the metrics."""
 
     __slots__ = (
         "cancelled",
@@ -121,16 +121,16 @@ class ConnectStats:
         metrics.gauge("connections", fn=lambda: self.open)
 
     def opened(self, seconds: float) -> None:
-        """A connection is up after *seconds*."""
+        """Counts a connection that took *seconds* to open."""
         self.open += 1
         self.connects.value += 1
         self.latency_ms.add(seconds * 1000)
 
     def closed(self) -> None:
-        """A connection that was up is not any more."""
+        """Counts the end of an open connection."""
         self.open -= 1
         self.closes.value += 1
 
 
 Connect = Callable[[Address, Transport, ConnectStats], Connections]
-"""Makes the connections to one address, none of which is open yet."""
+"""Makes the connections to an address; none of them is open yet."""

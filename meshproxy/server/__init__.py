@@ -1,1 +1,1 @@
-"""Where requests come in: listeners, connections, and what a client may do to them."""
+"""The server side: listeners, their connections, and the limits that clients are held to."""

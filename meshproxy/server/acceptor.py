@@ -1,4 +1,4 @@
-"""Accepts connections while there is room, and leaves clients in the backlog otherwise."""
+"""Accepts connections while there is room; otherwise clients wait in the backlog."""
 
 import logging
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from meshproxy.metrics.instruments import Counter
 
 _log = logging.getLogger(__name__)
 _REST_SECONDS = 0.1
-"""From an accept that failed, or found no room, to the next try."""
+"""Pause after an accept that failed or found no room."""
 
 
 class Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types
-    """Accepts until it is full, and again when told to go on.
+    """Accepts connections until the listener is full, and again after `resume`.
 
-    While it is full and a client waits, it asks for room every 0.1 s. One that it accepts is shown
-    to `admits`, which may keep it for itself. When none can be accepted (EMFILE and the like) it
-    rests for a while; gevent would print a traceback for each try.
+    While it is full and a client waits, it asks for room ten times a second. Each accepted socket
+    is offered to `admits`, which may refuse it. If accepting fails (EMFILE and the like), it pauses
+    for a while, where gevent would print a traceback for each try.
     """
 
     is_full: Callable[[], bool]
@@ -27,11 +27,11 @@ class Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types
     failures: Counter
     _is_failing = False
     _has_rested = False
-    """The next look is due to a client that waits."""
+    """True if a pause is over, so that room is made for a client that still waits."""
     _rest: object = None
 
     def full(self) -> bool:
-        """Whether to leave clients in the backlog."""
+        """Returns True if clients have to wait in the backlog."""
         if not self.is_full():
             return False
         if self._has_rested:
@@ -40,12 +40,12 @@ class Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types
         return True
 
     def resume(self) -> None:
-        """Accept again, unless closed."""
+        """Accepts again, unless closed."""
         if self.started:
             self.start_accepting()
 
     def do_read(self) -> tuple[gevent.socket.socket, tuple[str, int]] | None:
-        """Accept one connection; None when there is none to be had."""
+        """Accepts one connection. Returns None if there is none."""
         self._has_rested = False
         try:
             accepted = super().do_read()

@@ -1,8 +1,8 @@
 """Listening sockets: a gevent StreamServer hands each accepted connection to a greenlet.
 
-Beyond `max_connections` none is accepted: clients wait in the kernel's backlog until a connection
-ends, and idle ones are ended for them. Where there are too few descriptors for one that is
-accepted, idle connections are ended too, and without any it is told so at once.
+At `max_connections` none is accepted: clients wait in the kernel's backlog until a connection ends,
+and idle ones are closed for them. When descriptors run short, idle connections are closed too; if
+that is not enough, the client is refused at once.
 """
 
 import contextlib
@@ -34,43 +34,43 @@ _log = logging.getLogger(__name__)
 _BACKLOG = 4096
 _HANDSHAKE_SECONDS = 10.0
 _ROOM_SHARE = 0.1
-"""Of the connections, so many idle ones end at once for clients that wait."""
+"""Share of the connections closed at once, if idle, for clients that wait."""
 _FIRST_SECONDS = 1.0
-"""The first request of a younger connection may be on its way, so it is not idle yet."""
+"""A younger connection does not count as idle, as its first request may be on its way."""
 _BUSY_SECONDS = 0.05
-"""From a look that found no idle connection to the next one: it costs some 0.1 us for each."""
+"""Pause after a search that found no idle connection, since it looks at all of them."""
 _MOST_REFUSED = 8
-"""Connections that read our refusal; the oldest is closed for the next one."""
+"""Connections refused but not closed yet; the oldest is closed for the next one."""
 _SAID_SECONDS = 10.0
-"""From one line of the log about refusals to the next."""
+"""Time between two log lines about refusals."""
 _HIGH_DESCRIPTOR = 16384
-"""The kernel's table grows to the highest one, by 8 bytes for each."""
+"""The kernel's table of descriptors grows to the highest one, by 8 bytes for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerParameters:
-    """What a listener does with its connections; a reload gives it others."""
+    """Parameters of a listener, replaced by a reload."""
 
     protocol: ServerProtocol
     max_connections: int
-    """0 is no limit of its own."""
+    """0 means no limit of its own."""
     metrics: Tree
     context: ssl.SSLContext | None = None
-    """None is plain text."""
+    """None means plain text."""
     tls: ServerTlsConfig | None = None
-    """What *context* was made of; connections do not outlive a change of it."""
+    """What *context* was made of; connections end when it changes."""
     options: SocketOptionsConfig = SocketOptionsConfig()  # noqa: RUF009 - a value
     share: float = CLIENTS
-    """Of all descriptors: beyond it there is none for another connection."""
+    """Share of all descriptors beyond which connections are refused."""
 
 
 class Listener:
-    """One listening socket and the connections accepted there."""
+    """A listening socket and the connections accepted there."""
 
     def __init__(self, sock: gevent.socket.socket, parameters: ServerParameters) -> None:
         self._parameters = parameters
         self._connections: dict[Conversation, float] = {}
-        """The monotonic second at which each was accepted, the oldest first."""
+        """The monotonic second at which each was accepted, oldest first."""
         self._is_draining = False
         self._greenlets = Group()
         self._refused: deque[gevent.Greenlet] = deque()
@@ -85,14 +85,14 @@ class Listener:
         self._count()
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Begins to accept."""
         self._server.start()
 
     def adopt(self, parameters: ServerParameters) -> None:
-        """Serve by *parameters*: new connections, and open ones from their next request on.
+        """Serves by *parameters*: new connections, and open ones from their next request on.
 
-        The socket stays as it is, with those who wait in its backlog. Connections made under
-        another `tls` end, busy ones after their response.
+        The socket stays open, with the clients in its backlog. Connections made under another `tls`
+        end, busy ones after their response.
         """
         is_other_tls = parameters.tls != self._parameters.tls
         self._parameters = parameters
@@ -105,13 +105,13 @@ class Listener:
         self._server.resume()
 
     def drain(self) -> None:
-        """Stop accepting; end idle connections now and busy ones after their response."""
+        """Stops accepting, and ends idle connections now and busy ones after their response."""
         self._is_draining = True
         self._server.close()
         self._end_connections(self._connections)
 
     def close(self, grace_seconds: float) -> bool:
-        """Drain, wait for running requests and cut what is left; whether all had finished."""
+        """Drains, then cuts what still runs. Returns True if all requests had finished."""
         self.drain()
         try:
             return bool(self._greenlets.join(timeout=grace_seconds))
@@ -119,7 +119,7 @@ class Listener:
             self._greenlets.kill()
 
     def _count(self) -> None:
-        """Count where the parameters say."""
+        """Creates the counters under the parameters' metrics."""
         metrics = self._parameters.metrics
         self._connects = metrics.counter("connects")
         self._closes = metrics.counter("closes")
@@ -142,7 +142,7 @@ class Listener:
             loop.run_callback(connection.end_idle)
 
     def _end_some(self) -> bool:
-        """End the oldest idle connections, if there are any; called in the hub only."""
+        """Ends the oldest idle connections. Returns False if there were none. For the hub only."""
         now = monotonic()
         if now < self._busy_until:
             return False
@@ -156,7 +156,7 @@ class Listener:
         return left < wanted
 
     def _admits(self, sock: gevent.socket.socket) -> bool:
-        """Whether there is a descriptor for *sock*; it is refused if not. Called in the hub."""
+        """Returns True if there is a descriptor for *sock*, else refuses it. Called in the hub."""
         number, share = sock.fileno(), self._parameters.share
         if not is_beyond(share, number) or spares.make_room() or self._end_some():
             return True
@@ -174,7 +174,7 @@ class Listener:
         return False
 
     def _refuse(self, sock: gevent.socket.socket) -> None:
-        """Say that there is no descriptor, if that can be said without a handshake."""
+        """Responds that descriptors have run out, unless that would take a handshake."""
         error = NoDescriptor("the proxy is out of file descriptors")
         if self._parameters.context is not None:
             self._failures.counter(error.reason).incr()
@@ -192,19 +192,19 @@ class Listener:
         self._connects.value += 1
         gevent.getcurrent().link_exception(self._count_fault)
         try:
-            self._converse(sock, _show(peer))
+            self._serve_connection(sock, _show(peer))
         except OSError as error:
-            _log.debug("no conversation with %s: %s", peer[0], error)
+            _log.debug("connection from %s ended: %s", peer[0], error)
         finally:
             closes.value += 1
             self._accepted -= 1
             self._server.resume()
 
     def _count_fault(self, _greenlet: gevent.Greenlet) -> None:
-        """A connection ended by an exception, which gevent has printed."""
+        """Counts a connection that was ended by an exception, which gevent has printed."""
         self._faults.value += 1
 
-    def _converse(self, sock: gevent.socket.socket, remote: str) -> None:
+    def _serve_connection(self, sock: gevent.socket.socket, remote: str) -> None:
         parameters = self._parameters
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, parameters.options.no_delay)
         if parameters.options.keep_alive is not None:
@@ -214,7 +214,7 @@ class Listener:
         stream = Stream(sock) if context is None else self._shake_hands(sock, context)
         is_late = self._parameters.tls != parameters.tls
         parameters = self._parameters
-        connection = parameters.protocol.converse(stream, remote, local)
+        connection = parameters.protocol.accept(stream, remote, local)
         connection.is_draining = self._is_draining or is_late
         self._connections[connection] = monotonic()
         numbers, endings = self._open, self._endings
@@ -230,7 +230,7 @@ class Listener:
                 endings[connection.ending].value += 1
 
     def _shake_hands(self, sock: gevent.socket.socket, context: ssl.SSLContext) -> Stream:
-        """Begin TLS. Raises OSError when the client cannot, or takes too long."""
+        """Makes the TLS handshake. Raises OSError if it fails or takes too long."""
         wrapped = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         try:
             with gevent.Timeout(_HANDSHAKE_SECONDS, TimeoutError("no TLS handshake in time")):
@@ -244,7 +244,7 @@ class Listener:
 
 
 def listen(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.socket.socket:
-    """A listening socket at *address*. Raises OSError, with the address in its text."""
+    """Returns a socket that listens at *address*. Raises OSError that names the address."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = gevent.socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -259,10 +259,10 @@ def listen(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.soc
 
 
 def _raised(sock: gevent.socket.socket) -> gevent.socket.socket:
-    """*sock* under a descriptor above those of connections.
+    """Returns *sock* under a descriptor above those of connections.
 
-    Of a process that is killed Linux closes the highest descriptor first. So whoever connects
-    again, after a reset, finds others who listen at the address, not the backlog of the dead.
+    Linux closes a killed process's highest descriptors first, so clients that reconnect after a
+    reset reach another worker rather than this one's backlog.
     """
     wanted = int(min((allowed() or inf) * ENDPOINTS, _HIGH_DESCRIPTOR))
     with sock:

@@ -1,7 +1,7 @@
-"""A file that lines are appended to, rolled by time or size. Blocks, so a thread calls it.
+"""A file that lines are appended to, rolled by time or size. It blocks, so a thread calls it.
 
-util: util-logging/.../FileHandler.scala. No failure is final: the file is opened again with the
-next lines, also when somebody has moved or removed it.
+util: util-logging/.../FileHandler.scala. No failure is final: the next lines open the file again,
+even after someone has moved or removed it.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ _LABELS = {"hour": "%Y%m%d-%H", "day": "%Y%m%d", "week": "%Y%m%d", "": "%Y%m%d-%
 
 
 class LogFile:
-    """The file at *path*; at most *keep* rolled ones stay beside it, all if that is negative.
+    """The file at *path*; up to *keep* rolled files stay beside it, all if *keep* is negative.
 
-    Unless it is to *append*, the file is emptied when it is opened first.
+    Unless *append* is set, the file is emptied when it is first opened.
     """
 
     def __init__(
@@ -46,17 +46,17 @@ class LogFile:
         self._period = ""
         self._is_rollable = False
         self._is_torn = False
-        """The last write broke off within a line."""
+        """True if the last write broke off within a line."""
         self._whole = 0
-        """Lines written whole, of those at hand."""
+        """Number of complete lines written in the present call."""
 
     @classmethod
     def of(cls, settings: LogSettings) -> "LogFile":
-        """Returns the file of *settings*."""
+        """Returns the file that *settings* describe."""
         return cls(settings.path, settings.policy, append=settings.append, keep=settings.keep)
 
     def write(self, lines: Sequence[bytes]) -> tuple[int, Exception | None]:
-        """Append *lines*; how many of them were lost, and what went wrong if something did."""
+        """Appends *lines*; returns how many of them were lost, and the error if there was one."""
         self._whole = 0
         problem: OSError | None = None
         try:
@@ -68,15 +68,15 @@ class LogFile:
                 end = self._fitting(lines, first)
                 self._append(b"".join(lines[first:end]))
                 first = end
-        except (OSError, ValueError) as error:  # ValueError: a path that cannot be one
+        except (OSError, ValueError) as error:  # ValueError: an impossible path
             self.close()
             return len(lines) - self._whole, error
         return 0, problem
 
     def roll_if_due(self) -> Exception | None:
-        """Roll the file if it is time to, whoever writes to it; what went wrong if something did.
+        """Rolls the file if it is due, whoever writes to it; returns the error if there was one.
 
-        The file is opened first, so that one which is not to be appended to is emptied.
+        The file is opened first, so that it is emptied if it is not to be appended to.
         """
         try:
             self._open_if_moved()
@@ -87,7 +87,7 @@ class LogFile:
             return error
 
     def close(self) -> None:
-        """Close the file; the next write opens it again."""
+        """Closes the file; the next write opens it again."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             with contextlib.suppress(OSError):
@@ -125,7 +125,7 @@ class LogFile:
             self._is_torn = done > 0 and not data.endswith(b"\n", 0, done)
 
     def _fitting(self, lines: Sequence[bytes], first: int) -> int:
-        """Where those of *lines* from *first* on end that go into this file; one at least."""
+        """Returns the end of those *lines* from *first* on that fit into this file, always one."""
         limit = self._policy.size
         if not limit or not self._is_rollable:
             return len(lines)
@@ -143,7 +143,7 @@ class LogFile:
         return bool(self._policy.period) and self._label(self._now()) > self._period
 
     def _roll(self) -> OSError | None:
-        """Move the file aside and begin another; if it cannot be moved it is gone on with."""
+        """Moves the file aside and begins another; if it cannot be moved, goes on writing to it."""
         label = self._period or time.strftime(_LABELS[""], time.localtime(self._now()))
         try:
             self.path.rename(self._free_name(label))
@@ -158,7 +158,7 @@ class LogFile:
         return None
 
     def _free_name(self, label: str) -> Path:
-        """A name behind those of all other files rolled with *label*."""
+        """Returns a name that sorts after all other files rolled with *label*."""
         taken = [number for known, number, _ in self._rolled() if known == label]
         ending = f"{label}_{max(taken) + 1}" if taken else label
         return self.path.with_name(f"{self.path.stem}-{ending}{self.path.suffix}")
@@ -170,7 +170,7 @@ class LogFile:
                 old.unlink()
 
     def _rolled(self) -> list[tuple[str, int, Path]]:
-        """The rolled files by label and number, the oldest first."""
+        """Returns the rolled files by label and number, oldest first."""
         stem, suffix = re.escape(self.path.stem), re.escape(self.path.suffix)
         is_rolled = re.compile(rf"{stem}-(\d{{8}}(?:-\d+)?)(?:_(\d+))?{suffix}").fullmatch
         return sorted(
@@ -180,7 +180,7 @@ class LogFile:
         )
 
     def _label(self, moment: float) -> str:
-        """The period that *moment* belongs to, by local time; empty without periods."""
+        """Returns the period of *moment* in local time; empty without periods."""
         period = self._policy.period
         if not period:
             return ""

@@ -1,4 +1,4 @@
-"""Lines for a log file, written in the background: who has a line never waits for a disk."""
+"""Writes lines to a log file in the background, so that no request waits for a disk."""
 
 import logging
 from collections.abc import Callable
@@ -15,12 +15,12 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 _QUEUE_BYTES = 8 * 1024 * 1024
 _PAUSE_SECONDS = 0.1
-"""From one write to the next, so that many lines share one."""
+"""Seconds between two writes, so that many lines share one."""
 _LAST_SECONDS = 2.0
 
 
 class LogWriter:
-    """Queues lines, at most 8 MiB of them, for *file*; what is lost is counted in `failures`."""
+    """Queues lines, at most 8 MiB of them, for *file*; lost ones are counted in `failures`."""
 
     def __init__(self, file: LogFile, metrics: Tree, queue_bytes: int = _QUEUE_BYTES) -> None:
         self._file = file
@@ -35,12 +35,12 @@ class LogWriter:
         self._greenlet: gevent.Greenlet | None = None
 
     def start(self) -> None:
-        """Open the file and begin to write."""
+        """Opens the file and begins to write."""
         self._wake.set()
         self._greenlet = gevent.spawn(self._run)
 
     def write(self, line: bytes) -> None:
-        """Take *line*, or lose it when too many wait; never waits."""
+        """Queues *line*, or drops it if the queue is full; never waits."""
         if self._size + len(line) > self._queue_bytes:
             self._lost(1, "lines come faster than they can be written")
             return
@@ -49,12 +49,12 @@ class LogWriter:
         self._wake.set()
 
     def reopen(self) -> None:
-        """Close the file and open what has its name by now, after it was moved aside."""
+        """Closes the file and opens it by its name again, after it was moved aside."""
         self._wants_reopen = True
         self._wake.set()
 
     def close(self) -> None:
-        """Write what waits, for at most 2 s, and close the file; later lines are lost."""
+        """Writes what is queued, for at most 2 s, and closes the file; later lines are lost."""
         self._closing.set()
         self._wake.set()
         if self._greenlet is not None:
@@ -84,7 +84,7 @@ class LogWriter:
             _log.info("log %s is written again", self._file.path)
 
     def _lost(self, lines: int, why: str) -> None:
-        """Count *lines*; say so once until writing works again."""
+        """Counts *lines* as lost, and logs that once until writing works again."""
         self._failures.value += lines
         if not self._is_failing:
             self._is_failing = True
@@ -92,6 +92,6 @@ class LogWriter:
 
 
 def _in_thread(work: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> _T:
-    """Call *work* in a thread of the hub's, while other greenlets run."""
+    """Calls *work* in a thread of the hub while other greenlets run."""
     result: _T = gevent.get_hub().threadpool.apply(work, args, named)
     return result

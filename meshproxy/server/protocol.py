@@ -1,7 +1,7 @@
-"""What a listener knows of the protocol it serves: how a connection becomes a conversation.
+"""The interface between a listener and the protocol that it serves.
 
-Each protocol is a room of its own below this one (`server/h1`); a protocol that is chosen by ALPN
-or by the first bytes is one that makes the conversations of others.
+Each protocol has a room of its own below this one (`server/h1`); a protocol that is chosen by ALPN
+or by the first bytes is one that delegates to others.
 """
 
 from typing import Protocol
@@ -11,36 +11,36 @@ from meshproxy.net.stream import Stream
 
 
 class Conversation(Protocol):
-    """One accepted connection, from its first byte to its last."""
+    """An accepted connection, from its first byte to its last."""
 
     ending: str
-    """The counter of what ended it, such as `idle` or `client_aborts`; empty for none."""
+    """Name of the counter of what ended it, such as `idle` or `client_aborts`; empty for none."""
     is_draining: bool
-    """Set when the connection is to end with what it is doing now."""
+    """True if the connection is to end with its present request."""
 
     def run(self) -> None:
-        """Serves until the end, then closes the stream, whatever happens. Raises OSError."""
+        """Serves until the end, then closes the stream in any case. Raises OSError."""
         ...
 
     def end_idle(self) -> bool:
-        """Ends the conversation unless a request is in progress; called in the hub only.
+        """Ends the conversation unless a request is in progress; must be called in the hub.
 
-        Returns True if none was.
+        Returns True if it was ended.
         """
         ...
 
 
 class ServerProtocol(Protocol):
-    """How connections of one server are served; a reload replaces it by another."""
+    """How the connections of one server are served; a reload replaces it."""
 
-    def converse(self, stream: Stream, remote: str, local: str) -> Conversation:
-        """Returns the conversation over *stream*, not yet running; the ends as `host:port`."""
+    def accept(self, stream: Stream, remote: str, local: str) -> Conversation:
+        """Returns the conversation over *stream*, not yet running; both ends as `host:port`."""
         ...
 
     def refuse(self, stream: Stream, error: ProxyError) -> None:
-        """Answers a connection that cannot be served with *error*, and closes it."""
+        """Responds with *error* to a connection that cannot be served, and closes it."""
         ...
 
     def adopt(self, conversation: Conversation) -> bool:
-        """Serves what comes next on *conversation*. Returns False if another protocol is spoken."""
+        """Serves *conversation* from now on. Returns False if it speaks another protocol."""
         ...

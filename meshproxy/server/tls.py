@@ -12,10 +12,10 @@ from meshproxy.http.message import Certificate
 
 
 def server_context(config: ServerTlsConfig) -> ssl.SSLContext:
-    """The context of *config*. Raises ValueError, naming the files, if they cannot be used."""
+    """Returns the context of *config*. Raises ValueError with the files if they are unusable."""
     try:
         return _make(config)
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # includes ssl.SSLError
         files = (config.cert_path, config.key_path, config.intermediate_certs_path)
         named = ", ".join(filter(None, (*files, config.ca_cert_path)))
         raise ValueError(f"cannot use the server's TLS files ({named}): {error}") from error
@@ -39,7 +39,7 @@ def _make(config: ServerTlsConfig) -> ssl.SSLContext:
 
 
 def peer_certificate(sock: socket) -> Certificate | None:
-    """The certificate that the peer of *sock* has shown, if it speaks TLS and had to."""
+    """Returns the certificate presented by the peer of *sock*; None without TLS or certificate."""
     if not isinstance(sock, SSLSocket):
         return None
     der = sock.getpeercert(binary_form=True)

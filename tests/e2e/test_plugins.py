@@ -62,7 +62,7 @@ class LinesRouter:
             for _ in config.servers
         ]
 
-    def converse(self, stream, remote, local):
+    def accept(self, stream, remote, local):
         return Conversation(stream, self._answer)
 
     def refuse(self, stream, error):

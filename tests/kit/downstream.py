@@ -83,14 +83,14 @@ class Downstream(Closing):
         self._open.add(sock)
         self.wire.append(bytearray())
         try:
-            self._converse(sock, len(self.wire) - 1)
+            self._serve_connection(sock, len(self.wire) - 1)
         except (OSError, h11.RemoteProtocolError):
             pass  # a client that leaves or breaks the rules shows in `requests` and `wire`
         finally:
             self._open.discard(sock)
             sock.close()
 
-    def _converse(self, plain: socket.socket, number: int) -> None:
+    def _serve_connection(self, plain: socket.socket, number: int) -> None:
         sock = self.context.wrap_socket(plain, server_side=True) if self.context else plain
         self._open.add(sock)
         try:

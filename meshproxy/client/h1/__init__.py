@@ -1,1 +1,1 @@
-"""HTTP/1.1 as a client speaks it, over connections that urllib3 makes and pools."""
+"""HTTP/1.1 on the client side, over connections that urllib3 makes and pools."""

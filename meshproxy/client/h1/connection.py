@@ -1,6 +1,6 @@
-"""urllib3 connections that own the wire: urllib3 connects, verifies and pools, we read and write.
+"""urllib3 connections whose wire is ours: urllib3 connects and verifies, we read and write.
 
-`urlopen` costs about 400 us a request; this way urllib3's pool costs less than 2.
+A whole request through `urlopen` would cost a multiple of what the proxy needs for it.
 """
 
 import errno
@@ -18,30 +18,30 @@ from meshproxy.net.tls import TlsStream
 
 
 class _ResumingSocket(gevent.socket.socket):  # type: ignore[misc] # gevent has no types
-    """A socket that tells its TLS which session to resume: urllib3 has no way to hand one on."""
+    """A socket that carries the TLS session to resume, which urllib3 has no parameter for."""
 
     resumes: ssl.SSLSession | None = None
 
 
 class _Wire(HTTPConnection):
-    """The part that plain and TLS connections share."""
+    """The part that plain and TLS connections have in common."""
 
     stream: Stream | None = None
-    """What requests are written to and responses read from, once connected."""
+    """The stream for requests and responses, once connected."""
     on_close: Callable[[], None] | None = None
     """Called once when an open connection closes."""
     opened_at = 0.0
-    """Monotonic second at which it was connected."""
+    """Monotonic second at which it connected."""
     idle_since = 0.0
     """Monotonic second of its last return to the pool."""
     no_delay = True
     keep_alive: bool | None = None
-    """TCP_NODELAY and SO_KEEPALIVE; None leaves the system's own."""
+    """For SO_KEEPALIVE, as `no_delay` for TCP_NODELAY; None keeps the system's default."""
     resumes: ssl.SSLSession | None = None
-    """The TLS session to go on with, if the server lets us."""
+    """The TLS session to resume, if the server allows it."""
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the address as it is: no resolver is asked here."""
+        """Connects to the address itself, without a resolver."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         sock = _ResumingSocket(family, socket.SOCK_STREAM)
         if is_beyond(ENDPOINTS, sock.fileno()) and not spares.make_room():
@@ -61,11 +61,11 @@ class _Wire(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """The connection is up and silent: bytes that nobody asked for make it unusable."""
+        """True if the connection is up and idle; unsolicited bytes make it unusable."""
         return self.stream is not None and not self.stream.has_stray()
 
     def close(self) -> None:
-        """Release the socket; harmless when repeated."""
+        """Releases the socket; may be called again."""
         if self.stream is not None:
             self.stream.close()
             self.stream = None
@@ -75,35 +75,35 @@ class _Wire(HTTPConnection):
 
 
 class PlainConnection(_Wire):
-    """A connection in clear."""
+    """A plain text connection."""
 
     def connect(self) -> None:
-        """Connect. Raises OSError."""
+        """Connects. Raises OSError."""
         super().connect()
         self.stream = Stream(self.sock)
 
 
 class TlsConnection(_Wire, HTTPSConnection):
-    """A connection whose certificate was verified before `stream` exists."""
+    """A connection whose certificate is verified before `stream` exists."""
 
     def connect(self) -> None:
-        """Connect, shake hands and verify. Raises also urllib3's CertificateError, a ValueError."""
+        """Connects, shakes hands and verifies. Raises OSError, or a ValueError of urllib3."""
         super().connect()
         if isinstance(self.sock, ssl.SSLSocket):
             self.stream = TlsStream(self.sock)
 
     @property
     def session(self) -> ssl.SSLSession | None:
-        """What a later connection can resume: under TLS 1.3 once a first response has come.
+        """The session for a later connection to resume; TLS 1.3 has one after the first response.
 
-        A resumed handshake takes 0.85 of the CPU time of a full one, and 0.65 under TLS 1.2.
+        A resumed handshake costs less CPU time than a full one (docs/performance.md).
         """
         if isinstance(self.sock, ssl.SSLSocket):
             self.resumes = self.sock.session
         return self.resumes
 
     def close(self) -> None:
-        """Release the socket, and keep its session."""
+        """Releases the socket and keeps its session."""
         if self.stream is not None:
             self.resumes = self.session
         super().close()

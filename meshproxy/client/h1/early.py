@@ -1,7 +1,7 @@
-"""What an endpoint says while a request is still on its way to it.
+"""What an endpoint sends before it has received the whole request.
 
-A final response ends the sending; informational ones do not (RFC 9110 section 15.2), or a body
-would be given up for a 100 that nobody asked for.
+A final response ends the sending; informational ones do not (RFC 9110 section 15.2), since an
+unsolicited 100 would cut the body short.
 """
 
 import re
@@ -14,29 +14,29 @@ from meshproxy.http.head import HEAD_END, parse_response
 from meshproxy.net.stream import Stream, StreamTimeout
 
 MAX_INTERIM = 64
-"""Informational responses to one request."""
+"""Most informational responses to one request."""
 _INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)").match
 _START = b"HTTP/1.1 1"
 _MAX_HEAD = 65536
-"""Bytes of an unfinished head beyond which reading the response must judge it."""
+"""Bytes of an unfinished head after which the reader of the response decides."""
 
 
 class EarlyAnswer:
-    """Reads past informational responses; `data` is what came after them."""
+    """Skips informational responses; `data` is what followed them."""
 
     __slots__ = ("count", "data", "is_sound")
 
     def __init__(self) -> None:
         self.data = b""
         self.count = 0
-        """Informational responses so far."""
+        """Number of informational responses so far."""
         self.is_sound = True
-        """None of them has announced a body."""
+        """True if none of them has announced a body."""
 
     def has_begun(self, stream: Stream) -> bool:
-        """Whether what *stream* has to read is the final response, or the end.
+        """Returns True if the next thing to read from *stream* is the final response, or the end.
 
-        Raises BadResponse for an informational response that is malformed or one too many, and
+        Raises BadResponse if an informational response is malformed or exceeds their number, and
         TlsFailed for an alert that refuses us.
         """
         try:
@@ -47,7 +47,7 @@ class EarlyAnswer:
             refused = refusal(error)
             if refused is not None:
                 raise refused from error
-            read = b""  # reading the response will tell
+            read = b""  # reading the response raises the error
         self.data += read
         while _INTERIM(self.data):
             head, ended, rest = self.data.partition(HEAD_END)

@@ -1,6 +1,6 @@
-"""One request out and one response in on a connection.
+"""One request and its response on a connection.
 
-RFC 9112 sections 6, 7 and 9. Nothing left over on a connection is ever given to another request.
+RFC 9112 sections 6, 7 and 9. Bytes left over on a connection never reach another request.
 """
 
 from collections.abc import Callable
@@ -27,18 +27,18 @@ from meshproxy.net.turn import Unsent
 
 Connection = PlainConnection | TlsConnection
 Release = Callable[[Connection, bool], None]
-"""Takes a connection back; whether it may be used again."""
+"""Returns a connection to its pool; the flag says if it may be reused."""
 
 _BULKY = FIRST_READ - 2048
-"""A shorter body that came with a head of at most 2 KiB came by a read that left nothing unread. If
-something was left after all, the pool sees it before it uses the connection again."""
+"""Below this length, one read took head (up to 2 KiB) and body, so the socket is empty. For longer
+heads the pool checks before it reuses the connection."""
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 
 
 class Exchange:
     """Sends *request* on *connection* and reads the response, by monotonic second *deadline*.
 
-    The connection is open; *release* is given it back, once nothing more is expected on it.
+    The connection must be open; *release* gets it back when nothing more is expected on it.
     """
 
     __slots__ = (
@@ -68,7 +68,7 @@ class Exchange:
         self._early = EarlyAnswer() if request.body is not None else None
 
     def run(self) -> Response:
-        """Returns the response, up to a body that is still to come.
+        """Returns the response; its body may still be arriving.
 
         Raises ServiceTimedOut, BadResponse, NoResponse, ConnectionClosed or TlsFailed, or what
         reading the client's body raises; the connection is then closed.
@@ -78,7 +78,7 @@ class Exchange:
         try:
             sent_all = self._send()
             latest = monotonic() + limits.first_byte
-            if latest < self._deadline:  # noqa: PLR1730 - 0.1 us less than a call of min
+            if latest < self._deadline:  # noqa: PLR1730 - cheaper than a call of min, on every request
                 self._deadline = latest
             try:
                 response, rest, is_sound = final_head(
@@ -93,7 +93,7 @@ class Exchange:
             length, reusable = _framing(request, response)
         except StreamTimeout:
             connection.close()
-            raise ServiceTimedOut("exceeded the time for a response") from None
+            raise ServiceTimedOut("timed out waiting for a response") from None
         except OSError as error:
             connection.close()
             raise cut(error) from error
@@ -118,7 +118,7 @@ class Exchange:
         return response
 
     def _switched(self, buffered: bytes, sent_all: bool) -> tuple[Tunnel, Ending]:
-        """Returns the tunnel that a 101 opens, which must not begin within the request."""
+        """Returns the tunnel that a 101 opens; the request must have been sent completely."""
         if not sent_all:
             self._connection.close()
             raise BadResponse("101 before the end of the request")
@@ -127,7 +127,7 @@ class Exchange:
     def _streamed(
         self, response: Response, length: int, buffered: bytes, reusable: bool
     ) -> StreamBody:
-        """Returns a body that is still to come, and gives the connection back at its end."""
+        """Returns a body that is still arriving, and gives the connection back at its end."""
         stream, connection, release = self._stream, self._connection, self._release
         response.ending = ending = Ending()
 
@@ -145,7 +145,7 @@ class Exchange:
     def _send(self) -> bool:
         """Sends head and body.
 
-        Returns False when the response came, or the connection broke, before the end.
+        Returns False if the response came, or the connection broke, before the end.
         """
         request = self._request
         body = request.body
@@ -165,7 +165,7 @@ class Exchange:
         return self._send_first(data) and self._send_rest(body, chunked)
 
     def _send_first(self, data: bytes) -> bool:
-        """Sends what begins a request. Raises NoResponse or TlsFailed when none of it is taken."""
+        """Sends the start of a request. Raises NoResponse or TlsFailed if none was accepted."""
         try:
             sent = self._stream.send_some(data)
         except OSError as error:
@@ -191,7 +191,7 @@ class Exchange:
         return self._send_piece(last_chunk(body.trailers)) if chunked else True
 
     def _splice_rest(self, body: RequestBody, pipe: Pipe) -> bool:
-        """Sends what is left of *body* inside the kernel; the rules are those of `_send_piece`."""
+        """Splices what is left of *body*; otherwise like `_send_piece`."""
         stream = self._stream
         while True:
             filled = body.fill(pipe, stream)
@@ -213,9 +213,9 @@ class Exchange:
                     return False
 
     def _send_piece(self, data: bytes | memoryview) -> bool:
-        """Sends all of *data*, unless the endpoint breaks off, or begins its response.
+        """Sends all of *data*, unless the connection breaks or the response begins.
 
-        In both cases there may be an answer. Raises StreamTimeout, however busy the endpoint is.
+        In both cases there may be a response to read. Raises StreamTimeout at the deadline.
         """
         if monotonic() >= self._deadline:
             raise StreamTimeout
@@ -231,18 +231,18 @@ class Exchange:
                 return False
 
     def _is_answered_while_full(self) -> bool:
-        """Waits until more can be sent. Returns True if a response began instead."""
+        """Waits until more can be sent. Returns True if a response began first."""
         latest = min(monotonic() + self._limits.write_timeout, self._deadline)
         self._stream.wait_writable(latest, or_readable=True)
         return self._stream.is_readable and self._has_answer()
 
     def _has_answer(self) -> bool:
-        """Returns True if what there is to read is a final response, or the end."""
+        """Returns True if a final response, or the end, can be read."""
         return self._early is None or self._early.has_begun(self._stream)
 
 
 def _whole_body(length: int, buffered: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
-    """A body of *length*, or CHUNKED, that came with its head, and what followed it; or None."""
+    """Returns a body that is complete in *buffered*, and what follows it; None otherwise."""
     if length == len(buffered):
         return buffered, b""
     if 0 <= length < len(buffered):
@@ -251,7 +251,7 @@ def _whole_body(length: int, buffered: bytes, limits: Limits) -> tuple[bytes, by
 
 
 def tunnel(connection: Connection, buffered: bytes, release: Release) -> tuple[Tunnel, Ending]:
-    """Returns what is left of an exchange once *connection* speaks another protocol."""
+    """Returns the tunnel that *connection* has become, and its ending."""
     ending = Ending(is_settled=True)
 
     def finish() -> None:
@@ -269,7 +269,7 @@ def opened(connection: Connection) -> Stream:
 
 
 def _framing(request: Request, response: Response) -> tuple[int, bool]:
-    """The length of the body, and whether the connection may be used again after it."""
+    """Returns the length of the body, and True if the connection may be reused after it."""
     headers = response.headers
     names = headers.names
     reusable = response.version == b"1.1" and not take_close(headers)

@@ -1,6 +1,6 @@
-"""The idle connections of one pool, the last used on top: a queue for urllib3, without locks.
+"""The idle connections of one pool, last used on top: a queue for urllib3, without locks.
 
-Greenlets switch only where they wait, and nothing here waits. Idle and life times are looked at by
+Greenlets switch only where they wait, and nothing here waits. Idle and life times are checked by
 the wheel and when a connection is taken (finagle: pool/CachingPool.scala, ExpiringService.scala).
 """
 
@@ -17,21 +17,21 @@ Connection = PlainConnection | TlsConnection
 
 
 class IdleStack:
-    """A last-in first-out queue of connections, oldest first in `connections`."""
+    """A last-in first-out queue of connections; `connections` has the oldest first."""
 
     stats: ExpiryStats
 
     def __init__(self, maxsize: int) -> None:
         self.connections: list[Connection] = []
         self.session: Session | None = None
-        """Set, with `stats`, when anything limits the life of connections."""
+        """Set, with `stats`, if the life of connections is limited."""
         self.maxsize = maxsize
         self.deadline = math.inf
         self.filed_until = math.inf
         spares.add(self)
 
     def put(self, connection: Connection | None, block: bool = False) -> None:
-        """Keep *connection*; urllib3 fills a new queue with None, which says nothing here."""
+        """Keeps *connection*; ignores the None that urllib3 fills new queues with."""
         del block
         if connection is None:
             return
@@ -41,7 +41,7 @@ class IdleStack:
             self._file(self.session)
 
     def take(self) -> Connection | None:
-        """The connection used last, closed if it is not silent; None when none is kept."""
+        """Returns the connection used last, or None; closes one that has unsolicited data."""
         if self.session is not None:
             self._close_old(self.session)
         if not self.connections:
@@ -53,28 +53,28 @@ class IdleStack:
         return connection
 
     def get(self, block: bool = False) -> Connection:
-        """The connection used last, for urllib3 to close. Raises queue.Empty."""
+        """Returns the connection used last, for urllib3 to close. Raises queue.Empty."""
         del block
         if not self.connections:
             raise Empty
         return self.connections.pop()
 
     def drop_if_stray(self, connection: Connection) -> None:
-        """Close *connection* if it idles and its peer has ended it, or said what nobody asked."""
+        """Closes *connection* if it is idle and its peer has closed it or sent unsolicited data."""
         if connection in self.connections and not connection.is_connected:
             self.connections.remove(connection)
             connection.close()
 
     def qsize(self) -> int:
-        """How many are idle."""
+        """Returns the number of idle connections."""
         return len(self.connections)
 
     def drain(self) -> int:
-        """Close every connection; how many there were."""
+        """Closes every connection and returns their number."""
         return self.let_go(len(self.connections))
 
     def let_go(self, most: int) -> int:
-        """Close up to *most* of them, the oldest first; how many there were."""
+        """Closes up to *most* of them, oldest first, and returns their number."""
         gone = self.connections[:most]
         del self.connections[:most]
         for connection in gone:
@@ -82,7 +82,7 @@ class IdleStack:
         return len(gone)
 
     def expire(self) -> None:
-        """Close what is too old, and look again when the next one will be; for the wheel."""
+        """Closes those that are too old, and files itself for the next; called by the wheel."""
         if self.session is not None:
             self._close_old(self.session)
             self._file(self.session)

@@ -1,8 +1,8 @@
-"""One urllib3 pool for each endpoint: connect, verify, keep alive, and try a stale one again.
+"""The urllib3 pool of an endpoint: connects, verifies, keeps alive, and replaces stale connections.
 
-The pool is urllib3's, and makes and closes the connections; its queue is ours and is asked without
-its `_get_conn` and `_put_conn` in between, which are 1.3 % of the instructions of a request. The
-supported range is pinned in setup.py and both ends of it are tested.
+The pool is urllib3's, and makes and closes the connections; its queue is ours and is used without
+its `_get_conn` and `_put_conn`, which cost instructions on every request (docs/performance.md). The
+supported versions of urllib3 are pinned in setup.py, and both ends of the range are tested.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from meshproxy.http.message import Request, Response
 from meshproxy.naming.addr import Address
 
 _BEHIND_SECONDS = 0.01
-"""So long after its attempt a connect may begin and still count as begun with it."""
+"""A connect that begins this soon after its attempt counts as begun with it."""
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
 
 
@@ -41,7 +41,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class EndpointPool:
-    """The connections to one address. `exchange` is all that the hot path calls."""
+    """The connections to one address. The hot path calls only `exchange`."""
 
     def __init__(self, address: Address, transport: Transport, stats: ConnectStats) -> None:
         self._address = address
@@ -61,11 +61,11 @@ class EndpointPool:
         self.exchange: Callable[[Request, float], Response] = (
             self._exchange if self._limiter is None else partial(self._queue, self._limiter)
         )
-        """Send a request on a pooled or new connection, by a deadline; see `Exchange`.
+        """Sends a request on a pooled or new connection, by a deadline; see `Exchange`.
 
-        A kept-alive connection that closes before one byte of response is replaced by a new one,
-        once, if nothing was sent, or if the method is idempotent and the body still held.
-        Raises also ConnectFailed, TlsFailed, WriteFailed and PoolFull.
+        A kept-alive connection that closes before the first byte of a response is replaced by a new
+        one, once, if nothing was sent, or if the method is idempotent and the body is still held.
+        Also raises ConnectFailed, TlsFailed, WriteFailed and PoolFull.
         """
         self._drop_soon = partial(gevent.get_hub().loop.run_callback, self._idle.drop_if_stray)
         self._close_pool = pool.close
@@ -83,7 +83,7 @@ class EndpointPool:
 
     @property
     def idle(self) -> int:
-        """Connections that wait for a request."""
+        """Number of idle connections."""
         return self._idle.qsize()
 
     def _exchange(self, request: Request, deadline: float) -> Response:
@@ -92,22 +92,22 @@ class EndpointPool:
         if connection.stream is not None:
             try:
                 return Exchange(connection, request, limits, deadline, self._release).run()
-            except NoResponse as silent:
+            except NoResponse as failure:
                 self._stats.stale.value += 1
                 body = request.body
                 replayable = body is None or body.is_replayable
-                if not replayable or not (silent.nothing_sent or request.method in _IDEMPOTENT):
+                if not replayable or not (failure.nothing_sent or request.method in _IDEMPOTENT):
                     raise
         self._connect(connection, deadline)
         try:
             return Exchange(connection, request, limits, deadline, self._release).run()
-        except NoResponse as silent:
-            if silent.nothing_sent:
-                raise WriteFailed(str(silent)) from silent
+        except NoResponse as failure:
+            if failure.nothing_sent:
+                raise WriteFailed(str(failure)) from failure
             raise
 
     def tunnel(self, deadline: float) -> Response:
-        """Connect in clear, outside the pool, for a CONNECT; the response carries the tunnel.
+        """Connects in plain text, outside the pool, for a CONNECT; the response has the tunnel.
 
         Raises ConnectFailed, TimedOutConnecting, TimedOutInQueue and PoolFull.
         """
@@ -126,23 +126,23 @@ class EndpointPool:
         return response
 
     def close(self) -> None:
-        """Close idle connections now, the others when their exchange is over."""
+        """Closes idle connections now, the others after their exchange."""
         self._is_closed = True
         self._close_pool()
 
     def close_idle(self) -> int:
-        """Close the connections that wait for a request; how many there were."""
+        """Closes idle connections and returns their number."""
         return self._idle.drain()
 
     def open_session(self, deadline: float) -> None:
-        """Make a new connection and keep it, to see whether one can be had.
+        """Makes a new connection and keeps it, to test if one can be made.
 
         Raises ConnectFailed, TlsFailed, TimedOutConnecting, TimedOutInQueue and PoolFull.
         """
         if self._limiter is not None:
             self._limiter.enter(self._wait_until(deadline))
         connection = self._idle.take() or self._new()
-        connection.close()  # one that was kept proves nothing
+        connection.close()  # a kept connection would prove nothing
         try:
             self._connect(connection, deadline)
         except BaseException:
@@ -160,7 +160,7 @@ class EndpointPool:
             self._limiter.leave()
 
     def _wait_until(self, deadline: float) -> float:
-        """When waiting for a connection ends, with no *deadline* too."""
+        """Returns the end of a wait for a connection, also for an infinite *deadline*."""
         return min(deadline, monotonic() + self._transport.limits.first_byte)
 
     def _connect(self, connection: Connection, deadline: float) -> None:
@@ -170,8 +170,8 @@ class EndpointPool:
         limit = min(self._transport.connect_seconds, self._transport.limits.attempt)
         if isinstance(self._latest, TlsConnection):
             connection.resumes = self._latest.session
-        self._latest = None  # if it fails, the next one begins anew
-        late = TimeoutError()  # an error that urllib3 and ssl close their sockets on
+        self._latest = None  # if this fails, the next one does a full handshake
+        late = TimeoutError()  # urllib3 and ssl close their sockets on errors of this kind
         try:
             with gevent.Timeout(max(min(limit, deadline - started), 0.001), late):
                 connection.connect()
@@ -182,7 +182,7 @@ class EndpointPool:
                 raise no_connection(error, self._transport.server_name) from error
             if deadline - started < limit - _BEHIND_SECONDS:
                 self._stats.cancelled.value += 1
-                raise TimedOutConnecting("exceeded the time for a connection") from None
+                raise TimedOutConnecting("timed out waiting for a connection") from None
             raise ConnectFailed(f"no connection within {limit:g} s") from None
         except BaseException:
             connection.close()

@@ -1,6 +1,6 @@
-"""Reads a connection up to the body of the final response (RFC 9112 section 4).
+"""Reads from a connection up to the body of the final response (RFC 9112 section 4).
 
-Informational responses are passed over (RFC 9110 section 15.2).
+Informational responses are skipped (RFC 9110 section 15.2).
 """
 
 from meshproxy.client.failures import no_answer
@@ -16,10 +16,10 @@ from meshproxy.net.stream import Stream
 def final_head(
     stream: Stream, limits: Limits, deadline: float, request: Request, early: EarlyAnswer | None
 ) -> tuple[Response, bytes, bool]:
-    """The response without its body, what follows it, and whether that may be another response.
+    """Returns the response without its body, the bytes after it, and if it is sound.
 
-    It may not where an informational response has announced a body, which may yet come. Such
-    responses are passed over, *early* says which came already. All this has to come by monotonic
+    It is not if an informational response announced a body, which may yet arrive: the connection
+    must then not be reused. *early* has what was read while sending. All must arrive by monotonic
     second *deadline*. Raises NoResponse, ConnectionClosed, BadResponse, StreamTimeout or OSError.
     """
     passed, is_sound = 0, True
@@ -52,28 +52,28 @@ def final_head(
 
 
 def _first_bytes(stream: Stream, deadline: float) -> bytes:
-    """The first bytes of a response head. Raises NoResponse or TlsFailed when there are none.
+    """Returns the first bytes of a response head. Raises NoResponse or TlsFailed.
 
-    What comes while the request still waits for the end of this turn is no response to it, and
-    the request is nothing_sent.
+    Bytes that arrive while the request is still queued cannot be its response: they raise
+    NoResponse with `nothing_sent`.
     """
     try:
         data = stream.receive(deadline, FIRST_READ)
     except OSError as error:
         raise no_answer(error, "before a response", nothing_sent=stream.cancel()) from error
     if not data or stream.queued:
-        silent = NoResponse(
-            "the endpoint spoke before it was asked"
+        failure = NoResponse(
+            "unsolicited data from the endpoint"
             if data
             else "the endpoint closed the connection before a response"
         )
-        silent.nothing_sent = stream.cancel()
-        raise silent
+        failure.nothing_sent = stream.cancel()
+        raise failure
     return data
 
 
 def _more_bytes(stream: Stream, deadline: float) -> bytes:
-    """Further bytes of a response that has begun. Raises ConnectionClosed at the end of input."""
+    """Returns further bytes of a response. Raises ConnectionClosed at the end of input."""
     data = stream.receive(deadline)
     if not data:
         raise ConnectionClosed("the endpoint closed the connection within a response head")
@@ -81,7 +81,7 @@ def _more_bytes(stream: Stream, deadline: float) -> bytes:
 
 
 def _whole_head(stream: Stream, data: bytes, limits: Limits, deadline: float) -> bytes:
-    """What begins with *data*, read on until it holds the end of a head."""
+    """Returns *data* and what is read after it, until it holds the end of a head."""
     while HEAD_END not in data:
         _check_size(data.rstrip(CRLF), limits)
         if is_hopeless(data) or not b"HTTP/1.".startswith(data[:7]):

@@ -1,1 +1,1 @@
-"""HTTP/1.1 and 1.0 as a server speaks it."""
+"""HTTP/1.1 and 1.0 on the server side."""

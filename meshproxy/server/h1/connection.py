@@ -1,7 +1,7 @@
-"""One client connection: read a request, serve it, write the response, go on or close.
+"""A client connection: read a request, serve it, write the response, continue or close.
 
 RFC 9112 sections 2, 3, 6, 7 and 9. Requests are handled one at a time and in order; bytes of the
-next one wait in the buffer.
+next one stay in the buffer.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
 _FRAMING = frozenset(b"expect content-length transfer-encoding connection".split())
-"""Fields that say what follows a request on its connection; most GETs have none."""
+"""Fields that decide what follows a request on its connection; most GETs have none."""
 
 
 class Connection:
@@ -79,26 +79,26 @@ class Connection:
         self.remote = remote
         self.local = local
         self.ending = ""
-        """What ended it: a limit, `idle`, `lifetime` or `write_timeout`, or `client_aborts`."""
+        """Counter of its end: a limit, `idle`, `lifetime`, `write_timeout` or `client_aborts`."""
         self.is_draining = False
-        """Close after the present response."""
+        """True if the connection closes after the present response."""
 
     @property
     def is_busy(self) -> bool:
-        """A request is being received or served."""
+        """True while a request is being received or served."""
         return self._heads.has_begun
 
     @property
     def certificate(self) -> Certificate | None:
-        """What the client showed in TLS, looked for when first asked."""
+        """The certificate that the client presented in TLS, read on first use."""
         if self._certificate is None:
             self._certificate = peer_certificate(self._stream.sock)
         return self._certificate
 
     def run(self) -> None:
-        """Serve until the end, then close the socket, whatever happens.
+        """Serves until the end, then closes the socket in any case.
 
-        A reset by the client ends whatever its request is waiting for.
+        If the client resets the connection, whatever its request waits for is ended.
         """
         self._stream.on_stray = partial(self._end_if_reset, gevent.getcurrent())
         if self.is_draining:
@@ -106,7 +106,7 @@ class Connection:
         try:
             while self._serve_one():
                 if self._heads.buffer:
-                    next_turn()  # many requests sent at once are not served at once
+                    next_turn()  # many pipelined requests must not be served in one go
         except StreamTimeout:
             self.ending = "write_timeout"
             self._stream.reset()  # a client that does not read would keep the kernel's buffers
@@ -123,14 +123,14 @@ class Connection:
         limits: Limits,
         answer: Callable[[ProxyError], Response],
     ) -> None:
-        """Serve the next request, or the one whose head is arriving, by these."""
+        """Serves with these from the next request on, or from one whose head is still arriving."""
         self._service = service
         self._limits = limits
         self._heads.adopt(limits)
         self._answer = answer
 
     def refuse(self, error: ProxyError) -> None:
-        """Answer *error* to whatever is asked, and close the socket."""
+        """Responds with *error* to any request and closes the socket."""
         try:
             self._refuse(error, b"")
         finally:
@@ -141,14 +141,14 @@ class Connection:
             serving.throw(ClientGone, "connection reset")
 
     def end_idle(self) -> bool:
-        """Close now unless a request is being received or served; call in the hub only."""
+        """Closes at once unless a request is being received or served. Called in the hub only."""
         if self.is_busy:
             return False
         self._stream.expire()
         return True
 
     def _serve_one(self) -> bool:
-        """Serve the next request; whether another one may follow."""
+        """Serves the next request. Returns True if another one may follow."""
         heads = self._heads
         heads.has_begun = False
         head: bytes | None = None
@@ -187,7 +187,7 @@ class Connection:
         return self._respond(request, response, keep and not self.is_draining)
 
     def _finish(self) -> bool:
-        """Notes why no further request came. Returns False."""
+        """Records why no further request came. Returns False."""
         if self._heads.timed_out and not self.is_draining:
             self.ending = "lifetime" if monotonic() >= self._dies_at else "idle"
         return False
@@ -200,13 +200,13 @@ class Connection:
         self._heads.buffer = rest
 
     def _refuse(self, error: ProxyError, head: bytes) -> bool:
-        """Answer what cannot be served, then close so that the client reads the answer."""
+        """Responds with *error*, then closes so that the client can read the response."""
         response = self._answer(error)
         method = head[: head.find(b" ")]
         return self._respond(Request(method, b"/", b"1.1", response.headers), response, False)
 
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:
-        """Write *response*; whether the connection may go on."""
+        """Writes *response*. Returns True if another request may follow."""
         body, lines = response.body, response.headers.lines
         if isinstance(body, Tunnel):
             return self._tunnel(response, body)
@@ -214,7 +214,7 @@ class Connection:
         bodiless = status in BODILESS or request.method == b"HEAD"
         framed = bodiless or b"content-length" in response.headers.names
         chunked = False if framed else frame(response, request.version)
-        is_connect = request.method == b"CONNECT"  # what follows was meant for a tunnel
+        is_connect = request.method == b"CONNECT"  # what follows was meant for the tunnel
         keep = keep and chunked is not None and not is_connect
         if b"date" not in response.headers.names:
             lines.append(date_line())
@@ -242,7 +242,7 @@ class Connection:
         return keep
 
     def _tunnel(self, response: Response, body: Tunnel) -> bool:
-        """Send the head, then be a tunnel until it ends; the connection does not go on."""
+        """Sends the head and relays until the tunnel ends. Returns False, as nothing may follow."""
         start = status_line(response.status, response.reason)
         head = CRLF.join((start, *response.headers.lines)) + HEAD_END
         sent, self._heads.buffer = self._heads.buffer, b""

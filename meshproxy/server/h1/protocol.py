@@ -1,4 +1,4 @@
-"""HTTP/1 as a listener serves it."""
+"""HTTP/1 as a listener's protocol."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from meshproxy.service import Service
 
 @dataclass(frozen=True, slots=True)
 class Http1:
-    """Serves the requests of each connection by *service*, within *limits*."""
+    """Serves the requests of each connection with *service*, within *limits*."""
 
     service: Service[Request, Response]
     limits: Limits
     answer: Callable[[ProxyError], Response]
     """Makes the response to bytes that never become a request."""
 
-    def converse(self, stream: Stream, remote: str, local: str) -> Connection:
-        """Returns the conversation over *stream*, not yet running; the ends as `host:port`."""
+    def accept(self, stream: Stream, remote: str, local: str) -> Connection:
+        """Returns a connection over *stream*, not yet running; both ends as `host:port`."""
         return Connection(stream, self.service, self.limits, remote, local, self.answer)
 
     def refuse(self, stream: Stream, error: ProxyError) -> None:
-        """Answers a connection that cannot be served with *error*, and closes it."""
-        self.converse(stream, "", "").refuse(error)
+        """Responds with *error* to a connection that cannot be served, and closes it."""
+        self.accept(stream, "", "").refuse(error)
 
     def adopt(self, conversation: Conversation) -> bool:
-        """Serves what comes next on *conversation*. Returns False if another protocol is spoken."""
+        """Serves *conversation* from now on. Returns False if it speaks another protocol."""
         if not isinstance(conversation, Connection):
             return False
         conversation.adopt(self.service, self.limits, self.answer)

@@ -1,4 +1,4 @@
-"""What a server says to bytes that are no request: counted like every other error."""
+"""Responses to bytes that are not a request, counted like every other error."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from meshproxy.metrics.tree import Tree
 def refuser(
     limits: Limits, metrics: Tree, *, clear_context: bool
 ) -> Callable[[ProxyError], Response]:
-    """The function that makes the response to an error found before any filter saw a request."""
+    """Returns the function that makes the response to an error met before any filter ran."""
     responder = ErrorResponder(limits, metrics)
     statuses = Statuses(metrics)
 

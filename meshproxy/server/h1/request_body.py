@@ -25,10 +25,10 @@ _FAULTS = Faults(malformed=BadRequest, closed=ClientGone, timed_out=RequestTimed
 
 
 class ClientBody:
-    """Reads on from the client when somebody asks, and not before.
+    """Reads from the client only on demand.
 
-    The first read calls *invite* (100 Continue) if nothing has come by itself. Raises
-    BodyTooLarge, RequestTimedOut, ClientGone or BadRequest, and one of them at each later read.
+    The first read calls *invite* (100 Continue) if nothing has arrived by itself. Raises
+    BodyTooLarge, RequestTimedOut, ClientGone or BadRequest, the same again on every later read.
     """
 
     __slots__ = (
@@ -66,11 +66,11 @@ class ClientBody:
         self._position = 0
         self._kept: list[bytes] | None = [] if length <= limits.replay_bytes else None
         self.is_complete = False
-        """The last byte was read."""
+        """True once the last byte was read."""
 
     @property
     def length(self) -> int | None:
-        """Bytes in all, None for a chunked body."""
+        """Length in bytes; None for a chunked body."""
         return self._wire.length
 
     @property
@@ -80,30 +80,30 @@ class ClientBody:
 
     @property
     def has_piece(self) -> bool:
-        """The next `read` will not wait."""
+        """True if the next `read` will not wait."""
         return bool(self._kept and self._position < len(self._kept)) or self._wire.has_piece
 
     @property
     def is_replayable(self) -> bool:
-        """Everything read so far is still held, or nothing was read."""
+        """True if everything read so far is still held, or nothing was read."""
         return self._kept is not None or not self._size
 
     def keep_at_most(self, size: int) -> None:
-        """Hold no more than *size* bytes for a retry, if that is less than before."""
+        """Limits what is held for a retry to *size* bytes, if that is less than before."""
         self._keep_bytes = min(self._keep_bytes, size)
         if self._size > self._keep_bytes or (self._wire.length or 0) > self._keep_bytes:
             self._kept = None
 
     def rewind(self, deadline: float = inf) -> None:
-        """Begin again with the first piece; the body must be replayable, or unread.
+        """Starts over with the first piece; the body must be replayable or unread.
 
-        What is still to come has to be there by monotonic second *deadline*.
+        What has not arrived yet must arrive by monotonic second *deadline*.
         """
         self._position = 0
         self._wire.deadline = deadline
 
     def read(self, other: Interruption | None = None) -> bytes | memoryview | None:
-        """The next piece; empty at the end; None when *other* has something to read first."""
+        """Returns the next piece, empty at the end; None if *other* has something to read first."""
         kept = self._kept
         if kept is not None and self._position < len(kept):
             self._position += 1
@@ -121,11 +121,11 @@ class ClientBody:
 
     @property
     def is_bulk(self) -> bool:
-        """Nothing of it is kept, and the rest is worth a pipe."""
+        """True if nothing of it is held and the rest is long enough to be spliced."""
         return self._kept is None and self._invite is None and self._wire.is_bulk
 
     def fill(self, pipe: Splice, other: Interruption | None = None) -> int | None:
-        """Moves a piece of a bulk body into *pipe*; its length was within the limit."""
+        """Moves a piece of a bulk body into *pipe*; its length has been checked already."""
         if not isinstance(self._wire, CountedBody):
             raise TypeError("only a body of known length is bulk")
         return self._wire.fill(pipe, other)
@@ -136,7 +136,7 @@ class ClientBody:
             invite()
         except (OSError, StreamTimeout) as error:
             self._wire.close()
-            raise ClientGone("the client cannot be asked for its body") from error
+            raise ClientGone("the client can no longer be asked for its body") from error
 
     def _keep(self, piece: bytes | memoryview) -> None:
         if self._kept is None:
@@ -148,23 +148,23 @@ class ClientBody:
         self._position += 1
 
     def discard_buffered(self) -> None:
-        """Read past what has already arrived, so that the connection may go on if that is all."""
+        """Skips what has already arrived, so that the connection may go on if that is all."""
         self._wire.skip_buffered()
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        """The pieces, as a WSGI server would give them."""
+        """Yields the pieces, as a WSGI server would."""
         while piece := self.read():
             yield piece
 
     def close(self) -> None:
-        """Give up what the client still sends."""
+        """Abandons what the client still sends."""
         self._wire.close()
 
 
 class WholeBody:
-    """A body that came whole with its head; a POST of 10 KB takes 2,600 opcodes, not 2,960.
+    """A body that arrived complete with its head (docs/performance.md).
 
-    Plain attributes, as the interpreter calls properties through C.
+    Plain attributes, since the interpreter calls properties through C.
     """
 
     __slots__ = ("_data", "_is_kept", "has_piece", "is_replayable", "length")
@@ -178,22 +178,22 @@ class WholeBody:
         self._is_kept = len(data) <= keep_bytes
         self.length = len(data)
         self.has_piece = True
-        """It was not read since it began."""
+        """True until it is read."""
         self.is_replayable = True
-        """It is short enough to be sent again, or was not sent yet."""
+        """True if it is short enough to be sent again, or has not been sent yet."""
 
     def keep_at_most(self, size: int) -> None:
-        """Send it again only if it has no more than *size* bytes."""
+        """Allows sending it again only if it has no more than *size* bytes."""
         if self.length > size:
             self._is_kept = False
 
     def rewind(self, deadline: float = inf) -> None:
-        """Begin again."""
+        """Starts over."""
         del deadline
         self.has_piece = True
 
     def read(self, other: Interruption | None = None) -> bytes:
-        """All of it, then nothing."""
+        """Returns all of it, then nothing."""
         del other
         if not self.has_piece:
             return b""
@@ -202,20 +202,20 @@ class WholeBody:
         return self._data
 
     def fill(self, pipe: Splice, other: Interruption | None = None) -> int:
-        """Nothing: it is not in the kernel any more."""
+        """Returns 0: no byte of it is left in the kernel."""
         del pipe, other
         return 0
 
     def discard_buffered(self) -> None:
-        """Do nothing: all of it has arrived, and what follows it is known."""
+        """Does nothing: all of it has arrived, and what follows it is known."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """The one piece."""
+        """Yields the only piece."""
         while piece := self.read():
             yield piece
 
     def close(self) -> None:
-        """Do nothing: nobody waits for it."""
+        """Does nothing: there is nothing to end."""
 
 
 def body_of(
@@ -225,9 +225,9 @@ def body_of(
     limits: Limits,
     finish: Callable[[bytes], None],
 ) -> ClientBody | WholeBody | None:
-    """Attach the body to *request*, if its framing says there is one, and take Expect.
+    """Attaches the body to *request*, if its framing announces one, and handles Expect.
 
-    *finish* gets what follows the body, once that is known.
+    *finish* is called with the bytes that follow the body, once they are known.
 
     Raises BadRequest, ExpectationFailed or BodyTooLarge.
     """
@@ -261,7 +261,7 @@ def _invitation(stream: Stream, timeout: float) -> Callable[[], None]:
 
 
 def _take_expect(request: Request) -> bool:
-    """Whether the client waits for 100 Continue, which HTTP/1.0 does not know."""
+    """Returns True if the client waits for 100 Continue, which HTTP/1.0 does not have."""
     values = [value.lower() for value in request.headers.get_all(b"expect")]
     request.headers.remove(b"expect")
     if request.version != b"1.1":

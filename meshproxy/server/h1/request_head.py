@@ -1,4 +1,4 @@
-"""Reads the heads of requests off a client's connection (RFC 9112 sections 2, 3 and 5)."""
+"""Reads request heads from a client's connection (RFC 9112 sections 2, 3 and 5)."""
 
 import re
 from dataclasses import replace
@@ -19,11 +19,11 @@ from meshproxy.net.turn import Unsent
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+").match
 _LAST_CALL_SECONDS = 1.0
-"""For the first request on a connection accepted as a drain began."""
+"""Wait for the first request on a connection that was accepted as a drain began."""
 
 
 class RequestHeads:
-    """The heads of the requests on *stream*; what was read beyond one waits in `buffer`."""
+    """The heads of the requests on *stream*; bytes read beyond a head are kept in `buffer`."""
 
     __slots__ = ("_limits", "_short", "_stream", "buffer", "has_begun", "timed_out")
 
@@ -31,31 +31,31 @@ class RequestHeads:
         self._stream = stream
         self.adopt(limits)
         self.buffer = b""
-        """Bytes that came behind the last head, or its body."""
+        """Bytes that followed the last head or its body."""
         self.has_begun = False
-        """Something of a head has been read; stays set until the caller clears it."""
+        """True if part of a head was read; the caller resets it."""
         self.timed_out = False
-        """No further request began in time."""
+        """True if no further request began in time."""
 
     def adopt(self, limits: Limits) -> None:
-        """Reads the next head, or the one that is arriving, within *limits*."""
+        """Reads the next head, or one that is arriving, within *limits*."""
         self._limits = limits
         self._short = min(limits.first_line, limits.header_bytes)
 
     def hurry(self) -> None:
-        """Waits only briefly for the next request: the listener is draining."""
+        """Waits only briefly for the next request, since the listener is draining."""
         self._limits = replace(self._limits, idle_seconds=_LAST_CALL_SECONDS)
 
     def next(self, dies_at: float) -> bytes | None:
-        """Returns the next head without its final empty line, None if there is none.
+        """Returns the next head without its final empty line; None if there is none.
 
-        That is at the end of input, and if none begins before monotonic second *dies_at* or within
-        the idle timeout. Raises ProxyError for a head that is too large, too slow or malformed.
+        There is none at the end of input, or if none begins before monotonic second *dies_at* or
+        within the idle timeout. Raises ProxyError if a head is too large, too slow or malformed.
         """
         buffer = self.buffer
         if not buffer:
             deadline = monotonic() + self._limits.idle_seconds
-            if deadline > dies_at:  # noqa: PLR1730 - 0.1 us less than a call of min
+            if deadline > dies_at:  # noqa: PLR1730 - cheaper than a call of min, on every request
                 deadline = dies_at
             try:
                 buffer = self._stream.receive(deadline, FIRST_READ)
@@ -83,7 +83,7 @@ class RequestHeads:
         return buffer[:end]
 
     def _rest_of_head(self, buffer: bytes) -> bytes | None:
-        """Reads until *buffer* holds a whole head and begins with it."""
+        """Reads until *buffer*, which begins with a head, holds all of it."""
         limits = self._limits
         self._stream.flush(limits.write_timeout)
         deadline = monotonic() + limits.head_seconds
@@ -103,7 +103,7 @@ class RequestHeads:
                 raise BadRequest("control character in the request head")
             line, ended, _ = buffer.partition(CRLF)
             if ended:
-                parse_request_line(line)  # or HTTP/0.9 would wait for the rest of its head
+                parse_request_line(line)  # otherwise HTTP/0.9 would wait for the rest of its head
             try:
                 data = self._stream.receive(deadline)
             except StreamTimeout:

@@ -1,4 +1,4 @@
-"""How a response leaves: its body piece by piece, and the close that lets the client read it.
+"""Writes responses: the body piece by piece, and a close that lets the client read it.
 
 RFC 9112 sections 7 to 9.
 """
@@ -22,13 +22,13 @@ _REASON_BYTES = 200
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 262144
 _COLLECTED = 65536
-"""Bytes of chunks that wait for further ones at hand."""
+"""Bytes of buffered chunks that are collected before they are sent."""
 
 
 def frame(response: Response, version: bytes) -> bool | None:
-    """Say in the head where the body of *response* ends, as a client of *version* knows it.
+    """Adds the framing of the body to the head of *response*, for a client of *version*.
 
-    True by chunks, False by a length, None when only the end of the connection will tell.
+    Returns True for chunks, False for a length, None if the end of the connection ends the body.
     """
     body = response.body
     if isinstance(body, bytes) and not response.in_chunks:
@@ -42,15 +42,15 @@ def frame(response: Response, version: bytes) -> bool | None:
 
 @lru_cache(256)
 def status_line(status: int, reason: bytes) -> bytes:
-    """The first line of a response."""
+    """Returns the first line of a response."""
     return b"HTTP/1.1 %d %b" % (status, reason)
 
 
 def reason_of_refusal(response: Response) -> bytes:
-    """Returns the text of an error as its reason phrase: one line, of 200 bytes at most.
+    """Returns the text of an error as a reason phrase: one line of at most 200 bytes.
 
-    It is what clients show of an answer to CONNECT that is no tunnel: pip, npm, wget, apt and those
-    in Go or Java, curl and git when they are verbose. Hardly any shows the body.
+    Clients show it when CONNECT does not lead to a tunnel: pip, npm, wget, apt and those in Go or
+    Java; curl and git when verbose. Hardly any of them shows the body.
     """
     text = response.body if isinstance(response.body, bytes) else b""
     return _UNPRINTABLE.sub(b"?", b" ".join(text.split())[:_REASON_BYTES]) or response.reason
@@ -59,12 +59,12 @@ def reason_of_refusal(response: Response) -> bytes:
 def send_body(
     stream: Stream, head: bytes, body: Body, timeout: float, chunked: bool | None
 ) -> bytes | None:
-    """Send *body*, with *head* before it, up to its last bytes, which the caller is to send.
+    """Sends *head* and *body* up to the last bytes, which it returns for the caller to send.
 
     For *chunked* see `frame`.
 
-    None when it was cut short, and *stream* closed. The client can see a cut: a length or a last
-    chunk is missing, or else the connection is reset.
+    Returns None if the body was cut short, and closes *stream*. The client can tell: a length or
+    a last chunk is missing, or the connection is reset.
     """
     try:
         unsent = _send_pieces(stream, head, body, timeout, bool(chunked))
@@ -83,9 +83,9 @@ def send_body(
 
 
 def _send_pieces(stream: Stream, head: bytes, body: Body, timeout: float, chunked: bool) -> bytes:
-    """Send *head* and *body*; what is yet to be sent, with the last chunk if there is one.
+    """Sends *head* and *body*; returns what is yet to be sent, with the last chunk if any.
 
-    Before an error of the endpoint what came whole is sent: the client is owed its beginning.
+    If the endpoint fails, what arrived before is still sent.
     """
     unsent = head
     if not body.has_piece:
@@ -113,7 +113,7 @@ def _send_pieces(stream: Stream, head: bytes, body: Body, timeout: float, chunke
 
 
 def _splice(stream: Stream, body: CountedBody, timeout: float) -> None:
-    """Pass on what is left of *body* inside the kernel, if *stream* is plain too."""
+    """Splices what is left of *body*, if *stream* is plain too."""
     pipe = Pipe.take() if stream.is_plain else None
     if pipe is not None:
         with pipe:
@@ -123,7 +123,7 @@ def _splice(stream: Stream, body: CountedBody, timeout: float) -> None:
 
 
 def linger(stream: Stream) -> None:
-    """Half-close and read on for a while, or the client might see a reset instead."""
+    """Half-closes and reads on for a while, since the client might see a reset otherwise."""
     deadline = monotonic() + _LINGER_SECONDS
     left = _LINGER_BYTES
     with contextlib.suppress(StreamTimeout, OSError):
@@ -136,7 +136,7 @@ _date = (0, b"")
 
 
 def date_line() -> bytes:
-    """The Date field, made once a second."""
+    """Returns the Date field, made once a second."""
     global _date  # noqa: PLW0603 - one immutable pair, replaced as a whole
     second = int(time())
     if _date[0] != second:
