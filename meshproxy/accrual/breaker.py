@@ -1,6 +1,6 @@
-"""Circuit breaker of one endpoint: dead after failures, probed after a while, revived by a success.
+"""The circuit breaker of an endpoint: dead after failures, then probed, revived by a success.
 
-Time is looked at when somebody asks, so a dead endpoint costs nothing
+Time is checked on access only, so a dead endpoint costs nothing
 (finagle: liveness/FailureAccrualFactory.scala).
 """
 
@@ -16,36 +16,36 @@ _log = logging.getLogger(__name__)
 
 
 class State(enum.Enum):
-    """Where an endpoint is between trust and removal."""
+    """The states of an endpoint."""
 
     ALIVE = "alive"
     DEAD = "dead"
     PROBE_OPEN = "probe_open"
     """The dead period is over; the next request is a probe."""
     PROBE_CLOSED = "probe_closed"
-    """A probe is out."""
+    """A probe is in progress."""
 
 
 class Policy(Protocol):
-    """Decides when failures are too many; one instance for each endpoint."""
+    """Decides when an endpoint is marked dead; each endpoint has an instance."""
 
     def record_success(self) -> None:
-        """A request succeeded, in whatever state."""
+        """Records a success, in any state."""
         ...
 
     def mark_dead_on_failure(self) -> float | None:
-        """Seconds for which the endpoint is dead after this failure, None to go on."""
+        """Records a failure. Returns the seconds to mark the endpoint dead for, or None."""
         ...
 
     def revived(self) -> None:
-        """A probe succeeded: begin anew."""
+        """Resets the policy after a successful probe."""
         ...
 
 
 class FailureAccrual:
-    """The state of one endpoint; every attempt calls `sent`, then tells how it ended.
+    """The state of an endpoint; every attempt calls `sent`, then reports its outcome.
 
-    An attempt begins before its connection is there, so failing to connect is `failed` as well.
+    An attempt begins before its connection is made, so a connect failure is `failed` as well.
     *metrics* is the client's scope `failure_accrual`; *label* names the endpoint in the log.
     """
 
@@ -70,7 +70,7 @@ class FailureAccrual:
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.alive = True
-        """The state is ALIVE; hot code reads this before anything else."""
+        """True in state ALIVE; hot code checks this first."""
         self.policy = policy
         self._label = label
         self._now_ns = now_ns
@@ -83,39 +83,39 @@ class FailureAccrual:
 
     @property
     def is_open(self) -> bool:
-        """A balancer may choose this endpoint."""
+        """True if a balancer may choose this endpoint."""
         return self.alive or self.state is State.PROBE_OPEN
 
     @property
     def state(self) -> State:
-        """The state now."""
+        """The present state."""
         if self._state is State.DEAD and self._now_ns() >= self._dead_until_ns:
             self._state = State.PROBE_OPEN
         return self._state
 
     @property
     def dead_until_ns(self) -> int:
-        """End of the last dead period, by the injected clock; 0 if there was none."""
+        """End of the last dead period by the injected clock; 0 if there was none."""
         return self._dead_until_ns
 
     def sent(self) -> None:
-        """An attempt begins."""
+        """Records the start of an attempt."""
         if not self.alive and self.state is State.PROBE_OPEN:
             self._state = State.PROBE_CLOSED
             self._probes.incr()
 
     def succeeded(self) -> None:
-        """The classifier called the result a success; a revival begins with that success."""
+        """Records a success; a successful probe revives the endpoint first."""
         if not self.alive and self.state is State.PROBE_CLOSED:
             self._state = State.ALIVE
             self.alive = True
             self.policy.revived()
             self._revivals.incr()
-            _log.info("endpoint %s answers again and is back", self._label)
+            _log.info("endpoint %s works again", self._label)
         self.policy.record_success()
 
     def failed(self) -> None:
-        """The classifier called the result a failure, or there was no connection to be had."""
+        """Records a failure by the classifier's rules, or that no connection could be made."""
         state = self.state
         if state is State.DEAD or state is State.PROBE_OPEN:
             return
@@ -126,7 +126,7 @@ class FailureAccrual:
             self._state = State.PROBE_OPEN
 
     def ignored(self) -> None:
-        """The proxy itself cancelled the attempt, which says nothing about the endpoint."""
+        """Records that the proxy cancelled the attempt, which says nothing about the endpoint."""
         if self._state is State.PROBE_CLOSED:
             self._state = State.PROBE_OPEN
 
@@ -137,4 +137,4 @@ class FailureAccrual:
         self._removed_for_ms.incr(round(wait_s * 1e3))
         if before is State.ALIVE:
             self._removals.incr()
-            _log.info("endpoint %s fails and is out for %.1f s", self._label, wait_s)
+            _log.info("endpoint %s is marked dead for %.1f s", self._label, wait_s)

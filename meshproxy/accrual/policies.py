@@ -1,4 +1,4 @@
-"""When failures are too many, and for how long an endpoint is then out.
+"""Policies that decide when an endpoint is marked dead, and for how long.
 
 finagle: liveness/FailureAccrualPolicy.scala; linkerd: linkerd/failure-accrual/.
 """
@@ -16,9 +16,9 @@ from meshproxy.config.bases import AccrualConfig
 from meshproxy.config.model import key
 
 DEFAULT_BACKOFF: Final = equal_jitter(5, 300)
-"""Dead periods where the configuration names none."""
+"""Dead periods if the configuration names none."""
 _ENOUGH: Final = 5
-"""Results in the window below which a rate over time means nothing."""
+"""With fewer results in the window, a success rate is not meaningful."""
 _SLICES: Final = 5
 
 
@@ -35,38 +35,38 @@ class ConsecutiveFailures:
         self._waits = backoff()
 
     def record_success(self) -> None:
-        """Forget the failures."""
+        """Resets the count."""
         self.count = 0
 
     def mark_dead_on_failure(self) -> float | None:
-        """Count; the count goes on while dead, so one failed probe is enough."""
+        """Counts a failure; also counts while dead, so one failed probe suffices."""
         self.count += 1
         return next(self._waits) if self.count >= self._failures else None
 
     def revived(self) -> None:
-        """Forget the failures and start with the shortest wait again."""
+        """Resets the count, and starts with the shortest wait again."""
         self.count = 0
         self._waits = self._backoff()
 
 
 class NeverDead:
-    """No number of failures is too many."""
+    """Never marks an endpoint dead."""
 
     __slots__ = ()
 
     def record_success(self) -> None:
-        """Nothing to note."""
+        """Does nothing."""
 
     def mark_dead_on_failure(self) -> float | None:
-        """Go on."""
+        """Returns None: the endpoint stays alive."""
         return None
 
     def revived(self) -> None:
-        """Nothing to forget."""
+        """Does nothing."""
 
 
 class _Mean:
-    """An exponential moving average over a scale of its own (twitter/util: Ema)."""
+    """An exponential moving average over any scale (twitter/util: Ema)."""
 
     __slots__ = ("_stamp", "_window", "value")
 
@@ -76,20 +76,20 @@ class _Mean:
         self._stamp = -1.0
 
     def update(self, stamp: float, value: float) -> None:
-        """Take in *value* at *stamp*; the first one counts as it is."""
+        """Adds *value* at *stamp*; the first value is taken as it is."""
         weight = math.exp((self._stamp - stamp) / self._window) if self._stamp >= 0 else 0.0
         self.value = value * (1.0 - weight) + self.value * weight
         self._stamp = stamp
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forgets all values."""
         self.value, self._stamp = 0.0, -1.0
 
 
 class SuccessRate:
-    """Dead when the share of successes, averaged over *requests*, is below *rate*.
+    """Dead if the success rate, averaged over *requests*, is below *rate*.
 
-    Not before that many results are in since the endpoint was new or revived.
+    Not before that many results were recorded since the endpoint was new or revived.
     """
 
     def __init__(self, rate: float, requests: int, backoff: Backoff = DEFAULT_BACKOFF) -> None:
@@ -102,21 +102,21 @@ class SuccessRate:
 
     @property
     def success_rate(self) -> float:
-        """The average now."""
+        """The present average."""
         return self._mean.value
 
     def record_success(self) -> None:
-        """Count a success."""
+        """Counts a success."""
         self._record(1.0)
 
     def mark_dead_on_failure(self) -> float | None:
-        """Count a failure, and see whether that is enough."""
+        """Counts a failure, and decides if the rate is too low."""
         self._record(0.0)
         is_dead = self._seen >= self._requests and self._mean.value < self._rate
         return next(self._waits) if is_dead else None
 
     def revived(self) -> None:
-        """Begin anew, with the shortest wait."""
+        """Starts over, with the shortest wait."""
         self._seen = 0
         self._mean.reset()
         self._waits = self._backoff()
@@ -127,10 +127,10 @@ class SuccessRate:
 
 
 class SuccessRateWindowed:
-    """Dead when the share of successes, averaged over *window_s*, is below *rate*.
+    """Dead if the success rate, averaged over *window_s* seconds, is below *rate*.
 
     Not within the first window since the endpoint was new or revived, and not with fewer than five
-    results in the last one.
+    results in the last window.
     """
 
     def __init__(
@@ -151,15 +151,15 @@ class SuccessRateWindowed:
 
     @property
     def success_rate(self) -> float:
-        """The average now."""
+        """The present average."""
         return self._mean.value
 
     def record_success(self) -> None:
-        """Count a success."""
+        """Counts a success."""
         self._record(1.0)
 
     def mark_dead_on_failure(self) -> float | None:
-        """Count a failure, and see whether that is enough."""
+        """Counts a failure, and decides if the rate is too low."""
         age = self._record(0.0)
         is_dead = (
             age >= self._window_ns
@@ -169,13 +169,13 @@ class SuccessRateWindowed:
         return next(self._waits) if is_dead else None
 
     def revived(self) -> None:
-        """Begin anew, with the shortest wait."""
+        """Starts over, with the shortest wait."""
         self._born = self._now_ns()
         self._mean.reset()
         self._waits = self._backoff()
 
     def _record(self, result: float) -> int:
-        """Count a result; how old the endpoint is, in nanoseconds."""
+        """Counts a result. Returns the age of the endpoint in nanoseconds."""
         age = self._now_ns() - self._born
         self._mean.update(age, result)
         self._results.add(1)
@@ -184,51 +184,51 @@ class SuccessRateWindowed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsecutiveFailuresConfig(AccrualConfig):
-    """An endpoint is dead after that many failures in a row."""
+    """An endpoint is marked dead after that many failures in a row."""
 
     kind: ClassVar[str] = "io.l5d.consecutiveFailures"
     failures: int = key(default=0, minimum=0, doc="How many; 0 counts as 1.")
 
     def new_policy(self) -> Policy:
-        """The policy of one endpoint."""
+        """Returns the policy of one endpoint."""
         backoff = self.backoff.build() if self.backoff else DEFAULT_BACKOFF
         return ConsecutiveFailures(self.failures, backoff)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoneConfig(AccrualConfig):
-    """Endpoints are never dead."""
+    """Endpoints are never marked dead."""
 
     kind: ClassVar[str] = "none"
 
     def new_policy(self) -> Policy:
-        """The policy of one endpoint."""
+        """Returns the policy of one endpoint."""
         return NeverDead()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuccessRateConfig(AccrualConfig):
-    """An endpoint is dead when too few of its last requests succeed."""
+    """An endpoint is marked dead if too few of its last requests succeed."""
 
     kind: ClassVar[str] = "io.l5d.successRate"
-    success_rate: float = key(default=0.0, minimum=0, maximum=1, doc="The share that has to.")
-    requests: int = key(default=0, minimum=0, doc="How many requests the share is taken over.")
+    success_rate: float = key(default=0.0, minimum=0, maximum=1, doc="The lowest success rate.")
+    requests: int = key(default=0, minimum=0, doc="Number of requests that the rate is taken over.")
 
     def new_policy(self) -> Policy:
-        """The policy of one endpoint."""
+        """Returns the policy of one endpoint."""
         backoff = self.backoff.build() if self.backoff else DEFAULT_BACKOFF
         return SuccessRate(self.success_rate, self.requests, backoff)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuccessRateWindowedConfig(AccrualConfig):
-    """An endpoint is dead when too few of its requests in a span of time succeed."""
+    """An endpoint is marked dead if too few of its requests within a time window succeed."""
 
     kind: ClassVar[str] = "io.l5d.successRateWindowed"
-    success_rate: float = key(default=0.0, minimum=0, maximum=1, doc="The share that has to.")
-    window: int = key(default=0, minimum=0, doc="The span, in seconds.")
+    success_rate: float = key(default=0.0, minimum=0, maximum=1, doc="The lowest success rate.")
+    window: int = key(default=0, minimum=0, doc="Length of the window in seconds.")
 
     def new_policy(self) -> Policy:
-        """The policy of one endpoint."""
+        """Returns the policy of one endpoint."""
         backoff = self.backoff.build() if self.backoff else DEFAULT_BACKOFF
         return SuccessRateWindowed(self.success_rate, self.window, backoff)

@@ -1,1 +1,1 @@
-"""Which endpoint of a client gets the next request; one file for each kind."""
+"""Balancers choose the endpoint for each request; one file for each kind."""

@@ -1,6 +1,6 @@
-"""Power of two choices within a window of endpoints, as wide as the load is worth.
+"""Power of two choices within an aperture: as many endpoints as the load needs.
 
-Few endpoints of many are then in use, each with warm connections (finagle:
+Few of many endpoints are then in use, each with warm connections (finagle:
 loadbalancer/aperture/{Aperture,ApertureLeastLoaded,Expiration}.scala).
 """
 
@@ -22,14 +22,14 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.net.wheel import wheel
 
 LOOK_SECONDS: Final = 30.0
-"""Time between two looks at those outside the window; idle at both, they are closed."""
+"""Time between two checks of endpoints outside the aperture; idle at both, they are closed."""
 
 
 class WindowNode(FollowedNode, Protocol):
-    """An endpoint that may stand outside a window."""
+    """An endpoint that may be outside an aperture."""
 
     def close_idle(self) -> int:
-        """Close the connections that wait for a request; how many there were."""
+        """Closes idle connections and returns their number."""
         ...
 
 
@@ -37,7 +37,7 @@ N = TypeVar("N", bound=WindowNode)
 
 
 class Aperture(P2c[N]):
-    """Chooses among the first nodes in an order of its own: open ones first, else by lot."""
+    """Chooses among the first nodes in an order of its own: open ones first, then at random."""
 
     deadline = math.inf
     filed_until = math.inf
@@ -60,7 +60,7 @@ class Aperture(P2c[N]):
         self._narrow = metrics.counter("loadband", "narrow")
 
     def update(self, nodes: Sequence[N]) -> None:
-        """Choose among *nodes* from now on; the window keeps its width."""
+        """Replaces the nodes to choose among; the aperture keeps its width."""
         follow(self, self.nodes, nodes)
         lots = self._lots
         self._lots = {node: lots[node] if node in lots else self._random() for node in nodes}
@@ -70,7 +70,7 @@ class Aperture(P2c[N]):
             self._look_later()
 
     def changed(self, load: FollowedLoad, by: int) -> None:
-        """Count a request in or out, which may change the window."""
+        """Counts a request in or out, which may change the aperture."""
         del load
         step = self._band.change(by)
         if step:
@@ -78,14 +78,14 @@ class Aperture(P2c[N]):
             self.candidates = self._ranked[: self._band.width]
 
     def expire(self) -> None:
-        """Close the connections of those that are outside and idle, as before; for the wheel."""
+        """Closes connections of nodes outside that are idle for the second time; for the wheel."""
         idle = {node for node in self._ranked[self._band.width :] if not node.load.pending}
         self._expired.incr(sum(node.close_idle() > 0 for node in idle & self._idle))
         self._idle = idle
         self._look_later()
 
     def gauges(self) -> Mapping[str, float]:
-        """The window, and the load that it is for."""
+        """Returns the width of the aperture, and the load that decides it."""
         return {
             "logical_aperture": self._band.width,
             "physical_aperture": len(self.candidates),
@@ -114,7 +114,7 @@ class Aperture(P2c[N]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApertureConfig(SelectionConfig):
-    """The less loaded of two endpoints, drawn from a window that is as wide as the load needs."""
+    """The less loaded of two endpoints drawn at random from as many as the load needs."""
 
     kind: ClassVar[str] = "aperture"
     algorithm: ClassVar[str] = "aperture_least_loaded"
@@ -136,7 +136,7 @@ class ApertureConfig(SelectionConfig):
     min_aperture: int = key(default=1, minimum=1, doc="The least width of the window.")
 
     def check(self) -> Iterable[Problem]:
-        """The band has an inside."""
+        """Yields a problem if lowLoad is not below highLoad."""
         if self.low_load >= self.high_load:
             what = f"{self.low_load:g} is not less than highLoad, {self.high_load:g}"
             yield Problem(what, key="lowLoad")
@@ -144,11 +144,11 @@ class ApertureConfig(SelectionConfig):
     def build(
         self, metrics: Tree, random: Callable[[], float] = _random.random
     ) -> Balancer[WindowNode]:
-        """A balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
+        """Returns a balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
         window_s = self.smooth_window_ms / 1000
         band = LoadBand(self.low_load, self.high_load, window_s, self.min_aperture)
         return Aperture(metrics, band, self.max_effort, random)
 
     def new_load(self) -> Load:
-        """What an endpoint of this balancer counts its load with."""
+        """Returns the load counter for an endpoint of this balancer."""
         return FollowedLoad()

@@ -1,4 +1,4 @@
-"""What a balancer is, what it chooses among, and the loop by which most kinds choose.
+"""Balancer, Node, and the drawing loop that most kinds share.
 
 finagle: loadbalancer/Balancer.scala.
 """
@@ -16,26 +16,26 @@ MAX_EFFORT: Final = 5
 
 
 class Node(Protocol):
-    """An endpoint as a balancer sees it."""
+    """An endpoint as seen by a balancer."""
 
     @property
     def is_open(self) -> bool:
-        """It takes requests: neither dead, nor being probed, nor closed."""
+        """True if it accepts requests: not dead, not being probed, not closed."""
         ...
 
     @property
     def is_closed(self) -> bool:
-        """It is gone for good; one that is neither open nor closed is busy."""
+        """True if it is closed for good; if it is neither open nor closed, it is busy."""
         ...
 
     @property
     def load(self) -> Load:
-        """What it carries."""
+        """Its load."""
         ...
 
     @property
     def weight(self) -> float:
-        """Its share of the requests, beside that of the others."""
+        """Its share of the requests relative to the others."""
         ...
 
 
@@ -44,12 +44,12 @@ N_co = TypeVar("N_co", bound=Node, covariant=True)
 
 
 class Picker(Protocol[N_co]):
-    """Picks endpoints, no matter how they are kept."""
+    """Picks endpoints, however they are organised."""
 
     def pick(self) -> N_co:
-        """The node for one request. Raises `NoHosts` when there are none.
+        """Returns the node for one request. Raises `NoHosts` if there are none.
 
-        Fails open: with every node down, one of them is picked all the same.
+        Fails open: if every node is down, one of them is picked anyway.
         """
         ...
 
@@ -58,42 +58,42 @@ class Balancer(Picker[N], Protocol[N]):
     """Chooses among nodes that change over time."""
 
     def update(self, nodes: Sequence[N]) -> None:
-        """Choose among *nodes* from now on; who stays keeps its state, which is the node's own."""
+        """Replaces the nodes to choose among; nodes that stay keep their state."""
         ...
 
     def gauges(self) -> Mapping[str, float]:
-        """The numbers that this kind shows beside those of every balancer, by name."""
+        """Returns the gauges of this kind, by name, in addition to those of every balancer."""
         ...
 
 
 class Selection(Generic[N]):
-    """Draws until an open node turns up, at most *max_effort* times.
+    """Draws until an open node is found, at most *max_effort* times.
 
-    A kind says in which order nodes stand, `_arranged`, and how one is drawn, `_draw`.
+    A kind defines the order of the nodes, `_arranged`, and how one is drawn, `_draw`.
     *metrics* is the client's scope `loadbalancer`.
     """
 
     def __init__(self, metrics: Tree, max_effort: int = MAX_EFFORT) -> None:
         self.nodes: tuple[N, ...] = ()
-        """The present set, in the order it was given."""
+        """The present nodes in the order given."""
         self.candidates: Sequence[N] = ()
-        """Those that draws are from."""
+        """The nodes that are drawn from."""
         self._efforts = range(max_effort)
         self._exhausted = metrics.counter("max_effort_exhausted")
         self._rebuilds = metrics.counter("rebuilds")
 
     def update(self, nodes: Sequence[N]) -> None:
-        """Choose among *nodes* from now on."""
+        """Replaces the nodes to choose among."""
         self.nodes = tuple(nodes)
         self.rebuild()
 
     def rebuild(self) -> None:
-        """Arrange the nodes by what they are now."""
+        """Arranges the nodes by their present state."""
         self._rebuilds.value += 1
         self.candidates = self._arranged()
 
     def pick(self) -> N:
-        """The node for one request. Raises `NoHosts` when there are none."""
+        """Returns the node for one request. Raises `NoHosts` if there are none."""
         for _ in self._efforts:
             node = self._draw()
             if node.is_open:
@@ -103,7 +103,7 @@ class Selection(Generic[N]):
         return self._draw()
 
     def gauges(self) -> Mapping[str, float]:
-        """Nothing of its own."""
+        """Returns no gauges."""
         return {}
 
     def _arranged(self) -> Sequence[N]:
@@ -115,14 +115,14 @@ class Selection(Generic[N]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionConfig(BalancerConfig):
-    """What the kinds that draw endpoints one by one have in common."""
+    """The keys shared by kinds that draw endpoints one by one."""
 
     max_effort: int = key(
         default=MAX_EFFORT,
         minimum=0,
-        doc="Draws before an endpoint that is down is used all the same.",
+        doc="Draws before an endpoint that is down is used anyway.",
     )
 
     def new_load(self) -> Load:
-        """What an endpoint of this balancer counts its load with."""
+        """Returns the load counter for an endpoint of this balancer."""
         return LeastLoaded()

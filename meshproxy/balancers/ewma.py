@@ -15,9 +15,9 @@ class EwmaConfig(P2cConfig):
     kind: ClassVar[str] = "ewma"
     algorithm: ClassVar[str] = "p2c_peak_ewma"
     decay_time_ms: int = key(
-        default=10_000, minimum=1, doc="Milliseconds after which a latency counts by a third."
+        default=10_000, minimum=1, doc="Milliseconds after which the weight of a latency is 1/e."
     )
 
     def new_load(self) -> Load:
-        """What an endpoint of this balancer counts its load with."""
+        """Returns the load counter for an endpoint of this balancer."""
         return PeakEwma(self.decay_time_ms)

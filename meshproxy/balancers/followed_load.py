@@ -1,6 +1,6 @@
-"""Requests in flight at an endpoint, each change of which is told to the balancer it belongs to.
+"""Requests in flight at an endpoint, with every change reported to its balancer.
 
-For kinds that go by the load of all endpoints together, or keep endpoints in the order of it.
+For kinds that use the load of all endpoints together, or keep endpoints ordered by it.
 """
 
 from collections.abc import Iterable
@@ -11,23 +11,23 @@ from meshproxy.ewma import LeastLoaded
 
 
 class Follower(Protocol):
-    """Whom a load tells of its changes."""
+    """Receives the changes of a load."""
 
     def changed(self, load: "FollowedLoad", by: int) -> None:
-        """A request began, *by* is 1, or ended, *by* is -1; `pending` says so already."""
+        """Called when a request began (*by* is 1) or ended (-1), after `pending` has changed."""
         ...
 
 
 class _Nobody:
     def changed(self, load: "FollowedLoad", by: int) -> None:
-        """An endpoint that left its balancer finishes what runs."""
+        """Does nothing: the endpoint has left its balancer and finishes its requests."""
 
 
 NOBODY: Final = _Nobody()
 
 
 class FollowedLoad(LeastLoaded):
-    """Load is the number of requests in flight, and somebody follows it."""
+    """Load is the number of requests in flight, and changes are reported to `follower`."""
 
     __slots__ = ("follower", "place")
 
@@ -35,33 +35,33 @@ class FollowedLoad(LeastLoaded):
         super().__init__()
         self.follower: Follower = NOBODY
         self.place = 0
-        """The follower's own: where it keeps this load."""
+        """Used by the follower: its index for this load."""
 
     def begin(self) -> float:
-        """Count a request in."""
+        """Counts a request in."""
         self.pending += 1
         self.follower.changed(self, 1)
         return 0.0
 
     def finish(self) -> None:
-        """Count a request out."""
+        """Counts a request out."""
         self.pending -= 1
         self.follower.changed(self, -1)
 
 
 class FollowedNode(Node, Protocol):
-    """An endpoint whose load is followed."""
+    """An endpoint with a followed load."""
 
     @property
     def load(self) -> FollowedLoad:
-        """What it carries."""
+        """Its load."""
         ...
 
 
 def follow(follower: Follower, before: Iterable[FollowedNode], now: Iterable[FollowedNode]) -> None:
-    """Have *follower* told of the loads of *now* instead of *before*.
+    """Reports the loads of *now*, instead of those of *before*, to *follower*.
 
-    One that went over to another follower in the meantime stays with that one.
+    A load that has another follower by now stays with that one.
     """
     for node in before:
         if node.load.follower is follower:

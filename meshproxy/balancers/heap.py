@@ -1,7 +1,7 @@
 """The least loaded endpoint of all, exactly.
 
 Finagle keeps a heap (loadbalancer/heap/HeapLeastLoaded.scala). A load changes by one at a time, so
-a list of endpoints for each load gives the same choice, and costs the same for any number of them.
+a list of endpoints for each load gives the same choice, at the same cost for any number of them.
 """
 
 import random as _random
@@ -18,28 +18,28 @@ from meshproxy.metrics.tree import Tree
 
 N = TypeVar("N", bound=FollowedNode)
 _ASIDE: Final = -1
-"""The place of a load that is on no level."""
+"""The index of a load that is on no level."""
 
 
 class Heap(Generic[N]):
-    """The least loaded open node, by lot among equals; with none open, the least loaded of all.
+    """The least loaded open node, at random among equals; if none is open, the least loaded of all.
 
-    A node that is found not to be open is set aside until it is.
+    A node found not to be open is set aside until it is.
     """
 
     def __init__(self, metrics: Tree, random: Callable[[], float] = _random.random) -> None:
         self.nodes: tuple[N, ...] = ()
-        """The present set, in the order it was given."""
+        """The present nodes in the order given."""
         self._random = random
         self._node_of: dict[FollowedLoad, N] = {}
         self._levels: list[list[FollowedLoad]] = []
         self._least = 0
-        """No level below this one has a load on it."""
+        """No level below this one has a node."""
         self._aside: list[FollowedLoad] = []
         self._rebuilds = metrics.counter("rebuilds")
 
     def update(self, nodes: Sequence[N]) -> None:
-        """Choose among *nodes* from now on."""
+        """Replaces the nodes to choose among."""
         follow(self, self.nodes, nodes)
         self.nodes = tuple(nodes)
         self._node_of = {node.load: node for node in nodes}
@@ -49,7 +49,7 @@ class Heap(Generic[N]):
         self._rebuilds.value += 1
 
     def pick(self) -> N:
-        """The node for one request. Raises `NoHosts` when there are none."""
+        """Returns the node for one request. Raises `NoHosts` if there are none."""
         if self._aside:
             self._readmit()
         while len(self._aside) < len(self.nodes):
@@ -66,13 +66,13 @@ class Heap(Generic[N]):
         return self._node_of[min(self._aside, key=lambda load: (load.pending, self._random()))]
 
     def changed(self, load: FollowedLoad, by: int) -> None:
-        """Move *load* to the level it has now."""
+        """Moves *load* to its new level."""
         if load.place != _ASIDE:
             self._leave(load, load.pending - by)
             self._enter(load)
 
     def gauges(self) -> Mapping[str, float]:
-        """Nothing of its own."""
+        """Returns no gauges."""
         return {}
 
     def _lowest(self) -> list[FollowedLoad]:
@@ -107,7 +107,7 @@ class Heap(Generic[N]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeapConfig(BalancerConfig):
-    """The endpoint with the fewest requests in flight of all."""
+    """The endpoint with the fewest requests in flight."""
 
     kind: ClassVar[str] = "heap"
     algorithm: ClassVar[str] = "heap_least_loaded"
@@ -115,9 +115,9 @@ class HeapConfig(BalancerConfig):
     def build(
         self, metrics: Tree, random: Callable[[], float] = _random.random
     ) -> Balancer[FollowedNode]:
-        """A balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
+        """Returns a balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
         return Heap(metrics, random)
 
     def new_load(self) -> Load:
-        """What an endpoint of this balancer counts its load with."""
+        """Returns the load counter for an endpoint of this balancer."""
         return FollowedLoad()

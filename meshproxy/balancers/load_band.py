@@ -1,4 +1,4 @@
-"""How many endpoints a load is worth: as many as keep the mean load of each within a band.
+"""The width of an aperture: as many endpoints as keep the mean load of each within a band.
 
 finagle: loadbalancer/aperture/LoadBand.scala, util/Ema.scala.
 """
@@ -9,7 +9,7 @@ from math import exp
 
 
 class LoadBand:
-    """The width of an aperture, one step wider or narrower at a time.
+    """The width of an aperture, which changes by one step at a time.
 
     The requests in flight are smoothed over *window_s* seconds and divided by the width: at *high*
     or more it grows, up to the number of endpoints; at *low* or less it shrinks, down to *minimum*.
@@ -39,7 +39,7 @@ class LoadBand:
         self.total = 0
         """Requests in flight."""
         self.ema = 0.0
-        """The same, smoothed."""
+        """Requests in flight, smoothed."""
         self.width = 1
         self._low = low
         self._high = high
@@ -50,13 +50,13 @@ class LoadBand:
         self._count = 0
 
     def resize(self, count: int, total: int) -> None:
-        """There are *count* endpoints now, with *total* requests in flight; the width stays."""
+        """Sets the number of endpoints and the requests in flight; the width stays."""
         self._count = count
         self.total = total
         self.width = max(min(self.width, count), min(self._minimum, count), 1)
 
     def change(self, by: int) -> int:
-        """Count a request in, *by* is 1, or out, -1; by how much the width changes: 1, 0 or -1."""
+        """Counts a request in (*by* is 1) or out (-1). Returns the change of width: 1, 0 or -1."""
         self.total += by
         now = self._now_ns()
         if self._stamp is None:

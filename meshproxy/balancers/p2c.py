@@ -21,9 +21,9 @@ from meshproxy.metrics.tree import Tree
 
 
 def two_choices(nodes: Sequence[N], bound: int, draw_a: int, draw_b: int) -> N:
-    """The better of two different nodes among the first *bound*. Raises `NoHosts` when that is 0.
+    """Returns the better of two different nodes among the first *bound*. Raises `NoHosts` if 0.
 
-    *draw_a* is below *bound*; *draw_b* is below *bound* - 1 and counts past the first draw.
+    *draw_a* is below *bound*; *draw_b* is below *bound* - 1 and skips the first draw.
     """
     if bound < 2:
         if not bound:
@@ -40,7 +40,7 @@ def two_choices(nodes: Sequence[N], bound: int, draw_a: int, draw_b: int) -> N:
 
 
 class P2c(Selection[N]):
-    """Two candidates are drawn and the better one taken; drawn again when that one is not open."""
+    """Draws two candidates and takes the better one; draws again if it is not open."""
 
     def __init__(
         self,
@@ -69,5 +69,5 @@ class P2cConfig(SelectionConfig):
     algorithm: ClassVar[str] = "p2c_least_loaded"
 
     def build(self, metrics: Tree, random: Callable[[], float] = _random.random) -> Balancer[Node]:
-        """A balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
+        """Returns a balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
         return P2c(metrics, self.max_effort, random)

@@ -17,9 +17,9 @@ from meshproxy.metrics.tree import Tree
 
 
 class RoundRobin(Selection[N]):
-    """Rotates over the nodes that are open; over all when none is.
+    """Rotates over the open nodes, or over all if none is open.
 
-    The rotation goes on where it was when nodes go down or come back.
+    The rotation continues at its position when nodes go down or come back.
     """
 
     def __init__(self, metrics: Tree, max_effort: int = MAX_EFFORT) -> None:
@@ -53,5 +53,5 @@ class RoundRobinConfig(SelectionConfig):
     algorithm: ClassVar[str] = "round_robin"
 
     def build(self, metrics: Tree) -> Balancer[Node]:
-        """A balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
+        """Returns a balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
         return RoundRobin(metrics, self.max_effort)

@@ -1,4 +1,4 @@
-"""Endpoints by weight: each group of equal weight has a balancer of its own.
+"""Endpoints grouped by weight; each group of equal weight has a balancer.
 
 finagle: loadbalancer/distributor/{TrafficDistributor,Distributor}.scala.
 """
@@ -15,11 +15,11 @@ from meshproxy.metrics.tree import Tree
 
 
 class WeightClasses(Generic[N]):
-    """The endpoints of a client, and the balancers made by *new_balancer* that choose among them.
+    """The endpoints of a client, and the balancers from *new_balancer* that choose among them.
 
-    A class is drawn by weight times size. One without an open node is passed over, for the next
-    heavier that has one. *metrics* is the client's scope `loadbalancer`, where *algorithm* is
-    shown.
+    A group is drawn with the probability of its weight times its size. If it has no open node, the
+    next heavier group that has one is used. *metrics* is the client's scope `loadbalancer`, where
+    *algorithm* is shown.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class WeightClasses(Generic[N]):
         random: Callable[[], float] = _random.random,
     ) -> None:
         self.nodes: tuple[N, ...] = ()
-        """All endpoints, in the order they were given."""
+        """All endpoints in the order given."""
         self._new_balancer = new_balancer
         self._random = random
         self._classes: dict[float, Balancer[N]] = {1.0: new_balancer()}
@@ -43,9 +43,9 @@ class WeightClasses(Generic[N]):
         self._show(metrics, algorithm)
 
     def update(self, nodes: Sequence[N]) -> Picker[N]:
-        """Choose among *nodes* from now on, by the result: this, or the balancer of the only class.
+        """Replaces the nodes; returns the picker to use: this, or the balancer of the only group.
 
-        Its choice costs nothing more than that balancer's.
+        The latter makes a pick as cheap as that balancer's own.
         """
         before, after = {id(node) for node in self.nodes}, {id(node) for node in nodes}
         self._adds.value += len(after - before)
@@ -59,7 +59,7 @@ class WeightClasses(Generic[N]):
         return self._members[0][0] if len(self._members) == 1 else self
 
     def pick(self) -> N:
-        """The node for one request, of the class that is drawn. Fails open like a balancer."""
+        """Returns the node for one request, from the group drawn. Fails open like a balancer."""
         last = len(self._shares) - 1
         drawn = min(bisect_right(self._shares, self._random() * self._shares[-1]), last)
         balancer, nodes = self._members[drawn]

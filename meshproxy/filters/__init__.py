@@ -1,1 +1,1 @@
-"""What happens to a request between the server and the endpoint, one concern a filter."""
+"""What happens to a request between the server and the endpoint; one filter for each concern."""

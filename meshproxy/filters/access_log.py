@@ -1,7 +1,7 @@
-"""A line for each request of a client, in Linkerd's combined format or as a JSON object.
+"""A log line for each request of a client, in Linkerd's combined format or as a JSON object.
 
-linkerd: linkerd/protocol/http/.../AccessLogger.scala. Nothing is written here: the lines go to
-whoever takes them, without waiting.
+linkerd: linkerd/protocol/http/.../AccessLogger.scala. Nothing is written to a file here: lines go
+to a function that does not wait.
 """
 
 import json
@@ -28,7 +28,7 @@ _UNSAFE = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 @dataclass(slots=True)
 class LogEntry:
-    """What is known of one request; times in seconds, texts as they came."""
+    """The facts about one request that the log shows; times in seconds, texts as received."""
 
     remote: str
     host: bytes | None
@@ -38,29 +38,29 @@ class LogEntry:
     referer: bytes | None
     agent: bytes | None
     started: float
-    """Monotonic."""
+    """Monotonic second."""
     ended_at: float = 0.0
-    """Since 1970."""
+    """Seconds since 1970."""
     duration: float = 0.0
-    """From the request's head to the end of the response."""
+    """From the head of the request to the end of the response."""
     status: int | None = None
-    """None when there was no response at all."""
+    """None if there was no response."""
     sent: int = 0
-    """Bytes of the response body, without framing."""
+    """Bytes of the response body without framing."""
     is_whole: bool = False
-    """The response was passed on to its end."""
+    """True if the response was passed on to its end."""
     service: str = ""
     client: str = ""
     endpoint: str = ""
     retries: int = 0
     error: str = ""
-    """The short name of an error that the proxy answered itself."""
+    """Short name of an error that the proxy itself responded to."""
     reason: str = ""
-    """The text of `l5d-err`, the proxy's own or the endpoint's."""
+    """Text of `l5d-err`, from the proxy or the endpoint."""
 
 
 class AccessLog:
-    """Hands a line to *write* when a response has ended; *form* makes it."""
+    """Passes a line, made by *form*, to *write* when a response has ended."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class AccessLog:
         self._now = now
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve, and log now or when the response's body ends. Raises what comes from below."""
+        """Serves, and logs at once or when the response body ends. Raises what *service* raises."""
         headers = request.headers
         entry = LogEntry(
             remote=request.peer.remote if request.peer is not None else "",
@@ -90,7 +90,7 @@ class AccessLog:
         try:
             response = service(request)
         except BaseException as error:
-            if isinstance(error, ClientGone):  # the connection answers a broken body with 400
+            if isinstance(error, ClientGone):  # the connection responds to a broken body with 400
                 entry.status, entry.error = 400, error.reason
             self._end(request, entry, is_whole=False)
             raise
@@ -122,7 +122,7 @@ class AccessLog:
 
 
 class _Counted:
-    """Counts what of *body* was passed on, and tells *end* once when that is over."""
+    """Counts what is passed on of *body*, and calls *end* once at its end."""
 
     __slots__ = ("_body", "_end", "_entry", "_pending", "_request")
 
@@ -134,7 +134,7 @@ class _Counted:
         self._entry = entry
         self._end: Callable[..., None] | None = end
         self._pending = 0
-        """Bytes of the last piece, which count when the next one is asked for."""
+        """Bytes of the last piece, which are counted when the next one is asked for."""
 
     @property
     def length(self) -> int | None:
@@ -180,9 +180,10 @@ _stamp = (0, "")
 
 
 def combined(entry: LogEntry) -> bytes:
-    r"""Linkerd's line, `HOST REMOTE - - [TIME] "METHOD URI VERSION" STATUS BYTES` and two headers.
+    r"""Returns Linkerd's line, `HOST REMOTE - - [TIME] "METHOD URI VERSION" STATUS BYTES` and more.
 
-    Quotes, backslashes, controls and bytes beyond ASCII are `\xHH`; what is absent is `-`.
+    Two headers follow. Quotes, backslashes, control characters and bytes beyond ASCII are shown as
+    `\xHH`; what is absent is `-`.
     """
     return b'%b %b - - [%b] "%b %b HTTP/%b" %b %d "%b" "%b"\n' % (
         _quoted(entry.host).replace(b" ", b"\\x20") or b"-",
@@ -199,7 +200,7 @@ def combined(entry: LogEntry) -> bytes:
 
 
 def json_line(entry: LogEntry) -> bytes:
-    """One JSON object in ASCII; what is absent is null."""
+    """Returns a JSON object in ASCII; what is absent is null."""
     ended = datetime.fromtimestamp(entry.ended_at, UTC)
     fields = {
         "time": ended.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -225,7 +226,7 @@ def json_line(entry: LogEntry) -> bytes:
 
 
 FORMATS: dict[str, Callable[[LogEntry], bytes]] = {"combined": combined, "json": json_line}
-"""By the value of `httpAccessLogFormat`."""
+"""The forms by the value of `httpAccessLogFormat`."""
 
 
 def _quoted(value: bytes | None) -> bytes:
@@ -243,7 +244,7 @@ def _host(remote: str) -> str:
 
 
 def _time(moment: float) -> str:
-    """Local time as Linkerd shows it, made once a second."""
+    """Returns *moment* in local time as Linkerd shows it, formatted once a second."""
     global _stamp  # noqa: PLW0603 - one immutable pair, replaced as a whole
     second = int(moment)
     if _stamp[0] != second:

@@ -1,4 +1,4 @@
-"""Who gets in at a server (linkerd: linkerd/core/.../Server.scala)."""
+"""Limits what a server admits (linkerd: linkerd/core/.../Server.scala)."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from meshproxy.service import Service
 
 
 class Overloaded(ProxyError):
-    """maxConcurrentRequests are being served already; this one was not looked at."""
+    """maxConcurrentRequests are in progress already; this one was not processed."""
 
     status: ClassVar[int] = 503
     retryable: ClassVar[bool] = True
@@ -21,7 +21,7 @@ class Overloaded(ProxyError):
 
 
 class ConcurrencyLimit:
-    """Refuses the request after the *limit*-th in progress, at once and without a queue."""
+    """Refuses requests beyond *limit* in progress, at once and without a queue."""
 
     def __init__(self, limit: int, metrics: Tree) -> None:
         self._limit = limit
@@ -29,7 +29,7 @@ class ConcurrencyLimit:
         self._refused = metrics.counter("nacks")
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve. Raises Overloaded."""
+        """Serves. Raises Overloaded if the limit is reached."""
         if self._current.value >= self._limit:
             self._refused.value += 1
             raise Overloaded(

@@ -1,4 +1,4 @@
-"""Tells endpoints who the client is: its certificate in `x-forwarded-client-cert`.
+"""Passes the client's certificate to endpoints in `x-forwarded-client-cert`.
 
 linkerd: router/base-http/.../ForwardClientCertFilter.scala; RFC 2253 for the subject.
 """
@@ -28,13 +28,13 @@ _NEEDS_QUOTES = re.compile(r'[,;="\\ ]')
 
 
 class ForwardClientCert:
-    """Adds the certificate of the client's connection, for the length of one attempt.
+    """Adds the certificate of the client's connection for one attempt.
 
-    What a client itself sends under that name is dropped at the server's edge already.
+    A field of that name from a client is removed at the server's edge already.
     """
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the field set; without one when the client showed no certificate."""
+        """Serves with the field set, or without one if the client presented no certificate."""
         certificate = request.peer.certificate if request.peer is not None else None
         if certificate is None:
             return service(request)
@@ -42,13 +42,13 @@ class ForwardClientCert:
         headers.set(l5d.FORWARDED_CLIENT_CERT, describe(certificate))
         try:
             return service(request)
-        finally:  # another attempt may go to a client that is not to know
+        finally:  # another attempt may use a client that must not see it
             headers.remove(l5d.FORWARDED_CLIENT_CERT)
 
 
 @lru_cache(maxsize=1024)
 def describe(certificate: Certificate) -> bytes:
-    """The value of the header: `Hash=...;SAN=<uri>;DNS=<name>;Subject="..."`, all ASCII."""
+    """Returns the header's value, `Hash=...;SAN=<uri>;DNS=<name>;Subject="..."`, all ASCII."""
     parts = [f"Hash={sha256(certificate.der).hexdigest()}"]
     for kind, label in (("URI", "SAN"), ("DNS", "DNS")):
         parts += [f"{label}={_value(name)}" for known, name in certificate.names if known == kind]
@@ -58,7 +58,7 @@ def describe(certificate: Certificate) -> bytes:
 
 
 def distinguished_name(subject: tuple[tuple[tuple[str, str], ...], ...]) -> str:
-    r"""*subject* as RFC 2253 writes it: the last part first; odd bytes as `\XX`."""
+    r"""Returns *subject* in the form of RFC 2253: last part first, unusual bytes as `\XX`."""
     return ",".join(
         "+".join(f"{_SHORT_NAMES.get(name, name)}={_escaped(value)}" for name, value in part)
         for part in reversed(subject)
@@ -79,7 +79,7 @@ def _hex_escaped(value: str) -> str:
 
 
 def _value(name: str) -> str:
-    """*name*, quoted where it could be read as more than one pair."""
+    """Returns *name*, quoted if it could be read as more than one pair."""
     if _NEEDS_QUOTES.search(name):
         name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return _hex_escaped(name)

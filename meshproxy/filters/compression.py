@@ -1,6 +1,6 @@
-"""Compresses responses for clients that ask for it, a piece at a time (RFC 9110 section 8.4).
+"""Compresses responses for clients that accept it, piece by piece (RFC 9110 section 8.4).
 
-linkerd: compressionLevel, by netty's HttpContentCompressor; gzip only.
+linkerd: compressionLevel, done by netty's HttpContentCompressor; gzip only.
 """
 
 import re
@@ -14,7 +14,7 @@ from meshproxy.http.message import Request, Response
 from meshproxy.service import Service
 
 _GZIP = 31
-"""zlib's window bits for a gzip wrapper around the largest window."""
+"""zlib's window bits for the largest window with a gzip header and trailer."""
 _TEXTUAL = re.compile(
     rb"text/.+|.+\+(?:json|xml|yaml|text)|application/(?:json|x-ndjson|javascript|x-javascript|"
     rb"ecmascript|xml|xml-dtd|yaml|graphql|x-www-form-urlencoded)"
@@ -33,7 +33,7 @@ class Compress:
         self._level = level
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve, with the response compressed if the client takes that; it streams as before."""
+        """Serves; compresses the response if the client accepts that, streaming as before."""
         headers = request.headers
         if b"accept-encoding" not in headers.names or request.method == b"CONNECT":
             return service(request)
@@ -75,16 +75,16 @@ class GzipBody:
 
     @property
     def trailers(self) -> Headers | None:
-        """Those of the body below."""
+        """The trailers of the uncompressed body."""
         return self._body.trailers
 
     @property
     def has_piece(self) -> bool:
-        """A piece of the body below is at hand."""
+        """True if a piece of the uncompressed body is buffered."""
         return self._body.has_piece
 
     def read(self) -> bytes | memoryview | None:
-        """The next piece; the gzip trailer is one of its own. Raises what the body below raises."""
+        """Returns the next piece; the gzip trailer is one of its own. Raises what *body* raises."""
         packer = self._packer
         if packer is None:
             return b""
@@ -94,17 +94,17 @@ class GzipBody:
         return packer.flush()
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        """The same pieces."""
+        """Yields the same pieces."""
         while piece := self.read():
             yield piece
 
     def close(self) -> None:
-        """Close the body below."""
+        """Closes the uncompressed body."""
         self._body.close()
 
 
 def accepts_gzip(headers: Headers) -> bool:
-    """Whether Accept-Encoding admits gzip, by name or by `*` (RFC 9110 section 12.5.3)."""
+    """Returns True if Accept-Encoding admits gzip, by name or by `*` (RFC 9110 section 12.5.3)."""
     weights: dict[bytes, float] = {}
     for value in headers.get_all(b"accept-encoding"):
         for member in value.lower().split(b","):
@@ -115,7 +115,7 @@ def accepts_gzip(headers: Headers) -> bool:
 
 
 def _weight(parameters: list[bytes]) -> float:
-    """The `q` among *parameters*: 1 when there is none, 0 when it cannot be read."""
+    """Returns the `q` among *parameters*: 1 if there is none, 0 if it is malformed."""
     for parameter in parameters:
         if parameter.startswith(b"q="):
             try:
@@ -126,7 +126,7 @@ def _weight(parameters: list[bytes]) -> float:
 
 
 def is_compressible(response: Response) -> bool:
-    """Whether its body is textual and nothing in its head forbids to change it."""
+    """Returns True if the body is textual and nothing in the head forbids changing it."""
     headers = response.headers
     if response.status < 200 or response.status in _AS_THEY_ARE:
         return False
@@ -141,7 +141,7 @@ def _forbids(headers: Headers) -> bool:
 
 
 def _vary(headers: Headers) -> None:
-    """Say that the response depends on Accept-Encoding, if it does not say so yet."""
+    """Adds Accept-Encoding to Vary, unless it is there."""
     values = headers.get_all(b"vary")
     named = {name.strip().lower() for value in values for name in value.split(b",")}
     if named.isdisjoint({b"*", b"accept-encoding"}):

@@ -1,4 +1,4 @@
-"""What the mesh's own headers say about a request, read and removed at the server's edge.
+"""Reads the mesh's own headers of a request, and removes them, at the server's edge.
 
 linkerd: linkerd/protocol/http/.../LinkerdHeaders.scala, .../MaxCallDepthFilter.scala
 """
@@ -16,11 +16,10 @@ _READ = l5d.OVERWRITTEN | {l5d.DTAB, l5d.CTX_DTAB, l5d.CTX_DEADLINE, b"via"}
 
 
 class ReadContext:
-    """Takes dtabs and deadlines into the request and drops what clients must not set.
+    """Moves dtabs and deadlines into the request and removes headers that clients must not set.
 
-    Refuses a request that has passed through more than *max_call_depth* proxies, or through 31 of
-    our name, by all its Via fields: one look at the names for both.
-    Deadlines are counted as finagle: filter/ServerAdmissionControl.scala, DeadlineFilter.scala.
+    Refuses a request whose Via fields name more than *max_call_depth* proxies, or 31 of our name.
+    Deadlines are counted as in finagle: filter/ServerAdmissionControl.scala, DeadlineFilter.scala.
     """
 
     def __init__(
@@ -28,7 +27,7 @@ class ReadContext:
     ) -> None:
         self._max_call_depth = max_call_depth
         self._short_via = min(2 * max_call_depth, via.LOOP_BYTES - 1)
-        """Via of so many bytes names too few proxies to be counted: 2 us less for each request."""
+        """Via with at most this many bytes names too few proxies to need counting."""
         self._now_ns = now_ns
         self._dtab_size = metrics.stat("dtab", "size")
         scope = metrics.scope("admission_control", "deadline")
@@ -38,7 +37,7 @@ class ReadContext:
         self._transit_ms = metrics.stat("transit_latency_ms")
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the context read.
+        """Serves with the context in the request.
 
         Raises BadDtabHeader, MaxCallDepthExceeded and LoopDetected.
         """
@@ -67,7 +66,7 @@ class ReadContext:
             to = f" to {request.peer.local}" if request.peer else ""
             raise LoopDetected(
                 f"Loop detected: the request for {host} has come through {hops} proxies of this "
-                f"kind{to} (Via). See where each of them sends that name."
+                f"kind{to} (Via). Check where each of them sends that name."
             )
 
     def _read_deadline(self, request: Request) -> None:
@@ -86,16 +85,16 @@ class ReadContext:
 
 
 class ClearContext:
-    """For clients outside the mesh: believes none of their `l5d-` headers and sends them none."""
+    """Ignores the `l5d-` headers of clients outside the mesh, and sends them none."""
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve without the mesh's headers on either side."""
+        """Serves without the mesh's headers in either direction."""
         request.headers.remove_where(_is_ours)
         return clear(service(request))
 
 
 def clear(response: Response) -> Response:
-    """Take the mesh's headers off *response*, and the text of an error with them."""
+    """Removes the mesh's headers from *response*, and the text of an error."""
     headers = response.headers
     if l5d.ERR in headers.names:
         response.close()

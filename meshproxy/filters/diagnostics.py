@@ -1,4 +1,4 @@
-"""TRACE and OPTIONS that go so many hops and no further, and what each hop tells a TRACE.
+"""TRACE and OPTIONS that end after some hops (Max-Forwards), and the report of each hop.
 
 RFC 9110 section 7.6.2; linkerd: linkerd/protocol/http/.../DiagnosticTracer.scala,
 linkerd/core/.../RouterContextFormatter.scala
@@ -15,9 +15,9 @@ from meshproxy.naming.namer import Route
 from meshproxy.service import Service
 
 METHODS = frozenset({b"TRACE", b"OPTIONS"})
-"""Those that Max-Forwards is for."""
+"""Methods that use Max-Forwards."""
 MAX_BODY = 65_536
-"""A longer body of a response is not kept beside the report."""
+"""Bytes; a longer response body is not kept beside the report."""
 
 _MAX_FORWARDS = b"max-forwards"
 _ADD_CONTEXT = b"l5d-add-context"
@@ -26,13 +26,13 @@ _AS_THEY_ARE = BODILESS | {205}
 
 
 class Diagnostics:
-    """Answers, or passes on, what of METHODS comes to the client of one bound name.
+    """Responds to, or passes on, the METHODS for the client of one bound name.
 
     Args:
-        router: its label.
+        router: the router's label.
         client: the bound name.
         addresses: the endpoints to choose from.
-        route: how the request's name came to that client.
+        route: how the request's name was resolved to that client.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class Diagnostics:
     def __call__(
         self, request: Request, service: Service[Request, Response], selected: str
     ) -> Response:
-        """Serve by the endpoint *selected*, or here if it is to go no further.
+        """Serves by the endpoint *selected*, or responds itself if Max-Forwards ends here.
 
-        Raises BadRequest for a Max-Forwards that is no number.
+        Raises BadRequest if Max-Forwards is not a number.
         """
         started = monotonic()
         response = self._forward(request, service)
@@ -97,7 +97,7 @@ class Diagnostics:
 
 
 def _append(response: Response, report: bytes) -> None:
-    """Put *report* behind the body, or behind a note in its place if it cannot be kept."""
+    """Appends *report* to the body, or to a note in its place if it cannot be kept."""
     headers, body = response.headers, response.body
     if not isinstance(body, bytes):
         body = _whole(response, body)
@@ -111,7 +111,7 @@ def _append(response: Response, report: bytes) -> None:
 
 
 def _whole(response: Response, body: Body) -> bytes:
-    """The body read to its end if its length is known and small, else a note instead."""
+    """Returns the whole body if its length is known and small, and a note otherwise."""
     try:
         if body.length is None or body.length > MAX_BODY:
             return _note(response)

@@ -1,6 +1,6 @@
-"""The server's edge for errors: whatever was raised below becomes a response.
+"""The server's edge for errors: turns whatever was raised into a response.
 
-linkerd: linkerd/protocol/http/.../ErrorResponder.scala. Unknown exceptions are faults of the
+linkerd: linkerd/protocol/http/.../ErrorResponder.scala. An unknown exception is a fault of the
 proxy: a traceback in the log, a count, and a 500 for the client.
 """
 
@@ -26,7 +26,7 @@ class InternalError(ProxyError):
 
 
 class ErrorResponder:
-    """Answers errors, except that nobody is there to be answered."""
+    """Turns errors into responses; re-raises ClientGone, since nobody is left to respond to."""
 
     def __init__(self, limits: Limits, metrics: Tree) -> None:
         self._limits = limits
@@ -34,18 +34,18 @@ class ErrorResponder:
         self._log_once = LogOnce(_log)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve, or answer the error. Raises ClientGone."""
+        """Serves, turning errors into responses. Raises ClientGone."""
         try:
             return service(request)
         except ClientGone:
             raise
         except ProxyError as error:
             return self.answer(error)
-        except Exception:  # noqa: BLE001 - a client waits for an answer
+        except Exception:  # noqa: BLE001 - a client waits for a response
             self._log_once.exception("a request failed inside the proxy")
             return self.answer(InternalError("internal error"))
 
     def answer(self, error: ProxyError) -> Response:
-        """Count *error* and make its response."""
+        """Counts *error* and returns its response."""
         self._failures.counter(error.reason).incr()
         return error_response(error, self._limits)

@@ -1,4 +1,4 @@
-"""What endpoints are told of where a request came from: `Forwarded` and a time of arrival.
+"""Tells endpoints where a request came from: `Forwarded`, and the time of arrival.
 
 RFC 7239; linkerd: router/http/.../AddForwardedHeader.scala, router/core/.../
 ForwardedHeaderLabeler.scala, router/http/.../TimestampHeaderFilter.scala
@@ -26,7 +26,7 @@ _LABEL_LENGTH = 6
 _NOT_QUOTABLE = re.compile(r"[^\x20-\x7e]")
 
 Labeler = Callable[[Peer, str], str]
-"""How one end of a connection appears, given the connection and that end's `host:port`."""
+"""Returns the label of one end of a connection, given the connection and that `host:port`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class IpConfig(LabelerConfig):
     kind: ClassVar[str] = "ip"
 
     def build(self, router: str) -> Labeler:
-        """The labeler; the *router*'s label does not matter to it."""
+        """Returns the labeler; the *router*'s label does not matter to it."""
         del router
         return lambda _, address: _host(address)
 
@@ -48,7 +48,7 @@ class IpPortConfig(LabelerConfig):
     kind: ClassVar[str] = "ip:port"
 
     def build(self, router: str) -> Labeler:
-        """The labeler; the *router*'s label does not matter to it."""
+        """Returns the labeler; the *router*'s label does not matter to it."""
         del router
 
         def label(_: Peer, address: str) -> str:
@@ -60,12 +60,12 @@ class IpPortConfig(LabelerConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRandomConfig(LabelerConfig):
-    """Six letters and digits, others for each request."""
+    """Six letters and digits, new for each request."""
 
     kind: ClassVar[str] = "requestRandom"
 
     def build(self, router: str) -> Labeler:
-        """The labeler; the *router*'s label does not matter to it."""
+        """Returns the labeler; the *router*'s label does not matter to it."""
         del router
         return lambda _, __: _obfuscated(secrets.randbits(64))
 
@@ -77,7 +77,7 @@ class ConnectionRandomConfig(LabelerConfig):
     kind: ClassVar[str] = "connectionRandom"
 
     def build(self, router: str) -> Labeler:
-        """The labeler: a digest of the connection's ends, with a key that nobody else knows."""
+        """Returns the labeler: a digest of the connection's ends, with a secret key."""
         del router
         secret = secrets.token_bytes(32)
 
@@ -91,34 +91,34 @@ class ConnectionRandomConfig(LabelerConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterLabelConfig(LabelerConfig):
-    """The router's label, behind a `_`."""
+    """The router's label after a `_`."""
 
     kind: ClassVar[str] = "router"
 
     def build(self, router: str) -> Labeler:
-        """The labeler of *router*."""
+        """Returns the labeler of *router*."""
         return lambda _, __: f"_{router}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticLabelerConfig(LabelerConfig):
-    """A text, with a `_` before it unless it has one."""
+    """A fixed text, after a `_` unless it begins with one."""
 
     kind: ClassVar[str] = "static"
 
     label: str = key(doc="The text.")
 
     def build(self, router: str) -> Labeler:
-        """The labeler; the *router*'s label does not matter to it."""
+        """Returns the labeler; the *router*'s label does not matter to it."""
         del router
         text = self.label if self.label.startswith("_") else f"_{self.label}"
         return lambda _, __: text
 
 
 class AddForwarded:
-    """Adds `Forwarded` behind those that came; *secure* when the server's clients speak TLS.
+    """Adds `Forwarded` after the existing ones; *secure* if the server's clients speak TLS.
 
-    Fields that end at this hop go first, or the client's Connection could name this one away.
+    Hop-by-hop fields are removed first, since the client's Connection could name this field.
     """
 
     def __init__(self, by: Labeler, for_: Labeler, *, secure: bool = False) -> None:
@@ -127,7 +127,7 @@ class AddForwarded:
         self._secure = secure
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the field added."""
+        """Serves with the field added."""
         peer = request.peer
         hop.strip(request.headers, may_upgrade=request.version == b"1.1")
         if peer is not None:
@@ -146,7 +146,7 @@ class AddForwarded:
 class AddTimestamp:
     """Adds the time of arrival, in whole milliseconds since 1970, as the header *name*.
 
-    Fields that end at this hop go first, as for `AddForwarded`.
+    Hop-by-hop fields are removed first, as for `AddForwarded`.
     """
 
     def __init__(self, name: bytes, now: Callable[[], float] = time.time) -> None:
@@ -154,14 +154,14 @@ class AddTimestamp:
         self._now = now
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the field added to those of the same name."""
+        """Serves with the field added to those of the same name."""
         hop.strip(request.headers, may_upgrade=request.version == b"1.1")
         request.headers.add(self._name, b"%d" % (self._now() * 1000))
         return service(request)
 
 
 def quoted(text: str) -> str:
-    """*text* as a value of RFC 7239: a token as it is, else a quoted string of ASCII."""
+    """Returns *text* as a value of RFC 7239: a token unchanged, else a quoted string in ASCII."""
     if TOKEN(text.encode("utf-8")):
         return text
     safe = _NOT_QUOTABLE.sub("?", text).replace("\\", "\\\\").replace('"', '\\"')
@@ -169,7 +169,7 @@ def quoted(text: str) -> str:
 
 
 def _host(address: str) -> str:
-    """The host of `host:port`, in brackets if IPv6; UNKNOWN for a wildcard or no address."""
+    """Returns the host of `host:port`, IPv6 in brackets; UNKNOWN for a wildcard or no address."""
     host = address.rpartition(":")[0].strip("[]").partition("%")[0]
     try:
         parsed = ip_address(host)
@@ -181,7 +181,7 @@ def _host(address: str) -> str:
 
 
 def _obfuscated(number: int) -> str:
-    """An obfuscated identifier (RFC 7239 section 6.3) of six letters and digits."""
+    """Returns an obfuscated identifier (RFC 7239 section 6.3) of six letters and digits."""
     letters = []
     for _ in range(_LABEL_LENGTH):
         number, letter = divmod(number, len(_ALPHANUMERIC))

@@ -1,4 +1,4 @@
-"""What every proxy does to the messages it forwards: Via, hop-by-hop fields, the name it serves.
+"""What every proxy does to messages that it forwards: Via, hop-by-hop fields, the name served.
 
 RFC 9110 section 7.6; linkerd: router/http/.../StripHopByHopHeadersFilter.scala
 """
@@ -18,10 +18,10 @@ _RESPONSE_NAMES = (b"via", l5d.SUCCESS_CLASS)
 
 
 class Forward:
-    """Strips first, then adds, on the way there and on the way back; one for each name.
+    """Strips headers and then adds some, in both directions; one for each name.
 
-    Endpoints are told the name, and callers what the classifier made of the response, over whatever
-    the endpoint said: `l5d-dst-service` and `l5d-success-class`.
+    `l5d-dst-service` tells endpoints the name, and `l5d-success-class` tells callers the result of
+    the classifier; both replace what the other side sent.
     """
 
     def __init__(self, name: Path) -> None:
@@ -30,10 +30,10 @@ class Forward:
         self._service_line = service
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the headers of one hop further."""
+        """Serves with the headers of the next hop."""
         headers = request.headers
         names = headers.names
-        if _EDITED.isdisjoint(names):  # one look for all: most messages have none
+        if _EDITED.isdisjoint(names):  # one check for all: most messages have none
             names += _REQUEST_NAMES
             headers.lines += self._lines[request.version]
         else:
@@ -56,7 +56,7 @@ class Forward:
 
 
 class DstClient:
-    """Tells the endpoint by which bound name it was reached; one for each id and residual."""
+    """Tells the endpoint the bound name that led to it; one for each id and residual."""
 
     def __init__(self, bound_id: Path, residual: Path) -> None:
         self._id = bound_id
@@ -68,7 +68,7 @@ class DstClient:
         self._names, self._lines = names, lines
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the headers of this attempt in place of those of an earlier one."""
+        """Serves with the headers of this attempt in place of an earlier one's."""
         headers = request.headers
         if request.bound_id is not None:
             headers.remove(l5d.DST_CLIENT)

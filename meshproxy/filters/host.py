@@ -1,7 +1,7 @@
-"""What endpoints read in Host, where that is not what the client wrote.
+"""Rewrites Host for endpoints that expect another one than the client wrote.
 
-linkerd: linkerd/protocol/http/.../RewriteHostHeader.scala. Host is put back after each attempt,
-for another one may go to a client that wants it otherwise.
+linkerd: linkerd/protocol/http/.../RewriteHostHeader.scala. Host is restored after each attempt,
+since another attempt may use a client with other rules.
 """
 
 from meshproxy.http.authority import canonical
@@ -13,9 +13,9 @@ _POINTING = (b"location", b"refresh")
 
 
 class RewriteHost:
-    """Makes *authority* the Host, and the client's Host of it where a response points to it.
+    """Makes *authority* the Host, and restores the client's in response fields that point to it.
 
-    Raises ValueError for an authority that cannot stand in a header.
+    Raises ValueError for an authority that is not allowed in a header.
     """
 
     def __init__(self, authority: str) -> None:
@@ -23,7 +23,7 @@ class RewriteHost:
         self._line = of((b"Host", self._authority)).lines[0]
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve under the other name."""
+        """Serves under the other name."""
         original = request.headers.get(b"host")
         response = _serve_as(self._line, request, service)
         if original:
@@ -40,13 +40,13 @@ class RewriteHost:
 
 
 class DropPort:
-    """Leaves *port* out of the Host, however it is spelled there."""
+    """Removes *port* from Host, however it is spelled."""
 
     def __init__(self, port: int) -> None:
         self._ending = b":%d" % port
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve, without the port if Host names it."""
+        """Serves, without the port if Host names it."""
         host = request.headers.get(b"host")
         spelled = canonical(host) if host else b""
         if not spelled.endswith(self._ending):
@@ -55,7 +55,7 @@ class DropPort:
 
 
 def _serve_as(line: bytes, request: Request, service: Service[Request, Response]) -> Response:
-    """Serve with *line* in the place of Host, which every request has by now."""
+    """Serves with *line* in place of Host, which every request has at this point."""
     headers = request.headers
     at = headers.names.index(b"host")
     before, headers.lines[at] = headers.lines[at], line

@@ -1,7 +1,7 @@
-"""Sending again: what the classifier calls retryable, and what was never delivered.
+"""Retries of what the classifier calls retryable, and requeues of what was never delivered.
 
 linkerd: finagle/buoyant .../RetryFilter.scala, ClassifiedRetries.scala; finagle:
-service/RequeueFilter.scala. A request whose body is gone is never sent again.
+service/RequeueFilter.scala. A request whose body is no longer held is never sent again.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ _RETRYABLE = ResponseClass.RETRYABLE
 
 
 class Retries:
-    """Repeats what the classifier calls retryable, at most *most* times for one request.
+    """Repeats what the classifier calls retryable, at most *most* times for each request.
 
-    Budget, backoff and deadline have to allow it too.
+    Budget, backoff and deadline must allow it too.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Retries:
         metrics.gauge("retries", "budget", fn=budget.balance)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve; every request deposits, whatever becomes of it."""
+        """Serves; every request deposits into the budget, whatever its result."""
         self._budget.deposit()
         request.classifier = self._classifier
         try:
@@ -91,7 +91,7 @@ class Retries:
         return result
 
     def _withdraw(self, request: Request, retries: int, wait: float | None) -> bool:
-        """Pays for another attempt after *wait* seconds; returns False if there may be none."""
+        """Pays for another attempt after *wait* seconds. Returns False if none is allowed."""
         if wait is None or monotonic() + wait >= request.deadline:
             return False
         if retries >= self._most:
@@ -111,10 +111,10 @@ class Retries:
 
 
 class Requeues:
-    """Picks another endpoint when nothing was delivered, within a budget and without waiting.
+    """Chooses another endpoint if nothing was delivered, within a budget and without waiting.
 
-    One request is requeued at most once for each other endpoint, *most* times in all, whatever
-    retries there are around it, and never for more than a fifth of the budget's balance.
+    One request is requeued at most once for each other endpoint, at most *most* times in all its
+    retries, and for at most a fifth of the budget's balance.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Requeues:
         scope.gauge("budget", fn=budget.balance)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve; a success deposits."""
+        """Serves; a success deposits into the budget."""
         try:
             response = service(request)
         except ProxyError as error:
@@ -173,7 +173,7 @@ class Requeues:
         return result
 
     def _withdraw(self, request: Request, requeues: int) -> bool:
-        """Pays for another attempt; returns False if there may be none."""
+        """Pays for another attempt. Returns False if none is allowed."""
         body = request.body
         if (body is not None and not body.is_replayable) or monotonic() >= request.deadline:
             return False
@@ -188,7 +188,7 @@ class Requeues:
 
 
 def _is_nack(request: Request, response: Response) -> bool:
-    """The endpoint refused without having processed anything (finagle: HttpNackFilter.scala)."""
+    """Returns True if the endpoint refused without processing (finagle: HttpNackFilter.scala)."""
     if response.status != 503 or (request.body is not None and not request.body.is_replayable):
         return False
     headers = response.headers

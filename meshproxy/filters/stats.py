@@ -1,8 +1,8 @@
-"""What is counted about requests, in Linkerd's names, as the server, a service or a client sees it.
+"""Counts requests as the server, a service or a client sees them, under Linkerd's names.
 
 finagle: service/StatsFilter.scala, http/filter/StatsFilter.scala.
-A request is recorded when it is known how it turned out: with the head of its response, or at the
-end of a body that is still coming. Latency is always that of the head.
+A request is recorded once its outcome is known: with the head of its response, or at the end of a
+body that is still arriving. Latency is always that of the head.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ _CLASSIFIED = "com.twitter.finagle.service.ResponseClassificationSyntheticExcept
 
 
 class Outcomes:
-    """Requests, successes, failures by reason, what is pending, and latency, of one scope.
+    """Requests, successes, failures by reason, pending requests and latency of one scope.
 
-    Hot code writes `begun` and then either `success` and `latency` or, by `failed`, the rest.
+    Hot code writes `begun` and then either `success` and `latency` or, through `failed`, the rest.
     """
 
     __slots__ = ("_failures", "_metrics", "begun", "latency", "success")
@@ -55,7 +55,7 @@ class Outcomes:
 
 
 class Statuses(dict[int, tuple[Counter, Callable[[float], None]]]):
-    """Responses by status and by class of status; the second adds to the latencies of the class."""
+    """Counters by status and by class of status, each with the latency of its class."""
 
     def __init__(self, metrics: Tree) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Statuses(dict[int, tuple[Counter, Callable[[float], None]]]):
         return found
 
     def failed(self, elapsed_ms: float) -> None:
-        """Record the end of a request without a response."""
+        """Records a request that ended without a response."""
         self._errors.value += 1
         self._error_ms.add(elapsed_ms)
 
@@ -82,7 +82,7 @@ class PathStats(Outcomes):
     __slots__ = ()
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve and record."""
+        """Serves and records."""
         self.begun.value += 1
         started = monotonic()
         try:
@@ -116,7 +116,7 @@ class ServerStats(Outcomes):
         self._statuses = Statuses(metrics)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve and record."""
+        """Serves and records."""
         self.begun.value += 1
         started = monotonic()
         try:
@@ -146,9 +146,9 @@ class ServerStats(Outcomes):
 
 
 class ClientStats(Outcomes):
-    """The attempts of one client, in all and apart for each name that uses it.
+    """The attempts of one client, in all and for each name that uses it.
 
-    A request that is kept from a loop is no attempt.
+    A request refused because of a loop is not an attempt.
     """
 
     __slots__ = ("_by_name", "_statuses")
@@ -159,7 +159,7 @@ class ClientStats(Outcomes):
         self._by_name: dict[object, Outcomes] = {}
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve one attempt and record it."""
+        """Serves one attempt and records it."""
         named = self._by_name.get(request.dst) or self._new(request)
         self.begun.value += 1
         named.begun.value += 1
@@ -201,7 +201,7 @@ class ClientStats(Outcomes):
         return response
 
     def _new(self, request: Request) -> Outcomes:
-        """The instruments of a name; past the tree's bound names share those called `other`."""
+        """Returns the instruments of a name; beyond the bound of the tree, names share `other`."""
         name = request.dst.show()[1:] if request.dst is not None else "other"
         outcomes = Outcomes(self._metrics.scope("service", name))
         if len(self._by_name) < 1000:

@@ -1,7 +1,7 @@
-"""How long a request may take, and what endpoints are told of it in `l5d-ctx-deadline`.
+"""Timeouts of a request, and the deadline passed to endpoints in `l5d-ctx-deadline`.
 
-finagle: service/TimeoutFilter.scala, context/Deadline.scala. What waits does so by the monotonic
-clock; a deadline of the wall clock is converted once, where it arrives.
+finagle: service/TimeoutFilter.scala, context/Deadline.scala. All waits use the monotonic clock; a
+deadline by the wall clock is converted once, on arrival.
 """
 
 import time
@@ -16,11 +16,11 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
 _EARLY_SECONDS = 0.01
-"""A timer of the loop may be this much ahead of the clock."""
+"""Seconds by which a timer of the loop may be ahead of the clock."""
 
 
 class TotalTimeout:
-    """Gives a request *seconds* for all its attempts together, of a service or on a server."""
+    """Limits all attempts of a request together to *seconds*, for a service or a server."""
 
     def __init__(self, seconds: float, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._seconds = seconds
@@ -29,7 +29,7 @@ class TotalTimeout:
         self._now_ns = now_ns
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the deadline set. Raises ServiceTimedOut, saying that retries are included."""
+        """Serves with the deadline set. Raises ServiceTimedOut that mentions retries."""
         now_ns = self._now_ns()
         told = shortened(request.ctx_deadline, now_ns, now_ns + self._timeout_ns)
         request.ctx_deadline = told
@@ -38,14 +38,14 @@ class TotalTimeout:
 
 
 class EnforceDeadline:
-    """Keeps to the deadline that came with a request, on servers that are to."""
+    """Enforces the deadline that a request carries, on servers configured to do so."""
 
     def __init__(self, metrics: Tree, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._now_ns = now_ns
         self._rejected = metrics.counter("admission_control", "deadline", "rejected")
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve in the time that is left. Raises DeadlineExceeded and ServiceTimedOut."""
+        """Serves within the time left. Raises DeadlineExceeded and ServiceTimedOut."""
         told = request.ctx_deadline
         if told is None:
             return service(request)
@@ -58,28 +58,28 @@ class EnforceDeadline:
 
 
 class AttemptDeadline:
-    """Tells the endpoint of the attempt timeout as well, for the length of the attempt."""
+    """Includes the attempt timeout in the deadline passed to the endpoint, for one attempt."""
 
     def __init__(self, seconds: float, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._timeout_ns = round(seconds * 1e9)
         self._now_ns = now_ns
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve one attempt."""
+        """Serves one attempt."""
         before = request.ctx_deadline
         now_ns = self._now_ns()
         told = shortened(before, now_ns, now_ns + self._timeout_ns)
         l5d.put_deadline(request.headers, told)
         try:
             return service(request)
-        finally:  # another attempt may go to a client without a timeout
+        finally:  # another attempt may use a client without a timeout
             l5d.put_deadline(request.headers, before)
 
 
 def _serve_until(
     deadline: float, limit: str, request: Request, service: Service[Request, Response]
 ) -> Response:
-    """Serve by monotonic second *deadline*; an error names the *limit* that made it that."""
+    """Serves by monotonic second *deadline*; an error names the *limit* it comes from."""
     request.deadline = min(request.deadline, deadline)
     try:
         return service(request)

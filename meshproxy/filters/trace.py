@@ -1,7 +1,7 @@
 """The identity of a request across the mesh: `l5d-ctx-trace` and `l5d-reqid`.
 
 linkerd: TraceInitializer.scala; finagle: tracing/TraceId.scala. 32 bytes, big-endian: span,
-parent, trace, flags; eight more when the trace id has a high half.
+parent, trace, flags; eight more if the trace id has a high half.
 """
 
 import binascii
@@ -27,7 +27,7 @@ _HEADERS = frozenset({l5d.CTX_TRACE, l5d.SAMPLE, l5d.REQID})
 
 
 class TraceId(NamedTuple):
-    """One span of a trace; ids are 64-bit numbers, *high* the upper half of a 128-bit trace id."""
+    """A span of a trace; ids are 64-bit numbers, *high* the upper half of a 128-bit trace id."""
 
     span: int
     parent: int
@@ -36,7 +36,7 @@ class TraceId(NamedTuple):
     high: int = 0
 
     def encode(self) -> bytes:
-        """The value of `l5d-ctx-trace`."""
+        """Returns the value of `l5d-ctx-trace`."""
         raw = _ids(self.span, self.parent, self.trace, self.flags)
         if self.high:
             raw += self.high.to_bytes(8, "big")
@@ -44,7 +44,7 @@ class TraceId(NamedTuple):
 
     @classmethod
     def decode(cls, value: bytes) -> "TraceId | None":
-        """Read `l5d-ctx-trace`; None, as if absent, for anything malformed."""
+        """Reads `l5d-ctx-trace`. Returns None for anything malformed, as if it were absent."""
         try:
             raw = binascii.a2b_base64(value, strict_mode=True)
         except binascii.Error:
@@ -57,7 +57,7 @@ class TraceId(NamedTuple):
         return cls(span, parent, trace, flags, high)
 
     def sampled(self, yes: bool | None) -> "TraceId":
-        """The same span with the sampling decided, or left undecided."""
+        """Returns the same span with the sampling decision set, or left open."""
         flags = self.flags & ~(SAMPLING_KNOWN | SAMPLED)
         if yes is not None:
             flags |= SAMPLING_KNOWN | (SAMPLED if yes else 0)
@@ -65,12 +65,12 @@ class TraceId(NamedTuple):
 
 
 def sample_rate(value: bytes | None) -> float | None:
-    """What `l5d-sample` asks for, between 0 and 1; None when it has no opinion."""
+    """Returns the rate of `l5d-sample`, between 0 and 1; None if it has none."""
     try:
         rate = float(value) if value is not None and b"_" not in value else None
     except ValueError:
         return None
-    if rate is None or rate != rate:  # noqa: PLR0124 - NaN is the float that differs from itself
+    if rate is None or rate != rate:  # noqa: PLR0124 - NaN is the only float unequal to itself
         return None
     return min(max(rate, 0.0), 1.0)
 
@@ -87,9 +87,9 @@ class DefaultTracePropagatorConfig(TracePropagatorConfig):
 
 
 class StartTrace:
-    """Adopts the caller's trace or begins one, and sends a span of its own on.
+    """Continues the caller's trace or begins one, and sends a new span to the endpoint.
 
-    Ids come from *bits*, the same source as the balancers' draws; they are not secrets.
+    Ids come from *bits*, the source of the balancers' draws; they are not secrets.
     """
 
     def __init__(self, bits: Callable[[int], int] = _random.getrandbits) -> None:
@@ -97,12 +97,12 @@ class StartTrace:
         self._salt = bits(64)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serve with the trace headers set."""
+        """Serves with the trace headers set."""
         headers = request.headers
         if _HEADERS.isdisjoint(headers.names):
             bits = self._bits
             span = bits(64).to_bytes(8, "big")
-            context = _base64(span * 3 + _NO_FLAGS)[:-1]  # 0.1 us less than without a new line
+            context = _base64(span * 3 + _NO_FLAGS)[:-1]  # cheaper than asking for no new line
             trace_id = _hex(span)
         else:
             trace = self._adopt(headers, self._bits(64))

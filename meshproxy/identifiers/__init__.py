@@ -1,1 +1,1 @@
-"""What a request is called: its logical name, one kind a file (linkerd: router/http)."""
+"""Identifiers give a request its logical name; one file for each kind (linkerd: router/http)."""

@@ -17,9 +17,9 @@ from meshproxy.naming.path import Path
 
 
 class HeaderToken:
-    """The whole value of a header is one segment as it was written; Host is, in its one spelling.
+    """The whole value of a header as one segment, unchanged; Host in its canonical spelling.
 
-    Raises BadRequest for a Host that is none.
+    Raises BadRequest for an invalid Host.
     """
 
     def __init__(self, prefix: Path, header: str) -> None:
@@ -37,7 +37,7 @@ class HeaderToken:
         self._name = name
 
     def __call__(self, request: Request) -> Path | Declined:
-        """Name *request*."""
+        """Returns the name of *request*."""
         headers = request.headers
         if self._header not in headers.names:
             return self._absent
@@ -46,7 +46,7 @@ class HeaderToken:
 
 
 class Header:
-    """The value of a header is a path. Raises ParseError when it is not."""
+    """The value of a header as a path. Raises ParseError if it is not one."""
 
     def __init__(self, prefix: Path, header: str) -> None:
         self._header = header.lower().encode("latin-1", "replace")
@@ -54,7 +54,7 @@ class Header:
         self._absent = Declined(f"{header} header is absent")
 
     def __call__(self, request: Request) -> Path | Declined:
-        """Name *request*."""
+        """Returns the name of *request*."""
         value = request.headers.get(self._header)
         return self._prefix + Path.parse(value.decode("latin-1")) if value else self._absent
 
@@ -67,7 +67,7 @@ class HeaderTokenConfig(IdentifierConfig):
     header: str = key(default="Host", doc="Name of the header.")
 
     def build(self, prefix: Path) -> Identifier:
-        """The identifier; names begin with *prefix*."""
+        """Returns the identifier; names begin with *prefix*."""
         return HeaderToken(prefix, self.header)
 
 
@@ -79,5 +79,5 @@ class HeaderConfig(IdentifierConfig):
     header: str = key(default="l5d-name", doc="Name of the header.")
 
     def build(self, prefix: Path) -> Identifier:
-        """The identifier; names begin with *prefix*."""
+        """Returns the identifier; names begin with *prefix*."""
         return Header(prefix, self.header)

@@ -1,6 +1,6 @@
-"""The seam of identifiers: a request in, its logical name out.
+"""Identifiers: a request in, its logical name out.
 
-An identifier may decline, which lets the next one of the list try; what it raises ends the request
+An identifier may decline, so that the next one of the list is tried; an error ends the request
 (linkerd: router/core/.../RoutingFactory.scala).
 """
 
@@ -25,30 +25,30 @@ class Declined:
 
 Named: TypeAlias = Path | Declined
 Identifier = Callable[[Request], Named | Activity[Named]]
-"""May rewrite the request's target; raises ValueError when what it looks at is malformed.
+"""May rewrite the request's target; raises ValueError if the part it reads is malformed.
 
-An answer that is an Activity is waited for.
+A result that is an Activity is waited for.
 """
 
 
 @runtime_checkable
 class Following(Protocol):
-    """An identifier that follows something outside, from its first request on."""
+    """An identifier that watches something outside the proxy, from its first request on."""
 
     def report(self, metrics: Tree) -> None:
-        """Show in *metrics* how that is doing."""
+        """Shows in *metrics* how the watch is doing."""
 
     def close(self) -> None:
-        """Follow no more; requests that are under way go by what was known last."""
+        """Stops watching; running requests use what was known last."""
 
 
 def first_of(
     identifiers: Sequence[Identifier], timeout_s: float = 10.0
 ) -> Callable[[Request], Path]:
-    """Ask *identifiers* in order; the result raises `UnidentifiedRequest` when no one has a name.
+    """Returns a function that asks *identifiers* in order.
 
-    It raises `BindingTimedOut` when one has no answer within *timeout_s* seconds.
-    ValueError when there are none to ask.
+    It raises `UnidentifiedRequest` if none has a name, and `BindingTimedOut` if one has no result
+    within *timeout_s* seconds. Raises ValueError if there are no identifiers.
     """
     if not identifiers:
         raise ValueError("empty identifier list")

@@ -23,9 +23,9 @@ from meshproxy.naming.path import Path
 from meshproxy.var import PENDING, Activity, Close, Failed, Ok, State, Var
 
 REMEMBERED: Final = 1000
-"""Hosts whose rules are kept at hand; the least recently used one makes room."""
+"""Hosts whose rules are remembered; the least recently used one is dropped."""
 MATCHERS: Final = 10_000
-"""Paths of rules that are not compiled again when an Ingress changes."""
+"""Compiled paths of rules that are remembered when an Ingress changes."""
 UNMATCHED: Final = Declined("no ingress rule matches")
 CLOSED: Final = Declined("the ingress rules are not known any more")
 
@@ -54,7 +54,7 @@ class Rules:
         self._of_host = lru_cache(REMEMBERED)(self._find)
 
     def name(self, request: Request) -> Named:
-        """Name *request*. Raises ValueError when its host has more than one colon."""
+        """Returns the name of *request*. Raises ValueError if its host has more than one colon."""
         host, colon, port = (request.headers.get("Host") or "").partition(":")
         if ":" in port:
             raise ValueError(f"{host}{colon}{port} is not a host and a port")
@@ -65,7 +65,7 @@ class Rules:
         return self._default
 
     def _find(self, host: str) -> tuple[Rule, ...]:
-        """All rules for *host*, in their order."""
+        """Returns all rules for *host* in their order."""
         parent = f"*.{host.partition('.')[2]}"
         found = [*self._any, *self._hosts.get(host, ()), *self._hosts.get(parent, ())]
         return tuple(rule for _, rule in sorted(found, key=lambda numbered: numbered[0]))
@@ -73,7 +73,7 @@ class Rules:
 
 @lru_cache(MATCHERS)
 def _matcher(match: str, text: str) -> Matches | None:
-    """What tells whether a path is wanted; None for a regular expression that is none."""
+    """Returns a function that tests a path; None if *text* is not a valid regular expression."""
     if match == "Exact":
         return lambda path: path == text
     if match == "Prefix":
@@ -91,9 +91,9 @@ def _name(prefix: Path, ingress: Ingress, backend: Backend) -> Path:
 
 
 class IngressIdentifier:
-    """Follows the Ingresses of *namespace*, all if empty, from the first request on.
+    """Follows the Ingresses of *namespace*, or of all if empty, from the first request on.
 
-    Those of another class than *ingress_class* do not count; those without a class do.
+    Ingresses of another class than *ingress_class* are ignored; those without a class are not.
     """
 
     def __init__(
@@ -112,12 +112,12 @@ class IngressIdentifier:
         self._with_defaults = with_defaults
         self._known: Var[State[tuple[Ingress, ...]]] = Var(PENDING)
         self._rules: Rules | None = None
-        """Of what is known, once a request has asked for them."""
+        """The rules known, once a request has asked for them."""
         self._close: Close | None = None
         self._is_closed = False
 
     def __call__(self, request: Request) -> Named | Activity[Named]:
-        """Name *request*, once the Ingresses are known."""
+        """Returns the name of *request*, or waits until the Ingresses are known."""
         if self._rules is not None:
             return self._rules.name(request)
         if self._close is None and not self._is_closed:
@@ -130,11 +130,11 @@ class IngressIdentifier:
         return self._known.map(lambda state: self._named(state, request))
 
     def report(self, metrics: Tree) -> None:
-        """Show in *metrics* how the API is doing."""
+        """Shows in *metrics* how the API is doing."""
         self._cluster.report(metrics)
 
     def close(self) -> None:
-        """Follow no more."""
+        """Stops watching."""
         self._is_closed = True
         if self._close is not None:
             self._close()
@@ -184,7 +184,7 @@ class IngressConfig(IdentifierConfig):
     context: str | None = key(default=None, added=True, doc="As the namers' `context`.")
 
     def check(self) -> Iterable[Problem]:
-        """The namespace can exist, and what says where the API is, is said once."""
+        """Yields problems: an impossible namespace, or two keys that both say where the API is."""
         if self.namespace is not None and not is_dns_label(self.namespace):
             yield Problem(f"{self.namespace!r} is a name that no namespace can have", "namespace")
         if self.auth is not None and (self.host, self.port) != ("localhost", 8001):
@@ -196,7 +196,7 @@ class IngressConfig(IdentifierConfig):
                 yield Problem("needs auth: kubeconfig beside it", name)
 
     def build(self, prefix: Path) -> IngressIdentifier:
-        """The identifier; names begin with *prefix*."""
+        """Returns the identifier; names begin with *prefix*."""
         return IngressIdentifier(
             prefix,
             cluster_at(ApiServer(self.host, self.port, self.auth, self.kubeconfig, self.context)),

@@ -13,14 +13,14 @@ from meshproxy.naming.path import Path
 
 
 class MethodAndHost:
-    """HTTP version, method and host in its one spelling and lower case, perhaps also the path."""
+    """HTTP version, method and canonical host in lower case, with or without the path."""
 
     def __init__(self, prefix: Path, uri_in_name: bool) -> None:
         self._name = names(prefix)
         self._uri_in_name = uri_in_name
 
     def __call__(self, request: Request) -> Path | Declined:
-        """Name *request*; HTTP/1.0 has no host in its name."""
+        """Returns the name of *request*; HTTP/1.0 has no host in its name."""
         version = request.version
         if version == b"1.1":
             host = request.headers.get(b"host")
@@ -44,5 +44,5 @@ class MethodAndHostConfig(IdentifierConfig):
     http_uri_in_dst: bool = key(default=False, doc="Append the path of the request target.")
 
     def build(self, prefix: Path) -> Identifier:
-        """The identifier; names begin with *prefix*."""
+        """Returns the identifier; names begin with *prefix*."""
         return MethodAndHost(prefix, self.http_uri_in_dst)

@@ -12,7 +12,7 @@ from meshproxy.naming.path import Path
 
 
 class FirstSegments:
-    """The first segments of the target's path; *consume* takes them off the target."""
+    """The first segments of the target's path; *consume* removes them from the target."""
 
     def __init__(self, prefix: Path, segments: int, consume: bool) -> None:
         self._name = names(prefix)
@@ -20,7 +20,7 @@ class FirstSegments:
         self._consume = consume
 
     def __call__(self, request: Request) -> Path | Declined:
-        """Name *request*."""
+        """Returns the name of *request*."""
         path = request.target.partition(b"?")[0]
         segments = path.rstrip(b"/").split(b"/")[1:]
         if len(segments) < self._segments:
@@ -39,8 +39,8 @@ class PathConfig(IdentifierConfig):
 
     kind: ClassVar[str] = "io.l5d.path"
     segments: int = key(default=1, minimum=0, doc="How many segments make the name.")
-    consume: bool = key(default=False, doc="Take these segments off the target that is sent on.")
+    consume: bool = key(default=False, doc="Remove these segments from the target that is sent on.")
 
     def build(self, prefix: Path) -> Identifier:
-        """The identifier; names begin with *prefix*."""
+        """Returns the identifier; names begin with *prefix*."""
         return FirstSegments(prefix, self.segments, self.consume)

@@ -17,6 +17,6 @@ class StaticIdentifierConfig(IdentifierConfig):
     path: Path = key(doc="The name, below `dstPrefix`.")
 
     def build(self, prefix: Path) -> Identifier:
-        """The identifier; names begin with *prefix*."""
+        """Returns the identifier; names begin with *prefix*."""
         name = prefix + self.path
         return lambda _: name

@@ -1,4 +1,4 @@
-"""What a bound name's address is known to be (finagle: Addr.scala, Address.scala)."""
+"""The address of a bound name, as far as it is known (finagle: Addr.scala, Address.scala)."""
 
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -14,7 +14,7 @@ class Address:
     meta: tuple[tuple[str, str], ...] = ()
 
     def get(self, key: str) -> str | None:
-        """Return the metadata value called *key*."""
+        """Returns the metadata value called *key*."""
         for name, value in self.meta:
             if name == key:
                 return value
@@ -33,18 +33,18 @@ class AddrNeg:
 
 @dataclass(frozen=True, slots=True)
 class AddrFailed:
-    """The address cannot be found out, and why."""
+    """The address cannot be found, and why."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class AddrBound:
-    """The name's endpoints, perhaps none."""
+    """The endpoints of the name; there may be none."""
 
     addresses: frozenset[Address]
     authority: str | None = None
-    """What they want to read in Host, whatever the client wrote; None leaves that as it is."""
+    """The Host that the endpoints expect; None keeps the client's."""
 
 
 Addr: TypeAlias = AddrPending | AddrNeg | AddrFailed | AddrBound
@@ -54,7 +54,7 @@ ADDR_NEG: Final = AddrNeg()
 
 
 def merged(addrs: tuple[Addr, ...]) -> Addr:
-    """One address of many: what is bound counts; without any, what the others wait or fail for."""
+    """Returns one address for many: all endpoints of the bound ones, or pending, failed or neg."""
     found = [each.addresses for each in addrs if isinstance(each, AddrBound)]
     if found or not addrs:
         return AddrBound(frozenset().union(*found))

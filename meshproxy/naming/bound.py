@@ -1,4 +1,4 @@
-"""A name that has reached its end (finagle: Name.Bound)."""
+"""A name bound to a replica set (finagle: Name.Bound)."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -9,21 +9,21 @@ from meshproxy.var import Var
 
 
 class ChosenBy(Enum):
-    """Who chose where a bound name leads."""
+    """Who decided where a bound name leads."""
 
     REQUEST = "request"
     """A host, a port or a dtab that came with the request."""
     NAMER = "namer"
     """A configured namer or transformer."""
     OPERATOR = "operator"
-    """Every segment of the name is written in the router's own dtab."""
+    """The router's own dtab, which contains every segment of the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A replica set: its identity, its live address, and the part of the name left over.
+    """A replica set: its identity, its live address, and the residual part of the name.
 
-    Two are equal when they differ in the address at most.
+    Equality ignores the address.
     """
 
     id: Path
@@ -32,5 +32,5 @@ class Bound:
     chosen_by: ChosenBy = ChosenBy.NAMER
 
     def show(self) -> str:
-        """Return the id's text, by which operators know it."""
+        """Returns the text of the id, as operators know it."""
         return self.id.show()

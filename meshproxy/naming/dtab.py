@@ -15,31 +15,31 @@ _USUAL_SHAPES: Final = 32
 
 
 class Prefix(tuple[bytes | None, ...]):
-    """The left side of an entry: segments that must be equal, or None for any one segment."""
+    """The left side of an entry: segments that must be equal, or None for any segment."""
 
     __slots__ = ()
 
     def show(self) -> str:
-        """Return the canonical text."""
+        """Returns the canonical text."""
         return "/" + "/".join(["*" if elem is None else show_segment(elem) for elem in self])
 
 
 @dataclass(frozen=True, slots=True)
 class Dentry:
-    """One rule: names under *prefix* stand for *dst*, each leaf followed by the rest."""
+    """A rule: names under *prefix* stand for *dst*, with the rest appended to each leaf."""
 
     prefix: Prefix
     dst: NameTree[Path]
     by_request: bool = field(default=False, compare=False, repr=False)
-    """It came with a request, and is not the operator's."""
+    """True if it came with a request rather than from the operator."""
 
     def show(self) -> str:
-        """Return the canonical text."""
+        """Returns the canonical text."""
         return f"{self.prefix.show()}=>{self.dst.show()}"
 
 
 class _Shape(NamedTuple):
-    """Entries whose prefixes have their fixed segments at the same places, by these segments."""
+    """Entries whose prefixes have fixed segments at the same positions, by these segments."""
 
     length: int
     part_of: Callable[[Sequence[bytes | None]], object]
@@ -52,11 +52,11 @@ def _shape(length: int, fixed: tuple[int, ...]) -> _Shape:
     return _Shape(length, part_of, {})
 
 
-class _Layer(tuple[Dentry, ...]):  # noqa: SLOT001 - it keeps its index
+class _Layer(tuple[Dentry, ...]):  # noqa: SLOT001 - its index is cached in its dict
     """Rules that were written as one text, and their index."""
 
     def matching(self, path: Path) -> list[Dentry]:
-        """Return the rules that apply to *path*, the later ones first."""
+        """Returns the rules that apply to *path*, later ones first."""
         found: list[int] = []
         for shape in self.shapes:
             if shape.length <= len(path):
@@ -79,9 +79,9 @@ class _Layer(tuple[Dentry, ...]):  # noqa: SLOT001 - it keeps its index
 
 
 class Dtab:
-    """Rules in file order; the later ones are preferred.
+    """Rules in file order; later ones are preferred.
 
-    A sum of tables shares theirs with their indexes, so it costs the same whatever they hold.
+    A sum of tables shares them and their indexes, so it costs the same whatever their size.
     """
 
     __slots__ = ("_layers",)
@@ -92,10 +92,10 @@ class Dtab:
 
     @classmethod
     def parse(cls, text: str, *, limit: int | None = None) -> "Dtab":
-        """Read a table such as `/svc => /srv ; /srv => /#/io.l5d.fs`.
+        """Reads a table such as `/svc => /srv ; /srv => /#/io.l5d.fs`.
 
         Raises:
-            ParseError: the text is no table, or has more than *limit* entries.
+            ParseError: the text is not a table, or has more than *limit* entries.
         """
         parser = Parser(text, Path)
         entries: list[Dentry] = []
@@ -112,14 +112,14 @@ class Dtab:
         return cls(entries)
 
     def matching(self, path: Path) -> list[Dentry]:
-        """Return the entries that apply to *path*, the preferred one first."""
+        """Returns the entries that apply to *path*, preferred ones first."""
         found: list[Dentry] = []
         for layer in reversed(self._layers):
             found += layer.matching(path)
         return found
 
     def lookup(self, path: Path) -> NameTree[Path]:
-        """Take one step: the destinations with the rest of *path* on every leaf."""
+        """Takes one step: returns the destinations with the rest of *path* on every leaf."""
         trees = [_with_rest(entry, path) for entry in self.matching(path)]
         if not trees:
             return NEG
@@ -127,11 +127,11 @@ class Dtab:
 
     @property
     def surcharge(self) -> int:
-        """How many nodes more than usual a lookup is worth, as prefixes differ in shape."""
+        """The number of nodes that a lookup counts as, for prefixes of many shapes."""
         return sum(len(layer.shapes) for layer in self._layers) // _USUAL_SHAPES
 
     def show(self) -> str:
-        """Return the canonical text."""
+        """Returns the canonical text."""
         return ";".join([entry.show() for entry in self])
 
     def __add__(self, other: "Dtab") -> "Dtab":
@@ -158,10 +158,10 @@ class Dtab:
 
 
 def parse_tree(text: str) -> NameTree[Path]:
-    """Read a name tree such as `9*/a & 1*/b | ~`.
+    """Reads a name tree such as `9*/a & 1*/b | ~`.
 
     Raises:
-        ParseError: the text is no tree.
+        ParseError: the text is not a tree.
     """
     parser = Parser(text, Path)
     tree = parser.tree()
@@ -170,7 +170,7 @@ def parse_tree(text: str) -> NameTree[Path]:
 
 
 def read_entry(parser: Parser[Path]) -> Dentry:
-    """Read one entry. Raises ParseError."""
+    """Reads one entry. Raises ParseError."""
     prefix = Prefix(parser.prefix())
     parser.skip()
     parser.eat("=")

@@ -1,6 +1,6 @@
 """Prefix patterns with wildcards and captures, such as `/$/inet/*/{port}`.
 
-linkerd: finagle/buoyant/.../PathMatcher.scala; unlike there, a capturing part costs linear time.
+linkerd: finagle/buoyant/.../PathMatcher.scala; here a capturing part takes only linear time.
 """
 
 import re
@@ -22,9 +22,9 @@ class _Part:
     names: tuple[str, ...]
 
     def captures_of(self, segment: str) -> list[str] | None:
-        """Match greedily, anywhere in *segment*; None where the texts are not found in order.
+        """Matches greedily, anywhere in *segment*. Returns None if the texts do not occur in order.
 
-        The earlier a capture, the more it takes, so each text is looked for from the right.
+        The earlier a capture, the more it takes, so each text is searched for from the right.
         """
         first, *others = self.literals
         ends: list[int] = []
@@ -47,14 +47,14 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class PathMatcher:
-    """A pattern that paths may begin with; it is compared with their shown segments."""
+    """A pattern for the beginning of paths, compared with their segments as shown."""
 
     text: str
     _parts: tuple[str | _Part, ...]
 
     @classmethod
     def parse(cls, text: str) -> "PathMatcher":
-        """Read a pattern; every text is one, and `/` and the empty text match everything."""
+        """Reads a pattern; every text is valid, and `/` and the empty text match everything."""
         parts = text.split("/")
         while parts and not parts[-1]:
             parts.pop()
@@ -69,7 +69,7 @@ class PathMatcher:
         return tuple(dict.fromkeys(name for names in named for name in names))
 
     def match(self, path: Path) -> dict[str, str] | None:
-        """Return the captured texts, None if *path* does not begin with the pattern."""
+        """Returns the captured texts; None if *path* does not begin with the pattern."""
         if len(path) < len(self._parts):
             return None
         captured: dict[str, str] = {}
@@ -88,13 +88,13 @@ class PathMatcher:
         return captured
 
     def unknown_in(self, template: str) -> list[str]:
-        """Return the variables of *template* that a match does not bind."""
+        """Returns the variables of *template* that a match does not bind."""
         known = self.captures
         return [name for name in _VARIABLE.findall(template) if name not in known]
 
     @staticmethod
     def substitute(template: str, captures: Mapping[str, str]) -> str:
-        """Replace each `{name}` that was captured; others stay as they are."""
+        """Replaces each `{name}` that was captured; others are kept."""
         return _VARIABLE.sub(lambda found: captures.get(found[1], found[0]), template)
 
 

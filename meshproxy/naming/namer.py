@@ -1,4 +1,4 @@
-"""The two seams of naming: who knows names, and who binds them (finagle: Namer.scala)."""
+"""The interfaces of naming: namers, interpreters and transformers (finagle: Namer.scala)."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
@@ -10,25 +10,25 @@ from meshproxy.naming.path import Path
 from meshproxy.var import Activity
 
 Lookup: TypeAlias = NameTree[Path | Bound] | Activity[NameTree[Path | Bound]]
-"""What a namer answers: a tree that never changes, or one that lives."""
+"""The result of a namer: a tree that never changes, or one that may."""
 
 BoundTree: TypeAlias = NameTree[Bound]
 Transformed: TypeAlias = BoundTree | Activity[BoundTree]
-"""What a transformer makes of a bound tree, fixed or alive."""
+"""The result of a transformer: a bound tree that never changes, or one that may."""
 
 
 class Namer(Protocol):
-    """What one service discovery knows."""
+    """Looks up names in a service discovery."""
 
     @property
     def prefix(self) -> Path:
-        """The full prefix of its names, `/#/io.l5d.fs`."""
+        """The full prefix of its names, such as `/#/io.l5d.fs`."""
         ...
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer for *path*, which is what follows the prefix.
+        """Returns the tree for *path*, which is the part after the prefix.
 
-        Further paths in the answer are looked up from the start. Negative lets others answer.
+        Paths in the tree are looked up from the start. Negative lets other namers try.
         """
         ...
 
@@ -37,12 +37,12 @@ class Interpreter(Protocol):
     """Turns a logical name into replica sets."""
 
     def bind(self, dtab: Dtab, path: Path) -> Activity[BoundTree]:
-        """Follow *path* through *dtab* to its end; the result has no alternations left."""
+        """Follows *path* through *dtab* to its end; the resulting tree has no alternations left."""
         ...
 
 
 class Step(NamedTuple):
-    """A name on the way to its end, and the rule that led to it, if it was a rule."""
+    """A name on the way to its end, and the rule that led to it, if any."""
 
     name: Path
     entry: Dentry | None
@@ -53,30 +53,30 @@ Route: TypeAlias = tuple[Step, ...]
 
 @runtime_checkable
 class Explainer(Protocol):
-    """An interpreter that can also tell how a name comes to its end (linkerd: Delegator.scala)."""
+    """An interpreter that can also explain how a name is resolved (linkerd: Delegator.scala)."""
 
     def route(self, dtab: Dtab, path: Path, bound_id: Path) -> Route:
-        """The way from *path* to *bound_id* as things are now; empty when there is none."""
+        """Returns the present way from *path* to *bound_id*; empty if there is none."""
         ...
 
 
 @runtime_checkable
 class Described(Protocol):
-    """A namer or an interpreter that has a state to show to people."""
+    """A namer or an interpreter that can show its state."""
 
     def describe(self) -> Mapping[str, Any]:
-        """What it knows of what is in use, and how it came to know that; as JSON."""
+        """Returns what it knows of the names in use, and how it learned it, as JSON."""
         ...
 
 
 class Transformer(Protocol):
-    """Changes the addresses of bound names, keeping the shape of their tree."""
+    """Changes the addresses of bound names but keeps the shape of their tree."""
 
     @property
     def prefix(self) -> Path:
-        """What it puts in front of every id."""
+        """The prefix that it adds to every id."""
         ...
 
     def transform(self, tree: BoundTree) -> Transformed:
-        """Return *tree* with other addresses; a tree without bound names comes back at once."""
+        """Returns *tree* with other addresses; a tree without bound names is returned at once."""
         ...

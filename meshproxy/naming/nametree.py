@@ -1,4 +1,4 @@
-"""The name tree: what a name may stand for, in order of preference and by weight.
+"""The name tree: what a name stands for, by preference and weight.
 
 finagle: NameTree.scala (show, simplify, eval) and naming/NameTreeFactory.scala (the draw).
 """
@@ -17,70 +17,70 @@ class Showable(Protocol):
     """Anything with a canonical text."""
 
     def show(self) -> str:
-        """Return the canonical text."""
+        """Returns the canonical text."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Neg:
-    """`~`: the name does not exist; an alternation goes on."""
+    """`~`: the name does not exist; an alternation goes on to its next member."""
 
     def map(self, _fn: Callable[[Any], Any]) -> "Neg":
-        """Return the tree itself: it has no leaves."""
+        """Returns the tree itself: it has no leaves."""
         return self
 
     def simplify(self) -> "Neg":
-        """Return the tree itself."""
+        """Returns the tree itself."""
         return self
 
     def evaluate(self) -> "Neg":
-        """Return the tree itself: nothing is found."""
+        """Returns the tree itself: nothing is found."""
         return self
 
     def show(self) -> str:
-        """Return the canonical text."""
+        """Returns the canonical text."""
         return "~"
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """`!`: the name must not be used; an alternation stops."""
+    """`!`: the name must not be used; an alternation stops here."""
 
     def map(self, _fn: Callable[[Any], Any]) -> "Fail":
-        """Return the tree itself: it has no leaves."""
+        """Returns the tree itself: it has no leaves."""
         return self
 
     def simplify(self) -> "Fail":
-        """Return the tree itself."""
+        """Returns the tree itself."""
         return self
 
     def evaluate(self) -> "Fail":
-        """Return the tree itself: the search has failed."""
+        """Returns the tree itself: the search has failed."""
         return self
 
     def show(self) -> str:
-        """Return the canonical text."""
+        """Returns the canonical text."""
         return "!"
 
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """`$`: the name exists and nobody is there."""
+    """`$`: the name exists and has no endpoints."""
 
     def map(self, _fn: Callable[[Any], Any]) -> "Empty":
-        """Return the tree itself: it has no leaves."""
+        """Returns the tree itself: it has no leaves."""
         return self
 
     def simplify(self) -> "Empty":
-        """Return the tree itself."""
+        """Returns the tree itself."""
         return self
 
     def evaluate(self) -> frozenset[Any]:
-        """Return no leaves, which is a success."""
+        """Returns no leaves, which is a success."""
         return frozenset()
 
     def show(self) -> str:
-        """Return the canonical text."""
+        """Returns the canonical text."""
         return "$"
 
 
@@ -91,34 +91,34 @@ class Leaf(Generic[T_co]):
     value: T_co
 
     def map(self, fn: Callable[[T_co], U]) -> "Leaf[U]":
-        """Replace the value by *fn* of it."""
+        """Replaces the value with *fn* of it."""
         return Leaf(fn(self.value))
 
     def simplify(self) -> "Leaf[T_co]":
-        """Return the tree itself."""
+        """Returns the tree itself."""
         return self
 
     def evaluate(self) -> frozenset[T_co]:
-        """Return the value as a set."""
+        """Returns the value as a set."""
         return frozenset((self.value,))
 
     def show(self: "Leaf[Showable]") -> str:
-        """Return the canonical text."""
+        """Returns the canonical text."""
         return self.value.show()
 
 
 @dataclass(frozen=True, slots=True)
 class Alt(Generic[T_co]):
-    """`a | b`: the first that is not negative."""
+    """`a | b`: the first member that is not negative."""
 
     trees: "tuple[NameTree[T_co], ...]"
 
     def map(self, fn: Callable[[T_co], U]) -> "Alt[U]":
-        """Replace every leaf's value by *fn* of it."""
+        """Replaces the value of every leaf with *fn* of it."""
         return Alt(tuple([tree.map(fn) for tree in self.trees]))
 
     def simplify(self) -> "NameTree[T_co]":
-        """Drop what is negative or behind a failure, and unwrap what is left alone."""
+        """Drops members that are negative or follow a failure, and unwraps a single one."""
         kept: list[NameTree[T_co]] = []
         for tree in self.trees:
             simple = tree.simplify()
@@ -131,7 +131,7 @@ class Alt(Generic[T_co]):
         return kept[0] if len(kept) == 1 else Alt(tuple(kept))
 
     def evaluate(self) -> "Evaluated[T_co]":
-        """Return the leaves of the first member that is not negative."""
+        """Returns the leaves of the first member that is not negative."""
         for tree in self.trees:
             found = tree.evaluate()
             if not isinstance(found, Neg):
@@ -139,7 +139,7 @@ class Alt(Generic[T_co]):
         return NEG
 
     def show(self: "Alt[Showable]") -> str:
-        """Return the canonical text."""
+        """Returns the canonical text."""
         return " | ".join([_parenthesised(tree, Alt) for tree in self.trees])
 
 
@@ -152,16 +152,16 @@ class Weighted(NamedTuple, Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Union(Generic[T_co]):
-    """`9*a & 1*b`: all at once; each request draws one by weight."""
+    """`9*a & 1*b`: all members; each request draws one by weight."""
 
     weighted: tuple[Weighted[T_co], ...]
 
     def map(self, fn: Callable[[T_co], U]) -> "Union[U]":
-        """Replace every leaf's value by *fn* of it."""
+        """Replaces the value of every leaf with *fn* of it."""
         return Union(tuple([Weighted(weight, tree.map(fn)) for weight, tree in self.weighted]))
 
     def simplify(self) -> "NameTree[T_co]":
-        """Drop what is negative or failed, and unwrap what is left alone."""
+        """Drops members that are negative or failed, and unwraps a single one."""
         if len(self.weighted) == 1:
             return self.weighted[0].tree.simplify()
         kept: list[Weighted[T_co]] = []
@@ -174,7 +174,7 @@ class Union(Generic[T_co]):
         return kept[0].tree if len(kept) == 1 else Union(tuple(kept))
 
     def evaluate(self) -> "Evaluated[T_co]":
-        """Return the leaves of all members that are neither negative nor failed."""
+        """Returns the leaves of all members that are neither negative nor failed."""
         if len(self.weighted) == 1:
             return self.weighted[0].tree.evaluate()
         every = [tree.evaluate() for _, tree in self.weighted]
@@ -182,7 +182,7 @@ class Union(Generic[T_co]):
         return frozenset().union(*found) if found else NEG
 
     def show(self: "Union[Showable]") -> str:
-        """Return the canonical text, with weights cut to two decimals."""
+        """Returns the canonical text, with weights cut to two decimals."""
         return " & ".join(
             [_show_weight(w) + _parenthesised(t, Alt | Union) for w, t in self.weighted]
         )
@@ -200,10 +200,10 @@ _EXACT: Final = Context(prec=400, rounding=ROUND_HALF_UP)
 
 
 def choose(tree: NameTree[T], draw: Callable[[], float]) -> T | None:
-    """Return one leaf of a bound tree, drawn by weight; None where nobody is to be found.
+    """Returns one leaf of a bound tree, drawn by weight; None if there is none.
 
-    *draw* gives numbers from 0 up to but not including 1, one for each nested union on the way.
-    Weights that are all zero are as good as equal ones.
+    *draw* returns numbers from 0 up to but not including 1; each nested union on the way takes one.
+    If all weights are zero, they count as equal.
     """
     while isinstance(tree, Union) and tree.weighted:
         tree = _draw_member(tree, draw())

@@ -1,7 +1,7 @@
-"""One single-pass parser for paths, prefixes, name trees and delegation tables.
+"""A single-pass parser for paths, prefixes, name trees and delegation tables.
 
 It follows finagle: NameTreeParsers.scala step by step, so error texts and positions are the
-same. It builds trees of whatever *leaf* makes of a path's segments.
+same. *leaf* makes the leaves of a tree from the segments of a path.
 """
 
 import re
@@ -28,9 +28,9 @@ _SPACE: Final = re.compile(
 
 
 class ParseError(ValueError):
-    """A text is no path, tree or table; the message shows what was expected and where.
+    """A text is not a path, tree or table; the message says what was expected and where.
 
-    Without the place it is `what`; the place is `at`, the index of a character.
+    `what` is the message without the place; `at` is the index of the character.
     """
 
     def __init__(self, what: str, text: str, at: int) -> None:
@@ -40,7 +40,7 @@ class ParseError(ValueError):
 
 
 class Parser(Generic[P]):
-    """A position in a text, moved on by each method that reads something."""
+    """A position in a text, which every reading method moves forward."""
 
     __slots__ = ("_at", "_leaf", "_nesting", "_text")
 
@@ -52,39 +52,39 @@ class Parser(Generic[P]):
 
     @property
     def at(self) -> int:
-        """The index of the character that comes next."""
+        """The index of the next character."""
         return self._at
 
     @property
     def at_end(self) -> bool:
-        """Whether everything has been read."""
+        """True if everything has been read."""
         return self._at >= len(self._text)
 
     def skip(self) -> None:
-        """Read any run of whitespace and comments."""
+        """Skips whitespace and comments."""
         if space := _SPACE.match(self._text, self._at):
             self._at = space.end()
 
     def end(self) -> None:
-        """Read trailing space; anything else is an error."""
+        """Skips trailing space. Raises ParseError for anything else."""
         self.skip()
         if not self.at_end:
             self._refuse("end of input")
 
     def eat(self, char: str) -> None:
-        """Read exactly *char*."""
+        """Reads *char*. Raises ParseError if another character comes next."""
         if not self.maybe(char):
             self._refuse(f"'{char}'")
 
     def maybe(self, char: str) -> bool:
-        """Read *char* if it comes next."""
+        """Reads *char* if it comes next, and returns True if it did."""
         if self._text.startswith(char, self._at):
             self._at += 1
             return True
         return False
 
     def path(self) -> P:
-        """Read a path."""
+        """Reads a path."""
         self.skip()
         if plain := _PLAIN_PATH.match(self._text, self._at):
             self._at = plain.end()
@@ -98,7 +98,7 @@ class Parser(Generic[P]):
         return self._leaf(tuple(labels))
 
     def prefix(self) -> tuple[bytes | None, ...]:
-        """Read a table entry's prefix; None stands for the wildcard."""
+        """Reads a table entry's prefix; None stands for the wildcard."""
         self.skip()
         self.eat("/")
         elems = []
@@ -109,14 +109,14 @@ class Parser(Generic[P]):
         return tuple(elems)
 
     def tree(self) -> NameTree[P]:
-        """Read a name tree with at most 64 nested parentheses."""
+        """Reads a name tree with at most 64 nested parentheses."""
         trees = [self._union()]
         while self.maybe("|"):
             trees.append(self._union())
         return trees[0] if len(trees) == 1 else Alt(tuple(trees))
 
     def too_much(self, what: str) -> NoReturn:
-        """Refuse a text that is well formed but over a limit."""
+        """Raises ParseError for a text that is well formed but over a limit."""
         raise ParseError(f"more than {what}", self._text, self._at)
 
     def _union(self) -> NameTree[P]:

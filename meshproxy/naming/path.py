@@ -1,4 +1,4 @@
-"""Paths: the names everything is routed by (finagle: Path.scala)."""
+"""Paths: names as sequences of segments (finagle: Path.scala)."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ _SHOWN_RAW: Final = re.compile(rb"[0-9A-Za-z_:.#$%-]+")
 
 
 class Path(tuple[bytes, ...]):
-    """Non-empty segments of bytes; a native tuple, so it is a cheap dictionary key.
+    """Non-empty segments of bytes; a native tuple, so that it is a cheap dictionary key.
 
     Raises:
         ValueError: a segment is empty.
@@ -19,7 +19,7 @@ class Path(tuple[bytes, ...]):
     __slots__ = ()
 
     def __new__(cls, segments: Iterable[bytes] = ()) -> Self:
-        """Build a path from segments of bytes."""
+        """Builds a path from segments of bytes."""
         path = super().__new__(cls, segments)
         if not all(path):
             raise ValueError("a path segment must not be empty")
@@ -27,7 +27,7 @@ class Path(tuple[bytes, ...]):
 
     @classmethod
     def of(cls, *segments: str | bytes) -> "Path":
-        """Build a path from segments as they are, text being UTF-8.
+        """Builds a path from segments; text is encoded as UTF-8.
 
         Raises:
             ValueError: a segment is empty.
@@ -36,10 +36,10 @@ class Path(tuple[bytes, ...]):
 
     @classmethod
     def parse(cls, text: str) -> "Path":
-        r"""Read the path of a text like `/svc/a\x20b`, with space and comments around it.
+        r"""Reads a path such as `/svc/a\x20b`, with space and comments around it.
 
         Raises:
-            ParseError: the text is no path.
+            ParseError: the text is not a path.
         """
         parser = Parser(text, cls)
         path = parser.path()
@@ -47,23 +47,23 @@ class Path(tuple[bytes, ...]):
         return path
 
     def show(self) -> str:
-        """Return the canonical text; a segment with an unusual byte is escaped as a whole."""
+        """Returns the canonical text; a segment with an unusual byte is escaped as a whole."""
         return "/" + "/".join(self.show_segments())
 
     def show_segments(self) -> list[str]:
-        """Return the canonical text of each segment."""
+        """Returns the canonical text of each segment."""
         return [show_segment(segment) for segment in self]
 
     def starts_with(self, prefix: tuple[bytes, ...]) -> bool:
-        """Whether the first segments are those of *prefix*."""
+        """Returns True if the first segments are those of *prefix*."""
         return self[: len(prefix)] == prefix
 
     def take(self, count: int) -> "Path":
-        """Return the first *count* segments, or all if there are fewer."""
+        """Returns the first *count* segments, or all if there are fewer."""
         return _trusted(self[:count])
 
     def drop(self, count: int) -> "Path":
-        """Return what follows the first *count* segments."""
+        """Returns what follows the first *count* segments."""
         return _trusted(self[count:]) if count else self
 
     def __add__(self, other: tuple[bytes, ...]) -> "Path":  # type: ignore[override]
@@ -76,7 +76,7 @@ class Path(tuple[bytes, ...]):
 
 
 def show_segment(segment: bytes) -> str:
-    """Return the canonical text of one segment."""
+    """Returns the canonical text of one segment."""
     if _SHOWN_RAW.fullmatch(segment):
         return segment.decode("ascii")
     return "".join([f"\\x{byte:02x}" for byte in segment])

@@ -167,8 +167,8 @@ def test_removal_and_revival_are_in_the_log(
     accrual.sent()
     accrual.succeeded()
     assert [record.getMessage() for record in caplog.records] == [
-        "endpoint 10.0.0.1:80 fails and is out for 5.0 s",
-        "endpoint 10.0.0.1:80 answers again and is back",
+        "endpoint 10.0.0.1:80 is marked dead for 5.0 s",
+        "endpoint 10.0.0.1:80 works again",
     ]
 
 
