@@ -17,23 +17,23 @@ class ConstantConfig(BackoffConfig):
     ms: int = key(default=0, minimum=0, doc="The wait in milliseconds.")
 
     def build(self) -> Callable[[], Iterator[float]]:
-        """Starts a series of waits, in seconds."""
+        """Starts a series of waits in seconds."""
         return constant(self.ms / 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JitteredConfig(BackoffConfig):
-    """Waits that grow at random, from `minMs` to at most `maxMs`."""
+    """Random waits that grow from `minMs` to at most `maxMs`."""
 
     kind: ClassVar[str] = "jittered"
     min_ms: int = key(minimum=1, doc="The first wait in milliseconds.")
     max_ms: int = key(minimum=1, doc="The longest wait in milliseconds.")
 
     def check(self) -> Iterable[Problem]:
-        """The bounds are in order."""
+        """Yields a problem if minMs is more than maxMs."""
         if self.min_ms > self.max_ms:
             yield Problem(f"{self.min_ms} is more than maxMs, {self.max_ms}", key="minMs")
 
     def build(self) -> Callable[[], Iterator[float]]:
-        """Starts a series of waits, in seconds."""
+        """Starts a series of waits in seconds."""
         return decorrelated_jitter(self.min_ms / 1000, self.max_ms / 1000)

@@ -1,6 +1,6 @@
-"""The base class of each family of kinds, and what its `build` is given.
+"""The base class of each category of kinds, and what its `build` gets.
 
-One base per polymorphic site of the file (linkerd: NamerInitializer.scala and its siblings).
+One base for each place of the file that has a `kind` (linkerd: NamerInitializer.scala and others).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,23 +21,23 @@ from meshproxy.var import Activity, Var
 
 
 class Resolver(Protocol):
-    """Finds the addresses of a host; *port* is a number or the name of one."""
+    """Looks up the addresses of a host; *port* is a number or a port name."""
 
     def resolve(self, host: str, port: str) -> Var[Addr]:
-        """The addresses of *host*, followed while somebody watches."""
+        """Returns the addresses of *host*, kept up to date while they are observed."""
         ...
 
 
 class SystemNames(Protocol):
-    """The names under `/$/`, which exist without configuration."""
+    """The names under `/$/`, which need no configuration."""
 
     def lookup(self, path: Path) -> Lookup:
-        """What *path*, the part after `/$`, stands for."""
+        """Returns the tree for *path*, which is the part after `/$`."""
         ...
 
 
 Tls: TypeAlias = tuple[SSLContext, str | None]
-"""What TLS begins with: a context, and the name to ask for and to find in the certificate."""
+"""What a TLS handshake needs: a context, and the name to send and to verify."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +45,14 @@ class NamerDeps:
     """What a namer or a transformer may use."""
 
     prefix: Path
-    """Its full prefix: `/#/...` of a namer, `/%/...` of a transformer."""
+    """Its full prefix: `/#/...` for a namer, `/%/...` for a transformer."""
     metrics: Tree
     resolver: Resolver
     bind: Callable[[Path], Activity[NameTree[Bound]]]
-    """Binds a name by the system namers and the configured ones, without any dtab."""
+    """Binds a name with the system namers and the configured ones, without a dtab."""
     environ: Mapping[str, str]
     tls: Callable[[ClientTlsConfig], Tls | None]
-    """Loads the files of a `tls` block; None if it is switched off. Raises TlsFailed."""
+    """Loads the files of a `tls` block; None if it is disabled. Raises TlsFailed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +64,10 @@ class InterpreterDeps:
     transformers: Sequence[Transformer]
     metrics: Tree
     bind: Callable[[Path], Activity[NameTree[Bound]]]
-    """Binds a name by the system namers, without any dtab."""
+    """Binds a name with the system namers, without a dtab."""
     environ: Mapping[str, str]
     tls: Callable[[ClientTlsConfig], Tls | None]
-    """Loads the files of a `tls` block; None if it is switched off. Raises TlsFailed."""
+    """Loads the files of a `tls` block; None if it is disabled. Raises TlsFailed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,49 +78,49 @@ class TransformerConfig(Kinded):
     offers: ClassVar[tuple[str, ...]] = ("prefix", "transform")
     default_prefix: ClassVar[Path]
     prefix: Path | None = key(
-        default=None, doc="Goes in front of the ids of the names it changed, after `/%`."
+        default=None, doc="Precedes the ids of the names it changed, after `/%`."
     )
 
     def full_prefix(self, environ: Mapping[str, str]) -> Path:
-        """The prefix with its `/%`; a kind whose prefix depends on its keys overrides this."""
+        """Returns the prefix with its `/%`; kinds that compute it from keys override this."""
         del environ
         return Path.of("%") + (self.prefix or self.default_prefix)
 
     def build(self, deps: NamerDeps) -> Transformer:
-        """The transformer."""
+        """Returns the transformer."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamerConfig(Kinded):
-    """Knows the addresses behind the names under its prefix."""
+    """Finds the addresses of the names under its prefix."""
 
     category: ClassVar[str] = "namers"
     offers: ClassVar[tuple[str, ...]] = ("prefix", "lookup")
     default_prefix: ClassVar[Path]
-    prefix: Path | None = key(default=None, doc="Answers the names that begin with `/#` and this.")
+    prefix: Path | None = key(default=None, doc="Handles the names that begin with `/#` and this.")
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
     transformers: tuple[TransformerConfig, ...] = key(
         default=(), doc="Applied to its results, in order."
     )
 
     def full_prefix(self) -> Path:
-        """The prefix with its `/#`."""
+        """Returns the prefix with its `/#`."""
         return Path.of("#") + (self.prefix or self.default_prefix)
 
     def build(self, deps: NamerDeps) -> Namer:
-        """The namer."""
+        """Returns the namer."""
         raise NotImplementedError
 
     def trial(self) -> object:
-        """Asks for the prefix, which a class without `default_prefix` has not."""
+        """Checks the prefix, which a class without `default_prefix` lacks."""
         self.full_prefix()
         return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterpreterConfig(Kinded):
-    """Turns the names of requests into bound ones."""
+    """Binds the names of requests."""
 
     category: ClassVar[str] = "interpreters"
     offers: ClassVar[tuple[str, ...]] = ("bind",)
@@ -130,7 +130,7 @@ class InterpreterConfig(Kinded):
     )
 
     def build(self, deps: InterpreterDeps) -> Interpreter:
-        """The interpreter."""
+        """Returns the interpreter."""
         raise NotImplementedError
 
 
@@ -142,7 +142,7 @@ class IdentifierConfig(Kinded):
     offers: ClassVar[tuple[str, ...]] = ("__call__",)
 
     def build(self, prefix: Path) -> Any:
-        """The identifier; names begin with *prefix*."""
+        """Returns the identifier; names begin with *prefix*."""
         raise NotImplementedError
 
     def trial(self) -> object:
@@ -152,13 +152,13 @@ class IdentifierConfig(Kinded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierConfig(Kinded):
-    """Decides whether a response is a success, a failure, or a failure that may be retried."""
+    """Decides if a response is a success, a failure, or a failure that may be retried."""
 
     category: ClassVar[str] = "classifiers"
     offers: ClassVar[tuple[str, ...]] = ("response", "error")
 
     def build(self) -> Any:
-        """The classifier."""
+        """Returns the classifier."""
         raise NotImplementedError
 
     def trial(self) -> object:
@@ -168,13 +168,13 @@ class ClassifierConfig(Kinded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackoffConfig(Kinded):
-    """How long to wait before each next try."""
+    """How long to wait before each retry."""
 
     category: ClassVar[str] = "backoffs"
     offers: ClassVar[tuple[str, ...]] = ("__call__",)
 
     def build(self) -> Callable[[], Iterator[float]]:
-        """Starts a series of waits, in seconds."""
+        """Starts a series of waits in seconds."""
         raise NotImplementedError
 
     def trial(self) -> object:
@@ -189,18 +189,18 @@ class BalancerConfig(Kinded):
     category: ClassVar[str] = "balancers"
     offers: ClassVar[tuple[str, ...]] = ("pick", "update", "gauges")
     algorithm: ClassVar[str]
-    """Its name in the metrics."""
+    """The name of the algorithm in the metrics."""
     enable_probation: bool = key(
         default=False,
         doc="Keeps endpoints that discovery removed for as long as they are healthy.",
     )
 
     def build(self, metrics: Tree) -> Any:
-        """A balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
+        """Returns a balancer without nodes; *metrics* is the client's scope `loadbalancer`."""
         raise NotImplementedError
 
     def new_load(self) -> Load:
-        """What an endpoint of this balancer counts its load with."""
+        """Returns the load counter for an endpoint of this balancer."""
         raise NotImplementedError
 
     def trial(self) -> object:
@@ -210,7 +210,7 @@ class BalancerConfig(Kinded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccrualConfig(Kinded):
-    """Takes an endpoint out of the balancer after failures, and probes it."""
+    """Marks an endpoint dead after failures, and probes it."""
 
     category: ClassVar[str] = "accrual"
     offers: ClassVar[tuple[str, ...]] = (
@@ -220,11 +220,11 @@ class AccrualConfig(Kinded):
     )
     backoff: BackoffConfig | None = key(
         default=None,
-        doc="How long an endpoint stays out before it is probed; equal jitter of 5 s to 300 s.",
+        doc="How long an endpoint stays dead before it is probed; equal jitter of 5 s to 300 s.",
     )
 
     def new_policy(self) -> Any:
-        """The policy of one endpoint."""
+        """Returns the policy of one endpoint."""
         raise NotImplementedError
 
     def trial(self) -> object:
@@ -234,16 +234,16 @@ class AccrualConfig(Kinded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemeterConfig(Kinded):
-    """Gives the metrics to the outside."""
+    """Exports metrics."""
 
     category: ClassVar[str] = "telemeters"
     offers: ClassVar[tuple[str, ...]] = ("start", "close", "pages", "filters", "take", "merge")
     in_workers: ClassVar[bool] = False
-    """It looks at requests, so each worker has one; the supervisor merges what those keep."""
+    """True if it looks at requests: each worker then has one, and the supervisor merges them."""
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
 
     def build(self, deps: Any) -> Any:
-        """The exporter, not yet started."""
+        """Returns the exporter, which has not been started."""
         raise NotImplementedError
 
 
@@ -255,7 +255,7 @@ class TracePropagatorConfig(Kinded):
     offers: ClassVar[tuple[str, ...]] = ("__call__",)
 
     def build(self) -> Any:
-        """The filter that reads the caller's trace and sends one on."""
+        """Returns the filter that reads the caller's trace and passes one on."""
         raise NotImplementedError
 
     def trial(self) -> object:
@@ -271,7 +271,7 @@ class LabelerConfig(Kinded):
     offers: ClassVar[tuple[str, ...]] = ("__call__",)
 
     def build(self, router: str) -> Any:
-        """The labeler, on a server of the router labelled *router*."""
+        """Returns the labeler for a server of the router labelled *router*."""
         raise NotImplementedError
 
     def trial(self) -> object:
@@ -288,6 +288,6 @@ class AnnouncerConfig(Kinded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestAuthorizerConfig(Kinded):
-    """Asks somebody else whether a request may pass."""
+    """Asks another service if a request may pass."""
 
     category: ClassVar[str] = "requestAuthorizers"

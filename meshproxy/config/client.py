@@ -1,4 +1,4 @@
-"""Policies of clients, found by the bound name (linkerd: linkerd/core/.../Client.scala)."""
+"""Settings of clients by bound name (linkerd: linkerd/core/.../Client.scala)."""
 
 import re
 from collections.abc import Iterable
@@ -23,10 +23,10 @@ _VARIABLE_OR_CAPITALS: Final = re.compile(r"\{[^{}]*\}|[A-Z]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings(Config):
-    """What may be set for a client; unset is not the same as the default."""
+    """The settings of a client; an unset key differs from one with the default value."""
 
     former: ClassVar = {
-        "budget": "its keys stand directly under requeueBudget",
+        "budget": "its keys belong directly under requeueBudget",
         "timeoutMs": "it is requestAttemptTimeoutMs",
         "totalTimeoutMs": "it belongs under service",
         "retries": "it belongs under service",
@@ -41,49 +41,49 @@ class ClientSettings(Config):
     )
     fail_fast: bool | None = key(
         default=None,
-        doc="Take an endpoint out when a connection to it fails, until one can be made again.",
+        doc="Mark an endpoint dead when a connection to it fails, until one can be made again.",
     )
     failure_accrual: AccrualConfig | None = key(
         default=None, doc="`io.l5d.consecutiveFailures` with 5 when unset."
     )
     request_attempt_timeout_ms: int | None = key(
-        default=None, doc="Limit on one try; 0 is none, 300 s when unset."
+        default=None, doc="Limit on one attempt; 0 is none, 300 s when unset."
     )
     requeue_budget: RetryBudgetConfig | None = key(
-        default=None, doc="How many tries after a connection failed."
+        default=None, doc="How many attempts are allowed after a connection failed."
     )
     max_requeues: int | None = key(
         default=None,
         minimum=0,
         added=True,
-        doc="Most such tries of one request, each at another endpoint; 24 when unset.",
+        doc="Most such attempts of one request, each at another endpoint; 24 when unset.",
     )
     client_session: SessionConfig | None = key(default=None, doc="How long a connection may live.")
     socket_options: SocketOptionsConfig | None = key(default=None, doc="Options of its sockets.")
     request_authorizers: tuple[RequestAuthorizerConfig, ...] | None = key(
-        default=None, unsupported=True, doc="Who is asked whether a request may pass."
+        default=None, unsupported=True, doc="Asks other services if a request may pass."
     )
     forward_client_cert: bool | None = key(
         default=None,
-        doc="Pass the client's certificate on in `x-forwarded-client-cert`; else it is removed.",
+        doc="Pass on the client's certificate in `x-forwarded-client-cert`; else it is removed.",
     )
     drop_default_port: bool | None = key(
         default=None,
         added=True,
-        doc="Leave a port that is the scheme's default, 443 with `tls` and else 80, out of Host.",
+        doc="Omit a port that is the scheme's default, 443 with `tls` and otherwise 80, from Host.",
     )
     connect_timeout_ms: int | None = key(
         default=None,
         minimum=0,
         added=True,
-        doc="Limit on connecting; 1000, with TLS 2000 when unset, 0 is none.",
+        doc="Limit on connecting; when unset 1000, with TLS 2000; 0 is none.",
     )
 
 
 def _unknown_variables(settings: ClientSettings, prefix: PathMatcher) -> Iterable[Problem]:
     template = settings.tls.common_name if settings.tls else None
     for name in prefix.unknown_in(template or ""):
-        what = f"{{{name}}} is not captured by the prefix and stays as it is written"
+        what = f"{{{name}}} is not captured by the prefix and stays as written"
         yield Problem(what, "tls.commonName", Severity.WARNING)
 
 
@@ -91,10 +91,10 @@ def _unknown_variables(settings: ClientSettings, prefix: PathMatcher) -> Iterabl
 class ClientItem(ClientSettings):
     """Settings of the clients under a prefix."""
 
-    prefix: PathMatcher = key(doc="The bound names this is for; `*` and `{name}` match a segment.")
+    prefix: PathMatcher = key(doc="Bound names it applies to; `*` and `{name}` match a segment.")
 
     def check(self) -> Iterable[Problem]:
-        """Variables of templates are captured by the prefix."""
+        """Yields a warning for each variable of a template that the prefix does not capture."""
         return _unknown_variables(self, self.prefix)
 
 
@@ -107,7 +107,7 @@ class ClientConfig(Kinded):
 
     @property
     def rules(self) -> tuple[tuple[PathMatcher, ClientSettings], ...]:
-        """The settings in order, each with the names it is for; later ones win key by key."""
+        """The settings in order, each with the names it applies to; later ones win key by key."""
         raise NotImplementedError
 
 
@@ -123,7 +123,7 @@ class GlobalClientConfig(ClientSettings, ClientConfig):
     }
 
     def check(self) -> Iterable[Problem]:
-        """No template has variables: nothing is captured."""
+        """Yields a warning for each variable of a template, since nothing is captured."""
         return _unknown_variables(self, EVERY_NAME)
 
     @property
@@ -147,7 +147,7 @@ class StaticClientConfig(ClientConfig):
 
 
 def _as_ids_are_spelled(prefix: PathMatcher) -> PathMatcher:
-    """Returns *prefix* with the host in lower case, as it is in the ids of hosts."""
+    """Returns *prefix* with the host in lower case, as in the ids of hosts."""
     text = prefix.text
     if not (host := _HOST_FOLLOWS.search(text)):
         return prefix

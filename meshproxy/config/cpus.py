@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: what `workers: auto` stands for."""
+"""The number of CPUs this process may use, for `workers: auto`."""
 
 import math
 import os
@@ -10,7 +10,7 @@ _CPU_MAX: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 def usable_cpus(cpu_max: Path = _CPU_MAX) -> int:
-    """Return the CPUs that the scheduler may pick, but no more than the cgroup's quota feeds."""
+    """Returns the number of CPUs that the scheduler and the quota of the cgroup allow."""
     try:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux

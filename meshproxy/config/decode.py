@@ -1,4 +1,4 @@
-"""From the nodes of a file to frozen dataclasses, reporting everything that is wrong at once.
+"""Decodes the nodes of a file into frozen dataclasses and reports every problem at once.
 
 A class of configuration is `@dataclass(frozen=True, slots=True, kw_only=True) class X(Config)`;
 its fields are the keys (linkerd: config/.../PolymorphicConfig.scala, Jackson's strict mapping).
@@ -47,11 +47,11 @@ C = TypeVar("C", bound=Config)
 K = TypeVar("K", bound=Kinded)
 
 INVALID: Final = object()
-"""Stands for a value whose problems are already noted."""
+"""Stands for a value whose problems have been recorded."""
 
 
 def decode(cls: type[C], node: Node, findings: Findings) -> C | None:
-    """The configuration that *node* describes, or None when *findings* got an error."""
+    """Returns the configuration that *node* describes; None if there is an error in *findings*."""
     value = _Decoder(findings).config(cls, node, "")
     return value if isinstance(value, cls) else None
 
@@ -60,10 +60,10 @@ class _Decoder:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._is_refused = False
-        """Inside a key that is not supported yet, whose parts need not be named as well."""
+        """True inside an unsupported key, whose parts need not be reported as well."""
 
     def config(self, cls: type[Config], node: Node, at: str) -> object:
-        """The mapping *node* as *cls*, or as the class its kind names."""
+        """Returns the mapping *node* as *cls*, or as the class its kind names."""
         if not isinstance(node, Mapping):
             return self._refuse(node.mark, at, f"expected a mapping, found {_what(node)}")
         chosen = cls
@@ -227,12 +227,12 @@ class _Decoder:
 
 
 def default_of(base: type[K], kind: str) -> K:
-    """The configuration of *kind* with nothing written."""
+    """Returns the configuration of *kind* with no key set."""
     return _class_of(base, kind)()
 
 
 def _class_of(base: type[K], kind: str) -> type[K]:
-    """Returns the class of *kind*. Raises `KindError` if it is none of *base*."""
+    """Returns the class of *kind*. Raises `KindError` if it is not a kind of *base*."""
     found: Any = kinds.find(base.category, kind)
     if isinstance(found, type) and issubclass(found, base):
         return found

@@ -1,9 +1,9 @@
-"""From a text to its nodes: YAML, or strict JSON when it begins with `{`.
+"""Parses a text into nodes: YAML, or strict JSON if it begins with `{`.
 
-Answers to linkerd: config/.../Parser.scala: duplicate keys are errors, and words such as `yes` or
-`0x10` are text. A second document is an error too, except in a manifest of Kubernetes, whose first
-one is read. A text cannot make us do more work than its size allows: depth, nodes and length are
-bounded, aliases included.
+Follows linkerd: config/.../Parser.scala: duplicate keys are errors, and words such as `yes` or
+`0x10` are text. A second document is also an error, except in a Kubernetes manifest, whose first
+document is read. The work for a text is bounded by its size: depth, nodes and length have limits,
+aliases included.
 """
 
 import json
@@ -25,7 +25,7 @@ _STRING_TAG: Final = "tag:yaml.org,2002:str"
 
 
 class Unreadable(Exception):
-    """The text is no document; carries the place and the reason."""
+    """The text is not a document; holds the place and the reason."""
 
     def __init__(self, mark: Mark, what: str) -> None:
         super().__init__(what)
@@ -33,12 +33,12 @@ class Unreadable(Exception):
 
 
 def parse(characters: str, findings: Findings, span: Span | None = None) -> Node:
-    """The document of *characters*; duplicate keys and a second document go to *findings*.
+    """Returns the document in *characters*; adds duplicate keys and the like to *findings*.
 
-    Places are those of the file, if the document stands there as the value at *span*.
+    Places are those in the file if the document is the value at *span* of a file.
 
     Raises:
-        ConfigErrors: it is no YAML or JSON, is empty, or is over a limit.
+        ConfigErrors: it is not YAML or JSON, is empty, or exceeds a limit.
     """
     text = Text(characters.removeprefix("\ufeff"), span)
     try:
@@ -82,7 +82,7 @@ class _Composer:
         self._nodes = 0
 
     def document(self) -> Node:
-        """The root of the first document, which must be the only one outside of manifests."""
+        """Returns the root of the first document; only a manifest may have another one."""
         try:
             for event in self._events:
                 if isinstance(event, yaml.DocumentStartEvent):
@@ -103,7 +103,7 @@ class _Composer:
     def _refuse_another(self) -> None:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
-                what = "a second document begins here, put it into a file of its own"
+                what = "a second document begins here, put it into another file"
                 self._findings.add(self._mark(event), "", what)
                 return
 
@@ -170,13 +170,13 @@ class _Composer:
 
 
 def is_kubernetes(root: Node) -> bool:
-    """Whether *root* is an object of Kubernetes, of which a manifest holds several."""
+    """Returns True if *root* is a Kubernetes object, several of which make a manifest."""
     return isinstance(root, Mapping) and "apiVersion" in root.items
 
 
 def _whole_characters(text: str, mark: Mark) -> str:
-    """The text with the two halves of a JSON escape beyond 16 bits put together."""
+    """Returns the text with JSON's surrogate pairs joined."""
     try:
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
-        raise Unreadable(mark, "half a character, write the whole escape") from None
+        raise Unreadable(mark, "half of a surrogate pair, write both escapes") from None

@@ -1,4 +1,4 @@
-"""Dtabs as they are written in a file: each entry has its place, and each wrong one is found."""
+"""Parses dtabs of a configuration: finds the place of each entry, and every wrong entry."""
 
 import re
 from typing import Final, NamedTuple
@@ -8,7 +8,7 @@ from meshproxy.naming.parser import ParseError, Parser
 from meshproxy.naming.path import Path
 
 MAX_FAULTS: Final = 20
-"""The most wrong entries of one dtab that are told."""
+"""Most wrong entries of one dtab that are reported."""
 
 _TO_SEPARATOR: Final = re.compile(r"(?:(?<!\S)#[^\n]*|[^;])*+;")
 _TRAILING: Final = "end of input expected"
@@ -24,14 +24,14 @@ class DtabEntry(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with the entry whose first character has the index *at*."""
+    """What is wrong with the entry whose first character is at the index *at*."""
 
     at: int
     what: str
 
 
 class BadEntries(ValueError):
-    """A text is no dtab: `faults` has its wrong entries in order."""
+    """A text is not a dtab; `faults` has its wrong entries in order."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(", ".join(fault.what for fault in faults))
@@ -39,7 +39,7 @@ class BadEntries(ValueError):
 
 
 def parse_entries(text: str) -> list[DtabEntry]:
-    """Read the entries of a dtab. Raises BadEntries."""
+    """Reads the entries of a dtab. Raises BadEntries."""
     entries: list[DtabEntry] = []
     faults: list[Fault] = []
     parser = Parser(text, Path)
@@ -71,7 +71,7 @@ def _fault(text: str, at: int, error: ParseError) -> Fault:
 
 
 def _resume(text: str, error: ParseError) -> int:
-    """Where the next entry begins after that of *error*."""
+    """Returns where the entry after the one of *error* begins."""
     if error.what.startswith(_TRAILING) and text.startswith("/", error.at):
         return error.at
     separator = _TO_SEPARATOR.match(text, error.at)

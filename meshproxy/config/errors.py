@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: many problems at once, each with its place and its remedy."""
+"""The problems of a configuration, each with its place and its remedy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,21 +9,21 @@ from meshproxy.config.places import Mark
 
 
 class Severity(Enum):
-    """How much a problem matters."""
+    """How serious a problem is."""
 
     ERROR = "error"
     MISSING = "missing"
-    """Something is not on this machine: an error, unless another machine is to serve."""
+    """Something does not exist on this machine: an error, unless another machine will serve."""
     WARNING = "warning"
 
 
 class NotHere(ValueError):
-    """This machine lacks something that a configuration asks for: a file, a variable."""
+    """This machine lacks something that a configuration needs: a file, a variable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a configuration object finds wrong with itself; *key* is the YAML name it is about."""
+    """A problem that a configuration object finds in itself; *key* is the YAML name."""
 
     what: str
     key: str | None = None
@@ -32,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ConfigError:
-    """One problem at its place; its text is the line an operator reads."""
+    """One problem at its place; its text is the line that an operator reads."""
 
     file: str
     mark: Mark
@@ -46,7 +46,7 @@ class ConfigError:
 
 
 class ConfigErrors(Exception):
-    """A configuration is refused; `errors` holds every reason, in the order of the file."""
+    """A configuration is refused; `errors` has every reason in the order of the file."""
 
     def __init__(self, errors: Iterable[ConfigError]) -> None:
         self.errors = tuple(sorted(errors, key=lambda error: error.mark))
@@ -62,14 +62,14 @@ class Findings:
 
     @property
     def directory(self) -> Path:
-        """Where the file is; the working directory for standard input."""
+        """The directory of the file; the working directory for standard input."""
         return Path(self.file).parent
 
     def add(self, mark: Mark, path: str, what: str, severity: Severity = Severity.ERROR) -> None:
-        """Note one problem."""
+        """Adds one problem."""
         self.found.append(ConfigError(self.file, mark, path, what, severity))
 
     def of(self, *severities: Severity) -> tuple[ConfigError, ...]:
-        """The problems of these severities, in the order of the file."""
+        """Returns the problems with these severities in the order of the file."""
         chosen = [error for error in self.found if error.severity in severities]
         return tuple(sorted(chosen, key=lambda error: error.mark))

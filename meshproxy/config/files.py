@@ -1,4 +1,4 @@
-"""Files and directories that a configuration names, wherever it is loaded from."""
+"""Files and directories that a configuration names."""
 
 from pathlib import Path
 from typing import Final, NewType
@@ -11,18 +11,18 @@ RegularFile = NewType("RegularFile", str)
 """A regular file that exists when the configuration is loaded."""
 
 FILES: Final[dict[object, str]] = {Directory: "directory", RegularFile: "file"}
-"""What each type is called."""
+"""The name of each type in messages."""
 
 
 class MissingFile(NotHere):
-    """A well-formed path that leads to nothing on this machine."""
+    """A well-formed path to nothing on this machine."""
 
 
 def find_file(kind: object, text: str, beside: Path) -> str:
-    """The absolute path of the file or directory that *text* names, one of *kind*.
+    """Returns the absolute path of the file or directory *text*, which must be of *kind*.
 
-    A relative path is looked for in the directory *beside*, where the configuration is, and then in
-    the working directory. `~` is the home directory. Raises MissingFile.
+    A relative path is looked up in *beside*, the directory of the configuration, and then in the
+    working directory. `~` is the home directory. Raises MissingFile.
     """
     places = [beside.absolute(), Path.cwd()]
     for place in places:
@@ -40,7 +40,7 @@ def find_file(kind: object, text: str, beside: Path) -> str:
 def _at_home(text: str) -> Path:
     try:
         return Path(text).expanduser()
-    except RuntimeError:  # nobody's home
+    except RuntimeError:  # there is no such home directory
         return Path(text)
 
 

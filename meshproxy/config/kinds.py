@@ -1,8 +1,8 @@
-"""Every kind that may be written in a file, by category, and the class that describes it.
+"""All kinds that may appear in a file, by category, and the class that describes each.
 
-None marks a kind that Linkerd has and meshproxy does not, so far. Classes are imported when
-they are asked for; other distributions add kinds through entry points of the group
-`meshproxy.<category>` (linkerd: config/.../ConfigInitializer.scala).
+None marks a kind that Linkerd has and meshproxy does not support yet. Classes are imported on
+demand; other distributions add kinds through entry points of the group `meshproxy.<category>`
+(linkerd: config/.../ConfigInitializer.scala).
 """
 
 from collections.abc import Iterable, Mapping
@@ -136,7 +136,7 @@ FORMER: Final[Mapping[str, str]] = {
     "io.l5d.commonMetrics": "its metrics are always there since Linkerd 0.9, remove it",
     "io.l5d.consul": "to read dtabs from Consul it is io.l5d.consul.interpreter",
 }
-"""Kinds of older versions or the wrong place, and what became of them."""
+"""Kinds of older versions or in the wrong place, with their replacements."""
 
 
 class KindError(ValueError):
@@ -144,11 +144,11 @@ class KindError(ValueError):
 
 
 class UnsupportedKind(KindError):
-    """Linkerd knows the kind, meshproxy does not so far."""
+    """A kind of Linkerd that meshproxy does not support yet."""
 
 
 def find(category: str, kind: str) -> "type[Kinded]":
-    """The class of *kind*. Raises `KindError` when it is unknown or not supported yet."""
+    """Returns the class of *kind*. Raises `KindError` if it is unknown or not supported yet."""
     table = _table(category)
     if kind not in table:
         former = FORMER.get(kind)
@@ -163,12 +163,12 @@ def find(category: str, kind: str) -> "type[Kinded]":
 
 
 def known(category: str) -> list[str]:
-    """Every kind of *category*."""
+    """Returns all kinds of *category*."""
     return sorted(_table(category))
 
 
 def built(category: str) -> list[str]:
-    """The kinds of *category* that can be used."""
+    """Returns the kinds of *category* that are supported."""
     return sorted(kind for kind, target in _table(category).items() if target is not None)
 
 
@@ -180,7 +180,7 @@ def _table(category: str) -> Mapping[str, str | EntryPoint | None]:
 def with_plugins(
     category: str, plugins: Iterable[EntryPoint]
 ) -> Mapping[str, str | EntryPoint | None]:
-    """The kinds of *category*, ours and those of *plugins*. Raises `KindError` when two clash."""
+    """Returns our kinds of *category* and those of *plugins*. Raises `KindError` for a clash."""
     table: dict[str, str | EntryPoint | None] = dict(KINDS[category])
     for plugin in plugins:
         if table.get(plugin.name) is not None:

@@ -1,7 +1,7 @@
-"""Reads a configuration: text, nodes, dataclasses, cross checks.
+"""Loads a configuration: text, nodes, dataclasses, and checks between them.
 
-Answers to linkerd: linkerd/core/.../Linker.scala, and unwraps the Kubernetes ConfigMap in which
-such a file usually travels.
+Follows linkerd: linkerd/core/.../Linker.scala, and unwraps the Kubernetes ConfigMap in which such a
+file is often stored.
 """
 
 import logging
@@ -25,25 +25,25 @@ class Loaded:
 
     config: LinkerConfig
     missing: tuple[ConfigError, ...]
-    """Files and directories that are not there: serving has to refuse them."""
+    """Files and directories that do not exist here, so that serving must be refused."""
     warnings: tuple[ConfigError, ...]
     file: str
-    """What messages call it."""
+    """Its name in messages."""
     root: Node
-    """What is written."""
+    """Its root node."""
 
     def placed(self, problem: Problem) -> ConfigError:
-        """*problem*, whose key is a path from the top of the file, with its place."""
+        """Returns *problem*, whose key is a path from the root of the file, with its place."""
         path = problem.key or ""
         mark = locate(self.root, path)
         return ConfigError(self.file, mark, path, problem.what, problem.severity)
 
 
 def load(text: str, name: str) -> LinkerConfig:
-    """The configuration in *text*, fit to serve; warnings are logged. *name* is for messages.
+    """Returns the configuration in *text*; logs warnings. *name* is used in messages.
 
     Raises:
-        ConfigErrors: all that is wrong with it, files that do not exist included.
+        ConfigErrors: everything that is wrong, files that do not exist here included.
     """
     loaded = read(text, name)
     if loaded.missing:
@@ -54,10 +54,10 @@ def load(text: str, name: str) -> LinkerConfig:
 
 
 def read(text: str, name: str) -> Loaded:
-    """The configuration in *text*; files that do not exist here are only reported.
+    """Returns the configuration in *text*; files that do not exist here are only reported.
 
     Raises:
-        ConfigErrors: all that is wrong with it.
+        ConfigErrors: everything that is wrong.
     """
     findings = Findings(name)
     root = _unwrap(parse(text, findings), findings)
@@ -75,7 +75,7 @@ def read(text: str, name: str) -> Loaded:
 
 
 def _unwrap(root: Node, findings: Findings) -> Node:
-    """The document inside a Kubernetes ConfigMap, with its places in the outer file."""
+    """Returns the document inside a Kubernetes ConfigMap, with its places in the outer file."""
     if not isinstance(root, Mapping) or not is_kubernetes(root):
         return root
     kind = root.items.get("kind")

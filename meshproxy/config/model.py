@@ -1,4 +1,4 @@
-"""A class of configuration: its fields are YAML keys, with types, defaults and bounds."""
+"""Classes of configuration: their fields are YAML keys, with types, defaults and bounds."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -12,13 +12,13 @@ _METADATA: Final = "meshproxy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A mapping of the configuration file; its docstring is its text on the reference page."""
+    """A mapping of the configuration file; its docstring appears on the reference page."""
 
     former: ClassVar[Mapping[str, str]] = {}
-    """Keys that are written here by mistake or habit, and what to write instead."""
+    """Keys that may be written here by mistake or habit, and what to write instead."""
 
     def check(self) -> Iterable[Problem]:
-        """What is wrong between the keys of this object."""
+        """Yields the problems between the keys of this object."""
         return ()
 
 
@@ -26,7 +26,7 @@ class Config:
 class Kinded(Config):
     """A mapping whose class depends on its `kind`.
 
-    A base sets `category`, a row of `kinds.KINDS`; a class that can be written sets `kind` too.
+    A base sets `category`, a row of `kinds.KINDS`; a class that can be configured also sets `kind`.
     """
 
     category: ClassVar[str]
@@ -34,19 +34,19 @@ class Kinded(Config):
     kind_key: ClassVar[str] = "kind"
     default_kind: ClassVar[str | None] = None
     requires_experimental: ClassVar[bool] = False
-    """Refused unless `experimental: true` is written."""
+    """True if it is refused unless `experimental: true` is written."""
     offers: ClassVar[tuple[str, ...]] = ()
-    """Attributes of what it builds."""
+    """Attributes that the object it builds must have."""
 
     def trial(self) -> object:
-        """Builds what needs nothing of a running proxy, so that a fault shows when a file is read.
+        """Builds what needs no running proxy, so that faults show when a file is read.
 
-        Returns None where there is nothing of the kind.
+        Returns None if there is nothing to build.
         """
         return None
 
     def lacks(self, built: object) -> str | None:
-        """Says what *built*, which its `build` returned, has not of what it should offer."""
+        """Returns a message if *built*, the result of `build`, lacks attributes of `offers`."""
         missing = [name for name in self.offers if not hasattr(built, name)]
         if not missing:
             return None
@@ -66,19 +66,19 @@ def key(
     quoted: bool = False,
     one_or_many: bool = False,
 ) -> Any:
-    """Declare a key; without a default it must be written.
+    """Declares a key; it is required if it has no default.
 
     Args:
-        default: its value when unset.
-        name: the YAML name, where camelCase of the field's name is not it.
-        doc: one sentence for the reference page.
-        minimum: the least number accepted.
-        maximum: the greatest number accepted.
-        only: the values built so far; other valid ones are "not supported yet".
-        unsupported: known to Linkerd, "not supported yet" when written.
-        added: an addition of meshproxy, unknown to Linkerd.
-        quoted: a number in quotes is accepted too.
-        one_or_many: a list that may be written as its single item.
+            default: the value when unset.
+            name: the YAML name, if it is not the field's name in camelCase.
+            doc: one sentence for the reference page.
+            minimum: the smallest number accepted.
+            maximum: the largest number accepted.
+            only: the values supported so far; other valid ones are "not supported yet".
+            unsupported: known to Linkerd, "not supported yet" when written.
+            added: an addition of meshproxy, unknown to Linkerd.
+            quoted: True if a number in quotes is accepted too.
+            one_or_many: True if a list may be written as its only item.
     """
     facts = {
         "name": name,
@@ -96,7 +96,7 @@ def key(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One key of a class: the facts of `key()` and the type of its field."""
+    """One key of a class: the arguments of `key()` and the type of the field."""
 
     field: str
     name: str
@@ -113,12 +113,12 @@ class Key:
 
     @property
     def is_required(self) -> bool:
-        """There is no default."""
+        """True if there is no default."""
         return self.default is MISSING
 
 
 def keys_of(cls: type[Config]) -> tuple[Key, ...]:
-    """The keys of *cls*, those of its bases first."""
+    """Returns the keys of *cls*, those of its bases first."""
     hints = get_type_hints(cls)
     return tuple(_key_of(field, hints[field.name]) for field in dataclasses.fields(cls))
 
@@ -133,6 +133,6 @@ def _key_of(field: "dataclasses.Field[Any]", hint: Any) -> Key:
 
 
 def camel(name: str) -> str:
-    """The YAML name of a field: `max_headers_kb` is `maxHeadersKB`."""
+    """Returns the YAML name of a field: `max_headers_kb` is `maxHeadersKB`."""
     first, *rest = name.rstrip("_").split("_")
     return first + "".join("KB" if word == "kb" else word.capitalize() for word in rest)

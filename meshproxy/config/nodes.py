@@ -1,6 +1,6 @@
-"""The shape of a configuration text: scalars, mappings and sequences, each knowing where it stands.
+"""The nodes of a configuration text: scalars, mappings and sequences, with their places.
 
-It answers to linkerd: config/.../Parser.scala for what a document is.
+Follows linkerd: config/.../Parser.scala on what a document is.
 """
 
 import re
@@ -12,7 +12,7 @@ from meshproxy.config.places import Mark, Span
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A single value: its text, and what the text stands for (None, bool, int, float or str)."""
+    """A single value: its text, and the value of the text (None, bool, int, float or str)."""
 
     mark: Mark
     text: str
@@ -20,7 +20,7 @@ class Scalar:
     span: Span | None = field(default=None, compare=False)
 
     def at(self, offset: int) -> Mark:
-        """The place of the character *offset* of the text, or of the whole if that is unknown."""
+        """Returns the place of the character *offset* of the text, or of the scalar if unknown."""
         return self.mark if self.span is None else self.span.at(offset)
 
 
@@ -34,7 +34,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Keys with values; `marks` says where each key is written."""
+    """Keys with values; `marks` has the place of each key."""
 
     mark: Mark
     items: dict[str, "Node"] = field(default_factory=dict)
@@ -47,17 +47,17 @@ _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
 
 def is_unset(node: Node | None) -> bool:
-    """Absent, null and the empty string all mean that a key was not given."""
+    """Returns True for absent, null and the empty string: the key counts as unset."""
     return node is None or (isinstance(node, Scalar) and node.value in (None, ""))
 
 
 def locate(root: Node, path: str) -> Mark:
-    """Where *path* (`routers[0].servers[1].port`) is written, or the nearest thing above it."""
+    """Returns the place of *path* (`routers[0].servers[1].port`) or of its nearest parent."""
     return _walk(root, path)[0]
 
 
 def find(root: Node, path: str) -> Node:
-    """What is written at *path*, or the nearest thing above it."""
+    """Returns the node at *path*, or its nearest parent that is written."""
     return _walk(root, path)[1]
 
 
@@ -80,5 +80,5 @@ def _steps(path: str) -> Iterator[tuple[str, int | None]]:
 
 
 def join(path: str, name: str) -> str:
-    """The path of the key *name* in the mapping at *path*."""
+    """Returns the path of the key *name* in the mapping at *path*."""
     return f"{path}.{name}" if path else name

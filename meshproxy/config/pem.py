@@ -1,4 +1,4 @@
-"""Certificates and keys in PEM files: loaded, or told from what is none."""
+"""Loads certificates and keys in PEM files, and explains why others cannot be used."""
 
 import ssl
 import tempfile
@@ -9,13 +9,13 @@ _WITHOUT_CERTIFICATE: Final = "NO_CERTIFICATE_OR_CRL_FOUND"
 
 
 class EncryptedKey(OSError):
-    """A private key takes a password, which nobody is there to type."""
+    """A private key needs a password, and nobody is there to type it."""
 
 
 def load_chain(
     context: ssl.SSLContext, cert_path: str, key_path: str, intermediate_certs_path: str | None
 ) -> None:
-    """Load a certificate with its intermediates and its key. Raises OSError, as ssl.SSLError is."""
+    """Loads a certificate with its intermediates and its key. Raises OSError (ssl.SSLError)."""
     if intermediate_certs_path is None:
         context.load_cert_chain(cert_path, key_path, _refuse_password)
         return
@@ -27,7 +27,7 @@ def load_chain(
 
 
 def why_no_certificates(path: str) -> str | None:
-    """Why *path* cannot be used for its certificates; None if it can be, or is not there."""
+    """Returns why the certificates in *path* are unusable; None if they are not, or not there."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except FileNotFoundError:
@@ -42,7 +42,7 @@ def why_no_certificates(path: str) -> str | None:
 
 
 def why_no_key(cert_path: str, key_path: str) -> str | None:
-    """Why *key_path* is not the key of *cert_path*, whose certificates are sound, or None."""
+    """Returns why *key_path* is not the key of *cert_path*, a valid certificate; else None."""
     try:
         load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), cert_path, key_path, None)
     except FileNotFoundError:
@@ -68,5 +68,5 @@ def _reason(error: OSError, cert_path: str, key_path: str) -> str:
 
 
 def _refuse_password() -> NoReturn:
-    """Answer OpenSSL instead of the terminal, where it would wait."""
+    """Refuses OpenSSL's question for a password, which would wait at the terminal."""
     raise EncryptedKey("the private key is encrypted, store it without a password")

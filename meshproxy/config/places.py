@@ -1,7 +1,7 @@
-"""Places in a file, also of a character within a value, whatever style the value is written in.
+"""Places in a file, also of a character within a value, in every style of writing the value.
 
 YAML folds and removes white space and replaces escapes, and keeps everything else (YAML 1.2.2,
-chapters 5.7, 7.3 and 8.1). So a character that is not white space is found by its number.
+chapters 5.7, 7.3 and 8.1), so a character that is not white space can be found by counting.
 """
 
 import re
@@ -25,14 +25,14 @@ _QUOTED: Final = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """A place in a file; both numbers count from 1."""
+    """A place in a file; line and column count from 1."""
 
     line: int
     column: int
 
 
 class Text:
-    """The text of a document, which may stand in a file as the value at *span*."""
+    """The text of a document, which may be the value at *span* of a file."""
 
     def __init__(self, characters: str, span: "Span | None" = None) -> None:
         self.characters = characters
@@ -40,7 +40,7 @@ class Text:
         self._lines = [0, *(found.end() for found in _BREAK.finditer(characters))]
 
     def at(self, index: int) -> Mark:
-        """The place of the character *index*."""
+        """Returns the place of the character *index*."""
         if self._span is not None:
             return self._span.at(index)
         line = bisect_right(self._lines, index)
@@ -48,7 +48,7 @@ class Text:
 
 
 class Span:
-    """The part of *text* from *start* to *end* that says *value* in *style*.
+    """The part of *text* from *start* to *end* that holds *value* in *style*.
 
     The style is one of `|`, `>`, `'` and `"`; None is plain.
     """
@@ -61,7 +61,7 @@ class Span:
         self._value = value
 
     def at(self, offset: int) -> Mark:
-        """The place of the character *offset* of the value; for white space, of what follows it."""
+        """Returns the place of the value's character *offset*; white space counts as the next."""
         if not self._indices:
             return self._text.at(self._start)
         number = bisect_left(self._numbers, offset)
@@ -69,7 +69,7 @@ class Span:
 
     @cached_property
     def _numbers(self) -> "array[int]":
-        """The offsets of what is not white space in the value."""
+        """The offsets in the value of all characters that are not white space."""
         return array("L", (found.start() for found in _BLACK.finditer(self._value)))
 
     @cached_property
@@ -92,7 +92,7 @@ class Span:
 
 
 def _is_white(character: re.Match[str]) -> bool:
-    """Whether *character* is an escape for white space, or the second half of a character."""
+    """Returns True if *character* is an escape for white space, or half of a character."""
     groups = character.groupdict()
     if groups.get("white"):
         return True

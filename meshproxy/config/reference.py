@@ -17,22 +17,22 @@ _INTRODUCTION = """\
 
 This page is made from the code: `python -m meshproxy.config.reference > docs/config.md`.
 
-The file is YAML, or JSON when it begins with `{`; a Kubernetes ConfigMap that holds it under
-`config.yaml` is read too. An unknown key, a key written twice and a value of the wrong type are
-errors, and so is a second document. A number is not written in quotes. A key without a value counts
-as unset.
+The file is YAML, or JSON if it begins with `{`; a Kubernetes ConfigMap that holds it under
+`config.yaml` is read too. An unknown key, a duplicate key and a value of the wrong type are errors,
+and so is a second document. A number must not be in quotes. A key without a value counts as unset.
 
-A *file* or *directory* that does not begin with `/` is looked for beside the configuration file and
-then in the working directory of the process; `~` is the home directory. One that does not exist is
-an error. For a configuration from standard input, the working directory counts alone.
+A *file* or *directory* that does not begin with `/` is looked up in the directory of the
+configuration file and then in the working directory of the process; `~` is the home directory. If
+it does not exist, that is an error. For a configuration from standard input, only the working
+directory is used.
 
-**req** marks a key that must be written, **+** one that meshproxy adds to Linkerd's.
-*Not yet* marks what Linkerd knows and meshproxy refuses so far.
+**req** marks a required key, **+** a key that meshproxy adds to Linkerd's.
+*Not yet* marks what Linkerd has and meshproxy refuses so far.
 """
 
 
 def render() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     parts = [_INTRODUCTION]
     queue: list[type[Config]] = [LinkerConfig]
     done: set[type[Config]] = set()
@@ -50,7 +50,7 @@ def render() -> str:
 
 
 def title(cls: type[Config]) -> str:
-    """What a class is called on the page: `ServerTlsConfig` is `Server tls`."""
+    """Returns the title of a class on the page: `ServerTlsConfig` is `Server tls`."""
     words = re.findall(r"[A-Z][a-z0-9]*", cls.__name__.removesuffix("Config"))
     return " ".join(words).capitalize()
 

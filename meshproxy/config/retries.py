@@ -8,7 +8,7 @@ from meshproxy.config.decode import Config, key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudgetConfig(Config):
-    """How many tries beyond the first are allowed."""
+    """How many attempts beyond the first are allowed."""
 
     min_retries_per_sec: int = key(
         default=10, minimum=0, doc="Allowed every second, however little traffic there is."
@@ -18,9 +18,9 @@ class RetryBudgetConfig(Config):
         minimum=0,
         maximum=1000,
         quoted=True,
-        doc="Tries per request beyond those; 0.2 is one for five requests.",
+        doc="Attempts per request beyond those; 0.2 is one for five requests.",
     )
-    ttl_secs: int = key(default=10, minimum=1, maximum=60, doc="How long a request counts.")
+    ttl_secs: int = key(default=10, minimum=1, maximum=60, doc="Seconds that a request counts.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""When a log file is rolled: the values of `httpAccessLogRollPolicy`.
+"""The policies for rolling log files: the values of `httpAccessLogRollPolicy`.
 
 util: util-logging/.../Policy.scala; sizes as StorageUnit.parse reads them
 """
@@ -17,29 +17,29 @@ _PERIODS: Final[dict[str, Period]] = {"never": "", "sighup": "", "hourly": "hour
 
 @dataclass(frozen=True, slots=True)
 class RollPolicy:
-    """Begin a new file with each *period*, or before one grows beyond *size* bytes."""
+    """Begins a new file with each *period*, or before one grows beyond *size* bytes."""
 
     period: Period = ""
     weekday: int = 1
-    """The day on which a week begins: 1 is Sunday."""
+    """The first day of a week: 1 is Sunday."""
     size: int = 0
-    """0 is no limit."""
+    """0 means no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """A log file, and how it is kept; equal settings share a file across reloads."""
+    """A log file and how it is rolled; equal settings share a file across reloads."""
 
     path: str
     policy: RollPolicy = RollPolicy()
     append: bool = True
-    """Go on with the file that is there; else it is emptied at start."""
+    """True to append to an existing file; otherwise it is emptied at start."""
     keep: int = -1
-    """Rolled files kept; -1 is all."""
+    """Number of rolled files kept; -1 means all."""
 
 
 def roll_policy(text: str) -> RollPolicy:
-    """The policy that *text* means, whatever its case. Raises ValueError for anything else."""
+    """Returns the policy that *text* names in any case. Raises ValueError for anything else."""
     lower = text.strip().lower()
     if lower in _PERIODS:
         return RollPolicy(_PERIODS[lower])
@@ -49,6 +49,6 @@ def roll_policy(text: str) -> RollPolicy:
     if size and (number := int(size[1])):
         return RollPolicy(size=number * 1024 ** _UNITS.index(size[2]))
     raise ValueError(
-        f"{text!r} is no roll policy, write never, hourly, daily, weekly(n) with n of 1 (Sunday) "
+        f"{text!r} is not a roll policy, write never, hourly, daily, weekly(n), n from 1 (Sunday) "
         "to 7, sighup, or a size such as 10.megabytes"
     )

@@ -25,18 +25,18 @@ _STREAMS: Final = "removed from Linkerd, see streamAfterContentLengthKB"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindingCacheConfig(Config):
-    """How many names and clients are kept; 0 is no limit."""
+    """How many names and clients are cached; 0 is no limit."""
 
     paths: int = key(default=1000, minimum=0, doc="Logical names, each with its local dtab.")
     trees: int = key(default=1000, minimum=0, doc="Bound trees.")
     bounds: int = key(default=1000, minimum=0, doc="Bound names, each with its residual.")
     clients: int = key(default=1000, minimum=0, doc="Clients with their connections.")
-    idle_ttl_secs: int = key(default=600, minimum=0, doc="Seconds without use until it is closed.")
+    idle_ttl_secs: int = key(default=600, minimum=0, doc="Seconds without use until eviction.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterConfig(Kinded):
-    """Takes requests, names them, and sends them on."""
+    """Receives requests, names them, and sends them on."""
 
     category: ClassVar[str] = "protocols"
     offers: ClassVar[tuple[str, ...]] = (
@@ -81,10 +81,10 @@ class RouterConfig(Kinded):
     label: str | None = key(default=None, doc="Names the router; its protocol when unset.")
     service: SvcConfig = key(default=GlobalSvcConfig(), doc="Settings by logical name.")
     client: ClientConfig = key(default=GlobalClientConfig(), doc="Settings by bound name.")
-    dtab: Dtab = key(default=Dtab(()), doc="How names become others; later entries win.")
-    dst_prefix: Path = key(default=Path.of("svc"), doc="What every name begins with.")
+    dtab: Dtab = key(default=Dtab(()), doc="The delegation table; later entries win.")
+    dst_prefix: Path = key(default=Path.of("svc"), doc="The beginning of every name.")
     interpreter: InterpreterConfig | None = key(
-        default=None, doc="Who binds names; `default` when unset."
+        default=None, doc="Binds names; `default` when unset."
     )
     binding_timeout_ms: int = key(
         default=10_000, minimum=0, doc="Limit on binding a name; 503 beyond it."
@@ -95,15 +95,15 @@ class RouterConfig(Kinded):
         default=None, unsupported=True, doc="Publish the addresses of servers."
     )
     experimental: bool | None = key(default=None, doc="Accepted, not needed.")
-    servers: tuple[ServerConfig, ...] = key(default=(), doc="Where it listens; at least one.")
+    servers: tuple[ServerConfig, ...] = key(default=(), doc="The listening sockets; at least one.")
     identifier: tuple[IdentifierConfig, ...] | None = key(
         default=None,
         one_or_many=True,
-        doc="How a request gets its name, tried in order; `io.l5d.header.token` when unset.",
+        doc="What gives a request its name, tried in order; `io.l5d.header.token` when unset.",
     )
 
     def check(self) -> Iterable[Problem]:
-        """There are servers and identifiers."""
+        """Yields a problem if there are no servers or no identifiers."""
         if not self.servers:
             yield Problem(f"router {self.name!r} has no servers, write at least one", "servers")
         if self.identifier == ():
@@ -111,24 +111,24 @@ class RouterConfig(Kinded):
 
     @property
     def name(self) -> str:
-        """The label, else the protocol."""
+        """The label, or else the protocol."""
         return self.label or self.kind
 
     def interpreter_or_default(self) -> InterpreterConfig:
-        """The interpreter that is written, else `default`."""
+        """Returns the configured interpreter, or else `default`."""
         return self.interpreter or default_of(InterpreterConfig, "default")
 
     def identifiers(self) -> tuple[IdentifierConfig, ...]:
-        """The identifiers that are written, else `io.l5d.header.token`."""
+        """Returns the configured identifiers, or else `io.l5d.header.token`."""
         return self.identifier or (default_of(IdentifierConfig, "io.l5d.header.token"),)
 
     @property
     def access_log(self) -> LogSettings | None:
-        """The file that gets a line for each request, if there is one."""
+        """The file that gets a line for each request, if any."""
         return None
 
     def for_worker(self) -> Self:
-        """Returns what a worker serves of it, where the supervisor does the rest."""
+        """Returns the part of it that a worker serves; the supervisor does the rest."""
         return self
 
     def build(self, deps: Any) -> Any:

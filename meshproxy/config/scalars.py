@@ -1,6 +1,6 @@
-"""Single values of a configuration: from a scalar's text to a number, an address or a name.
+"""Converts the text of a scalar to a number, an address, a name and the like.
 
-Strict as linkerd's deserializers are: a quoted number is no integer, a word is no boolean
+As strict as linkerd's deserializers: a quoted number is not an integer, a word is not a boolean
 (linkerd: config/.../Parser.scala and the `Deserializer`s beside it).
 """
 
@@ -23,9 +23,9 @@ Port = NewType("Port", int)
 Ip = NewType("Ip", str)
 """A literal IPv4 or IPv6 address."""
 Regex = NewType("Regex", str)
-"""A regular expression that has to match the whole of a text."""
+"""A regular expression that must match a whole text."""
 WorkerCount = NewType("WorkerCount", int)
-"""A number of processes; written as `auto` it is one for each CPU of this machine."""
+"""A number of processes; `auto` means one for each CPU of this machine."""
 
 MAX_WORKERS: Final = 256
 INT_LIMIT: Final = 2**31
@@ -37,7 +37,7 @@ _DIGITS_LIMIT: Final = 30
 
 
 def plain(text: str) -> bool | int | float | str | None:
-    """What unquoted text stands for: null, true, false, a number, or itself.
+    """Returns the value of unquoted text: null, true, false, a number, or the text itself.
 
     `yes`, `on`, `0x10`, `1_000`, `12:30` and a date are text.
     """
@@ -56,12 +56,12 @@ def plain(text: str) -> bool | int | float | str | None:
 
 
 def unquoted(scalar: Scalar) -> Scalar:
-    """The scalar as if it had been written without quotes."""
+    """Returns the scalar as if written without quotes."""
     return Scalar(scalar.mark, scalar.text, plain(scalar.text))
 
 
 def show(scalar: Scalar) -> str:
-    """The scalar as an operator wrote it, cut to a readable length."""
+    """Returns the scalar as an operator wrote it, cut to a readable length."""
     text = scalar.text if len(scalar.text) <= 60 else scalar.text[:57] + "..."
     return f"the text {text!r}" if isinstance(scalar.value, str) else text
 
@@ -159,7 +159,7 @@ CONVERTERS: Final[dict[object, Callable[[Scalar], object]]] = {
     PathMatcher: _matcher,
     Regex: _regex,
 }
-"""How a scalar becomes a value of each type; raises ValueError with what to do about it."""
+"""Converts a scalar to each type; raises ValueError with what to write instead."""
 
 TYPE_NAMES: Final[dict[object, str]] = {
     int: "integer",
@@ -175,4 +175,4 @@ TYPE_NAMES: Final[dict[object, str]] = {
     **FILES,
     Regex: "regular expression",
 }
-"""What the reference page and the error messages call each type."""
+"""The name of each type on the reference page and in messages."""

@@ -26,7 +26,7 @@ _HOST_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}").fullma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminSecurityConfig(Config):
-    """Which pages of the admin server are open; the others answer 404."""
+    """Which pages of the admin server are open; the others respond with 404."""
 
     ui_enabled: bool = key(default=True, doc="Pages for people, metrics and the configuration.")
     control_enabled: bool = key(default=True, doc="Pages that change something.")
@@ -44,30 +44,30 @@ class AdminConfig(Config):
     socket_options: SocketOptionsConfig | None = key(default=None, doc="Options of its sockets.")
     tls: ServerTlsConfig | None = key(default=None, doc="TLS; plain text when unset.")
     shutdown_grace_ms: int = key(
-        default=10_000, minimum=0, doc="Longest time that requests get to finish at the end."
+        default=10_000, minimum=0, doc="How long running requests may take to finish at the end."
     )
     shutdown_delay_ms: int = key(
         default=0,
         minimum=0,
         added=True,
-        doc="How long a stop waits, and still serves all that comes, after `/ready` says 503.",
+        doc="How long a stop waits, still serving all requests, after `/ready` responds with 503.",
     )
     security: AdminSecurityConfig | None = key(
         default=None, doc="Which pages are open; all when unset."
     )
     http_identifier_port: Port | None = key(
-        default=None, doc="Answers with the names that a request would get."
+        default=None, doc="A port that responds with the names that a request would get."
     )
     hosts: tuple[str, ...] = key(
         default=(),
         added=True,
-        doc="Names by which its pages are asked for, besides addresses, `localhost` and, unless "
-        "`ip` is a loopback address, this machine's own.",
+        doc="Names under which its pages may be requested, besides addresses, `localhost` and, if "
+        "`ip` is not a loopback address, this machine's own.",
     )
     worker_threads: int | None = key(default=None, doc="Accepted, not needed.")
 
     def check(self) -> Iterable[Problem]:
-        """Hosts are names without a port; threads do nothing here."""
+        """Yields problems: a host name with more than the name, and a key without effect."""
         for index, name in enumerate(self.hosts):
             if not _HOST_NAME(name):
                 what = f"{name!r} is not a host name, write it as admin.example.com"
@@ -79,13 +79,13 @@ class AdminConfig(Config):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageConfig(Config):
-    """Reports of use to the makers of Linkerd; meshproxy sends none."""
+    """Usage reports to the makers of Linkerd; meshproxy sends none."""
 
     org_id: str | None = key(default=None, doc="Accepted, not needed.")
     enabled: bool = key(default=True, doc="Accepted; nothing is ever sent.")
 
     def check(self) -> Iterable[Problem]:
-        """Nothing is reported."""
+        """Yields a warning, since nothing is reported."""
         if self.enabled:
             what = "has no effect, meshproxy reports nothing to anyone"
             yield Problem(what, severity=Severity.WARNING)
@@ -109,10 +109,10 @@ class DnsConfig(Config):
     max_ttl_secs: int = key(default=300, minimum=1, doc="Answers are kept at most this long.")
 
     def check(self) -> Iterable[Problem]:
-        """Nameservers are addresses, and the bounds are in order."""
+        """Yields problems: a name server that is not an address, and bounds out of order."""
         for index, text in enumerate(self.nameservers):
             if not _is_address(text):
-                what = f"{text!r} is no address, write it as 10.0.0.2 or 10.0.0.2:53"
+                what = f"{text!r} is not an address, write it as 10.0.0.2 or 10.0.0.2:53"
                 yield Problem(what, f"nameservers[{index}]")
         if self.min_ttl_secs > self.max_ttl_secs:
             what = f"{self.min_ttl_secs} is more than maxTtlSecs, {self.max_ttl_secs}"
@@ -149,10 +149,10 @@ class LinkerConfig(Config):
         "interpreter": "it belongs under routers",
     }
 
-    admin: AdminConfig = key(default=AdminConfig(), doc="The admin server; there always is one.")
+    admin: AdminConfig = key(default=AdminConfig(), doc="The admin server, which always exists.")
     usage: UsageConfig = key(default=UsageConfig(), doc="Accepted; nothing is ever sent.")
     namers: tuple[NamerConfig, ...] = key(
-        default=(), doc="Who knows addresses; the last one written is asked first."
+        default=(), doc="Service discoveries; the last one written is asked first."
     )
     telemetry: tuple[TelemeterConfig, ...] = key(
         default=(), doc="Exporters of metrics; `/admin/metrics.json` is always there."
@@ -162,6 +162,6 @@ class LinkerConfig(Config):
     workers: WorkerCount | None = key(
         default=None,
         added=True,
-        doc="Processes that serve, below one that watches over them; `auto` is one for each CPU. "
-        "A single process serves when unset.",
+        doc="Number of worker processes, run by a supervisor; `auto` is one for each CPU. "
+        "When unset, a single process serves.",
     )

@@ -20,12 +20,12 @@ class ServerConfig(Config):
         default=None, unsupported=True, doc="Names to publish the server under."
     )
     clear_context: bool = key(
-        default=False, doc="Ignore and remove `l5d-` headers of clients, and send them none."
+        default=False, doc="Ignore and remove the `l5d-` headers of clients, and send them none."
     )
     socket_options: SocketOptionsConfig | None = key(default=None, doc="Options of its sockets.")
     max_connections: int = key(
         default=10_000,
         minimum=0,
         added=True,
-        doc="Open connections; beyond it idle ones make room.",
+        doc="Most open connections; beyond it, idle ones are closed.",
     )

@@ -1,6 +1,6 @@
-"""A configuration as JSON, for `/config.json` of the admin server: what is unset is left out.
+"""A configuration as JSON, for `/config.json` of the admin server, without unset keys.
 
-Answers to linkerd: linkerd/admin/.../ConfigHandler (the parsed file, written back).
+Follows linkerd: linkerd/admin/.../ConfigHandler (the parsed file, written back).
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from meshproxy.naming.path import Path
 
 
 def to_json(config: Config) -> dict[str, Any]:
-    """The keys that differ from their defaults; dtabs and paths in their canonical form."""
+    """Returns the keys that differ from their defaults; dtabs and paths in canonical form."""
     shown: dict[str, Any] = {}
     if isinstance(config, Kinded):
         shown[config.kind_key] = config.kind

@@ -13,10 +13,10 @@ class SocketOptionsConfig(Config):
     reuse_addr: bool = key(default=True, doc="SO_REUSEADDR.")
     reuse_port: bool = key(default=False, doc="SO_REUSEPORT.")
     read_timeout_ms: int | None = key(
-        default=None, minimum=0, quoted=True, doc="Longest gap while reading."
+        default=None, minimum=0, quoted=True, doc="Longest pause while reading."
     )
     write_timeout_ms: int | None = key(
-        default=None, minimum=0, quoted=True, doc="Longest wait for the peer to read."
+        default=None, minimum=0, quoted=True, doc="Longest time for the peer to accept a byte."
     )
     keep_alive: bool | None = key(default=None, doc="SO_KEEPALIVE; the system's own when unset.")
     backlog: int | None = key(default=None, minimum=1, doc="Listen backlog; servers only.")
@@ -46,5 +46,5 @@ class HostConnectionPoolConfig(Config):
         default=None, minimum=0, quoted=True, doc="Close idle connections above `minSize`."
     )
     max_waiters: int | None = key(
-        default=None, minimum=0, quoted=True, doc="Most requests that wait for a connection."
+        default=None, minimum=0, quoted=True, doc="Most requests that may wait for a connection."
     )

@@ -1,11 +1,11 @@
-"""Which known word was meant by an unknown one."""
+"""Suggests which known word was meant by an unknown one."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """What to do about *word*: the closest of the *known* words, or all of them."""
+    """Returns advice about *word*: the closest of the *known* words, or all of them."""
     words = sorted(known)
     near = nearest(word, words)
     if near is not None:
@@ -14,7 +14,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The one of the *known* words that *word* is close to, whatever its case."""
+    """Returns the one of the *known* words that is close to *word*, ignoring case."""
     folded = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     return folded[near[0]] if near else None

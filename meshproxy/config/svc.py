@@ -1,4 +1,4 @@
-"""Policies of services, found by the logical name (linkerd: linkerd/core/.../Svc.scala)."""
+"""Settings of services by logical name (linkerd: linkerd/core/.../Svc.scala)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -13,7 +13,7 @@ EVERY_NAME: Final = PathMatcher.parse("/")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SvcSettings(Config):
-    """What may be set for a service; unset is not the same as the default."""
+    """The settings of a service; an unset key differs from one with the default value."""
 
     former: ClassVar = {
         "budget": "it belongs under retries",
@@ -27,13 +27,13 @@ class SvcSettings(Config):
     )
     retries: RetriesConfig | None = key(default=None, doc="Retries of failed requests.")
     response_classifier: ClassifierConfig | None = key(
-        default=None, doc="What a failure is; `io.l5d.http.nonRetryable5XX` when unset."
+        default=None, doc="Decides what a failure is; `io.l5d.http.nonRetryable5XX` when unset."
     )
     retry_buffer_kb: int | None = key(
         default=None,
         minimum=0,
         added=True,
-        doc="Most of a request body that is kept for a retry; 64 when unset.",
+        doc="Most of a request body that is held for a retry; 64 when unset.",
     )
 
 
@@ -41,7 +41,7 @@ class SvcSettings(Config):
 class SvcItem(SvcSettings):
     """Settings of the services under a prefix."""
 
-    prefix: PathMatcher = key(doc="The services this is for; `*` and `{name}` match a segment.")
+    prefix: PathMatcher = key(doc="The services it applies to; `*` and `{name}` match a segment.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class SvcConfig(Kinded):
 
     @property
     def rules(self) -> tuple[tuple[PathMatcher, SvcSettings], ...]:
-        """The settings in order, each with the names it is for; later ones win key by key."""
+        """The settings in order, each with the names it applies to; later ones win key by key."""
         raise NotImplementedError
 
 

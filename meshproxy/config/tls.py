@@ -11,7 +11,7 @@ from meshproxy.config.pem import why_no_certificates, why_no_key
 Protocol = Literal["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
 
 _CIPHER_SIGNS = "!-+@"
-"""They begin what only changes a list of ciphers."""
+"""First characters of an entry that only changes a list of ciphers."""
 _CLIENT_FORMER = "since Linkerd 1.0 write disableValidation, commonName, trustCertsBundle"
 
 
@@ -55,7 +55,7 @@ class CertificateConfig(Config):
     intermediate_certs_path: RegularFile | None = key(default=None, doc="The rest of the chain.")
 
     def check(self) -> Iterable[Problem]:
-        """Files that are here hold certificates, and the key of the first one."""
+        """Yields problems of the files that exist: certificates, and the key of the first one."""
         found = list(_without_certificates("certPath", self.cert_path))
         if not found and (what := why_no_key(self.cert_path, self.key_path)):
             found.append(Problem(what, "keyPath"))
@@ -74,7 +74,7 @@ class ServerTlsConfig(CertificateConfig):
         "kind": "remove it",
     }
 
-    require_client_auth: bool = key(default=False, doc="Demand a certificate of clients.")
+    require_client_auth: bool = key(default=False, doc="Require a certificate of clients.")
     ca_cert_path: RegularFile | None = key(
         default=None, doc="The authority of clients' certificates; with `requireClientAuth` only."
     )
@@ -82,7 +82,7 @@ class ServerTlsConfig(CertificateConfig):
     protocols: tuple[Protocol, ...] | None = key(default=None, doc="Versions, such as TLSv1.2.")
 
     def check(self) -> Iterable[Problem]:
-        """Its files, its ciphers, weak versions, and an authority that nobody asks for."""
+        """Yields problems of its files, its ciphers, weak versions, and an unused authority."""
         yield from CertificateConfig.check(self)
         yield from _unknown(self.ciphers or ())
         yield from _weak(self.protocols)
@@ -95,7 +95,7 @@ class ServerTlsConfig(CertificateConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientAuthConfig(CertificateConfig):
-    """The certificate that a client shows."""
+    """The certificate that a client presents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ class ClientTlsConfig(Config):
     disable_validation: bool = key(default=False, doc="Accept any certificate.")
     common_name: str | None = key(
         default=None,
-        doc="The name asked for (SNI) and verified; `{x}` is what the prefix captured.",
+        doc="The name sent (SNI) and verified; `{x}` is what the prefix captured.",
     )
     trust_certs_bundle: RegularFile | None = key(
         default=None, doc="Authorities to trust, PEM; the system's when unset."
@@ -129,7 +129,7 @@ class ClientTlsConfig(Config):
     )
 
     def check(self) -> Iterable[Problem]:
-        """What cannot go together; what fails only when a client is made is a warning."""
+        """Yields contradictions; those that fail only when a client is built are warnings."""
         yield from _weak(self.protocols)
         if self.disable_validation and self.client_auth is not None:
             yield Problem("is incompatible with clientAuth, remove one", "disableValidation")

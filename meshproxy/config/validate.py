@@ -1,4 +1,4 @@
-"""Checks between the parts of a file, as linkerd: linkerd/core/.../Linker.scala makes at start."""
+"""Checks between the parts of a file, as in linkerd: linkerd/core/.../Linker.scala."""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -11,7 +11,7 @@ from meshproxy.config.sockets import SocketOptionsConfig
 
 
 def foreign(root: Node) -> str | None:
-    """Which other program's file this is, or None."""
+    """Returns which other program's file this is, or None."""
     if not isinstance(root, Mapping):
         return None
     if "interfaces" in root.items or "storage" in root.items:
@@ -32,7 +32,7 @@ def _is_linkerd_tcp(router: Node) -> bool:
 
 
 def validate(config: LinkerConfig, root: Node, findings: Findings) -> None:
-    """Add what is wrong between the parts of *config* to *findings*."""
+    """Adds the problems between the parts of *config* to *findings*."""
     if not config.routers:
         what = "At least one router must be specified in the configuration."
         findings.add(locate(root, "routers"), "routers", what)
@@ -52,18 +52,18 @@ def _labels(config: LinkerConfig, root: Node, findings: Findings) -> None:
 
 
 class _Listener(NamedTuple):
-    """Where something is to listen, and the path of its port in the file."""
+    """An address to listen on, and the path of its port in the file."""
 
     ip: IPv4Address | IPv6Address
     port: int
     owner: str
     path: str
     shares: bool
-    """It has SO_REUSEPORT."""
+    """True if it has SO_REUSEPORT."""
 
 
 def _addresses(config: LinkerConfig, root: Node, findings: Findings) -> None:
-    """No two of the listeners take one address; `::` may leave IPv4 to others, or not."""
+    """Reports listeners with the same address; `::` may or may not include IPv4."""
     taken: list[_Listener] = []
     for one in _listeners(config):
         for other in taken:
@@ -95,7 +95,7 @@ def _address(text: str) -> IPv4Address | IPv6Address:
 
 
 def _shares(config: LinkerConfig, options: SocketOptionsConfig | None) -> bool:
-    """Workers do so too, but their supervisor holds each address for itself alone."""
+    """Returns True for SO_REUSEPORT; workers' sockets do not count, one supervisor holds them."""
     return options is not None and options.reuse_port and config.workers is None
 
 

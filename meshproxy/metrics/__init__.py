@@ -1,1 +1,1 @@
-"""Numbers about what the proxy did: a tree of counters, gauges and histograms."""
+"""Metrics of the proxy: a tree of counters, gauges and histograms."""

@@ -1,4 +1,4 @@
-"""Counts per bucket of integer values: within 0.5 %, bounded, and added like numbers.
+"""Counts of integer values in buckets: within 0.5 %, bounded in size, and addable.
 
 Bucket limits and percentiles follow finagle: finagle-core/.../stats/BucketedHistogram.scala.
 """
@@ -13,11 +13,11 @@ from operator import mul
 from typing import Final
 
 MAX_VALUE: Final = 2**31 - 1
-"""Larger values count as this one, smaller than 0 as 0."""
+"""Larger values count as this one, values below 0 as 0."""
 
 
 def _limits() -> tuple[int, ...]:
-    """First value of each bucket: every integer up to 200, then steps of one percent."""
+    """Returns the first value of each bucket: every integer up to 200, then steps of 1 %."""
     limits = [0]
     while limits[-1] < MAX_VALUE:
         limits.append(max(limits[-1] + 1, int(limits[-1] * 1.01)))
@@ -31,17 +31,17 @@ _MIDDLES: Final = (
     *((first + following - 1) // 2 for first, following in pairwise(_LIMITS)),
     MAX_VALUE,
 )
-"""What stands for a value, by the number of limits that are not above it."""
+"""The value that represents a bucket, by the number of limits that are not above it."""
 
 
 def bucket(value: float) -> int:
-    """Return the integer that stands for *value*, at most 0.5 % from its whole part."""
+    """Returns the integer that represents *value*, within 0.5 % of its integer part."""
     return _MIDDLES[bisect_right(_LIMITS, value)]
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What one interval of a histogram comes to; all zero when it is empty."""
+    """Summary of one interval of a histogram; all zero if it is empty."""
 
     count: int = 0
     min: int = 0
@@ -58,16 +58,16 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How often each bucket was hit. A value: `+` merges workers, `-` gives what came between."""
+    """Number of hits of each bucket; `+` merges workers, `-` gives the difference in between."""
 
     counts: Mapping[int, int] = field(default_factory=dict)
     count: int = 0
     sum: int = 0
 
     def record(self, values: Sequence[float]) -> "Histogram":
-        """Return this histogram with *values*, truncated to integers, counted in."""
+        """Returns this histogram with *values*, truncated to integers, added."""
         counts = dict(self.counts)
-        times = Counter(map(floor, values))  # 0.6 of the time of `int`; below 0 is mended next
+        times = Counter(map(floor, values))  # cheaper than `int`; values below 0 are corrected next
         if times and (min(times) < 0 or max(times) > MAX_VALUE):
             times = Counter(min(max(int(value), 0), MAX_VALUE) for value in values)
         middles = map(_MIDDLES.__getitem__, map(bisect_right, repeat(_LIMITS), times))
@@ -88,7 +88,7 @@ class Histogram:
         return Histogram(counts, self.count - earlier.count, self.sum - earlier.sum)
 
     def summary(self) -> Summary:
-        """Return count, extremes, sum, mean and percentiles."""
+        """Returns count, extremes, sum, mean and percentiles."""
         if not self.count:
             return Summary()
         hits = sorted(self.counts.items())
@@ -112,7 +112,7 @@ _SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
 
 
 def _percentiles(hits: list[tuple[int, int]], count: int) -> list[int]:
-    """Return, for each share, the first bucket at which that share of *count* is reached."""
+    """Returns the first bucket at which each share of *count* is reached."""
     found = []
     steps = iter(hits)
     value, reached = next(steps)

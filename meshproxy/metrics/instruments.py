@@ -1,6 +1,6 @@
-"""Counter, Gauge and Stat: what the hot path writes and the exporters read.
+"""Counter, Gauge and Stat: written by the hot path, read by exporters.
 
-Writing costs an attribute or one C call; whatever takes time happens when somebody reads
+Writing costs an attribute or one C call; whatever takes time happens on reading
 (finagle: finagle-core/.../stats/{Counter,Gauge,Stat}.scala).
 """
 
@@ -11,7 +11,7 @@ from typing import Final, Literal
 from meshproxy.metrics.histogram import Histogram, Summary
 
 MAX_UNFOLDED: Final = 32768
-"""Values a Stat holds between two folds; folded each second, that is 32768 values a second."""
+"""Values that a Stat holds between two folds, which take place each second."""
 
 
 class Counter:
@@ -23,14 +23,14 @@ class Counter:
         self.value: int = 0
 
     def incr(self, by: int = 1) -> None:
-        """Add *by*, which is not negative."""
+        """Adds *by*, which must not be negative."""
         self.value += by
 
 
 class Total(Counter):
-    """A counter that is only read: it comes to what its parts come to.
+    """A counter that is only read: the sum of its parts.
 
-    Hot code then writes one number where there would be two: 0.1 us each.
+    Hot code then writes one number instead of two.
     """
 
     __slots__ = ("_parts",)
@@ -39,21 +39,21 @@ class Total(Counter):
         self._parts: list[Counter] = []
 
     def add_up(self, parts: Iterable[Counter]) -> None:
-        """Count *parts* in from now on; one that is counted already stays counted once."""
+        """Adds *parts* to the sum from now on; parts that are included already count once."""
         self._parts += [part for part in parts if part not in self._parts]
 
     @property
-    def value(self) -> int:  # type: ignore[override] # nobody may write it
-        """What the parts come to now."""
+    def value(self) -> int:  # type: ignore[override] # it cannot be written
+        """The sum of the parts at present."""
         return sum(part.value for part in self._parts)
 
 
 Together = Literal["sum", "max"]
-"""What the readings of one gauge in several workers come to."""
+"""How the readings of one gauge in several workers are combined."""
 
 
 class Gauge:
-    """A number as it is now: `value` as last written, or what `fn` says when asked."""
+    """A number at present: `value` as last written, or the result of `fn`."""
 
     __slots__ = ("fn", "together", "value")
 
@@ -63,16 +63,16 @@ class Gauge:
         self.together: Together = together
 
     def read(self) -> float:
-        """Return the present value."""
+        """Returns the present value."""
         return self.value if self.fn is None else self.fn()
 
 
 class Stat:
     """A histogram of everything added since the start, and a summary of the last interval.
 
-    `add(value)` is the append of a bounded queue, with no Python frame and no length check: it
-    takes a third of the time that a checked append does. The queue is emptied by every read and
-    by `fold`, which someone calls each second; past `MAX_UNFOLDED` the oldest values go.
+    `add(value)` is the append of a bounded queue, with no Python frame and no length check, which
+    makes it much cheaper than a checked append. The queue is emptied by every read and by `fold`,
+    which must be called each second; beyond `MAX_UNFOLDED` the oldest values are lost.
     """
 
     __slots__ = ("_earlier", "_queue", "_total", "add", "last")
@@ -86,23 +86,23 @@ class Stat:
         """The last complete interval; None before the first has ended."""
 
     def fold(self) -> None:
-        """Count in what was added since the last fold."""
+        """Adds the values since the last fold to the histogram."""
         if self._queue:
             values = list(self._queue)
             self._queue.clear()
             self._total = self._total.record(values)
 
     def merge(self, more: Histogram) -> None:
-        """Count in what another process has added."""
+        """Adds what another process has recorded."""
         self._total = self._total + more
 
     def read(self) -> Histogram:
-        """Return everything added since the start."""
+        """Returns everything added since the start."""
         self.fold()
         return self._total
 
     def snapshot(self) -> Summary:
-        """End the interval: summarise what came since the last snapshot, and keep it in `last`."""
+        """Ends the interval: summarises the values since the last one, and keeps that in `last`."""
         now = self.read()
         self.last = summary = (now - self._earlier).summary()
         self._earlier = now

@@ -1,4 +1,4 @@
-"""Finds the entry of a metric in the list of names, by its full name."""
+"""Finds the description of a metric by its full name."""
 
 from typing import Any, Final
 
@@ -8,11 +8,11 @@ from meshproxy.metrics.tree import Scope
 
 _ANY: Final = "<>"
 _Node = dict[str | None, Any]
-"""What follows, by its element, `_ANY` for one that varies; under None the entry that ends here."""
+"""Child nodes by element, `_ANY` for one that varies; the entry that ends here is under None."""
 
 
 def entry_of(scope: Scope) -> Metric | None:
-    """Returns the entry that *scope* matches, None if there is none; named elements go first."""
+    """Returns the entry that *scope* matches, None if there is none; exact names have priority."""
     return _found(_entries, scope)
 
 

@@ -1,4 +1,4 @@
-"""What is said of a metric: its name, its kind and its meaning."""
+"""The description of a metric: its name, kind and meaning."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +17,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A scope, and what is counted in it."""
+    """A scope and its metrics."""
 
     scope: str
     about: str

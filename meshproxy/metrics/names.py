@@ -244,7 +244,7 @@ PLACES: Final = (
 
 
 def patterns() -> Iterator[tuple[tuple[str, ...], Metric]]:
-    """Yield every metric with the elements of its full name."""
+    """Yields every metric with the elements of its full name."""
     for place in PLACES:
         for metric in place.metrics:
             yield (*place.scope.split("/"), *metric.name.split("/")), metric

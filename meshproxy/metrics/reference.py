@@ -1,4 +1,4 @@
-"""The page of every metric, docs/metrics.md, made from the list of names."""
+"""The page of all metrics, docs/metrics.md, rendered from the list of names."""
 
 import sys
 from typing import Final
@@ -12,28 +12,28 @@ _HEAD: Final = """\
 
 This page is made from the code: `python -m meshproxy.metrics.reference > docs/metrics.md`.
 
-A name is a list of elements, which `/admin/metrics.json` joins by `/`, `io.l5d.statsd` by `.` and
-`io.l5d.prometheus` by `:`, the last with router, service, client, server and exception as labels.
-An element in `<...>` varies. A scope holds at most 1000 scopes and 1000 metrics; what comes later
-is counted together under `other`.
+A name is a list of elements, which `/admin/metrics.json` joins with `/`, `io.l5d.statsd` with `.`
+and `io.l5d.prometheus` with `:`, the last with router, service, client, server and exception as
+labels. An element in `<...>` varies. A scope holds at most 1000 scopes and 1000 metrics; further
+ones are counted together under `other`.
 
-Values of histograms are cut off to integers and kept within 0.5 %. `/admin/metrics.json` and the
-quantiles of Prometheus show the last complete minute; the `_count` and `_sum` of Prometheus are
-since the start. Prometheus also gets `meshproxy_build_info`, with the version as a label. Statsd
-gets the sum of each counter every second, and the gauges every `gaugeIntervalMs`. Of the values of
-a histogram it gets the share `sampleRate`, and at most 100 a second, with the rate that makes up
-for it.
+Values of histograms are truncated to integers and kept within 0.5 %. `/admin/metrics.json` and the
+quantiles of Prometheus show the last complete minute; the `_count` and `_sum` of Prometheus cover
+the time since the start. Prometheus also gets `meshproxy_build_info`, with the version as a label.
+Statsd gets the sum of each counter every second, and the gauges every `gaugeIntervalMs`. Of the
+values of a histogram it gets the share `sampleRate`, at most 100 a second, with the rate that
+compensates for that.
 
-With `workers` every number is that of all of them: counters and histograms are added up, and stay
-when a worker ends; gauges are the sum of what the workers read now, each of which has its own
-connections, endpoints and budgets. Of what they have in common the highest reading is taken:
+With `workers`, every number covers all workers: counters and histograms are added up, and remain
+when a worker ends; a gauge is the sum of the workers' readings, since each worker has its own
+connections, endpoints and budgets. For what workers have in common, the highest reading is taken:
 `originator`, a client's `available`, `algorithm/<name>`, `num_weight_classes`, `oldest_list_s` and
 `process/uptime`.
 """
 
 
 def render() -> str:
-    """Return the text of docs/metrics.md."""
+    """Returns the text of docs/metrics.md."""
     return _HEAD + "".join(_section(place) for place in PLACES) + absent.markdown()
 
 

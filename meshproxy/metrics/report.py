@@ -1,7 +1,7 @@
-"""The numbers of several processes in one tree: each reports what changed, the changes add up.
+"""Adds up the metrics of several processes in one tree, from reports of their changes.
 
-Since a report holds differences, nothing that was reported once is ever counted twice or lost,
-whoever reported it and whether it still runs.
+Since a report holds differences, nothing reported is counted twice or lost, even if the process has
+ended since.
 """
 
 from collections import Counter as Tally
@@ -15,29 +15,29 @@ from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat, Toge
 from meshproxy.metrics.tree import Scope, Tree
 
 MAX_INSTRUMENTS: Final = 500
-"""So many are looked at for one batch, which bounds its size and the time that it takes."""
+"""Instruments in one batch, which bounds its size and the time it takes."""
 KEPT_SECONDS: Final = 600.0
-"""What only a process that has ended counted stays this long, like a name that nobody uses."""
+"""How long metrics of a process that has ended are kept if no other process has them."""
 
 _COUNTER, _STAT = "counter", "stat"
 
 
 class Batch(NamedTuple):
-    """A part of a report, made of what JSON knows.
+    """A part of a report, made of JSON values.
 
-    *changes* are: of a counter its growth, of a gauge its value, of a histogram the count, the sum
-    and the times each value came since the last report.
+    *changes* are: for a counter its growth, for a gauge its value, for a histogram the count, the
+    sum and the hits of each value since the last report.
     """
 
     new: Sequence[tuple[int, str, Sequence[str]]]
-    """Instruments not reported before: number, kind (`counter`, `stat`, or how gauges go
-    together), full scope."""
+    """Instruments not reported before: number, kind (`counter`, `stat`, or how a gauge is
+    combined), full scope."""
     changes: Sequence[tuple[int, Any]]
     gone: Sequence[int]
 
 
 class _Reported:
-    """An instrument that has been reported, and as what."""
+    """An instrument that has been reported, and its last reported state."""
 
     __slots__ = ("_last", "number")
 
@@ -46,7 +46,7 @@ class _Reported:
         self._last: Any = Histogram() if isinstance(instrument, Stat) else 0
 
     def change(self, instrument: Instrument) -> Any:
-        """Return what has changed since this was asked last, None for nothing."""
+        """Returns the change since the last call; None if there is none."""
         last = self._last
         if isinstance(instrument, Counter):
             self._last = instrument.value
@@ -62,7 +62,7 @@ class _Reported:
 
 
 class Report:
-    """What changed in *metrics* since it was last asked; one caller at a time."""
+    """The changes in *metrics* since the last call; for one caller at a time."""
 
     def __init__(self, metrics: Tree) -> None:
         self._metrics = metrics
@@ -70,7 +70,7 @@ class Report:
         self._numbers = count()
 
     def batches(self) -> Iterator[Batch]:
-        """Yield a whole report, which has to be taken to its end."""
+        """Yields a whole report; it must be consumed to the end."""
         before, self._reported = self._reported, {}
         walk = self._metrics.walk()
         while some := list(islice(walk, MAX_INSTRUMENTS)):
@@ -95,7 +95,7 @@ class Report:
 
 
 class _Readings:
-    """What the processes read from one gauge: called, what that comes to."""
+    """The readings of one gauge by several processes; calling it combines them."""
 
     def __init__(self, gauge: Gauge, together: Together) -> None:
         self._own = gauge.fn
@@ -108,7 +108,7 @@ class _Readings:
 
 
 class Merged:
-    """Adds what processes report to *metrics*, where all that is there from the start stays."""
+    """Adds the reports of processes to *metrics*; what is there from the start stays."""
 
     def __init__(self, metrics: Tree) -> None:
         self._metrics = metrics
@@ -117,7 +117,7 @@ class Merged:
         self._left: deque[tuple[float, list[Scope]]] = deque()
 
     def take(self, process: Hashable, batch: Batch) -> None:
-        """Count in what *process* reports."""
+        """Adds a batch from *process*."""
         known = self._known.setdefault(process, {})
         for number, kind, names in batch.new:
             scope = tuple(names)
@@ -131,7 +131,7 @@ class Merged:
             self._release(scope)
 
     def leave(self, process: Hashable, now: float) -> None:
-        """Forget what *process*, which has ended, read; what it counted stays for a while."""
+        """Forgets the gauges of *process*, which has ended; its counters are kept for a while."""
         counted = []
         for number, (scope, instrument) in self._known.pop(process, {}).items():
             _forget(instrument, (process, number))
@@ -142,7 +142,7 @@ class Merged:
         self._left.append((now + KEPT_SECONDS, counted))
 
     def expire(self, now: float) -> None:
-        """Remove what processes that ended long ago counted and no other process knows."""
+        """Removes metrics of processes that ended long ago, if no other process has them."""
         while self._left and self._left[0][0] <= now:
             for scope in self._left.popleft()[1]:
                 self._release(scope)

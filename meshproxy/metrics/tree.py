@@ -1,4 +1,4 @@
-"""Where a number lives: scopes within scopes, each bounded, handed down by argument.
+"""A tree of metrics: scopes within scopes, each bounded, passed on as arguments.
 
 Linkerd's MetricsTree (linkerd: telemetry/core/.../MetricsTree.scala); exporters walk it.
 """
@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat, Together, Total
 
 MAX_CHILDREN: Final = 1000
-"""Scopes, and likewise instruments, of one scope; later ones share the child `OVERFLOW`."""
+"""Scopes, and likewise instruments, in one scope; later ones share the child `OVERFLOW`."""
 OVERFLOW: Final = "other"
 
 Scope = tuple[str, ...]
@@ -17,7 +17,7 @@ _Kind = TypeVar("_Kind", Counter, Total, Gauge, Stat)
 
 
 class Tree:
-    """A scope: named scopes below it and named instruments in it, made at the first mention.
+    """A scope: named scopes below it and named instruments in it, created on first use.
 
     The same name gives the same object, so callers look theirs up once and keep it.
     """
@@ -26,26 +26,26 @@ class Tree:
 
     def __init__(self) -> None:
         self.scopes: dict[str, Tree] = {}
-        """Read only: what `scope` made here."""
+        """Read only: the scopes created here by `scope`."""
         self.instruments: dict[str, Instrument] = {}
-        """Read only: what `counter`, `gauge` and `stat` made here."""
+        """Read only: the instruments created here by `counter`, `gauge` and `stat`."""
         self._home: dict[str, Tree] = {}
         self._name = ""
         self._holders = 0
 
     def scope(self, *names: str) -> "Tree":
-        """Return the scope *names* below this one; a name may hold slashes."""
+        """Returns the scope *names* below this one; a name may contain slashes."""
         tree = self
         for name in names:
             tree = tree.scopes.get(name) or tree._new_scope(name)
         return tree
 
     def counter(self, *names: str) -> Counter:
-        """Return the counter at *names*; TypeError if another kind has that name."""
+        """Returns the counter at *names*. Raises TypeError if another kind has that name."""
         return self._instrument(names, Counter)
 
     def total(self, *names: str, of: Iterable[Counter]) -> Total:
-        """Return the counter at *names*, into which the counters *of* go from now on."""
+        """Returns the counter at *names*, which from now on includes the counters *of*."""
         total = self._instrument(names, Total)
         total.add_up(of)
         return total
@@ -53,10 +53,10 @@ class Tree:
     def gauge(
         self, *names: str, fn: Callable[[], float] | None = None, together: Together = "sum"
     ) -> Gauge:
-        """Return the gauge at *names*, from now on read from *fn* if that is given.
+        """Returns the gauge at *names*, from now on read from *fn* if that is given.
 
-        Several workers are *together* the sum of their readings, or the highest: the latter for
-        what they have in common.
+        *together* is how several workers are combined: by the sum of their readings or, for what
+        they have in common, the highest.
         """
         gauge = self._instrument(names, Gauge)
         gauge.together = together
@@ -65,15 +65,15 @@ class Tree:
         return gauge
 
     def stat(self, *names: str) -> Stat:
-        """Return the histogram at *names*; TypeError if another kind has that name."""
+        """Returns the histogram at *names*. Raises TypeError if another kind has that name."""
         return self._instrument(names, Stat)
 
     def hold(self) -> None:
-        """Keep this scope in the tree until as many `prune` as `hold` it."""
+        """Keeps this scope in the tree until `prune` was called as often as `hold`."""
         self._holders += 1
 
     def prune(self) -> None:
-        """Let go of this scope; the last holder takes it and all below out of the tree.
+        """Releases this scope; the last holder removes it and everything below from the tree.
 
         The shared overflow scope stays, since others count there too.
         """
@@ -82,9 +82,9 @@ class Tree:
             del self._home[self._name]
 
     def remove(self, *names: str) -> None:
-        """Take the instrument at *names* out, and every scope that is empty without it.
+        """Removes the instrument at *names*, and every scope that is empty without it.
 
-        One that is not there is no error; the shared overflow scopes stay, as with `prune`.
+        Does nothing if there is none; the shared overflow scopes stay, as with `prune`.
         """
         *scopes, name = names
         way = [self]
@@ -98,7 +98,7 @@ class Tree:
             way.pop().prune()
 
     def walk(self) -> Iterator[tuple[Scope, Instrument]]:
-        """Yield every instrument with its full scope, as the tree is when each scope is reached."""
+        """Yields every instrument with its full scope; each scope is read when it is reached."""
         waiting: list[tuple[Scope, Tree]] = [((), self)]
         while waiting:
             at, tree = waiting.pop()

@@ -1,1 +1,1 @@
-"""Exporters: they read the metrics tree and never take part in a request."""
+"""Exporters, which read the metrics tree and take no part in requests."""

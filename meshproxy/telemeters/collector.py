@@ -1,4 +1,4 @@
-"""A statsd collector: the statsd package's client on a socket that notices refusals."""
+"""A statsd collector: the statsd package's client on a socket that reports refusals."""
 
 import socket
 from typing import Final
@@ -12,17 +12,17 @@ _SEND_TIMEOUT_S: Final = 1.0
 
 
 class LinePipeline(Pipeline):  # type: ignore[misc] # the package has no types
-    """The package's pipeline, given whole lines; `send` packs them into datagrams."""
+    """The package's pipeline for complete lines; `send` packs them into datagrams."""
 
     def add(self, line: str) -> None:
-        """Queue *line*."""
+        """Queues *line*."""
         self._after(line)
 
 
 class Collector(StatsClient):  # type: ignore[misc] # the package has no types
-    """One address of a collector; lines that it cannot be sent are counted in *dropped*.
+    """One address of a collector; lines that cannot be sent are counted in *dropped*.
 
-    Raises OSError when *host* has no address of the family or no route leads there.
+    Raises OSError if *host* has no address of the family, or there is no route to it.
     """
 
     def __init__(self, host: str, port: int, dropped: Counter, *, ipv6: bool) -> None:
@@ -37,7 +37,7 @@ class Collector(StatsClient):  # type: ignore[misc] # the package has no types
             raise
 
     def pipeline(self) -> LinePipeline:
-        """Return an empty pipeline to this collector."""
+        """Returns an empty pipeline to this collector."""
         return LinePipeline(self)
 
     def _send(self, data: str) -> None:
@@ -55,9 +55,9 @@ class Collector(StatsClient):  # type: ignore[misc] # the package has no types
 
 
 def find(host: str, port: int, dropped: Counter) -> Collector:
-    """Look *host* up, IPv4 first, and return its collector; OSError if there is none."""
+    """Looks up *host*, IPv4 first, and returns its collector. Raises OSError if there is none."""
     try:
-        host.encode("idna")  # getaddrinfo would do it in a thread, which prints what is raised
+        host.encode("idna")  # in getaddrinfo it would fail in a thread, which prints the error
     except UnicodeError as error:
         raise OSError(f"not a host name: {host}") from error
     try:

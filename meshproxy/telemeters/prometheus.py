@@ -1,7 +1,7 @@
 """io.l5d.prometheus: the tree as text, with routers, services and clients as labels.
 
-Names are Linkerd's (linkerd: telemetry/prometheus/.../PrometheusTelemeter.scala); escaping and
-the lines HELP and TYPE are the exposition format's (prometheus.io:
+Names follow Linkerd (linkerd: telemetry/prometheus/.../PrometheusTelemeter.scala); escaping and the
+HELP and TYPE lines follow the exposition format (prometheus.io:
 docs/instrumenting/exposition_formats).
 """
 
@@ -47,30 +47,30 @@ class PrometheusConfig(TelemeterConfig):
     """Shows the metrics on the admin server in Prometheus' text format."""
 
     kind: ClassVar[str] = "io.l5d.prometheus"
-    path: str = key(default="/admin/metrics/prometheus", doc="Where on the admin server.")
+    path: str = key(default="/admin/metrics/prometheus", doc="The page's path on the admin server.")
     prefix: str = key(default="", doc="Begins every name but `meshproxy_build_info`.")
 
     def check(self) -> Iterable[Problem]:
-        """A prefix must be a name, and a path a path."""
+        """Yields problems: a prefix that cannot begin a name, and a path that is not one."""
         if self.prefix and not _NAME.fullmatch(self.prefix):
             yield Problem("expected letters, digits, '_' and ':', no digit first", "prefix")
         if not self.path.startswith("/"):
             yield Problem("expected a path that begins with '/'", "path")
 
     def build(self, deps: TelemeterDeps) -> "Prometheus":
-        """Return the telemeter."""
+        """Returns the telemeter."""
         return Prometheus(self, deps.metrics)
 
 
 class Prometheus(Telemeter):
-    """One page, made anew for each scrape."""
+    """One page, rendered for each scrape."""
 
     def __init__(self, config: PrometheusConfig, metrics: Tree) -> None:
         self._config = config
         self._metrics = metrics
 
     def pages(self) -> Mapping[str, Callable[[], Page]]:
-        """Return the page at the configured path."""
+        """Returns the page at the configured path."""
         return {self._config.path: self._page}
 
     def _page(self) -> Page:
@@ -79,7 +79,7 @@ class Prometheus(Telemeter):
 
 
 def build_info() -> str:
-    """Return the lines that say which build answers, by the name that such a metric has."""
+    """Returns the lines of the metric that names the build."""
     labels = {"version": __version__, "python": platform.python_version()}
     return (
         "# HELP meshproxy_build_info Always 1; the labels say what was built.\n"
@@ -89,7 +89,7 @@ def build_info() -> str:
 
 
 def render(metrics: Tree, prefix: str = "") -> str:
-    """Return all numbers, the lines of each name together under its HELP and TYPE."""
+    """Returns all numbers; the lines of a name are together under its HELP and TYPE."""
     families: dict[str, list[str]] = {}
     for scope, instrument in metrics.walk():
         for family, kind, line in _readings(prefix, scope, instrument):
@@ -100,7 +100,7 @@ def render(metrics: Tree, prefix: str = "") -> str:
 
 
 def _help(family: str, scope: Scope) -> Iterator[str]:
-    """Yield the HELP line of *family*, whose first number is at *scope*."""
+    """Yields the HELP line of *family*, whose first number is at *scope*."""
     entry = entry_of(scope)
     if entry is not None:
         meaning = entry.meaning.removesuffix(" Added.")
@@ -118,7 +118,7 @@ def lines(
     kind: Literal["counter", "gauge", "stat"],
     value: float | Summary,
 ) -> list[str]:
-    """Return the lines of one reading; *value* is a Summary if *kind* is stat."""
+    """Returns the lines of one reading; *value* is a Summary if *kind* is stat."""
     name, labels = placed(prefix, scope)
     if isinstance(value, Summary):
         if not value.count:
@@ -132,7 +132,7 @@ def lines(
 
 
 def placed(prefix: str, scope: Scope) -> tuple[str, Labels]:
-    """Return the name and the labels that *scope* stands for."""
+    """Returns the name and the labels for *scope*."""
     path: list[str] = []
     labels: Labels = {}
     for element in scope:

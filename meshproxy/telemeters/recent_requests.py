@@ -36,9 +36,9 @@ _COLUMNS: Final = (
 
 
 class RecentRequest(NamedTuple):
-    """What the table shows of one request; it becomes text when somebody looks.
+    """What the table shows of one request; formatted only when the page is read.
 
-    Keeping one costs 1 us; as a dataclass of texts it cost 14.
+    A tuple of plain values, since one is made for every recorded request (docs/performance.md).
     """
 
     ended_at: float
@@ -50,17 +50,17 @@ class RecentRequest(NamedTuple):
     concrete: Path | None = None
     destination: str = ""
     status: int | None = None
-    """What the client got, or None if it left before."""
+    """What the client got; None if it left before."""
     latency_ms: float | None = None
 
     def plain(self) -> list[Any]:
-        """Return it as JSON knows it, for another process; `of_plain` reads that."""
+        """Returns it as a JSON value for another process; see `of_plain`."""
         rest = self._replace(logical=None, concrete=None)
         return [*rest, _shown(self.logical), _shown(self.concrete)]
 
     @classmethod
     def of_plain(cls, plain: Sequence[Any]) -> "RecentRequest":
-        """Return what `plain` was asked of."""
+        """Returns the request that `plain` returned *plain* for."""
         *fields, logical, concrete = plain
         return cls(*fields)._replace(logical=_path(logical), concrete=_path(concrete))
 
@@ -80,22 +80,22 @@ class RecentRequestsConfig(TelemeterConfig):
     kind: ClassVar[str] = "io.l5d.recentRequests"
     in_workers: ClassVar[bool] = True
     sample_rate: float = key(
-        minimum=0, maximum=1, quoted=True, doc="The share of requests to keep."
+        minimum=0, maximum=1, quoted=True, doc="The share of requests to record."
     )
     capacity: int = key(default=10, minimum=1, maximum=10000, doc="How many to keep.")
 
     def build(self, deps: TelemeterDeps) -> "RecentRequests":
-        """Return the telemeter; it needs nothing of *deps*."""
+        """Returns the telemeter; it needs nothing of *deps*."""
         del deps
         return RecentRequests(self)
 
 
 class RecentRequests(Telemeter):
-    """A ring of requests, a sample of which is recorded.
+    """A ring of requests, which records a sample of them.
 
     Args:
-        config: share and capacity.
-        draw: a number in [0, 1) each time.
+        config: sample rate and capacity.
+        draw: returns a new number in [0, 1) on each call.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class RecentRequests(Telemeter):
         self._ring: deque[RecentRequest] = deque(maxlen=config.capacity)
 
     def record(self, request: RecentRequest) -> None:
-        """Keep *request*, dropping the oldest if there are too many."""
+        """Keeps *request*, dropping the oldest if there are too many."""
         self._ring.append(request)
 
     def take(self) -> list[Any]:
-        """Returns what is kept, and keeps it no longer."""
+        """Returns the recorded requests and forgets them."""
         taken = [one.plain() for one in self._ring]
         self._ring.clear()
         return taken
@@ -124,7 +124,7 @@ class RecentRequests(Telemeter):
         self._ring.extend(latest)
 
     def filters(self, router: str, server: str) -> Sequence[Filter[Request, Response]]:
-        """Returns one that records a sample of what *server* of *router* serves."""
+        """Returns a filter that records a sample of the requests to *server* of *router*."""
         draw, sample_rate = self._draw, self._sample_rate
 
         def record(request: Request, service: Service[Request, Response]) -> Response:
@@ -150,12 +150,12 @@ class RecentRequests(Telemeter):
         return (record,)
 
     def pages(self) -> Mapping[str, Callable[[], Page]]:
-        """Return the table."""
+        """Returns the table."""
         return {PATH: lambda: Page("text/html; charset=utf-8", table(self._ring).encode())}
 
 
 def table(requests: Iterable[RecentRequest]) -> str:
-    """Return the page for *requests*, which come oldest first and are shown newest first."""
+    """Returns the page for *requests*, which are oldest first and are shown newest first."""
     rows = [_row("th", _COLUMNS), *(_row("td", _cells(request)) for request in requests)]
     body = "\n".join((rows[0], *reversed(rows[1:])))
     return (

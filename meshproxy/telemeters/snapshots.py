@@ -1,4 +1,4 @@
-"""The tick of all histograms: fold them each second, summarise them each minute.
+"""Folds all histograms each second and summarises them each minute.
 
 Linkerd's histogramSnapshotInterval (linkerd: telemetry/core/.../MetricsTree.scala).
 """
@@ -17,7 +17,7 @@ from meshproxy.telemeters.telemeter import Telemeter
 FOLD_INTERVAL_S: Final = 1.0
 SNAPSHOT_INTERVAL_S: Final = 60.0
 _STATS_PER_TURN: Final = 500
-"""So many are folded before other greenlets get their turn."""
+"""Histograms folded before other greenlets get their turn."""
 
 
 class Snapshots(Telemeter):
@@ -25,7 +25,7 @@ class Snapshots(Telemeter):
 
     Args:
         metrics: the root of the tree.
-        interval_s: seconds from one summary to the next, at least `FOLD_INTERVAL_S`.
+        interval_s: seconds between two summaries, at least `FOLD_INTERVAL_S`.
     """
 
     def __init__(self, metrics: Tree, interval_s: float = SNAPSHOT_INTERVAL_S) -> None:
@@ -35,11 +35,11 @@ class Snapshots(Telemeter):
         self._greenlet: gevent.Greenlet | None = None
 
     def start(self) -> None:
-        """Begin the first interval."""
+        """Begins the first interval."""
         self._greenlet = gevent.spawn(self._run)
 
     def close(self) -> None:
-        """Stop; the running interval is not summarised."""
+        """Stops; the present interval is not summarised."""
         self._stopping.set()
         if self._greenlet is not None:
             self._greenlet.kill()

@@ -1,7 +1,7 @@
-"""io.l5d.statsd: what changed since the last flush, in datagrams packed by the statsd package.
+"""io.l5d.statsd: changes since the last flush, in datagrams packed by the statsd package.
 
 Names and lines are Linkerd's (linkerd: telemetry/statsd/.../StatsDTelemeter.scala); counters are
-sums of an interval at rate 1 instead of a datagram for each increment.
+sent as the sum of an interval at rate 1 instead of a datagram for each increment.
 """
 
 import logging
@@ -36,9 +36,9 @@ FLUSH_INTERVAL_S: Final = 1.0
 RESOLVE_INTERVAL_S: Final = 30.0
 _RETRY_INTERVAL_S: Final = 5.0
 MAX_TIMINGS: Final = 100
-"""LinePipeline of one histogram in one flush; more values than that are thinned evenly."""
+"""Timings of one histogram in one flush; more than that are thinned evenly."""
 _INSTRUMENTS_PER_TURN: Final = 500
-"""So many are looked at before other greenlets get their turn."""
+"""Instruments read before other greenlets get their turn."""
 _CLOSE_TIMEOUT_S: Final = 1.0
 
 _PREFIX: Final = re.compile(r"[!-9;-?A-{}~]*")
@@ -49,13 +49,13 @@ _UNSAFE: Final = re.compile(r"[^/A-Za-z0-9]")
 class StatsdConfig(TelemeterConfig):
     """Sends the metrics to a statsd collector over UDP.
 
-    Counters and timings go out each second, counters as the sum of that second. Of the values of
-    a histogram at most 100 a second are sent, evenly chosen, with the rate that makes up for it.
+    Counters and timings are sent each second, counters as the sum of that second. At most 100
+    values of a histogram are sent each second, evenly chosen, with the rate that makes up for it.
     """
 
     kind: ClassVar[str] = "io.l5d.statsd"
     requires_experimental: ClassVar[bool] = True
-    prefix: str = key(default="linkerd", doc="Begins every name, with a dot after it unless empty.")
+    prefix: str = key(default="linkerd", doc="Precedes every name, with a dot unless it is empty.")
     hostname: str = key(default="127.0.0.1", doc="The collector, looked up again every 30 s.")
     port: Port = key(default=Port(8125), minimum=1, doc="Its UDP port.")
     gauge_interval_ms: int = key(default=10000, minimum=1, doc="Milliseconds between gauges.")
@@ -68,34 +68,34 @@ class StatsdConfig(TelemeterConfig):
     )
 
     def check(self) -> Iterable[Problem]:
-        """A prefix must survive the grammar of the lines."""
+        """Yields a problem if the prefix would break the grammar of the lines."""
         if not _PREFIX.fullmatch(self.prefix):
             yield Problem("expected printable ASCII without spaces, ':', '@' and '|'", "prefix")
 
     def build(self, deps: TelemeterDeps) -> "Statsd":
-        """Return the telemeter; its socket is opened by `start`."""
+        """Returns the telemeter; its socket is opened by `start`."""
         return Statsd(self, deps.metrics, is_late=deps.is_late)
 
 
 def name(prefix: str, scope: Scope) -> str:
-    """Return the dotted name of *scope*, as Linkerd writes it; an empty *prefix* adds no dot."""
+    """Returns the dotted name of *scope* as Linkerd writes it; an empty *prefix* adds no dot."""
     own = _UNSAFE.sub("_", "/".join(scope)).replace("//", "/").replace("/", ".")
     return f"{prefix}.{own}" if prefix else own
 
 
 def counted(name: str, delta: int) -> str:
-    """Return the line that adds *delta*."""
+    """Returns the line that adds *delta*."""
     return f"{name}:{delta}|c"
 
 
 def gauged(name: str, value: float) -> str:
-    """Return the line that sets *value*, to six decimals."""
+    """Returns the line that sets *value*, to six decimals."""
     text = f"{value:.6f}".rstrip("0").rstrip(".")
     return f"{name}:{'0' if text == '-0' else text}|g"
 
 
 def timed(name: str, values: Iterable[float], rate: float) -> list[str]:
-    """Return the lines of timings, truncated, each of which stands for 1/*rate* of them."""
+    """Returns the lines of timings, truncated; each line stands for 1/*rate* timings."""
     kind = f"|ms|@{rate:.6f}" if rate < 1 else "|ms"
     return [f"{name}:{int(value)}{kind}" for value in values]
 
@@ -107,7 +107,7 @@ def line(
     value: float,
     sample_rate: float = 1.0,
 ) -> str:
-    """Return the line of one reading; *sample_rate* matters to timings only."""
+    """Returns the line of one reading; *sample_rate* applies to timings only."""
     dotted = name(prefix, scope)
     if kind == "counter":
         return counted(dotted, int(value))
@@ -117,7 +117,7 @@ def line(
 
 
 def thinned(values: Histogram, step: float, draw: float) -> Iterator[int]:
-    """Yield every *step*-th of the sorted *values*, from a start that *draw* in [0, 1) picks."""
+    """Yields every *step*-th of the sorted *values*, from a start chosen by *draw* in [0, 1)."""
     position, reached = draw * step, 0
     for value, times in sorted(values.counts.items()):
         reached += times
@@ -134,12 +134,12 @@ class _Seen:
 
 
 class Changes:
-    """What changed in a tree since it was last asked, as lines.
+    """The changes of a tree since the last call, as lines.
 
     Args:
         metrics: the tree to watch.
         config: prefix and sample rate.
-        draw: a number in [0, 1) each time.
+        draw: returns a new number in [0, 1) on each call.
     """
 
     def __init__(self, metrics: Tree, config: StatsdConfig, draw: Callable[[], float]) -> None:
@@ -150,15 +150,15 @@ class Changes:
         self._seen: dict[Instrument, _Seen] = {}
 
     def skip(self) -> None:
-        """Take what was counted so far for told."""
+        """Treats everything counted so far as already sent."""
         for _ in self.batches(gauges=False):
             pass
 
     def batches(self, *, gauges: bool) -> Iterator[list[str]]:
-        """Yield sums of counters, samples of timings and, if wanted, all gauges.
+        """Yields sums of counters, samples of timings and, if *gauges* is set, all gauges.
 
-        A batch is what a bounded number of instruments has to say, maybe nothing. The last is
-        of those that were pruned since: what they counted after they were last looked at.
+        Each batch covers a bounded number of instruments and may be empty. The last one is of
+        instruments pruned since the last call: what they counted after they were last read.
         """
         before, self._seen = self._seen, {}
         walk = self._metrics.walk()
@@ -188,7 +188,7 @@ class Changes:
 
     def _gauge(self, name: str, value: float) -> Iterator[str]:
         if isfinite(value):
-            if value < 0:  # a sign means a change, so the gauge has to be 0 first
+            if value < 0:  # a sign means a relative change, so the gauge must be set to 0 first
                 yield gauged(name, 0)
             yield gauged(name, value)
 
@@ -205,13 +205,13 @@ class Changes:
 class Statsd(Telemeter):
     """Flushes a tree's changes to a collector from a greenlet of its own.
 
-    Whatever is wrong with the collector costs its lines, counted in `telemeter/statsd/dropped`.
+    If the collector fails, its lines are lost and counted in `telemeter/statsd/dropped`.
 
     Args:
-        config: what to send, and where to.
+        config: what to send, and the address.
         metrics: the tree to send.
         draw: see `Changes`.
-        is_late: tell only what is counted from `start` on.
+        is_late: True to report only what is counted from `start` on.
     """
 
     def __init__(
@@ -232,13 +232,13 @@ class Statsd(Telemeter):
         self._greenlets: list[gevent.Greenlet] = []
 
     def start(self) -> None:
-        """Look the collector up and flush each second, in the background."""
+        """Looks the collector up and flushes each second, in the background."""
         if self._is_late:
             self._changes.skip()
         self._greenlets = [gevent.spawn(self._flush_often), gevent.spawn(self._resolve_often)]
 
     def close(self) -> None:
-        """Flush once more and stop."""
+        """Flushes once more and stops."""
         self._stopping.set()
         gevent.joinall(self._greenlets[:1], timeout=_CLOSE_TIMEOUT_S)
         gevent.killall(self._greenlets)
@@ -246,7 +246,7 @@ class Statsd(Telemeter):
             self._collector.close()
 
     def flush(self, *, gauges: bool) -> None:
-        """Send what changed; yields to other greenlets now and then."""
+        """Sends the changes; yields to other greenlets now and then."""
         for lines in self._changes.batches(gauges=gauges):
             self._send(lines)
             next_turn()
@@ -286,7 +286,7 @@ class Statsd(Telemeter):
                 self._collector = find(host, port, self._dropped)
             except OSError as error:
                 if not is_failing:
-                    log.warning("statsd: %s:%d is out of reach: %s", host, port, error)
+                    log.warning("statsd: cannot send to %s:%d: %s", host, port, error)
                 is_failing = True
             else:
                 is_failing = False

@@ -1,4 +1,4 @@
-"""What every exporter is to its process (linkerd: telemetry/core/.../Telemeter.scala)."""
+"""The interface of an exporter (linkerd: telemetry/core/.../Telemeter.scala)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,40 +16,40 @@ class TelemeterDeps:
     metrics: Tree
     """The root of the tree."""
     is_late: bool = False
-    """It joins a process that has been counting for a while; what was before is not news."""
+    """True if the process has been counting already: report only what is counted from now on."""
 
 
 class Page(NamedTuple):
-    """What a telemeter shows on the admin server."""
+    """A page of a telemeter on the admin server."""
 
     content_type: str
     body: bytes
 
 
 class Telemeter:
-    """An exporter that is built, started once and closed once; a kind overrides what it needs."""
+    """An exporter: built, started once and closed once; kinds override what they need."""
 
     def start(self) -> None:
         """Begins to export in the background."""
 
     def close(self) -> None:
-        """Exports what is left and stops; takes two seconds at most."""
+        """Exports what is left and stops, within two seconds."""
 
     def pages(self) -> Mapping[str, Callable[[], Page]]:
         """Returns its pages on the admin server by path."""
         return {}
 
     def filters(self, router: str, server: str) -> Sequence[Filter[Request, Response]]:
-        """Returns what it puts around the server named *server* of the router *router*."""
+        """Returns its filters for the server named *server* of the router *router*."""
         del router, server
         return ()
 
     def take(self) -> list[Any]:
-        """Returns, as JSON has it, what it has kept since the last call, and keeps it no longer.
+        """Returns what was recorded since the last call, as a JSON value, and forgets it.
 
-        Asked of a kind with `in_workers` only; the supervisor's `merge` gets it.
+        Called only for kinds with `in_workers`; the supervisor passes the result to `merge`.
         """
         return []
 
     def merge(self, kept: Sequence[Any]) -> None:
-        """Adds what another process's `take` returned."""
+        """Adds the result of another process's `take`."""

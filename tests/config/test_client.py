@@ -97,7 +97,7 @@ def test_a_variable_that_the_prefix_does_not_capture_is_a_warning() -> None:
         'kind: io.l5d.static\nconfigs:\n- prefix: "/$/x/{a}"\n  tls: {commonName: "{a}.{b}"}\n'
     )
     assert config is not None
-    what = "{b} is not captured by the prefix and stays as it is written"
+    what = "{b} is not captured by the prefix and stays as written"
     assert errors == [f"f:4:9: configs[0].tls.commonName: {what}"]
     assert len(read('tls: {commonName: "{a}"}')[1]) == 1
 

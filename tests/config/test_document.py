@@ -105,7 +105,7 @@ def test_a_second_document_is_an_error_beside_others(text: str, places: list[str
         ('{"a": 1} # x', "1:10: not JSON: "),
         ('{"a": NaN}', "1:1: not JSON: NaN is not a number"),
         ('{"a": "\t"}', "1:8: not JSON: "),
-        ('{"a": "\\ud83d"}', "1:7: half a character"),
+        ('{"a": "\\ud83d"}', "1:7: half of a surrogate pair"),
     ],
 )
 def test_what_is_no_document_is_refused(text: str, what: str) -> None:

@@ -32,5 +32,5 @@ def test_a_policy_in_any_case(text: str, policy: RollPolicy) -> None:
     ],
 )
 def test_anything_else_is_refused_with_what_to_write(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no roll policy, write never, hourly"):
+    with pytest.raises(ValueError, match=r"is not a roll policy, write never, hourly"):
         roll_policy(text)

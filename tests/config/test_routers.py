@@ -78,7 +78,7 @@ def test_one_identifier_needs_no_list(identifier: str) -> None:
         ),
         (
             SMALLEST + "httpAccessLogRollPolicy: 10.parsecs\n",
-            "f:3:1: httpAccessLogRollPolicy: '10.parsecs' is no roll policy, write never, ",
+            "f:3:1: httpAccessLogRollPolicy: '10.parsecs' is not a roll policy, write never, ",
         ),
         (
             SMALLEST + "httpAccessLogFormat: xml\n",

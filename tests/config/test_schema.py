@@ -80,4 +80,4 @@ def test_other_nameservers_are_refused(address: str) -> None:
     config, (error,) = read(f"dns: {{nameservers: [127.0.0.1, {address}]}}")
     assert config is None
     assert "dns.nameservers[1]: " in error
-    assert "is no address" in error
+    assert "is not an address" in error
