@@ -5,6 +5,7 @@ its fields are the keys (linkerd: config/.../PolymorphicConfig.scala, Jackson's 
 """
 
 import types
+from collections import abc
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from meshproxy.config import kinds
@@ -151,6 +152,8 @@ class _Decoder:
             return self._value(spec, kind, node, at)
         if origin is tuple:
             return self._items(spec, get_args(kind)[0], node, at)
+        if origin is abc.Mapping:
+            return self._members(spec, get_args(kind)[1], node, at)
         if isinstance(kind, type) and issubclass(kind, Config):
             return self.config(kind, node, at)
         if isinstance(node, Scalar) and not is_unset(node):
@@ -166,6 +169,15 @@ class _Decoder:
         else:
             return self._refuse(node.mark, at, f"expected a list, found {_what(node)}")
         return INVALID if any(value is INVALID for value in values) else tuple(values)
+
+    def _members(self, spec: Key, kind: Any, node: Node, at: str) -> object:
+        """The mapping *node* with names of the operator's own, each with a value of *kind*."""
+        if not isinstance(node, Mapping):
+            return self._refuse(node.mark, at, f"expected a mapping, found {_what(node)}")
+        values = {
+            name: self._value(spec, kind, one, join(at, name)) for name, one in node.items.items()
+        }
+        return INVALID if any(value is INVALID for value in values.values()) else values
 
     def _scalar(self, spec: Key, kind: Any, node: Scalar, at: str) -> object:
         if get_origin(kind) is Literal:

@@ -35,7 +35,7 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "io.l5d.dnssrv": None,
         "io.l5d.k8s.istio": None,
         "io.l5d.marathon": "meshproxy.namers.marathon:MarathonNamerConfig",
-        "io.l5d.rancher": None,
+        "io.l5d.rancher": "meshproxy.namers.rancher:RancherNamerConfig",
         "io.l5d.serversets": None,
         "io.l5d.zkLeader": None,
     },

@@ -3,7 +3,7 @@
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from inspect import cleandoc
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -123,6 +123,8 @@ def _type(hint: Any) -> str:
     origin = get_origin(hint)
     if origin is tuple:
         return f"list of {_type(get_args(hint)[0])}"
+    if origin is Mapping:
+        return f"mapping of names, each to {_type(get_args(hint)[1])}"
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(hint))
     if isinstance(hint, type) and issubclass(hint, Config):

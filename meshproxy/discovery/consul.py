@@ -45,14 +45,12 @@ class ServiceKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceNodes:
     """The nodes of a service that are wanted."""
 
     members: Members
     meta: Meta = ()
     """Of the service, as its first node has it."""
-    authority: str | None = None
-    """What the nodes are to read in Host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class NodeFilter:
     """Which nodes of a service are wanted, and what of them."""
 
     statuses: frozenset[str] | None = None
@@ -80,23 +78,23 @@ class Consul:
     """The questions to one agent; its generators are what watches follow."""
 
     def __init__(
-        self, api: Api, consistency: Consistency = "default", selection: Selection | None = None
+        self, api: Api, consistency: Consistency = "default", nodes: NodeFilter | None = None
     ) -> None:
         self.api = api
         self._consistency = consistency
-        self._selection = selection or Selection()
+        self._filter = nodes or NodeFilter()
 
-    def service(self, line: Line, key: ServiceKey) -> Generator[Service, None, None]:
+    def service(self, line: Line, key: ServiceKey) -> Generator[ServiceNodes, None, None]:
         """Yield the nodes of a service, each time that anything of it changes."""
-        selection = self._selection
-        reader = _Reader(selection)
+        wanted = self._filter
+        reader = _Reader(wanted)
         path = f"/v1/catalog/service/{quote(key.service, safe='')}"
         query = {"dc": key.datacenter}
         if key.tag is not None:
             query["tag"] = key.tag
-        if selection.statuses is not None:
+        if wanted.statuses is not None:
             path = f"/v1/health/service/{quote(key.service, safe='')}"
-            query["passing"] = "true" if selection.statuses == {"passing"} else "false"
+            query["passing"] = "true" if wanted.statuses == {"passing"} else "false"
         yield from self._blocking(line, path, query, lambda reply: reader.read(reply.body))
 
     def value(
@@ -165,13 +163,13 @@ class _Reader:
     by identity.
     """
 
-    def __init__(self, selection: Selection) -> None:
-        self._selection = selection
+    def __init__(self, nodes: NodeFilter) -> None:
+        self._filter = nodes
         self._known: dict[tuple[str, int, float, Meta], Address] = {}
 
-    def read(self, body: bytes) -> Service:
+    def read(self, body: bytes) -> ServiceNodes:
         """Read a list of nodes; those without a usable address are left out. Raises Malformed."""
-        statuses = self._selection.statuses
+        statuses = self._filter.statuses
         meta: Meta = ()
         listed: list[Address] = []
         before, self._known = self._known, {}
@@ -184,18 +182,18 @@ class _Reader:
                 address = before.get(identity) or Address(*identity)
                 self._known[identity] = address
                 listed.append(address)
-                if self._selection.keeps_meta and len(listed) == 1:
+                if self._filter.keeps_meta and len(listed) == 1:
                     meta = _meta(node.service_meta)
-        return Service(Members.of(listed), meta)
+        return ServiceNodes(Members.of(listed), meta)
 
     def _identity(self, node: _Node) -> tuple[str, int, float, Meta] | None:
-        selection = self._selection
-        host = (selection.prefers_service_address and node.service_address) or node.node_address
+        wanted = self._filter
+        host = (wanted.prefers_service_address and node.service_address) or node.node_address
         port = node.port
         if not (host and isinstance(host, str) and isinstance(port, int) and 0 < port < 65536):
             return None
-        weight = _weight(selection.weights, node.tags) if selection.weights else 1.0
-        return host, port, weight, _meta(node.node_meta) if selection.keeps_meta else ()
+        weight = _weight(wanted.weights, node.tags) if wanted.weights else 1.0
+        return host, port, weight, _meta(node.node_meta) if wanted.keeps_meta else ()
 
 
 def _catalog_node(sent: Any) -> _Node:

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from meshproxy.discovery.hostname import literal
-from meshproxy.naming.addr import Addr, AddrBound, Address, merged
-from meshproxy.var import Var, collect
+from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address, merged
+from meshproxy.naming.bound import Bound
+from meshproxy.naming.nametree import NEG, Leaf, NameTree
+from meshproxy.naming.path import Path
+from meshproxy.var import Activity, Ok, State, Var, collect
 
 _OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _IPV4: Final = re.compile(rf"(?!0\d){_OCTET}(?:\.(?!0\d){_OCTET}){{3}}", re.ASCII)
@@ -22,6 +25,8 @@ class Members:
 
     literal: frozenset[Address] = frozenset()
     named: frozenset[Address] = frozenset()
+    authority: str | None = None
+    """What they are to read in Host, whatever the client wrote."""
 
     @classmethod
     def of(cls, listed: Iterable[Address]) -> "Members":
@@ -46,17 +51,37 @@ class Members:
             for one in ordered
         ]
 
-    def addr(self, resolve: Resolve, authority: str | None = None) -> Var[Addr]:
+    def addr(self, resolve: Resolve) -> Var[Addr]:
         """Return all addresses, each with the weight and the metadata of its member.
 
         What does not resolve is left out, unless nothing does.
         """
         if not self.named:
-            return Var(AddrBound(self.literal, authority))
+            return Var(AddrBound(self.literal, self.authority))
         found = [_like(member, resolve(member.host, str(member.port))) for member in self.named]
         if self.literal:
             found.append(Var(AddrBound(self.literal)))
-        return collect(found).map(lambda addrs: _with_authority(merged(addrs), authority))
+        return collect(found).map(lambda addrs: _with_authority(merged(addrs), self.authority))
+
+
+def bind_members(
+    found: Activity[Members], id_: Path, residual: Path, resolve: Resolve
+) -> Activity[NameTree[Path | Bound]]:
+    """Returns a leaf that follows *found*, or negative while there is nobody."""
+
+    def addr(state: State[Members]) -> Var[Addr]:
+        if not isinstance(state, Ok):
+            return Var(ADDR_PENDING)
+        return state.value.addr(resolve) if state.value else Var(ADDR_NEG)
+
+    leaf = Leaf(Bound(id_, found.flat_map(addr), residual))
+
+    def tree(state: State[Members]) -> State[NameTree[Path | Bound]]:
+        if not isinstance(state, Ok):
+            return state
+        return Ok(leaf if state.value else NEG)
+
+    return found.map(tree)
 
 
 def _like(member: Address, addr: Var[Addr]) -> Var[Addr]:

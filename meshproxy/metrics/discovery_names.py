@@ -42,6 +42,11 @@ DISCOVERY: Final = (
         "The agent of Consul, which is asked who it is. Added.",
         WATCHES,
     ),
+    Section(
+        "namer/<prefix>",
+        "The metadata service of Rancher.",
+        (counter("metadata_versions", "Versions of its metadata that were read."), *WATCHES),
+    ),
     Section("namer/<prefix>/apps", "The list of apps of Marathon. Added.", WATCHES),
     Section("namer/<prefix>/app", "Apps of Marathon. Added.", WATCHES),
     Section(

@@ -13,27 +13,24 @@ from meshproxy.discovery.consul import (
     Agent,
     Consistency,
     Consul,
-    Selection,
-    Service,
+    NodeFilter,
     ServiceKey,
+    ServiceNodes,
     Status,
     token_headers,
 )
-from meshproxy.discovery.members import Members
+from meshproxy.discovery.members import Members, bind_members
 from meshproxy.discovery.watching.api import Api, Bounds
 from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr
-from meshproxy.naming.bound import Bound
 from meshproxy.naming.namer import Lookup
-from meshproxy.naming.nametree import NEG, Leaf, NameTree
+from meshproxy.naming.nametree import NEG
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity, Ok, State, Var
 
 BACKOFF: Final = equal_jitter(0.01, 5.0)
 LOCAL: Final = ".local"
 """Stands for the agent's own datacenter."""
-NOBODY: Final = Service(Members())
 _AUTHORITY: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -63,14 +60,14 @@ class ConsulNamer:
         self._cached = service_metrics.counter("cached")
         stats, agent_stats = WatchStats(service_metrics), WatchStats(metrics.scope("agent"))
 
-        def watch_service(key: ServiceKey) -> Watch[Service]:
+        def watch_service(key: ServiceKey) -> Watch[ServiceNodes]:
             return Watch(
                 consul.api,
                 Path.of(*filter(None, (key.datacenter, key.tag, key.service))).show(),
                 lambda line: consul.service(line, key),
                 backoff=BACKOFF,
                 stats=stats,
-                unknown=lambda _: Ok(NOBODY),
+                unknown=lambda _: Ok(ServiceNodes(Members())),
                 show=_shown,
             )
 
@@ -84,7 +81,7 @@ class ConsulNamer:
                 unknown=lambda _: Ok(None),
             )
 
-        self._services: Watches[ServiceKey, Service] = Watches(watch_service)
+        self._services: Watches[ServiceKey, ServiceNodes] = Watches(watch_service)
         self._agents: Watches[None, Agent | None] = Watches(watch_agent)
 
     def lookup(self, path: Path) -> Lookup:
@@ -99,65 +96,49 @@ class ConsulNamer:
             return NEG
         datacenter, *tag, service = segments
         wanted = ServiceKey(datacenter, service.lower(), tag[0].lower() if tag else None)
-        found = self._found(wanted)
-        leaf = Leaf(
-            Bound(self.prefix + consumed, found.flat_map(self._addr), path.drop(self._length))
-        )
-        return found.map(lambda state: _tree(state, leaf))
+        bound_id, residual = self.prefix + consumed, path.drop(self._length)
+        return bind_members(self._found(wanted), bound_id, residual, self._resolver.resolve)
 
     def describe(self) -> Mapping[str, Any]:
         """What is known of each service that is in use."""
         return self._services.describe()
 
-    def _found(self, wanted: ServiceKey) -> Activity[Service]:
+    def _found(self, wanted: ServiceKey) -> Activity[Members]:
         if not self._sets_host and wanted.datacenter != LOCAL:
             return self._follow(wanted)
 
-        def beside(state: State[Agent | None]) -> Activity[Service]:
+        def beside(state: State[Agent | None]) -> Activity[Members]:
             if not isinstance(state, Ok):
                 return Var(state)
-            return Var(Ok(NOBODY)) if state.value is None else self._named(wanted, state.value)
+            return Var(Ok(Members())) if state.value is None else self._named(wanted, state.value)
 
         return self._agents.follow(None).flat_map(beside)
 
-    def _named(self, wanted: ServiceKey, agent: Agent) -> Activity[Service]:
+    def _named(self, wanted: ServiceKey, agent: Agent) -> Activity[Members]:
         """Follow the service by its real datacenter, with the authority it has in Consul's DNS."""
         if wanted.datacenter == LOCAL:
             wanted = wanted._replace(datacenter=agent.datacenter)
-        found = self._follow(wanted)
         if not self._sets_host:
-            return found
+            return self._follow(wanted)
         labels = (wanted.tag, wanted.service, "service", wanted.datacenter, agent.domain)
         authority = ".".join(filter(None, labels))
         if _AUTHORITY.fullmatch(authority) is None:
-            return Var(Ok(NOBODY))
-        return found.map(
-            lambda state: (
-                Ok(replace(state.value, authority=authority)) if isinstance(state, Ok) else state
-            )
-        )
+            return Var(Ok(Members()))
+        return self._follow(wanted, authority)
 
-    def _follow(self, key: ServiceKey) -> Activity[Service]:
+    def _follow(self, key: ServiceKey, authority: str | None = None) -> Activity[Members]:
         if key in self._services:
             self._cached.incr()
-        return self._services.follow(key)
 
-    def _addr(self, state: State[Service]) -> Var[Addr]:
-        if not isinstance(state, Ok):
-            return Var(ADDR_PENDING)
-        service = state.value
-        if not service.members:
-            return Var(ADDR_NEG)
-        return service.members.addr(self._resolver.resolve, service.authority)
+        def members(state: State[ServiceNodes]) -> State[Members]:
+            if not isinstance(state, Ok):
+                return state
+            return Ok(replace(state.value.members, authority=authority))
+
+        return self._services.follow(key).map(members)
 
 
-def _tree(state: State[Service], leaf: Leaf[Bound]) -> State[NameTree[Path | Bound]]:
-    if not isinstance(state, Ok):
-        return state
-    return Ok(leaf if state.value.members else NEG)
-
-
-def _shown(service: Service) -> Mapping[str, Any]:
+def _shown(service: ServiceNodes) -> Mapping[str, Any]:
     return {"addresses": service.members.show(), "meta": dict(service.meta)}
 
 
@@ -228,7 +209,7 @@ class ConsulNamerConfig(NamerConfig):
             fail_fast=self.fail_fast,
         )
         statuses = frozenset(self.health_statuses or ("passing",))
-        selection = Selection(
+        nodes = NodeFilter(
             statuses=statuses if self.use_health_check else None,
             prefers_service_address=self.prefer_service_address,
             weights={each.tag: each.weight for each in self.weights},
@@ -236,7 +217,7 @@ class ConsulNamerConfig(NamerConfig):
         )
         return ConsulNamer(
             deps.prefix,
-            Consul(api, self.consistency_mode, selection),
+            Consul(api, self.consistency_mode, nodes),
             deps.resolver,
             deps.metrics.scope(deps.prefix.show()[1:]),
             has_tags=self.include_tag,

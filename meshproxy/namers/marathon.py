@@ -10,16 +10,15 @@ from meshproxy.config.decode import Port, Problem, key
 from meshproxy.config.tls import ClientTlsConfig
 from meshproxy.discovery.dcos import Credentials, ServiceAccount
 from meshproxy.discovery.marathon import Marathon
-from meshproxy.discovery.members import Members
+from meshproxy.discovery.members import Members, bind_members
 from meshproxy.discovery.watching.api import Api, addresses_of
 from meshproxy.discovery.watching.failure import ApiFailure
 from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats, polled
 from meshproxy.errors import BindingFailed
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.namer import Lookup
-from meshproxy.naming.nametree import NEG, Leaf, NameTree
+from meshproxy.naming.nametree import NEG, NameTree
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity, Failed, Ok, State, Var
 
@@ -89,25 +88,17 @@ class MarathonNamer:
                 return Var(apps)
             lengths = range(1, min(len(lower), MAX_DEPTH) + 1)
             length = next((n for n in lengths if lower.take(n) in apps.value), 0)
-            return self._tree(lower.take(length), path.drop(length)) if length else Var(Ok(NEG))
+            if not length:
+                return Var(Ok(NEG))
+            app, residual = lower.take(length), path.drop(length)
+            found = self._members.follow(app)
+            return bind_members(found, self.prefix + app, residual, self._resolver.resolve)
 
         return self._apps.follow(None).flat_map(among)
 
     def describe(self) -> Mapping[str, Any]:
         """What is known of the list of apps, and of each app that is in use."""
         return {**self._apps.describe(), **self._members.describe()}
-
-    def _tree(self, app: Path, residual: Path) -> Activity[NameTree[Path | Bound]]:
-        found = self._members.follow(app)
-        leaf = Leaf(Bound(self.prefix + app, found.flat_map(self._addr), residual))
-        return found.map(
-            lambda state: Ok(leaf if state.value else NEG) if isinstance(state, Ok) else state
-        )
-
-    def _addr(self, state: State[Members]) -> Var[Addr]:
-        if not isinstance(state, Ok):
-            return Var(ADDR_PENDING)
-        return state.value.addr(self._resolver.resolve) if state.value else Var(ADDR_NEG)
 
 
 def _failed(failure: ApiFailure) -> Failed:

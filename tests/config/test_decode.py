@@ -1,6 +1,6 @@
 """What a class of configuration accepts, and how it says what it does not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -39,6 +39,7 @@ class Outer(Config):
     inner: Inner | None = key(default=None)
     items: tuple[Inner, ...] = key(default=())
     words: tuple[str, ...] | None = key(default=None)
+    ports: Mapping[str, Port] | None = key(default=None, minimum=1)
     backoff: BackoffConfig | None = key(default=None)
     backoffs: tuple[BackoffConfig, ...] = key(default=(), one_or_many=True)
     later: Inner | None = key(default=None, unsupported=True)
@@ -88,6 +89,8 @@ def read(text: str, cls: type[Config] = Outer) -> tuple[Config | None, list[str]
         ("inner: {name: x}", Outer(inner=Inner(name="x"))),
         ("items: [{name: x}, {name: 5}]", Outer(items=(Inner(name="x"), Inner(name="5")))),
         ("words: []", Outer(words=())),
+        ("ports: {a: 80, 'b c': 81}", Outer(ports={"a": Port(80), "b c": Port(81)})),
+        ("ports: {}", Outer(ports={})),
         ("backoff: {kind: constant, ms: 5}", Outer(backoff=ConstantConfig(ms=5))),
         (
             "backoffs: {kind: jittered, minMs: 1, maxMs: 2}",
@@ -117,6 +120,10 @@ def test_a_mapping_becomes_an_object(text: str, expected: Config) -> None:
         ("items:\n-\n", ["f:2:2: items[0]: expected a mapping, found nothing"]),
         ("words: [a, ~]", ["f:1:12: words[1]: expected a single value, found nothing"]),
         ("words: a", ["f:1:8: words: expected a list, found the text 'a'"]),
+        ("ports: 80", ["f:1:8: ports: expected a mapping, found 80"]),
+        ("ports: {a: 0, b: x}",
+         ["f:1:12: ports.a: 0 is too small, at least 1",
+          "f:1:18: ports.b: expected an integer, found the text 'x'"]),
         ("inner: {name: x, nam: y}", ["f:1:18: inner.nam: unknown key, did you mean name?"]),
         ("inner: {name: x, oldName: y}",
          ["f:1:18: inner.oldName: unknown key, it is name since 1.0"]),

@@ -12,9 +12,9 @@ from meshproxy.discovery import consul
 from meshproxy.discovery.consul import (
     Agent,
     Consul,
-    Selection,
-    Service,
+    NodeFilter,
     ServiceKey,
+    ServiceNodes,
     token_headers,
 )
 from meshproxy.discovery.watching.api import Api, Bounds
@@ -41,9 +41,9 @@ def api_of(server: HttpApi, **more: Any) -> Api:
     return Api(where, "consul:8500", bounds=Bounds(pace_s=0.0, head_s=1.0), **more)
 
 
-def first(server: HttpApi, key: ServiceKey = WEB, **selection: Any) -> Service:
+def first(server: HttpApi, key: ServiceKey = WEB, **nodes: Any) -> ServiceNodes:
     """Return the first answer about a service."""
-    asker = Consul(api_of(server), selection=Selection(**selection))
+    asker = Consul(api_of(server), nodes=NodeFilter(**nodes))
     with (
         closing(Line(asker.api, lambda: None)) as line,
         closing(asker.service(line, key)) as answers,
@@ -51,7 +51,7 @@ def first(server: HttpApi, key: ServiceKey = WEB, **selection: Any) -> Service:
         return next(answers)
 
 
-def hosts(service: Service) -> list[str]:
+def hosts(service: ServiceNodes) -> list[str]:
     return sorted(each.host for each in service.members.literal | service.members.named)
 
 

@@ -1,5 +1,7 @@
 """Endpoints by address and by host name."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +52,7 @@ def test_names_stand_for_their_addresses(hosts: tuple[str, ...], expected: Addr)
 
 @pytest.mark.parametrize("hosts", [("10.0.0.9",), ("one.test",)])
 def test_an_authority_goes_with_them(hosts: tuple[str, ...]) -> None:
-    addr = members(*hosts).addr(resolve, "web.service.consul").sample()
+    addr = replace(members(*hosts), authority="web.service.consul").addr(resolve).sample()
     assert isinstance(addr, AddrBound)
     assert addr.authority == "web.service.consul"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from meshproxy.namers import rancher as rancher_namer
 from tests.kit.closing import Closing
 from tests.kit.consul import ConsulAgent
 from tests.kit.dns import DnsServer
@@ -16,6 +17,7 @@ from tests.kit.http_api import Fault, HttpApi
 from tests.kit.k8s import wait_until
 from tests.kit.marathon import Marathon
 from tests.kit.proxy import Proxy
+from tests.kit.rancher import RancherMetadata, container
 from tests.kit.wire import get
 
 CONFIG = """
@@ -38,7 +40,7 @@ class System:
 
     server: HttpApi
     put: Callable[..., None]
-    """Gives the service `web` endpoints at these ports, and no others; none: it is gone."""
+    """Gives the service `web` these endpoints, hosts and ports, and no others; none: it is gone."""
     namers: str
     dtab: str
     errors: str
@@ -51,11 +53,12 @@ class System:
 def consul(**where: Any) -> System:
     agent = ConsulAgent(**where)
 
-    def put(*ports: int) -> None:
-        for name in [name for name, one in agent.instances.items() if one.port not in ports]:
-            agent.deregister(name)
-        for port in ports:
-            agent.register("web", "127.0.0.1", port, id=f"web-{port}")
+    def put(*endpoints: tuple[str, int]) -> None:
+        for name, one in list(agent.instances.items()):
+            if (one.address, one.port) not in endpoints:
+                agent.deregister(name)
+        for host, port in endpoints:
+            agent.register("web", host, port, id=f"web-{host}")
 
     return System(
         agent,
@@ -70,11 +73,11 @@ def consul(**where: Any) -> System:
 def marathon(**where: Any) -> System:
     server = Marathon(**where)
 
-    def put(*ports: int) -> None:
+    def put(*endpoints: tuple[str, int]) -> None:
         if "/web" in server.apps:
             server.destroy("/web")
-        if ports:
-            server.run("/web", *(("127.0.0.1", port) for port in ports))
+        if endpoints:
+            server.run("/web", *endpoints)
 
     namer = "kind: io.l5d.marathon, host: {host}, port: {port}, ttlMs: 50, jitterMs: 5"
     return System(
@@ -87,36 +90,60 @@ def marathon(**where: Any) -> System:
     )
 
 
-SYSTEMS = {"consul": consul, "marathon": marathon}
+def rancher(**where: Any) -> System:
+    try:
+        server = RancherMetadata(**{"host": "127.0.0.80", **where, "port": 80})
+    except PermissionError:
+        pytest.skip("the metadata service is at port 80, which is not ours to take")
+
+    def put(*endpoints: tuple[str, int]) -> None:
+        server.put(*(container(host) for host, _ in endpoints))
+
+    return System(
+        server,
+        put,
+        namers="namers: [{{kind: io.l5d.rancher, experimental: true}}]",
+        dtab="/svc => /#/io.l5d.rancher/{endpoint}/shop",
+        errors="namer/#/io.l5d.rancher/errors",
+        page="/namer_state/io.l5d.rancher.json",
+    )
+
+
+SYSTEMS = {"consul": consul, "marathon": marathon, "rancher": rancher}
 FAULTS: list[Fault] = [401, 403, 404, 500, "reset", "garbage", "other json", "cut", "huge"]
 
 
 class World(Closing):
     """A system, a proxy that asks it, and endpoints that say who they are."""
 
-    def __init__(self, kind: str, host: str = "127.0.0.1") -> None:
+    def __init__(self, kind: str) -> None:
         self.ends = ExitStack()
         enter = self.ends.enter_context
-        self.kind = kind
         self.system = SYSTEMS[kind]()
         enter(self.system.server)
         self.dns = enter(DnsServer())
-        self.dns.put("api.test", "127.0.0.1", ttl=1)
-        self.one = enter(Downstream(lambda _: b"one"))
-        self.two = enter(Downstream(lambda _: b"two"))
+        self.be_at(self.system.server.host)
+        one = enter(Downstream(lambda _: b"one", host="127.0.0.11"))
+        two = enter(Downstream(lambda _: b"two", host="127.0.0.12", port=one.port))
         self.other = enter(Downstream(lambda _: b"other"))
-        where = {"host": host, "port": self.system.server.port}
+        self.one, self.two = (one.host, one.port), (two.host, two.port)
+        where = {"host": "api.test", "port": self.system.server.port}
         self.proxy = enter(
             Proxy(
                 CONFIG.format(
                     dns=self.dns.port,
                     other=self.other.port,
-                    dtab=self.system.dtab,
+                    dtab=self.system.dtab.format(endpoint=one.port),
                     namers=self.system.namers.format(**where),
                     interpreter=self.system.interpreter.format(**where),
                 )
             )
         )
+
+    def be_at(self, host: str) -> None:
+        """Let the system be at *host*, as far as DNS knows."""
+        for name in ("api.test", "rancher-metadata"):
+            self.dns.put(name, host, ttl=1)
 
     def get(self) -> bytes:
         """Ask for the service through the proxy."""
@@ -135,6 +162,12 @@ class World(Closing):
         self.ends.close()
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Rancher be asked again soon after a failure."""
+    monkeypatch.setattr(rancher_namer, "RETRY_S", 0.05)
+
+
 @pytest.fixture(params=SYSTEMS)
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     with World(request.param) as world:
@@ -143,11 +176,11 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 def test_a_service_comes_changes_and_goes(world: World) -> None:
     assert world.get() == b"other"
-    world.system.put(world.one.port)
+    world.system.put(world.one)
     world.wait(b"one")
-    world.system.put(world.two.port)
+    world.system.put(world.two)
     world.wait(b"two")
-    world.system.put(world.one.port, world.two.port)
+    world.system.put(world.one, world.two)
     world.wait(b"one")
     world.wait(b"two")
     world.system.put()
@@ -161,7 +194,7 @@ def test_in_an_outage_the_last_good_serves_and_then_it_catches_up(
 ) -> None:
     with World(kind) as world:
         system = world.system
-        system.put(world.one.port)
+        system.put(world.one)
         world.wait(b"one")
         if fault == "gone":
             system.server.close()
@@ -171,7 +204,7 @@ def test_in_an_outage_the_last_good_serves_and_then_it_catches_up(
         before = world.errors()
         wait_until(lambda: world.errors() >= before + 2)
         assert world.get() == b"one"
-        system.put(world.two.port)
+        system.put(world.two)
         assert world.get() == b"one"
         system.server.faults.clear()
         if fault == "gone":
@@ -179,30 +212,30 @@ def test_in_an_outage_the_last_good_serves_and_then_it_catches_up(
         world.wait(b"two")
 
 
-def test_a_system_that_moves_is_followed() -> None:
-    for kind, make in SYSTEMS.items():
-        with World(kind, host="api.test") as world:
-            world.system.put(world.one.port)
-            world.wait(b"one")
-            elsewhere = make(host="127.0.0.2", port=world.system.server.port)
-            with elsewhere.server:
-                elsewhere.put(world.two.port)
-                world.dns.put("api.test", "127.0.0.2", ttl=1)
-                world.wait(b"two")
-                wait_until(lambda world=world: not world.system.server.connections)
+@pytest.mark.parametrize("kind", SYSTEMS)
+def test_a_system_that_moves_is_followed(kind: str) -> None:
+    with World(kind) as world:
+        world.system.put(world.one)
+        world.wait(b"one")
+        elsewhere = SYSTEMS[kind](host="127.0.0.2", port=world.system.server.port)
+        with elsewhere.server:
+            elsewhere.put(world.two)
+            world.be_at("127.0.0.2")
+            world.wait(b"two")
+            wait_until(lambda: not world.system.server.connections)
 
 
 def test_the_state_of_a_name_is_shown(world: World) -> None:
-    world.system.put(world.one.port)
+    world.system.put(world.one)
     world.wait(b"one")
     page = get(world.proxy.linker.admin_port, "localhost", world.system.page)
     assert (page.status, page.get("Content-Type")) == (200, "application/json")
     states = json.loads(page.body).values()
-    assert [one["state"]["running"] for one in states if str(world.one.port) in str(one)] == [True]
+    assert [one["state"]["running"] for one in states if world.one[0] in str(one)] == [True]
 
 
 def test_names_that_clients_make_up_cost_a_bounded_number_of_connections(world: World) -> None:
-    world.system.put(world.one.port)
+    world.system.put(world.one)
     world.wait(b"one")
     for number in range(200):
         assert get(world.proxy.port(), f"made-up-{number}").body == b"other"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from meshproxy.discovery.k8s.decoding import MAX_LINE
+from meshproxy.discovery.watching.decoding import MAX_BYTES
 from tests.kit.dns import DnsServer, Fault
 from tests.kit.downstream import Downstream, SlowDownstream
 from tests.kit.k8s import KubeApi, wait_until
@@ -240,7 +240,7 @@ def away(outage: Callable[[KubeApi], None]) -> Callable[[KubeApi], None]:
         ),
         pytest.param(KubeApi.expire_watches, "gone", id="410"),
         pytest.param(telling(b"not JSON\n"), "malformed", id="a line of nonsense"),
-        pytest.param(telling(b"x" * (MAX_LINE + 1)), "malformed", id="a huge line"),
+        pytest.param(telling(b"x" * (MAX_BYTES + 1)), "malformed", id="a huge line"),
         pytest.param(half_a_line, "broken", id="half a line"),
     ],
 )

@@ -7,7 +7,6 @@ Plain HTTP to a `kubectl proxy`, or TLS with the credentials of a pod or a kubec
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from http.client import HTTPException
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlencode
@@ -24,8 +23,8 @@ from urllib3.exceptions import (
 )
 
 from meshproxy.discovery.k8s.access import Access, anonymous, authenticated
-from meshproxy.discovery.k8s.decoding import Lines
-from meshproxy.discovery.k8s.objects import Malformed
+from meshproxy.discovery.watching.decoding import Lines, Malformed
+from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.wording import in_words
 
 MAX_PAGE: Final = 256 * 1024 * 1024
@@ -33,27 +32,6 @@ MAX_PAGE: Final = 256 * 1024 * 1024
 _READ: Final = 65536
 
 Auth: TypeAlias = Literal["inCluster", "kubeconfig"]
-
-
-class Reason(StrEnum):
-    """Why the API gave no answer; the names of the metrics too."""
-
-    CONNECT = "connect"
-    CREDENTIALS = "credentials"
-    STALLED = "stalled"
-    BROKEN = "broken"
-    STATUS = "status"
-    GONE = "gone"
-    MALFORMED = "malformed"
-
-
-class ApiFailure(Exception):
-    """A list or a watch failed; *status* is the HTTP status if there was one."""
-
-    def __init__(self, reason: Reason, text: str, status: int | None = None) -> None:
-        super().__init__(text)
-        self.reason = reason
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +65,7 @@ class Timing:
     """Between two lists of a namespace that is empty, and perhaps made up by a client."""
 
 
-class Api:
+class KubernetesApi:
     """One API server. Its methods block the calling greenlet."""
 
     def __init__(self, server: ApiServer, timing: Timing) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, Generic, TypeAlias
 from weakref import WeakValueDictionary
 
-from meshproxy.discovery.k8s.api import Api, ApiServer, Reason, Timing
+from meshproxy.discovery.k8s.api import ApiServer, KubernetesApi, Timing
 from meshproxy.discovery.k8s.namespaces import Claim, Namespaces
 from meshproxy.discovery.k8s.objects import (
     BETA_INGRESSES,
@@ -22,7 +22,8 @@ from meshproxy.discovery.k8s.objects import (
     Service,
 )
 from meshproxy.discovery.k8s.table import Emit, T, Table
-from meshproxy.discovery.k8s.watch import Tally, Watch
+from meshproxy.discovery.k8s.watch import ListWatch, Tally
+from meshproxy.discovery.watching.failure import Reason
 from meshproxy.metrics.tree import Tree
 from meshproxy.var import PENDING, Activity, Close, Source
 
@@ -44,7 +45,7 @@ class Cluster:
         self, server: ApiServer, timing: Timing, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.tally = Tally()
-        self._api = Api(server, timing)
+        self._api = KubernetesApi(server, timing)
         self._now = now
         self._groups: _Tables[Group] = _Tables(partial(self._watch, (SLICES, ENDPOINTS)), now)
         self._services: _Tables[Service] = _Tables(partial(self._watch, (SERVICES,)), now)
@@ -53,7 +54,7 @@ class Cluster:
         )
         self._given: set[str] = set()
         self._namespaces = Namespaces(
-            Table(lambda table: Watch(self._api, "", (NAMESPACES,), table, self.tally), now),
+            Table(lambda table: ListWatch(self._api, "", (NAMESPACES,), table, self.tally), now),
             timing.empty_s,
         )
         self._patience_s: float | None = None
@@ -101,16 +102,16 @@ class Cluster:
 
     def _watch(
         self, resources: tuple[Resource[T], ...], namespace: str, table: Table[T]
-    ) -> Watch[T]:
+    ) -> ListWatch[T]:
         claim = Claim(namespace, None if namespace in self._given else self._namespaces)
-        return Watch(self._api, namespace, resources, table, self.tally, claim)
+        return ListWatch(self._api, namespace, resources, table, self.tally, claim)
 
 
 class _Tables(Generic[T]):
     """The tables of one kind by namespace: those in use, and some that were and are not empty."""
 
     def __init__(
-        self, watch: Callable[[str, Table[T]], Watch[T]], now: Callable[[], float]
+        self, watch: Callable[[str, Table[T]], ListWatch[T]], now: Callable[[], float]
     ) -> None:
         self._watch = watch
         self._now = now

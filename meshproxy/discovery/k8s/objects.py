@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
+from meshproxy.discovery.watching.decoding import Malformed
+
 SERVICE_NAME: Final = "kubernetes.io/service-name"
 """The label of an EndpointSlice that names its Service."""
 INGRESS_CLASS: Final = "kubernetes.io/ingress.class"
@@ -17,10 +19,6 @@ INGRESS_CLASS: Final = "kubernetes.io/ingress.class"
 T = TypeVar("T")
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-
-
-class Malformed(ValueError):
-    """The API sent something that is not an object of the expected shape."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from typing import Any, Final, Generic, TypeVar
 import gevent
 
 from meshproxy.backoff import equal_jitter
-from meshproxy.discovery.k8s.api import Api, ApiFailure, Reason
-from meshproxy.discovery.k8s.decoding import load, page_of
+from meshproxy.discovery.k8s.api import KubernetesApi
 from meshproxy.discovery.k8s.namespaces import Claim
-from meshproxy.discovery.k8s.objects import Entry, Malformed, Resource, shown
+from meshproxy.discovery.k8s.objects import Entry, Resource, shown
 from meshproxy.discovery.k8s.table import Table
+from meshproxy.discovery.watching.decoding import ITEM, Malformed, items, load
+from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.log_once import LogOnce
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Tally:
     failures: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
 
 
-class Watch(Generic[T]):
+class ListWatch(Generic[T]):
     """Feeds a table from a list of the API, in a greenlet of its own.
 
     *resources* are ways to learn the same: a later one serves where the API does not have, or
@@ -59,7 +60,7 @@ class Watch(Generic[T]):
 
     def __init__(
         self,
-        api: Api,
+        api: KubernetesApi,
         namespace: str,
         resources: tuple[Resource[T], ...],
         table: Table[T],
@@ -158,8 +159,8 @@ class Watch(Generic[T]):
         page = self._api.page(resource.path(self._namespace), query)
         metadata = None
         try:
-            for key, value in page_of(page):
-                if key == "item":
+            for key, value in items(page, "items"):
+                if key == ITEM:
                     entries.extend(self._read(resource, value))
                 elif key == "metadata":
                     metadata = value

@@ -16,6 +16,7 @@ from meshproxy.discovery.watching.api import Api
 from meshproxy.discovery.watching.decoding import Malformed
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.discovery.watching.line import Line
+from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
 from meshproxy.var import PENDING, Activity, Close, Ok, Source, State
 
@@ -26,7 +27,7 @@ Rounds = Callable[[Line], Generator[T, None, None]]
 """Asks, and yields each answer that is a value; ends, or raises `ApiFailure`, to begin anew."""
 Style = Literal["poll", "watch"]
 
-log = logging.getLogger(__name__)
+log_once = LogOnce(logging.getLogger(__name__))
 
 
 class WatchStats:
@@ -150,7 +151,7 @@ class Watch(Generic[T]):
         except Malformed as error:
             self._note(ApiFailure(Reason.MALFORMED, str(error)))
         except Exception:
-            log.exception("%s: %s failed", self._api.host, self.name)
+            log_once.exception("%s: %s failed", self._api.host, self.name)
             self._note(ApiFailure(Reason.INTERNAL, "internal error, see the log"))
         else:
             if not brought:

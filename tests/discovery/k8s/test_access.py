@@ -9,7 +9,8 @@ import yaml
 from kubernetes.config import incluster_config
 
 from meshproxy.discovery.k8s.access import anonymous, authenticated, has_client
-from meshproxy.discovery.k8s.api import Api, ApiFailure, ApiServer, Reason, Timing
+from meshproxy.discovery.k8s.api import ApiServer, KubernetesApi, Timing
+from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from tests.kit.certs import Certs
 from tests.kit.downstream import Answer, Downstream
 
@@ -54,7 +55,7 @@ def test_a_kubeconfig_gives_tls_and_a_token(
     tmp_path: Path, certs: Certs, secure: Downstream
 ) -> None:
     file = kubeconfig(tmp_path, f"https://{secure.address}", certs.bundle, {"token": "sesame"})
-    api = Api(ApiServer(auth="kubeconfig", kubeconfig=file, context="lab"), Timing())
+    api = KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file, context="lab"), Timing())
     assert api.page(PATH, {}) == b"{}"
     assert secure.requests[0].get("authorization") == "Bearer sesame"
 
@@ -65,7 +66,7 @@ def test_a_kubeconfig_gives_a_client_certificate(tmp_path: Path, certs: Certs) -
     context = certs.server("127.0.0.1", ask_for_client=True)
     with Downstream(lambda _: Answer(body=b"{}"), context=context) as server:
         file = kubeconfig(tmp_path, f"https://{server.address}", certs.bundle, user)
-        api = Api(ApiServer(auth="kubeconfig", kubeconfig=file), Timing())
+        api = KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing())
         assert api.page(PATH, {}) == b"{}"
 
 
@@ -75,7 +76,7 @@ def test_a_server_of_another_authority_is_refused(tmp_path: Path, secure: Downst
     other = Certs(elsewhere)
     file = kubeconfig(tmp_path, f"https://{secure.address}", other.bundle, {"token": "sesame"})
     with pytest.raises(ApiFailure) as caught:
-        Api(ApiServer(auth="kubeconfig", kubeconfig=file), Timing()).page(PATH, {})
+        KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing()).page(PATH, {})
     assert caught.value.reason is Reason.BROKEN
     assert secure.requests == []
 
@@ -89,7 +90,9 @@ def test_a_server_of_another_name_is_refused_and_nothing_is_printed(
         url, user = f"https://{server.address}", {"token": "sesame"}
         file = kubeconfig(tmp_path, url, certs.bundle, user, name)
         with pytest.raises(ApiFailure) as caught:
-            Api(ApiServer(auth="kubeconfig", kubeconfig=file), Timing(page_s=5)).page(PATH, {})
+            KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing(page_s=5)).page(
+                PATH, {}
+            )
         assert caught.value.reason is Reason.BROKEN
         assert server.requests == []
     assert capfd.readouterr().err == ""
@@ -102,7 +105,7 @@ def test_a_token_that_no_header_can_hold_is_not_told(
         tmp_path, f"https://{secure.address}", certs.bundle, {"token": "open\r\nsesame"}
     )
     with pytest.raises(ApiFailure) as caught:
-        Api(ApiServer(auth="kubeconfig", kubeconfig=file), Timing()).page(PATH, {})
+        KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing()).page(PATH, {})
     assert str(caught.value) == "the credentials hold a control character"
 
 
@@ -115,7 +118,7 @@ def test_a_pod_uses_its_service_account(
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(certs.bundle))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(secure.port))
-    api = Api(ApiServer(auth="inCluster"), Timing())
+    api = KubernetesApi(ApiServer(auth="inCluster"), Timing())
     assert api.page(PATH, {}) == b"{}"
     assert (
         secure.requests[0].get(

@@ -2,7 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from meshproxy.discovery.k8s.api import Api, ApiFailure, ApiServer, Reason, Timing
+from meshproxy.discovery.k8s.api import ApiServer, KubernetesApi, Timing
+from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from tests.kit.badserver import BadServer, Send, Until
 from tests.kit.k8s import KubeApi
 
@@ -17,7 +18,7 @@ def kube() -> Iterator[KubeApi]:
 
 
 def test_a_page_comes_whole(kube: KubeApi) -> None:
-    api = Api(ApiServer("127.0.0.1", kube.port), Timing())
+    api = KubernetesApi(ApiServer("127.0.0.1", kube.port), Timing())
     assert b'"EndpointsList"' in api.page(PATH, {"limit": "500", "continue": "100.0"})
     assert kube.requests == [f"{PATH}?limit=500&continue=100.0"]
 
@@ -28,21 +29,21 @@ def test_a_page_comes_whole(kube: KubeApi) -> None:
 def test_a_status_other_than_200_is_a_failure(kube: KubeApi, status: int, reason: Reason) -> None:
     kube.refusals["/"] = status
     with pytest.raises(ApiFailure) as caught:
-        Api(ApiServer("127.0.0.1", kube.port), Timing()).page(PATH, {})
+        KubernetesApi(ApiServer("127.0.0.1", kube.port), Timing()).page(PATH, {})
     assert (caught.value.reason, caught.value.status) == (reason, status)
 
 
 def test_a_refused_connection_is_a_failure(kube: KubeApi) -> None:
     kube.close()
     with pytest.raises(ApiFailure) as caught:
-        Api(ApiServer("127.0.0.1", kube.port), Timing()).page(PATH, {})
+        KubernetesApi(ApiServer("127.0.0.1", kube.port), Timing()).page(PATH, {})
     assert caught.value.reason is Reason.CONNECT
 
 
 def test_silence_is_a_failure(kube: KubeApi) -> None:
     kube.stall()
     with pytest.raises(ApiFailure) as caught:
-        Api(ApiServer("127.0.0.1", kube.port), QUICK).page(PATH, {})
+        KubernetesApi(ApiServer("127.0.0.1", kube.port), QUICK).page(PATH, {})
     assert caught.value.reason is Reason.STALLED
 
 
@@ -50,7 +51,7 @@ def test_a_page_has_a_time_limit_of_its_own(kube: KubeApi) -> None:
     kube.stall()
     timing = Timing(page_s=0.05)
     with pytest.raises(ApiFailure, match="not done within") as caught:
-        Api(ApiServer("127.0.0.1", kube.port), timing).page(PATH, {})
+        KubernetesApi(ApiServer("127.0.0.1", kube.port), timing).page(PATH, {})
     assert caught.value.reason is Reason.STALLED
 
 
@@ -62,7 +63,7 @@ def test_the_server_says_where_it_is() -> None:
 def test_missing_credentials_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(ApiFailure) as caught:
-        Api(ApiServer(auth="inCluster"), Timing()).page(PATH, {})
+        KubernetesApi(ApiServer(auth="inCluster"), Timing()).page(PATH, {})
     assert caught.value.reason is Reason.CREDENTIALS
 
 
@@ -78,7 +79,7 @@ def test_missing_credentials_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_a_broken_answer_is_a_failure(answer: bytes) -> None:
     with BadServer([[Until(), Send(answer)]]) as server:
-        api = Api(ApiServer("127.0.0.1", server.port), Timing())
+        api = KubernetesApi(ApiServer("127.0.0.1", server.port), Timing())
         with pytest.raises(ApiFailure) as caught:
             api.page(PATH, {})
     assert caught.value.reason is Reason.BROKEN
@@ -87,5 +88,5 @@ def test_a_broken_answer_is_a_failure(answer: bytes) -> None:
 def test_lines_are_given_as_they_come_without_chunks() -> None:
     answer = b"HTTP/1.0 200 OK\r\n\r\none\ntwo\nhalf"
     with BadServer([[Until(), Send(answer)]]) as server:
-        api = Api(ApiServer("127.0.0.1", server.port), Timing())
+        api = KubernetesApi(ApiServer("127.0.0.1", server.port), Timing())
         assert list(api.lines(PATH, {}, 5)) == [b"one", b"two"]

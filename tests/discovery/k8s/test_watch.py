@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from gevent import GreenletExit
 
-from meshproxy.discovery.k8s.api import Api, ApiServer, Reason, Timing
-from meshproxy.discovery.k8s.decoding import MAX_LINE
+from meshproxy.discovery.k8s.api import ApiServer, KubernetesApi, Timing
 from meshproxy.discovery.k8s.objects import ENDPOINTS, SLICES, Group
 from meshproxy.discovery.k8s.table import Table
-from meshproxy.discovery.k8s.watch import MAX_WAIT_S, MIN_WAIT_S, Tally, Watch
+from meshproxy.discovery.k8s.watch import MAX_WAIT_S, MIN_WAIT_S, ListWatch, Tally
+from meshproxy.discovery.watching.decoding import MAX_BYTES
+from meshproxy.discovery.watching.failure import Reason
 from meshproxy.var import Ok
 from tests.kit.k8s import KubeApi, endpoints, subset, wait_until
 
@@ -26,10 +27,10 @@ class World:
     def __init__(self, timing: Timing, sleep: Callable[[float], None] | None = None) -> None:
         self.api = KubeApi()
         self.tally = Tally()
-        client = Api(ApiServer("127.0.0.1", self.api.port), timing)
+        client = KubernetesApi(ApiServer("127.0.0.1", self.api.port), timing)
         options = {"sleep": sleep} if sleep else {}
         self.table: Table[Group] = Table(
-            lambda table: Watch(
+            lambda table: ListWatch(
                 client, "default", (SLICES, ENDPOINTS), table, self.tally, **options
             ),
             lambda: 0.0,
@@ -173,7 +174,7 @@ def test_versions_are_not_compared(world: World) -> None:
         pytest.param(b"not JSON\n", Reason.MALFORMED, id="not JSON"),
         pytest.param(b"[1]\n", Reason.MALFORMED, id="no event"),
         pytest.param(b'{"type":"NEW","object":{}}\n', Reason.MALFORMED, id="unknown type"),
-        pytest.param(b"x" * (MAX_LINE + 1), Reason.MALFORMED, id="huge line"),
+        pytest.param(b"x" * (MAX_BYTES + 1), Reason.MALFORMED, id="huge line"),
         pytest.param(
             b'{"type":"ERROR","object":{"code":500,"message":"oh"}}\n', Reason.STATUS, id="error"
         ),
