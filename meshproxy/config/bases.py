@@ -75,7 +75,7 @@ class TransformerConfig(Kinded):
     """Changes the addresses of bound names."""
 
     category: ClassVar[str] = "transformers"
-    offers: ClassVar[tuple[str, ...]] = ("prefix", "transform")
+    offers: ClassVar[str] = "prefix transform"
     default_prefix: ClassVar[Path]
     prefix: Path | None = key(
         default=None, doc="Precedes the ids of the names it changed, after `/%`."
@@ -96,7 +96,7 @@ class NamerConfig(Kinded):
     """Finds the addresses of the names under its prefix."""
 
     category: ClassVar[str] = "namers"
-    offers: ClassVar[tuple[str, ...]] = ("prefix", "lookup")
+    offers: ClassVar[str] = "prefix lookup"
     default_prefix: ClassVar[Path]
     prefix: Path | None = key(default=None, doc="Handles the names that begin with `/#` and this.")
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
@@ -123,7 +123,7 @@ class InterpreterConfig(Kinded):
     """Binds the names of requests."""
 
     category: ClassVar[str] = "interpreters"
-    offers: ClassVar[tuple[str, ...]] = ("bind",)
+    offers: ClassVar[str] = "bind"
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
     transformers: tuple[TransformerConfig, ...] = key(
         default=(), doc="Applied to every bound name of the router, in order."
@@ -139,7 +139,7 @@ class IdentifierConfig(Kinded):
     """Gives a request its name."""
 
     category: ClassVar[str] = "identifiers"
-    offers: ClassVar[tuple[str, ...]] = ("__call__",)
+    offers: ClassVar[str] = "__call__"
 
     def build(self, prefix: Path) -> Any:
         """Returns the identifier; names begin with *prefix*."""
@@ -155,7 +155,7 @@ class ClassifierConfig(Kinded):
     """Decides if a response is a success, a failure, or a failure that may be retried."""
 
     category: ClassVar[str] = "classifiers"
-    offers: ClassVar[tuple[str, ...]] = ("response", "error")
+    offers: ClassVar[str] = "response error"
 
     def build(self) -> Any:
         """Returns the classifier."""
@@ -171,7 +171,7 @@ class BackoffConfig(Kinded):
     """How long to wait before each retry."""
 
     category: ClassVar[str] = "backoffs"
-    offers: ClassVar[tuple[str, ...]] = ("__call__",)
+    offers: ClassVar[str] = "__call__"
 
     def build(self) -> Callable[[], Iterator[float]]:
         """Starts a series of waits in seconds."""
@@ -187,7 +187,7 @@ class BalancerConfig(Kinded):
     """Chooses among the endpoints of a client."""
 
     category: ClassVar[str] = "balancers"
-    offers: ClassVar[tuple[str, ...]] = ("pick", "update", "gauges")
+    offers: ClassVar[str] = "pick update gauges"
     algorithm: ClassVar[str]
     """The name of the algorithm in the metrics."""
     enable_probation: bool = key(
@@ -213,11 +213,7 @@ class AccrualConfig(Kinded):
     """Marks an endpoint dead after failures, and probes it."""
 
     category: ClassVar[str] = "accrual"
-    offers: ClassVar[tuple[str, ...]] = (
-        "mark_dead_on_failure",
-        "record_success",
-        "revived",
-    )
+    offers: ClassVar[str] = "mark_dead_on_failure record_success revived"
     backoff: BackoffConfig | None = key(
         default=None,
         doc="How long an endpoint stays dead before it is probed; equal jitter of 5 s to 300 s.",
@@ -237,7 +233,7 @@ class TelemeterConfig(Kinded):
     """Exports metrics."""
 
     category: ClassVar[str] = "telemeters"
-    offers: ClassVar[tuple[str, ...]] = ("start", "close", "pages", "filters", "take", "merge")
+    offers: ClassVar[str] = "start close pages filters recorder take merge"
     in_workers: ClassVar[bool] = False
     """True if it looks at requests: each worker then has one, and the supervisor merges them."""
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
@@ -252,10 +248,10 @@ class TracePropagatorConfig(Kinded):
     """Reads and writes the headers that carry a trace."""
 
     category: ClassVar[str] = "tracePropagators"
-    offers: ClassVar[tuple[str, ...]] = ("__call__",)
+    offers: ClassVar[str] = "fields read write"
 
     def build(self) -> Any:
-        """Returns the filter that reads the caller's trace and passes one on."""
+        """Returns the propagator, see `http.propagation`."""
         raise NotImplementedError
 
     def trial(self) -> object:
@@ -268,7 +264,7 @@ class LabelerConfig(Kinded):
     """How an address appears in a `Forwarded` header."""
 
     category: ClassVar[str] = "labelers"
-    offers: ClassVar[tuple[str, ...]] = ("__call__",)
+    offers: ClassVar[str] = "__call__"
 
     def build(self, router: str) -> Any:
         """Returns the labeler for a server of the router labelled *router*."""

@@ -14,7 +14,7 @@ import yaml
 
 from meshproxy.config.errors import ConfigError, ConfigErrors, Findings
 from meshproxy.config.nodes import Mapping, Node, Scalar, Sequence, join
-from meshproxy.config.places import Mark, Span, Text
+from meshproxy.config.places import Mark, Text, TextRange
 from meshproxy.config.scalars import plain
 
 MAX_CHARACTERS: Final = 1 << 20
@@ -32,7 +32,7 @@ class Unreadable(Exception):
         self.mark = mark
 
 
-def parse(characters: str, findings: Findings, span: Span | None = None) -> Node:
+def parse(characters: str, findings: Findings, span: TextRange | None = None) -> Node:
     """Returns the document in *characters*; adds duplicate keys and the like to *findings*.
 
     Places are those in the file if the document is the value at *span* of a file.
@@ -159,9 +159,9 @@ class _Composer:
     def _mark(self, event: Any) -> Mark:
         return self._text.at(event.start_mark.index)
 
-    def _span(self, event: Any, value: str) -> Span:
+    def _span(self, event: Any, value: str) -> TextRange:
         start, end = event.start_mark.index, event.end_mark.index
-        return Span(self._text, start, end, event.style, value)
+        return TextRange(self._text, start, end, event.style, value)
 
     def _count(self, nodes: int, mark: Mark) -> None:
         self._nodes += nodes

@@ -97,8 +97,9 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "io.l5d.recentRequests": "meshproxy.telemeters.recent_requests:RecentRequestsConfig",
         "io.l5d.statsd": "meshproxy.telemeters.statsd:StatsdConfig",
         "io.l5d.influxdb": None,
-        "io.l5d.tracelog": None,
-        "io.l5d.zipkin": None,
+        "io.l5d.otlp": "meshproxy.telemeters.otlp:OtlpConfig",
+        "io.l5d.tracelog": "meshproxy.telemeters.tracelog:TracelogConfig",
+        "io.l5d.zipkin": "meshproxy.telemeters.zipkin:ZipkinConfig",
     },
     "clients": {
         "io.l5d.global": "meshproxy.config.client:GlobalClientConfig",
@@ -110,7 +111,8 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
     },
     "tracePropagators": {
         "io.l5d.default": "meshproxy.filters.trace:DefaultTracePropagatorConfig",
-        "io.l5d.zipkin": None,
+        "io.l5d.w3c": "meshproxy.filters.trace:W3cTracePropagatorConfig",
+        "io.l5d.zipkin": "meshproxy.filters.trace:ZipkinTracePropagatorConfig",
     },
     "labelers": {
         "connectionRandom": "meshproxy.filters.forwarded:ConnectionRandomConfig",

@@ -35,8 +35,8 @@ class Kinded(Config):
     default_kind: ClassVar[str | None] = None
     requires_experimental: ClassVar[bool] = False
     """True if it is refused unless `experimental: true` is written."""
-    offers: ClassVar[tuple[str, ...]] = ()
-    """Attributes that the object it builds must have."""
+    offers: ClassVar[str] = ""
+    """Attributes of what it builds, with spaces between them."""
 
     def trial(self) -> object:
         """Builds what needs no running proxy, so that faults show when a file is read.
@@ -47,7 +47,7 @@ class Kinded(Config):
 
     def lacks(self, built: object) -> str | None:
         """Returns a message if *built*, the result of `build`, lacks attributes of `offers`."""
-        missing = [name for name in self.offers if not hasattr(built, name)]
+        missing = [name for name in self.offers.split() if not hasattr(built, name)]
         if not missing:
             return None
         return f"{self.kind} builds a {type(built).__name__} without {', '.join(missing)}"

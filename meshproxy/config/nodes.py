@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from meshproxy.config.places import Mark, Span
+from meshproxy.config.places import Mark, TextRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Scalar:
     mark: Mark
     text: str
     value: bool | int | float | str | None
-    span: Span | None = field(default=None, compare=False)
+    span: TextRange | None = field(default=None, compare=False)
 
     def at(self, offset: int) -> Mark:
         """Returns the place of the character *offset* of the text, or of the scalar if unknown."""

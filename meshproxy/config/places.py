@@ -34,7 +34,7 @@ class Mark:
 class Text:
     """The text of a document, which may be the value at *span* of a file."""
 
-    def __init__(self, characters: str, span: "Span | None" = None) -> None:
+    def __init__(self, characters: str, span: "TextRange | None" = None) -> None:
         self.characters = characters
         self._span = span
         self._lines = [0, *(found.end() for found in _BREAK.finditer(characters))]
@@ -47,7 +47,7 @@ class Text:
         return Mark(line, index - self._lines[line - 1] + 1)
 
 
-class Span:
+class TextRange:
     """The part of *text* from *start* to *end* that holds *value* in *style*.
 
     The style is one of `|`, `>`, `'` and `"`; None is plain.

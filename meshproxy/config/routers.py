@@ -39,15 +39,7 @@ class RouterConfig(Kinded):
     """Receives requests, names them, and sends them on."""
 
     category: ClassVar[str] = "protocols"
-    offers: ClassVar[tuple[str, ...]] = (
-        "access_log",
-        "close",
-        "config",
-        "explain_limits",
-        "identify",
-        "servers",
-        "sweep",
-    )
+    offers: ClassVar[str] = "access_log close config explain_limits identify servers sweep"
     kind_key: ClassVar[str] = "protocol"
     former: ClassVar = {
         "baseDtab": "since Linkerd 0.9 it is dtab",

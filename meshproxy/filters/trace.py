@@ -1,125 +1,265 @@
-"""The identity of a request across the mesh: `l5d-ctx-trace` and `l5d-reqid`.
+"""The spans of a request: one for the server, and one below it for each attempt.
 
-linkerd: TraceInitializer.scala; finagle: tracing/TraceId.scala. 32 bytes, big-endian: span,
-parent, trace, flags; eight more if the trace id has a high half.
+linkerd: TraceInitializer.scala; finagle: tracing/{Trace,TraceInitializerFilter}.scala. An endpoint
+is told the span of its attempt. Without a recorder nothing is kept but ids.
 """
 
 import binascii
 import random as _random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from struct import Struct
-from typing import ClassVar, NamedTuple
+from functools import partial
+from typing import ClassVar
 
 from meshproxy.config.bases import TracePropagatorConfig
+from meshproxy.errors import ProxyError
 from meshproxy.http import l5d
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
+from meshproxy.http.propagation import B3, L5d, Propagator, W3c
+from meshproxy.http.trace import Recorder, Span, Trace
+from meshproxy.http.trace_id import TraceId, sample_rate
 from meshproxy.service import Service
 
-_ids = Struct(">QQQQ").pack
 _base64, _hex = binascii.b2a_base64, binascii.hexlify
-SAMPLING_KNOWN = 2
-SAMPLED = 4
 _NO_FLAGS = bytes(8)
 _WRITTEN = (l5d.CTX_TRACE, l5d.REQID)
-_HEADERS = frozenset({l5d.CTX_TRACE, l5d.SAMPLE, l5d.REQID})
-
-
-class TraceId(NamedTuple):
-    """A span of a trace; ids are 64-bit numbers, *high* the upper half of a 128-bit trace id."""
-
-    span: int
-    parent: int
-    trace: int
-    flags: int = 0
-    high: int = 0
-
-    def encode(self) -> bytes:
-        """Returns the value of `l5d-ctx-trace`."""
-        raw = _ids(self.span, self.parent, self.trace, self.flags)
-        if self.high:
-            raw += self.high.to_bytes(8, "big")
-        return binascii.b2a_base64(raw, newline=False)
-
-    @classmethod
-    def decode(cls, value: bytes) -> "TraceId | None":
-        """Reads `l5d-ctx-trace`. Returns None for anything malformed, as if it were absent."""
-        try:
-            raw = binascii.a2b_base64(value, strict_mode=True)
-        except binascii.Error:
-            return None
-        if len(raw) not in {32, 40}:
-            return None
-        span, parent, trace, flags, high = (
-            int.from_bytes(raw[at : at + 8], "big") for at in range(0, 40, 8)
-        )
-        return cls(span, parent, trace, flags, high)
-
-    def sampled(self, yes: bool | None) -> "TraceId":
-        """Returns the same span with the sampling decision set, or left open."""
-        flags = self.flags & ~(SAMPLING_KNOWN | SAMPLED)
-        if yes is not None:
-            flags |= SAMPLING_KNOWN | (SAMPLED if yes else 0)
-        return TraceId(self.span, self.parent, self.trace, flags, self.high)
-
-
-def sample_rate(value: bytes | None) -> float | None:
-    """Returns the rate of `l5d-sample`, between 0 and 1; None if it has none."""
-    try:
-        rate = float(value) if value is not None and b"_" not in value else None
-    except ValueError:
-        return None
-    if rate is None or rate != rate:  # noqa: PLR0124 - NaN is the only float unequal to itself
-        return None
-    return min(max(rate, 0.0), 1.0)
+_DESCRIBED = (b"content-length", b"content-type", b"transfer-encoding")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefaultTracePropagatorConfig(TracePropagatorConfig):
-    """Traces in `l5d-ctx-trace`, sampling by `l5d-sample`."""
+    """Traces in `l5d-ctx-trace`."""
 
     kind: ClassVar[str] = "io.l5d.default"
 
-    def build(self) -> "StartTrace":
-        """Returns the filter."""
-        return StartTrace()
+    def build(self) -> L5d:
+        """Returns the propagator."""
+        return L5d()
 
 
-class StartTrace:
-    """Continues the caller's trace or begins one, and sends a new span to the endpoint.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZipkinTracePropagatorConfig(TracePropagatorConfig):
+    """Traces in Zipkin's `x-b3-` fields; a single field `b3` is read as well."""
 
-    Ids come from *bits*, the source of the balancers' draws; they are not secrets.
+    kind: ClassVar[str] = "io.l5d.zipkin"
+
+    def build(self) -> B3:
+        """Returns the propagator."""
+        return B3()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class W3cTracePropagatorConfig(TracePropagatorConfig):
+    """Traces in the W3C's `traceparent` and `tracestate`."""
+
+    kind: ClassVar[str] = "io.l5d.w3c"
+
+    def build(self) -> W3c:
+        """Returns the propagator."""
+        return W3c()
+
+
+class ServerSpan:
+    """Adopts the caller's trace or begins one; `l5d-sample` wins over what the caller decided.
+
+    Ids come from *bits*, the same source as the balancers' draws; they are not secrets.
+    """
+
+    def __init__(
+        self,
+        propagator: Propagator,
+        recorders: Sequence[Recorder] = (),
+        service: str = "",
+        bits: Callable[[int], int] = _random.getrandbits,
+    ) -> None:
+        self._propagator = propagator
+        self._recorders = recorders
+        self._service = service
+        self._bits = bits
+        self._salt = bits(64)
+        self._read = propagator.fields | {l5d.SAMPLE}
+        self._is_plain = isinstance(propagator, L5d) and not recorders
+        """A new trace is left to `AttemptSpan` to begin."""
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serves within the server's span."""
+        is_new = self._read.isdisjoint(request.headers.names)
+        if is_new and self._is_plain:
+            return service(request)
+        bits = self._bits
+        span = bits(64)
+        found = TraceId(span, span, span) if is_new else self._adopt(request.headers, span)
+        request.trace = trace = Trace(found, self._propagator)
+        if self._recorders:
+            wanted = [one for one in self._recorders if one.wants(found)]
+            if found.is_sampled is None:
+                trace.id = found.sampled(bool(wanted))
+            if wanted:
+                return self._recorded(trace, wanted, request, service)
+        return service(request)
+
+    def _adopt(self, headers: Headers, span: int) -> TraceId:
+        received = self._propagator.read(headers)
+        trace = TraceId(span, span, span) if received is None else received.child(span)
+        rate = sample_rate(headers.get(l5d.SAMPLE))
+        headers.remove(l5d.SAMPLE)
+        if rate is None:
+            return trace
+        return trace.sampled((trace.trace ^ self._salt) % 10000 < rate * 10000)
+
+    def _recorded(
+        self,
+        trace: Trace,
+        recorders: Sequence[Recorder],
+        request: Request,
+        service: Service[Request, Response],
+    ) -> Response:
+        trace.record = partial(_record, recorders)
+        trace.span = span = _begin(trace.id, "SERVER", request, self._service)
+        if request.peer is not None:
+            span.local, span.remote = request.peer.local, request.peer.remote
+        _describe_request(span, request)
+        span.tags["router.label"] = self._service
+        if request.local_dtab:
+            span.tags["dtab.local"] = request.local_dtab.show()
+        try:
+            response = service(request)
+        except ProxyError as error:
+            span.tags["error"] = error.reason
+            _end(span, trace)
+            raise
+        finally:
+            if request.dst is not None:
+                span.tags["service"] = request.dst.show()
+        _await(span, trace, response)
+        return response
+
+
+class AttemptSpan:
+    """Tells an endpoint the span of this attempt, a new one below the server's for each.
+
+    A request without a trace begins one; nobody records it, so its headers are all that is kept.
     """
 
     def __init__(self, bits: Callable[[int], int] = _random.getrandbits) -> None:
         self._bits = bits
-        self._salt = bits(64)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serves with the trace headers set."""
-        headers = request.headers
-        if _HEADERS.isdisjoint(headers.names):
-            bits = self._bits
-            span = bits(64).to_bytes(8, "big")
-            context = _base64(span * 3 + _NO_FLAGS)[:-1]  # cheaper than asking for no new line
-            trace_id = _hex(span)
-        else:
-            trace = self._adopt(headers, self._bits(64))
-            headers.remove_where(_HEADERS.__contains__)
-            context = trace.encode()
-            trace_id = b"%016x" % trace.trace
-        headers.names += _WRITTEN
-        headers.lines += (b"l5d-ctx-trace: " + context, b"l5d-reqid: " + trace_id)
-        return service(request)
+        """Sends one attempt."""
+        bits, headers = self._bits, request.headers
+        trace = request.trace
+        if trace is None:
+            if l5d.CTX_TRACE not in headers.names:
+                ids = bits(128).to_bytes(16, "big")  # the attempt's, then the server's
+                headers.names += _WRITTEN
+                headers.lines += (
+                    b"l5d-ctx-trace: " + _base64(ids + ids[8:] + _NO_FLAGS)[:-1],
+                    b"l5d-reqid: " + _hex(ids[8:]),
+                )
+                return service(request)
+            request.trace = trace = _as_told(headers)
+        child = trace.id.child(bits(64))
+        trace.propagator.write(headers, child)
+        if trace.span is None:
+            return service(request)
+        return _recorded_attempt(trace, trace.span, child, request, service)
 
-    def _adopt(self, headers: Headers, span: int) -> TraceId:
-        received = TraceId.decode(headers.get(l5d.CTX_TRACE) or b"")
-        if received is None:
-            trace = TraceId(span, span, span)
-        else:
-            trace = TraceId(span, received.span, received.trace, received.flags, received.high)
-        rate = sample_rate(headers.get(l5d.SAMPLE))
-        if rate is not None:
-            trace = trace.sampled((trace.trace ^ self._salt) % 10000 < rate * 10000)
-        return trace
+
+def _as_told(headers: Headers) -> Trace:
+    """Returns the trace that a first attempt has begun."""
+    propagator = L5d()
+    told = propagator.read(headers) or TraceId(0, 0, 0)
+    return Trace(TraceId(told.parent, told.parent, told.trace), propagator)
+
+
+def _recorded_attempt(
+    trace: Trace,
+    server: Span,
+    child: TraceId,
+    request: Request,
+    service: Service[Request, Response],
+) -> Response:
+    span = _begin(child, "CLIENT", request, server.service)
+    if request.retries:
+        server.events.append((span.started_us, "finagle.retry"))
+    if request.bound_id is not None:
+        span.tags["client"] = request.bound_id.show()
+    try:
+        response = service(request)
+    except ProxyError as error:
+        span.tags["error"] = error.reason
+        span.remote = request.endpoint
+        _end(span, trace)
+        raise
+    span.remote = request.endpoint
+    _await(span, trace, response)
+    return response
+
+
+def _begin(trace: TraceId, kind: str, request: Request, service: str) -> Span:
+    name = request.method.decode("ascii")
+    return Span(trace, kind, name, service, time.time_ns() // 1000)  # type: ignore[arg-type] # one of two
+
+
+def _describe_request(span: Span, request: Request) -> None:
+    tags = span.tags
+    tags["http.uri"] = request.target.decode("latin-1")
+    tags["http.req.method"] = request.method.decode("ascii")
+    tags["http.req.version"] = "HTTP/" + request.version.decode("ascii")
+    host = request.headers.get(b"host")
+    if host is not None:
+        tags["http.req.host"] = host.decode("latin-1")
+    _describe(span, "http.req.", request.headers)
+
+
+def _describe(span: Span, prefix: str, headers: Headers) -> None:
+    for name in _DESCRIBED:
+        value = headers.get(name)
+        if value is not None:
+            span.tags[prefix + name.decode("ascii")] = value.decode("latin-1")
+
+
+def _await(span: Span, trace: Trace, response: Response) -> None:
+    """Ends *span* with *response*, or with the body that is still coming."""
+    tags = span.tags
+    tags["http.rsp.status"] = str(response.status)
+    tags["http.rsp.version"] = "HTTP/" + response.version.decode("ascii")
+    _describe(span, "http.rsp.", response.headers)
+    ending = response.ending
+    if ending is None or ending.is_settled:
+        _judge(span, response)
+        _end(span, trace)
+        return
+    span.events.append((time.time_ns() // 1000, "response head"))
+
+    def ended(broken: bool) -> None:
+        _judge(span, response)
+        if broken:
+            tags["error"] = "cut"
+        _end(span, trace)
+
+    ending.then(ended)
+
+
+def _judge(span: Span, response: Response) -> None:
+    if not response.failed:
+        span.tags["l5d.success"] = "1.0"
+    elif response.retryable:
+        span.tags["l5d.retryable"] = "0.0"
+    else:
+        span.tags["l5d.failure"] = "0.0"
+    if response.failed or response.status >= 500:
+        span.tags["error"] = str(response.status)
+
+
+def _end(span: Span, trace: Trace) -> None:
+    span.duration_us = max(time.time_ns() // 1000 - span.started_us, 1)
+    if trace.record is not None:
+        trace.record(span)
+
+
+def _record(recorders: Sequence[Recorder], span: Span) -> None:
+    for one in recorders:
+        one.record(span)

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from meshproxy.http.body import Body, RequestBody
 from meshproxy.http.deadline import Deadline
 from meshproxy.http.headers import Headers, of
+from meshproxy.http.trace import Trace
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
 
@@ -102,6 +103,7 @@ class Request:
     | `method`, `version`, `headers` | the server that read it; filters change `headers` in place |
     | `target` | the server; `identifiers` where an identifier consumes a part of the path |
     | `scheme`, `body`, `peer` | the server |
+    | `trace` | `filters/trace` |
     | `local_dtab` | `filters/context` |
     | `ctx_deadline` | `filters/context`, `filters/timeouts` |
     | `deadline` | `filters/timeouts` |
@@ -126,6 +128,7 @@ class Request:
         "retries",
         "scheme",
         "target",
+        "trace",
         "tried",
         "version",
     )
@@ -159,6 +162,7 @@ class Request:
         self.scheme = b""
         """Scheme of an absolute target, in lower case. With `https`, a request without a port is
         named with port 443."""
+        self.trace: Trace | None = None
         self.retries = 0
         """Attempts after the first, by the classifier or because nothing was delivered."""
 

@@ -202,6 +202,15 @@ PLACES: Final = (
         (_counter("dropped", "Lines that could not be sent."),),
     ),
     Section(
+        "telemeter/<exporter>",
+        "A telemeter that exports spans, `zipkin` or `otlp`. Added.",
+        (
+            _counter("sent", "Spans that the collector took."),
+            _counter("dropped", "Spans that were queued in vain, or for which there was no room."),
+            _counter("failures", "Posts that failed."),
+        ),
+    ),
+    Section(
         "admin/<address>",
         "The admin server. Added.",
         (

@@ -13,7 +13,9 @@ from meshproxy.config.rolling import LogSettings, roll_policy
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.filters.access_log import FORMATS, AccessLog
+from meshproxy.filters.trace import ServerSpan
 from meshproxy.http.limits import Limits
+from meshproxy.http.propagation import Propagator, Several
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.http_server import HttpServerConfig
 from meshproxy.protocols.protocol import RouterDeps
@@ -73,8 +75,11 @@ class HttpRouterConfig(RouterConfig):
         doc="Compresses textual responses to clients that take gzip: -1 is zlib's usual level, "
         "1 to 9 are faster to smaller, 0 is off.",
     )
-    trace_propagator: TracePropagatorConfig | None = key(
-        default=None, doc="How traces travel; `io.l5d.default` when unset."
+    trace_propagator: tuple[TracePropagatorConfig, ...] | None = key(
+        default=None,
+        one_or_many=True,
+        doc="How traces travel; `io.l5d.default` when unset. Of a list the first that tells of a "
+        "trace is believed, and all are written.",
     )
     max_header_count: int = key(
         default=128, minimum=0, added=True, doc="Most header fields; 431 beyond it, 0 is no limit."
@@ -106,9 +111,11 @@ class HttpRouterConfig(RouterConfig):
             keep=self.http_access_log_rotate_count,
         )
 
-    def propagator(self) -> TracePropagatorConfig:
-        """The trace propagator that is written, else `io.l5d.default`."""
-        return self.trace_propagator or default_of(TracePropagatorConfig, "io.l5d.default")
+    def propagator(self) -> Propagator:
+        """Returns what reads and writes the fields that carry a trace."""
+        unset = (default_of(TracePropagatorConfig, "io.l5d.default"),)
+        built = [one.build() for one in self.trace_propagator or unset]
+        return built[0] if len(built) == 1 else Several(built)
 
     def for_worker(self) -> "HttpRouterConfig":
         """Returns what a worker serves of it: logs are emptied and rolled by one process."""
@@ -170,7 +177,7 @@ class HttpRouter(Router):
     ) -> ServerParameters:
         name = f"{server.ip}/{server.port}"
         metrics = deps.metrics.scope("server", name)
-        trace = config.propagator().build()
+        trace = ServerSpan(config.propagator(), deps.recorders, config.name)
         filters = server.filters(config.name, limits, metrics, trace, config.compression_level, log)
         return ServerParameters(
             protocol=Http1(

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from meshproxy.config.routers import RouterConfig
 from meshproxy.http.message import Request
+from meshproxy.http.trace import Recorder
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.namer import Interpreter
 from meshproxy.naming.path import Path
@@ -63,5 +64,7 @@ class RouterDeps:
     """Keeps its requests away from our own listeners."""
     filters: Callable[[str], Sequence[HttpFilter]]
     """What telemeters put around the server of that name, outermost first."""
+    recorders: Sequence[Recorder] = ()
+    """Telemeters that take spans."""
     before: ServedRouter | None = None
     """The router with that label until a reload."""

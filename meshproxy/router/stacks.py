@@ -18,6 +18,7 @@ from meshproxy.filters.host import DropPort
 from meshproxy.filters.retries import Requeues, Retries
 from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
+from meshproxy.filters.trace import AttemptSpan
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -96,6 +97,7 @@ def client_stack(
         *([DropPort(443 if policy.tls else 80)] if policy.drop_default_port else []),
         # above the statistics: each attempt is counted
         Requeues(budget, endpoints, policy.max_requeues, metrics),
+        AttemptSpan(),  # each attempt is a span of its own, of which its endpoint is told
         ClientStats(metrics),
         *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt
     ]

@@ -107,6 +107,9 @@ class Generation:
             filters=lambda server: [
                 one for each in telemeters for one in each.filters(config.name, server)
             ],
+            recorders=[
+                recorder for each in telemeters if (recorder := each.recorder()) is not None
+            ],
             before=before,
         )
         router: ServedRouter = build(config, f"routers[{number}]", lambda: deps)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from meshproxy.http.message import Request, Response
+from meshproxy.http.trace import Recorder
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Filter
 
@@ -43,6 +44,10 @@ class Telemeter:
         """Returns its filters for the server named *server* of the router *router*."""
         del router, server
         return ()
+
+    def recorder(self) -> Recorder | None:
+        """Returns what takes the spans of requests, if it does."""
+        return None
 
     def take(self) -> list[Any]:
         """Returns what was recorded since the last call, as a JSON value, and forgets it.

@@ -73,8 +73,8 @@ def test_one_identifier_needs_no_list(identifier: str) -> None:
             "f:3:19: compressionLevel: 10 is too large, at most 9",
         ),
         (
-            SMALLEST + "tracePropagator: {kind: io.l5d.zipkin}\n",
-            "f:3:19: tracePropagator.kind: io.l5d.zipkin is not supported yet, use one of: ",
+            SMALLEST + "tracePropagator: {kind: io.l5d.zip}\n",
+            "f:3:19: tracePropagator.kind: 'io.l5d.zip' is unknown, did you mean io.l5d.zipkin?",
         ),
         (
             SMALLEST + "httpAccessLogRollPolicy: 10.parsecs\n",

@@ -1,10 +1,15 @@
-"""The identity of a request across the mesh."""
-
-import base64
+"""One span for the server, one below it for each attempt, and who is told of which."""
 
 import pytest
 
-from meshproxy.filters.trace import StartTrace, TraceId, sample_rate
+from meshproxy.errors import ConnectFailed, ProxyError
+from meshproxy.filters.trace import AttemptSpan, ServerSpan
+from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.propagation import L5d
+from meshproxy.http.trace import Span
+from meshproxy.http.trace_id import TraceId
+from meshproxy.naming.path import Path
+from meshproxy.service import stack
 from tests.kit.messages import Replies, request, response
 
 CTX, SAMPLE, REQID = b"l5d-ctx-trace", b"l5d-sample", b"l5d-reqid"
@@ -12,102 +17,99 @@ UNDECIDED = b"AAAAAAAAAKEAAAAAAAAAsgAAAAAAAADDAAAAAAAAAAA="
 SAMPLED = b"ASNFZ4mrze8RERERERERESIiIiIiIiIiAAAAAAAAAAY="
 
 
-def started(*fields: tuple[bytes, bytes], bits: tuple[int, ...] = (0, 7)) -> dict[bytes, bytes]:
-    """Return the headers an endpoint sees; *bits* are the salt and then the new span."""
+class Recorded(list[Span]):
+    """A recorder of the traces that *wanted* says."""
+
+    def __init__(self, *, wanted: bool = True) -> None:
+        self._wanted = wanted
+
+    def wants(self, trace: TraceId) -> bool:
+        return self._wanted if trace.is_sampled is None else trace.is_sampled
+
+    def record(self, span: Span) -> None:
+        self.append(span)
+
+
+def served(
+    asked: Request,
+    *answers: Response | ProxyError,
+    recorded: Recorded | None = None,
+    bits: tuple[int, ...] = (0, 7, 8, 9),
+) -> Replies:
+    """Serve *asked*, one attempt after the other; *bits* are the salt and then each span."""
     drawn = iter(bits)
+
+    def draw(count: int) -> int:
+        """Return the next; two in one of twice the bits."""
+        first = next(drawn)
+        return first if count == 64 else next(drawn) + (first << 64)
+
+    replies = Replies(*(answers or (response(),)))
+    attempt = AttemptSpan(draw)
+
+    def attempts(request: Request) -> Response:
+        for _ in answers[1:]:
+            try:
+                attempt(request, replies)
+            except ProxyError:
+                request.retries += 1
+        return attempt(request, replies)
+
+    recorders = [] if recorded is None else [recorded]
+    server = ServerSpan(L5d(), recorders, "outgoing", draw)
+    stack([server], attempts)(asked)
+    return replies
+
+
+def told(*fields: tuple[bytes, bytes], bits: tuple[int, ...] = (0, 7, 8)) -> dict[bytes, bytes]:
+    """Return the headers an endpoint sees."""
     asked = request(*fields)
-    StartTrace(lambda _: next(drawn))(asked, Replies(response()))
+    served(asked, bits=bits)
     return dict(asked.headers.items())
 
 
 def adopted(value: bytes, *more: tuple[bytes, bytes]) -> TraceId:
-    """Return the trace that goes on from one whose header is *value*."""
-    found = TraceId.decode(started((CTX, value), *more)[CTX])
+    """Return the span that an endpoint is told of, below one whose header is *value*."""
+    found = TraceId.decode(told((CTX, value), *more)[CTX])
     assert found is not None
     return found
 
 
-@pytest.mark.parametrize(
-    ("trace", "encoded"),
-    [
-        (TraceId(0xA1, 0xB2, 0xC3), UNDECIDED),
-        (
-            TraceId(0x0123456789ABCDEF, 0x1111111111111111, 0x2222222222222222).sampled(yes=True),
-            SAMPLED,
-        ),
-    ],
-)
-def test_the_header_is_read_and_written(trace: TraceId, encoded: bytes) -> None:
-    assert trace.encode() == encoded
-    assert TraceId.decode(encoded) == trace
-
-
-def test_the_high_half_of_a_long_trace_id_comes_last() -> None:
-    trace = TraceId(1, 2, 3, 6, high=0xFFFFFFFFFFFFFFFF)
-    raw = base64.b64decode(trace.encode())
-    assert (len(raw), raw[32:]) == (40, b"\xff" * 8)
-    assert TraceId.decode(trace.encode()) == trace
-
-
-@pytest.mark.parametrize(
-    "value",
-    [b"", b"x", b"AAAA", UNDECIDED[:-4], UNDECIDED + b"AAAA", b"\xff" * 44, b"!" + UNDECIDED[1:]],
-)
-def test_a_header_that_cannot_be_read_is_as_if_absent(value: bytes) -> None:
-    assert TraceId.decode(value) is None
-    assert adopted(value) == TraceId(7, 7, 7)
-
-
-@pytest.mark.parametrize(("yes", "flags"), [(True, 0b1110), (False, 0b1010), (None, 0b1000)])
-def test_the_decision_to_sample_is_two_flags(*, yes: bool | None, flags: int) -> None:
-    assert TraceId(1, 1, 1, 0b1110).sampled(yes).flags == flags
-
-
 def test_without_a_trace_a_new_one_begins() -> None:
-    seen = started()
-    assert TraceId.decode(seen[CTX]) == TraceId(7, 7, 7)
-    assert seen[REQID] == b"0000000000000007"
+    seen = told()
+    assert TraceId.decode(seen[CTX]) == TraceId(7, 8, 8)
+    assert seen[REQID] == b"0000000000000008"
 
 
-def test_a_trace_goes_on_with_a_span_of_our_own() -> None:
-    seen = started((CTX, SAMPLED))
-    assert TraceId.decode(seen[CTX]) == TraceId(7, 0x0123456789ABCDEF, 0x2222222222222222, 6)
-    assert seen[REQID] == b"2222222222222222"
+def test_a_trace_goes_on_with_spans_of_our_own() -> None:
+    asked = request((CTX, SAMPLED))
+    served(asked)
+    assert asked.trace is not None
+    assert asked.trace.id == TraceId(7, 0x0123456789ABCDEF, 0x2222222222222222, 6)
+    assert TraceId.decode(asked.headers.get(CTX) or b"") == asked.trace.id.child(8)
+    assert asked.headers.get(REQID) == b"2222222222222222"
 
 
 def test_a_long_trace_keeps_its_high_half() -> None:
-    assert adopted(TraceId(1, 2, 3, 0, 9).encode()) == TraceId(7, 1, 3, 0, 9)
+    assert adopted(TraceId(1, 2, 3, 0, 9).encode()) == TraceId(8, 7, 3, 0, 9)
 
 
-def test_each_request_has_its_own_span() -> None:
-    first, second = (started(bits=(0, span))[CTX] for span in (1, 2))
-    assert first != second
+def test_a_header_that_cannot_be_read_is_as_if_absent() -> None:
+    assert adopted(b"nonsense") == TraceId(8, 7, 7)
+
+
+def test_each_attempt_is_a_span_of_its_own() -> None:
+    replies = served(request(), ConnectFailed("x"), response())
+    values = [
+        line.partition(b": ")[2] for lines in replies.requests for line in lines if CTX in line
+    ]
+    assert list(map(TraceId.decode, values)) == [TraceId(7, 8, 8), TraceId(9, 8, 8)]
 
 
 def test_the_headers_of_the_client_do_not_remain() -> None:
     asked = request((CTX, UNDECIDED), (SAMPLE, b"1"), (REQID, b"forged"), (CTX, SAMPLED))
-    StartTrace()(asked, Replies(response()))
+    served(asked)
     assert [asked.headers.names.count(name) for name in (CTX, SAMPLE, REQID)] == [1, 0, 1]
-
-
-@pytest.mark.parametrize(
-    ("value", "rate"),
-    [
-        (b"0.25", 0.25),
-        (b"1", 1.0),
-        (b"3", 1.0),
-        (b"-1", 0.0),
-        (b"inf", 1.0),
-        (b"lots", None),
-        (b"1_0", None),
-        (b"", None),
-        (b"nan", None),
-        (b"\xff", None),
-        (None, None),
-    ],
-)
-def test_the_rate_asked_for(value: bytes | None, rate: float | None) -> None:
-    assert sample_rate(value) == rate
 
 
 @pytest.mark.parametrize(
@@ -128,8 +130,64 @@ def test_the_rate_decides_over_what_the_trace_says(trace: TraceId, rate: bytes, 
 def test_the_salt_makes_proxies_choose_different_traces() -> None:
     chosen = [
         TraceId.decode(
-            started((CTX, TraceId(1, 1, 4999).encode()), (SAMPLE, b"0.5"), bits=(salt, 7))[CTX]
+            told((CTX, TraceId(1, 1, 4999).encode()), (SAMPLE, b"0.5"), bits=(salt, 7, 8))[CTX]
         )
         for salt in (0, 8)
     ]
     assert [one and one.flags for one in chosen] == [6, 2]
+
+
+def test_server_and_attempts_are_recorded_with_what_happened() -> None:
+    recorded, asked = Recorded(), request((b"Host", b"web"), (b"Content-Type", b"text/plain"))
+    asked.dst, asked.bound_id = Path.parse("/svc/web"), Path.parse("/#/io.l5d.fs/web")
+    asked.endpoint = "10.0.0.1:80"
+    served(asked, ConnectFailed("x"), response(503), recorded=recorded)
+    first, second, server = recorded
+    assert [span.kind for span in recorded] == ["CLIENT", "CLIENT", "SERVER"]
+    assert [span.id.parent for span in recorded] == [7, 7, 7]
+    assert (first.tags["error"], second.tags["error"]) == ("connect", "503")
+    assert (second.remote, second.tags["client"]) == ("10.0.0.1:80", "/#/io.l5d.fs/web")
+    assert [what for _, what in server.events] == ["finagle.retry"]
+    expected = {
+        "http.req.method": "GET",
+        "http.req.host": "web",
+        "http.req.content-type": "text/plain",
+        "http.rsp.status": "503",
+        "service": "/svc/web",
+        "router.label": "outgoing",
+    }
+    assert expected.items() <= server.tags.items()
+    assert all(span.duration_us > 0 for span in recorded)
+
+
+def test_an_error_ends_both_spans() -> None:
+    recorded = Recorded()
+    with pytest.raises(ConnectFailed):
+        served(request(), ConnectFailed("x"), recorded=recorded)
+    assert [span.tags["error"] for span in recorded] == ["connect", "connect"]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_span_lasts_until_the_body_has_ended(*, broken: bool) -> None:
+    recorded, answer = Recorded(), response()
+    answer.ending = ending = Ending()
+    served(request(), answer, recorded=recorded)
+    assert recorded == []
+    ending.come(broken=broken)
+    assert [span.tags.get("error") for span in recorded] == ["cut" if broken else None] * 2
+    assert [[what for _, what in span.events] for span in recorded] == [["response head"]] * 2
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_what_is_undecided_is_decided_for_all_that_follow(*, wanted: bool) -> None:
+    recorded, asked = Recorded(wanted=wanted), request()
+    served(asked, recorded=recorded)
+    found = TraceId.decode(asked.headers.get(CTX) or b"")
+    assert found is not None
+    assert (found.is_sampled, len(recorded)) == (wanted, 2 * wanted)
+
+
+def test_a_decision_of_the_caller_wins() -> None:
+    recorded = Recorded(wanted=True)
+    served(request((CTX, TraceId(1, 1, 1).sampled(yes=False).encode())), recorded=recorded)
+    assert recorded == []

@@ -16,9 +16,10 @@ from meshproxy.filters.compression import Compress
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
 from meshproxy.filters.host import DropPort
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
-from meshproxy.filters.trace import StartTrace
+from meshproxy.filters.trace import ServerSpan
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
+from meshproxy.http.propagation import L5d
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG
 from meshproxy.naming.bound import Bound
@@ -56,12 +57,12 @@ def kinds(filters: Sequence[object]) -> set[type]:
 
 
 def test_what_is_off_is_not_there() -> None:
-    plain = server_stack(Limits(), 1000, Tree(), StartTrace())
+    plain = server_stack(Limits(), 1000, Tree(), ServerSpan(L5d()))
     full = server_stack(
         Limits(),
         1000,
         Tree(),
-        StartTrace(),
+        ServerSpan(L5d()),
         max_concurrent=1,
         timeout_seconds=1,
         enforce_deadlines=True,
@@ -91,7 +92,7 @@ def test_a_client_has_the_filters_that_it_wants(policy: ClientPolicy, extra: set
 
 def test_errors_of_the_server_are_counted_as_its_clients_see_them() -> None:
     metrics = Tree()
-    filters = server_stack(Limits(), 1000, metrics, StartTrace())
+    filters = server_stack(Limits(), 1000, metrics, ServerSpan(L5d()))
     assert serve(filters, Replies(NoHosts("x"))).status == 502
     assert serve(filters, Replies(response()), request((b"l5d-dtab", b"no table"))).status == 400
     statuses = [metrics.counter("status", status).value for status in ("502", "400", "error")]
@@ -102,23 +103,24 @@ def test_errors_of_the_server_are_counted_as_its_clients_see_them() -> None:
 def test_a_proxy_loop_ends() -> None:
     service = Replies(response())
     asked = request((b"Via", b"1.1 a, 1.1 b"))
-    assert serve(server_stack(Limits(), 1, Tree(), StartTrace()), service, asked).status == 400
+    assert serve(server_stack(Limits(), 1, Tree(), ServerSpan(L5d())), service, asked).status == 400
     assert service.requests == []
 
 
 def test_a_client_outside_the_mesh_is_neither_believed_nor_told() -> None:
-    filters = server_stack(Limits(), 1000, Tree(), StartTrace(), clear_context=True)
+    filters = server_stack(Limits(), 1000, Tree(), ServerSpan(L5d()), clear_context=True)
     asked = request((b"l5d-dtab", b"no table"), (b"l5d-sample", b"1"))
     service = Replies(NoHosts("a secret"))
     answer = serve(filters, service, asked)
     assert (answer.status, answer.body, asked.local_dtab) == (502, b"", None)
     assert not any(name.startswith(b"l5d-") for name in answer.headers.names)
-    assert any(line.startswith(b"l5d-ctx-trace") for line in service.requests[0])
+    assert not any(line.startswith(b"l5d-") for line in service.requests[0])
+    assert b"l5d-sample" not in asked.headers
 
 
 def test_a_client_outside_the_mesh_sets_no_deadline() -> None:
     filters = server_stack(
-        Limits(), 9, Tree(), StartTrace(), clear_context=True, enforce_deadlines=True
+        Limits(), 9, Tree(), ServerSpan(L5d()), clear_context=True, enforce_deadlines=True
     )
     service = Replies(response())
     assert serve(filters, service, request((b"l5d-ctx-deadline", b"1 2"))).status == 200
@@ -126,7 +128,7 @@ def test_a_client_outside_the_mesh_sets_no_deadline() -> None:
 
 
 def test_an_expired_request_is_answered_as_an_error() -> None:
-    filters = server_stack(Limits(), 9, Tree(), StartTrace(), enforce_deadlines=True)
+    filters = server_stack(Limits(), 9, Tree(), ServerSpan(L5d()), enforce_deadlines=True)
     service = Replies(response())
     answer = serve(filters, service, request((b"l5d-ctx-deadline", b"1 2")))
     assert (answer.status, service.requests) == (503, [])
@@ -134,7 +136,7 @@ def test_an_expired_request_is_answered_as_an_error() -> None:
 
 
 def test_the_limit_on_requests_is_answered_as_an_error() -> None:
-    filters = server_stack(Limits(), 1000, Tree(), StartTrace(), max_concurrent=0)
+    filters = server_stack(Limits(), 1000, Tree(), ServerSpan(L5d()), max_concurrent=0)
     answer = serve(filters, Replies(response()))
     assert (answer.status, answer.headers.get(b"finagle-http-nack")) == (503, b"true")
 
@@ -144,7 +146,7 @@ def test_a_server_s_timeout_is_told_as_a_total() -> None:
         asked.dst = WEB
         raise ServiceTimedOut("of one attempt")
 
-    filters = server_stack(Limits(), 1000, Tree(), StartTrace(), timeout_seconds=0)
+    filters = server_stack(Limits(), 1000, Tree(), ServerSpan(L5d()), timeout_seconds=0)
     answer = stack(filters, late)(request())
     assert answer.status == 503
     assert b"exceeded 0.seconds to /svc/web" in bytes(answer.body)
@@ -181,7 +183,8 @@ def test_a_name_counts_a_request_with_its_retries_as_one() -> None:
 
 def test_the_success_class_is_not_on_what_the_proxy_made() -> None:
     answer = serve(
-        [*server_stack(Limits(), 9, Tree(), StartTrace()), *of_path()[0]], Replies(NoHosts("x"))
+        [*server_stack(Limits(), 9, Tree(), ServerSpan(L5d())), *of_path()[0]],
+        Replies(NoHosts("x")),
     )
     assert b"l5d-success-class" not in answer.headers
 

@@ -19,13 +19,15 @@ from meshproxy.ewma import LeastLoaded
 from meshproxy.filters.context import ClearContext, ReadContext
 from meshproxy.filters.host import RewriteHost
 from meshproxy.filters.timeouts import AttemptDeadline, TotalTimeout
-from meshproxy.filters.trace import StartTrace, TraceId, sample_rate
+from meshproxy.filters.trace import AttemptSpan, ServerSpan
 from meshproxy.http import l5d
 from meshproxy.http.errors import error_response
 from meshproxy.http.headers import Headers, of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
+from meshproxy.http.propagation import L5d
 from meshproxy.http.target import origin_form
+from meshproxy.http.trace_id import TraceId, sample_rate
 from meshproxy.http.via import PSEUDONYM
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG, Address
@@ -118,7 +120,7 @@ def _filters(given: Given) -> list[HttpFilter]:
     """Every filter between the client and the *stage*."""
     binding = given.get("binding", {})
     clear = given.get("clear_context", False)
-    filters = server_stack(Limits(), 1000, Tree(), StartTrace(), clear_context=clear)
+    filters = server_stack(Limits(), 1000, Tree(), ServerSpan(L5d()), clear_context=clear)
     if given["stage"] == "server":
         return filters
     filters += path_stack(_path(binding.get("service")) or WEB, PathPolicy(), Tree())
@@ -185,7 +187,7 @@ def _timeout(name: str, milliseconds: int, now_ns: int) -> list[HttpFilter]:
 
 
 def trace_header(given: Given) -> dict[str, Any]:
-    """The headers of a span, begun by the filter under the parent that the case names."""
+    """The headers of an attempt's span, below the server's, which the case names as the parent."""
     span, parent, trace = (int(given[f"{name}_id"], 16) for name in ("span", "parent", "trace"))
     high = int(given.get("trace_id_high") or "0", 16) or trace >> 64
     caller = TraceId(parent, 0, trace & LOW_HALF, given["flags"], high)
@@ -193,7 +195,9 @@ def trace_header(given: Given) -> dict[str, Any]:
         caller = caller.sampled(given["sampled"])
     end = Seen()
     request = Request(b"GET", b"/", b"1.1", of((l5d.CTX_TRACE, caller.encode())))
-    StartTrace(lambda _: span)(request, end)
+    server = ServerSpan(L5d(), bits=lambda _: parent)
+    request.headers = of((l5d.CTX_TRACE, caller.encode()))
+    stack([server, AttemptSpan(lambda _: span)], end)(request)
     return {"l5d_ctx_trace": end.get(l5d.CTX_TRACE), "l5d_reqid": end.get(l5d.REQID)}
 
 
@@ -215,7 +219,7 @@ def max_call_depth(given: Given) -> dict[str, Any]:
     values = [] if via is None else [via] if isinstance(via, str) else via
     end = Seen()
     request = Request(b"GET", b"/", b"1.1", _headers([("Via", value) for value in values]))
-    answer = stack(server_stack(Limits(), given["max_call_depth"], Tree(), StartTrace()), end)(
+    answer = stack(server_stack(Limits(), given["max_call_depth"], Tree(), ServerSpan(L5d())), end)(
         request
     )
     return {"rejected": not end.target, **_shown(answer)}

@@ -1,0 +1,75 @@
+"""Which span of which trace a request is, as `l5d-ctx-trace` carries it.
+
+finagle: tracing/{TraceId,Flags}.scala. 32 bytes, big-endian: span, parent, trace, flags; eight more
+when the trace id has a high half.
+"""
+
+import binascii
+from struct import Struct
+from typing import NamedTuple
+
+_ids = Struct(">QQQQ").pack
+_base64 = binascii.b2a_base64
+DEBUG = 1
+SAMPLING_KNOWN = 2
+SAMPLED = 4
+
+
+class TraceId(NamedTuple):
+    """One span of a trace; ids are 64-bit numbers, *high* the upper half of a 128-bit trace id."""
+
+    span: int
+    parent: int
+    trace: int
+    flags: int = 0
+    high: int = 0
+
+    def encode(self) -> bytes:
+        """The value of `l5d-ctx-trace`."""
+        raw = _ids(self.span, self.parent, self.trace, self.flags)
+        if self.high:
+            raw += self.high.to_bytes(8, "big")
+        return _base64(raw, newline=False)
+
+    @classmethod
+    def decode(cls, value: bytes) -> "TraceId | None":
+        """Read `l5d-ctx-trace`; None, as if absent, for anything malformed."""
+        try:
+            raw = binascii.a2b_base64(value, strict_mode=True)
+        except binascii.Error:
+            return None
+        if len(raw) not in {32, 40}:
+            return None
+        span, parent, trace, flags, high = (
+            int.from_bytes(raw[at : at + 8], "big") for at in range(0, 40, 8)
+        )
+        return cls(span, parent, trace, flags, high)
+
+    @property
+    def is_sampled(self) -> bool | None:
+        """Whether the spans of the trace are to be recorded, None while that is undecided."""
+        if self.flags & DEBUG:
+            return True
+        return bool(self.flags & SAMPLED) if self.flags & SAMPLING_KNOWN else None
+
+    def child(self, span: int) -> "TraceId":
+        """Returns the id of a span below this one."""
+        return TraceId(span, self.span, self.trace, self.flags, self.high)
+
+    def sampled(self, yes: bool | None) -> "TraceId":
+        """The same span with the sampling decided, or left undecided."""
+        flags = self.flags & ~(SAMPLING_KNOWN | SAMPLED)
+        if yes is not None:
+            flags |= SAMPLING_KNOWN | (SAMPLED if yes else 0)
+        return TraceId(self.span, self.parent, self.trace, flags, self.high)
+
+
+def sample_rate(value: bytes | None) -> float | None:
+    """What `l5d-sample` asks for, between 0 and 1; None when it has no opinion."""
+    try:
+        rate = float(value) if value is not None and b"_" not in value else None
+    except ValueError:
+        return None
+    if rate is None or rate != rate:  # noqa: PLR0124 - NaN is the float that differs from itself
+        return None
+    return min(max(rate, 0.0), 1.0)

@@ -1,0 +1,145 @@
+"""What exporters of spans share: which traces they take, a bounded queue, and who empties it.
+
+A collector that is slow, broken or gone costs spans, which are counted, and nothing else.
+"""
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import gevent
+import urllib3
+from gevent.event import Event
+from urllib3.exceptions import HTTPError
+
+from meshproxy.http.trace import Recorder, Span
+from meshproxy.http.trace_id import TraceId
+from meshproxy.log_once import LogOnce
+from meshproxy.metrics.tree import Tree
+from meshproxy.telemeters.telemeter import Telemeter
+
+FLUSH_INTERVAL_S: Final = 1.0
+MAX_QUEUED: Final = 10_000
+"""Spans; while so many wait, further ones are dropped."""
+MAX_BATCH: Final = 500
+"""Spans in one request to a collector."""
+_TIMEOUT_S: Final = 3.0
+_CLOSE_TIMEOUT_S: Final = 2.0
+
+_log = LogOnce(logging.getLogger(__name__))
+
+Encode = Callable[[Sequence[Span]], bytes]
+
+
+class Sampler:
+    """Decides which traces are taken: a decision of the trace itself wins over *rate*.
+
+    All spans of a trace fare alike (Linkerd: the trace id, salted, modulo 10,000).
+    """
+
+    def __init__(self, rate: float, bits: Callable[[int], int] = random.getrandbits) -> None:
+        self._threshold = rate * 10_000
+        self._salt = bits(64)
+
+    def wants(self, trace: TraceId) -> bool:
+        """Returns True if the spans of *trace* are to be recorded."""
+        decided = trace.is_sampled
+        if decided is not None:
+            return decided
+        return (trace.trace ^ self._salt) % 10_000 < self._threshold
+
+
+class SpanExporter(Telemeter):
+    """Posts spans to *url*, as *encode* writes them, at least once a second and at the end.
+
+    Args:
+        name: counts under `telemeter/<name>`.
+        url: where a POST takes a batch; any 2xx is a success.
+        sample_rate: the share of undecided traces.
+        encode: writes a batch; *content_type* says as what.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        sample_rate: float,
+        encode: Encode,
+        metrics: Tree,
+        content_type: str = "application/json",
+    ) -> None:
+        self._name = name
+        self._url = url
+        self._encode = encode
+        self._headers: Mapping[str, str] = {"Content-Type": content_type}
+        self._sampler = Sampler(sample_rate)
+        self._queue: deque[Span] = deque()
+        self._http = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
+        self._stopping = Event()
+        self._greenlet: gevent.Greenlet | None = None
+        scope = metrics.scope("telemeter", name)
+        self._sent = scope.counter("sent")
+        self._dropped = scope.counter("dropped")
+        self._failures = scope.counter("failures")
+
+    def recorder(self) -> Recorder:
+        """Returns itself."""
+        return self
+
+    def wants(self, trace: TraceId) -> bool:
+        """Returns True if the spans of *trace* are to be recorded here."""
+        return self._sampler.wants(trace)
+
+    def record(self, span: Span) -> None:
+        """Queues *span*, or counts it as dropped."""
+        if len(self._queue) < MAX_QUEUED:
+            self._queue.append(span)
+        else:
+            self._dropped.value += 1
+
+    def start(self) -> None:
+        """Begins to post in the background."""
+        self._greenlet = gevent.spawn(self._post_often)
+
+    def close(self) -> None:
+        """Posts what is left, for two seconds at most, and stops."""
+        self._stopping.set()
+        if self._greenlet is not None:
+            self._greenlet.join(timeout=_CLOSE_TIMEOUT_S)
+            self._greenlet.kill()
+        self._dropped.value += len(self._queue)
+        self._queue.clear()
+        self._http.clear()
+
+    def _post_often(self) -> None:
+        while not self._stopping.wait(FLUSH_INTERVAL_S):
+            self._post_all()
+        self._post_all()
+
+    def _post_all(self) -> None:
+        """Posts all that is queued now, until something fails."""
+        left = len(self._queue)
+        while left > 0:
+            batch = [self._queue.popleft() for _ in range(min(left, MAX_BATCH))]
+            left -= len(batch)
+            if not self._post(batch):
+                return
+
+    def _post(self, batch: Sequence[Span]) -> bool:
+        try:
+            with gevent.Timeout(_TIMEOUT_S, TimeoutError("no answer in time")):
+                response = self._http.request(
+                    "POST", self._url, body=self._encode(batch), headers=self._headers
+                )
+            why = "" if 200 <= response.status < 300 else f"status {response.status}"
+        except (HTTPError, OSError) as error:
+            why = type(error).__name__ if isinstance(error, HTTPError) else str(error)
+        if not why:
+            self._sent.value += len(batch)
+            return True
+        self._failures.value += 1
+        self._dropped.value += len(batch)
+        _log.warning("%s: %s does not take spans: %s", self._name, self._url, why)
+        return False

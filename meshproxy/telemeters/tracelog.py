@@ -1,0 +1,77 @@
+"""io.l5d.tracelog: each span as a line of the process log (linkerd: telemetry/tracelog/...)."""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
+
+from meshproxy.config.bases import TelemeterConfig
+from meshproxy.config.model import key
+from meshproxy.http.trace import Recorder, Span
+from meshproxy.http.trace_id import TraceId
+from meshproxy.telemeters.spans import Sampler
+from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
+
+_log = logging.getLogger(__name__)
+
+_LEVELS: Final = {
+    "TRACE": logging.DEBUG,
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARNING": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "CRITICAL": logging.CRITICAL,
+    "FATAL": logging.CRITICAL,
+    "ALL": logging.DEBUG,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracelogConfig(TelemeterConfig):
+    """Logs each span in a line of the process log."""
+
+    kind: ClassVar[str] = "io.l5d.tracelog"
+    in_workers: ClassVar[bool] = True
+    sample_rate: float = key(
+        default=1.0,
+        quoted=True,
+        doc="The share of traces that are logged, of those that nobody has decided about.",
+    )
+    level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL", "ALL"] = key(
+        default="INFO", doc="The level of the lines."
+    )
+
+    def build(self, deps: TelemeterDeps) -> "Tracelog":
+        """Returns the telemeter; it needs nothing of *deps*."""
+        del deps
+        return Tracelog(min(max(self.sample_rate, 0.0), 1.0), _LEVELS[self.level])
+
+
+class Tracelog(Telemeter):
+    """Logs spans at *level*."""
+
+    def __init__(self, sample_rate: float, level: int) -> None:
+        self._sampler = Sampler(sample_rate)
+        self._level = level
+
+    def recorder(self) -> Recorder:
+        """Returns itself."""
+        return self
+
+    def wants(self, trace: TraceId) -> bool:
+        """Returns True if the spans of *trace* are to be logged."""
+        return self._sampler.wants(trace)
+
+    def record(self, span: Span) -> None:
+        """Logs *span*."""
+        _log.log(
+            self._level,
+            "trace %016x span %016x parent %016x %s %s %d us %s",
+            span.id.trace,
+            span.id.span,
+            span.id.parent,
+            span.kind,
+            span.name,
+            span.duration_us,
+            json.dumps(span.tags),
+        )

@@ -1,0 +1,61 @@
+"""Spans as OTLP/HTTP has them in JSON (opentelemetry-proto: trace/v1/trace.proto)."""
+
+import json
+
+import pytest
+
+from meshproxy.config.decode import decode
+from meshproxy.config.document import parse
+from meshproxy.config.errors import Findings
+from meshproxy.http.trace import Span
+from meshproxy.http.trace_id import TraceId
+from meshproxy.telemeters.otlp import OtlpConfig, encode
+
+
+def span(service: str = "outgoing") -> Span:
+    made = Span(TraceId(0xA1, 0xB2, 0xC3, 6), "CLIENT", "GET", service, 1_000)
+    made.duration_us = 20
+    made.remote = "10.0.0.1:80"
+    made.tags["error"] = "connect"
+    made.events.append((1_010, "finagle.retry"))
+    return made
+
+
+def test_a_span_has_every_field_in_its_form() -> None:
+    (resource,) = json.loads(encode([span()]))["resourceSpans"]
+    assert resource["resource"]["attributes"] == [
+        {"key": "service.name", "value": {"stringValue": "outgoing"}}
+    ]
+    (scope,) = resource["scopeSpans"]
+    assert scope["scope"]["name"] == "meshproxy"
+    assert scope["spans"] == [
+        {
+            "traceId": "000000000000000000000000000000c3",
+            "spanId": "00000000000000a1",
+            "parentSpanId": "00000000000000b2",
+            "name": "GET",
+            "kind": 3,
+            "startTimeUnixNano": "1000000",
+            "endTimeUnixNano": "1020000",
+            "attributes": [
+                {"key": "error", "value": {"stringValue": "connect"}},
+                {"key": "server.address", "value": {"stringValue": "10.0.0.1:80"}},
+            ],
+            "status": {"code": 2},
+            "events": [{"timeUnixNano": "1010000", "name": "finagle.retry"}],
+        }
+    ]
+
+
+def test_each_router_is_a_resource() -> None:
+    resources = json.loads(encode([span("a"), span("b"), span("a")]))["resourceSpans"]
+    assert [len(one["scopeSpans"][0]["spans"]) for one in resources] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "text", ["endpoint: ftp://a/", "endpoint: localhost:4318", "endpoint: 'http://a:x/'"]
+)
+def test_an_endpoint_that_cannot_be_posted_to_is_refused(text: str) -> None:
+    findings = Findings("f")
+    assert decode(OtlpConfig, parse(text, findings), findings) is None
+    assert "is not a URL" in str(findings.found[0])
