@@ -20,7 +20,7 @@ _BROWSER_FIELDS: Final = frozenset({b"accept-language", b"origin", b"referer"})
 _BROWSER_PREFIX: Final = b"sec-"
 _POLICY: Final = (
     b"default-src 'none'; style-src 'self'; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _HARDENING: Final = (
     (b"Content-Security-Policy", _POLICY),

@@ -14,10 +14,10 @@ from meshproxy import __version__
 from meshproxy.admin.pages import (
     JSON,
     TEXT,
+    Action,
     AdminHandler,
     AdminRequest,
     AdminResponse,
-    refuse_method,
     shown,
     text,
 )
@@ -78,8 +78,6 @@ def duration(written: str) -> float:
 
 def _closing(shutdown: Callable[[float | None], None]) -> AdminHandler:
     def handle(request: AdminRequest) -> AdminResponse:
-        if request.method != "POST":
-            return refuse_method("POST")
         written = request.query.get("grace")
         try:
             grace_s = None if written is None else duration(written)
@@ -88,17 +86,15 @@ def _closing(shutdown: Callable[[float | None], None]) -> AdminHandler:
         shutdown(grace_s)
         return text("quitting\n")
 
-    return handle
+    return Action(handle)
 
 
 def _reloading(reload: Callable[[], str | None]) -> AdminHandler:
-    def handle(request: AdminRequest) -> AdminResponse:
-        if request.method != "POST":
-            return refuse_method("POST")
+    def handle(_: AdminRequest) -> AdminResponse:
         wrong = reload()
         return text("reloaded\n") if wrong is None else text(f"{wrong}\n", 400)
 
-    return handle
+    return Action(handle)
 
 
 def _server_info(uptime_s: float, started_at: float) -> bytes:

@@ -3,11 +3,11 @@
 (linkerd: admin/src/main/scala/io/buoyant/admin/Admin.scala)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from html import escape
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from meshproxy.admin.security import Security
@@ -22,8 +22,22 @@ _STYLE_PATH: Final = "/files/style.css"
 _STYLE: Final = b"""\
 body { font: 14px sans-serif }
 table { border-collapse: collapse }
+form { display: inline }
 th, td { border: 1px solid #bbb; padding: 4px 8px; text-align: left }
 """
+_REPORTING: Final = """\
+<h2>What to report of a fault</h2>
+<ul>
+<li>what was asked, what came back, and what was expected: status, <code>l5d-err</code>, body</li>
+<li>the version: <a href="/admin/server_info">/admin/server_info</a></li>
+<li>the configuration, without its secrets: <a href="/config.json">/config.json</a></li>
+<li>what is counted, twice some seconds apart:
+<a href="/admin/metrics.json?pretty=1">/admin/metrics.json</a></li>
+<li>what is believed of the world: <a href="/client_state.json">/client_state.json</a>, and each
+page below <code>/namer_state/</code></li>
+<li>if something hangs, what waits: <a href="/admin/threads">/admin/threads</a></li>
+<li>the log of the process; <a href="/logging">/logging</a> makes it say more</li>
+</ul>"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,18 @@ class AdminRequest:
     def is_set(self, name: str) -> bool:
         """Return whether the parameter *name* says yes."""
         return self.query.get(name, "").lower() in ("true", "t", "1")
+
+    def form(self) -> Mapping[str, str]:
+        """Returns the fields of a form in the body, and the parameters that it does not have.
+
+        More than `MAX_PARAMETERS` fields are read as none.
+        """
+        try:
+            body = self.body.decode("utf-8", "replace")
+            pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+        except ValueError:
+            pairs = []
+        return {**self.query, **dict(reversed(pairs))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,56 +105,102 @@ def refuse_method(*allowed: str) -> AdminResponse:
     return replace(failure(405), headers=(("Allow", ", ".join(allowed)),))
 
 
+_READ_ONLY: Final = refuse_method("GET", "HEAD")
+
+
 def shown(render: Callable[[], tuple[str, bytes]]) -> AdminHandler:
     """Return the handler of a page that depends on nothing: its content type and its body."""
 
     def handle(request: AdminRequest) -> AdminResponse:
         if request.method != "GET":
-            return refuse_method("GET", "HEAD")
+            return _READ_ONLY
         content_type, body = render()
         return AdminResponse(body, content_type)
 
     return handle
 
 
-class Admin:
-    """Finds the handler of a path; unknown paths are 404.
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The handler of what changes the process: it is done by POST alone."""
 
-    It adds a page of links at `/`, their list at `/admin` and `/admin/index.txt`, and the style
-    sheet of all pages.
+    act: AdminHandler
+
+    def __call__(self, request: AdminRequest) -> AdminResponse:
+        """Answer *request*."""
+        return self.act(request) if request.method == "POST" else refuse_method("POST")
+
+
+class Elsewhere(Protocol):
+    """Pages that other processes make."""
+
+    def paths(self) -> Iterable[str]:
+        """Returns the paths of all of them."""
+        ...
+
+    def __call__(self, request: AdminRequest) -> AdminResponse:
+        """Answers *request*; 404 if it is for none of them."""
+        ...
+
+
+def document(title: str, body: str) -> str:
+    """Returns the HTML page *title*, below which *body* stands; both are HTML already."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f'<title>{title}</title><link rel="stylesheet" href="files/style.css"></head>\n'
+        f"<body><h1>{title}</h1>\n{body}\n</body></html>\n"
+    )
+
+
+class Admin:
+    """Finds the handler of a path, with or without a slash at its end; unknown paths are 404.
+
+    It adds a page of links at `/` and `/help`, their list at `/admin` and `/admin/index.txt`, and
+    the style sheet of all pages.
     """
 
     def __init__(
-        self, handlers: Mapping[str, AdminHandler], security: Security | None = None
+        self,
+        handlers: Mapping[str, AdminHandler],
+        security: Security | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._security = security or Security()
-        pages = {
-            "/": shown(lambda: (HTML, self._links().encode())),
-            "/admin": shown(lambda: (TEXT, self._index().encode())),
-            "/admin/index.txt": shown(lambda: (TEXT, self._index().encode())),
+        self._elsewhere = elsewhere
+        index = shown(lambda: (TEXT, "".join(f"{path}\n" for path in self._paths()).encode()))
+        links = shown(lambda: (HTML, self._links().encode()))
+        self._pages = {
+            "/": links,
+            "/help": links,
+            "/admin": index,
+            "/admin/index.txt": index,
             **handlers,
         }
-        self._paths = sorted(pages)
-        self._handlers = {**pages, _STYLE_PATH: shown(lambda: (CSS, _STYLE))}
+        self._style = shown(lambda: (CSS, _STYLE))
 
     def __call__(self, request: AdminRequest) -> AdminResponse:
         """Answer *request*; HEAD is answered as GET."""
-        handler = self._handlers.get(request.path)
-        if handler is None or not self._security.allows(request.path):
+        path = request.path.rstrip("/") or "/"
+        request = replace(
+            request, path=path, method="GET" if request.method == "HEAD" else request.method
+        )
+        if not self._security.allows(path):
             return failure(404)
-        if request.method == "HEAD":
-            request = replace(request, method="GET")
-        return handler(request)
+        handler = self._style if path == _STYLE_PATH else self._pages.get(path, self._elsewhere)
+        return failure(404) if handler is None else handler(request)
 
-    def _index(self) -> str:
-        return "".join(path + "\n" for path in self._paths)
+    def _paths(self) -> list[str]:
+        """Return the path of every page, sorted."""
+        elsewhere = () if self._elsewhere is None else self._elsewhere.paths()
+        return sorted(filter(self._security.allows, {*self._pages, *elsewhere}))
 
     def _links(self) -> str:
-        items = "\n".join(
-            f'<li><a href="{escape(quote(path))}">{escape(path)}</a></li>' for path in self._paths
-        )
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<title>meshproxy</title><link rel="stylesheet" href="files/style.css"></head>\n'
-            f"<body><h1>meshproxy</h1>\n<ul>\n{items}\n</ul></body></html>\n"
-        )
+        items = "\n".join(f"<li>{self._link(path)}</li>" for path in self._paths())
+        return document("meshproxy", f"<ul>\n{items}\n</ul>\n{_REPORTING}")
+
+    def _link(self, path: str) -> str:
+        to, name = escape(quote(path)), escape(path)
+        if isinstance(self._pages.get(path), Action):
+            return f'<form method="post" action="{to}"><button>{name}</button></form>'
+        return f'<a href="{to}">{name}</a>'

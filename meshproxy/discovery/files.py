@@ -6,7 +6,9 @@ links that Kubernetes swaps under a mounted ConfigMap.
 
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final, TypeVar
 
 import gevent
@@ -17,6 +19,7 @@ INTERVAL_S: Final = 0.25
 MAX_RESTLESS: Final = 2
 """Looks in a row that may find a change before it is taken, though the file never rests."""
 MAX_BYTES: Final = 4 * 1024 * 1024
+MAX_FILES: Final = 10_000
 
 T = TypeVar("T")
 
@@ -43,6 +46,30 @@ def file_depth(root: str, names: Sequence[bytes], interval_s: float = INTERVAL_S
         return _depth(top, steps)
 
     return _watched(look, look, 0, interval_s)
+
+
+def files_below(root: str) -> list[tuple[bytes, ...]]:
+    """The steps from *root* to each regular file below it, links followed, in order.
+
+    At most `MAX_FILES` files and directories are looked at; what cannot be read is left out.
+    """
+    top = os.fsencode(root)
+    found: list[tuple[bytes, ...]] = []
+    waiting: deque[tuple[bytes, ...]] = deque([()])
+    seen = 0
+    while waiting:
+        steps = waiting.popleft()
+        try:
+            with os.scandir(b"/".join((top, *steps))) as entries:
+                for entry in islice(entries, MAX_FILES - seen):
+                    seen += 1
+                    if entry.is_dir():
+                        waiting.append((*steps, entry.name))
+                    elif entry.is_file():
+                        found.append((*steps, entry.name))
+        except OSError:
+            continue
+    return sorted(found)
 
 
 def _watched(

@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from meshproxy.config.bases import NamerConfig, NamerDeps, Resolver
 from meshproxy.config.files import Directory
 from meshproxy.config.model import key
-from meshproxy.discovery.files import contents, file_depth
+from meshproxy.discovery.files import contents, file_depth, files_below
 from meshproxy.discovery.hostname import full_form, literal, why_refused
 from meshproxy.discovery.members import Members
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, Address, AddrFailed
@@ -64,6 +64,10 @@ class FsNamer:
         if not path:
             return NEG
         return file_depth(self._root_dir, path).map(lambda depth: Ok(self._tree(path, depth)))
+
+    def names(self) -> list[Path]:
+        """Returns the names of all files, of the first 10,000 that are found."""
+        return [self.prefix + Path(names) for names in files_below(self._root_dir)]
 
     def _tree(self, path: Path, depth: int) -> NameTree[Path | Bound]:
         if not depth:

@@ -1,6 +1,6 @@
 """The interfaces of naming: namers, interpreters and transformers (finagle: Namer.scala)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from meshproxy.naming.bound import Bound
@@ -66,6 +66,15 @@ class Described(Protocol):
 
     def describe(self) -> Mapping[str, Any]:
         """Returns what it knows of the names in use, and how it learned it, as JSON."""
+        ...
+
+
+@runtime_checkable
+class Enumerating(Protocol):
+    """A namer that can list its names (linkerd: EnumeratingNamer.scala)."""
+
+    def names(self) -> Iterable[Path]:
+        """Returns the names, with the namer's prefix, that are bound to something now."""
         ...
 
 

@@ -10,6 +10,7 @@ from meshproxy.http.trace import Recorder
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.namer import Interpreter
 from meshproxy.naming.path import Path
+from meshproxy.router.client import Client
 from meshproxy.router.own_listeners import LoopGuard
 from meshproxy.router.stacks import HttpFilter
 from meshproxy.server.listener import ServerParameters
@@ -41,6 +42,10 @@ class ServedRouter(Protocol):
 
     def explain_limits(self) -> Iterable[str]:
         """Returns a line for every limit of every server, in bytes and seconds."""
+        ...
+
+    def clients(self) -> Sequence[Client]:
+        """Returns the clients that are in use or were lately."""
         ...
 
     def sweep(self) -> None:

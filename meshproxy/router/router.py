@@ -11,6 +11,7 @@ from meshproxy.identifiers.identifier import Following, first_of
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.namer import Interpreter
 from meshproxy.router.binding import Binding
+from meshproxy.router.client import Client
 from meshproxy.router.own_listeners import LoopGuard
 
 
@@ -46,6 +47,10 @@ class Router:
         """The name of a request. Raises ProxyError; may rewrite the target."""
         if config.originator:
             metrics.gauge("originator", fn=lambda: 1, together="max")
+
+    def clients(self) -> list[Client]:
+        """Returns the clients that are in use or were lately."""
+        return self.binding.clients.values()
 
     def sweep(self) -> None:
         """Closes what was not used since the last call."""

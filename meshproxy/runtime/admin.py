@@ -15,8 +15,17 @@ from math import inf
 from meshproxy.admin.browsers import SameOrigin, harden, hardened
 from meshproxy.admin.control import control
 from meshproxy.admin.identify import identify_service
+from meshproxy.admin.log_levels import log_levels_page
 from meshproxy.admin.metrics_json import metrics_json
-from meshproxy.admin.pages import JSON, Admin, AdminHandler, AdminRequest, AdminResponse, shown
+from meshproxy.admin.pages import (
+    HTML,
+    Admin,
+    AdminHandler,
+    AdminRequest,
+    AdminResponse,
+    Elsewhere,
+    shown,
+)
 from meshproxy.admin.probes import probes
 from meshproxy.admin.security import Security
 from meshproxy.admin.service import admin_service
@@ -28,7 +37,6 @@ from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.namer import Described
 from meshproxy.net.descriptors import ADMIN, allowed
 from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.server.h1.protocol import Http1
@@ -38,6 +46,8 @@ from meshproxy.server.tls import server_context
 from meshproxy.service import Service, stack
 from meshproxy.telemeters.telemeter import Telemeter
 
+_METRICS = ("/admin/metrics.json", "/admin/metrics", "/metrics.json")
+"""Three paths of the same numbers, as in twitter-server."""
 _MAX_CONNECTIONS = 1000
 _SHARE = 0.1
 """Of all descriptors, so many may be connections to one admin port."""
@@ -56,6 +66,8 @@ class Controls:
     """Called before numbers are shown."""
     pages: Mapping[str, AdminHandler] = field(default_factory=dict)
     """More of them."""
+    elsewhere: Elsewhere | None = None
+    """Those that other processes make."""
 
 
 def admin_terms(
@@ -63,21 +75,22 @@ def admin_terms(
     metrics: Tree,
     telemeters: Sequence[Telemeter],
     controls: Controls,
-    states: Mapping[str, Described],
+    state: Mapping[str, AdminHandler],
 ) -> ServerParameters:
-    """How the admin server of *config* serves, with a page for each of *states*.
+    """How the admin server of *config* serves, with the pages *state* beside its own.
 
     Raises ValueError for TLS files that do not work.
     """
-    numbers: dict[str, AdminHandler] = {"/admin/metrics.json": metrics_json(metrics)}
+    numbers = dict.fromkeys(_METRICS, metrics_json(metrics))
     for telemeter in telemeters:
         numbers |= {path: shown(page) for path, page in telemeter.pages().items()}
     if controls.refresh is not None:
         numbers = {path: _after(controls.refresh, page) for path, page in numbers.items()}
     handlers = {
         **numbers,
-        **{path: shown(partial(_state, described)) for path, described in states.items()},
+        **state,
         **controls.pages,
+        "/logging": shown(lambda: (HTML, log_levels_page().encode())),
         **control(
             configuration=json.dumps(to_json(config), indent=2).encode(),
             shutdown=controls.shutdown,
@@ -87,7 +100,7 @@ def admin_terms(
         ),
         **probes(controls.why_not_ready),
     }
-    admin = Admin(handlers, _security(config.admin))
+    admin = Admin(handlers, _security(config.admin), controls.elsewhere)
     for_tools = {path.encode() for path in ("/live", "/ready", "/admin/ping", *numbers)}
 
     def is_for_tools(request: Request) -> bool:
@@ -96,10 +109,6 @@ def admin_terms(
 
     service = partial(admin_service, admin)
     return _terms(config.admin, config.admin.port, service, is_for_tools, metrics)
-
-
-def _state(described: Described) -> tuple[str, bytes]:
-    return JSON, json.dumps(described.describe(), indent=2).encode()
 
 
 def _after(refresh: Callable[[], None], page: AdminHandler) -> AdminHandler:

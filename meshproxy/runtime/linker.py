@@ -12,6 +12,7 @@ from gevent.event import Event
 from gevent.pool import Group
 from gevent.socket import socket
 
+from meshproxy.admin.pages import Admin, AdminRequest, AdminResponse
 from meshproxy.admin.process import measure_process
 from meshproxy.config.load import load
 from meshproxy.config.schema import LinkerConfig
@@ -32,6 +33,7 @@ from meshproxy.runtime.listen_addresses import (
     own_listeners,
 )
 from meshproxy.runtime.readiness import Readiness
+from meshproxy.runtime.state import state_pages
 from meshproxy.runtime.telemetry import Telemetry
 from meshproxy.server.listener import Listener, ServerParameters
 from meshproxy.server.log_writer import LogWriter
@@ -167,6 +169,10 @@ class Linker:
         """A line for every limit of every server, in bytes and seconds."""
         return [line for router in self.routers for line in router.explain_limits()]
 
+    def answer(self, request: AdminRequest) -> AdminResponse:
+        """Answer what a supervisor asks about the state of this process."""
+        return Admin(state_pages(self._generation.naming, self.routers))(request)
+
     def close(self, grace_seconds: float | None = None) -> bool:
         """Let running requests finish, then stop everything; whether all had finished in time."""
         self.readiness.is_ending = True
@@ -206,8 +212,8 @@ class Linker:
         identifier = identifier_address(config)
         try:
             if not self._is_worker:
-                states = generation.naming.states
-                admin = admin_terms(config, metrics, telemeters, self._controls, states)
+                state = state_pages(generation.naming, generation.routers)
+                admin = admin_terms(config, metrics, telemeters, self._controls, state)
                 parameters[admin_address(config)] = admin
             if identifier is not None:
                 parameters[identifier] = identifier_terms(config.admin, generation.routers, metrics)

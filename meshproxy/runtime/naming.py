@@ -15,7 +15,14 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
 from meshproxy.namers.transformed import TransformedNamer
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import BoundTree, Described, Interpreter, Namer, Transformer
+from meshproxy.naming.namer import (
+    BoundTree,
+    Described,
+    Enumerating,
+    Interpreter,
+    Namer,
+    Transformer,
+)
 from meshproxy.naming.path import Path
 from meshproxy.router.policy import client_tls
 from meshproxy.runtime.building import Problems, build
@@ -38,6 +45,8 @@ class Naming:
         """Who binds the names of each router."""
         self.states: dict[str, Described] = {}
         """What has a state to show, by the path of its admin page."""
+        self.enumerating: list[Enumerating] = []
+        """The namers that can list their names."""
         problems = Problems()
         for number, one in enumerate(config.namers):
             with problems.noted():
@@ -54,6 +63,8 @@ class Naming:
         namer: Namer = build(config, where, lambda: self._deps(config.full_prefix(), before))
         if isinstance(namer, Described):
             self.states[f"/namer_state{config.full_prefix().drop(1).show()}.json"] = namer
+        if isinstance(namer, Enumerating):
+            self.enumerating.append(namer)
         if not config.transformers:
             return namer
         return TransformedNamer(namer, self._transformers(config.transformers, where, before))

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Literal
@@ -51,6 +52,23 @@ def settings() -> tuple[str, Form]:
     is_json = any(isinstance(one.formatter, JsonLines) for one in logging.getLogger().handlers)
     level = logging.getLevelName(_OURS.level).lower() if _OURS.level else DEFAULT_LEVEL
     return level, "json" if is_json else DEFAULT_FORM
+
+
+def levels() -> dict[str, str]:
+    """Returns the levels that loggers of this process have been given, by their names."""
+    root = logging.getLogger()
+    known = {root.name: root} | root.manager.loggerDict
+    return {
+        name: logging.getLevelName(one.level)
+        for name, one in known.items()
+        if isinstance(one, logging.Logger) and one.level
+    }
+
+
+def set_levels(levels: Mapping[str, str]) -> None:
+    """Gives loggers the levels that they have in another process. Raises ValueError."""
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 class JsonLines(logging.Formatter):

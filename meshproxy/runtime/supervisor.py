@@ -6,14 +6,16 @@ the workers' numbers as if one process had counted them.
 
 import json
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import gevent
 from gevent.lock import BoundedSemaphore
 from gevent.socket import socket
 
-from meshproxy.admin.pages import JSON, shown
+from meshproxy.admin.log_levels import PATH as LOG_LEVELS
+from meshproxy.admin.log_levels import log_levels
+from meshproxy.admin.pages import JSON, AdminRequest, AdminResponse, shown
 from meshproxy.admin.process import measure_process
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.shown import to_json
@@ -27,9 +29,11 @@ from meshproxy.runtime.building import CannotStart, refused
 from meshproxy.runtime.listen_addresses import Address, ListenAddress, admin_address
 from meshproxy.runtime.log_rolling import LogRolling
 from meshproxy.runtime.readiness import Readiness
+from meshproxy.runtime.state import THREADS, threads_page
 from meshproxy.runtime.telemetry import Telemetry
 from meshproxy.runtime.worker_pool import WorkerPool
 from meshproxy.runtime.worker_process import WorkerProcess
+from meshproxy.runtime.workers_pages import WorkersPages
 from meshproxy.server.listener import Listener, ServerParameters, listen
 
 
@@ -55,6 +59,7 @@ class Supervisor:
             self._why_not_ready,
             refresh=self._refresh,
             pages={"/admin/workers.json": shown(self._workers_page)},
+            elsewhere=WorkersPages(self._ask, {LOG_LEVELS: log_levels, THREADS: threads_page}),
         )
         self._addresses = Addresses(self._inherited)
         self.ports: dict[str, list[int]] = {}
@@ -190,6 +195,9 @@ class Supervisor:
     def _announce(self, ports: Ports) -> None:
         self.ports = server_ports(self.config, ports)
         announce(self.config, self.ports, self.admin_port)
+
+    def _ask(self, request: AdminRequest) -> Mapping[int, AdminResponse]:
+        return self._pool.ask(request)
 
     def _refresh(self) -> None:
         self._pool.refresh()

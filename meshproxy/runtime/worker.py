@@ -23,9 +23,10 @@ from meshproxy.net.channel import Channel
 from meshproxy.net.turn import next_turn
 from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.linker import Linker
-from meshproxy.runtime.process_log import log_to_stderr
+from meshproxy.runtime.process_log import log_to_stderr, set_levels
+from meshproxy.runtime.questions import answer_to
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger(__spec__.name)  # __name__ is that of the main module, in a worker
 REPORT_INTERVAL_S: Final = 1.0
 """What a worker counted since its last report is lost when it is killed."""
 
@@ -67,6 +68,8 @@ class Worker:
                     self._wake.set()
                 case ["reload", dict(config)]:
                     self._channel.send("reloaded", self._reload(config))
+                case ["ask", int(number), *question]:
+                    gevent.spawn(self._answer, number, *question)
                 case ["reopen"]:
                     self._linker.reopen_logs()
                 case ["drain", grace_seconds]:
@@ -74,6 +77,9 @@ class Worker:
         if not self._stop.ready():
             _log.warning("the supervisor is gone, finishing running requests")
             self._stop.set(None)
+
+    def _answer(self, number: int, *question: Any) -> None:
+        self._channel.send("answer", number, *answer_to(self._linker.answer, *question))
 
     def _reload(self, config: Mapping[str, Any]) -> str | None:
         """Serve by *config* from now on; None, or why not."""
@@ -106,8 +112,8 @@ def main(descriptor: int, number: int, log_level: str, log_form: str) -> int:
     log_to_stderr(log_level, log_form, number)
     channel = Channel.inherited(descriptor)
     match channel.receive():
-        case ["start", dict(config), list(listening)]:
-            pass
+        case ["start", dict(config), list(listening), dict(levels)]:
+            set_levels(levels)
         case _:
             return 1
     try:

@@ -9,6 +9,7 @@ import gevent
 from gevent.event import AsyncResult, Event
 from gevent.socket import socket
 
+from meshproxy.admin.pages import AdminRequest, AdminResponse
 from meshproxy.backoff import equal_jitter
 from meshproxy.metrics.tree import Tree
 from meshproxy.runtime.building import CannotStart
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 START_S: Final = 60.0
 REPORT_WAIT_S: Final = 0.5
 """Whoever wants numbers waits so long for those of all workers, then takes what is there."""
+ANSWER_S: Final = 3.0
+"""An answer to a question that an admin page asks all workers is not waited for any longer."""
 STABLE_S: Final = 1.0
 """A worker that has served for so long is replaced at once, others after a backoff."""
 _BACKOFF: Final = equal_jitter(0.1, 5.0)
@@ -96,6 +99,17 @@ class WorkerPool:
         deadline = time.monotonic() + REPORT_WAIT_S
         for worker, number in asked:
             worker.wait(number, deadline - time.monotonic())
+
+    def ask(self, request: AdminRequest) -> dict[int, AdminResponse]:
+        """Let all answer *request*; the answers, by worker, that come within `ANSWER_S`."""
+        serving = [one for _, one in sorted(self._workers.items()) if one.state == "serving"]
+        asked = [(worker.number, worker.questions.ask(request)) for worker in serving]
+        deadline = time.monotonic() + ANSWER_S
+        answers: dict[int, AdminResponse] = {}
+        for number, wait in asked:
+            if (answer := wait(max(deadline - time.monotonic(), 0))) is not None:
+                answers[number] = answer
+        return answers
 
     def reopen_logs(self) -> None:
         """Have every access log opened again, after files were moved aside."""
@@ -187,6 +201,8 @@ class WorkerPool:
                     _log.error("worker %d cannot start: %s", worker.number, why)
                 else:
                     self._started.set_exception(CannotStart(why))
+            case ["answer", *_]:
+                pass  # the worker's questions have it
             case _:
                 self._hear(worker, message)
 

@@ -13,8 +13,10 @@ from gevent.subprocess import DEVNULL, Popen, TimeoutExpired
 from gevent.timeout import Timeout
 
 from meshproxy.net.channel import Channel
+from meshproxy.runtime import worker
 from meshproxy.runtime.listen_addresses import Address
-from meshproxy.runtime.process_log import settings
+from meshproxy.runtime.process_log import levels, settings
+from meshproxy.runtime.questions import Questions
 
 SILENT_S: Final = 3
 """A worker that has not said anything for so long is shown as silent; it reports each second."""
@@ -46,6 +48,7 @@ class WorkerProcess:
         self._reloads: deque[AsyncResult[str | None]] = deque()
         """Answers that are still to come, in that order."""
         self._channel, theirs = Channel.pair()
+        self.questions = Questions(self._channel.send)
         with theirs:
             descriptors = [theirs.fileno(), *(sock.fileno() for sock in listening.values())]
             self._process = Popen(
@@ -57,7 +60,7 @@ class WorkerProcess:
             )
         self.pid: int = self._process.pid
         shared = [(ip, port, sock.fileno()) for (ip, port), sock in listening.items()]
-        self._channel.send("start", config, shared)
+        self._channel.send("start", config, shared, levels())
 
     @property
     def state(self) -> State:
@@ -88,11 +91,14 @@ class WorkerProcess:
             case ["reported", int(number), why_not_ready]:
                 self._answered, self.why_not_ready = number, why_not_ready
                 self._has_answered.set()
+            case ["answer", int(number), int(status), *rest]:
+                self.questions.take(number, status, *map(str, rest))
             case ["reloaded", why_not] if self._reloads:
                 self._reloads.popleft().set(why_not)
             case None:
                 self._answered = sys.maxsize
                 self._has_answered.set()
+                self.questions.close()
                 for reloaded in self._reloads:
                     reloaded.set("it has ended")
         return message
@@ -165,5 +171,5 @@ class WorkerProcess:
 
 def _command(descriptor: int, number: int) -> list[str]:
     """This interpreter, patched before anything else is imported, which logs as this process."""
-    module = ["-m", "gevent.monkey", "--module", "meshproxy.runtime.worker"]
+    module = ["-m", "gevent.monkey", "--module", worker.__name__]
     return [sys.executable, "-P", *module, str(descriptor), str(number), *settings()]

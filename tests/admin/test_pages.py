@@ -2,13 +2,18 @@ import pytest
 
 from meshproxy.admin.pages import (
     HTML,
+    Action,
     Admin,
     AdminRequest,
     AdminResponse,
+    failure,
     refuse_method,
     shown,
     text,
 )
+from meshproxy.admin.security import Security
+
+INDEX = b"/\n/admin\n/admin/index.txt\n/help\n"
 
 
 def get(admin: Admin, path: str) -> AdminResponse:
@@ -46,6 +51,60 @@ def test_head_is_answered_as_get() -> None:
     assert admin(AdminRequest("HEAD", "/a")).body == b"GET"
 
 
+@pytest.mark.parametrize(
+    ("path", "found"), [("/a/", b"/a"), ("/a//", b"/a"), ("/admin/", INDEX), ("//", None)]
+)
+def test_slashes_at_the_end_make_no_other_path(path: str, found: bytes | None) -> None:
+    admin = Admin({"/a": lambda request: text(request.path)})
+    got = get(admin, path)
+    assert got.status == 200
+    assert found is None or got.body == found.replace(b"/admin\n", b"/a\n/admin\n")
+
+
+def test_a_slash_at_the_end_opens_no_closed_page() -> None:
+    admin = Admin({"/a": shown(lambda: (HTML, b""))}, Security(blacklist=["/a"]))
+    assert get(admin, "/a/").status == 404
+
+
+def test_a_closed_page_is_in_no_list() -> None:
+    admin = Admin({"/a": shown(lambda: (HTML, b""))}, Security(blacklist=["/a"]))
+    assert get(admin, "/admin").body == INDEX
+
+
+def test_an_action_is_done_by_post_and_is_a_button_where_others_are_links() -> None:
+    admin = Admin({"/do": Action(lambda _: text("done"))})
+    assert admin(AdminRequest("POST", "/do")).body == b"done"
+    got = get(admin, "/do")
+    assert (got.status, got.headers) == (405, (("Allow", "POST"),))
+    body = get(admin, "/help").body
+    assert b'<form method="post" action="/do"><button>/do</button></form>' in body
+    assert b'href="/do"' not in body
+
+
+def test_a_form_is_read_before_parameters() -> None:
+    request = AdminRequest.of("POST", "/a?one=1&two=2", b"two=%C3%BC&two=3&three=")
+    assert request.form() == {"one": "1", "two": "\u00fc", "three": ""}
+    many = "&".join(f"p{n}=1" for n in range(101))
+    assert AdminRequest.of("POST", "/a?one=1", many.encode()).form() == {"one": "1"}
+
+
+class Others:
+    """Pages of another process."""
+
+    def paths(self) -> list[str]:
+        return ["/b", "/secret"]
+
+    def __call__(self, request: AdminRequest) -> AdminResponse:
+        return text(f"{request.method} {request.path}") if request.path == "/b" else failure(404)
+
+
+def test_pages_elsewhere_are_listed_and_asked_for_unless_closed() -> None:
+    admin = Admin({}, Security(blacklist=["/secret"]), Others())
+    assert get(admin, "/admin").body == INDEX.replace(b"/help", b"/b\n/help")
+    assert admin(AdminRequest("HEAD", "/b/")).body == b"GET /b"
+    assert [get(admin, path).status for path in ("/b", "/secret", "/c")] == [200, 404, 404]
+
+
 def test_a_page_is_read_only() -> None:
     admin = Admin({"/a": shown(lambda: (HTML, b"x"))})
     assert get(admin, "/a") == AdminResponse(b"x", HTML)
@@ -61,11 +120,12 @@ def test_the_handler_sees_query_and_body() -> None:
 @pytest.mark.parametrize("path", ["/admin", "/admin/index.txt"])
 def test_the_index_lists_every_path_in_order(path: str) -> None:
     admin = Admin({"/requests": shown(lambda: (HTML, b"")), "/config.json": refuse})
-    assert get(admin, path).body == b"/\n/admin\n/admin/index.txt\n/config.json\n/requests\n"
+    assert get(admin, path).body == INDEX.replace(b"/help", b"/config.json\n/help\n/requests")
 
 
-def test_the_front_page_links_every_path_and_escapes_it() -> None:
-    body = get(Admin({'/<"x">': refuse}), "/").body.decode()
+@pytest.mark.parametrize("path", ["/", "/help"])
+def test_a_page_links_every_path_and_escapes_it(path: str) -> None:
+    body = get(Admin({'/<"x">': refuse}), path).body.decode()
     assert '<a href="/%3C%22x%22%3E">/&lt;&quot;x&quot;&gt;</a>' in body
     assert '<a href="/admin/index.txt">' in body
 

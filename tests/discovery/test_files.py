@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 from gevent.queue import Queue
 
-from meshproxy.discovery.files import MAX_BYTES, MAX_RESTLESS, _keep_looking, contents, file_depth
+from meshproxy.discovery import files
+from meshproxy.discovery.files import (
+    MAX_BYTES,
+    MAX_RESTLESS,
+    _keep_looking,
+    contents,
+    file_depth,
+    files_below,
+)
 from meshproxy.var import Failed, Ok, Var
 
 QUICK_S = 0.02
@@ -171,3 +179,19 @@ def test_only_plain_names_of_files_lead_anywhere(tmp_path: Path, names: list[byt
     assert file_depth(str(root), names).sample() == 0
     assert file_depth(str(root), [b"a", b"f"]).sample() == 2
     assert file_depth(str(root), [b"f", b".."]).sample() == 1
+
+
+def test_all_regular_files_below_a_directory_are_found_up_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "deep").touch()
+    (tmp_path / "top").touch()
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    assert files_below(str(tmp_path)) == [(b"a", b"b", b"deep"), (b"top",)]
+    assert files_below(str(tmp_path / "nowhere")) == []
+    (tmp_path / "a" / "again").symlink_to(tmp_path)
+    assert (b"a", b"again", b"top") in files_below(str(tmp_path))
+    monkeypatch.setattr(files, "MAX_FILES", 2)
+    assert len(files_below(str(tmp_path))) <= 2

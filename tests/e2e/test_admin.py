@@ -1,12 +1,18 @@
 """The admin server's own keys, in a whole proxy."""
 
+import json
+import logging
+import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from gevent import socket
 
 from tests.kit.certs import Certs
+from tests.kit.downstream import Downstream
 from tests.kit.proxy import Proxy
 from tests.kit.wire import Reply, WireClient, get
 
@@ -51,6 +57,12 @@ PORTS = "admin: {port: 0, httpIdentifierPort: 0}\ntelemetry: [{kind: io.l5d.prom
 BROWSER = "Accept-Language: en"
 REBOUND = "evil.example:9990"
 PAGES = ("/", "/config.json", "/admin/metrics.json", "/admin/metrics/prometheus", "/ready", "/no")
+
+
+@pytest.fixture
+def origin() -> Iterator[Downstream]:
+    with Downstream(lambda _: b"served") as server:
+        yield server
 
 
 @pytest.fixture
@@ -147,3 +159,67 @@ def test_every_answer_keeps_browsers_from_using_it(
             assert reply.get("x-content-type-options") == "nosniff"
             assert reply.get("cache-control") == "no-store"
             assert reply.get("access-control-allow-origin") is None
+
+
+# --- every page ---
+
+
+def index(port: int) -> list[str]:
+    return get(port, "localhost", "/admin").body.decode().splitlines()
+
+
+def check_every_page_answers(port: int) -> None:
+    paths = index(port)
+    replies = {path: get(port, "localhost", path) for path in paths}
+    assert {path: reply.status for path, reply in replies.items()} == {
+        path: 405 if path in {"/admin/reload", "/admin/shutdown"} else 200 for path in paths
+    }
+    for page in ("/", "/help", "/logging"):
+        for link in re.findall(r'(?:href|src)="([^"]*)"', replies[page].body.decode()):
+            assert get(port, "localhost", urljoin(page, unescape(link))).status == 200
+
+
+def test_every_page_of_the_index_answers_and_every_link_leads_on(
+    proxy: Proxy,
+) -> None:
+    port = proxy.linker.admin_port
+    assert {"/bound-names.json", "/client_state.json", "/logging", "/help"} < {*index(port)}
+    check_every_page_answers(port)
+    assert index(port) == get(port, "localhost", "/admin/").body.decode().splitlines()
+
+
+def test_a_client_and_its_addresses_are_shown(origin: Downstream, tmp_path: Path) -> None:
+    (tmp_path / "web").write_text(f"127.0.0.1 {origin.port}")
+    namer = f"namers: [{{kind: io.l5d.fs, rootDir: {tmp_path}}}]\n"
+    router = ROUTER.replace("/srv", "/#/io.l5d.fs")
+    with Proxy("admin: {port: 0}\n" + namer + router) as proxy:
+        port = proxy.linker.admin_port
+        assert json.loads(get(port, "localhost", "/client_state.json").body) == {}
+        assert get(proxy.port(), "web").status == 200
+        found = json.loads(get(port, "localhost", "/client_state.json").body)
+        assert found == {
+            "/#/io.l5d.fs/web": {"state": "bound", "addresses": [f"127.0.0.1:{origin.port}"]}
+        }
+        names = json.loads(get(port, "localhost", "/bound-names.json").body)
+        assert names == ["/#/io.l5d.fs/web"]
+
+
+def test_a_level_is_set_by_a_form_and_by_no_page_of_another_site(proxy: Proxy) -> None:
+    logger, before = logging.getLogger("meshproxy.var"), logging.getLogger("meshproxy.var").level
+    target = "/logging.json?logger=meshproxy.var&level=ERROR"
+    try:
+        assert post(proxy, "localhost", target, "Origin: http://evil.example").status == 403
+        assert logger.level == before
+        assert post(proxy, "localhost", target).status == 200
+        assert logger.level == logging.ERROR
+    finally:
+        logger.setLevel(before)
+
+
+def test_the_waiting_greenlets_are_shown(proxy: Proxy) -> None:
+    with WireClient(proxy.port()) as client:
+        assert client.get("web").status == 502
+        body = get(proxy.linker.admin_port, "localhost", "/admin/threads").body
+    assert re.search(
+        rb"^1 x .*\n(      .*\n)* +meshproxy/server/h1/connection.py:", body, re.MULTILINE
+    )

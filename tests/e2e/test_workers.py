@@ -14,6 +14,7 @@ import gevent
 import pytest
 from h11 import RemoteProtocolError
 
+from tests.e2e.test_admin import check_every_page_answers
 from tests.e2e.test_command import COMMAND, Serving, run
 from tests.e2e.test_reload import SERVER as WRITTEN
 from tests.e2e.test_routing import config
@@ -166,6 +167,49 @@ def test_many_workers_look_like_one_proxy(tmp_path: Path, origin: Downstream) ->
         for client in clients:
             client.close()
         assert serving.daemon.stop() == 0
+
+
+def test_pages_of_state_speak_for_all_workers(tmp_path: Path, origin: Downstream) -> None:
+    files = tmp_path / "names"
+    files.mkdir()
+    for name in ("web0", "web1"):
+        (files / name).write_text(f"127.0.0.1 {origin.port}")
+    namer = f"namers: [{{kind: io.l5d.fs, rootDir: {files}}}]"
+    text = config(origin.port).replace(f"/$/inet/127.0.0.1/{origin.port}", "/#/io.l5d.fs/web0")
+    serving = Serving(with_workers(text, 2, namer), tmp_path)
+    with serving.daemon:
+        port = serving.admin_port
+        assert get(serving.port, "web").body == b"served"
+        found = json.loads(get(port, "localhost", "/client_state.json").body)
+        assert found["/#/io.l5d.fs/web0"]["addresses"] == [f"127.0.0.1:{origin.port}"]
+        names = json.loads(get(port, "localhost", "/bound-names.json").body)
+        assert names == ["/#/io.l5d.fs/web0", "/#/io.l5d.fs/web1"]
+        waiting = get(port, "localhost", "/admin/threads").body.decode()
+        told = [line.partition(":")[0] for line in waiting.splitlines() if "greenlets" in line]
+        assert told == ["supervisor", "worker 0", "worker 1"]
+        check_every_page_answers(port)
+        assert get(port, "localhost", "/namer_state/no.json").status == 404
+
+
+def test_a_level_is_set_in_all_workers_and_in_those_to_come(
+    tmp_path: Path, origin: Downstream
+) -> None:
+    serving = Serving(with_workers(config(origin.port)), tmp_path)
+    with serving.daemon as daemon:
+        with WireClient(serving.admin_port) as client:
+            form = b"logger=meshproxy.runtime.worker&level=error"
+            head = b"POST /logging.json HTTP/1.1\r\nHost: localhost\r\n"
+            client.send(head + b"Content-Length: %d\r\n\r\n" % len(form) + form)
+            assert client.read(b"POST").status == 200
+        first, second = pids(serving)
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: first not in pids(serving) and len(pids(serving)) == 2, START_S)
+        wait_until(lambda: metrics(serving)["workers/serving"] == 2, START_S)
+        both = pids(serving)
+        assert second in both
+        daemon.process.kill()
+        wait_until(lambda: not any(map(is_running, both)), START_S)
+        assert "the supervisor is gone" not in daemon.output()
 
 
 def test_a_killed_worker_costs_its_own_connections_and_last_counts_only(

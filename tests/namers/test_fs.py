@@ -195,3 +195,16 @@ def test_host_names_are_resolved_and_merged(root: FilePath) -> None:
                 pass
         finally:
             close()
+
+
+def test_it_lists_every_file_below_its_directory(root: FilePath) -> None:
+    (root / "web").write_text("")
+    (root / "deep").mkdir()
+    (root / "deep" / "b").write_text("")
+    (root / "deep" / "empty").mkdir()
+    (root / "link").symlink_to(root / "web")
+    assert [name.show() for name in namer_of(root).names()] == [
+        "/#/io.l5d.fs/deep/b",
+        "/#/io.l5d.fs/link",
+        "/#/io.l5d.fs/web",
+    ]

@@ -164,3 +164,17 @@ def test_a_process_that_set_nothing_up_has_the_defaults() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert ran.stdout == "info text\n"
+
+
+def test_levels_given_to_one_process_can_be_given_to_another() -> None:
+    code = """
+from meshproxy.runtime.process_log import levels, set_levels
+set_levels({"root": "ERROR", "meshproxy.a": "DEBUG", "not.yet.there": "INFO"})
+given = levels()
+assert given["root"] == "ERROR" and given["not.yet.there"] == "INFO", given
+assert "kubernetes" not in given, given
+ours.debug("d")
+logging.getLogger("kubernetes").warning("w")
+"""
+    lines = logged(code, "info", "json")
+    assert [json.loads(line)["message"] for line in lines] == ["d"]

@@ -1,0 +1,89 @@
+"""The levels of the process's loggers, to be seen and changed while it runs.
+
+linkerd: admin/src/main/scala/io/buoyant/admin/LoggingHandler.scala
+"""
+
+import json
+import logging
+from html import escape
+from typing import Final
+
+from meshproxy.admin.pages import (
+    JSON,
+    AdminRequest,
+    AdminResponse,
+    document,
+    refuse_method,
+    text,
+)
+
+PATH: Final = "/logging.json"
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_ROOT: Final = "root"
+
+
+def levels() -> dict[str, str]:
+    """Returns the level of each logger by its name, its own or the one that it takes over."""
+    found = {_ROOT: logging.getLogger()} | _loggers()
+    return {
+        name: logging.getLevelName(logger.getEffectiveLevel())
+        for name, logger in sorted(found.items())
+    }
+
+
+def log_levels(request: AdminRequest) -> AdminResponse:
+    """Lists the levels; a POST of `logger` and `level` sets one, 400 if either is missing.
+
+    A logger or a level that is not known changes nothing, which is no error, as in Linkerd.
+    """
+    if request.method == "GET":
+        shown = [{"logger": name, "level": level} for name, level in levels().items()]
+        return text(json.dumps(shown, indent=2), content_type=JSON)
+    if request.method != "POST":
+        return refuse_method("GET", "HEAD", "POST")
+    form = request.form()
+    name, level = form.get("logger"), form.get("level")
+    if not name or not level:
+        return text("A form with `logger` and `level` is needed.\n", 400)
+    changed = _set(name, level.upper())
+    if form.get("from") == "page":
+        return AdminResponse(b"", status=303, headers=(("Location", "logging"),))
+    return text(changed)
+
+
+def log_levels_page() -> str:
+    """Returns the page with a form for each logger."""
+    rows = "\n".join(_row(name, level) for name, level in levels().items())
+    return document(
+        "Log levels", f"<table>\n<tr><th>Logger</th><th>Level</th></tr>\n{rows}</table>"
+    )
+
+
+def _loggers() -> dict[str, logging.Logger]:
+    known = logging.getLogger().manager.loggerDict
+    return {name: one for name, one in known.items() if isinstance(one, logging.Logger)}
+
+
+def _set(name: str, level: str) -> str:
+    """Sets the level, and says so; unknown names make no new loggers."""
+    logger = logging.getLogger() if name == _ROOT else _loggers().get(name)
+    if logger is None:
+        return f"nothing changed, there is no logger {name}\n"
+    if level not in LEVELS:
+        return f"nothing changed, {level} is none of {', '.join(LEVELS)}\n"
+    logger.setLevel(level)
+    return f"{name} logs from {level} on\n"
+
+
+def _row(name: str, level: str) -> str:
+    shown = escape(name)
+    options = "".join(
+        f"<option{' selected' if one == level else ''}>{one}</option>" for one in LEVELS
+    )
+    return (
+        f'<tr><td>{shown}</td><td><form method="post" action="{PATH[1:]}">'
+        '<input type="hidden" name="from" value="page">'
+        f'<input type="hidden" name="logger" value="{shown}">'
+        f'<select name="level" aria-label="Level of {shown}">{options}</select> '
+        "<button>Set</button></form></td></tr>"
+    )

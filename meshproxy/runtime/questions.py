@@ -1,0 +1,75 @@
+"""Pages of a worker, asked for by its supervisor: both ends of the exchange of messages.
+
+A worker is trusted with no more than text: its answers are of two content types, and the methods
+that it allows are nothing but that.
+"""
+
+import re
+from collections.abc import Callable
+from itertools import count
+from typing import Any, Final
+
+from gevent.event import AsyncResult
+from gevent.timeout import Timeout
+
+from meshproxy.admin.pages import JSON, TEXT, AdminRequest, AdminResponse, text
+from meshproxy.net.channel import MAX_MESSAGE
+
+MAX_BODY: Final = MAX_MESSAGE // 8
+"""A longer page is refused; as JSON none is larger than a message."""
+_METHODS: Final = re.compile(r"[A-Z]+(, [A-Z]+)*")
+
+
+class Questions:
+    """What one worker was asked, by `send` of the channel to it, and has not answered yet."""
+
+    def __init__(self, send: Callable[..., bool]) -> None:
+        self._send = send
+        self._numbers = count()
+        self._open: dict[int, AsyncResult[AdminResponse | None]] = {}
+
+    def ask(self, request: AdminRequest) -> Callable[[float], AdminResponse | None]:
+        """Asks for a page; what this returns waits so many seconds at most, then returns None."""
+        number = next(self._numbers)
+        answer = self._open[number] = AsyncResult()
+        body = request.body.decode("latin-1")
+        if not self._send("ask", number, request.method, request.path, {**request.query}, body):
+            answer.set(None)
+
+        def get(seconds: float) -> AdminResponse | None:
+            try:
+                found: AdminResponse | None = answer.get(timeout=seconds)
+            except Timeout:
+                return None
+            finally:
+                self._open.pop(number, None)
+            return found
+
+        return get
+
+    def take(self, number: int, status: int, content_type: str, allow: str, body: str) -> None:
+        """Passes an answer on to whoever waits for it."""
+        if number in self._open:
+            kind = JSON if content_type == JSON else TEXT
+            headers = (("Allow", allow),) if _METHODS.fullmatch(allow) else ()
+            self._open[number].set(AdminResponse(body.encode(), kind, status, headers))
+
+    def close(self) -> None:
+        """Ends every wait: there will be no more answers."""
+        for answer in self._open.values():
+            answer.set(None)
+
+
+def answer_to(
+    answer: Callable[[AdminRequest], AdminResponse],
+    method: str,
+    path: str,
+    query: dict[str, str],
+    body: str,
+) -> list[Any]:
+    """Returns what is sent for *answer* to the question that the other arguments are."""
+    found = answer(AdminRequest(method, path, query, body.encode("latin-1")))
+    if len(found.body) > MAX_BODY:
+        found = text(f"This page is longer than {MAX_BODY} bytes.\n", 500)
+    allow = dict(found.headers).get("Allow", "")
+    return [found.status, found.content_type, allow, found.body.decode()]

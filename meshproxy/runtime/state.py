@@ -1,0 +1,52 @@
+"""The admin pages about what this process believes of the world, and what it waits for.
+
+A worker has them too, and its supervisor asks for them.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from meshproxy.admin.client_state import ClientAddr, client_state
+from meshproxy.admin.log_levels import PATH as LOG_LEVELS
+from meshproxy.admin.log_levels import log_levels
+from meshproxy.admin.pages import JSON, TEXT, AdminHandler, shown
+from meshproxy.admin.threads import threads
+from meshproxy.protocols.protocol import ServedRouter
+from meshproxy.runtime.naming import Naming
+
+CLIENT_STATE: Final = "/client_state.json"
+BOUND_NAMES: Final = "/bound-names.json"
+THREADS: Final = "/admin/threads"
+
+
+threads_page: Final = shown(lambda: (TEXT, threads().encode()))
+
+
+def state_pages(naming: Naming, routers: Iterable[ServedRouter]) -> Mapping[str, AdminHandler]:
+    """Returns the pages by their paths."""
+
+    def clients() -> dict[str, Any]:
+        return client_state(
+            ClientAddr(client.id, client.addr) for router in routers for client in router.clients()
+        )
+
+    def names() -> list[str]:
+        return sorted({name.show() for namer in naming.enumerating for name in namer.names()})
+
+    return {
+        **{path: _json(described.describe) for path, described in naming.states.items()},
+        CLIENT_STATE: _json(clients),
+        BOUND_NAMES: _json(names),
+        LOG_LEVELS: log_levels,
+        THREADS: threads_page,
+    }
+
+
+def _json(value: Callable[[], Any]) -> AdminHandler:
+    return shown(partial(_dumped, value))
+
+
+def _dumped(value: Callable[[], Any]) -> tuple[str, bytes]:
+    return JSON, json.dumps(value(), indent=2).encode()

@@ -1,0 +1,70 @@
+"""The admin pages of state, of all workers as if they were one process."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from meshproxy.admin.client_state import merged
+from meshproxy.admin.log_levels import PATH as LOG_LEVELS
+from meshproxy.admin.pages import JSON, AdminHandler, AdminRequest, AdminResponse, text
+from meshproxy.runtime.state import BOUND_NAMES, CLIENT_STATE
+
+Ask = Callable[[AdminRequest], Mapping[int, AdminResponse]]
+"""Gets the answers of all workers, by their numbers."""
+
+_INDEX: Final = AdminRequest("GET", "/admin/index.txt")
+
+
+def _union(answers: Iterable[list[str]]) -> list[str]:
+    return sorted({name for answer in answers for name in answer})
+
+
+def _first(answers: Iterable[Any]) -> Any:
+    return next(iter(answers))
+
+
+_MERGES: Final[Mapping[str, Callable[[Iterable[Any]], Any]]] = {
+    BOUND_NAMES: _union,
+    CLIENT_STATE: merged,
+    LOG_LEVELS: _first,
+}
+"""How answers become one where they mean the same; others are shown by worker."""
+
+
+class WorkersPages:
+    """Answers what the workers know, by asking all of them, and the supervisor for its *own* pages.
+
+    With one worker that does not answer in time the others' answers are shown; with none 503.
+    """
+
+    def __init__(self, ask: Ask, own: Mapping[str, AdminHandler]) -> None:
+        self._ask = ask
+        self._own = own
+
+    def paths(self) -> Iterable[str]:
+        """Returns the paths of all pages, those that the workers have included."""
+        found = {one.body.decode() for one in self._ask(_INDEX).values() if one.status == 200}
+        return {path for body in found for path in body.splitlines()} | self._own.keys()
+
+    def __call__(self, request: AdminRequest) -> AdminResponse:
+        """Answers *request* by what all say; by one of their refusals if nobody says more."""
+        own = self._own.get(request.path)
+        answers = {"supervisor": own(request)} if own is not None else {}
+        answers |= {f"worker {number}": one for number, one in self._ask(request).items()}
+        if not answers:
+            return text("No worker answers.\n", 503)
+        fine = {name: one for name, one in answers.items() if one.status == 200}
+        if not fine:
+            return next(iter(answers.values()))
+        if all(one.content_type == JSON for one in fine.values()):
+            return _merge_json(request.path, fine)
+        if request.method != "GET":
+            return next(iter(fine.values()))
+        return text("\n".join(f"{name}: {one.body.decode()}" for name, one in fine.items()))
+
+
+def _merge_json(path: str, answers: Mapping[str, AdminResponse]) -> AdminResponse:
+    found = {name: json.loads(one.body) for name, one in answers.items()}
+    merge = _MERGES.get(path)
+    shown = found if merge is None else merge(found.values())
+    return text(json.dumps(shown, indent=2), content_type=JSON)
