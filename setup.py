@@ -25,7 +25,10 @@ NEEDED = [
 if not os.environ.get("MESHPROXY_SLIM"):
     NEEDED.append("kubernetes>=29")
 DCOS = ["PyJWT[crypto]>=2.8"]
+# What the namers and the announcer of ZooKeeper need.
+ZOOKEEPER = ["kazoo>=2.10"]
 TEST = [
+    *ZOOKEEPER,
     *DCOS,
     "h11>=0.14",
     "hypothesis>=6.100",
@@ -49,6 +52,7 @@ setup(
     install_requires=NEEDED,
     extras_require={
         "dcos": DCOS,
+        "zookeeper": ZOOKEEPER,
         "test": TEST,
         "dev": [*TEST, "mypy>=1.11", "ruff>=0.6", "tox>=4.20", "types-PyYAML"],
     },

@@ -12,6 +12,8 @@ import gevent
 import pytest
 from hypothesis import settings
 
+from tests.kit.zookeeper import ZooKeeper
+
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("MESHPROXY_CI") else "dev")
@@ -72,3 +74,10 @@ def pytest_collection_finish() -> None:
     """Leave the tests' own code out of what each collection has to look through."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
+    """One server for a whole file of tests; each has nodes of its own."""
+    with ZooKeeper(tmp_path_factory.mktemp("zookeeper")) as serving:
+        yield serving

@@ -36,6 +36,7 @@ GUARDS = {
     "discovery/dns.py",
     "discovery/k8s/watch.py",
     "discovery/watching/watch.py",
+    "discovery/zookeeper/session.py",
     "filters/error_responder.py",
     "telemeters/statsd.py",
     "var.py",

@@ -49,6 +49,7 @@ DISCOVERY: Final = (
     ),
     Section("namer/<prefix>/apps", "The list of apps of Marathon. Added.", WATCHES),
     Section("namer/<prefix>/app", "Apps of Marathon. Added.", WATCHES),
+    Section("namer/<prefix>/node", "Nodes of ZooKeeper. Added.", WATCHES),
     Section(
         "inet/dns",
         "The resolver of `/$/inet`, `io.buoyant.rinet` and their kin.",

@@ -10,7 +10,9 @@ from typing import Final
 
 from meshproxy.discovery.hostname import full_form, literal
 from meshproxy.errors import BindingFailed
+from meshproxy.metrics.tree import Tree
 from meshproxy.namers.rewriting import REWRITERS, Rewriter
+from meshproxy.namers.zk_leader import LEADER, Leaders
 from meshproxy.naming.addr import ADDR_PENDING, Addr, AddrBound
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.namer import Lookup
@@ -27,11 +29,23 @@ _INTEGER: Final = re.compile(rb"[+-]?0*[0-9]{1,10}")
 
 
 class SystemNamers:
-    """All system namers; *resolve* finds the addresses of a host and port text."""
+    """All system namers; *resolve* finds the addresses of a host and port text.
 
-    def __init__(self, resolve: Callable[[str, str], Var[Addr]]) -> None:
+    *metrics* is the scope of all namers.
+    """
+
+    def __init__(
+        self, resolve: Callable[[str, str], Var[Addr]], metrics: Tree | None = None
+    ) -> None:
         self._resolve = resolve
         self._fixed = _FixedAddresses(resolve)
+        self._leaders = Leaders(resolve, (metrics or Tree()).scope(f"$/{LEADER}"))
+        self._kinds: dict[bytes, Callable[[Path], Lookup]] = {
+            b"inet": lambda path: _inet(path, resolve),
+            b"fixedinet": lambda path: _inet(path, self._fixed.resolve),
+            b"io.buoyant.rinet": self._rinet,
+            LEADER.encode(): self._leader,
+        }
 
     def lookup(self, path: Path) -> Lookup:
         """Answer for what follows `/$`; an unknown namer is a failure, not negative."""
@@ -40,13 +54,8 @@ class SystemNamers:
         name = path[0]
         if name in REWRITERS:
             return _rewritten(REWRITERS[name], path)
-        match name:
-            case b"inet":
-                return _inet(path, self._resolve)
-            case b"fixedinet":
-                return _inet(path, self._fixed.resolve)
-            case b"io.buoyant.rinet":
-                return self._rinet(path)
+        if name in self._kinds:
+            return self._kinds[name](path)
         return _CONSTANTS.get(name) or _unknown(path)
 
     def _rinet(self, path: Path) -> Lookup:
@@ -59,6 +68,12 @@ class SystemNamers:
         return Leaf(
             Bound(SYSTEM + Path.of(path[0], port, host), addr, path.drop(3), ChosenBy.REQUEST)
         )
+
+    def _leader(self, path: Path) -> Lookup:
+        try:
+            return self._leaders.lookup(path)
+        except ValueError as error:
+            return _failed(f"{error}: {(SYSTEM + path).show()}")
 
 
 def _inet(path: Path, resolve: Callable[[str, str], Var[Addr]]) -> Lookup:

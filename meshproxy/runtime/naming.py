@@ -38,7 +38,7 @@ class Naming:
         self._metrics = metrics
         self._environ = environ
         self._resolver = resolver
-        self._system = SystemNamers(resolver.resolve)
+        self._system = SystemNamers(resolver.resolve, metrics.scope("namer"))
         self.namers: list[Namer] = []
         """In the order of the file."""
         self.interpreters: list[Interpreter] = []

@@ -7,14 +7,15 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
-from typing import Any, Generic, Literal, TypeVar
+from functools import partial
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 import gevent
 
 from meshproxy.backoff import Backoff
 from meshproxy.discovery.watching.api import Api
 from meshproxy.discovery.watching.decoding import Malformed
-from meshproxy.discovery.watching.failure import ApiFailure, Reason
+from meshproxy.discovery.watching.failure import ApiFailure, Complaints, Reason
 from meshproxy.discovery.watching.line import Line
 from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
@@ -22,8 +23,9 @@ from meshproxy.var import PENDING, Activity, Close, Ok, Source, State
 
 K = TypeVar("K")
 T = TypeVar("T")
+L = TypeVar("L")
 
-Rounds = Callable[[Line], Generator[T, None, None]]
+Rounds = Callable[[L], Generator[T, None, None]]
 """Asks, and yields each answer that is a value; ends, or raises `ApiFailure`, to begin anew."""
 Style = Literal["poll", "watch"]
 
@@ -46,8 +48,24 @@ class WatchStats:
         self._reasons[reason].incr()
 
 
+class System(Protocol):
+    """A discovery system that is asked."""
+
+    @property
+    def host(self) -> str:
+        """Its name in logs."""
+        ...
+
+    @property
+    def complaints(self) -> Complaints:
+        """Who has been told that it fails."""
+        ...
+
+
 class Watch(Generic[T]):
     """Follows one thing that *api* knows, in a greenlet of its own.
+
+    *line* opens the way to ask it, one like `Line`, which it is unless given.
 
     *unknown* says what to be after a failure when there has been no answer yet; after an answer
     that stays. *show* makes JSON of a value for the admin page.
@@ -55,10 +73,11 @@ class Watch(Generic[T]):
 
     def __init__(
         self,
-        api: Api,
+        api: Api | System,
         name: str,
-        rounds: Rounds[T],
+        rounds: Rounds[L, T],
         *,
+        line: Callable[[Callable[[], None]], L] | None = None,
         backoff: Backoff,
         stats: WatchStats,
         unknown: Callable[[ApiFailure], State[T]] = lambda _: PENDING,
@@ -69,7 +88,8 @@ class Watch(Generic[T]):
         """What is known; the watch works while this is observed."""
         self._api = api
         self.name = name
-        self._rounds = rounds
+        self._open: Callable[..., Any] = line or partial(Line, cast("Api", api))
+        self._rounds: Callable[[Any], Generator[T, None, None]] = rounds
         self._backoff = backoff
         self._stats = stats
         self._unknown = unknown
@@ -77,7 +97,7 @@ class Watch(Generic[T]):
         self._style = style
         self._emit: Callable[[State[T]], None] = lambda _: None
         self._greenlet: gevent.Greenlet | None = None
-        self._line: Line | None = None
+        self._line: Any = None
         self._known: Ok[T] | None = None
         self._failure: ApiFailure | None = None
         self._started_at = self._updated_at = 0.0
@@ -127,7 +147,7 @@ class Watch(Generic[T]):
             self._greenlet = gevent.spawn(self._run)
 
     def _run(self) -> None:
-        line = self._line = Line(self._api, self._restart)
+        line = self._line = self._open(self._restart)
         try:
             waits = self._backoff()
             while True:
@@ -138,7 +158,7 @@ class Watch(Generic[T]):
         finally:
             line.close()
 
-    def _follow(self, line: Line) -> bool:
+    def _follow(self, line: Any) -> bool:
         """Go one round, publishing what it brings; whether it brought anything."""
         brought = False
         try:
@@ -194,6 +214,9 @@ class Watches(Generic[K, T]):
 
     def __contains__(self, key: K) -> bool:
         return key in self._running
+
+    def __len__(self) -> int:
+        return len(self._running)
 
     def describe(self) -> dict[str, Any]:
         """Return the state of each for people, by its name."""

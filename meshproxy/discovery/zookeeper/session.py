@@ -1,0 +1,200 @@
+"""One session with an ensemble of ZooKeeper, by kazoo in greenlets.
+
+kazoo is an extra, so nothing but `has_client` may be used of this package without it.
+"""
+
+import errno
+import logging
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import gevent
+from gevent import socket
+from kazoo.client import KazooClient, KazooState
+from kazoo.exceptions import KazooException
+from kazoo.handlers.gevent import SequentialGeventHandler
+from kazoo.handlers.utils import create_tcp_connection
+from kazoo.retry import KazooRetry
+
+from meshproxy.log_once import LogOnce
+from meshproxy.naming.addr import Address
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""Of one answer; a server takes and gives 1 MB unless it is told otherwise."""
+
+log_once = LogOnce(logging.getLogger(__name__))
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long an ensemble may take, in seconds."""
+
+    session_s: float = 10.0
+    """The session is lost after so long without a connection; so are the nodes that it made."""
+    connect_s: float = 5.0
+    """For the first connection of a session, and for whoever waits for one."""
+    answer_s: float = 10.0
+    close_s: float = 2.0
+    """For the last words to a server."""
+
+
+class Session:
+    """A session over whichever of *servers* can be reached, begun at once.
+
+    *changed* is called, and must not block, when its state may be another.
+    """
+
+    def __init__(
+        self, servers: Collection[Address], timing: Timing, changed: Callable[[], None]
+    ) -> None:
+        self._timing = timing
+        self._handler = _Handler()
+        self._last_word = _LastWord()
+        retry = KazooRetry(
+            max_tries=-1, delay=0.1, max_delay=5.0, sleep_func=self._handler.sleep_func
+        )
+        self.client = KazooClient(
+            ",".join(sorted(_written(server) for server in servers)),
+            timeout=timing.session_s,
+            handler=self._handler,
+            connection_retry=retry,
+            command_retry=KazooRetry(max_tries=0, sleep_func=self._handler.sleep_func),
+            logger=self._last_word,
+        )
+        self.has_begun = False
+        """There has been a connection."""
+        self.state = KazooState.LOST
+        self._disconnected_at = time.monotonic()
+        self._changed = changed
+        self.client.add_listener(self._take)
+        self.client.start_async()
+
+    @property
+    def is_connected(self) -> bool:
+        """Questions can be asked."""
+        return bool(self.state == KazooState.CONNECTED)
+
+    @property
+    def left_s(self) -> float | None:
+        """How long it may still go without a connection; None while it has one."""
+        if self.is_connected:
+            return None
+        if self.has_begun and self.state == KazooState.LOST:
+            return 0.0
+        limit = self._timing.session_s if self.has_begun else self._timing.connect_s
+        return max(0.0, self._disconnected_at + limit - time.monotonic())
+
+    @property
+    def peer(self) -> Address | None:
+        """The server that it is connected to, or was last."""
+        return self._handler.peer
+
+    @property
+    def why(self) -> str:
+        """What went wrong last, if anything did."""
+        return self._last_word.text
+
+    def end(self) -> None:
+        """End it without waiting: nodes that it made are gone, and nobody hears of it any more."""
+        self._changed = _nothing
+        gevent.spawn(self.end_and_wait)
+
+    def end_and_wait(self) -> None:
+        """End it within `close_s`, whatever the server does."""
+        self._changed = _nothing
+        cutting = gevent.spawn_later(self._timing.close_s, self._handler.cut)
+        try:
+            with suppress(KazooException, OSError):
+                self.client.stop()
+            self.client.close()
+        finally:
+            cutting.kill(block=False)
+
+    def _take(self, state: Any) -> None:
+        if self.is_connected:
+            self._disconnected_at = time.monotonic()
+        self.state = state
+        self.has_begun = self.has_begun or self.is_connected
+        self._changed()
+
+
+def _written(server: Address) -> str:
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"{host}:{server.port}"
+
+
+def _nothing() -> None:
+    """Tell nobody."""
+
+
+class _Handler(SequentialGeventHandler):  # type: ignore[misc] # kazoo has no types
+    """Makes bounded sockets, and logs once what breaks a connection's greenlet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peer: Address | None = None
+        self._socket: _Socket | None = None
+        self._is_cut = False
+
+    def create_connection(self, *args: Any, address: tuple[str, int], **options: Any) -> "_Socket":
+        """Connect to *address*."""
+        if self._is_cut:
+            raise ConnectionAbortedError("the session is over")
+        self._socket = _Socket(create_tcp_connection(socket, address, *args, **options))
+        self.peer = Address(*address)
+        return self._socket
+
+    def cut(self) -> None:
+        """Let whoever waits for the server wait no longer."""
+        self._is_cut = True
+        if self._socket is not None:
+            self._socket.cut()
+
+    def spawn(self, func: Callable[..., Any], *args: Any, **options: Any) -> gevent.Greenlet:
+        """Run *func* in a greenlet."""
+
+        def guarded() -> None:
+            try:
+                func(*args, **options)
+            except Exception:
+                log_once.exception("a connection to ZooKeeper broke")
+
+        return gevent.spawn(guarded)
+
+
+class _Socket:
+    """A socket from which kazoo, which asks for the whole of an answer, reads no endless one."""
+
+    def __init__(self, inner: socket.socket) -> None:
+        self._inner = inner
+        self.fileno = inner.fileno
+        self.send = inner.send
+        self.setblocking = inner.setblocking
+        self.close = inner.close
+
+    def recv(self, size: int) -> bytes:
+        """Return what has come, at most *size* bytes. Raises OSError if that is too much."""
+        if size > MAX_BYTES:
+            raise OSError(errno.EMSGSIZE, f"an answer of {size} bytes")
+        data: bytes = self._inner.recv(size)
+        return data
+
+    def cut(self) -> None:
+        """End the connection under whoever reads from it."""
+        with suppress(OSError):
+            self._inner.shutdown(socket.SHUT_RDWR)
+
+
+class _LastWord(logging.Logger):
+    """Keeps what kazoo warned of last instead of logging it: it would do so for each attempt."""
+
+    def __init__(self) -> None:
+        super().__init__("kazoo", logging.WARNING)
+        self.text = ""
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.text = record.getMessage()
