@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
 
+from meshproxy.discovery.watching.api import authority
+
 CLIENT_MISSING: Final = (
     "needs the Kubernetes client, which is not installed: pip install kubernetes"
 )
@@ -30,13 +32,15 @@ class Access:
 
     connection: Callable[[], HTTPConnection]
     """Makes a connection, not yet open; one that is asked from is never shared or kept."""
+    host: str
+    """The Host of every question."""
     headers: Callable[[], Mapping[str, str]]
     """Returns what proves who asks. Raises ValueError when that cannot be had."""
 
 
 def anonymous(host: str, port: int) -> Access:
     """Return plain HTTP to *host*, where a proxy adds the credentials."""
-    return Access(lambda: HTTPConnection(host.strip("[]"), port), dict)
+    return Access(lambda: HTTPConnection(host.strip("[]"), port), authority(host, port), dict)
 
 
 def authenticated(
@@ -74,7 +78,8 @@ def authenticated(
         except config.ConfigException as error:  # a token that cannot be renewed
             raise ValueError(str(error)) from error
 
-    return Access(lambda: _connection(settings), headers)
+    url = parse_url(settings.host)
+    return Access(lambda: _connection(settings), url.netloc or "", headers)
 
 
 def _connection(settings: Any) -> HTTPConnection:

@@ -1,35 +1,23 @@
-"""HTTP to one Kubernetes API server: lists page by page, watches line by line.
+"""One Kubernetes API server, as it is asked: by a `kubectl proxy`, or with credentials.
 
-Plain HTTP to a `kubectl proxy`, or TLS with the credentials of a pod or a kubeconfig
-(linkerd: k8s/.../{Api,ClientConfig}.scala).
+linkerd: k8s/.../{Api,ClientConfig}.scala.
 """
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Final, Literal, TypeAlias
-from urllib.parse import urlencode
 
-import gevent
-from gevent.event import AsyncResult
-from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    ReadTimeoutError,
-)
 
 from meshproxy.discovery.k8s.access import Access, anonymous, authenticated
-from meshproxy.discovery.watching.decoding import Lines, Malformed
+from meshproxy.discovery.watching.api import Api, Bounds, open_connection
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
-from meshproxy.wording import in_words
+from meshproxy.naming.addr import AddrBound, Address
+from meshproxy.var import Var
 
 MAX_PAGE: Final = 256 * 1024 * 1024
 """Bytes of one page of a list."""
-_READ: Final = 65536
 
 Auth: TypeAlias = Literal["inCluster", "kubeconfig"]
 
@@ -56,7 +44,7 @@ class Timing:
 
     connect_s: float = 5.0
     gap_s: float = 90.0
-    """Silence inside a list or a watch; the API sends a bookmark each minute."""
+    """Silence before a list or inside a watch; the API sends a bookmark each minute."""
     page_s: float = 120.0
     """A whole page of a list."""
     watch_s: float = 300.0
@@ -65,80 +53,49 @@ class Timing:
     """Between two lists of a namespace that is empty, and perhaps made up by a client."""
 
 
-class KubernetesApi:
-    """One API server. Its methods block the calling greenlet."""
+class KubernetesApi(Api):
+    """The API of *server*, whose name is looked up anew for each connection."""
 
     def __init__(self, server: ApiServer, timing: Timing) -> None:
+        bounds = Bounds(
+            pace_s=0.0,
+            connect_s=timing.connect_s,
+            head_s=min(timing.gap_s, timing.page_s),
+            body_s=timing.page_s,
+            stream_s=math.inf,
+            gap_s=timing.gap_s,
+            max_bytes=MAX_PAGE,
+        )
+        place = Address(server.host, server.port)
+        super().__init__(Var(AddrBound(frozenset({place}))), str(server), bounds=bounds)
         self.server = server
         self.timing = timing
         self._access: Access | None = None
 
-    def page(self, path: str, query: Mapping[str, str]) -> bytes:
-        """Return one answer whole. Raises `ApiFailure`."""
-        with self._exchange(path, query, self.timing.page_s) as response:
-            pieces, size = [], 0
-            while data := response.read1(_READ, decode_content=False):
-                pieces.append(data)
-                size += len(data)
-                if size > MAX_PAGE:
-                    raise Malformed(f"a page of the list is over {MAX_PAGE} bytes")
-            return b"".join(pieces)
-
-    def lines(
-        self, path: str, query: Mapping[str, str], limit_s: float
-    ) -> Generator[bytes, None, None]:
-        """Yield the lines of a watch, for at most *limit_s* seconds. Raises `ApiFailure`."""
-        lines = Lines()
-        with self._exchange(path, query, limit_s) as response:
-            while data := response.read1(_READ, decode_content=False):
-                yield from lines.feed(data)
-
-    @contextmanager
-    def _exchange(
-        self, path: str, query: Mapping[str, str], limit_s: float
-    ) -> Iterator[HTTPResponse]:
-        """Ask on a connection of its own: killed at any point, nothing is left half used."""
-        limit = gevent.Timeout(limit_s)
-        held = ExitStack()
-        limit.start()
+    def headers(self) -> Mapping[str, str]:
+        """Return what proves who asks. Raises `ApiFailure` if that cannot be had."""
         try:
-            access = self._access = self._access or self._log_in()
-            connection = access.connection()
-            held.callback(connection.close)
-            response = self._request(connection, f"{path}?{urlencode(query)}", access.headers())
-            held.callback(response.close)
-            yield self._checked(response)
-        except gevent.Timeout as timeout:
-            if timeout is not limit:
-                raise
-            raise ApiFailure(Reason.STALLED, f"not done within {limit_s:g} s") from None
-        except (HTTPError, HTTPException, OSError, ValueError) as error:
-            raise _failure(error) from error
-        finally:
-            limit.close()
-            held.close()
+            return {"accept": "application/json", **self._get_access().headers()}
+        except ValueError as error:
+            raise ApiFailure(Reason.CREDENTIALS, str(error)) from error
 
-    def _request(
-        self, connection: HTTPConnection, target: str, headers: Mapping[str, str]
-    ) -> HTTPResponse:
-        connection.timeout = self.timing.connect_s
-        _open(connection)
-        connection.timeout = self.timing.gap_s
-        connection.request(
-            "GET",
-            target,
-            headers={"accept": "application/json", "user-agent": "meshproxy", **headers},
-            preload_content=False,
-        )
-        return connection.getresponse()
+    def connect(self, addresses: Collection[Address]) -> tuple[HTTPConnection, Address]:
+        """Return an open connection. Raises `ApiFailure`."""
+        access = self._get_access()
+        connection = access.connection()
+        open_connection(connection, self.bounds.connect_s)
+        self.host = access.host
+        (place,) = addresses
+        return connection, place
 
-    def _checked(self, response: HTTPResponse) -> HTTPResponse:
-        if response.status != 200:
-            if response.status == 401:
-                self._access = None
-            reason = Reason.GONE if response.status == 410 else Reason.STATUS
-            raise ApiFailure(reason, f"status {response.status}", response.status)
-        return response
+    def forget_credentials(self) -> None:
+        """Read them again before the next question, as the API does not accept them."""
+        self._access = None
+
+    def _get_access(self) -> Access:
+        if self._access is None:
+            self._access = self._log_in()
+        return self._access
 
     def _log_in(self) -> Access:
         server = self.server
@@ -148,36 +105,3 @@ class KubernetesApi:
             return authenticated(server.auth, server.kubeconfig, server.context)
         except (ValueError, OSError) as error:
             raise ApiFailure(Reason.CREDENTIALS, f"no credentials: {error}") from error
-
-
-def _open(connection: HTTPConnection) -> None:
-    """Connect in a greenlet of its own: one that is killed there would leave its socket open."""
-    opened: AsyncResult[None] = AsyncResult()
-
-    def connect() -> None:
-        try:
-            connection.connect()
-        except (HTTPError, OSError, ValueError) as error:  # ValueError: certificate and name differ
-            opened.set_exception(error)
-        else:
-            opened.set()
-
-    gevent.spawn(connect)
-    try:
-        opened.get()
-    except BaseException:
-        opened.rawlink(lambda _: connection.close())
-        raise
-
-
-def _failure(error: Exception) -> ApiFailure:
-    match error:
-        case NewConnectionError() | ConnectTimeoutError():
-            return ApiFailure(Reason.CONNECT, "no connection")
-        case ReadTimeoutError() | TimeoutError():
-            return ApiFailure(Reason.STALLED, "silent for too long")
-        case Malformed():
-            return ApiFailure(Reason.MALFORMED, str(error))
-        case _:
-            words = error.args[0] if error.args and isinstance(error.args[0], str) else None
-            return ApiFailure(Reason.BROKEN, words or in_words(error))

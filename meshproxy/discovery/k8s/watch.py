@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlencode
 
 import gevent
 
@@ -21,6 +22,7 @@ from meshproxy.discovery.k8s.objects import Entry, Resource, shown
 from meshproxy.discovery.k8s.table import Table
 from meshproxy.discovery.watching.decoding import ITEM, Malformed, items, load
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
+from meshproxy.discovery.watching.line import Line
 from meshproxy.log_once import LogOnce
 
 T = TypeVar("T")
@@ -95,17 +97,19 @@ class ListWatch(Generic[T]):
 
     def _run(self) -> None:
         waits = self._backoff()
-        while True:
-            if self._follow_once():
-                waits = self._backoff()
-            self._claim.pause(next(waits), self._sleep)
+        with closing(Line(self._api, lambda: None)) as line:
+            while True:
+                if self._follow_once(line):
+                    waits = self._backoff()
+                line.hang_up()
+                self._claim.pause(next(waits), self._sleep)
 
-    def _follow_once(self) -> bool:
+    def _follow_once(self, line: Line) -> bool:
         """List and watch until it ends; tell whether the watch worked."""
         worked = False
         self._tally.watches += 1
         try:
-            listed = self._claim.list_in_turn(self._list)
+            listed = self._claim.list_in_turn(lambda: self._list(line))
             self._complaint = ""
             if listed is None:
                 self._table.replace(())
@@ -113,7 +117,7 @@ class ListWatch(Generic[T]):
                 return True
             resource, version = listed
             begun = time.monotonic()
-            with closing(self._events(resource, version)) as events:
+            with closing(self._events(line, resource, version)) as events:
                 for event in events:
                     self._apply(resource, event)
                     self._rest_if_due()
@@ -121,6 +125,8 @@ class ListWatch(Generic[T]):
             worked = worked or time.monotonic() - begun >= _STEADY_S
             log.debug("the watch of %s ended", self)
         except ApiFailure as failure:
+            if failure.status == 401:
+                self._api.forget_credentials()
             self._note(failure)
         except Exception:
             log_once.exception("the watch of %s failed", self)
@@ -128,22 +134,23 @@ class ListWatch(Generic[T]):
             self._tally.watches -= 1
         return worked
 
-    def _list(self) -> tuple[Resource[T], str]:
+    def _list(self, line: Line) -> tuple[Resource[T], str]:
         *preferred, last = self._resources
         for resource in preferred:
             try:
-                return resource, self._list_all(resource)
+                return resource, self._list_all(line, resource)
             except ApiFailure as failure:
                 if failure.status not in (403, 404):
                     raise
                 log.debug("%s: no %s: %s", self, resource.plural, failure)
-        return last, self._list_all(last)
+        return last, self._list_all(line, last)
 
-    def _list_all(self, resource: Resource[T]) -> str:
+    def _list_all(self, line: Line, resource: Resource[T]) -> str:
         entries: list[Entry[T]] = []
         query = {"limit": str(_PAGE_ITEMS)}
         for _ in range(MAX_PAGES):
-            metadata = self._list_page(resource, query, entries)
+            target = f"{resource.path(self._namespace)}?{urlencode(query)}"
+            metadata = self._list_page(resource, line.ask(target).body, entries)
             if not metadata.get("continue"):
                 break
             query["continue"] = str(metadata["continue"])
@@ -154,9 +161,8 @@ class ListWatch(Generic[T]):
         return str(metadata.get("resourceVersion", ""))
 
     def _list_page(
-        self, resource: Resource[T], query: dict[str, str], entries: list[Entry[T]]
+        self, resource: Resource[T], page: bytes, entries: list[Entry[T]]
     ) -> dict[str, Any]:
-        page = self._api.page(resource.path(self._namespace), query)
         metadata = None
         try:
             for key, value in items(page, "items"):
@@ -171,7 +177,9 @@ class ListWatch(Generic[T]):
             raise ApiFailure(Reason.MALFORMED, "the answer is not a list of objects")
         return metadata
 
-    def _events(self, resource: Resource[T], version: str) -> Generator[dict[str, Any], None, None]:
+    def _events(
+        self, line: Line, resource: Resource[T], version: str
+    ) -> Generator[dict[str, Any], None, None]:
         timing = self._api.timing
         duration_s = timing.watch_s * (0.8 + 0.2 * self._random())
         query = {
@@ -180,10 +188,10 @@ class ListWatch(Generic[T]):
             "resourceVersion": version,
             "timeoutSeconds": str(max(1, round(duration_s))),
         }
-        path = resource.path(self._namespace)
-        with closing(self._api.lines(path, query, duration_s + timing.gap_s)) as lines:
-            for line in lines:
-                yield _event(line)
+        target = f"{resource.path(self._namespace)}?{urlencode(query)}"
+        with closing(line.lines(target, duration_s + timing.gap_s)) as lines:
+            for each in lines:
+                yield _event(each)
 
     def _rest_if_due(self) -> None:
         """Let others run, if this has gone on for a while."""

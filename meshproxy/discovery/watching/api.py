@@ -1,12 +1,13 @@
 """A discovery API: where it is, how it is reached, and what asking it may cost."""
 
+import math
 import random
 import socket
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import gevent
@@ -14,7 +15,6 @@ from gevent.event import AsyncResult
 from gevent.lock import BoundedSemaphore
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
-from urllib3.util.ssl_match_hostname import CertificateError
 
 from meshproxy.discovery.watching.decoding import MAX_BYTES
 from meshproxy.discovery.watching.failure import ApiFailure, Complaints, Reason
@@ -60,38 +60,52 @@ class Bounds:
     """For the rest of an answer, or of a line of a stream."""
     stream_s: float = 600.0
     """After this a stream is ended, so that a server that hangs is not believed for ever."""
+    gap_s: float = math.inf
+    """Of silence between two lines of a stream, where the API is never silent for long."""
     max_bytes: int = MAX_BYTES
-    """Of an answer, or of a line of a stream."""
+    """Of an answer."""
+    max_line_bytes: int = MAX_BYTES
+    """Of a line of a stream."""
 
 
-@dataclass(eq=False, slots=True)
 class Api:
-    """Where the API of a discovery system is, and how it is asked."""
+    """The API of a discovery system: where it is, and how it is asked."""
 
-    where: Var[Addr]
-    """Its addresses, followed as they change; any of them will do."""
-    host: str
-    """The Host of every question, and its name in logs."""
-    tls: Tls | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Of every question."""
-    bounds: Bounds = field(default_factory=Bounds)
-    fail_fast: bool = False
-    """After a connection that could not be had, none is tried for `FAIL_FAST_S`."""
-    complaints: Complaints = field(init=False)
-    asking: BoundedSemaphore = field(init=False)
-    """One of its places is for one short question."""
-    _held: BoundedSemaphore = field(init=False)
-    _down_until: float = field(init=False, default=0.0)
+    def __init__(
+        self,
+        where: Var[Addr],
+        host: str,
+        *,
+        tls: Tls | None = None,
+        headers: Mapping[str, str] | None = None,
+        bounds: Bounds | None = None,
+        fail_fast: bool = False,
+    ) -> None:
+        """Take what is particular to this one.
 
-    def __post_init__(self) -> None:
-        self.complaints = Complaints(self.host)
+        Args:
+            where: its addresses, followed as they change; any of them will do.
+            host: the Host of every question, and its name in logs.
+            tls: how to begin TLS; plain HTTP without.
+            headers: of every question.
+            bounds: what it may cost.
+            fail_fast: after a connection that could not be had, try none for `FAIL_FAST_S`.
+        """
+        self.where = where
+        self.host = host
+        self.bounds = bounds or Bounds()
+        self.complaints = Complaints(host)
         self.asking = BoundedSemaphore(MAX_ASKING)
+        """One of its places is for one short question."""
+        self._tls = tls
+        self._headers = headers or {}
+        self._fail_fast = fail_fast
         self._held = BoundedSemaphore(MAX_HELD)
+        self._down_until = 0.0
 
     @classmethod
     def at(cls, bind: Bind, host: str, port: int, **others: Any) -> "Api":
-        """Return the API on *port* of *host*, which *bind* resolves; *others* are its fields."""
+        """Return the API on *port* of *host*, which *bind* resolves; *others* as for any API."""
         where = addresses_of(bind(Path.of("$", "inet", host, str(port))))
         return cls(where, authority(host, port), **others)
 
@@ -105,9 +119,13 @@ class Api:
             if has_place:
                 self._held.release()
 
+    def headers(self) -> Mapping[str, str]:
+        """Return the header fields of every question. Raises `ApiFailure` if they cannot be had."""
+        return self._headers
+
     def connect(self, addresses: Collection[Address]) -> tuple[HTTPConnection, Address]:
         """Return an open connection to one of *addresses*. Raises `ApiFailure` if none is had."""
-        if self.fail_fast and time.monotonic() < self._down_until:
+        if self._fail_fast and time.monotonic() < self._down_until:
             raise ApiFailure(Reason.CONNECT, "there was no connection a moment ago (failFast)")
         failure = ApiFailure(Reason.CONNECT, f"{self.host} has no address")
         for address in random.sample(list(addresses), min(len(addresses), MAX_TRIES)):
@@ -120,29 +138,18 @@ class Api:
 
     def _connect(self, address: Address) -> HTTPConnection:
         connection = self._new(address)
-        peer = f"{address.host}:{address.port}"
-        try:
-            _open(connection, self.bounds.connect_s)
-        except (ssl.SSLError, CertificateError) as error:
-            raise ApiFailure(Reason.TLS, f"no TLS with {peer}: {in_words(error)}") from error
-        except (HTTPError, OSError) as error:
-            why = in_words(error.__cause__ or error)
-            raise ApiFailure(Reason.CONNECT, f"no connection to {peer}: {why}") from error
+        open_connection(connection, self.bounds.connect_s)
         return connection
 
     def _new(self, address: Address) -> HTTPConnection:
         options = [*HTTPConnection.default_socket_options, *_KEEP_ALIVE]
-        seconds = self.bounds.connect_s
-        if self.tls is None:
-            return HTTPConnection(
-                address.host, address.port, timeout=seconds, socket_options=options
-            )
-        context, name = self.tls
+        if self._tls is None:
+            return HTTPConnection(address.host, address.port, socket_options=options)
+        context, name = self._tls
         name = name and name.rstrip(".")
         return HTTPSConnection(
             address.host,
             address.port,
-            timeout=seconds,
             socket_options=options,
             ssl_context=context,
             server_hostname=name,
@@ -172,14 +179,27 @@ def authority(host: str, port: int) -> str:
     return host if port in (80, 443) else f"{host}:{port}"
 
 
+def open_connection(connection: HTTPConnection, seconds: float) -> None:
+    """Connect, and shake hands if it is TLS. Raises `ApiFailure`."""
+    peer = f"{connection.host}:{connection.port}"
+    try:
+        _open(connection, seconds)
+    except (ssl.SSLError, ValueError) as error:  # ValueError: certificate and name differ
+        raise ApiFailure(Reason.TLS, f"no TLS with {peer}: {in_words(error)}") from error
+    except (HTTPError, OSError) as error:
+        why = in_words(error.__cause__ or error)
+        raise ApiFailure(Reason.CONNECT, f"no connection to {peer}: {why}") from error
+
+
 def _open(connection: HTTPConnection, seconds: float) -> None:
     """Connect in a greenlet of its own, which closes its socket whatever becomes of ours."""
     opened: AsyncResult[None] = AsyncResult()
 
     def connect() -> None:
+        connection.timeout = seconds
         try:
             connection.connect()
-        except (HTTPError, OSError, CertificateError) as error:
+        except (HTTPError, OSError, ValueError) as error:
             connection.close()
             opened.set_exception(error)
         else:

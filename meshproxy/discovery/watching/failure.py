@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from enum import StrEnum
+from typing import Final
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,10 @@ class Reason(StrEnum):
     """A fault of our own."""
 
 
+_ROUTINE: Final = frozenset({Reason.GONE})
+"""What is nobody's fault, and ends by asking anew."""
+
+
 class ApiFailure(Exception):
     """A question got no answer; *status* is the HTTP status if there was one."""
 
@@ -55,7 +60,8 @@ class Complaints:
     def begin(self, failure: ApiFailure, watch: str) -> None:
         """Note that *watch* fails like this since now."""
         self._holders[failure.kind] += 1
-        level = logging.WARNING if self._holders[failure.kind] == 1 else logging.DEBUG
+        is_news = self._holders[failure.kind] == 1 and failure.reason not in _ROUTINE
+        level = logging.WARNING if is_news else logging.DEBUG
         log.log(level, "%s: %s: %s", self._system, watch, failure)
 
     def end(self, failure: ApiFailure) -> None:
@@ -63,4 +69,5 @@ class Complaints:
         self._holders[failure.kind] -= 1
         if not self._holders[failure.kind]:
             del self._holders[failure.kind]
-            log.info("%s: no longer: %s", self._system, failure)
+            level = logging.DEBUG if failure.reason in _ROUTINE else logging.INFO
+            log.log(level, "%s: no longer: %s", self._system, failure)

@@ -99,18 +99,17 @@ class Line:
                 return Reply(response.status, response.headers, whole)
             raise _status(response.status, whole)
 
-    def lines(
-        self, target: str, headers: Mapping[str, str] | None = None
-    ) -> Generator[bytes, None, None]:
+    def lines(self, target: str, limit_s: float | None = None) -> Generator[bytes, None, None]:
         """Yield the lines of a stream as they come. Raises `ApiFailure`.
 
-        It ends when the API ends it, and in any case after `stream_s`.
+        It ends when the API ends it, and in any case after *limit_s*, by default some `stream_s`.
         """
         with self._asking(is_held=True):
-            response = self._begin("GET", target, None, headers or {}, 0.0)
+            response = self._begin("GET", target, None, {}, 0.0)
             if response.status != 200:
                 raise _status(response.status, self._whole(response))
-            yield from self._cut(response)
+            most_s = self._api.bounds.stream_s
+            yield from self._cut(response, limit_s or random.uniform(0.8, 1.0) * most_s)  # noqa: S311
             self.hang_up()
 
     @contextmanager
@@ -155,10 +154,10 @@ class Line:
         """
         self.request, self.requested_at = f"{method} {target}", time.time()
         api = self._api
-        fields = {"host": api.host, "user-agent": "meshproxy", **api.headers, **headers}
         while True:
             kept = self._kept()
             connection = kept or self._connect()
+            fields = {"host": api.host, "user-agent": "meshproxy", **api.headers(), **headers}
             with within(held_s + api.bounds.head_s, "no answer"):
                 try:
                     connection.request(
@@ -180,17 +179,21 @@ class Line:
                     raise ApiFailure(Reason.TOO_LARGE, f"the answer is over {most} bytes")
         return b"".join(pieces)
 
-    def _cut(self, response: HTTPResponse) -> Generator[bytes, None, None]:
+    def _cut(self, response: HTTPResponse, limit_s: float) -> Generator[bytes, None, None]:
         bounds = self._api.bounds
-        lines = Lines(bounds.max_bytes)
+        lines = Lines(bounds.max_line_bytes)
         begun = time.monotonic()
-        end = begun + bounds.stream_s * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
+        end = begun + limit_s
         while True:
             is_between = lines.is_between
-            limit = end if is_between else begun + bounds.body_s
+            if is_between:
+                limit = min(end, time.monotonic() + bounds.gap_s)
+            else:
+                limit = begun + bounds.body_s
             data = _read_before(response, limit)
-            if data is None and not is_between:
-                raise ApiFailure(Reason.STALLED, "a line of the stream does not end")
+            if data is None and (not is_between or limit < end):
+                what = "silent for too long" if is_between else "a line does not end"
+                raise ApiFailure(Reason.STALLED, f"the stream is broken off: {what}")
             if not data:
                 break
             if is_between:
@@ -259,7 +262,8 @@ def _why(error: Exception) -> str:
 
 def _status(status: int, body: bytes) -> ApiFailure:
     said = ascii(body[:_SHOWN].decode("utf-8", "replace").strip())
-    return ApiFailure(Reason.STATUS, f"status {status}: {said}", status)
+    reason = Reason.GONE if status == 410 else Reason.STATUS
+    return ApiFailure(reason, f"status {status}: {said}", status)
 
 
 def _settled(addr: Addr) -> State[Addr]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from kubernetes.config import incluster_config
 from meshproxy.discovery.k8s.access import anonymous, authenticated, has_client
 from meshproxy.discovery.k8s.api import ApiServer, KubernetesApi, Timing
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
+from meshproxy.discovery.watching.line import Line
 from tests.kit.certs import Certs
 from tests.kit.downstream import Answer, Downstream
 
@@ -26,6 +28,12 @@ def certs(tmp_path: Path) -> Certs:
 def secure(certs: Certs) -> Iterator[Downstream]:
     with Downstream(lambda _: Answer(body=b"{}"), context=certs.server("127.0.0.1")) as server:
         yield server
+
+
+def page(api: KubernetesApi) -> bytes:
+    """Ask for a list of endpoints."""
+    with closing(Line(api, lambda: None)) as line:
+        return line.ask(PATH).body
 
 
 def kubeconfig(
@@ -56,7 +64,7 @@ def test_a_kubeconfig_gives_tls_and_a_token(
 ) -> None:
     file = kubeconfig(tmp_path, f"https://{secure.address}", certs.bundle, {"token": "sesame"})
     api = KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file, context="lab"), Timing())
-    assert api.page(PATH, {}) == b"{}"
+    assert page(api) == b"{}"
     assert secure.requests[0].get("authorization") == "Bearer sesame"
 
 
@@ -67,7 +75,7 @@ def test_a_kubeconfig_gives_a_client_certificate(tmp_path: Path, certs: Certs) -
     with Downstream(lambda _: Answer(body=b"{}"), context=context) as server:
         file = kubeconfig(tmp_path, f"https://{server.address}", certs.bundle, user)
         api = KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing())
-        assert api.page(PATH, {}) == b"{}"
+        assert page(api) == b"{}"
 
 
 def test_a_server_of_another_authority_is_refused(tmp_path: Path, secure: Downstream) -> None:
@@ -76,8 +84,8 @@ def test_a_server_of_another_authority_is_refused(tmp_path: Path, secure: Downst
     other = Certs(elsewhere)
     file = kubeconfig(tmp_path, f"https://{secure.address}", other.bundle, {"token": "sesame"})
     with pytest.raises(ApiFailure) as caught:
-        KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing()).page(PATH, {})
-    assert caught.value.reason is Reason.BROKEN
+        page(KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing()))
+    assert caught.value.reason is Reason.TLS
     assert secure.requests == []
 
 
@@ -90,10 +98,8 @@ def test_a_server_of_another_name_is_refused_and_nothing_is_printed(
         url, user = f"https://{server.address}", {"token": "sesame"}
         file = kubeconfig(tmp_path, url, certs.bundle, user, name)
         with pytest.raises(ApiFailure) as caught:
-            KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing(page_s=5)).page(
-                PATH, {}
-            )
-        assert caught.value.reason is Reason.BROKEN
+            page(KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing(page_s=5)))
+        assert caught.value.reason is Reason.TLS
         assert server.requests == []
     assert capfd.readouterr().err == ""
 
@@ -105,7 +111,7 @@ def test_a_token_that_no_header_can_hold_is_not_told(
         tmp_path, f"https://{secure.address}", certs.bundle, {"token": "open\r\nsesame"}
     )
     with pytest.raises(ApiFailure) as caught:
-        KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing()).page(PATH, {})
+        page(KubernetesApi(ApiServer(auth="kubeconfig", kubeconfig=file), Timing()))
     assert str(caught.value) == "the credentials hold a control character"
 
 
@@ -119,7 +125,7 @@ def test_a_pod_uses_its_service_account(
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(secure.port))
     api = KubernetesApi(ApiServer(auth="inCluster"), Timing())
-    assert api.page(PATH, {}) == b"{}"
+    assert page(api) == b"{}"
     assert (
         secure.requests[0].get(
             "authorization",
@@ -146,6 +152,7 @@ def test_a_proxy_needs_no_credentials() -> None:
     access = anonymous("[::1]", 8001)
     connection = access.connection()
     assert (connection.host, connection.port) == ("::1", 8001)
+    assert access.host == "[::1]:8001"
     assert access.headers() == {}
 
 

@@ -53,7 +53,7 @@ def test_a_host_is_a_name_like_any_other() -> None:
         return Var(Ok(leaf(80)))
 
     api = Api.at(bind, "consul.test", 8500, headers={"a": "b"})
-    assert (asked, api.host, api.headers) == (
+    assert (asked, api.host, api.headers()) == (
         ["/$/inet/consul.test/8500"], "consul.test:8500", {"a": "b"}
     )  # fmt: skip
     assert api.where.sample() == AddrBound(frozenset({Address("127.0.0.1", 80)}))

@@ -210,7 +210,7 @@ def test_a_line_that_does_not_end_is_a_failure(server: Scripted) -> None:
     with line_to(api_at(server.port)) as line:
         stream = line.lines("/watch")
         assert next(stream) == b"one"
-        with pytest.raises(ApiFailure, match="does not end") as raised:
+        with pytest.raises(ApiFailure, match="a line does not end") as raised:
             next(stream)
     assert raised.value.reason is Reason.STALLED
 
