@@ -16,6 +16,7 @@ _FDS: Final = Path("/proc/self/fd")
 def measure_process(metrics: Tree, uptime: Callable[[], float]) -> None:
     """Put the gauges of this process below `process`; *uptime* is in seconds."""
     process = metrics.scope("process")
+    process.gauge("up", fn=lambda: 1, together="max")
     process.gauge("uptime", fn=lambda: round(uptime() * 1000), together="max")
     process.gauge("cpu_ms", fn=cpu_ms)
     process.gauge("rss", fn=resident_bytes)

@@ -242,6 +242,7 @@ PLACES: Final = (
         "The process, in place of Linkerd's `jvm`; with workers, the sum of all processes, but for "
         "the uptime. Added.",
         (
+            _gauge("up", "1: a proxy that is gone does not look like a quiet one."),
             _gauge("uptime", "Milliseconds since the start."),
             _gauge("cpu_ms", "Milliseconds of CPU used, user and system."),
             _gauge("rss", "Bytes of resident memory."),

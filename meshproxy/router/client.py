@@ -97,7 +97,7 @@ class Client:
         self._balancer: Picker[Endpoint] = self._classes
         metrics.gauge(
             "available",
-            fn=lambda: any(one.is_open for one in self._classes.nodes),
+            fn=lambda: int(any(one.is_open for one in self._classes.nodes)),
             together="max",
         )
         self._transport = policy.transport(key.limits)

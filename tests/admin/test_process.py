@@ -12,6 +12,7 @@ def test_the_process_is_measured_when_asked() -> None:
     tree = Tree()
     measure_process(tree, lambda: 2.0)
     assert tree.gauge("process", "uptime").read() == 2000
+    assert tree.gauge("process", "up").read() == 1
     assert 1e6 < tree.gauge("process", "rss").read() < 1e10
     assert tree.gauge("process", "threads").read() >= 1
     assert tree.gauge("process", "cpu_ms").read() > 0
