@@ -1,1 +1,1 @@
-"""The operator's door: metrics, state and shutdown over HTTP."""
+"""The admin pages: metrics, state and control over HTTP."""

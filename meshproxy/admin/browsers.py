@@ -1,7 +1,7 @@
-"""What browsers may do on the admin server, and what they are told about its pages.
+"""Protects the admin server from web pages, and sets security headers on its own pages.
 
-Any page makes its visitors' browsers send requests to addresses that only they reach. A page whose
-DNS name is made to point here (DNS rebinding) could read the answers as well.
+Any web page can make its visitors' browsers send requests to addresses that only they can reach. A
+page whose DNS name is made to resolve to this server (DNS rebinding) could also read the responses.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from meshproxy.service import Service
 _SAFE_METHODS: Final = frozenset({b"GET", b"HEAD"})
 _DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
 _BROWSER_FIELDS: Final = frozenset({b"accept-language", b"origin", b"referer"})
-"""Fields that browsers send and tools do not; no script can stop them from sending the first."""
+"""Fields that browsers send and tools do not; scripts cannot suppress the first of them."""
 _BROWSER_PREFIX: Final = b"sec-"
 _POLICY: Final = (
     b"default-src 'none'; style-src 'self'; "
@@ -33,12 +33,12 @@ _HARDENING: Final = (
 
 
 class SameOrigin:
-    """Refuses what a page of another origin asks for (403).
+    """Refuses requests made by a page of another origin (403).
 
-    Host has to be an address, `localhost` or one of *names*, since no other name is known to belong
-    to this server. A request that *is_for_tools* may name any host, unless a browser sends it.
-    Origins are judged by `Sec-Fetch-Site`, which browsers send to addresses of loopback and over
-    TLS, else by `Origin` (W3C Fetch Metadata; RFC 6454 section 7).
+    Host must be an address, `localhost` or one of *names*, since no other name is known to belong
+    to this server. A request that *is_for_tools* may have any Host, unless a browser sends it.
+    Origins are judged by `Sec-Fetch-Site`, which browsers send to loopback addresses and over TLS,
+    or else by `Origin` (W3C Fetch Metadata; RFC 6454 section 7).
     """
 
     def __init__(self, names: Iterable[str], is_for_tools: Callable[[Request], bool]) -> None:
@@ -60,19 +60,19 @@ class SameOrigin:
         return service(request)
 
     def _knows(self, host: bytes) -> bool:
-        """Returns True if *host* leads here whatever DNS says; clients without a Host are old."""
+        """Returns True if *host* leads here whatever DNS says, or is empty, as from old clients."""
         text = host.decode("latin-1").lower()
         name = text[: text.index("]") + 1] if text.startswith("[") else text.partition(":")[0]
         return not name or name.removesuffix(".") in self._names or literal(name) is not None
 
 
 def harden(request: Request, service: Service[Request, Response]) -> Response:
-    """Serves with the header fields that keep a page from being framed, cached or misread."""
+    """Serves with header fields that prevent a page from being framed, cached or misread."""
     return hardened(service(request))
 
 
 def hardened(response: Response) -> Response:
-    """Returns *response* with those fields, except those that it brings along."""
+    """Returns *response* with those fields, except those that it has already."""
     headers = response.headers
     for name, value in _HARDENING:
         if name.lower() not in headers:
@@ -87,7 +87,7 @@ def _is_of_browser(headers: Headers) -> bool:
 
 
 def _is_of_same_origin(request: Request, host: bytes) -> bool:
-    """Returns True if no page asks, or one of this server; links from elsewhere may be followed."""
+    """Returns True if no page made the request, or one of this server; links may be followed."""
     headers = request.headers
     site = headers.get(b"sec-fetch-site")
     if site is not None:

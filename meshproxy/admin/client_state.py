@@ -12,19 +12,19 @@ from meshproxy.naming.path import Path
 
 
 class ClientAddr(NamedTuple):
-    """A client's bound id, and what is known of its addresses."""
+    """A client's bound id, and what is known about its addresses."""
 
     id: Path
     addr: Addr
 
 
 def client_state(clients: Iterable[ClientAddr]) -> dict[str, Any]:
-    """Returns the state and the addresses by bound id, of all routers together."""
+    """Returns state and addresses by bound id, for all routers together."""
     return merged({one.id.show(): _shown(one.addr)} for one in clients)
 
 
 def merged(states: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns several of these as one: whoever has addresses adds them, else the first counts."""
+    """Merges several of these: addresses are added up, otherwise the first one counts."""
     found: dict[str, Any] = {}
     for state in states:
         for bound_id, one in state.items():

@@ -42,16 +42,16 @@ def control(
     uptime: Callable[[], float],
     started_at: float,
 ) -> Mapping[str, AdminHandler]:
-    """Return the pages ping, shutdown, reload and server_info of `/admin`, and `/config.json`.
+    """Returns the pages ping, shutdown, reload and server_info of `/admin`, and `/config.json`.
 
     Args:
         configuration: the parsed configuration as JSON.
-        shutdown: begins to close the process within so many seconds, or the configured grace
-            if None; it returns at once, so that the answer can be sent.
-        reload: brings in the configuration as it is now, or says all that is wrong with it;
+        shutdown: begins to close the process within the given seconds, or the configured grace
+            period if None; it returns at once, so that the response can be sent.
+        reload: serves the present configuration, or returns everything that is wrong with it;
             without it there is no such page.
-        uptime: seconds since the start.
-        started_at: when that was, in seconds since 1970.
+        uptime: returns the seconds since the start.
+        started_at: the time of the start in seconds since 1970.
     """
     return {
         **({"/admin/reload": _reloading(reload)} if reload is not None else {}),
@@ -63,7 +63,7 @@ def control(
 
 
 def duration(written: str) -> float:
-    """Return the seconds of a duration such as `10.seconds` or `1.minute+30.seconds`.
+    """Returns the seconds of a duration such as `10.seconds` or `1.minute+30.seconds`.
 
     Raises ValueError for anything else.
     """

@@ -1,4 +1,4 @@
-"""What each router would call a request: the server on `httpIdentifierPort`.
+"""The name that each router gives a request: the server on `httpIdentifierPort`.
 
 linkerd: linkerd/admin/.../HttpIdentifierHandler.scala
 """
@@ -16,7 +16,7 @@ Identify = Callable[[Request], Path]
 
 
 def identify_service(routers: Mapping[str, tuple[Identify, Dtab]], request: Request) -> Response:
-    """Answer with the name and the table that *request* would get from each of *routers*."""
+    """Returns the name and the dtab that *request* would get from each of *routers*."""
     found = {label: _named(identify, dtab, request) for label, (identify, dtab) in routers.items()}
     return text_response(200, json.dumps(found, indent=2) + "\n", b"application/json")
 

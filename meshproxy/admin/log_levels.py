@@ -1,4 +1,4 @@
-"""The levels of the process's loggers, to be seen and changed while it runs.
+"""The levels of the process's loggers, which can be changed while it runs.
 
 linkerd: admin/src/main/scala/io/buoyant/admin/LoggingHandler.scala
 """
@@ -23,7 +23,7 @@ _ROOT: Final = "root"
 
 
 def levels() -> dict[str, str]:
-    """Returns the level of each logger by its name, its own or the one that it takes over."""
+    """Returns the level of each logger by name, its own or the inherited one."""
     found = {_ROOT: logging.getLogger()} | _loggers()
     return {
         name: logging.getLevelName(logger.getEffectiveLevel())
@@ -32,9 +32,9 @@ def levels() -> dict[str, str]:
 
 
 def log_levels(request: AdminRequest) -> AdminResponse:
-    """Lists the levels; a POST of `logger` and `level` sets one, 400 if either is missing.
+    """Lists the levels; a POST with `logger` and `level` sets one, and is 400 without either.
 
-    A logger or a level that is not known changes nothing, which is no error, as in Linkerd.
+    As in Linkerd, an unknown logger or level changes nothing and is not an error.
     """
     if request.method == "GET":
         shown = [{"logger": name, "level": level} for name, level in levels().items()]
@@ -65,7 +65,7 @@ def _loggers() -> dict[str, logging.Logger]:
 
 
 def _set(name: str, level: str) -> str:
-    """Sets the level, and says so; unknown names make no new loggers."""
+    """Sets the level and returns a message; unknown names create no loggers."""
     logger = logging.getLogger() if name == _ROOT else _loggers().get(name)
     if logger is None:
         return f"nothing changed, there is no logger {name}\n"

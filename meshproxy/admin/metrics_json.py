@@ -22,13 +22,13 @@ from meshproxy.metrics.tree import Tree
 PATH: Final = "/admin/metrics.json"
 
 Node = tuple[Instrument | None, Tree | None]
-"""What one name stands for: an instrument, a scope, or both."""
+"""What a name refers to: an instrument, a scope, or both."""
 
 _SUMMARY: Final = ("max", "min", "p50", "p90", "p95", "p99", "p9990", "p9999", "sum", "avg")
 
 
 def metrics_json(metrics: Tree) -> AdminHandler:
-    """Return the handler of the page; its parameters are `pretty`, `tree` and `q`."""
+    """Returns the handler of the page; its parameters are `pretty`, `tree` and `q`."""
 
     def handle(request: AdminRequest) -> AdminResponse:
         if request.method != "GET":
@@ -47,7 +47,7 @@ def metrics_json(metrics: Tree) -> AdminHandler:
 
 
 def find(tree: Tree, name: str) -> Node | None:
-    """Return what *name*, joined by slashes, leads to; longer elements are tried first."""
+    """Returns the node at *name*, which is joined by slashes; longer elements are tried first."""
     if name in tree.instruments or name in tree.scopes:
         return tree.instruments.get(name), tree.scopes.get(name)
     starts = (scope for scope in tree.scopes if name.startswith(scope + "/"))
@@ -59,7 +59,7 @@ def find(tree: Tree, name: str) -> Node | None:
 
 
 def flat(node: Node) -> dict[str, float | None]:
-    """Return the numbers of *node* and below by their names within it."""
+    """Returns the numbers of *node* and everything below, by their names within it."""
     instrument, tree = node
     numbers = dict(_readings("", instrument))
     if tree is not None:
@@ -69,7 +69,7 @@ def flat(node: Node) -> dict[str, float | None]:
 
 
 def nested(node: Node) -> dict[str, Any]:
-    """Return the numbers of *node* as objects within objects."""
+    """Returns the numbers of *node* as objects within objects."""
     instrument, tree = node
     found: dict[str, Any] = dict(_readings(type(instrument).__name__.lower(), instrument))
     if tree is not None:

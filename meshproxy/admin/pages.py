@@ -1,4 +1,4 @@
-"""The admin server as a table of paths, free of sockets and of the proxy's own messages.
+"""The admin server as a table of paths, without sockets and the proxy's own messages.
 
 (linkerd: admin/src/main/scala/io/buoyant/admin/Admin.scala)
 """
@@ -26,14 +26,14 @@ form { display: inline }
 th, td { border: 1px solid #bbb; padding: 4px 8px; text-align: left }
 """
 _REPORTING: Final = """\
-<h2>What to report of a fault</h2>
+<h2>What to include in a fault report</h2>
 <ul>
-<li>what was asked, what came back, and what was expected: status, <code>l5d-err</code>, body</li>
+<li>the request, the response, and what was expected: status, <code>l5d-err</code>, body</li>
 <li>the version: <a href="/admin/server_info">/admin/server_info</a></li>
 <li>the configuration, without its secrets: <a href="/config.json">/config.json</a></li>
-<li>what is counted, twice some seconds apart:
+<li>the metrics, twice some seconds apart:
 <a href="/admin/metrics.json?pretty=1">/admin/metrics.json</a></li>
-<li>what is believed of the world: <a href="/client_state.json">/client_state.json</a>, and each
+<li>what it knows of the world: <a href="/client_state.json">/client_state.json</a>, and each
 page below <code>/namer_state/</code></li>
 <li>if something hangs, what waits: <a href="/admin/threads">/admin/threads</a></li>
 <li>the log of the process; <a href="/logging">/logging</a> makes it say more</li>
@@ -42,17 +42,17 @@ page below <code>/namer_state/</code></li>
 
 @dataclass(frozen=True, slots=True)
 class AdminRequest:
-    """What an operator asks for."""
+    """A request of an operator."""
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
-    """Decoded parameters; of several with one name the first."""
+    """Decoded parameters; the first one if several have the same name."""
     body: bytes = b""
 
     @classmethod
     def of(cls, method: str, target: str, body: bytes = b"") -> "AdminRequest":
-        """Take *target* apart; more than `MAX_PARAMETERS` parameters are read as none."""
+        """Splits *target*; if it has more than `MAX_PARAMETERS` parameters, they are ignored."""
         try:
             parts = urlsplit(target)
             pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
@@ -61,13 +61,13 @@ class AdminRequest:
         return cls(method, unquote(parts.path), dict(reversed(pairs)), body)
 
     def is_set(self, name: str) -> bool:
-        """Return whether the parameter *name* says yes."""
+        """Returns True if the parameter *name* is set to yes."""
         return self.query.get(name, "").lower() in ("true", "t", "1")
 
     def form(self) -> Mapping[str, str]:
-        """Returns the fields of a form in the body, and the parameters that it does not have.
+        """Returns the fields of a form in the body, and parameters with other names.
 
-        More than `MAX_PARAMETERS` fields are read as none.
+        If there are more than `MAX_PARAMETERS` fields, they are ignored.
         """
         try:
             body = self.body.decode("utf-8", "replace")
@@ -79,7 +79,7 @@ class AdminRequest:
 
 @dataclass(frozen=True, slots=True)
 class AdminResponse:
-    """The answer; whoever sends it adds Content-Length, and leaves the body out after HEAD."""
+    """A response; the sender adds Content-Length, and omits the body after HEAD."""
 
     body: bytes
     content_type: str = TEXT
@@ -91,17 +91,17 @@ AdminHandler = Callable[[AdminRequest], AdminResponse]
 
 
 def text(body: str, status: int = 200, content_type: str = TEXT) -> AdminResponse:
-    """Return *body* in UTF-8, as plain text unless told otherwise."""
+    """Returns *body* in UTF-8, as plain text by default."""
     return AdminResponse(body.encode(), content_type, status)
 
 
 def failure(status: int) -> AdminResponse:
-    """Return the bare reason phrase of *status*."""
+    """Returns a response with only the reason phrase of *status*."""
     return text(HTTPStatus(status).phrase + "\n", status)
 
 
 def refuse_method(*allowed: str) -> AdminResponse:
-    """Return 405 with the methods that work."""
+    """Returns 405 with the methods allowed."""
     return replace(failure(405), headers=(("Allow", ", ".join(allowed)),))
 
 
@@ -109,7 +109,7 @@ _READ_ONLY: Final = refuse_method("GET", "HEAD")
 
 
 def shown(render: Callable[[], tuple[str, bytes]]) -> AdminHandler:
-    """Return the handler of a page that depends on nothing: its content type and its body."""
+    """Returns the handler of a page without parameters; *render* makes content type and body."""
 
     def handle(request: AdminRequest) -> AdminResponse:
         if request.method != "GET":
@@ -122,29 +122,29 @@ def shown(render: Callable[[], tuple[str, bytes]]) -> AdminHandler:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """The handler of what changes the process: it is done by POST alone."""
+    """The handler of a page that changes the process; it accepts only POST."""
 
     act: AdminHandler
 
     def __call__(self, request: AdminRequest) -> AdminResponse:
-        """Answer *request*."""
+        """Returns the response to *request*."""
         return self.act(request) if request.method == "POST" else refuse_method("POST")
 
 
 class Elsewhere(Protocol):
-    """Pages that other processes make."""
+    """Pages made by other processes."""
 
     def paths(self) -> Iterable[str]:
         """Returns the paths of all of them."""
         ...
 
     def __call__(self, request: AdminRequest) -> AdminResponse:
-        """Answers *request*; 404 if it is for none of them."""
+        """Returns the response to *request*; 404 if it is for none of them."""
         ...
 
 
 def document(title: str, body: str) -> str:
-    """Returns the HTML page *title*, below which *body* stands; both are HTML already."""
+    """Returns an HTML page with *title* above *body*; both must be HTML."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -180,7 +180,7 @@ class Admin:
         self._style = shown(lambda: (CSS, _STYLE))
 
     def __call__(self, request: AdminRequest) -> AdminResponse:
-        """Answer *request*; HEAD is answered as GET."""
+        """Returns the response to *request*; HEAD is treated as GET."""
         path = request.path.rstrip("/") or "/"
         request = replace(
             request, path=path, method="GET" if request.method == "HEAD" else request.method
@@ -191,7 +191,7 @@ class Admin:
         return failure(404) if handler is None else handler(request)
 
     def _paths(self) -> list[str]:
-        """Return the path of every page, sorted."""
+        """Returns the paths of all pages, sorted."""
         elsewhere = () if self._elsewhere is None else self._elsewhere.paths()
         return sorted(filter(self._security.allows, {*self._pages, *elsewhere}))
 

@@ -1,4 +1,4 @@
-"""`/live` and `/ready`: what Kubernetes and load balancers ask before they send traffic."""
+"""`/live` and `/ready`, for the probes of Kubernetes and load balancers."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ from meshproxy.admin.pages import (
 
 
 def probes(why_not_ready: Callable[[], str | None]) -> Mapping[str, AdminHandler]:
-    """Return both pages; *why_not_ready* says why no traffic is wanted, or None."""
+    """Returns both pages; *why_not_ready* returns why the process is not ready, or None."""
 
     def ready(request: AdminRequest) -> AdminResponse:
         if request.method != "GET":

@@ -1,4 +1,4 @@
-"""`process/...`: what the process takes, in place of Linkerd's `jvm/...`; read when asked."""
+"""`process/...`: resources of the process, in place of Linkerd's `jvm/...`; read on demand."""
 
 import resource
 import sys
@@ -14,7 +14,7 @@ _FDS: Final = Path("/proc/self/fd")
 
 
 def measure_process(metrics: Tree, uptime: Callable[[], float]) -> None:
-    """Put the gauges of this process below `process`; *uptime* is in seconds."""
+    """Adds the gauges of this process to `process`; *uptime* is in seconds."""
     process = metrics.scope("process")
     process.gauge("up", fn=lambda: 1, together="max")
     process.gauge("uptime", fn=lambda: round(uptime() * 1000), together="max")
@@ -26,7 +26,7 @@ def measure_process(metrics: Tree, uptime: Callable[[], float]) -> None:
 
 
 def open_descriptors() -> float:
-    """Return how many descriptors are open: all, when there is none left to count them with."""
+    """Returns the number of open descriptors; the limit if none is left to count them with."""
     try:
         return sum(1 for _ in _FDS.iterdir())
     except OSError:
@@ -34,13 +34,13 @@ def open_descriptors() -> float:
 
 
 def cpu_ms() -> float:
-    """Return the milliseconds of CPU used, those of workers that have ended included."""
+    """Returns the CPU time used in milliseconds, including that of workers that have ended."""
     used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return round(sum(one.ru_utime + one.ru_stime for one in used) * 1000)
 
 
 def resident_bytes() -> float:
-    """Return the resident memory; where there is no /proc, the most there ever was."""
+    """Returns the resident memory; without /proc, the highest it ever was."""
     try:
         return int(_STATM.read_bytes().split()[1]) * resource.getpagesize()
     except OSError:

@@ -16,7 +16,7 @@ _CONTROL = frozenset({"/admin/shutdown", "/admin/reload", "/logging.json"})
 class Security:
     """Decides for a path: the blacklist first, then its category, then the whitelist.
 
-    The patterns are regular expressions that have to match the whole path.
+    The patterns are regular expressions that must match the whole path.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Security:
         self._blacklist = [re.compile(pattern) for pattern in blacklist]
 
     def allows(self, path: str) -> bool:
-        """Whether *path* is served."""
+        """Returns True if *path* is served."""
         if any(pattern.fullmatch(path) for pattern in self._blacklist):
             return False
         return self._is_open(path) or any(one.fullmatch(path) for one in self._whitelist)

@@ -1,4 +1,4 @@
-"""The admin pages as a Service, so that they share the proxy's own server code."""
+"""The admin pages as a Service, so that they use the proxy's own server code."""
 
 from meshproxy.admin.pages import Admin, AdminRequest
 from meshproxy.http.headers import of
@@ -8,7 +8,7 @@ MAX_BODY = 65536
 
 
 def admin_service(admin: Admin, request: Request) -> Response:
-    """Answer *request* by the pages of *admin*; a body over 64 KiB is refused with 413."""
+    """Serves *request* with the pages of *admin*; refuses a body over 64 KiB with 413."""
     body = b""
     if request.body is not None:
         for piece in request.body:

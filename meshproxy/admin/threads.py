@@ -1,6 +1,6 @@
-"""What every greenlet waits for, as text: for whoever asks why nothing moves.
+"""What every greenlet waits for, as text, to find out why nothing moves.
 
-In place of twitter-server's ThreadsHandler. Greenlets at the same place are one entry.
+In place of twitter-server's ThreadsHandler. Greenlets at the same place share an entry.
 """
 
 import gc
@@ -21,15 +21,15 @@ MAX_PLACES: Final = 200
 """Entries shown, the most frequent ones first."""
 _MAX_FRAMES: Final = 30
 _OBJECTS_PER_TURN: Final = 20_000
-"""So many objects are looked at before other greenlets get their turn."""
+"""Objects checked before other greenlets get their turn."""
 _ROOT: Final = f"{Path(__file__).parents[2]}/"
 
 Stack = tuple[str, ...]
-"""Places in the code, as `file:line function`, the innermost first."""
+"""Places in the code as `file:line function`, innermost first."""
 
 
 def threads() -> str:
-    """Returns how many greenlets wait, and where, then the threads that run beside the loop."""
+    """Returns how many greenlets wait and where, and the threads that run beside the loop."""
     found = Counter(map(_stack, _waiting()))
     lines = [f"{found.total()} greenlets wait, at {len(found)} places."]
     lines += _entries(found)
@@ -51,12 +51,12 @@ def _entries(found: "Counter[Stack]") -> Iterator[str]:
 
 
 def _waiting() -> Iterator[FrameType | None]:
-    """Yields where each greenlet waits; None for one that has not begun."""
+    """Yields the frame where each greenlet waits; None for one that has not begun."""
     current = greenlet.getcurrent()
     objects = iter(gc.get_objects())
     while some := list(islice(objects, _OBJECTS_PER_TURN)):
         for one in some:
-            # a proxy says of itself that it is what it stands for, and may run code for that
+            # a proxy object claims the class of what it stands for, and may run code to do so
             if issubclass(type(one), greenlet) and not one.dead and one is not current:
                 yield one.gr_frame
         del some

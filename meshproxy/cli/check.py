@@ -12,14 +12,14 @@ from meshproxy.runtime.process_log import log_to_stderr
 
 
 def run(given: Namespace) -> int:
-    """Check the configuration; the exit status."""
+    """Checks the configuration. Returns the exit status."""
     log_to_stderr(given.log_level, given.log_format)
     is_lenient = given.allow_missing_files
     return run_with(given.config, lambda one: _check(one, given), allow_missing=is_lenient)
 
 
 def _check(loaded: Loaded, given: Namespace) -> int:
-    """Build *loaded* without listening, and print all that is to be known of it."""
+    """Builds *loaded* without listening, and prints every finding."""
     problems = Problems(absent_addresses(loaded.config))
     limits: list[str] = []
     with problems.noted():
@@ -32,7 +32,7 @@ def _check(loaded: Loaded, given: Namespace) -> int:
 
 
 def _not_told(problems: Problems, loaded: Loaded) -> list[ConfigError]:
-    """The *problems* but for what misses a file that is told as missing."""
+    """Returns *problems*, except those caused by a file that is reported as missing."""
     placed = [loaded.placed(one) for one in problems]
     told = [one.path for one in loaded.missing]
     return [

@@ -1,7 +1,7 @@
-"""The commands, and what each takes: everything but what they do.
+"""The commands and their arguments, without what they do.
 
-What the command NAME does is `run` of the module meshproxy.cli.NAME, with an underscore for each
-hyphen. It is imported when the command runs, so `--help` and `--version` wait for none of them.
+The command NAME runs `run` of the module meshproxy.cli.NAME, with an underscore for each hyphen. It
+is imported when the command runs, so that `--help` and `--version` need none of them.
 """
 
 from typing import Final, NamedTuple
@@ -13,37 +13,37 @@ class Option(NamedTuple):
     """An option; a flag unless its value has a name."""
 
     names: tuple[str, ...]
-    """As they are typed, such as `-v` and `--verbose`."""
+    """The names as typed, such as `-v` and `--verbose`."""
     help: str
     value: str | None = None
     choices: tuple[str, ...] = ()
-    """What the value may be; anything if empty."""
+    """The values allowed; any if empty."""
     default: str | None = None
 
 
 class Operand(NamedTuple):
-    """A word that a command takes, by its place."""
+    """A positional argument of a command."""
 
     name: str
     help: str
     choices: tuple[str, ...] = ()
-    """What it may be; the name of a file if empty."""
+    """The values allowed; if empty, it is the name of a file."""
     is_required: bool = True
 
 
 class Command(NamedTuple):
-    """What the parser, the help and the completion know of a command."""
+    """What the parser, the help and the completion need of a command."""
 
     summary: str
     """A line for the help."""
     operands: tuple[Operand, ...] = ()
     options: tuple[Option, ...] = ()
     is_patched: bool = True
-    """Whether gevent replaces the blocking parts of the standard library before it is imported."""
+    """True if gevent replaces the blocking parts of the standard library before the import."""
 
 
 SERVE: Final = "serve"
-"""The command of a command line without the name of one."""
+"""The command if a command line names none."""
 _CONFIG: Final = Operand("CONFIG", "a file, or - for standard input")
 _LOG: Final = (
     Option(
@@ -61,7 +61,7 @@ _LOG: Final = (
         default="text",
     ),
 )
-"""Where and how the process logs, for commands that run parts of the proxy."""
+"""Options of logging, for commands that run parts of the proxy."""
 COMMANDS: Final = {
     SERVE: Command(
         "serve CONFIG, or conf/laptop.yaml without one, until SIGTERM or SIGINT",
@@ -81,7 +81,7 @@ COMMANDS: Final = {
         "say `ok`, or every error as file:line:column: path: what; warnings too",
         (_CONFIG,),
         (
-            Option(("-v", "--verbose"), "say the limits in force as well"),
+            Option(("-v", "--verbose"), "print the limits in force as well"),
             Option(
                 ("--allow-missing-files",),
                 "for a configuration that another machine serves: warn of files, credentials and "

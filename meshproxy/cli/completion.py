@@ -52,14 +52,14 @@ _HELP: Final = Option(("-h", "--help"), "print the help and end")
 
 
 def run(given: Namespace) -> int:
-    """Print the script; the exit status."""
+    """Prints the script. Returns the exit status."""
     script = {"bash": bash, "zsh": zsh, "fish": fish}[given.shell]
     print(script())
     return 0
 
 
 def bash() -> str:
-    """Return the script for bash 4 and later, which needs nothing else."""
+    """Returns the script for bash 4 and later, which needs nothing else."""
     return _filled(
         _BASH,
         valued="|".join(dict.fromkeys(f",{name}" for _, name, _ in _values())),
@@ -85,7 +85,7 @@ def _bash_choice(choices: Iterable[str]) -> str:
 
 
 def zsh() -> str:
-    """Return the script for zsh with its completion system, to be evaluated or found in fpath."""
+    """Returns the script for zsh with its completion system, to be evaluated or put into fpath."""
     return _filled(
         _ZSH,
         named="(" + "|".join(COMMANDS) + ")",
@@ -98,7 +98,7 @@ def zsh() -> str:
 
 
 def _zsh_specs(command: str) -> Iterator[str]:
-    """Yield what _arguments of zsh knows as specs."""
+    """Yields the arguments of *command* as specs of zsh's _arguments."""
     for option in (*COMMANDS[command].options, _HELP):
         others = f"({' '.join(option.names)})"
         for name in option.names:
@@ -117,7 +117,7 @@ def _zsh_choice(choices: Iterable[str]) -> str:
 
 
 def fish() -> str:
-    """Return the script for fish 3 and later."""
+    """Returns the script for fish 3 and later."""
     none = f"not __fish_seen_subcommand_from {' '.join(COMMANDS)}"
     lines = [_fish(none, f"-a {name}", command.summary) for name, command in COMMANDS.items()]
     for name, command in COMMANDS.items():
@@ -148,7 +148,7 @@ def _fish_value(option: Option) -> str:
 
 
 def _values() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield every command, option that takes a value, and what the value may be."""
+    """Yields every command, each of its options with a value, and the values allowed."""
     for command, known in COMMANDS.items():
         for option in known.options:
             if option.value is not None:
@@ -162,7 +162,7 @@ def _filled(script: str, **parts: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return *text* as one word of any of the three shells."""
+    """Returns *text* as one word in any of the three shells."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 

@@ -1,4 +1,4 @@
-"""The configuration that a command is about: read, with what is wrong with it on standard error."""
+"""Reads the configuration of a command and prints its problems to standard error."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from meshproxy.runtime.building import CannotStart
 
 
 def run_with(name: str, run: Callable[[Loaded], int], *, allow_missing: bool = False) -> int:
-    """Run *run* with what the file *name* says; its status, or 1 if that cannot be used."""
+    """Calls *run* with the configuration in the file *name*; returns its status, or 1."""
     try:
         loaded = read(*text_of(name))
     except OSError as error:
@@ -35,9 +35,9 @@ def run_with(name: str, run: Callable[[Loaded], int], *, allow_missing: bool = F
 
 
 def tell(found: Iterable[ConfigError], *, allow_missing: bool) -> bool:
-    """Print *found* in the order of the file; whether all of it is warnings.
+    """Prints *found* in the order of the file. Returns True if all of it is warnings.
 
-    What is not on this machine is a warning if *allow_missing*, else an error.
+    What is missing on this machine is a warning if *allow_missing*, otherwise an error.
     """
     is_fine = True
     for one in sorted(found, key=lambda one: one.mark):
@@ -50,7 +50,7 @@ def tell(found: Iterable[ConfigError], *, allow_missing: bool) -> bool:
 
 
 def text_of(name: str) -> tuple[str, str]:
-    """Return the text of the file *name*, `-` being standard input, and what messages call it.
+    """Returns the text of the file *name*, or standard input for `-`, and its name in messages.
 
     Raises OSError, and ConfigErrors if it is not UTF-8.
     """

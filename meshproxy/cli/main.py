@@ -31,9 +31,9 @@ example:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command of *arguments*, those of the process if None; the exit status.
+    """Runs the command in *arguments*, by default those of the process. Returns the exit status.
 
-    Raises SystemExit after the help, and with status 2 for a command line that cannot be read.
+    Raises SystemExit after the help, and with status 2 for an invalid command line.
     """
     name, others = _command_of(sys.argv[1:] if arguments is None else arguments)
     command = COMMANDS[name]
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _text_asked_for(given: argparse.Namespace) -> str | None:
-    """Return what is to be printed and nothing served, or None."""
+    """Returns the text to print instead of serving, or None."""
     if given.version:
         return f"meshproxy {__version__}"
     if given.print_config is not None:
@@ -61,7 +61,7 @@ def _text_asked_for(given: argparse.Namespace) -> str | None:
 
 
 def _command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the command, and the arguments without its name."""
+    """Returns the command, and the arguments without its name."""
     takes_value = {
         name
         for command in COMMANDS.values()

@@ -1,4 +1,4 @@
-"""What was probably meant by a command line that means nothing."""
+"""Suggests what a wrong command line was meant to be."""
 
 from argparse import Namespace
 from contextlib import suppress
@@ -14,13 +14,13 @@ _COMMANDS: Final = {
     "help": "meshproxy --help",
     "version": "meshproxy --version",
 }
-"""What is typed for a command, and the command line that it would be."""
+"""Words often typed for a command, and the right command line."""
 _NAMES: Final = 1000
-"""The most files that are looked at for one that may have been meant."""
+"""Most files compared with a misspelt file name."""
 
 
 def in_words(name: str, given: Namespace, word: str) -> str:
-    """Say what is wrong with *word*, which the command *name* does not take beside *given*."""
+    """Returns what is wrong with *word*, which the command *name* does not accept with *given*."""
     if word.startswith("-"):
         options = [one for option in COMMANDS[name].options for one in option.names]
         return f"{word} is no option of {name}, {suggestion(word, [*options, '--help'])}"
@@ -31,7 +31,7 @@ def in_words(name: str, given: Namespace, word: str) -> str:
 
 
 def in_file_name(name: str, error: OSError) -> str:
-    """Say why the file *name* cannot be read, by the *error* of reading it."""
+    """Returns why the file *name* cannot be read; *error* was raised on reading it."""
     path = Path(name)
     match error:
         case IsADirectoryError():
@@ -51,7 +51,7 @@ def _command(word: str) -> str | None:
 
 
 def _file_beside(path: Path) -> str | None:
-    """Return the file that is called almost as *path*, if there is one in its directory."""
+    """Returns the file with almost the name of *path* in the same directory, if any."""
     names: list[str] = []
     with suppress(OSError):
         names += islice((one.name for one in path.parent.iterdir()), _NAMES)

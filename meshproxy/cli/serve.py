@@ -1,4 +1,4 @@
-"""`meshproxy CONFIG`: serve until told to stop."""
+"""`meshproxy CONFIG`: serves until it is stopped."""
 
 import logging
 import sys
@@ -34,7 +34,7 @@ No file was given, so this is about the built-in one. To serve it with other set
 
 
 def run(given: Namespace) -> int:
-    """Serve the configuration; the exit status."""
+    """Serves the configuration. Returns the exit status."""
     log_to_stderr(given.log_level, given.log_format)
     if given.config is not None:
         return run_with(given.config, lambda loaded: _serve(loaded, given.config))
@@ -58,7 +58,7 @@ def _serve(loaded: Loaded, name: str, started: Callable[[], None] | None = None)
 
 
 def _read_again(name: str) -> LinkerConfig:
-    """The configuration in the file *name* by now."""
+    """Returns the present configuration in the file *name*."""
     if name == "-":
-        raise CannotStart("the configuration came from standard input, which has no more to say")
+        raise CannotStart("the configuration came from standard input, which cannot be read again")
     return load(*text_of(name))

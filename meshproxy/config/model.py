@@ -69,16 +69,16 @@ def key(
     """Declares a key; it is required if it has no default.
 
     Args:
-            default: the value when unset.
-            name: the YAML name, if it is not the field's name in camelCase.
-            doc: one sentence for the reference page.
-            minimum: the smallest number accepted.
-            maximum: the largest number accepted.
-            only: the values supported so far; other valid ones are "not supported yet".
-            unsupported: known to Linkerd, "not supported yet" when written.
-            added: an addition of meshproxy, unknown to Linkerd.
-            quoted: True if a number in quotes is accepted too.
-            one_or_many: True if a list may be written as its only item.
+        default: the value when unset.
+        name: the YAML name, if it is not the field's name in camelCase.
+        doc: one sentence for the reference page.
+        minimum: the smallest number accepted.
+        maximum: the largest number accepted.
+        only: the values supported so far; other valid ones are "not supported yet".
+        unsupported: known to Linkerd, "not supported yet" when written.
+        added: an addition of meshproxy, unknown to Linkerd.
+        quoted: True if a number in quotes is accepted too.
+        one_or_many: True if a list may be written as its only item.
     """
     facts = {
         "name": name,

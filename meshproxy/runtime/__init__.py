@@ -1,1 +1,1 @@
-"""A process and its life: what the configuration becomes, and how it starts and stops."""
+"""The process: it turns a configuration into a running proxy, and starts and stops it."""

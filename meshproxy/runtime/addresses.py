@@ -1,9 +1,9 @@
-"""The addresses that workers share: one process takes them, each worker listens there.
+"""The addresses shared by workers: the supervisor binds them, each worker listens there.
 
-With SO_REUSEPORT alone nobody would notice that a port is taken by another meshproxy: the kernel
-would give each a part of the connections. So the supervisor binds every address first, without
-that option, which fails as it should; then it allows its workers beside it. It never listens, so
-it gets no connection, but the port stays taken while workers come and go.
+With SO_REUSEPORT alone nobody would notice that another meshproxy has the port: the kernel would
+give each of them a part of the connections. So the supervisor binds every address without that
+option first, which fails as it should, and sets it afterwards, so that workers can bind as well. It
+never listens, so it gets no connections, but the port stays taken while workers come and go.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -23,59 +23,59 @@ _UNSET: Final = SocketOptionsConfig()
 
 
 class Addresses:
-    """The addresses of one configuration after the other; those of both are never let go.
+    """The addresses of one configuration after another; those in both are never released.
 
-    Sockets that somebody else opened are taken from *inherited*, by address, before any is bound:
-    all workers accept from such a one.
+    Sockets opened by another process are taken from *inherited*, by address, before any is bound;
+    all workers accept from such a socket.
     """
 
     def __init__(self, inherited: MutableMapping[Address, socket.socket]) -> None:
         self._inherited = inherited
         self._held: dict[ListenAddress, socket.socket] = {}
         self.listening: dict[Address, socket.socket] = {}
-        """Those that were inherited."""
+        """Inherited sockets by address."""
 
     def take(self, config: LinkerConfig) -> Ports:
-        """Take all of *config*, or none; the ports.
+        """Takes all addresses of *config* or none. Returns the ports.
 
-        Raises OSError, with the address in its text, if one cannot be had.
+        Raises OSError, with the address in its text, if one cannot be taken.
         """
         fresh: dict[ListenAddress, socket.socket] = {}
         try:
-            for place in _places(config):
-                if place not in self._held and place not in fresh:
-                    fresh[place] = self._open(place)
+            for address in _addresses(config):
+                if address not in self._held and address not in fresh:
+                    fresh[address] = self._open(address)
         except OSError:
             for sock in fresh.values():
                 sock.close()
             raise
         self._held |= fresh
-        return {place: sock.getsockname()[1] for place, sock in self._held.items()}
+        return {address: sock.getsockname()[1] for address, sock in self._held.items()}
 
     def keep(self, config: LinkerConfig) -> None:
-        """Let go what *config* does not need."""
-        for place in self._held.keys() - set(_places(config)):
-            self.listening.pop((place.ip, place.port), None)
-            self._held.pop(place).close()
+        """Releases the addresses that *config* does not need."""
+        for address in self._held.keys() - set(_addresses(config)):
+            self.listening.pop((address.ip, address.port), None)
+            self._held.pop(address).close()
 
     def close(self) -> None:
-        """Let all go."""
+        """Releases all addresses."""
         for sock in self._held.values():
             sock.close()
         self._held.clear()
         self.listening.clear()
 
-    def _open(self, place: ListenAddress) -> socket.socket:
-        address = place.ip, place.port
-        sock = self._inherited.pop(address, None)
+    def _open(self, address: ListenAddress) -> socket.socket:
+        host_port = address.ip, address.port
+        sock = self._inherited.pop(host_port, None)
         if sock is None:
-            return _reserve(place)
-        self.listening[address] = sock
+            return _reserve(address)
+        self.listening[host_port] = sock
         return sock
 
 
 def server_ports(config: LinkerConfig, ports: Ports) -> dict[str, list[int]]:
-    """Return those of *ports* that servers have, by router."""
+    """Returns those of *ports* that belong to servers, by router."""
     return {
         router.name: [ports[ListenAddress.of_server(router, n)] for n in range(len(router.servers))]
         for router in config.routers
@@ -83,9 +83,9 @@ def server_ports(config: LinkerConfig, ports: Ports) -> dict[str, list[int]]:
 
 
 def worker_config(config: LinkerConfig, ports: Ports, admin_port: int) -> LinkerConfig:
-    """What a worker serves of *config*: the shared ports, and nothing that is reported once.
+    """Returns the part of *config* for a worker: the shared ports, without what is reported once.
 
-    The admin server is the supervisor's, at *admin_port*: a worker only knows where it is.
+    The admin server belongs to the supervisor, at *admin_port*: a worker only knows the port.
 
     Access logs are appended to; emptying and rolling them is for one process.
     """
@@ -97,7 +97,7 @@ def worker_config(config: LinkerConfig, ports: Ports, admin_port: int) -> Linker
     )
 
 
-def _places(config: LinkerConfig) -> Iterator[ListenAddress]:
+def _addresses(config: LinkerConfig) -> Iterator[ListenAddress]:
     for router in config.routers:
         for index in range(len(router.servers)):
             yield ListenAddress.of_server(router, index)
@@ -121,11 +121,11 @@ def _shared_router(router: RouterConfig, ports: Ports) -> RouterConfig:
 
 
 def _shared_admin(config: LinkerConfig, ports: Ports, admin_port: int) -> AdminConfig:
-    place = identifier_address(config)
+    address = identifier_address(config)
     return replace(
         config.admin,
         port=Port(admin_port),
-        http_identifier_port=None if place is None else Port(ports[place]),
+        http_identifier_port=None if address is None else Port(ports[address]),
         socket_options=_shared(config.admin.socket_options),
     )
 
@@ -134,23 +134,27 @@ def _shared(options: SocketOptionsConfig | None) -> SocketOptionsConfig:
     return replace(options or _UNSET, reuse_port=True)
 
 
-def _reserve(place: ListenAddress) -> socket.socket:
-    """Bind *place*: beside past connections only if there are some, else beside nobody."""
+def _reserve(address: ListenAddress) -> socket.socket:
+    """Binds *address* exclusively; with SO_REUSEADDR if only past connections are in the way."""
     try:
-        return _bind(place, reuse_addr=False)
+        return _bind(address, reuse_addr=False)
     except OSError:
-        return _bind(place, reuse_addr=True)
+        return _bind(address, reuse_addr=True)
 
 
-def _bind(place: ListenAddress, *, reuse_addr: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in place.ip else socket.AF_INET
+def _bind(address: ListenAddress, *, reuse_addr: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.ip else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse_addr)
-        sock.bind((place.ip, place.port))
+        sock.bind((address.ip, address.port))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
     except OSError as error:
         sock.close()
-        shown = f"[{place.ip}]:{place.port}" if ":" in place.ip else f"{place.ip}:{place.port}"
+        shown = (
+            f"[{address.ip}]:{address.port}"
+            if ":" in address.ip
+            else f"{address.ip}:{address.port}"
+        )
         raise OSError(error.errno, f"{shown}: {error.strerror}") from error
     return sock

@@ -1,4 +1,4 @@
-"""The admin server and its pages, and the server that only names requests.
+"""The admin server with its pages, and the server that only names requests.
 
 linkerd: admin/src/main/scala/io/buoyant/admin/{Admin,App}.scala
 """
@@ -47,39 +47,39 @@ from meshproxy.service import Service, stack
 from meshproxy.telemeters.telemeter import Telemeter
 
 _METRICS = ("/admin/metrics.json", "/admin/metrics", "/metrics.json")
-"""Three paths of the same numbers, as in twitter-server."""
+"""Three paths of the same metrics, as in twitter-server."""
 _MAX_CONNECTIONS = 1000
 _SHARE = 0.1
-"""Of all descriptors, so many may be connections to one admin port."""
+"""Share of all descriptors that connections to one admin port may use."""
 _LIMITS = Limits(idle_seconds=60.0, read_idle=10.0, connect_ports=frozenset())
 
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What the pages may do to the process, and ask of it."""
+    """What the pages may ask of the process."""
 
     shutdown: Callable[[float | None], None]
     reload: Callable[[], str | None] | None
     uptime: Callable[[], float]
     why_not_ready: Callable[[], str | None]
     refresh: Callable[[], None] | None = None
-    """Called before numbers are shown."""
+    """Called before metrics are shown."""
     pages: Mapping[str, AdminHandler] = field(default_factory=dict)
-    """More of them."""
+    """Additional pages."""
     elsewhere: Elsewhere | None = None
-    """Those that other processes make."""
+    """Pages made by other processes."""
 
 
-def admin_terms(
+def admin_parameters(
     config: LinkerConfig,
     metrics: Tree,
     telemeters: Sequence[Telemeter],
     controls: Controls,
     state: Mapping[str, AdminHandler],
 ) -> ServerParameters:
-    """How the admin server of *config* serves, with the pages *state* beside its own.
+    """Returns the parameters of the admin server of *config*, with the additional pages *state*.
 
-    Raises ValueError for TLS files that do not work.
+    Raises ValueError for TLS files that cannot be used.
     """
     numbers = dict.fromkeys(_METRICS, metrics_json(metrics))
     for telemeter in telemeters:
@@ -108,7 +108,7 @@ def admin_terms(
         return is_read and request.target.partition(b"?")[0] in for_tools
 
     service = partial(admin_service, admin)
-    return _terms(config.admin, config.admin.port, service, is_for_tools, metrics)
+    return _parameters(config.admin, config.admin.port, service, is_for_tools, metrics)
 
 
 def _after(refresh: Callable[[], None], page: AdminHandler) -> AdminHandler:
@@ -119,19 +119,19 @@ def _after(refresh: Callable[[], None], page: AdminHandler) -> AdminHandler:
     return handle
 
 
-def identifier_terms(
+def identifier_parameters(
     config: AdminConfig, routers: Sequence[ServedRouter], metrics: Tree
 ) -> ServerParameters:
-    """How the server on `httpIdentifierPort` serves; it is asked about a Host, so takes any.
+    """Returns the parameters of the server on `httpIdentifierPort`, which accepts any Host.
 
     Raises ValueError as above.
     """
     named = {router.config.name: (router.identify, router.config.dtab) for router in routers}
     service = partial(identify_service, named)
-    return _terms(config, config.http_identifier_port or 0, service, lambda _: True, metrics)
+    return _parameters(config, config.http_identifier_port or 0, service, lambda _: True, metrics)
 
 
-def _terms(
+def _parameters(
     config: AdminConfig,
     port: int,
     service: Service[Request, Response],
@@ -161,7 +161,7 @@ def _terms(
 
 
 def _own_names(config: AdminConfig) -> tuple[str, ...]:
-    """Returns this machine's name, unless only loopback is listened on, where it does not lead."""
+    """Returns this machine's name; nothing if only loopback is listened on."""
     return () if ip_address(config.ip).is_loopback else (socket.gethostname(),)
 
 

@@ -1,4 +1,4 @@
-"""Builds what a configuration names; what goes wrong becomes an error with its place."""
+"""Builds the objects of a configuration; what fails becomes an error with its place."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ from meshproxy.errors import ProxyError
 
 
 class CannotStart(Exception):
-    """Something outside the configuration is in the way: a port, a credential, a variable.
+    """Something outside the configuration prevents the start: a port, a credential, a variable.
 
-    `problems` has all of it; the key of each is the path in the file that it is about, or None.
+    `problems` has all of them; the key of each is its path in the file, or None.
     """
 
     def __init__(self, *problems: Problem | str) -> None:
@@ -23,26 +23,26 @@ class CannotStart(Exception):
 
 
 class Problems(list[Problem]):
-    """Why parts of a configuration cannot be built, so that all of it is said at once."""
+    """The reasons why parts of a configuration cannot be built, reported together."""
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Go on after a CannotStart, whose problems are kept."""
+        """Suppresses a CannotStart and keeps its problems."""
         try:
             yield
         except CannotStart as error:
             self.extend(error.problems)
 
     def refuse_any(self) -> None:
-        """Raise CannotStart if there are some."""
+        """Raises CannotStart if there are any."""
         if self:
             raise CannotStart(*self)
 
 
 def build(config: Kinded, where: str, deps: Callable[[], object]) -> Any:
-    """Returns what *config*, which stands at the path *where* of the file, builds from *deps*.
+    """Returns the product of *config*, which is at the path *where* of the file, from *deps*.
 
-    Raises CannotStart, also when a plugin fails or its product lacks what its category offers.
+    Raises CannotStart, also if a plugin fails or its product lacks what its category offers.
     """
     try:
         built = config.build(deps())  # type: ignore[attr-defined] # each base declares its own
@@ -60,7 +60,7 @@ def build(config: Kinded, where: str, deps: Callable[[], object]) -> Any:
 
 
 def refused(error: Exception, where: str) -> CannotStart:
-    """Says that *error* is why what stands at the path *where* cannot be built."""
+    """Returns CannotStart for *error*, which prevents building what is at the path *where*."""
     causes = (error, error.__cause__)
     is_missing = any(isinstance(cause, NotHere | FileNotFoundError) for cause in causes)
     severity = Severity.MISSING if is_missing else Severity.ERROR

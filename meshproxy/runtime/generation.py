@@ -1,4 +1,4 @@
-"""What one configuration becomes: routers and how their servers serve, exporters and logs.
+"""The objects of one configuration: routers and their servers' parameters, exporters, logs.
 
 linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 """
@@ -23,10 +23,10 @@ from meshproxy.server.log_writer import LogWriter
 
 
 class Generation:
-    """Everything that *config* asks for, but for sockets.
+    """Everything that *config* asks for, except sockets.
 
-    What it shares with *before*, the generation that it is to replace, it takes over from there:
-    the resolver, exporters, access logs, and clients with their pools and breakers.
+    It takes over what it shares with *before*, the generation that it replaces: the resolver,
+    exporters, access logs, and clients with their pools and breakers.
     Raises CannotStart.
     """
 
@@ -72,7 +72,7 @@ class Generation:
         }
 
     def start(self, before: "Generation | None" = None) -> None:
-        """Begin the work in the background that *before* does not do already."""
+        """Begins background work, except what *before* does already."""
         running = before.logs.values() if before is not None else ()
         for log in self.logs.values():
             if log not in running:
@@ -80,14 +80,14 @@ class Generation:
         self._sweepers = [gevent.spawn(_sweep_often, router) for router in self.routers]
 
     def retire(self, successor: "Generation") -> None:
-        """Keep nothing but what running requests use, and what *successor* took over."""
+        """Keeps only what running requests use and what *successor* took over."""
         gevent.killall(self._sweepers, block=False)
         successors = {router.config.name: router for router in successor.routers}
         for router in self.routers:
             router.close(successors.get(router.config.name))
 
     def close(self) -> None:
-        """Stop everything."""
+        """Stops everything."""
         gevent.killall(self._sweepers)
         self.telemetry.close()
         for log in self.logs.values():
@@ -117,7 +117,7 @@ class Generation:
 
 
 def _sweep_often(router: ServedRouter) -> None:
-    """Close what a router has not used for a while, for ever."""
+    """Closes, for ever, what a router has not used for a while."""
     period = router.config.binding_cache.idle_ttl_secs
     while period:
         gevent.sleep(period)

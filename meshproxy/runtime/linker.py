@@ -1,4 +1,4 @@
-"""A running proxy: the sockets it listens on, and the generation of configuration behind them.
+"""A running proxy: its listening sockets, and the present generation of its configuration.
 
 linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 """
@@ -20,7 +20,7 @@ from meshproxy.discovery.own_addresses import is_own
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.router.own_listeners import OwnListeners
-from meshproxy.runtime.admin import Controls, admin_terms, identifier_terms
+from meshproxy.runtime.admin import Controls, admin_parameters, identifier_parameters
 from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.building import CannotStart, refused
 from meshproxy.runtime.generation import Generation
@@ -39,16 +39,16 @@ from meshproxy.server.listener import Listener, ServerParameters
 from meshproxy.server.log_writer import LogWriter
 
 _LAST_SECONDS = 3.0
-"""For logs and exporters of earlier generations to write what they have."""
+"""Time for logs and exporters of earlier generations to write what they have."""
 
 
 class Linker:
     """Serves one configuration, and another one after each `reload`; listens from `start` on.
 
     Sockets are taken from *inherited*, by address, before any is bound. *shutdown* and *reload*
-    are what the admin pages of these names do; without *reload* there is no such page. A worker
+    are called by the admin pages of these names; without *reload* there is no such page. A worker
     leaves the admin pages to its supervisor.
-    Raises CannotStart, from the constructor too.
+    Raises CannotStart, also from the constructor.
     """
 
     def __init__(
@@ -74,31 +74,31 @@ class Linker:
         self._generation = Generation(config, self.metrics, environ, self._own)
         self._listeners: dict[ListenAddress, Listener] = {}
         self._draining = Group()
-        """Of listeners that a reload took away."""
+        """The closing of listeners that a reload removed."""
         self._retiring = Group()
-        """What else of earlier generations comes to an end."""
+        """The ending of other parts of earlier generations."""
         self._exporting: gevent.Greenlet | None = None
         self._is_over = Event()
-        """The last request has ended."""
+        """Set when the last request has ended."""
 
     @classmethod
     def load(cls, text: str, name: str) -> "Linker":
-        """Build the configuration in *text*; *name* is for messages. Raises ConfigErrors too."""
+        """Builds the configuration in *text*; *name* is for messages. Raises ConfigErrors too."""
         return cls(load(text, name))
 
     @property
     def config(self) -> LinkerConfig:
-        """What is served."""
+        """The present configuration."""
         return self._generation.config
 
     @property
     def routers(self) -> list[ServedRouter]:
-        """The routers of that configuration."""
+        """The routers of the present configuration."""
         return self._generation.routers
 
     @property
     def telemetry(self) -> Telemetry:
-        """The exporters of that configuration."""
+        """The exporters of the present configuration."""
         return self._generation.telemetry
 
     @property
@@ -124,7 +124,7 @@ class Linker:
         return self._port(identifier_address(self.config))
 
     def start(self) -> None:
-        """Listen on every address of the configuration; nothing listens if one cannot be had."""
+        """Listens on every address of the configuration, or on none if one cannot be bound."""
         self._started = time.monotonic()
         measure_process(self.metrics, self._uptime)
         generation = self._generation
@@ -135,12 +135,12 @@ class Linker:
         self._listen(parameters, sockets)
 
     def reload(self, config: LinkerConfig) -> None:
-        """Serve by *config* from now on; raises CannotStart, and has changed nothing, if it cannot.
+        """Serves *config* from now on. Raises CannotStart, having changed nothing, if it cannot.
 
-        It is built once on the side, so that what is wrong with it is found before anything is
-        touched; new addresses are bound next. Then it takes over at once: for new requests, also
-        on open connections. Running requests finish as they began; those of servers that are no
-        more get the time of `shutdownGraceMs`. What does not change lives on, see `Generation`.
+        The configuration is built on the side first, so that its faults are found before anything
+        changes; then new addresses are bound. After that it takes over at once: for new requests,
+        also on open connections. Running requests finish as they began; those of removed servers
+        have `shutdownGraceMs` to do so. What does not change is kept, see `Generation`.
         """
         if self.readiness.is_ending:
             raise CannotStart("the process is ending")
@@ -151,7 +151,7 @@ class Linker:
         try:
             after = Generation(config, self.metrics, self._environ, self._own, before)
             parameters = self._parameters(after, self.metrics)
-        except CannotStart:  # a file has changed since
+        except CannotStart:  # a file has changed in between
             for sock in sockets.values():
                 sock.close()
             raise
@@ -161,26 +161,26 @@ class Linker:
         self._wind_up(before, gone)
 
     def reopen_logs(self) -> None:
-        """Open every access log again, after files were moved aside."""
+        """Reopens every access log, after files were moved aside."""
         for log in self._generation.logs.values():
             log.reopen()
 
     def explain_limits(self) -> list[str]:
-        """A line for every limit of every server, in bytes and seconds."""
+        """Returns a line for every limit of every server, in bytes and seconds."""
         return [line for router in self.routers for line in router.explain_limits()]
 
     def answer(self, request: AdminRequest) -> AdminResponse:
-        """Answer what a supervisor asks about the state of this process."""
+        """Returns the response to a supervisor's question about the state of this process."""
         return Admin(state_pages(self._generation.naming, self.routers))(request)
 
     def close(self, grace_seconds: float | None = None) -> bool:
-        """Let running requests finish, then stop everything; whether all had finished in time."""
+        """Lets running requests finish, then stops everything. Returns True if all had finished."""
         self.readiness.is_ending = True
         if grace_seconds is None:
             grace_seconds = self.config.admin.shutdown_grace_ms / 1000
         pages = {admin_address(self.config), identifier_address(self.config)}
-        admins = [one for place, one in self._listeners.items() if place in pages]
-        servers = [one for place, one in self._listeners.items() if place not in pages]
+        admins = [one for address, one in self._listeners.items() if address in pages]
+        servers = [one for address, one in self._listeners.items() if address not in pages]
         closing = [self._draining.spawn(server.close, grace_seconds) for server in servers]
         self._draining.join(timeout=grace_seconds)
         self._draining.kill()
@@ -199,24 +199,26 @@ class Linker:
     def _uptime(self) -> float:
         return time.monotonic() - self._started
 
-    def _port(self, place: ListenAddress | None) -> int:
-        listener = self._listeners.get(place) if place is not None else None
+    def _port(self, address: ListenAddress | None) -> int:
+        listener = self._listeners.get(address) if address is not None else None
         return listener.port if listener is not None else 0
 
     def _parameters(
         self, generation: Generation, metrics: Tree
     ) -> dict[ListenAddress, ServerParameters]:
-        """How each place of *generation* serves. Raises CannotStart."""
+        """Returns the parameters for each address of *generation*. Raises CannotStart."""
         config, parameters = generation.config, dict(generation.servers)
         telemeters = generation.telemetry.telemeters
         identifier = identifier_address(config)
         try:
             if not self._is_worker:
                 state = state_pages(generation.naming, generation.routers)
-                admin = admin_terms(config, metrics, telemeters, self._controls, state)
+                admin = admin_parameters(config, metrics, telemeters, self._controls, state)
                 parameters[admin_address(config)] = admin
             if identifier is not None:
-                parameters[identifier] = identifier_terms(config.admin, generation.routers, metrics)
+                parameters[identifier] = identifier_parameters(
+                    config.admin, generation.routers, metrics
+                )
         except ValueError as error:
             raise refused(error, "admin.tls") from error
         return parameters
@@ -233,15 +235,17 @@ class Linker:
         parameters: Mapping[ListenAddress, ServerParameters],
         sockets: Mapping[ListenAddress, socket],
     ) -> list[Listener]:
-        """Serve by *parameters* everywhere, on *sockets* where new; what is no longer served."""
-        for place, one in parameters.items():
-            if place in sockets:
-                self._listeners[place] = listener = Listener(sockets[place], one)
+        """Applies *parameters*, with *sockets* for new listeners; returns the removed listeners."""
+        for address, one in parameters.items():
+            if address in sockets:
+                self._listeners[address] = listener = Listener(sockets[address], one)
                 listener.start()
             else:
-                self._listeners[place].adopt(one)
-        gone = [self._listeners.pop(place) for place in self._listeners.keys() - parameters.keys()]
-        ports = {place: listener.port for place, listener in self._listeners.items()}
+                self._listeners[address].adopt(one)
+        gone = [
+            self._listeners.pop(address) for address in self._listeners.keys() - parameters.keys()
+        ]
+        ports = {address: listener.port for address, listener in self._listeners.items()}
         self._own.replace(own_listeners(self.config, ports))
         dtabs = [router.config.dtab for router in self.routers]
         self.readiness.watch(self._generation.naming.namers, dtabs)
@@ -250,7 +254,7 @@ class Linker:
         return gone
 
     def _wind_up(self, before: Generation, gone: list[Listener]) -> None:
-        """End in the background what only running requests of *before* still use."""
+        """Ends in the background what only running requests of *before* still use."""
         after = self._generation
         before.retire(after)
         grace_seconds = before.config.admin.shutdown_grace_ms / 1000
@@ -262,13 +266,13 @@ class Linker:
         self._exporting = start
 
     def _close_log(self, log: LogWriter, grace_seconds: float) -> None:
-        """Close *log* when those who may still write to it are done."""
+        """Closes *log* when all that may write to it have ended."""
         self._is_over.wait(grace_seconds)
         log.close()
 
 
 def _start_after(earlier: gevent.Greenlet | None, telemetry: Telemetry) -> None:
-    """Start *telemetry* when the start that an earlier reload began is over."""
+    """Starts *telemetry* after the start that an earlier reload began."""
     if earlier is not None:
         earlier.join()
     telemetry.start()

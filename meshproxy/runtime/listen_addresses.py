@@ -1,4 +1,4 @@
-"""Where a configuration listens, and the sockets to listen with."""
+"""The addresses that a configuration listens on, and their sockets."""
 
 import os
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
@@ -18,32 +18,32 @@ Address = tuple[str, int]
 
 
 class ListenAddress(NamedTuple):
-    """An address to listen on; equal places of two configurations share a socket."""
+    """An address to listen on; equal addresses of two configurations share a socket."""
 
     ip: str
     port: int
     owner: str = ""
-    """Tells ports apart that the system chooses."""
+    """Distinguishes ports that the system chooses."""
 
     @classmethod
     def of(cls, ip: str, port: int, owner: str) -> "ListenAddress":
-        """The place of *ip* and *port* as they are written."""
+        """Returns the address of *ip* and *port* as they are written."""
         return cls(str(ip_address(ip)), port, "" if port else owner)
 
     @classmethod
     def of_server(cls, router: RouterConfig, index: int) -> "ListenAddress":
-        """The place of the server number *index* of *router*."""
+        """Returns the address of the server number *index* of *router*."""
         server = router.servers[index]
         return cls.of(server.ip, server.port, f"{router.name}/{index}")
 
 
 def admin_address(config: LinkerConfig) -> ListenAddress:
-    """Where the admin pages are."""
+    """Returns the address of the admin pages."""
     return ListenAddress.of(config.admin.ip, config.admin.port, "admin")
 
 
 def identifier_address(config: LinkerConfig) -> ListenAddress | None:
-    """Where requests are only named, if anywhere."""
+    """Returns the address that only names requests; None if there is none."""
     port = config.admin.http_identifier_port
     return None if port is None else ListenAddress.of(config.admin.ip, port, "identifier")
 
@@ -51,14 +51,14 @@ def identifier_address(config: LinkerConfig) -> ListenAddress | None:
 def own_listeners(
     config: LinkerConfig, ports: Mapping[ListenAddress, int]
 ) -> Iterator[OwnListener]:
-    """Yields all that *config* listens on, those of its admin server too.
+    """Yields all listeners of *config*, those of its admin server included.
 
-    The port is that in *ports*, where the system chose one.
+    If the system chose a port, the one in *ports* is used.
     """
     for router in config.routers:
         for index in range(len(router.servers)):
-            place = ListenAddress.of_server(router, index)
-            yield OwnListener(place.ip, ports.get(place, place.port), router.name)
+            address = ListenAddress.of_server(router, index)
+            yield OwnListener(address.ip, ports.get(address, address.port), router.name)
     for admin in (admin_address(config), identifier_address(config)):
         if admin is not None:
             yield OwnListener(admin.ip, ports.get(admin, admin.port))
@@ -69,17 +69,17 @@ def open_sockets(
     held: Collection[ListenAddress],
     inherited: MutableMapping[Address, socket],
 ) -> dict[ListenAddress, socket]:
-    """Listening sockets for the places of *config* that are not *held* already.
+    """Returns listening sockets for the addresses of *config* that are not *held* already.
 
-    One of the *inherited*, by address, is taken instead of binding. Raises OSError, with the
-    address in its text, when one cannot be had; then none is open.
+    *inherited* sockets are used, by address, instead of binding. Raises OSError, with the address
+    in its text, if one cannot be bound; then none is open.
     """
     opened: dict[ListenAddress, socket] = {}
     try:
-        for place, options in _places(config):
-            if place not in held and place not in opened:
-                address = place.ip, place.port
-                opened[place] = inherited.pop(address, None) or listen(address, options)
+        for address, options in _addresses(config):
+            if address not in held and address not in opened:
+                host_port = address.ip, address.port
+                opened[address] = inherited.pop(host_port, None) or listen(host_port, options)
     except OSError:
         for sock in opened.values():
             sock.close()
@@ -87,7 +87,7 @@ def open_sockets(
     return opened
 
 
-def _places(config: LinkerConfig) -> Iterator[tuple[ListenAddress, SocketOptionsConfig]]:
+def _addresses(config: LinkerConfig) -> Iterator[tuple[ListenAddress, SocketOptionsConfig]]:
     unset = SocketOptionsConfig()
     for router in config.routers:
         for index, server in enumerate(router.servers):
@@ -100,7 +100,7 @@ def _places(config: LinkerConfig) -> Iterator[tuple[ListenAddress, SocketOptions
 
 
 def absent_addresses(config: LinkerConfig) -> Iterator[Problem]:
-    """Yields the addresses to listen on that cannot be had on this machine, on whatever port."""
+    """Yields a problem for each address that this machine cannot listen on, whatever the port."""
     written = [(config.admin.ip, "admin.ip")]
     for number, router in enumerate(config.routers):
         for index, server in enumerate(router.servers):

@@ -1,6 +1,6 @@
-"""Access logs of several workers: all append, one process empties and rolls the files.
+"""Access logs of several workers: all append to them, one process empties and rolls them.
 
-A worker notices that its file was moved by the next write, as it does after logrotate.
+A worker notices at the next write that its file was moved, as it does after logrotate.
 """
 
 import logging
@@ -14,11 +14,11 @@ from meshproxy.server.log_file import LogFile
 
 _log = logging.getLogger(__name__)
 _INTERVAL_S: Final = 1.0
-"""A file may outgrow its size by what is logged in this time."""
+"""A file may exceed its size by what is logged in this time."""
 
 
 class LogRolling:
-    """Looks after the log files that are to be rolled, or emptied when they are opened first."""
+    """Rolls log files, and empties those that are not appended to."""
 
     def __init__(self) -> None:
         self._files: dict[LogSettings, LogFile] = {}
@@ -26,7 +26,7 @@ class LogRolling:
         self._greenlet: gevent.Greenlet | None = None
 
     def follow(self, config: LinkerConfig) -> None:
-        """Look after the files of *config*; new ones are emptied now if they are to be."""
+        """Takes care of the files of *config*; empties new ones unless they are appended to."""
         before = self._files
         self._files = {
             settings: before.get(settings) or LogFile.of(settings)
@@ -40,7 +40,7 @@ class LogRolling:
             self._greenlet = gevent.spawn(self._roll_often)
 
     def close(self) -> None:
-        """Stop."""
+        """Stops."""
         if self._greenlet is not None:
             self._greenlet.kill()
         for file in self._files.values():

@@ -30,7 +30,7 @@ from meshproxy.var import Activity
 
 
 class Naming:
-    """What the routers of one configuration ask for names. Raises CannotStart."""
+    """Binds names for the routers of one configuration. Raises CannotStart."""
 
     def __init__(
         self, config: LinkerConfig, metrics: Tree, environ: Mapping[str, str], resolver: DnsResolver
@@ -40,11 +40,11 @@ class Naming:
         self._resolver = resolver
         self._system = SystemNamers(resolver.resolve, metrics.scope("namer"))
         self.namers: list[Namer] = []
-        """In the order of the file."""
+        """The namers in the order of the file."""
         self.interpreters: list[Interpreter] = []
-        """Who binds the names of each router."""
+        """The interpreter of each router."""
         self.states: dict[str, Described] = {}
-        """What has a state to show, by the path of its admin page."""
+        """Objects whose state can be shown, by the path of their admin page."""
         self.enumerating: list[Enumerating] = []
         """The namers that can list their names."""
         problems = Problems()

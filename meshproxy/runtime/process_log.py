@@ -1,6 +1,6 @@
-"""The log of the process on standard error: text to read, or a JSON object per line to collect.
+"""The log of the process on standard error: text to read, or one JSON object per line.
 
-Our own records are logged from the level asked for, those of libraries from warnings on at least.
+Our own records are logged from the configured level on, those of libraries at least from warnings.
 """
 
 import json
@@ -23,16 +23,15 @@ DEFAULT_FORM: Final[Form] = "text"
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _OURS: Final = logging.getLogger("meshproxy")
 _TOLD_BY_US: Final = ("urllib3",)
-"""Libraries that warn of what our own records tell, for each request or each attempt."""
+"""Libraries that warn of faults that our own records report, for each attempt."""
 _log_once: Final = LogOnce(_OURS)
 
 
 def log_to_stderr(level: str, form: str, worker: int | None = None) -> None:
-    """Log from *level* on, which is a name of logging's in lower case, as *form* says.
+    """Logs from *level* on, a name of logging's levels in lower case, in the form *form*.
 
-    Every record carries the number of the *worker* that this process is. Errors that nothing has
-    caught are logged as well, whether they end the process, a greenlet or nothing, and so are
-    Python's warnings.
+    Every record has the number of the *worker* that this process is. Uncaught errors are logged
+    too, whether they end the process, a greenlet or nothing, and so are Python's warnings.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(worker) if form == "json" else TextLines(worker))
@@ -48,14 +47,14 @@ def log_to_stderr(level: str, form: str, worker: int | None = None) -> None:
 
 
 def settings() -> tuple[str, Form]:
-    """Return the level and the form in which this process logs."""
+    """Returns the level and the form in which this process logs."""
     is_json = any(isinstance(one.formatter, JsonLines) for one in logging.getLogger().handlers)
     level = logging.getLevelName(_OURS.level).lower() if _OURS.level else DEFAULT_LEVEL
     return level, "json" if is_json else DEFAULT_FORM
 
 
 def levels() -> dict[str, str]:
-    """Returns the levels that loggers of this process have been given, by their names."""
+    """Returns the levels that were set for loggers of this process, by name."""
     root = logging.getLogger()
     known = {root.name: root} | root.manager.loggerDict
     return {
@@ -66,15 +65,15 @@ def levels() -> dict[str, str]:
 
 
 def set_levels(levels: Mapping[str, str]) -> None:
-    """Gives loggers the levels that they have in another process. Raises ValueError."""
+    """Sets the levels of loggers to those of another process. Raises ValueError."""
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
 
 
 class JsonLines(logging.Formatter):
-    """A record as a JSON object on one line: time, level, logger, message, and what it has else.
+    """A record as a JSON object on one line: time, level, logger, message and other fields.
 
-    The time is UTC as RFC 3339 writes it, the level in lower case; `exception` is a traceback.
+    The time is UTC in RFC 3339 form, the level in lower case; `exception` is a traceback.
     """
 
     def __init__(self, worker: int | None = None) -> None:
@@ -82,7 +81,7 @@ class JsonLines(logging.Formatter):
         self._source = {} if worker is None else {"worker": worker}
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its end."""
+        """Returns the line, without its end."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {
             "time": time.replace("+00:00", "Z"),
@@ -99,9 +98,9 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """A record as a line of time, level and message, with further lines indented.
+    """A record as a line of time, level and message; further lines are indented.
 
-    So nothing that a peer says looks like a record of its own; control characters are escaped.
+    So no text from a peer can look like a record of its own; control characters are escaped.
     """
 
     def __init__(self, worker: int | None = None) -> None:
@@ -109,7 +108,7 @@ class TextLines(logging.Formatter):
         super().__init__(f"%(asctime)s %(levelname)s {source}%(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the lines, without the end of the last."""
+        """Returns the lines, without the end of the last."""
         text = super().format(record).replace("\n", "\n  ")
         return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
@@ -119,7 +118,7 @@ def _log_fatal(kind: type[BaseException], error: BaseException, at: TracebackTyp
 
 
 def _log_unraisable(found: "sys.UnraisableHookArgs") -> None:
-    """Log what came where it can go no further: out of a finalizer, say."""
+    """Logs an error that nothing can catch, such as that of a finalizer."""
     error = found.exc_type() if found.exc_value is None else found.exc_value
     _OURS.error(
         "%s %r: %r",
@@ -137,6 +136,6 @@ def _log_unhandled(
     error: BaseException | None,
     at: TracebackType | None,
 ) -> None:
-    """Log what gevent's hub would print: the error that ended a greenlet or a callback."""
+    """Logs what gevent's hub would print: an error that ended a greenlet or a callback."""
     error = kind() if error is None else error
     _log_once.exception("%s failed: %r", context, error, error=error.with_traceback(at))

@@ -1,7 +1,7 @@
-"""Pages of a worker, asked for by its supervisor: both ends of the exchange of messages.
+"""Requests of a supervisor for a worker's pages: both ends of the exchange of messages.
 
-A worker is trusted with no more than text: its answers are of two content types, and the methods
-that it allows are nothing but that.
+A worker is trusted only with text: its responses have one of two content types, and the methods
+that it reports as allowed are nothing else.
 """
 
 import re
@@ -16,12 +16,12 @@ from meshproxy.admin.pages import JSON, TEXT, AdminRequest, AdminResponse, text
 from meshproxy.net.channel import MAX_MESSAGE
 
 MAX_BODY: Final = MAX_MESSAGE // 8
-"""A longer page is refused; as JSON none is larger than a message."""
+"""A longer page is refused; as JSON, no page exceeds a message."""
 _METHODS: Final = re.compile(r"[A-Z]+(, [A-Z]+)*")
 
 
 class Questions:
-    """What one worker was asked, by `send` of the channel to it, and has not answered yet."""
+    """The questions to one worker, sent with *send*, that it has not answered yet."""
 
     def __init__(self, send: Callable[..., bool]) -> None:
         self._send = send
@@ -29,7 +29,7 @@ class Questions:
         self._open: dict[int, AsyncResult[AdminResponse | None]] = {}
 
     def ask(self, request: AdminRequest) -> Callable[[float], AdminResponse | None]:
-        """Asks for a page; what this returns waits so many seconds at most, then returns None."""
+        """Asks for a page. The result waits for the answer, given seconds; None if it is late."""
         number = next(self._numbers)
         answer = self._open[number] = AsyncResult()
         body = request.body.decode("latin-1")
@@ -48,14 +48,14 @@ class Questions:
         return get
 
     def take(self, number: int, status: int, content_type: str, allow: str, body: str) -> None:
-        """Passes an answer on to whoever waits for it."""
+        """Passes an answer to the caller that waits for it."""
         if number in self._open:
             kind = JSON if content_type == JSON else TEXT
             headers = (("Allow", allow),) if _METHODS.fullmatch(allow) else ()
             self._open[number].set(AdminResponse(body.encode(), kind, status, headers))
 
     def close(self) -> None:
-        """Ends every wait: there will be no more answers."""
+        """Ends every wait, since there will be no more answers."""
         for answer in self._open.values():
             answer.set(None)
 
@@ -67,7 +67,7 @@ def answer_to(
     query: dict[str, str],
     body: str,
 ) -> list[Any]:
-    """Returns what is sent for *answer* to the question that the other arguments are."""
+    """Returns the message with the result of *answer* for the question in the other arguments."""
     found = answer(AdminRequest(method, path, query, body.encode("latin-1")))
     if len(found.body) > MAX_BODY:
         found = text(f"This page is longer than {MAX_BODY} bytes.\n", 500)

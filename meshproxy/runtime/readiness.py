@@ -1,8 +1,8 @@
-"""Whether traffic is wanted: not before the namers have answered, not after the stop began.
+"""Readiness for traffic: from the first answers of the namers until a stop begins.
 
-A namer is asked early for what the dtabs say of it: `/#/io.l5d.k8s/default/http` names a
-namespace, whose watch is begun at the start instead of at the first request. Of a namer that no
-dtab says more of than its prefix, nothing is known before a request comes, so it counts as ready.
+A namer is asked in advance for what the dtabs contain: `/#/io.l5d.k8s/default/http` names a
+namespace, whose watch begins at the start instead of at the first request. A namer that dtabs name
+only by prefix cannot be asked in advance, so it counts as ready.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,11 +15,11 @@ from meshproxy.naming.path import Path
 from meshproxy.var import Activity, Close, Pending, State, Var
 
 _PROBE = Path.of("readiness", "readiness", "readiness", "readiness")
-"""Stands for the part of a name that a request would bring."""
+"""Stands for the part of a name that a request would supply."""
 
 
 class Readiness:
-    """Follows the first answers of a process's namers."""
+    """Waits for the first answers of a process's namers."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, object] = {}
@@ -28,7 +28,7 @@ class Readiness:
         self.is_ending = False
 
     def why_not(self) -> str | None:
-        """Why no traffic is wanted, or None; once it was, only the end takes that back."""
+        """Returns why the process is not ready, or None. Once ready, it stays so until it stops."""
         if self.is_ending:
             return "ending"
         if not self._was_ready and self._waiting:
@@ -37,9 +37,9 @@ class Readiness:
         return None
 
     def watch(self, namers: Sequence[Namer], dtabs: Sequence[Dtab]) -> None:
-        """Ask *namers* for what *dtabs* say of them, and keep on instead of what was asked before.
+        """Asks *namers* for the paths in *dtabs*, in place of those asked before.
 
-        Whatever they answer counts, also that a name is negative or failed.
+        Every answer counts, also that a name is negative or failed.
         """
         before, self._watches = self._watches, []
         self._waiting = {}
@@ -51,7 +51,7 @@ class Readiness:
             close()
 
     def close(self) -> None:
-        """Ask nobody any more."""
+        """Stops asking."""
         self.watch((), ())
 
     def _follow(self, name: str, found: Activity[NameTree[Path | Bound]]) -> None:
@@ -66,7 +66,7 @@ class Readiness:
 
 
 def _early(namers: Sequence[Namer], dtabs: Sequence[Dtab]) -> Iterator[tuple[Path, Namer]]:
-    """The paths that dtabs lead to, each once, with the namers that would be asked for them."""
+    """Yields the paths that dtabs lead to, each once, with the namer that handles it."""
     paths: dict[Path, None] = {}
     for dtab in dtabs:
         for entry in dtab:

@@ -1,4 +1,4 @@
-"""A reload as an operator asks for it: by SIGHUP, or POST /admin/reload."""
+"""Reloads on request of an operator: by SIGHUP, or POST /admin/reload."""
 
 import logging
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from meshproxy.runtime.supervisor import Supervisor
 _log = logging.getLogger(__name__)
 
 Source = Callable[[], LinkerConfig]
-"""Reads the configuration as it is now. Raises ConfigErrors, CannotStart, OSError, ValueError."""
+"""Reads the present configuration. Raises ConfigErrors, CannotStart, OSError, ValueError."""
 
 
 def reload(linker: Linker | Supervisor, source: Source) -> str | None:
-    """Open the access logs again and serve by *source*, if it works; else all that is wrong."""
+    """Reopens the access logs and serves *source* if it works; otherwise returns all problems."""
     linker.reopen_logs()
     metrics = linker.metrics.scope("reload")
     try:
@@ -31,7 +31,7 @@ def reload(linker: Linker | Supervisor, source: Source) -> str | None:
 
 
 def _alike(config: LinkerConfig, before: LinkerConfig) -> LinkerConfig:
-    """*config*, if the process that serves *before* can serve it. Raises CannotStart."""
+    """Returns *config* if the process that serves *before* can serve it. Raises CannotStart."""
     if (config.workers is None) != (before.workers is None):
         raise CannotStart("workers: from one process to workers and back takes a restart")
     return config

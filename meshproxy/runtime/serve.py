@@ -1,4 +1,4 @@
-"""Serve until told to stop: signals, systemd, the grace period, and the exit status."""
+"""Serves until stopped: signals, systemd, the grace period, and the exit status."""
 
 import logging
 import os
@@ -20,11 +20,11 @@ _log = logging.getLogger(__name__)
 
 
 def serve(config: LinkerConfig, source: Source, started: Callable[[], None] | None = None) -> int:
-    """Run *config* until SIGTERM, SIGINT or POST /admin/shutdown; the exit status.
+    """Runs *config* until SIGTERM, SIGINT or POST /admin/shutdown. Returns the exit status.
 
-    Calls *started* as soon as it serves. SIGHUP and POST /admin/reload go on with what *source*
-    says by then. A second signal to stop ends the process, and its workers, at once, with status
-    1. Raises CannotStart.
+    Calls *started* as soon as it serves. SIGHUP and POST /admin/reload switch to what *source*
+    then returns. A second signal to stop ends the process and its workers at once, with status 1.
+    Raises CannotStart.
     """
     allow_descriptors()
     stop: AsyncResult[tuple[str, float | None]] = AsyncResult()
@@ -65,16 +65,16 @@ def serve(config: LinkerConfig, source: Source, started: Callable[[], None] | No
 
 
 def allow_descriptors() -> None:
-    """Allow this process, and those that it starts, as many as the system lets it; logs that."""
+    """Raises the limit of descriptors for this process and those it starts, and logs that."""
     before, now = raise_allowed()
     if now != before:
-        _log.info("%s descriptors are allowed from now on, %s were (ulimit -n)", now, before)
+        _log.info("limit of descriptors raised to %s, it was %s (ulimit -n)", now, before)
 
 
 def _on_signals(
     stop: "AsyncResult[tuple[str, float | None]]", kill: Callable[[], None] | None
 ) -> None:
-    """Let SIGTERM and SIGINT set *stop*, and where it is set *kill* and end the process."""
+    """Makes SIGTERM and SIGINT set *stop*; if it is set, they call *kill* and end the process."""
 
     def on_signal(number: signal.Signals) -> None:
         if stop.ready():

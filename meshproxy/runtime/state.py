@@ -1,6 +1,6 @@
-"""The admin pages about what this process believes of the world, and what it waits for.
+"""The admin pages about the state of this process: what it knows, and what it waits for.
 
-A worker has them too, and its supervisor asks for them.
+Each worker has them, and its supervisor asks for them.
 """
 
 import json
@@ -25,7 +25,7 @@ threads_page: Final = shown(lambda: (TEXT, threads().encode()))
 
 
 def state_pages(naming: Naming, routers: Iterable[ServedRouter]) -> Mapping[str, AdminHandler]:
-    """Returns the pages by their paths."""
+    """Returns the pages by path."""
 
     def clients() -> dict[str, Any]:
         return client_state(

@@ -1,7 +1,7 @@
 """The process above the workers, which serves no traffic.
 
-It has what there can be once only: the addresses, the admin pages, the exporters; and it shows
-the workers' numbers as if one process had counted them.
+It has what can exist only once: the addresses, the admin pages, the exporters. It shows the
+workers' metrics as if one process had counted them.
 """
 
 import json
@@ -23,7 +23,7 @@ from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.metrics.report import Batch, Merged
 from meshproxy.metrics.tree import Tree
 from meshproxy.runtime.addresses import Addresses, Ports, server_ports, worker_config
-from meshproxy.runtime.admin import Controls, admin_terms
+from meshproxy.runtime.admin import Controls, admin_parameters
 from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.building import CannotStart, refused
 from meshproxy.runtime.listen_addresses import Address, ListenAddress, admin_address
@@ -38,7 +38,7 @@ from meshproxy.server.listener import Listener, ServerParameters, listen
 
 
 class Supervisor:
-    """A `Linker` to whoever runs it, of as many processes as the configuration says."""
+    """Runs the configured number of worker processes, with the interface of a `Linker`."""
 
     def __init__(
         self,
@@ -70,9 +70,9 @@ class Supervisor:
         self._telemetry = Telemetry(config.telemetry, self.metrics)
         self._rolling = LogRolling()
         self._admins: dict[ListenAddress, Listener] = {}
-        """By where they listen; all but one are ending."""
+        """Admin listeners by address; all but one are ending."""
         self._turn = BoundedSemaphore(1)
-        """One reload at a time."""
+        """Allows one reload at a time."""
 
     @property
     def admin_port(self) -> int:
@@ -80,11 +80,11 @@ class Supervisor:
         return self._admins[admin_address(self.config)].port
 
     def start(self) -> None:
-        """Serve with all workers. Raises CannotStart, and nothing serves."""
+        """Serves with all workers. Raises CannotStart if that fails, and then serves nothing."""
         try:
             ports = self._addresses.take(self.config)
-            terms = self._admin_terms(self.config, self._telemetry)
-            listener = self._open_admin(self.config, terms)
+            parameters = self._admin_parameters(self.config, self._telemetry)
+            listener = self._open_admin(self.config, parameters)
             self._rolling.follow(self.config)
             self._telemetry.start()  # before anything is counted
             served = worker_config(self.config, ports, listener.port)
@@ -99,7 +99,7 @@ class Supervisor:
         self._announce(ports)
 
     def reload(self, config: LinkerConfig) -> None:
-        """Serve by *config* from now on; raises CannotStart, and has changed nothing, if it cannot.
+        """Serves *config* from now on. Raises CannotStart, having changed nothing, if it cannot.
 
         One worker tries it, see `Linker.reload`; the others follow.
         """
@@ -110,9 +110,9 @@ class Supervisor:
             try:
                 ports = self._addresses.take(config)
                 telemetry = Telemetry(config.telemetry, self.metrics, self._telemetry)
-                terms = self._admin_terms(config, telemetry)
+                parameters = self._admin_parameters(config, telemetry)
                 if admin_address(config) not in self._admins:
-                    opened = self._open_admin(config, terms)
+                    opened = self._open_admin(config, parameters)
                 admin_port = self._admins[admin_address(config)].port
                 self._pool.reload(to_json(worker_config(config, ports, admin_port)))
             except (CannotStart, OSError) as error:
@@ -128,15 +128,15 @@ class Supervisor:
             self._rolling.follow(config)
             self._telemetry = telemetry
             telemetry.start()
-            self._move_admin(before, terms, opened)
+            self._move_admin(before, parameters, opened)
             self._announce(ports)
 
     def reopen_logs(self) -> None:
-        """Have every access log opened again, after files were moved aside."""
+        """Has every access log reopened, after files were moved aside."""
         self._pool.reopen_logs()
 
     def close(self, grace_seconds: float | None = None) -> bool:
-        """Let the workers finish and end, report their last numbers; whether all had finished."""
+        """Lets the workers finish and report once more. Returns True if all had finished."""
         self.readiness.is_ending = True
         if grace_seconds is None:
             grace_seconds = self.config.admin.shutdown_grace_ms / 1000
@@ -149,11 +149,11 @@ class Supervisor:
         return finished
 
     def kill(self) -> None:
-        """End all workers at once."""
+        """Ends all workers at once."""
         self._pool.kill()
 
     def _hear(self, worker: WorkerProcess, message: list[Any] | None) -> None:
-        """Take what *worker* reports; None is that it has ended."""
+        """Handles a message of *worker*; None means that it has ended."""
         now = time.monotonic()
         match message:
             case ["counted", *batch]:
@@ -167,26 +167,26 @@ class Supervisor:
             case None:
                 self._merged.leave(worker, now)
 
-    def _admin_terms(self, config: LinkerConfig, telemetry: Telemetry) -> ServerParameters:
+    def _admin_parameters(self, config: LinkerConfig, telemetry: Telemetry) -> ServerParameters:
         try:
-            return admin_terms(config, self.metrics, telemetry.telemeters, self._controls, {})
+            return admin_parameters(config, self.metrics, telemetry.telemeters, self._controls, {})
         except ValueError as error:
             raise refused(error, "admin.tls") from error
 
-    def _open_admin(self, config: LinkerConfig, terms: ServerParameters) -> Listener:
-        """Open the socket of the admin pages. Raises OSError when it cannot be had."""
-        place = admin_address(config)
-        address = place.ip, place.port
+    def _open_admin(self, config: LinkerConfig, parameters: ServerParameters) -> Listener:
+        """Opens the socket of the admin pages. Raises OSError if it cannot be bound."""
+        address = admin_address(config)
+        host_port = address.ip, address.port
         options = config.admin.socket_options or SocketOptionsConfig()
-        sock = self._inherited.pop(address, None) or listen(address, options)
-        listener = self._admins[place] = Listener(sock, terms)
+        sock = self._inherited.pop(host_port, None) or listen(host_port, options)
+        listener = self._admins[address] = Listener(sock, parameters)
         return listener
 
     def _move_admin(
-        self, before: LinkerConfig, terms: ServerParameters, opened: Listener | None
+        self, before: LinkerConfig, parameters: ServerParameters, opened: Listener | None
     ) -> None:
         if opened is None:
-            self._admins[admin_address(self.config)].adopt(terms)
+            self._admins[admin_address(self.config)].adopt(parameters)
             return
         opened.start()
         gone = self._admins.pop(admin_address(before))

@@ -1,4 +1,4 @@
-"""What systemd and its services tell each other: sockets handed over, and states told.
+"""Integration with systemd: sockets passed by it, and states reported to it.
 
 sd_listen_fds(3) and sd_notify(3), without their library.
 """
@@ -19,10 +19,10 @@ _FIRST = 3
 def inherited_sockets(
     environ: MutableMapping[str, str],
 ) -> tuple[dict[tuple[str, int], gevent.socket.socket], dict[tuple[str, int], str]]:
-    """The listening TCP sockets handed over to this process, and their names, by address.
+    """Returns the listening TCP sockets passed to this process, and their names, by address.
 
-    What else was handed over is closed and logged. The variables are removed, so that no child
-    takes them for its own.
+    Any other descriptor passed is closed and logged. The variables are removed, so that no child
+    process takes them for its own.
     """
     count, pid = environ.pop("LISTEN_FDS", "0"), environ.pop("LISTEN_PID", "")
     names = environ.pop("LISTEN_FDNAMES", "").split(":")
@@ -48,31 +48,31 @@ def close_unused(
     sockets: MutableMapping[tuple[str, int], gevent.socket.socket],
     names: Mapping[tuple[str, int], str],
 ) -> None:
-    """Close what is left of *sockets*, and log it by name."""
+    """Closes the rest of *sockets*, and logs each by name."""
     for (host, port), sock in sockets.items():
         name = names[host, port]
-        _log.warning("socket %s from systemd, %s port %d, is no server's: closed", name, host, port)
+        _log.warning("closed socket %s of systemd, %s port %d: no server uses it", name, host, port)
         sock.close()
     sockets.clear()
 
 
 class Notifier:
-    """Tells the service manager at NOTIFY_SOCKET how this process is; nobody, if it is unset."""
+    """Reports the state of this process to the manager at NOTIFY_SOCKET, if that is set."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         path = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + path[1:] if path.startswith("@") else path
 
     def ready(self) -> None:
-        """It serves, for the first time or again after a reload."""
+        """Reports that it serves, for the first time or again after a reload."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """It reads its configuration again; `ready` follows in any case."""
+        """Reports that it reads its configuration again; `ready` follows in any case."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """It will end."""
+        """Reports that it is about to end."""
         self._send("STOPPING=1")
 
     def _send(self, state: str) -> None:

@@ -1,4 +1,4 @@
-"""The exporters of a configuration; those whose configuration stays the same live on."""
+"""The exporters of a configuration; those with the same configuration as before are kept."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
 
 
 class Telemetry:
-    """The telemeters of *configs*, in their order, as far as possible those of *before*.
+    """The telemeters of *configs* in order, taken from *before* where possible.
 
     Raises CannotStart.
     """
@@ -44,16 +44,16 @@ class Telemetry:
 
     @property
     def telemeters(self) -> list[Telemeter]:
-        """All of them."""
+        """All telemeters."""
         return [telemeter for _, telemeter in self._built]
 
     @property
     def in_workers(self) -> list[Telemeter]:
-        """Those that each worker has one of."""
+        """The telemeters that exist in each worker."""
         return [one for config, one in self._built if config is not None and config.in_workers]
 
     def start(self) -> None:
-        """Close what is no longer wanted, then start what is new; may take seconds."""
+        """Closes those no longer wanted, then starts new ones; may take seconds."""
         old, self._old = self._old, []
         gevent.joinall([gevent.spawn(telemeter.close) for telemeter in old])
         new, self._new = self._new, []
@@ -61,6 +61,6 @@ class Telemetry:
             telemeter.start()
 
     def close(self) -> None:
-        """Let each export what is left, and stop."""
+        """Lets each export what is left, and stops it."""
         for telemeter in self.telemeters:
             telemeter.close()

@@ -1,7 +1,7 @@
-"""A worker: a process that serves below a supervisor, and reports to it what it counts.
+"""A worker: a process that serves under a supervisor and reports its metrics to it.
 
-Started by `meshproxy.runtime.worker_process` only. It drains and ends when it is told to, on
-SIGTERM, and when the supervisor is gone.
+Started only by `meshproxy.runtime.worker_process`. It drains and ends on request, on SIGTERM, and
+when the supervisor has ended.
 """
 
 import json
@@ -28,26 +28,26 @@ from meshproxy.runtime.questions import answer_to
 
 _log = logging.getLogger(__spec__.name)  # __name__ is that of the main module, in a worker
 REPORT_INTERVAL_S: Final = 1.0
-"""What a worker counted since its last report is lost when it is killed."""
+"""If a worker is killed, what it counted since its last report is lost."""
 
 
 class Worker:
-    """Serves *linker*, which has been started, and answers the supervisor at *channel*."""
+    """Serves *linker*, which has been started, and obeys the supervisor at *channel*."""
 
     def __init__(self, channel: Channel, linker: Linker) -> None:
         self._channel = channel
         self._linker = linker
         self._report = Report(linker.metrics)
         self._stop: AsyncResult[float | None] = AsyncResult()
-        """The grace period in seconds; the configured one if None."""
+        """The grace period in seconds; None means the configured one."""
         self._wake = Event()
         self._wake.set()  # the first report is due
         self._is_over = False
         self._asked = 0
 
     def run(self) -> int:
-        """Serve until told to stop; 0 if all running requests finished in time, else 1."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is the supervisor's
+        """Serves until stopped. Returns 0 if all running requests finished in time, else 1."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it is for the supervisor
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         gevent.signal_handler(signal.SIGTERM, self._stop.set, None)
         listening = gevent.spawn(self._listen)
@@ -82,7 +82,7 @@ class Worker:
         self._channel.send("answer", number, *answer_to(self._linker.answer, *question))
 
     def _reload(self, config: Mapping[str, Any]) -> str | None:
-        """Serve by *config* from now on; None, or why not."""
+        """Serves *config* from now on. Returns None, or why it cannot."""
         try:
             self._linker.reload(_config(config))
         except (CannotStart, ConfigErrors) as error:
@@ -108,7 +108,7 @@ class Worker:
 
 
 def main(descriptor: int, number: int, log_level: str, log_form: str) -> int:
-    """Serve as worker *number*, whose supervisor is at *descriptor*; the exit status."""
+    """Serves as worker *number* of the supervisor at *descriptor*. Returns the exit status."""
     log_to_stderr(log_level, log_form, number)
     channel = Channel.inherited(descriptor)
     match channel.receive():

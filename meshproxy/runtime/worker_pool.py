@@ -1,4 +1,4 @@
-"""The workers of a supervisor: started, watched, and replaced one by one."""
+"""The workers of a supervisor: starts, watches and replaces them one by one."""
 
 import logging
 import time
@@ -19,23 +19,23 @@ from meshproxy.runtime.worker_process import HUNG_S, WorkerProcess
 _log = logging.getLogger(__name__)
 START_S: Final = 60.0
 REPORT_WAIT_S: Final = 0.5
-"""Whoever wants numbers waits so long for those of all workers, then takes what is there."""
+"""Longest wait for the reports of all workers before metrics are shown."""
 ANSWER_S: Final = 3.0
-"""An answer to a question that an admin page asks all workers is not waited for any longer."""
+"""Longest wait for the workers' answers to a question of an admin page."""
 STABLE_S: Final = 1.0
-"""A worker that has served for so long is replaced at once, others after a backoff."""
+"""A worker that served for this long is replaced at once, others after a backoff."""
 _BACKOFF: Final = equal_jitter(0.1, 5.0)
 _LAST_WORDS_S: Final = 5.0
-"""For logs and the last report, after the grace period."""
+"""Time for logs and the last report after the grace period."""
 
 Hear = Callable[[WorkerProcess, list[Any] | None], None]
-"""Takes a message of a worker; None when there will be no more."""
+"""Handles a message of a worker; None after the last one."""
 
 
 class WorkerPool:
-    """Workers that serve the same configuration, the JSON of which they get from *config*.
+    """Workers that serve the same configuration, which they get as JSON from *config*.
 
-    What they say goes to *hear*. They accept from *listening*, too.
+    Their messages go to *hear*. They also accept from *listening*.
     """
 
     def __init__(self, hear: Hear, listening: Mapping[Address, socket], metrics: Tree) -> None:
@@ -46,7 +46,7 @@ class WorkerPool:
         self._workers: dict[int, WorkerProcess] = {}
         self._keepers: dict[int, gevent.Greenlet] = {}
         self._statuses: list[int] = []
-        """Of workers that were told to end with us."""
+        """Exit statuses of the workers that ended on request."""
         self._started: AsyncResult[None] = AsyncResult()
         self._was_ready = False
         self._closing = Event()
@@ -57,7 +57,7 @@ class WorkerPool:
         self._failed_starts = scope.counter("failed_starts")
 
     def start(self, config: Mapping[str, Any], number: int) -> None:
-        """Have *number* workers that serve *config*. Raises CannotStart if one does not."""
+        """Runs *number* workers that serve *config*. Raises CannotStart if one does not."""
         self._config = config
         self.resize(number)
         self._watching = gevent.spawn(self._watch)
@@ -67,7 +67,7 @@ class WorkerPool:
             raise CannotStart(f"the workers do not serve within {START_S:g} s") from None
 
     def resize(self, number: int) -> None:
-        """Have *number* workers from now on; those that are too many finish and end."""
+        """Runs *number* workers from now on; surplus ones finish and end."""
         self._wanted = number
         for one in range(number):
             keeper = self._keepers.get(one)
@@ -78,13 +78,13 @@ class WorkerPool:
                 worker.drain(None)
 
     def reload(self, config: Mapping[str, Any]) -> None:
-        """Have all serve *config*. The first one tries: if it cannot, CannotStart is raised.
+        """Makes all workers serve *config*. The first one tries; if it fails, raises CannotStart.
 
-        Then nothing has changed. One that cannot what the first could is replaced.
+        Then nothing has changed. A worker that fails after the first one succeeded is replaced.
         """
         first = next((one for one in self._workers.values() if one.state == "serving"), None)
         if first is None:
-            raise CannotStart("no worker serves that could try the configuration")
+            raise CannotStart("no worker is running that could try the configuration")
         if (why_not := first.reload(config)) is not None:
             raise CannotStart(why_not)
         self._config = config
@@ -93,7 +93,7 @@ class WorkerPool:
         gevent.joinall([gevent.spawn(self._follow, one, config) for one in following])
 
     def refresh(self) -> None:
-        """Get the numbers of all workers as they are now, or as they were a moment ago."""
+        """Gets the present metrics of all workers, or those of a moment ago."""
         answering = [worker for worker in self._workers.values() if worker.state != "silent"]
         asked = [(worker, worker.ask()) for worker in answering]
         deadline = time.monotonic() + REPORT_WAIT_S
@@ -101,7 +101,7 @@ class WorkerPool:
             worker.wait(number, deadline - time.monotonic())
 
     def ask(self, request: AdminRequest) -> dict[int, AdminResponse]:
-        """Let all answer *request*; the answers, by worker, that come within `ANSWER_S`."""
+        """Asks all workers. Returns the answers by worker that arrive within `ANSWER_S`."""
         serving = [one for _, one in sorted(self._workers.items()) if one.state == "serving"]
         asked = [(worker.number, worker.questions.ask(request)) for worker in serving]
         deadline = time.monotonic() + ANSWER_S
@@ -112,12 +112,12 @@ class WorkerPool:
         return answers
 
     def reopen_logs(self) -> None:
-        """Have every access log opened again, after files were moved aside."""
+        """Has every access log reopened, after files were moved aside."""
         for worker in self._workers.values():
             worker.reopen_logs()
 
     def why_not_ready(self) -> str | None:
-        """Why no traffic is wanted: a worker waits for its namers at first, or none serves."""
+        """Returns why the workers are not ready: one still waits for its namers, or none serves."""
         if not self._serving():
             return "no worker serves"
         if not self._was_ready:
@@ -128,11 +128,11 @@ class WorkerPool:
         return None
 
     def describe(self) -> list[dict[str, object]]:
-        """Return what is known of each worker."""
+        """Returns the state of each worker."""
         return [worker.describe() for _, worker in sorted(self._workers.items())]
 
     def close(self, grace_seconds: float) -> bool:
-        """Let all finish and end, kill those that do not; whether all had finished."""
+        """Lets all finish and end; kills those that do not. Returns True if all had finished."""
         self._closing.set()
         for worker in self._workers.values():
             worker.drain(grace_seconds)
@@ -145,12 +145,12 @@ class WorkerPool:
         return not any(self._statuses)
 
     def kill(self) -> None:
-        """End all at once."""
+        """Ends all workers at once."""
         for worker in self._workers.values():
             worker.kill()
 
     def _keep(self, number: int) -> None:
-        """Have a worker *number* for as long as it is wanted."""
+        """Keeps a worker *number* running as long as it is wanted."""
         waits = _BACKOFF()
         while self._wants(number):
             delay = 0.0
@@ -167,7 +167,7 @@ class WorkerPool:
         return number < self._wanted and not self._closing.is_set()
 
     def _run(self, number: int) -> float:
-        """Run a worker *number* to its end; the seconds it served."""
+        """Runs a worker *number* to its end. Returns the seconds it served."""
         config = self._config
         try:
             worker = WorkerProcess(number, config, self._listening)
@@ -176,7 +176,7 @@ class WorkerPool:
             _log.error("worker %d cannot be started: %s", number, error)
             return 0.0
         self._workers[number] = worker
-        if not self._wants(number):  # it took a moment to start it
+        if not self._wants(number):  # starting it took a moment
             worker.kill()
         elif self._config is not config:
             gevent.spawn(self._follow, worker, self._config)
@@ -184,7 +184,7 @@ class WorkerPool:
             try:
                 self._take(worker, message)
             except (KeyError, TypeError, ValueError):
-                _log.exception("worker %d is killed, it says what makes no sense", number)
+                _log.exception("worker %d is killed, it sent an invalid message", number)
                 worker.kill()
         served_s = worker.served_s
         self._ended(worker, worker.end())

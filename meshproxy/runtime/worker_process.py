@@ -1,4 +1,4 @@
-"""A worker as its supervisor sees it: a process, and a channel to it."""
+"""A worker seen from its supervisor: a process and a channel to it."""
 
 import os
 import sys
@@ -19,9 +19,9 @@ from meshproxy.runtime.process_log import levels, settings
 from meshproxy.runtime.questions import Questions
 
 SILENT_S: Final = 3
-"""A worker that has not said anything for so long is shown as silent; it reports each second."""
+"""A worker that has sent nothing for this long is shown as silent; it reports each second."""
 HUNG_S: Final = 30
-"""After so long it is killed, and replaced."""
+"""A worker that has sent nothing for this long is killed and replaced."""
 _RELOAD_S: Final = 10.0
 _END_S: Final = 5.0
 
@@ -29,9 +29,9 @@ State = Literal["starting", "serving", "draining", "silent"]
 
 
 class WorkerProcess:
-    """Worker *number*, which serves *config*, a configuration as JSON has it.
+    """Worker *number*, which serves *config*, a configuration as a JSON value.
 
-    It accepts from the sockets *listening* too. Starts the process; raises OSError if it cannot.
+    It also accepts from the sockets *listening*. Starts the process; raises OSError if it cannot.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class WorkerProcess:
         self._asked = self._answered = 0
         self._has_answered = Event()
         self._reloads: deque[AsyncResult[str | None]] = deque()
-        """Answers that are still to come, in that order."""
+        """Pending answers to reloads, in order."""
         self._channel, theirs = Channel.pair()
         self.questions = Questions(self._channel.send)
         with theirs:
@@ -56,7 +56,7 @@ class WorkerProcess:
                 stdin=DEVNULL,
                 pass_fds=descriptors,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-                process_group=0,  # what is sent to our group is for us to pass on
+                process_group=0,  # signals to our group are passed on by us
             )
         self.pid: int = self._process.pid
         shared = [(ip, port, sock.fileno()) for (ip, port), sock in listening.items()]
@@ -64,7 +64,7 @@ class WorkerProcess:
 
     @property
     def state(self) -> State:
-        """What it does, as far as is known."""
+        """What it is doing, as far as known."""
         if self._silent_s >= SILENT_S:
             return "silent"
         if self._is_draining:
@@ -73,7 +73,7 @@ class WorkerProcess:
 
     @property
     def has_served(self) -> bool:
-        """Whether it ever came so far."""
+        """True if it has ever begun to serve."""
         return self._served_at is not None
 
     @property
@@ -82,7 +82,7 @@ class WorkerProcess:
         return 0.0 if self._served_at is None else time.monotonic() - self._served_at
 
     def receive(self) -> list[Any] | None:
-        """Return what it says next, None when it says no more."""
+        """Returns its next message; None if there are no more."""
         message = self._channel.receive()
         self._silent_s = 0
         match message:
@@ -104,20 +104,20 @@ class WorkerProcess:
         return message
 
     def ask(self) -> int:
-        """Ask for a report now; the number that `wait` takes."""
+        """Asks for a report. Returns the number for `wait`."""
         self._asked += 1
         self._channel.send("report", self._asked)
         return self._asked
 
     def wait(self, number: int, seconds: float) -> None:
-        """Wait until the report *number* has come, for at most *seconds*."""
+        """Waits until the report *number* has arrived, at most *seconds*."""
         deadline = time.monotonic() + seconds
         while self._answered < number and (left := deadline - time.monotonic()) > 0:
             self._has_answered.clear()
             self._has_answered.wait(left)
 
     def reload(self, config: Mapping[str, Any]) -> str | None:
-        """Let it serve by *config*; None, or why it does not. Without an answer it is killed."""
+        """Makes it serve *config*. Returns None, or why it does not; kills it if it is silent."""
         reloaded: AsyncResult[str | None] = AsyncResult()
         self._reloads.append(reloaded)
         if not self._channel.send("reload", config):
@@ -130,27 +130,27 @@ class WorkerProcess:
         return why_not
 
     def reopen_logs(self) -> None:
-        """Let it open its logs again."""
+        """Makes it reopen its logs."""
         self._channel.send("reopen")
 
     def drain(self, grace_seconds: float | None) -> None:
-        """Let it finish running requests and end; kill it if it has none yet."""
+        """Lets it finish running requests and end; kills it at once if it never began to serve."""
         if not self.has_served:
             self.kill()
         self._is_draining = True
         self._channel.send("drain", grace_seconds)
 
     def is_hung(self) -> bool:
-        """Count a second of silence; whether there have been too many."""
+        """Counts a second of silence. Returns True if there were too many."""
         self._silent_s += 1
         return self._silent_s >= HUNG_S
 
     def kill(self) -> None:
-        """End it at once."""
+        """Ends it at once."""
         self._process.kill()
 
     def end(self) -> int:
-        """Wait for its end, but not long; its exit status, negative when a signal ended it."""
+        """Waits briefly for its end. Returns the exit status, negative if a signal ended it."""
         self._channel.close()
         try:
             status: int = self._process.wait(_END_S)
@@ -160,7 +160,7 @@ class WorkerProcess:
         return status
 
     def describe(self) -> dict[str, object]:
-        """Return what an operator may want to know."""
+        """Returns its state for an operator."""
         return {
             "worker": self.number,
             "pid": self.pid,
@@ -170,6 +170,6 @@ class WorkerProcess:
 
 
 def _command(descriptor: int, number: int) -> list[str]:
-    """This interpreter, patched before anything else is imported, which logs as this process."""
+    """Returns the command: this interpreter, patched before any import, logging as we do."""
     module = ["-m", "gevent.monkey", "--module", worker.__name__]
     return [sys.executable, "-P", *module, str(descriptor), str(number), *settings()]

@@ -1,4 +1,4 @@
-"""The admin pages of state, of all workers as if they were one process."""
+"""The admin pages of all workers' state, as if they were one process."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +10,7 @@ from meshproxy.admin.pages import JSON, AdminHandler, AdminRequest, AdminRespons
 from meshproxy.runtime.state import BOUND_NAMES, CLIENT_STATE
 
 Ask = Callable[[AdminRequest], Mapping[int, AdminResponse]]
-"""Gets the answers of all workers, by their numbers."""
+"""Returns the answers of all workers by number."""
 
 _INDEX: Final = AdminRequest("GET", "/admin/index.txt")
 
@@ -28,13 +28,13 @@ _MERGES: Final[Mapping[str, Callable[[Iterable[Any]], Any]]] = {
     CLIENT_STATE: merged,
     LOG_LEVELS: _first,
 }
-"""How answers become one where they mean the same; others are shown by worker."""
+"""How answers are merged if they mean the same; others are shown by worker."""
 
 
 class WorkersPages:
-    """Answers what the workers know, by asking all of them, and the supervisor for its *own* pages.
+    """Responds for the workers by asking all of them, and the supervisor for its *own* pages.
 
-    With one worker that does not answer in time the others' answers are shown; with none 503.
+    Workers that do not answer in time are left out; if none answers, the response is 503.
     """
 
     def __init__(self, ask: Ask, own: Mapping[str, AdminHandler]) -> None:
@@ -42,12 +42,12 @@ class WorkersPages:
         self._own = own
 
     def paths(self) -> Iterable[str]:
-        """Returns the paths of all pages, those that the workers have included."""
+        """Returns the paths of all pages, those of the workers included."""
         found = {one.body.decode() for one in self._ask(_INDEX).values() if one.status == 200}
         return {path for body in found for path in body.splitlines()} | self._own.keys()
 
     def __call__(self, request: AdminRequest) -> AdminResponse:
-        """Answers *request* by what all say; by one of their refusals if nobody says more."""
+        """Returns the workers' answers to *request*; a refusal of one if none has more to say."""
         own = self._own.get(request.path)
         answers = {"supervisor": own(request)} if own is not None else {}
         answers |= {f"worker {number}": one for number, one in self._ask(request).items()}

@@ -1,1 +1,1 @@
-"""What changes the addresses of bound names (linkerd: interpreter/subnet, interpreter/k8s)."""
+"""Transformers change the addresses of bound names (linkerd: interpreter/{subnet,k8s})."""

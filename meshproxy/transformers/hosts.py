@@ -22,13 +22,13 @@ _ANY_PORT = "80"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalhostConfig(TransformerConfig):
-    """Keeps the addresses of this machine: those its interfaces had at the start, IPv4 only."""
+    """Keeps the addresses of this machine: those of its interfaces at the start, IPv4 only."""
 
     kind: ClassVar[str] = "io.l5d.localhost"
     default_prefix: ClassVar[Path] = Path.of("io.l5d.localhost")
 
     def build(self, deps: NamerDeps) -> Transformer:
-        """The transformer. Raises OSError when the interfaces cannot be read."""
+        """Returns the transformer. Raises OSError if the interfaces cannot be read."""
         return LeafTransformer(deps.prefix, keeping(partial(_is_among, up_addresses())))
 
 
@@ -38,10 +38,10 @@ class SpecificHostConfig(TransformerConfig):
 
     kind: ClassVar[str] = "io.l5d.specificHost"
     default_prefix: ClassVar[Path] = Path.of("io.l5d.specificHost")
-    host: str = key(doc="An IP address, or a name whose addresses are followed.")
+    host: str = key(doc="An IP address, or a name whose addresses are kept up to date.")
 
     def build(self, deps: NamerDeps) -> Transformer:
-        """The transformer."""
+        """Returns the transformer."""
         return LeafTransformer(deps.prefix, self._change(deps))
 
     def _change(self, deps: NamerDeps) -> Change:
@@ -57,7 +57,7 @@ def _both(addr: Var[Addr], hosts: Var[Addr]) -> Var[Addr]:
 
 
 def _kept_of(addr: Addr, hosts: Addr) -> Addr:
-    """Return what *addr* has of the addresses of *hosts*; as long as those are unknown, that."""
+    """Returns the addresses in both *addr* and *hosts*; pending or failed as long as *hosts* is."""
     if not isinstance(addr, AddrBound):
         return addr
     if not isinstance(hosts, AddrBound):

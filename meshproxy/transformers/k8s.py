@@ -1,4 +1,4 @@
-"""io.l5d.k8s.daemonset and io.l5d.k8s.localnode: through the pod of the same node.
+"""io.l5d.k8s.daemonset and io.l5d.k8s.localnode: through the pod on the same node.
 
 (linkerd: interpreter/k8s/.../*TransformerInitializer.scala, interpreter/subnet/.../*.scala)
 """
@@ -24,7 +24,7 @@ from meshproxy.var import Var, collect
 
 
 class Gateways:
-    """Gateways by the node they are on, and by its subnet where a node is not known."""
+    """Gateways by node, and by subnet for those whose node is not known."""
 
     def __init__(self, gateways: frozenset[Address], *, by_node: bool) -> None:
         self._by_node = by_node
@@ -40,7 +40,7 @@ class Gateways:
                     self._nodeless[subnet].add(gateway)
 
     def beside(self, address: Address) -> set[Address]:
-        """Return the gateways of the node of *address*."""
+        """Returns the gateways on the node of *address*."""
         node, subnet = address.get(NODE_NAME), _subnet(address.host)
         if self._by_node:
             return self._of_node.get(node, set())
@@ -50,7 +50,7 @@ class Gateways:
 
 
 def through(addr: Addr, gateways: Addr, *, by_node: bool) -> Addr:
-    """Return the gateways to *addr*; while they are unknown, so is the result."""
+    """Returns the gateways for *addr*; pending or failed as long as *gateways* is."""
     if not isinstance(addr, AddrBound):
         return addr
     if not isinstance(gateways, AddrBound):
@@ -64,7 +64,7 @@ def through(addr: Addr, gateways: Addr, *, by_node: bool) -> Addr:
 class DaemonSetConfig(TransformerConfig):
     """Replaces every address by the pods of a DaemonSet on the same node.
 
-    Nodes are told apart by their names, or by the /24 of their addresses where a name is missing.
+    Nodes are distinguished by their names, or by the /24 of their addresses if a name is missing.
     """
 
     kind: ClassVar[str] = "io.l5d.k8s.daemonset"
@@ -76,7 +76,7 @@ class DaemonSetConfig(TransformerConfig):
     )
     k8s_port: Port = key(default=Port(8001), minimum=1, doc="The port of the API server.")
     host_network: bool = key(
-        default=False, doc="The pods have the addresses of their nodes: go by node names alone."
+        default=False, doc="The pods have the addresses of their nodes: compare node names only."
     )
     auth: Literal["inCluster", "kubeconfig"] | None = key(
         default=None, added=True, doc="As the namers' `auth`."
@@ -87,9 +87,9 @@ class DaemonSetConfig(TransformerConfig):
     context: str | None = key(default=None, added=True, doc="As the namers' `context`.")
 
     def check(self) -> Iterable[Problem]:
-        """The service can exist, and what says where the API is, is said once."""
+        """Yields problems: impossible names, or two keys that both say where the API is."""
         if not self._wanted.is_possible:
-            yield Problem("namespace, port and service are names that Kubernetes cannot have")
+            yield Problem("namespace, port and service are not names that Kubernetes allows")
         if self.auth is not None and (self.k8s_host, self.k8s_port) != ("localhost", 8001):
             yield Problem(
                 f"auth: {self.auth} says where the API is, remove k8sHost and k8sPort", "auth"
@@ -101,14 +101,14 @@ class DaemonSetConfig(TransformerConfig):
                 yield Problem("needs auth: kubeconfig beside it", name)
 
     def full_prefix(self, environ: Mapping[str, str]) -> Path:
-        """The prefix with its `/%`."""
+        """Returns the prefix with its `/%`."""
         del environ
         return Path.of("%") + (
             self.prefix or Path.of(self.kind, self.namespace, self.port, self.service)
         )
 
     def build(self, deps: NamerDeps) -> Transformer:
-        """The transformer; it is as patient with the API as the namers of the same API."""
+        """Returns the transformer, which waits for the API as long as the namers of that API do."""
         cluster = cluster_at(
             ApiServer(self.k8s_host, self.k8s_port, self.auth, self.kubeconfig, self.context)
         )
@@ -128,26 +128,26 @@ class DaemonSetConfig(TransformerConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalNodeConfig(TransformerConfig):
-    """Keeps the addresses of the node this process runs on.
+    """Keeps the addresses on the node this process runs on.
 
-    Nodes are told apart by their names, or by the /24 of their addresses where a name is missing.
+    Nodes are distinguished by their names, or by the /24 of their addresses if a name is missing.
     """
 
     kind: ClassVar[str] = "io.l5d.k8s.localnode"
     default_prefix: ClassVar[Path] = Path.of("io.l5d.k8s.localnode")
     host_network: bool = key(
-        default=False, doc="Go by the environment variable NODE_NAME instead of POD_IP."
+        default=False, doc="Use the environment variable NODE_NAME instead of POD_IP."
     )
     pod_ip: Ip | None = key(default=None, added=True, doc="Used while POD_IP is unset.")
     node_name: str | None = key(default=None, added=True, doc="Used while NODE_NAME is unset.")
 
     def full_prefix(self, environ: Mapping[str, str]) -> Path:
-        """The prefix with its `/%`, ending in the address or the node. Raises ValueError."""
+        """Returns the prefix with its `/%`, and the address or node. Raises ValueError."""
         here, _ = self._place(environ)
         return Path.of("%") + (self.prefix or self.default_prefix) + Path.of(here)
 
     def build(self, deps: NamerDeps) -> Transformer:
-        """The transformer. Raises ValueError when it cannot be known where this process is."""
+        """Returns the transformer. Raises ValueError if the node of this process is unknown."""
         here, node = self._place(deps.environ)
         subnet = None if self.host_network else _subnet(here)
 
@@ -160,7 +160,7 @@ class LocalNodeConfig(TransformerConfig):
         return LeafTransformer(deps.prefix, keeping(is_local))
 
     def _place(self, environ: Mapping[str, str]) -> tuple[str, str | None]:
-        """Return what ends the prefix, and the node if it is known."""
+        """Returns the end of the prefix, and the node if it is known."""
         node = environ.get("NODE_NAME") or self.node_name
         if self.host_network:
             return _required(node, "NODE_NAME", "nodeName"), node
@@ -180,7 +180,7 @@ def _required(value: str | None, variable: str, name: str) -> str:
 
 
 def _subnet(host: str) -> str | None:
-    """Return the /24 of an IPv4 address; others have none."""
+    """Returns the /24 of an IPv4 address; None for other addresses."""
     try:
         return str(IPv4Address(host)).rpartition(".")[0]
     except AddressValueError:

@@ -1,4 +1,4 @@
-"""What all transformers do alike: a prefix before every id, other addresses behind it.
+"""The common part of transformers: a prefix for every id, and other addresses.
 
 (linkerd: namer/core/.../{Modifying,Filtering,Replace}NameTreeTransformer.scala)
 """
@@ -17,15 +17,15 @@ Change = Callable[[Var[Addr]], Var[Addr]]
 
 @dataclass(frozen=True, slots=True)
 class LeafTransformer:
-    """Gives every bound name of a tree another id and other addresses, in the same shape."""
+    """Gives every bound name in a tree another id and other addresses, in the same shape."""
 
     prefix: Path
     change: Change
     redirects: bool = False
-    """The addresses behind it are not those of the bound name, but the configuration's choice."""
+    """True if the addresses are chosen by the configuration rather than by the bound name."""
 
     def transform(self, tree: BoundTree) -> BoundTree:
-        """Return the changed tree; without bound names it is the same."""
+        """Returns the changed tree; a tree without bound names is returned unchanged."""
         return tree.map(self._changed)
 
     def _changed(self, bound: Bound) -> Bound:
@@ -34,17 +34,17 @@ class LeafTransformer:
 
 
 def keeping(keep: Callable[[Address], bool]) -> Change:
-    """Keep some addresses; a name that loses all of them is bound to nothing."""
+    """Returns a change that keeps some addresses; a name that loses all of them is negative."""
     return lambda addr: addr.map(lambda now: kept(now, keep))
 
 
 def kept(addr: Addr, keep: Callable[[Address], bool]) -> Addr:
-    """Return the part of *addr* to keep, negative when that is nothing."""
+    """Returns the part of *addr* to keep; negative if there is none."""
     if not isinstance(addr, AddrBound):
         return addr
     return some(replace(addr, addresses=frozenset(filter(keep, addr.addresses))))
 
 
 def some(addr: AddrBound) -> Addr:
-    """Return *addr*, negative when it has no addresses."""
+    """Returns *addr*; negative if it has no addresses."""
     return addr if addr.addresses else ADDR_NEG

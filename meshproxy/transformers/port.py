@@ -17,15 +17,15 @@ class PortConfig(TransformerConfig):
     """Replaces the port of every address."""
 
     kind: ClassVar[str] = "io.l5d.port"
-    port: Port = key(minimum=1, doc="The port instead.")
+    port: Port = key(minimum=1, doc="The new port.")
 
     def full_prefix(self, environ: Mapping[str, str]) -> Path:
-        """The prefix with its `/%`."""
+        """Returns the prefix with its `/%`."""
         del environ
         return Path.of("%") + (self.prefix or Path.of(self.kind, str(self.port)))
 
     def build(self, deps: NamerDeps) -> Transformer:
-        """The transformer."""
+        """Returns the transformer."""
         return LeafTransformer(deps.prefix, lambda addr: addr.map(self._on_port), redirects=True)
 
     def _on_port(self, addr: Addr) -> Addr:

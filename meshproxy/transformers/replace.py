@@ -1,4 +1,4 @@
-"""io.l5d.replace and io.l5d.const: another name instead of what was bound.
+"""io.l5d.replace and io.l5d.const: another name in place of what was bound.
 
 (linkerd: namer/core/.../{Replace,Const}TransformerInitializer.scala)
 """
@@ -18,14 +18,14 @@ from meshproxy.var import Activity, Ok, State
 
 @dataclass(frozen=True, slots=True)
 class Replacing:
-    """Puts what another name is bound to in place of every leaf, or of the whole tree."""
+    """Puts the binding of another name in place of every leaf, or of the whole tree."""
 
     prefix: Path
     other: Activity[BoundTree]
     whole: bool
 
     def transform(self, tree: BoundTree) -> Transformed:
-        """Return the changed tree, which follows the binding of the other name."""
+        """Returns the changed tree, which follows the binding of the other name."""
         if not self.whole and not _has_leaf(tree):
             return tree
         return self.other.map(lambda state: self._with(tree, state))
@@ -66,33 +66,33 @@ def _has_leaf(tree: BoundTree) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceConfig(TransformerConfig):
-    """Replaces every bound name by another; names that do not exist stay so."""
+    """Replaces every bound name with another; names that do not exist stay negative."""
 
     kind: ClassVar[str] = "io.l5d.replace"
-    path: Path = key(doc="The name instead.")
+    path: Path = key(doc="The other name.")
 
     def full_prefix(self, environ: Mapping[str, str]) -> Path:
-        """The prefix with its `/%`."""
+        """Returns the prefix with its `/%`."""
         del environ
         return Path.of("%") + (self.prefix or Path.of(self.kind) + self.path)
 
     def build(self, deps: NamerDeps) -> Transformer:
-        """The transformer."""
+        """Returns the transformer."""
         return Replacing(deps.prefix, deps.bind(self.path), whole=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConstConfig(TransformerConfig):
-    """Replaces every answer by another name, also the answer that a name does not exist."""
+    """Replaces every result with another name, also the result that a name does not exist."""
 
     kind: ClassVar[str] = "io.l5d.const"
-    path: Path = key(doc="The name instead.")
+    path: Path = key(doc="The other name.")
 
     def full_prefix(self, environ: Mapping[str, str]) -> Path:
-        """The prefix with its `/%`."""
+        """Returns the prefix with its `/%`."""
         del environ
         return Path.of("%") + (self.prefix or Path.of(self.kind) + self.path)
 
     def build(self, deps: NamerDeps) -> Transformer:
-        """The transformer."""
+        """Returns the transformer."""
         return Replacing(deps.prefix, deps.bind(self.path), whole=True)

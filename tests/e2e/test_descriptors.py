@@ -211,7 +211,7 @@ def test_the_soft_limit_is_raised_to_the_hard_one_in_workers_too(tmp_path: Path)
     command = limited("ulimit -Sn 200; ulimit -Hn 1000")
     proxy = Serving(with_workers(config(1)), tmp_path, command)
     with proxy.daemon:
-        assert "1000 descriptors are allowed from now on, 200 were" in proxy.daemon.output()
+        assert "limit of descriptors raised to 1000, it was 200" in proxy.daemon.output()
         processes = [proxy.daemon.process.pid, *pids(proxy)]
         assert [limit_of(pid) for pid in processes] == [("1000", "1000")] * 3
 

@@ -67,7 +67,7 @@ def test_what_no_server_wants_is_closed_and_named(
     sockets, names = inherited_sockets(handed_over(monkeypatch, listening))
     close_unused(sockets, names)
     port = listening.getsockname()[1]
-    assert f"socket web from systemd, 127.0.0.1 port {port}, is no server's" in caplog.text
+    assert f"closed socket web of systemd, 127.0.0.1 port {port}: no server uses it" in caplog.text
     assert sockets == {}
 
 

@@ -28,7 +28,7 @@ from tests.kit.wire import WireClient, get
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def terms(service: Service[Request, Response], **others: Any) -> ServerParameters:
+def parameters(service: Service[Request, Response], **others: Any) -> ServerParameters:
     """Serve *service*, by *others* where they are given."""
 
     def answer(error: ProxyError) -> Response:
@@ -183,7 +183,7 @@ def test_ipv6_is_listened_on() -> None:
         sock = listen(("::1", 0), SocketOptionsConfig())
     except OSError:
         pytest.skip("no ::1 here")
-    listener = Listener(sock, terms(lambda _: text_response(200, "six")))
+    listener = Listener(sock, parameters(lambda _: text_response(200, "six")))
     listener.start()
     with socket.create_connection(("::1", listener.port), timeout=5) as sock:
         sock.sendall(GET)
