@@ -89,7 +89,7 @@ class DaemonSetConfig(TransformerConfig):
     def check(self) -> Iterable[Problem]:
         """Yields problems: impossible names, or two keys that both say where the API is."""
         if not self._wanted.is_possible:
-            yield Problem("namespace, port and service are not names that Kubernetes allows")
+            yield Problem("namespace, port and service are names that Kubernetes cannot have")
         if self.auth is not None and (self.k8s_host, self.k8s_port) != ("localhost", 8001):
             yield Problem(
                 f"auth: {self.auth} says where the API is, remove k8sHost and k8sPort", "auth"

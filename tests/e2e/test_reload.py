@@ -247,7 +247,7 @@ def test_sockets_of_systemd_are_served_and_unknown_ones_closed(
         with Daemon(command, tmp_path / "log", pass_fds=fds) as daemon:
             assert early.read().body == b"served"
             output = daemon.output
-            wait_until(lambda: "socket odd from systemd" in output())
+            wait_until(lambda: "closed socket odd of systemd" in output())
             strange_port = strange.getsockname()[1]
             assert f"127.0.0.1 port {strange_port}: no server uses it" in output()
             assert get(port, "web").body == b"served"

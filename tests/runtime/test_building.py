@@ -15,7 +15,7 @@ from meshproxy.runtime.building import CannotStart, Problems, build, refused
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part(Kinded):
     kind: ClassVar[str] = "part"
-    offers: ClassVar[tuple[str, ...]] = ("upper",)
+    offers: ClassVar[str] = "upper"
     make: Callable[[], object]
 
     def build(self, deps: object) -> object:
