@@ -8,6 +8,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `client.tls._contexts` | contexts in use | TLS contexts by their settings |
 | `discovery.k8s.cluster._clusters` | clusters in use | watches of an API server by its address |
 | `discovery.zookeeper.ensemble._ensembles` | ensembles in use | ZooKeeper sessions by servers |
+| `egress.addresses` (`lru_cache`) | 4,096 | classes of addresses |
 | `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
 | `filters.access_log._stamp` | 1 | the time of this second, as logs write it |
 | `http.authority` (`lru_cache`) | 4,096 | spellings of authorities |

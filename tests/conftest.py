@@ -12,6 +12,7 @@ import gevent
 import pytest
 from hypothesis import settings
 
+from tests.kit.namespace import Namespace
 from tests.kit.zookeeper import ZooKeeper
 
 settings.register_profile("dev", max_examples=50, deadline=None)
@@ -25,7 +26,7 @@ gevent.Greenlet.add_spawn_callback(_spawned.add)
 
 
 def _only_loopback(event: str, args: tuple[object, ...]) -> None:
-    if event not in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
+    if Namespace.is_entered or event not in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
         return
     address = args[1]
     if not isinstance(address, tuple):

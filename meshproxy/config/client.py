@@ -143,10 +143,10 @@ class StaticClientConfig(ClientConfig):
     @property
     def rules(self) -> tuple[tuple[PathMatcher, ClientSettings], ...]:
         """One rule per item."""
-        return tuple((_as_ids_are_spelled(item.prefix), item) for item in self.configs)
+        return tuple((as_ids_are_spelled(item.prefix), item) for item in self.configs)
 
 
-def _as_ids_are_spelled(prefix: PathMatcher) -> PathMatcher:
+def as_ids_are_spelled(prefix: PathMatcher) -> PathMatcher:
     """Returns *prefix* with the host in lower case, as in the ids of hosts."""
     text = prefix.text
     if not (host := _HOST_FOLLOWS.search(text)):

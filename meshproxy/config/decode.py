@@ -6,9 +6,11 @@ its fields are the keys (linkerd: config/.../PolymorphicConfig.scala, Jackson's 
 
 import types
 from collections import abc
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from meshproxy.config import kinds
+from meshproxy.config.document import parse
 from meshproxy.config.dtabs import BadEntries
 from meshproxy.config.errors import ConfigError, ConfigErrors, Findings, Problem, Severity
 from meshproxy.config.files import FILES, Directory, MissingFile, RegularFile, find_file
@@ -21,7 +23,7 @@ from meshproxy.config.scalars import (
     Port,
     Regex,
     WorkerCount,
-    show,
+    describe,
     unquoted,
 )
 from meshproxy.config.suggest import nearest, suggestion
@@ -66,7 +68,7 @@ class _Decoder:
     def config(self, cls: type[Config], node: Node, at: str) -> object:
         """Returns the mapping *node* as *cls*, or as the class its kind names."""
         if not isinstance(node, Mapping):
-            return self._refuse(node.mark, at, f"expected a mapping, found {_what(node)}")
+            return self._refuse(node.mark, at, f"expected a mapping, found {describe(node)}")
         chosen = cls
         if issubclass(cls, Kinded) and not hasattr(cls, "kind"):
             found = self._class_of_kind(cls, node, at)
@@ -96,7 +98,9 @@ class _Decoder:
                 return _class_of(base, base.default_kind)
             if isinstance(written, Scalar):
                 return _class_of(base, written.text)
-            self._refuse(mark, join(at, name), f"expected a single value, found {_what(written)}")
+            self._refuse(
+                mark, join(at, name), f"expected a single value, found {describe(written)}"
+            )
         except kinds.UnsupportedKind as error:
             self._unsupported(mark, join(at, name), str(error))
         except kinds.KindError as error:
@@ -123,7 +127,11 @@ class _Decoder:
                 values[name] = self._refuse(node.marks[name], join(at, name), what)
         for spec in known.values():
             written = node.items.get(spec.name)
-            if written is not None and not is_unset(written):
+            if spec.filled and written is not None and is_unset(written):
+                path = join(at, spec.name)
+                what = "has no value, write one or remove the key"
+                values[spec.field] = self._refuse(node.marks[spec.name], path, what)
+            elif written is not None and not is_unset(written):
                 values[spec.field] = self._key(spec, node.marks[spec.name], written, at)
             elif spec.is_required:
                 path = join(at, spec.name)
@@ -158,22 +166,49 @@ class _Decoder:
             return self.config(kind, node, at)
         if isinstance(node, Scalar) and not is_unset(node):
             return self._scalar(spec, kind, node, at)
-        return self._refuse(node.mark, at, f"expected a single value, found {_what(node)}")
+        return self._refuse(node.mark, at, f"expected a single value, found {describe(node)}")
 
     def _items(self, spec: Key, kind: Any, node: Node, at: str) -> object:
-        if spec.one_or_many and isinstance(node, Mapping):
+        if spec.in_file and isinstance(node, Scalar):
+            return self._items_of_file(spec, kind, node, at)
+        if spec.one_or_many and not isinstance(node, Sequence):
             values = [self._value(spec, kind, node, at)]
         elif isinstance(node, Sequence):
             numbered = enumerate(node.items)
             values = [self._value(spec, kind, one, f"{at}[{n}]") for n, one in numbered]
         else:
-            return self._refuse(node.mark, at, f"expected a list, found {_what(node)}")
-        return INVALID if any(value is INVALID for value in values) else tuple(values)
+            return self._refuse(node.mark, at, f"expected a list, found {describe(node)}")
+        if any(value is INVALID for value in values):
+            return INVALID
+        problems = spec.whole(values) if spec.whole is not None else ()
+        return tuple(values) if self._noted(problems, node, at) else INVALID
+
+    def _items_of_file(self, spec: Key, kind: Any, node: Scalar, at: str) -> object:
+        """The list in the file that *node* names; what is wrong has its place there."""
+        try:
+            file = find_file(RegularFile, node.text, self._findings.directory)
+            text = Path(file).read_text("utf-8")
+        except MissingFile as error:
+            self._findings.add(node.mark, at, str(error), Severity.MISSING)
+            return None
+        except (OSError, ValueError) as error:
+            return self._refuse(node.mark, at, f"{node.text} cannot be read: {error}")
+        findings = Findings(file)
+        try:
+            root = parse(text, findings, otherwise="write [] for an empty list")
+            if isinstance(root, Sequence):
+                return _Decoder(findings)._items(spec, kind, root, "")  # noqa: SLF001
+            findings.add(root.mark, "", f"expected a list, found {describe(root)}")
+        except ConfigErrors as error:
+            findings.found += error.errors
+        finally:
+            self._findings.found += findings.found
+        return INVALID
 
     def _members(self, spec: Key, kind: Any, node: Node, at: str) -> object:
         """The mapping *node* with names of the operator's own, each with a value of *kind*."""
         if not isinstance(node, Mapping):
-            return self._refuse(node.mark, at, f"expected a mapping, found {_what(node)}")
+            return self._refuse(node.mark, at, f"expected a mapping, found {describe(node)}")
         values = {
             name: self._value(spec, kind, one, join(at, name)) for name, one in node.items.items()
         }
@@ -224,11 +259,17 @@ class _Decoder:
             problems.append(Problem("is experimental, write `experimental: true` to use it"))
         elif not wants_consent and getattr(built, "experimental", None) is not None:
             problems.append(Problem("is not needed here", "experimental", Severity.WARNING))
+        return self._noted(problems, node, at)
+
+    def _noted(self, problems: abc.Iterable[Problem], node: Node, at: str) -> bool:
+        """Adds *problems* of *node* to the findings; returns True if none of them is an error."""
+        is_sound = True
         for problem in problems:
-            path = join(at, problem.key) if problem.key else at
-            mark = locate(node, problem.key or "")
-            self._findings.add(mark, path, problem.what, problem.severity)
-        return all(problem.severity is not Severity.ERROR for problem in problems)
+            name = problem.key or ""
+            path = at + name if name.startswith("[") else join(at, name) if name else at
+            self._findings.add(locate(node, name), path, problem.what, problem.severity)
+            is_sound = is_sound and problem.severity is not Severity.ERROR
+        return is_sound
 
     def _unsupported(self, mark: Mark, at: str, what: str) -> object:
         return INVALID if self._is_refused else self._refuse(mark, at, what)
@@ -249,16 +290,6 @@ def _class_of(base: type[K], kind: str) -> type[K]:
     if isinstance(found, type) and issubclass(found, base):
         return found
     raise kinds.KindError(f"{kind} is defined as {found!r}, which is not a {base.__name__}")
-
-
-def _what(node: Node) -> str:
-    match node:
-        case Mapping():
-            return "a mapping"
-        case Sequence():
-            return "a list"
-        case Scalar():
-            return "nothing" if is_unset(node) else show(node)
 
 
 def _yaml(value: object) -> str:

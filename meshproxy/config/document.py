@@ -32,10 +32,16 @@ class Unreadable(Exception):
         self.mark = mark
 
 
-def parse(characters: str, findings: Findings, span: TextRange | None = None) -> Node:
+def parse(
+    characters: str,
+    findings: Findings,
+    span: TextRange | None = None,
+    otherwise: str = "write at least `routers:`",
+) -> Node:
     """Returns the document in *characters*; adds duplicate keys and the like to *findings*.
 
-    Places are those in the file if the document is the value at *span* of a file.
+    Places are those in the file if the document is the value at *span* of a file. The error of an
+    empty text says what to do *otherwise*.
 
     Raises:
         ConfigErrors: it is not YAML or JSON, is empty, or exceeds a limit.
@@ -46,7 +52,7 @@ def parse(characters: str, findings: Findings, span: TextRange | None = None) ->
         if text.characters.lstrip(" \t\r\n").startswith("{"):
             _check_json(text)
             text = Text(text.characters.replace("\t", " "), span)
-        return _Composer(text, findings).document()
+        return _Composer(text, findings).document(otherwise)
     except Unreadable as error:
         raise ConfigErrors([ConfigError(findings.file, error.mark, "", str(error))]) from None
 
@@ -81,7 +87,7 @@ class _Composer:
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._nodes = 0
 
-    def document(self) -> Node:
+    def document(self, otherwise: str) -> Node:
         """Returns the root of the first document; only a manifest may have another one."""
         try:
             for event in self._events:
@@ -98,7 +104,7 @@ class _Composer:
         except yaml.YAMLError as error:
             reason = " ".join(str(error).split())
             raise Unreadable(self._text.at(0), f"not YAML: {reason}") from None
-        raise Unreadable(self._text.at(0), "empty, write at least `routers:`")
+        raise Unreadable(self._text.at(0), f"empty, {otherwise}")
 
     def _refuse_another(self) -> None:
         for event in self._events:

@@ -1,7 +1,7 @@
 """Classes of configuration: their fields are YAML keys, with types, defaults and bounds."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar, Final, get_type_hints
 
@@ -65,6 +65,9 @@ def key(
     added: bool = False,
     quoted: bool = False,
     one_or_many: bool = False,
+    filled: bool = False,
+    in_file: bool = False,
+    whole: Callable[[Any], Iterable[Problem]] | None = None,
 ) -> Any:
     """Declares a key; it is required if it has no default.
 
@@ -79,6 +82,9 @@ def key(
         added: an addition of meshproxy, unknown to Linkerd.
         quoted: True if a number in quotes is accepted too.
         one_or_many: True if a list may be written as its only item.
+        filled: True if a key without a value is an error, where others count as unset.
+        in_file: True if the value names a file that holds the list.
+        whole: finds what is wrong between the items of a list; each key begins with `[index]`.
     """
     facts = {
         "name": name,
@@ -90,6 +96,9 @@ def key(
         "added": added,
         "quoted": quoted,
         "one_or_many": one_or_many,
+        "filled": filled,
+        "in_file": in_file,
+        "whole": whole,
     }
     return dataclasses.field(default=default, metadata={_METADATA: facts})
 
@@ -110,6 +119,9 @@ class Key:
     added: bool = False
     quoted: bool = False
     one_or_many: bool = False
+    filled: bool = False
+    in_file: bool = False
+    whole: Callable[[Any], Iterable[Problem]] | None = None
 
     @property
     def is_required(self) -> bool:

@@ -100,6 +100,7 @@ def _row(spec: Key) -> str:
         meaning = f"{meaning} *Only {written} yet.*"
     default = "**req**" if spec.is_required else _default(spec.default)
     kind = f"one or a {_type(spec.type)}" if spec.one_or_many else _type(spec.type)
+    kind = f"file of a {kind}" if spec.in_file else kind
     return f"| `{spec.name}`{mark} | {kind} | {default} | {meaning} |"
 
 

@@ -11,6 +11,7 @@ from meshproxy.config.bases import (
 )
 from meshproxy.config.client import ClientConfig, GlobalClientConfig
 from meshproxy.config.decode import Config, Kinded, Problem, default_of, key
+from meshproxy.config.egress import EgressConfig
 from meshproxy.config.rolling import LogSettings
 from meshproxy.config.servers import ServerConfig
 from meshproxy.config.svc import GlobalSvcConfig, SvcConfig
@@ -80,6 +81,13 @@ class RouterConfig(Kinded):
     )
     binding_timeout_ms: int = key(
         default=10_000, minimum=0, doc="Limit on binding a name; 503 beyond it."
+    )
+    egress: EgressConfig | None = key(
+        default=None,
+        filled=True,
+        added=True,
+        doc="Who may go where; `{}` is enough to refuse addresses of the machine itself and of its "
+        "cloud's metadata. When unset, only our own listeners are refused.",
     )
     binding_cache: BindingCacheConfig = key(default=BindingCacheConfig(), doc="Sizes of caches.")
     originator: bool | None = key(default=None, doc="Shows the gauge `originator` as 1.")

@@ -8,12 +8,16 @@ import ipaddress
 import re
 from collections.abc import Callable
 from math import isfinite
-from typing import Final, NewType
+from typing import Any, Final, NewType
 
 from meshproxy.config.cpus import usable_cpus
 from meshproxy.config.dtabs import parse_entries
 from meshproxy.config.files import FILES
-from meshproxy.config.nodes import Scalar
+from meshproxy.config.nodes import Mapping, Node, Scalar, Sequence, is_unset
+from meshproxy.egress.callers import NameEntry, RangeEntry, read_caller
+from meshproxy.egress.entries import HostEntry, Item, MethodEntry, PathEntry, PortEntry
+from meshproxy.egress.rules import DEFAULT
+from meshproxy.egress.targets import TargetEntry
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.path import Path
@@ -26,6 +30,15 @@ Regex = NewType("Regex", str)
 """A regular expression that must match a whole text."""
 WorkerCount = NewType("WorkerCount", int)
 """A number of processes; `auto` means one for each CPU of this machine."""
+
+RuleName = NewType("RuleName", str)
+"""The name of an egress rule."""
+HostItem = NewType("HostItem", Item[HostEntry])
+PathItem = NewType("PathItem", Item[PathEntry])
+PortItem = NewType("PortItem", Item[PortEntry])
+MethodItem = NewType("MethodItem", Item[MethodEntry])
+TargetItem = NewType("TargetItem", Item[TargetEntry])
+CallerItem = NewType("CallerItem", Item[RangeEntry | NameEntry])
 
 MAX_WORKERS: Final = 256
 INT_LIMIT: Final = 2**31
@@ -64,6 +77,17 @@ def show(scalar: Scalar) -> str:
     """Returns the scalar as an operator wrote it, cut to a readable length."""
     text = scalar.text if len(scalar.text) <= 60 else scalar.text[:57] + "..."
     return f"the text {text!r}" if isinstance(scalar.value, str) else text
+
+
+def describe(node: Node) -> str:
+    """Returns what *node* is, in the words of messages."""
+    match node:
+        case Mapping():
+            return "a mapping"
+        case Sequence():
+            return "a list"
+        case Scalar():
+            return "nothing" if is_unset(node) else show(node)
 
 
 def _int(scalar: Scalar) -> int:
@@ -142,6 +166,29 @@ def _regex(scalar: Scalar) -> Regex:
     return Regex(scalar.text)
 
 
+_RULE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def _rule_name(scalar: Scalar) -> RuleName:
+    if not _RULE_NAME.fullmatch(scalar.text):
+        raise ValueError(
+            f"{show(scalar)} is no name of a rule, write 1 to 64 letters, digits, `.`, `_` and `-`"
+        )
+    if scalar.text == DEFAULT:
+        raise ValueError(f"{DEFAULT} names what happens when no rule decides, write another")
+    return RuleName(scalar.text)
+
+
+def _item(parse: Callable[[str], Any]) -> Callable[[Scalar], Item[Any]]:
+    """Returns what reads an entry of an egress rule, which may begin with `!`."""
+
+    def read(scalar: Scalar) -> Item[Any]:
+        text = scalar.text
+        return Item(parse(text.removeprefix("!")), text.startswith("!"), text)
+
+    return read
+
+
 def _remedy(scalar: Scalar, wanted: type) -> str:
     return ", write it without quotes" if type(plain(scalar.text)) is wanted else ""
 
@@ -158,6 +205,13 @@ CONVERTERS: Final[dict[object, Callable[[Scalar], object]]] = {
     Dtab: _dtab,
     PathMatcher: _matcher,
     Regex: _regex,
+    RuleName: _rule_name,
+    HostItem: _item(HostEntry.parse),
+    PathItem: _item(PathEntry.parse),
+    PortItem: _item(PortEntry.parse),
+    MethodItem: _item(MethodEntry.parse),
+    TargetItem: _item(TargetEntry.parse),
+    CallerItem: _item(read_caller),
 }
 """Converts a scalar to each type; raises ValueError with what to write instead."""
 
@@ -174,5 +228,12 @@ TYPE_NAMES: Final[dict[object, str]] = {
     PathMatcher: "prefix pattern",
     **FILES,
     Regex: "regular expression",
+    RuleName: "text",
+    HostItem: "host",
+    PathItem: "prefix pattern",
+    PortItem: "port or `from-to`",
+    MethodItem: "method",
+    TargetItem: "class, address or range",
+    CallerItem: "address, range or name",
 }
 """The name of each type on the reference page and in messages."""

@@ -6,6 +6,7 @@ Follows linkerd: linkerd/admin/.../ConfigHandler (the parsed file, written back)
 from typing import Any
 
 from meshproxy.config.model import Config, Kinded, keys_of
+from meshproxy.egress.entries import Item
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.path import Path
@@ -29,6 +30,8 @@ def _shown(value: Any) -> Any:
     if isinstance(value, Path | Dtab):
         return value.show()
     if isinstance(value, PathMatcher):
+        return value.text
+    if isinstance(value, Item):
         return value.text
     if isinstance(value, tuple):
         return [_shown(item) for item in value]

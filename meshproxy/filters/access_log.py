@@ -18,7 +18,7 @@ from meshproxy.http.body import Body
 from meshproxy.http.errors import ErrorResponse
 from meshproxy.http.framing import BODILESS
 from meshproxy.http.headers import Headers
-from meshproxy.http.message import Request, Response
+from meshproxy.http.message import EgressDecision, Request, Response
 from meshproxy.net.tunnel import Tunnel
 from meshproxy.service import Service
 
@@ -57,6 +57,7 @@ class LogEntry:
     """Short name of an error that the proxy itself responded to."""
     reason: str = ""
     """Text of `l5d-err`, from the proxy or the endpoint."""
+    egress: EgressDecision | None = None
 
 
 class AccessLog:
@@ -118,6 +119,7 @@ class AccessLog:
         entry.client = request.bound_id.show() if request.bound_id is not None else ""
         entry.endpoint = request.endpoint
         entry.retries = request.retries
+        entry.egress = request.egress
         self._write(self._form(entry))
 
 
@@ -221,8 +223,18 @@ def json_line(entry: LogEntry) -> bytes:
         "retries": entry.retries,
         "error": entry.error or None,
         "l5d_err": entry.reason or None,
+        **_egress_fields(entry.egress),
     }
     return json.dumps(fields, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _egress_fields(made: EgressDecision | None) -> dict[str, object]:
+    return {
+        "decision": made.decision if made is not None else None,
+        "rule": made.rule if made is not None else None,
+        "reported": made.reported if made is not None else (),
+        "caller": (made.caller or None) if made is not None else None,
+    }
 
 
 FORMATS: dict[str, Callable[[LogEntry], bytes]] = {"combined": combined, "json": json_line}

@@ -87,6 +87,7 @@ class Diagnostics:
             f"client name: {self._client}",
             f"addresses: [{', '.join(self._addresses())}]",
             f"selected address: {selected}",
+            *([f"egress: {request.egress.show()}"] if request.egress is not None else []),
             "dtab resolution:",
             *(
                 f"  {step.name.show()}" + (f" ({step.entry.show()})" if step.entry else "")

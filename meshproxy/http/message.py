@@ -25,6 +25,34 @@ class ResponseClass(enum.Enum):
     RETRYABLE = "retryable_failure"
 
 
+class EgressDecision(Protocol):
+    """What egress rules have decided about a request, for people to read."""
+
+    @property
+    def decision(self) -> str:
+        """Returns `allow`, `deny` or `limit`."""
+        ...
+
+    @property
+    def rule(self) -> str | None:
+        """Returns the rule that decided; None for the class of an address, and a loop."""
+        ...
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """Returns the rules that would have denied it."""
+        ...
+
+    @property
+    def caller(self) -> str:
+        """Returns who sent it: a name of the certificate, else the address."""
+        ...
+
+    def show(self) -> str:
+        """Returns all of it as people read it."""
+        ...
+
+
 class Classifier(Protocol):
     """Decides if a result is a success, a failure, or a failure that may be retried."""
 
@@ -107,8 +135,9 @@ class Request:
     | `local_dtab` | `filters/context` |
     | `ctx_deadline` | `filters/context`, `filters/timeouts` |
     | `deadline` | `filters/timeouts` |
-    | `dst` | `router/binding` |
+    | `dst` | `router/binding`, `router/egress` |
     | `classifier`, `retries`, `tried` | `filters/retries` |
+    | `egress` | `router/egress` |
     | `bound_id` | `filters/forwarding` |
     | `endpoint` | `client/endpoint`, `client/fail_fast` |
     """
@@ -120,6 +149,7 @@ class Request:
         "ctx_deadline",
         "deadline",
         "dst",
+        "egress",
         "endpoint",
         "headers",
         "local_dtab",
@@ -152,6 +182,8 @@ class Request:
         """Wall-clock deadline passed to endpoints; includes every timeout of a whole request."""
         self.local_dtab: Dtab | None = None
         self.dst: Path | None = None
+        self.egress: EgressDecision | None = None
+        """None if the router has no egress rules."""
         self.bound_id: Path | None = None
         self.endpoint = ""
         self.tried: tuple[str, ...] = ()
@@ -223,6 +255,7 @@ REASONS = {
     413: b"Content Too Large",
     414: b"URI Too Long",
     417: b"Expectation Failed",
+    429: b"Too Many Requests",
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
     501: b"Not Implemented",

@@ -38,9 +38,12 @@ class _Rest(NamedTuple):
     path: Path = Path()
     written: int | None = None
     """How many of its first segments the operator wrote; None if not even the tree."""
+    is_steered: bool = False
+    """A rule that came with the request led there."""
 
 
 _NOTHING: Final = _Rest()
+_STEERED: Final = _Rest(is_steered=True)
 
 
 class DefaultInterpreter:
@@ -125,10 +128,10 @@ class _Walk:
             match tree:
                 case Leaf(value):
                     if isinstance(value, Bound):
-                        return Ok(Leaf(value))
+                        return Ok(Leaf(_steered(value) if rest.is_steered else value))
                     depth += 1
                     written = 0 if rest.written is None else len(value) + rest.written
-                    members = self._look_up(value + rest.path, written, depth)
+                    members = self._look_up(value + rest.path, written, rest.is_steered, depth)
                 case Alt(trees):
                     members = zip(trees, repeat(rest))
                 case Union(weighted):
@@ -169,7 +172,7 @@ class _Walk:
         return Ok(Union(tuple(kept)) if kept else NEG)
 
     def _look_up(
-        self, name: Path, written: int, depth: int
+        self, name: Path, written: int, is_steered: bool, depth: int
     ) -> "Iterator[tuple[AnyTree, _Rest]] | Pending | Failed":
         """Return what *name* stands for: alternatives, each with the rest behind its paths.
 
@@ -181,12 +184,12 @@ class _Walk:
         self.nodes += self.dtab.surcharge
         entries = self.dtab.matching(name)
         if len(entries) > 1 or (entries and not isinstance(entries[0].dst, Neg)):
-            members = ((entry.dst, _rest(entry, name, written)) for entry in entries)
+            members = ((entry.dst, _rest(entry, name, written, is_steered)) for entry in entries)
         else:
             answer = self._ask(name, written)
             if not isinstance(answer, Ok):
                 return answer
-            members = iter([(answer.value, _NOTHING)])
+            members = iter([(answer.value, _STEERED if is_steered else _NOTHING)])
         return members if depth <= MAX_DEPTH else _TOO_DEEP
 
     def _ask(self, name: Path, written: int) -> State[AnyTree]:
@@ -212,10 +215,16 @@ class _Walk:
             raise _TooLarge(f"More than {MAX_NESTING} levels of nesting in Namer lookup")
 
 
-def _rest(entry: Dentry, name: Path, written: int) -> _Rest:
+def _rest(entry: Dentry, name: Path, written: int, is_steered: bool) -> _Rest:
     """Return what *entry* leaves of *name*, whose first *written* segments are the operator's."""
     length = len(entry.prefix)
-    return _Rest(name.drop(length), None if entry.by_request else max(written - length, 0))
+    if entry.by_request:
+        return _Rest(name.drop(length), None, is_steered=True)
+    return _Rest(name.drop(length), max(written - length, 0), is_steered)
+
+
+def _steered(bound: Bound) -> Bound:
+    return replace(bound, is_steered=True)
 
 
 def _written(state: State[AnyTree], segments: int) -> State[AnyTree]:

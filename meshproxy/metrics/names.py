@@ -58,6 +58,13 @@ CACHES: Final = (
     _gauge("size", "Entries now. Added."),
 )
 
+_DECISIONS: Final = (
+    _counter("allowed", "Requests that were allowed."),
+    _counter("denied", "Requests that were refused."),
+    _counter("reported", "Requests that `report` would have denied."),
+    _counter("limited", "Requests over a limit."),
+)
+
 PLACES: Final = (
     Section(
         "rt/<router>/server/<address>",
@@ -189,10 +196,21 @@ PLACES: Final = (
         "rt/<router>/egress",
         "Where the router's requests may not go. Added.",
         (
+            *_DECISIONS,
+            _counter("filtered", "Addresses taken out of answers."),
             _counter(
                 "reason/own_listener", "Requests that led back to this proxy, refused with 508."
             ),
+            _counter("reason/rule", "Requests that a rule denied, with 403."),
+            _counter("reason/default", "Requests that no rule allowed, refused with 403."),
+            _counter("reason/address", "Requests refused with 403 for the class of the address."),
+            _counter("reason/limit", "Requests over the limit of a rule, refused with 429."),
         ),
+    ),
+    Section(
+        "rt/<router>/egress/rule/<rule>",
+        "The same by the rule that decided, or `default`. Added.",
+        _DECISIONS,
     ),
     Section("rt/<router>", "The router.", (_gauge("originator", "1 if the router starts calls."),)),
     *DISCOVERY,

@@ -30,6 +30,8 @@ class Bound:
     addr: Var[Addr] = field(compare=False, repr=False)
     residual: Path = Path()  # noqa: RUF009 - a path never changes
     chosen_by: ChosenBy = ChosenBy.NAMER
+    is_steered: bool = False
+    """A dtab that came with a request took part."""
 
     def show(self) -> str:
         """Returns the text of the id, as operators know it."""

@@ -63,6 +63,11 @@ class PathMatcher:
         return cls(text, tuple([_read_part(part) for part in parts]))
 
     @property
+    def length(self) -> int:
+        """How many segments a path must have at least."""
+        return len(self._parts)
+
+    @property
     def captures(self) -> tuple[str, ...]:
         """The names that a match binds, in the order of the pattern."""
         named = [part.names for part in self._parts if isinstance(part, _Part)]

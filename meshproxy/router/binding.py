@@ -5,7 +5,6 @@ entries below it, so what a live name uses stays.
 """
 
 import threading
-from random import random
 from time import monotonic
 
 from meshproxy.client.transport import Connect
@@ -24,77 +23,37 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.namer import Explainer, Interpreter, Route
-from meshproxy.naming.nametree import Leaf, NameTree, choose
+from meshproxy.naming.nametree import NameTree
 from meshproxy.naming.path import Path
 from meshproxy.router import stacks
+from meshproxy.router.address_filter import AddressFilter, Policies
 from meshproxy.router.cache import CacheEntry, IdleCache
 from meshproxy.router.client import Client, ClientKey
+from meshproxy.router.egress import Gate, JudgedPath
 from meshproxy.router.own_listeners import LoopGuard
+from meshproxy.router.passage import Refusal
 from meshproxy.router.policy import Contexts, client_policy, path_policy
-from meshproxy.service import Service, stack
+from meshproxy.router.tree import (
+    BoundKey,
+    BoundService,
+    HttpService,
+    TreeEntry,
+    TreeKey,
+    TreeService,
+)
+from meshproxy.service import stack
 from meshproxy.var import Failed, Ok, State, wait
 from meshproxy.wording import in_words
 
-HttpService = Service[Request, Response]
-
-PathKey = Path | tuple[Path, Dtab]
-"""A name, with the table that came along if there was one."""
-
-
-class BoundService:
-    """One client, as reached under one residual."""
-
-    def __init__(self, bound: Bound, binding: "Binding") -> None:
-        self._clients = binding.clients
-        self._client = binding.take_client(bound)
-        self.service: HttpService = stack(stacks.bound_stack(bound), self._client.value.serve)
-
-    def close(self) -> None:
-        """Let go of the client."""
-        self._clients.give(self._client)
-
-
-class TreeService:
-    """A bound tree of services; `serve` draws one, and raises NoHosts if that leads nowhere."""
-
-    def __init__(self, tree: NameTree[Bound], binding: "Binding") -> None:
-        self._binding = binding
-        self._taken: list[CacheEntry[Bound, BoundService]] = []
-        try:
-            self._tree: NameTree[HttpService] = tree.map(self._take)
-        except ProxyError:
-            self.close()
-            raise
-        self.serve: HttpService = self._tree.value if isinstance(self._tree, Leaf) else self._draw
-
-    def _draw(self, request: Request) -> Response:
-        service = choose(self._tree, random)
-        if service is None:
-            raise NoHosts("No hosts are available: the name is negative, empty or failed")
-        return service(request)
-
-    def close(self) -> None:
-        """Let go of every leaf."""
-        for entry in self._taken:
-            self._binding.bounds.give(entry)
-
-    def _take(self, bound: Bound) -> HttpService:
-        entry = self._binding.bounds.take(bound, self._new_bound)
-        self._taken.append(entry)
-        return entry.value.service
-
-    def _new_bound(self, bound: Bound) -> BoundService:
-        return BoundService(bound, self._binding)
-
-
-TreeEntry = CacheEntry[NameTree[Bound], TreeService]
+PathKey = Path | tuple[Path, Dtab] | JudgedPath
+"""A name, with the table that came along if there was one, and what is left of egress rules."""
 
 
 class PathService:
     """One logical name with its local table: its live binding, policy and statistics."""
 
     def __init__(self, key: PathKey, binding: "Binding") -> None:
-        self._path, self._local = (key, Dtab()) if isinstance(key, Path) else key
+        self._path, self._local, self._policies = _parts(key)
         self._binding = binding
         self._metrics = binding.metrics.scope("service", self._path.show()[1:])
         self._metrics.hold()
@@ -124,12 +83,13 @@ class PathService:
     def _update(self, state: State[NameTree[Bound]]) -> None:
         """Follow the binding; pending or failed after a tree leaves the tree in use."""
         if isinstance(state, Ok):
-            before, self._tree = self._tree, self._binding.trees.take(state.value, self._new_tree)
+            key = (state.value, self._policies)
+            before, self._tree = self._tree, self._binding.trees.take(key, self._new_tree)
             if before is not None:
                 self._binding.trees.give(before)
 
-    def _new_tree(self, tree: NameTree[Bound]) -> TreeService:
-        return TreeService(tree, self._binding)
+    def _new_tree(self, key: TreeKey) -> TreeService:
+        return TreeService(key, self._binding)
 
     def _dispatch(self, request: Request) -> Response:
         tree = self._tree or self._await_tree(request)
@@ -180,6 +140,7 @@ class Binding:
         connect: Connect,
         guard: LoopGuard,
         before: "Binding | None" = None,
+        gate: Gate | None = None,
     ) -> None:
         self.config = config
         self.dtab = config.dtab
@@ -189,13 +150,14 @@ class Binding:
         self._limits = limits
         self._connect = connect
         self._guard = guard
+        self._gate = gate
         sizes = config.binding_cache
         scope = metrics.scope("bindcache")
         self.paths: IdleCache[PathKey, PathService] = IdleCache(sizes.paths, scope.scope("path"))
-        self.trees: IdleCache[NameTree[Bound], TreeService] = IdleCache(
-            sizes.trees, scope.scope("tree")
+        self.trees: IdleCache[TreeKey, TreeService] = IdleCache(sizes.trees, scope.scope("tree"))
+        self.bounds: IdleCache[BoundKey, BoundService] = IdleCache(
+            sizes.bounds, scope.scope("bound")
         )
-        self.bounds: IdleCache[Bound, BoundService] = IdleCache(sizes.bounds, scope.scope("bound"))
         self.clients: IdleCache[ClientKey, Client] = (
             before.clients
             if before is not None
@@ -247,17 +209,27 @@ class Binding:
 
     def wants(self, key: ClientKey) -> bool:
         """Whether the client of *key* is as the configuration says."""
+        if (key.egress is None) != (self._gate is None):
+            return False
+        if self._gate is not None and key.egress is not None and not self._gate.knows(key.egress):
+            return False
         try:
-            return self._key_of(key.id, key.chosen_by) == key
+            return self._key_of(key.id, key.chosen_by, key.egress) == key
         except ProxyError:
             return False
 
-    def take_client(self, bound: Bound) -> CacheEntry[ClientKey, Client]:
+    def policies_at(self, bound: Bound, policies: Policies | None) -> Policies | Refusal | None:
+        """What is left of *policies* for *bound*; None without egress rules."""
+        if self._gate is None or policies is None:
+            return None
+        return self._gate.at_bound(bound, policies)
+
+    def take_client(self, bound: Bound, policies: Policies | None) -> CacheEntry[ClientKey, Client]:
         """The client of a bound id, by the configuration that matches it. Raises TlsFailed.
 
         One from before a reload is made to follow the addresses of *bound*.
         """
-        key = self._key_of(bound.id, self._guard.chooser(bound))
+        key = self._key_of(bound.id, self._guard.chooser(bound), policies)
         entry = self.clients.take(key, lambda key: self._new_client(bound, key))
         if not self._is_retired:
             entry.value.follow(bound)
@@ -269,13 +241,16 @@ class Binding:
             scope.prune()
         self._inherited = []
 
-    def _key_of(self, bound_id: Path, chosen_by: ChosenBy) -> ClientKey:
+    def _key_of(self, bound_id: Path, chosen_by: ChosenBy, policies: Policies | None) -> ClientKey:
         policy = client_policy(self.config.client, bound_id, self._contexts)
-        return ClientKey(bound_id, policy, self._limits, self.binding_seconds, chosen_by)
+        return ClientKey(bound_id, policy, self._limits, self.binding_seconds, chosen_by, policies)
 
     def _new_client(self, bound: Bound, key: ClientKey) -> Client:
         metrics = self.metrics.scope("client", bound.id.show()[1:])
-        return Client(bound, key, metrics, self._connect, self._guard, self._diagnostics)
+        egress = None
+        if self._gate is not None and key.egress is not None:
+            egress = AddressFilter(key.egress, self._gate.filtered)
+        return Client(bound, key, metrics, self._connect, self._guard, self._diagnostics, egress)
 
     def _diagnostics(self, client: Client) -> Diagnostics:
         return Diagnostics(
@@ -294,6 +269,15 @@ class Binding:
 
     def _new_path(self, key: PathKey) -> PathService:
         return PathService(key, self)
+
+
+def _parts(key: PathKey) -> tuple[Path, Dtab, Policies | None]:
+    if isinstance(key, Path):
+        return key, Dtab(), None
+    if len(key) == 2:
+        return *key, None
+    path, local, policies = key
+    return path, local or Dtab(), policies
 
 
 def _lines(dtab: Dtab) -> str:

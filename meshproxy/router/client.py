@@ -45,6 +45,7 @@ from meshproxy.naming.addr import (
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.path import Path
 from meshproxy.router import stacks
+from meshproxy.router.address_filter import AddressFilter, Policies
 from meshproxy.router.own_listeners import LoopGuard, OwnListener
 from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.service import Service, stack
@@ -61,6 +62,8 @@ class ClientKey(NamedTuple):
     limits: Limits
     binding_seconds: float
     chosen_by: ChosenBy = ChosenBy.NAMER
+    egress: Policies | None = None
+    """What is left of the egress rules, if there are some."""
 
 
 class Client:
@@ -74,6 +77,7 @@ class Client:
         connect: Connect,
         guard: LoopGuard,
         diagnose: Callable[["Client"], Diagnostics],
+        egress: AddressFilter | None = None,
     ) -> None:
         self.id = bound.id
         self._bound = bound
@@ -82,6 +86,7 @@ class Client:
         self._connect = connect
         self._refuses = partial(guard.refuses, chosen_by=key.chosen_by)
         self._loop_error = guard.error
+        self._egress = egress
         self._refused: OwnListener | None = None
         """One of our own that is among the addresses, and left out."""
         self._policy = policy = key.policy
@@ -135,6 +140,8 @@ class Client:
         """Send *request*; errors tell which endpoint was tried. Raises ProxyError."""
         service = self.service
         try:
+            if self._egress is not None:
+                return self._serve_judged(request, self._egress)
             return service(request)
         except (ConnectFailed, TlsFailed) as error:
             if not error.transient:
@@ -142,6 +149,18 @@ class Client:
             raise type(error)(self._describe(request, error)) from error
         except ServiceTimedOut as error:
             raise type(error)(self._describe_timeout(request, error)) from error
+
+    def _serve_judged(self, request: Request, egress: AddressFilter) -> Response:
+        """Serve *request* if its addresses may be reached; else nothing below hears of it."""
+        if isinstance(self.addr, AddrPending):
+            self._await_addr(request)
+        if self._refused is not None and not self._classes.nodes:
+            raise self._loop_error(request, self._bound, self._refused)
+        egress.admit(request)
+        service = self.service
+        response = service(request)
+        egress.note(request)
+        return response
 
     def _attempt(self, request: Request) -> Response:
         if not self._classes.nodes:
@@ -179,21 +198,25 @@ class Client:
         Raises NoHosts, LoopDetected, BindingFailed or one of two timeouts.
         """
         if isinstance(self.addr, AddrPending):
-            known = self._bound.addr.map(_settled)
-            time_left = request.deadline - monotonic()
-            if isinstance(wait(known, min(self._binding_seconds, max(time_left, 0))), Pending):
-                if time_left < self._binding_seconds:
-                    raise TimedOutBinding("exceeded the time for the name to be bound")
-                raise BindingTimedOut(
-                    f"Exceeded {self._binding_seconds:g}.seconds binding timeout while connecting "
-                    f"to {self.id.show()}"
-                )
+            self._await_addr(request)
         if isinstance(self.addr, AddrFailed):
             raise BindingFailed(self.addr.why)
         if not self._classes.nodes:
             if self._refused is not None:
                 raise self._loop_error(request, self._bound, self._refused)
             raise NoHosts(f"No hosts are available for {self.id.show()}")
+
+    def _await_addr(self, request: Request) -> None:
+        """Wait until the address is no longer pending. Raises one of two timeouts."""
+        known = self._bound.addr.map(_settled)
+        time_left = request.deadline - monotonic()
+        if isinstance(wait(known, min(self._binding_seconds, max(time_left, 0))), Pending):
+            if time_left < self._binding_seconds:
+                raise TimedOutBinding("exceeded the time for the name to be bound")
+            raise BindingTimedOut(
+                f"Exceeded {self._binding_seconds:g}.seconds binding timeout while connecting "
+                f"to {self.id.show()}"
+            )
 
     def _update(self, addr: Addr) -> None:
         """Follow the address set; pending or failed after a known set changes nothing."""
@@ -205,9 +228,12 @@ class Client:
         addresses = addr.addresses if isinstance(addr, AddrBound) else frozenset()
         own = {address: own for address in addresses if (own := self._refuses(address))}
         self._refused = next(iter(own.values()), None)
+        others = addresses - own.keys()
+        if self._egress is not None:
+            others = self._egress.keep(others)
         weights = {
             replace(address, weight=1.0): address.weight
-            for address in sorted(addresses - own.keys(), key=lambda address: address.weight)
+            for address in sorted(others, key=lambda address: address.weight)
         }
         self._follow(weights, keep_healthy=self._policy.balancer.enable_probation)
 

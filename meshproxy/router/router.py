@@ -12,6 +12,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.naming.namer import Interpreter
 from meshproxy.router.binding import Binding
 from meshproxy.router.client import Client
+from meshproxy.router.egress import Gate
 from meshproxy.router.own_listeners import LoopGuard
 
 
@@ -36,8 +37,12 @@ class Router:
         self.config = config
         self.metrics = metrics
         earlier = before.binding if before is not None else None
+        former = before.gate if before is not None else None
+        self.gate: Gate | None = None
+        if config.egress is not None:
+            self.gate = Gate(config.egress, metrics, former)
         self.binding: Binding = Binding(
-            config, interpreter, limits, metrics, connect, guard, earlier
+            config, interpreter, limits, metrics, connect, guard, earlier, self.gate
         )
         self._identifiers = [one.build(config.dst_prefix) for one in config.identifiers()]
         for identifier in self._identifiers:
@@ -67,6 +72,8 @@ class Router:
         """Serve *request*. Raises ProxyError."""
         identify = self.identify
         path = identify(request)
+        if self.gate is not None:
+            return self.gate.serve(path, request, self.binding.serve)
         if request.local_dtab is None:
             return self.binding.serve(path, request)
         return self.binding.serve((path, request.local_dtab), request)

@@ -32,6 +32,7 @@ _COLUMNS: Final = (
     "Destination",
     "Status",
     "Latency (ms)",
+    "Egress",
 )
 
 
@@ -52,6 +53,8 @@ class RecentRequest(NamedTuple):
     status: int | None = None
     """What the client got; None if it left before."""
     latency_ms: float | None = None
+    egress: str = ""
+    """What egress rules decided, and which of them."""
 
     def plain(self) -> list[Any]:
         """Returns it as a JSON value for another process; see `of_plain`."""
@@ -143,6 +146,7 @@ class RecentRequests(Telemeter):
                     request.endpoint,
                     response.status,
                     (time.monotonic() - started) * 1000,
+                    request.egress.show() if request.egress is not None else "",
                 )
             )
             return response
@@ -176,6 +180,7 @@ def _cells(request: RecentRequest) -> tuple[str, ...]:
         request.destination,
         "" if request.status is None else str(request.status),
         "" if request.latency_ms is None else f"{request.latency_ms:.1f}",
+        request.egress,
     )
 
 

@@ -30,7 +30,9 @@ class LeafTransformer:
 
     def _changed(self, bound: Bound) -> Bound:
         chosen_by = ChosenBy.NAMER if self.redirects else bound.chosen_by
-        return Bound(self.prefix + bound.id, self.change(bound.addr), bound.residual, chosen_by)
+        return replace(
+            bound, id=self.prefix + bound.id, addr=self.change(bound.addr), chosen_by=chosen_by
+        )
 
 
 def keeping(keep: Callable[[Address], bool]) -> Change:

@@ -4,12 +4,12 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, assert_never
 
 from meshproxy.config.bases import NamerDeps, TransformerConfig
 from meshproxy.config.decode import key
-from meshproxy.naming.bound import Bound, ChosenBy
+from meshproxy.naming.bound import ChosenBy
 from meshproxy.naming.namer import BoundTree, Transformed, Transformer
 from meshproxy.naming.nametree import Alt, Empty, Fail, Leaf, Neg, Union, Weighted
 from meshproxy.naming.path import Path
@@ -34,7 +34,7 @@ class Replacing:
         if not isinstance(state, Ok):
             return state
         other = state.value.map(
-            lambda bound: Bound(self.prefix + bound.id, bound.addr, bound.residual, ChosenBy.NAMER)
+            lambda bound: replace(bound, id=self.prefix + bound.id, chosen_by=ChosenBy.NAMER)
         )
         return Ok(other if self.whole else _grafted(tree, other))
 

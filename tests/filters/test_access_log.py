@@ -235,6 +235,10 @@ def test_the_json_line() -> None:
         "retries": 1,
         "error": None,
         "l5d_err": None,
+        "decision": None,
+        "rule": None,
+        "reported": [],
+        "caller": None,
     }
 
 

@@ -20,6 +20,7 @@ from meshproxy.naming.dtab import Dtab, parse_tree
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.parser import ParseError
 from meshproxy.naming.path import Path
+from tests.fuzz.judging import Case, judged_at_once, policy_of
 from tests.fuzz.referee import (
     FRAMING,
     Fields,
@@ -104,8 +105,22 @@ def names(data: bytes) -> None:
         PathMatcher.parse(text)
 
 
+def egress(data: bytes) -> None:
+    """Egress rules: judging in steps equals judging at once."""
+    case = Case(data)
+    at_once = judged_at_once(case)
+    policy = policy_of(case)
+    assert policy.given(case.facts).verdict() == at_once
+    for facts in case.steps():
+        policy = policy.given(facts)
+        early = policy.verdict()
+        if early is not None:
+            assert early.is_allowed == at_once.is_allowed, "what is decided stays decided"
+    assert policy.verdict() == at_once
+
+
 LAWS: dict[str, Callable[[bytes], None]] = {
-    law.__name__: law for law in (request, response, chunked, names)
+    law.__name__: law for law in (request, response, chunked, names, egress)
 }
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.__main__ import main
 from tests.fuzz.corpus import CORPUS, escaped, kept, seeds
-from tests.fuzz.laws import LAWS, chunked, names, request, response
+from tests.fuzz.laws import LAWS, chunked, egress, names, request, response
 from tests.fuzz.referee import our_request, our_response, their_request, their_response
 
 SEEDS = {law: seeds(law) for law in LAWS}
@@ -74,6 +74,11 @@ def test_a_changed_chunked_body_is_read_the_same_however_it_is_cut(data: bytes) 
 @given(mutants("names"))
 def test_a_changed_name_is_refused_or_shown_so_that_it_reads_the_same(data: bytes) -> None:
     names(data)
+
+
+@given(st.binary(min_size=3, max_size=300))
+def test_judging_in_steps_equals_judging_at_once(data: bytes) -> None:
+    egress(data)
 
 
 @given(st.binary(max_size=200), st.sampled_from(sorted(LAWS)))

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 CLONE_NEWNET = 0x40000000
 
@@ -21,6 +21,9 @@ class Namespace:
     Sockets and processes made meanwhile live in that network, and stay there.
     """
 
+    is_entered: ClassVar[bool] = False
+    """This thread is in one now, where no address leads out of it."""
+
     def __enter__(self) -> Self:
         if not shutil.which("ip"):
             raise Unavailable("ip (iproute2) is not installed")
@@ -29,6 +32,7 @@ class Namespace:
             os.close(self._home)
             raise Unavailable(f"no network namespace: {os.strerror(ctypes.get_errno())}")
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        Namespace.is_entered = True
         return self
 
     def __exit__(
@@ -37,6 +41,7 @@ class Namespace:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        Namespace.is_entered = False
         if _libc().setns(self._home, CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "cannot return to the network of before")
         os.close(self._home)

@@ -34,6 +34,7 @@ def test_a_row_shows_everything_known() -> None:
                 destination="127.0.0.1:80",
                 status=200,
                 latency_ms=1.26,
+                egress="allow by git, for 10.0.0.1",
             )
         ]
     )
@@ -47,6 +48,7 @@ def test_a_row_shows_everything_known() -> None:
         "127.0.0.1:80",
         "200",
         "1.3",
+        "allow by git, for 10.0.0.1",
     )
     assert "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>" in page
 
@@ -63,11 +65,12 @@ def test_the_head_names_linkerds_columns_and_ours() -> None:
         "Destination",
         "Status",
         "Latency (ms)",
+        "Egress",
     ]
 
 
 def test_what_is_unknown_stays_empty() -> None:
-    assert table([request()]).count("<td></td>") == 5
+    assert table([request()]).count("<td></td>") == 6
 
 
 def test_values_are_escaped() -> None:

@@ -1,0 +1,1 @@
+"""Egress rules: who may send requests where. Nothing here does IO."""

@@ -1,0 +1,202 @@
+"""Asks the egress rules of a router: before a name is looked up, where it is bound, at addresses.
+
+What a refusal was for is counted here, once for each request, and nowhere below: it touches no
+breaker, balancer or statistic of a client.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from meshproxy.config.egress import EgressConfig
+from meshproxy.discovery.hostname import full_form
+from meshproxy.egress.hosts import host_of, normalised
+from meshproxy.egress.limiter import Limiter
+from meshproxy.egress.rules import (
+    DEFAULT,
+    UNKNOWN,
+    Facts,
+    Rule,
+    RuleAction,
+    Unknown,
+    Verdict,
+    joint,
+)
+from meshproxy.errors import LoopDetected
+from meshproxy.http.authority import canonical
+from meshproxy.http.memo import Memo
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.bound import Bound, ChosenBy
+from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.path import Path
+from meshproxy.router.address_filter import Policies
+from meshproxy.router.passage import Passage, Refusal, caller_of
+
+JudgedPath: TypeAlias = tuple[Path, Dtab | None, Policies]
+_REMEMBERED: Final = 4096
+
+
+class Judgement(NamedTuple):
+    """What becomes of requests that are alike, before their name is looked up."""
+
+    host: str
+    policies: Policies
+    verdict: Verdict | None
+
+
+class Gate:
+    """The rules of one router, with its limits and what it counts; some of it is *before*'s."""
+
+    def __init__(self, config: EgressConfig, metrics: Tree, before: "Gate | None" = None) -> None:
+        self.policy = config.policy()
+        self._rules = {one.rule for one in self.policy.rules}
+        earlier = before.limiters_of(self._rules) if before is not None else {}
+        self._limiters = {
+            rule.name: earlier.get(rule.name) or Limiter(rule.limit)
+            for rule in self._rules
+            if rule.limit is not None
+        }
+        self._by_method = any(rule.method for rule in self._rules)
+        self._by_caller = any(rule.caller for rule in self._rules)
+        self._judged: Memo[tuple[Any, ...], Judgement] = Memo(_REMEMBERED)
+        self._alike: Memo[Policies, Policies] = Memo(_REMEMBERED)
+        self._metrics = metrics.scope("egress")
+        self._reasons = self._metrics.scope("reason")
+        self._allowed = self._metrics.counter("allowed")
+        self._counts = {
+            rule.name: self._metrics.scope("rule", rule.name).counter("allowed")
+            for rule in self._rules
+            if rule.action is RuleAction.ALLOW
+        }
+        self.filtered = self._metrics.counter("filtered")
+
+    def limiters_of(self, rules: Iterable[Rule]) -> dict[str, Limiter]:
+        """Returns the limiters of those of *rules* that are its own too."""
+        limiters = self._limiters
+        names = [rule.name for rule in rules if rule in self._rules]
+        return {name: limiters[name] for name in names if name in limiters}
+
+    def knows(self, policies: Policies) -> bool:
+        """Returns True if all that is left in *policies* are its rules."""
+        return all(one.rule in self._rules for policy in policies for one in policy.rules)
+
+    def serve(
+        self, path: Path, request: Request, serve: Callable[[JudgedPath, Request], Response]
+    ) -> Response:
+        """Serves *request*, named *path*, if the rules allow it. Raises ProxyError."""
+        judged = self._judge(path, request)
+        first = judged.policies[0].first_to_allow
+        verdict = judged.verdict or Verdict(True, first)
+        request.egress = passage = Passage(self._limiters, judged.host, verdict, request.peer)
+        if not verdict.is_allowed:
+            request.dst = path
+            refused = passage.refuse(Refusal(verdict, f" ({path.show()})"))
+            self._count(passage, refused)
+            raise refused
+        try:
+            response = serve((path, request.local_dtab, judged.policies), request)
+        except BaseException as error:
+            if isinstance(error, LoopDetected):
+                passage.decision, passage.verdict = "deny", Verdict(False, None)
+            self._count(passage, error)
+            passage.leave()
+            raise
+        self._count(passage, None)
+        if response.ending is not None:
+            response.ending.then(passage.leave)
+        else:
+            passage.leave()
+        return response
+
+    def at_bound(self, bound: Bound, policies: Policies) -> Policies | Refusal:
+        """Returns what is left of *policies* for *bound*, or why no request may go there."""
+        try:
+            host, port = _host_and_port(bound.id)
+        except ValueError as error:
+            return Refusal(Verdict(False, None), f" is led to {bound.show()}: {error}")
+        facts = Facts(client=bound.id, port=port, is_guarded=bound.chosen_by is ChosenBy.REQUEST)
+        left = [policies[0].given(facts)]
+        if bound.is_steered:
+            left += [policy.given(Facts(host=host)).given(facts) for policy in policies[1:]]
+        verdict = joint(left)
+        if verdict is not None and not verdict.is_allowed:
+            return Refusal(verdict, f" bound to {bound.show()}")
+        return self._same(tuple(left))
+
+    def _judge(self, path: Path, request: Request) -> Judgement:
+        names = request.headers.names
+        line = request.headers.lines[names.index(b"host")] if b"host" in names else b""
+        key = (
+            path,
+            line,
+            request.method if self._by_method else None,
+            caller_of(request.peer) if self._by_caller else None,
+            request.local_dtab is not None,
+        )
+        judged = self._judged.get(key)
+        if judged is None:
+            judged = self._judged.keep(key, self._judgement(path, line, request))
+        return judged
+
+    def _judgement(self, path: Path, line: bytes, request: Request) -> Judgement:
+        authority = line.partition(b":")[2].strip(b" \t")
+        facts = Facts(service=path, method=request.method, caller=caller_of(request.peer))
+        known = self.policy.given(facts)
+        shown = authority.decode("latin-1")
+        try:
+            host = host_of(canonical(authority).decode("latin-1")) if authority else ""
+        except ValueError:  # numbers that a resolver might take for an address
+            shown += ", a number that some take for an address,"
+            return Judgement(shown, (known,), Verdict(False, None))
+        policy = known.given(Facts(host=host))
+        policies = (policy, known) if request.local_dtab is not None else (policy,)
+        return Judgement(host or path.show(), self._same(policies), policy.verdict())
+
+    def _same(self, policies: Policies) -> Policies:
+        """Returns the one of equal policies that is always meant, which makes comparing cheap."""
+        found = self._alike.get(policies)
+        return self._alike.keep(policies, policies) if found is None else found
+
+    def _count(self, passage: Passage, error: BaseException | None) -> None:
+        rule = passage.rule
+        match passage.decision:
+            case "allow":
+                self._allowed.value += 1
+                if rule is not None:
+                    self._counts[rule].value += 1
+            case "deny":
+                self._count_rule("denied", rule)
+                if not isinstance(error, LoopDetected):  # which its guard has counted
+                    reason = "address" if rule is None else DEFAULT if rule == DEFAULT else "rule"
+                    self._reasons.counter(reason).value += 1
+            case _:
+                self._count_rule("limited", rule)
+                self._reasons.counter("limit").value += 1
+        if passage.reported:
+            self._metrics.counter("reported").value += 1
+            for name in passage.reported:
+                self._metrics.counter("rule", name, "reported").value += 1
+
+    def _count_rule(self, what: str, rule: str | None) -> None:
+        self._metrics.counter(what).value += 1
+        if rule is not None:
+            self._metrics.counter("rule", rule, what).value += 1
+
+
+def _host_and_port(bound_id: Path) -> tuple[str, int | Unknown]:
+    """Returns the host and port of an id below `/$/`; no host, and an unknown port, for others.
+
+    Raises ValueError for a host that only some would read as an address.
+    """
+    match [segment.decode("latin-1") for segment in bound_id]:
+        case ["$", "io.buoyant.rinet", port, host, *_]:
+            return normalised(host), _port(port)
+        case ["$", "inet" | "fixedinet", port]:
+            return "127.0.0.1", _port(port)
+        case ["$", "inet" | "fixedinet", host, port, *_]:
+            return normalised(full_form(host)), _port(port)
+    return "", UNKNOWN
+
+
+def _port(text: str) -> int | Unknown:
+    return int(text) if text.isascii() and text.isdigit() else UNKNOWN
