@@ -37,6 +37,7 @@ TEST = [
     "pytest>=8.2",
     "setuptools>=70.1",
     "trustme>=1.1",
+    "websocket-client>=1.7",
 ]
 
 setup(
@@ -47,7 +48,7 @@ setup(
     long_description_content_type="text/markdown",
     packages=find_packages(include=["meshproxy", "meshproxy.*"]),
     # meshproxy/conf is a link to conf; in wheels and source distributions, a directory.
-    package_data={"meshproxy": ["py.typed", "conf/**"]},
+    package_data={"meshproxy": ["py.typed", "conf/**", "admin/site/*"]},
     python_requires=">=3.11",
     install_requires=NEEDED,
     extras_require={

@@ -98,6 +98,11 @@ class FailureAccrual:
         """End of the last dead period by the injected clock; 0 if there was none."""
         return self._dead_until_ns
 
+    def describe(self) -> tuple[str, float]:
+        """Returns the name of the state, and the seconds until a probe is let through."""
+        left_ns = self._dead_until_ns - self._now_ns() if self.state is State.DEAD else 0
+        return self.state.value, left_ns / 1e9
+
     def sent(self) -> None:
         """Records the start of an attempt."""
         if not self.alive and self.state is State.PROBE_OPEN:

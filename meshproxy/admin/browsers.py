@@ -19,7 +19,7 @@ _BROWSER_FIELDS: Final = frozenset({b"accept-language", b"origin", b"referer"})
 """Fields that browsers send and tools do not; scripts cannot suppress the first of them."""
 _BROWSER_PREFIX: Final = b"sec-"
 _POLICY: Final = (
-    b"default-src 'none'; style-src 'self'; "
+    b"default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
     b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _HARDENING: Final = (

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from html import escape
 from http import HTTPStatus
+from importlib import resources
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -15,16 +16,15 @@ from meshproxy.admin.security import Security
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 JSON: Final = "application/json"
-CSS: Final = "text/css; charset=utf-8"
 
 MAX_PARAMETERS: Final = 100
-_STYLE_PATH: Final = "/files/style.css"
-_STYLE: Final = b"""\
-body { font: 14px sans-serif }
-table { border-collapse: collapse }
-form { display: inline }
-th, td { border: 1px solid #bbb; padding: 4px 8px; text-align: left }
-"""
+_SITE: Final = resources.files("meshproxy.admin") / "site"
+_FILES: Final = {
+    "/files/icon.svg": "image/svg+xml",
+    "/files/overview.js": "text/javascript; charset=utf-8",
+    "/files/style.css": "text/css; charset=utf-8",
+}
+"""What pages use, by its path; the file in the directory of the site has the name at its end."""
 _REPORTING: Final = """\
 <h2>What to include in a fault report</h2>
 <ul>
@@ -148,16 +148,22 @@ def document(title: str, body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f'<title>{title}</title><link rel="stylesheet" href="files/style.css"></head>\n'
+        f'<title>{title}</title><link rel="icon" href="files/icon.svg">'
+        '<link rel="stylesheet" href="files/style.css"></head>\n'
         f"<body><h1>{title}</h1>\n{body}\n</body></html>\n"
     )
+
+
+def _file(name: str, content_type: str) -> AdminHandler:
+    body = (_SITE / name).read_bytes()
+    return shown(lambda: (content_type, body))
 
 
 class Admin:
     """Finds the handler of a path, with or without a slash at its end; unknown paths are 404.
 
-    It adds a page of links at `/` and `/help`, their list at `/admin` and `/admin/index.txt`, and
-    the style sheet of all pages.
+    It adds the overview at `/`, a page of links at `/help`, their list at `/admin` and
+    `/admin/index.txt`, and the files that pages use.
     """
 
     def __init__(
@@ -169,15 +175,14 @@ class Admin:
         self._security = security or Security()
         self._elsewhere = elsewhere
         index = shown(lambda: (TEXT, "".join(f"{path}\n" for path in self._paths()).encode()))
-        links = shown(lambda: (HTML, self._links().encode()))
         self._pages = {
-            "/": links,
-            "/help": links,
+            "/": _file("overview.html", HTML),
+            "/help": shown(lambda: (HTML, self._links().encode())),
             "/admin": index,
             "/admin/index.txt": index,
             **handlers,
         }
-        self._style = shown(lambda: (CSS, _STYLE))
+        self._files = {path: _file(path.rpartition("/")[2], kind) for path, kind in _FILES.items()}
 
     def __call__(self, request: AdminRequest) -> AdminResponse:
         """Returns the response to *request*; HEAD is treated as GET."""
@@ -187,7 +192,7 @@ class Admin:
         )
         if not self._security.allows(path):
             return failure(404)
-        handler = self._style if path == _STYLE_PATH else self._pages.get(path, self._elsewhere)
+        handler = self._files.get(path) or self._pages.get(path, self._elsewhere)
         return failure(404) if handler is None else handler(request)
 
     def _paths(self) -> list[str]:
@@ -197,7 +202,7 @@ class Admin:
 
     def _links(self) -> str:
         items = "\n".join(f"<li>{self._link(path)}</li>" for path in self._paths())
-        return document("meshproxy", f"<ul>\n{items}\n</ul>\n{_REPORTING}")
+        return document("Help", f"<ul>\n{items}\n</ul>\n{_REPORTING}")
 
     def _link(self, path: str) -> str:
         to, name = escape(quote(path)), escape(path)

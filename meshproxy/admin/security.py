@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 _UI = re.compile(
     r"/|/(admin/)?files/.*|/config\.json|/metrics\.json|/admin/metrics\.json|/admin/metrics"
-    r"|/delegator|/delegator\.json|/logging|/help"
+    r"|/delegator|/delegator\.json|/logging|/help|/overview\.json|/endpoints\.json"
 )
 _CONTROL = frozenset({"/admin/shutdown", "/admin/reload", "/logging.json"})
 

@@ -4,11 +4,11 @@ finagle: the endpoint part of client/StackClient.scala. A Service that balancers
 """
 
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from meshproxy.client.transport import Connections
 from meshproxy.errors import NoTunnel, ProxyError, ServiceTimedOut, TimedOutConnecting
-from meshproxy.ewma import Load
+from meshproxy.ewma import Load, PeakEwma
 from meshproxy.http.message import Classifier, Ending, Request, Response, ResponseClass
 from meshproxy.metrics.instruments import Counter
 from meshproxy.naming.addr import Address
@@ -25,6 +25,10 @@ class Breaker(Protocol):
     @property
     def is_open(self) -> bool:
         """True if requests may be sent."""
+        ...
+
+    def describe(self) -> tuple[str, float]:
+        """Returns the name of the state, and the seconds until a probe is let through."""
         ...
 
     def sent(self) -> None:
@@ -88,6 +92,19 @@ class Endpoint:
     def idle(self) -> int:
         """Number of idle connections."""
         return self._connections.idle
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what operators ask about it, as JSON has it."""
+        state, seconds_out = self._accrual.describe()
+        return {
+            "address": self.name,
+            "state": "closed" if self.is_closed else state,
+            "seconds_out": round(seconds_out, 1),
+            "weight": self.weight,
+            "pending": self.load.pending,
+            "ewma_ms": round(self.load.cost / 1e6, 3) if isinstance(self.load, PeakEwma) else None,
+            "idle": self.idle,
+        }
 
     def serve(self, request: Request) -> Response:
         """Sends *request*, more than once only as its protocol allows.

@@ -65,6 +65,11 @@ class FailFastEndpoint(Endpoint):
         """True if connections can be made and the breaker lets requests through."""
         return self._recovery is None and super().is_open
 
+    def describe(self) -> dict[str, Any]:
+        """Returns what operators ask about it, as JSON has it."""
+        described = super().describe()
+        return described | {"state": "failing_fast"} if self._recovery is not None else described
+
     def serve(self, request: Request) -> Response:
         """Sends *request*. Raises ProxyError, and FailedFast at once after a connect failure."""
         if self._recovery is not None:

@@ -75,12 +75,12 @@ class Stat:
     which must be called each second; beyond `MAX_UNFOLDED` the oldest values are lost.
     """
 
-    __slots__ = ("_earlier", "_queue", "_total", "add", "last")
+    __slots__ = ("_before", "_earlier", "_queue", "_total", "add", "last")
 
     def __init__(self) -> None:
         self._queue: deque[float] = deque(maxlen=MAX_UNFOLDED)
         self._total = Histogram()
-        self._earlier = self._total
+        self._earlier = self._before = self._total
         self.add: Final[Callable[[float], None]] = self._queue.append
         self.last: Summary | None = None
         """The last complete interval; None before the first has ended."""
@@ -101,11 +101,15 @@ class Stat:
         self.fold()
         return self._total
 
+    def recent(self) -> Histogram:
+        """Returns what was added in the last complete interval and since."""
+        return self.read() - self._before
+
     def snapshot(self) -> Summary:
         """Ends the interval: summarises the values since the last one, and keeps that in `last`."""
         now = self.read()
         self.last = summary = (now - self._earlier).summary()
-        self._earlier = now
+        self._before, self._earlier = self._earlier, now
         return summary
 
 

@@ -185,6 +185,10 @@ class Client:
         """The addresses of the endpoints, as `host:port`."""
         return [endpoint.name for endpoint in self._classes.nodes]
 
+    def endpoints(self) -> list[Endpoint]:
+        """Returns all endpoints, by their addresses."""
+        return sorted(self._endpoints.values(), key=lambda one: one.name)
+
     def _best_untried(self, request: Request) -> Endpoint | None:
         untried = [one for one in self._classes.nodes if one.name not in request.tried]
         return min(untried, key=lambda one: (not one.is_open, one.load.value()), default=None)

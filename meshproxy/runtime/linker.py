@@ -12,6 +12,8 @@ from gevent.event import Event
 from gevent.pool import Group
 from gevent.socket import socket
 
+from meshproxy.admin.overview import PATH as OVERVIEW
+from meshproxy.admin.overview import Overview
 from meshproxy.admin.pages import Admin, AdminRequest, AdminResponse
 from meshproxy.admin.process import measure_process
 from meshproxy.config.load import load
@@ -67,8 +69,13 @@ class Linker:
         self._is_worker = is_worker
         self._inherited = {} if inherited is None else inherited
         self._started = time.monotonic()
+        self._overview = Overview(self.metrics, self._uptime, self.readiness.why_not)
         self._controls = Controls(
-            shutdown or self._close_soon, reload, self._uptime, self.readiness.why_not
+            shutdown or self._close_soon,
+            reload,
+            self._uptime,
+            self.readiness.why_not,
+            pages={OVERVIEW: self._overview},
         )
         self._own = OwnListeners(is_own)
         self._generation = Generation(config, self.metrics, environ, self._own)
@@ -132,6 +139,8 @@ class Linker:
         sockets = self._open(generation.config)
         generation.start()
         generation.telemetry.start()
+        if not self._is_worker:
+            self._overview.start()
         self._listen(parameters, sockets)
 
     def reload(self, config: LinkerConfig) -> None:
@@ -188,6 +197,7 @@ class Linker:
         self._retiring.join(timeout=_LAST_SECONDS)
         self._retiring.kill()
         self.readiness.close()
+        self._overview.close()
         self._generation.close()
         for admin in admins:
             admin.close(min(grace_seconds, 1.0))

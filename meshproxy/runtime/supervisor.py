@@ -15,6 +15,8 @@ from gevent.socket import socket
 
 from meshproxy.admin.log_levels import PATH as LOG_LEVELS
 from meshproxy.admin.log_levels import log_levels
+from meshproxy.admin.overview import PATH as OVERVIEW
+from meshproxy.admin.overview import Overview
 from meshproxy.admin.pages import JSON, AdminRequest, AdminResponse, shown
 from meshproxy.admin.process import measure_process
 from meshproxy.config.schema import LinkerConfig
@@ -52,13 +54,16 @@ class Supervisor:
         self.readiness = Readiness()
         self._inherited = {} if inherited is None else inherited
         self._started_at = time.monotonic()
+        self._overview = Overview(
+            self.metrics, self._uptime, self._why_not_ready, self._describe_workers
+        )
         self._controls = Controls(
             shutdown or self._close_soon,
             reload,
             self._uptime,
             self._why_not_ready,
             refresh=self._refresh,
-            pages={"/admin/workers.json": shown(self._workers_page)},
+            pages={"/admin/workers.json": shown(self._workers_page), OVERVIEW: self._overview},
             elsewhere=WorkersPages(self._ask, {LOG_LEVELS: log_levels, THREADS: threads_page}),
         )
         self._addresses = Addresses(self._inherited)
@@ -86,6 +91,7 @@ class Supervisor:
             parameters = self._admin_parameters(self.config, self._telemetry)
             listener = self._open_admin(self.config, parameters)
             self._rolling.follow(self.config)
+            self._overview.start()
             self._telemetry.start()  # before anything is counted
             served = worker_config(self.config, ports, listener.port)
             self._pool.start(to_json(served), self.config.workers or 1)
@@ -143,6 +149,7 @@ class Supervisor:
         finished = self._pool.close(grace_seconds)
         self._rolling.close()
         self._telemetry.close()
+        self._overview.close()
         for admin in self._admins.values():
             admin.close(min(grace_seconds, 1.0))
         self._addresses.close()
@@ -206,7 +213,10 @@ class Supervisor:
         return self.readiness.why_not() or self._pool.why_not_ready()
 
     def _workers_page(self) -> tuple[str, bytes]:
-        return JSON, json.dumps(self._pool.describe(), indent=2).encode()
+        return JSON, json.dumps(self._describe_workers(), indent=2).encode()
+
+    def _describe_workers(self) -> list[dict[str, Any]]:
+        return self._pool.describe()
 
     def _uptime(self) -> float:
         return time.monotonic() - self._started_at

@@ -127,7 +127,7 @@ class WorkerPool:
             self._was_ready = True
         return None
 
-    def describe(self) -> list[dict[str, object]]:
+    def describe(self) -> list[dict[str, Any]]:
         """Returns the state of each worker."""
         return [worker.describe() for _, worker in sorted(self._workers.items())]
 

@@ -159,7 +159,7 @@ class WorkerProcess:
             status = self._process.wait()
         return status
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> dict[str, Any]:
         """Returns its state for an operator."""
         return {
             "worker": self.number,

@@ -149,6 +149,16 @@ def test_the_first_of_several_probes_decides(clock: FakeClock, tree: Tree) -> No
     assert counters(tree)[2] == 1
 
 
+def test_it_tells_its_state_and_how_long_it_lasts(clock: FakeClock, tree: Tree) -> None:
+    accrual = breaker(clock, tree, 5.0)
+    assert accrual.describe() == ("alive", 0)
+    fail(accrual, 2)
+    clock.advance(2)
+    assert accrual.describe() == ("dead", 3)
+    clock.advance(3)
+    assert accrual.describe() == ("probe_open", 0)
+
+
 def test_never_dead_is_never_dead(clock: FakeClock, tree: Tree) -> None:
     accrual = FailureAccrual(NoneConfig().new_policy(), tree, "10.0.0.1:80", clock.ns)
     fail(accrual, 100)

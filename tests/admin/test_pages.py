@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from meshproxy.admin.pages import (
@@ -123,18 +125,28 @@ def test_the_index_lists_every_path_in_order(path: str) -> None:
     assert get(admin, path).body == INDEX.replace(b"/help", b"/config.json\n/help\n/requests")
 
 
-@pytest.mark.parametrize("path", ["/", "/help"])
-def test_a_page_links_every_path_and_escapes_it(path: str) -> None:
-    body = get(Admin({'/<"x">': refuse}), path).body.decode()
+def test_help_links_every_path_and_escapes_it() -> None:
+    body = get(Admin({'/<"x">': refuse}), "/help").body.decode()
     assert '<a href="/%3C%22x%22%3E">/&lt;&quot;x&quot;&gt;</a>' in body
     assert '<a href="/admin/index.txt">' in body
 
 
-def test_pages_are_styled_by_a_sheet_that_no_index_lists() -> None:
+FILE = re.compile(rb'(?:href|src)="(files/[^"]*)"')
+
+
+@pytest.mark.parametrize("path", ["/", "/help"])
+def test_pages_use_files_of_this_server_that_no_index_lists(path: str) -> None:
     admin = Admin({})
-    assert b'<link rel="stylesheet" href="files/style.css">' in get(admin, "/").body
-    assert get(admin, "/files/style.css").content_type == "text/css; charset=utf-8"
-    assert b"style.css" not in get(admin, "/admin").body
+    found = FILE.findall(get(admin, path).body)
+    assert b"files/style.css" in found
+    kinds = {get(admin, f"/{file.decode()}").content_type.partition(";")[0] for file in found}
+    assert kinds <= {"text/css", "text/javascript", "image/svg+xml"}
+    assert b"/files/" not in get(admin, "/admin").body
+
+
+def test_no_page_has_script_or_style_within_it() -> None:
+    body = get(Admin({}), "/").body
+    assert not re.search(rb"<style|<script>|<script [^>]*>[^<]|\s(style|on[a-z]+)=", body)
 
 
 def refuse(_: AdminRequest) -> AdminResponse:

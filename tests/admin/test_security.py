@@ -19,6 +19,8 @@ from meshproxy.admin.security import Security
         (Security(ui=False), "/admin/ping", True),
         (Security(diagnostics=False), "/admin/ping", False),
         (Security(diagnostics=False), "/", True),
+        (Security(diagnostics=False), "/overview.json", True),
+        (Security(ui=False), "/endpoints.json", False),
         (Security(diagnostics=False, whitelist=["/admin/p.*"]), "/admin/ping", True),
         (Security(diagnostics=False, whitelist=["/admin/p"]), "/admin/ping", False),
         (Security(blacklist=["/admin/ping"]), "/admin/ping", False),

@@ -323,3 +323,26 @@ def test_a_failure_never_makes_an_endpoint_cheaper() -> None:
 
 def test_ipv6_is_shown_in_brackets() -> None:
     assert [show(Address(host, 80)) for host in ("1.2.3.4", "::1")] == ["1.2.3.4:80", "[::1]:80"]
+
+
+def test_it_tells_what_operators_ask() -> None:
+    with serving([Until(b"\r\n\r\n"), Send(BROKEN)]) as world:
+        described = world.endpoint.describe()
+        assert described == {
+            "address": world.endpoint.name,
+            "state": "alive",
+            "seconds_out": 0,
+            "weight": 1,
+            "pending": 0,
+            "ewma_ms": None,
+            "idle": 0,
+        }
+        world.endpoint.load = PeakEwma()
+        world.endpoint.load.cost = 1_500_000.0
+        assert world.endpoint.describe()["ewma_ms"] == 1.5
+        world.endpoint.serve(asking(AllSuccessfulConfig()))
+        world.accrual.failed()
+        described = world.endpoint.describe()
+        assert (described["state"], described["seconds_out"]) == ("dead", 10)
+        world.endpoint.close()
+        assert world.endpoint.describe()["state"] == "closed"

@@ -102,6 +102,14 @@ def test_after_a_failed_connection_requests_are_rejected_at_once(port: int) -> N
         assert made.seen("marked_dead", "is_marked_dead", "unhealthy_for_ms") == [1, 1, 1500]
 
 
+def test_it_tells_that_it_fails_fast(port: int) -> None:
+    with world(port, for_ever) as subject:
+        assert subject.endpoint.describe()["state"] == "alive"
+        with pytest.raises(ConnectFailed):
+            subject.ask()
+        assert subject.endpoint.describe()["state"] == "failing_fast"
+
+
 def test_the_breaker_does_not_hear_of_rejections(port: int) -> None:
     with world(port, for_ever) as made:
         for _ in range(3):

@@ -200,6 +200,13 @@ def test_a_client_and_its_addresses_are_shown(origin: Downstream, tmp_path: Path
         assert found == {
             "/#/io.l5d.fs/web": {"state": "bound", "addresses": [f"127.0.0.1:{origin.port}"]}
         }
+        found = get(port, "localhost", "/endpoints.json?router=http&client=/%23/io.l5d.fs/web")
+        (endpoint,) = json.loads(found.body)
+        assert (endpoint["address"], endpoint["state"]) == (f"127.0.0.1:{origin.port}", "alive")
+        none = get(port, "localhost", "/endpoints.json?router=other&client=/%23/io.l5d.fs/web")
+        assert (none.status, none.body) == (200, b"[]")
+        (row,) = json.loads(get(port, "localhost", "/overview.json").body)["routers"]
+        assert (row["requests"], row["clients"]["rows"][0]["available"]) == (1, 1)
         names = json.loads(get(port, "localhost", "/bound-names.json").body)
         assert names == ["/#/io.l5d.fs/web"]
 

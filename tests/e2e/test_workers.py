@@ -182,6 +182,12 @@ def test_pages_of_state_speak_for_all_workers(tmp_path: Path, origin: Downstream
         assert get(serving.port, "web").body == b"served"
         found = json.loads(get(port, "localhost", "/client_state.json").body)
         assert found["/#/io.l5d.fs/web0"]["addresses"] == [f"127.0.0.1:{origin.port}"]
+        target = "/endpoints.json?router=http&client=/%23/io.l5d.fs/web0"
+        by_worker = json.loads(get(port, "localhost", target).body)
+        states = [one["state"] for endpoints in by_worker.values() for one in endpoints]
+        assert (set(by_worker), states) == ({"worker 0", "worker 1"}, ["alive"])
+        overview = json.loads(get(port, "localhost", "/overview.json").body)
+        assert [one["state"] for one in overview["workers"]] == ["serving"] * 2
         names = json.loads(get(port, "localhost", "/bound-names.json").body)
         assert names == ["/#/io.l5d.fs/web0", "/#/io.l5d.fs/web1"]
         waiting = get(port, "localhost", "/admin/threads").body.decode()

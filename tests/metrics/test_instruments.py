@@ -74,3 +74,13 @@ def test_what_another_process_added_is_read_with_the_rest() -> None:
     there.add(20)
     here.merge(there.read())
     assert (here.read().count, here.read().sum, here.snapshot().max) == (2, 30, 20)
+
+
+def test_recent_is_the_last_interval_and_the_running_one() -> None:
+    stat = Stat()
+    for value in (1, 2, 3):
+        stat.add(value)
+        stat.snapshot()
+    stat.add(4)
+    assert stat.recent().counts == {3: 1, 4: 1}
+    assert stat.read().count == 4

@@ -131,6 +131,11 @@ def test_one_that_comes_is_used_and_one_that_goes_is_not() -> None:
         assert client.metrics.gauge("connections").read() == 1
 
 
+def test_it_tells_its_endpoints_by_their_addresses() -> None:
+    with subject(3, 1, 2) as client:
+        assert [one.name for one in client.endpoints()] == [f"127.0.0.1:{n}" for n in (1, 2, 3)]
+
+
 def test_one_that_stays_keeps_its_connection() -> None:
     with origins(2) as (first, second), subject(first.port) as client:
         client.ask()

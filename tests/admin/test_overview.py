@@ -1,0 +1,176 @@
+"""The routers at a glance, from a tree of metrics."""
+
+import json
+from typing import Any
+
+import gevent
+import pytest
+
+from meshproxy.admin import overview
+from meshproxy.admin.overview import Overview
+from meshproxy.admin.pages import AdminRequest
+from meshproxy.metrics.tree import Tree
+from meshproxy.net.turn import next_turn
+
+
+@pytest.fixture
+def metrics() -> Tree:
+    return Tree()
+
+
+def show(metrics: Tree, query: str = "", why_not_ready: str | None = None) -> dict[str, Any]:
+    page = Overview(metrics, lambda: 1.5, lambda: why_not_ready)
+    return ask(page, query)
+
+
+def ask(page: Overview, query: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(page(AdminRequest.of("GET", f"/overview.json{query}")).body)
+    return found
+
+
+def serve(metrics: Tree, requests: int, success: int, label: str = "http") -> Tree:
+    """Count *requests* at a server of a router; the router's scope."""
+    server = metrics.scope("rt", label, "server", "127.0.0.1/4140")
+    server.counter("requests").incr(requests)
+    server.counter("success").incr(success)
+    return metrics.scope("rt", label)
+
+
+def add_client(router: Tree, name: str, size: int, available: int, requests: int = 0) -> Tree:
+    client = router.scope("client", name)
+    client.counter("requests").incr(requests)
+    client.gauge("loadbalancer", "size", fn=lambda: size)
+    client.gauge("loadbalancer", "available", fn=lambda: available)
+    return client
+
+
+def test_a_router_is_the_sum_of_its_servers(metrics: Tree) -> None:
+    router = serve(metrics, 7, 5)
+    other = router.scope("server", "127.0.0.1/4141")
+    other.counter("requests").incr(3)
+    other.gauge("pending").value = 2
+    other.stat("request_latency_ms").add(120)
+    router.scope("server", "127.0.0.1/4140").stat("request_latency_ms").add(8)
+    router.scope("service", "svc/a").counter("retries", "total").incr(4)
+    (shown,) = show(metrics)["routers"]
+    assert [shown[key] for key in ("label", "requests", "success", "pending", "retries")] == [
+        "http",
+        10,
+        5,
+        2,
+        4,
+    ]
+    assert (shown["p50"], shown["max"]) == (8, 120)
+
+
+def test_without_a_request_there_is_no_latency(metrics: Tree) -> None:
+    serve(metrics, 0, 0).scope("server", "127.0.0.1/4140").stat("request_latency_ms")
+    assert show(metrics)["routers"][0]["p99"] is None
+
+
+def test_problems_come_first(metrics: Tree) -> None:
+    router = serve(metrics, 1, 1)
+    add_client(router, "#/fine", 3, 3)
+    add_client(router, "#/out", 10, 9)
+    add_client(router, "#/none", 0, 0)
+    shown = show(metrics, why_not_ready="waiting for DNS")
+    assert [problem["what"] for problem in shown["problems"]] == [
+        "Not ready: waiting for DNS",
+        "1 of 10 endpoints of /#/out out",
+        "/#/none has no endpoints",
+    ]
+    assert shown["problems"][1] == {
+        "what": "1 of 10 endpoints of /#/out out",
+        "router": "http",
+        "client": "/#/out",
+    }
+
+
+def test_problems_are_counted_and_the_first_are_told(metrics: Tree) -> None:
+    router = serve(metrics, 1, 1)
+    for number in range(60):
+        add_client(router, f"#/{number}", 0, 0)
+    shown = show(metrics)
+    assert (shown["problem_count"], len(shown["problems"])) == (60, 50)
+
+
+def test_a_worker_that_does_not_serve_is_a_problem(metrics: Tree) -> None:
+    workers = [{"worker": 0, "state": "serving"}, {"worker": 1, "state": "silent"}]
+    shown = ask(Overview(metrics, lambda: 0.0, lambda: None, lambda: workers))
+    assert shown["problems"] == [{"what": "Worker 1 is silent"}]
+    assert shown["workers"] == workers
+
+
+def test_rows_are_few_the_troubled_and_the_most_used_first(metrics: Tree) -> None:
+    router = serve(metrics, 1, 1)
+    for number in range(60):
+        add_client(router, f"#/{number}", 1, 1, requests=number)
+    add_client(router, "#/out", 2, 1)
+    clients = show(metrics)["routers"][0]["clients"]
+    assert (clients["total"], clients["found"], len(clients["rows"])) == (61, 61, 50)
+    assert [row["name"] for row in clients["rows"]][:3] == ["/#/out", "/#/59", "/#/58"]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("?q=%231", ["/#11", "/#1"]),
+        ("?limit=1", ["/#11"]),
+        ("?limit=-1", ["/#11", "/#2", "/#1"]),
+        ("?limit=" + "9" * 5000, ["/#11", "/#2", "/#1"]),
+    ],
+)
+def test_rows_can_be_chosen(metrics: Tree, query: str, names: list[str]) -> None:
+    router = serve(metrics, 1, 1)
+    for number in (1, 2, 11):
+        add_client(router, f"#{number}", 1, 1, requests=number)
+    assert [row["name"] for row in show(metrics, query)["routers"][0]["clients"]["rows"]] == names
+
+
+def test_the_last_minutes_are_remembered_for_each_router_that_is(
+    metrics: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "SAMPLES", 2)
+    page = Overview(metrics, lambda: 0.0, lambda: None)
+    serve(metrics, 1, 1, "gone").hold()
+    for number in range(3):
+        serve(metrics, number, 1)
+        page.sample()
+    by_label = {one["label"]: one["history"] for one in ask(page)["routers"]}
+    assert [counts for _, *counts in by_label["http"]] == [[1, 2], [3, 3]]
+    metrics.scope("rt", "gone").prune()
+    page.sample()
+    serve(metrics, 1, 1, "gone")
+    page.sample()
+    assert [len(one["history"]) for one in ask(page)["routers"]] == [2, 1]
+
+
+def test_it_samples_from_start_to_close(metrics: Tree) -> None:
+    serve(metrics, 1, 1)
+    page = Overview(metrics, lambda: 0.0, lambda: None)
+    page.start()
+    next_turn()
+    page.close()
+    assert len(ask(page)["routers"][0]["history"]) == 1
+
+
+def test_others_run_while_many_rows_are_made(metrics: Tree) -> None:
+    router = serve(metrics, 1, 1)
+    for number in range(1000):
+        add_client(router, f"#/{number}", 1, 1)
+    turns: list[int] = []
+
+    def count() -> None:
+        while True:
+            turns.append(1)
+            next_turn()
+
+    other = gevent.spawn(count)
+    show(metrics)
+    other.kill()
+    assert len(turns) >= 10
+
+
+def test_only_reading_is_allowed(metrics: Tree) -> None:
+    page = Overview(metrics, lambda: 0.0, lambda: None)
+    assert page(AdminRequest("POST", "/overview.json")).status == 405
