@@ -31,7 +31,6 @@ class Diagnostics:
     Args:
         router: the router's label.
         client: the bound name.
-        addresses: the endpoints to choose from.
         route: how the request's name was resolved to that client.
     """
 
@@ -39,18 +38,20 @@ class Diagnostics:
         self,
         router: str,
         client: str,
-        addresses: Callable[[], Sequence[str]],
         route: Callable[[Request], Route],
     ) -> None:
         self._router = router
         self._client = client
-        self._addresses = addresses
         self._route = route
 
     def __call__(
-        self, request: Request, service: Service[Request, Response], selected: str
+        self,
+        request: Request,
+        service: Service[Request, Response],
+        selected: str,
+        addresses: Callable[[], Sequence[str]],
     ) -> Response:
-        """Serves by the endpoint *selected*, or responds itself if Max-Forwards ends here.
+        """Serves by the endpoint *selected* of *addresses*, or responds if Max-Forwards ends.
 
         Raises BadRequest if Max-Forwards is not a number.
         """
@@ -60,7 +61,8 @@ class Diagnostics:
         if request.method != b"TRACE" or context.lower() not in _YES:
             return response
         if response.status >= 200 and response.status not in _AS_THEY_ARE:
-            _append(response, self._report(request, selected, monotonic() - started))
+            seconds = monotonic() - started
+            _append(response, self._report(request, selected, addresses(), seconds))
         return response
 
     def _forward(self, request: Request, service: Service[Request, Response]) -> Response:
@@ -78,14 +80,16 @@ class Diagnostics:
         finally:  # another attempt is not another hop
             request.headers.set(b"Max-Forwards", hops[0])
 
-    def _report(self, request: Request, selected: str, seconds: float) -> bytes:
+    def _report(
+        self, request: Request, selected: str, addresses: Sequence[str], seconds: float
+    ) -> bytes:
         route = self._route(request)
         lines = [
             f"--- Router: {self._router} ---",
             f"request duration: {seconds * 1000:.0f} ms",
             f"service name: {request.dst.show() if request.dst else ''}",
             f"client name: {self._client}",
-            f"addresses: [{', '.join(self._addresses())}]",
+            f"addresses: [{', '.join(addresses)}]",
             f"selected address: {selected}",
             *([f"egress: {request.egress.show()}"] if request.egress is not None else []),
             "dtab resolution:",

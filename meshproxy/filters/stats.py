@@ -11,7 +11,7 @@ from time import monotonic
 from meshproxy.errors import LoopDetected, ProxyError
 from meshproxy.http.message import Ending, Request, Response
 from meshproxy.metrics.instruments import Counter
-from meshproxy.metrics.tree import Tree
+from meshproxy.metrics.tree import MAX_CHILDREN, OVERFLOW, Tree
 from meshproxy.service import Service
 
 _CUT = "cut"
@@ -145,18 +145,52 @@ class ServerStats(Outcomes):
         return response
 
 
+class NamedOutcomes(Outcomes):
+    """The same for one name that uses a client; its scope is kept until `forget`."""
+
+    __slots__ = ("_begun_before",)
+
+    def __init__(self, metrics: Tree) -> None:
+        super().__init__(metrics)
+        self._begun_before = -1.0
+        metrics.hold()
+
+    def was_used(self) -> bool:
+        """Returns True if a request began since the last call, or has not ended yet."""
+        before, self._begun_before = self._begun_before, self.begun.value
+        return self.begun.value != before or self.begun.read() > 0
+
+    def forget(self) -> None:
+        """Takes the scope out of the tree."""
+        self._metrics.prune()
+
+
 class ClientStats(Outcomes):
-    """The attempts of one client, in all and for each name that uses it.
+    """The attempts of one client, in all and for each of `MAX_CHILDREN` names that use it.
 
     A request refused because of a loop is not an attempt.
     """
 
-    __slots__ = ("_by_name", "_statuses")
+    __slots__ = ("_by_name", "_others", "_statuses")
 
     def __init__(self, metrics: Tree) -> None:
         super().__init__(metrics)
         self._statuses = Statuses(metrics)
-        self._by_name: dict[object, Outcomes] = {}
+        self._by_name: dict[object, NamedOutcomes] = {}
+        self._others: Outcomes | None = None
+
+    def sweep(self) -> None:
+        """Forgets the names that were not used since the last call."""
+        for name, outcomes in list(self._by_name.items()):
+            if not outcomes.was_used():
+                del self._by_name[name]
+                outcomes.forget()
+
+    def close(self) -> None:
+        """Forgets all names: the scope itself may be one that other clients share."""
+        for outcomes in self._by_name.values():
+            outcomes.forget()
+        self._by_name = {}
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves one attempt and records it."""
@@ -201,9 +235,11 @@ class ClientStats(Outcomes):
         return response
 
     def _new(self, request: Request) -> Outcomes:
-        """Returns the instruments of a name; beyond the bound of the tree, names share `other`."""
-        name = request.dst.show()[1:] if request.dst is not None else "other"
-        outcomes = Outcomes(self._metrics.scope("service", name))
-        if len(self._by_name) < 1000:
-            self._by_name[request.dst] = outcomes
+        """Returns the instruments of a name; past the bound names share those called `other`."""
+        if request.dst is None or len(self._by_name) >= MAX_CHILDREN:
+            if self._others is None:
+                self._others = Outcomes(self._metrics.scope("service", OVERFLOW))
+            return self._others
+        outcomes = NamedOutcomes(self._metrics.scope("service", request.dst.show()[1:]))
+        self._by_name[request.dst] = outcomes
         return outcomes

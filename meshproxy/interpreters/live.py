@@ -59,6 +59,7 @@ class Answers:
         """Let go of everything."""
         self._used = set()
         self.release_unused()
+        self._changed = _nothing
 
     def _follow(self, activity: Activity[Any]) -> _Answer:
         answer = _Answer()

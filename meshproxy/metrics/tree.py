@@ -80,6 +80,7 @@ class Tree:
         self._holders -= 1
         if self._holders <= 0 and self._home.get(self._name) is self:
             del self._home[self._name]
+            self._empty()
 
     def remove(self, *names: str) -> None:
         """Removes the instrument at *names*, and every scope that is empty without it.
@@ -105,6 +106,17 @@ class Tree:
             for name, instrument in list(tree.instruments.items()):
                 yield (*at, name), instrument
             waiting += [((*at, name), below) for name, below in reversed(tree.scopes.items())]
+
+    def _empty(self) -> None:
+        """Drop what leads back here, scopes and what gauges read: all of it goes at once."""
+        waiting = [self]
+        while waiting:
+            tree = waiting.pop()
+            waiting += tree.scopes.values()
+            tree.scopes.clear()
+            for instrument in tree.instruments.values():
+                if isinstance(instrument, Gauge):
+                    instrument.fn = None
 
     def _new_scope(self, name: str) -> "Tree":
         if len(self.scopes) >= MAX_CHILDREN:

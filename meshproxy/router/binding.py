@@ -25,6 +25,7 @@ from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.namer import Explainer, Interpreter, Route
 from meshproxy.naming.nametree import NameTree
 from meshproxy.naming.path import Path
+from meshproxy.net.turn import next_turn
 from meshproxy.router import stacks
 from meshproxy.router.address_filter import AddressFilter, Policies
 from meshproxy.router.cache import CacheEntry, IdleCache
@@ -73,12 +74,13 @@ class PathService:
         service = self.service
         return service(request)
 
-    def close(self) -> None:
+    def close(self, *, expired: bool = False) -> None:
         """Stop following the name."""
         self._stop()
         if self._tree is not None:
-            self._binding.trees.give(self._tree)
+            self._binding.trees.give(self._tree, expired=expired)
         self._metrics.prune()
+        del self.service  # it leads back here, so both would stay until the garbage collector comes
 
     def _update(self, state: State[NameTree[Bound]]) -> None:
         """Follow the binding; pending or failed after a tree leaves the tree in use."""
@@ -182,6 +184,9 @@ class Binding:
         """Close what was idle for a whole period, users before what they use."""
         for cache in (self.paths, self.trees, self.bounds, self.clients):
             cache.sweep()
+        for client in self.clients.values():
+            client.stats.sweep()
+            next_turn()
         self._disinherit()
 
     def close(self, successor: "Binding | None" = None) -> None:
@@ -252,12 +257,11 @@ class Binding:
             egress = AddressFilter(key.egress, self._gate.filtered)
         return Client(bound, key, metrics, self._connect, self._guard, self._diagnostics, egress)
 
-    def _diagnostics(self, client: Client) -> Diagnostics:
+    def _diagnostics(self, bound_id: Path) -> Diagnostics:
         return Diagnostics(
             self.config.name,
-            client.id.show(),
-            client.names,
-            lambda request: self._route(request, client.id),
+            bound_id.show(),
+            lambda request: self._route(request, bound_id),
         )
 
     def _route(self, request: Request, bound_id: Path) -> Route:

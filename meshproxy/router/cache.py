@@ -8,18 +8,22 @@ costs more when more is cached.
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.turn import next_turn
 
 
 class Closable(Protocol):
     """What a cache can hold."""
 
-    def close(self) -> None:
-        """Release whatever the value holds."""
+    def close(self, *, expired: bool = False) -> None:
+        """Releases what the value holds; what nobody else uses has *expired* with the value."""
         ...
 
+
+_CLOSED_PER_TURN: Final = 20
+"""So many expired entries are closed before other greenlets get their turn."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Closable)
@@ -79,29 +83,34 @@ class IdleCache(Generic[K, V]):
             entry.is_cached = False
         return entry
 
-    def give(self, entry: CacheEntry[K, V]) -> None:
-        """End one use of *entry*, which is closed after its last use if it is not cached."""
+    def give(self, entry: CacheEntry[K, V], *, expired: bool = False) -> None:
+        """Ends one use of *entry*; closes it after its last one if *expired* or not cached."""
         entry.users -= 1
         if entry.users:
             return
         if entry.is_cached:
             entry.line[entry] = self._sweeps
+            if expired:
+                self._expire(entry)
         else:
-            entry.value.close()
+            entry.value.close(expired=expired)
 
     def sweep(self) -> None:
-        """Close what was idle since the last sweep; call once each idle period.
+        """Closes what was idle since the last sweep, some at a time; call once each idle period.
 
         The least idle entry stays, so a cache never empties by itself.
         """
         self._sweeps += 1
+        closed = 0
         for line in (self._used_once, self._used_again):
             while line and len(self._entries) > 1:
                 entry, sweeps = next(iter(line.items()))
                 if sweeps > self._sweeps - 2:
                     break
-                self._expires.value += 1
-                self._close(entry)
+                self._expire(entry)
+                closed += 1
+                if closed % _CLOSED_PER_TURN == 0:
+                    next_turn()
 
     def close(self) -> None:
         """Close every value, those in use at the end of their use; keep none from now on."""
@@ -129,10 +138,14 @@ class IdleCache(Generic[K, V]):
             self._close(next(iter(line)))
         return True
 
-    def _close(self, entry: CacheEntry[K, V]) -> None:
+    def _expire(self, entry: CacheEntry[K, V]) -> None:
+        self._expires.value += 1
+        self._close(entry, expired=True)
+
+    def _close(self, entry: CacheEntry[K, V], *, expired: bool = False) -> None:
         del self._entries[entry.key]
         if entry.users:
             entry.is_cached = False
         else:
             del entry.line[entry]
-            entry.value.close()
+            entry.value.close(expired=expired)

@@ -29,6 +29,7 @@ from meshproxy.errors import (
 from meshproxy.filters.diagnostics import METHODS as LIMITED
 from meshproxy.filters.diagnostics import Diagnostics
 from meshproxy.filters.host import RewriteHost
+from meshproxy.filters.stats import ClientStats
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.log_once import LogOnce
@@ -76,7 +77,7 @@ class Client:
         metrics: Tree,
         connect: Connect,
         guard: LoopGuard,
-        diagnose: Callable[["Client"], Diagnostics],
+        diagnose: Callable[[Path], Diagnostics],
         egress: AddressFilter | None = None,
     ) -> None:
         self.id = bound.id
@@ -93,6 +94,7 @@ class Client:
         self._connects = ConnectStats(metrics)
         metrics.gauge("pool_size", fn=lambda: self._connects.open)
         metrics.gauge("pool_cached", fn=lambda: sum(one.idle for one in self._endpoints.values()))
+        self.stats = ClientStats(metrics)
         self._budget = new_budget(policy.requeue_budget)
         self._fail_fast = FailFastStats(metrics.scope("failfast")) if policy.fail_fast else None
         balancing, config = metrics.scope("loadbalancer"), policy.balancer
@@ -106,21 +108,21 @@ class Client:
             together="max",
         )
         self._transport = policy.transport(key.limits)
-        self._diagnostics = diagnose(self)
+        self._diagnostics = diagnose(self.id)
         self._rewrite_host: RewriteHost | None = None
         self._endpoints: dict[Address, Endpoint] = {}
         self.addr: Addr = ADDR_PENDING
         """The last address set that was neither pending nor failed, if there was any."""
         self.service: Service[Request, Response] = stack(
-            stacks.client_stack(policy, self._budget, self._count, metrics),
+            stacks.client_stack(policy, self._budget, self._count, metrics, self.stats),
             self._attempt,
         )
         self._stop = bound.addr.observe(self._update)
         metrics.hold()
 
-    def diagnose_by(self, diagnose: Callable[["Client"], Diagnostics]) -> None:
+    def diagnose_by(self, diagnose: Callable[[Path], Diagnostics]) -> None:
         """Report from now on by what *diagnose* makes."""
-        self._diagnostics = diagnose(self)
+        self._diagnostics = diagnose(self.id)
 
     def follow(self, bound: Bound) -> None:
         """Take the addresses of *bound* from now on, which has the same id."""
@@ -129,12 +131,15 @@ class Client:
             self._stop = bound.addr.observe(self._update)
             before()
 
-    def close(self) -> None:
+    def close(self, *, expired: bool = False) -> None:
         """Stop following the addresses and close what is idle."""
+        del expired
         self._stop()
         self.addr = ADDR_NEG
         self._follow({}, keep_healthy=False)
+        self.stats.close()
         self._metrics.prune()
+        del self.service  # as in `PathService.close`
 
     def serve(self, request: Request) -> Response:
         """Send *request*; errors tell which endpoint was tried. Raises ProxyError."""
@@ -178,7 +183,7 @@ class Client:
         if rewrite is not None:
             service = partial(rewrite, service=service)
         if request.method in LIMITED:
-            return self._diagnostics(request, service, endpoint.name)
+            return self._diagnostics(request, service, endpoint.name, self.names)
         return service(request)
 
     def names(self) -> list[str]:

@@ -89,6 +89,7 @@ def client_stack(
     budget: RetryBudget,
     endpoints: Callable[[], int],
     metrics: Tree,
+    stats: ClientStats,
 ) -> list[HttpFilter]:
     """Around the balancer of one bound id."""
     attempt = policy.attempt_seconds or _FOREVER
@@ -98,6 +99,6 @@ def client_stack(
         # above the statistics: each attempt is counted
         Requeues(budget, endpoints, policy.max_requeues, metrics),
         AttemptSpan(),  # each attempt is a span of its own, of which its endpoint is told
-        ClientStats(metrics),
+        stats,
         *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt
     ]

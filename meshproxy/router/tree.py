@@ -32,9 +32,9 @@ class BoundService:
         self._client = binding.take_client(bound, policies)
         self.service: HttpService = stack(stacks.bound_stack(bound), self._client.value.serve)
 
-    def close(self) -> None:
+    def close(self, *, expired: bool = False) -> None:
         """Let go of the client."""
-        self._clients.give(self._client)
+        self._clients.give(self._client, expired=expired)
 
 
 class TreeService:
@@ -57,10 +57,10 @@ class TreeService:
             raise NoHosts("No hosts are available: the name is negative, empty or failed")
         return service(request)
 
-    def close(self) -> None:
+    def close(self, *, expired: bool = False) -> None:
         """Let go of every leaf."""
         for entry in self._taken:
-            self._binding.bounds.give(entry)
+            self._binding.bounds.give(entry, expired=expired)
 
     def _take(self, bound: Bound) -> HttpService:
         policies = self._binding.policies_at(bound, self._policies)

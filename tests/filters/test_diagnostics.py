@@ -32,10 +32,9 @@ def diagnose(asked: Request, service: Replies) -> Response:
     diagnostics = Diagnostics(
         "outgoing",
         BOUND.show(),
-        lambda: ["10.0.0.1:80", "10.0.0.2:80"],
         lambda _: (Step(WEB, None), Step(BOUND, ENTRY)),
     )
-    return diagnostics(asked, service, "10.0.0.2:80")
+    return diagnostics(asked, service, "10.0.0.2:80", lambda: ["10.0.0.1:80", "10.0.0.2:80"])
 
 
 def shown(answer: Response) -> str:

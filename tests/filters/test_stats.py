@@ -141,6 +141,35 @@ def test_names_without_end_share_what_is_left() -> None:
     assert shown(tree)["service/other/requests"] == 5
 
 
+def test_names_that_were_not_used_since_the_last_sweep_are_forgotten() -> None:
+    tree = Tree()
+    stats = ClientStats(tree)
+    stats(asking("/svc/once"), Replies(response()))
+    stats(asking("/svc/again"), Replies(response()))
+    coming_in, ending = coming(breaks=False)
+    stats(asking("/svc/slow"), Replies(coming_in))
+    stats.sweep()
+    stats(asking("/svc/again"), Replies(response()))
+    stats.sweep()
+    assert list(tree.scope("service").scopes) == ["svc/again", "svc/slow"]
+    ending.come(broken=False)
+    for _ in range(2):
+        stats.sweep()
+    assert list(tree.scope("service").scopes) == []
+    assert shown(tree)["requests"] == 4
+
+
+def test_after_a_sweep_there_is_room_for_other_names() -> None:
+    tree = Tree()
+    stats = ClientStats(tree)
+    for number in range(MAX_CHILDREN + 1):
+        stats(asking(f"/svc/{number}"), Replies(response()))
+    for _ in range(2):
+        stats.sweep()
+    stats(asking("/svc/new"), Replies(response()))
+    assert list(tree.scope("service").scopes) == ["other", "svc/new"]
+
+
 def coming(*, breaks: bool) -> tuple[Response, Ending]:
     """Return a response whose body is still coming, and its end."""
     answer = response()

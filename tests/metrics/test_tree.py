@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 
 from meshproxy.metrics.tree import MAX_CHILDREN, OVERFLOW, Tree
@@ -91,6 +94,24 @@ def test_a_scope_stays_until_its_last_holder_lets_go() -> None:
     assert tree.counter("a", "requests").value == 1
     scope.prune()
     assert names(tree) == []
+
+
+def test_what_is_pruned_is_gone_though_its_gauges_read_what_holds_it() -> None:
+    class Pool:
+        def __init__(self, metrics: Tree) -> None:
+            self.metrics = metrics
+            metrics.gauge("below", "size", fn=lambda: len(self.metrics.scopes))
+
+    tree = Tree()
+    pool = Pool(tree.scope("a"))
+    is_gone = weakref.ref(pool)
+    gc.disable()
+    try:
+        pool.metrics.prune()
+        del pool
+        assert is_gone() is None
+    finally:
+        gc.enable()
 
 
 def test_scopes_beyond_the_bound_share_one_that_cannot_be_pruned() -> None:

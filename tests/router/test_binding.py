@@ -1,5 +1,7 @@
 """From a name to who serves it: waiting, failing, changing, drawing, keeping and letting go."""
 
+import gc
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -26,7 +28,7 @@ from meshproxy.http.message import Request
 from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
-from meshproxy.naming.addr import ADDR_NEG, AddrBound, Address
+from meshproxy.naming.addr import ADDR_NEG, Addr, AddrBound, Address
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
@@ -351,6 +353,62 @@ def test_what_is_not_used_is_closed_and_no_longer_counted(origin: Downstream) ->
         assert subject.counts("path")[2] == 1
         assert list(subject.tree.scope("service").scopes) == ["svc/used"]
         assert subject.sizes() == [1, 1, 1, 1]
+
+
+def test_what_only_an_expired_name_used_expires_with_it(origin: Downstream) -> None:
+    with binding(Ok(leaf(origin))) as subject:
+        for name in ("a", "b"):
+            subject.names.answer = Var(Ok(leaf(origin, name)))
+            subject.ask(Path.of("svc", name))
+        for _ in range(2):
+            subject.sweep()
+            subject.ask(Path.of("svc", "b"))
+        assert subject.sizes() == [1, 1, 1, 1]
+        assert list(subject.tree.scope("client").scopes) == ["#/b"]
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def test_an_expired_name_leaves_nothing_to_the_garbage_collector(origin: Downstream) -> None:
+    table = Dtab.parse(f"/svc/* => /$/inet/127.0.0.1/{origin.port}")
+    with binding(PENDING, dtab=table) as subject, no_garbage_collection():
+        addr: Var[Addr] = Var(AddrBound(frozenset((Address(origin.host, origin.port),))))
+        subject.interpreter = DefaultInterpreter([], SystemNamers(lambda *_: addr))
+        subject.ask(Path.of("svc", "once"))
+        subject.sweep()
+        subject.ask(Path.of("svc", "used"))
+        gc.collect()
+        subject.sweep()
+        assert subject.sizes() == [1, 1, 1, 1]
+        assert gc.collect() == 0
+
+
+def test_an_expired_client_is_gone_without_the_garbage_collector(origin: Downstream) -> None:
+    with binding(Ok(leaf(origin))) as subject, no_garbage_collection():
+        subject.ask(Path.of("svc", "once"))
+        [client] = map(weakref.ref, subject.clients.values())
+        subject.names.answer = Var(Ok(leaf(origin, "other")))
+        for _ in range(2):
+            subject.sweep()
+            subject.ask(Path.of("svc", "used"))
+        assert client() is None
+
+
+def test_a_client_forgets_the_names_that_it_has_not_served_for_a_period(origin: Downstream) -> None:
+    with binding(Ok(leaf(origin))) as subject:
+        subject.ask(Path.parse("/svc/once"))
+        for _ in range(2):
+            subject.ask()
+            subject.sweep()
+        names = subject.tree.scope("client", "#/a", "service")
+        assert list(names.scopes) == ["svc/web"]
 
 
 def test_a_flood_of_names_stays_within_the_caches(origin: Downstream) -> None:

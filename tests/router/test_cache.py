@@ -1,8 +1,10 @@
 """Which values are kept, which make room, and when each is closed."""
 
+import gevent
 import pytest
 
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.turn import next_turn
 from meshproxy.router.cache import CacheEntry, IdleCache
 from tests.kit.effort import lines_run
 
@@ -14,8 +16,11 @@ class Value:
         self.key = key
         self.closed = 0
 
-    def close(self) -> None:
+        self.expired = False
+
+    def close(self, *, expired: bool = False) -> None:
         self.closed += 1
+        self.expired = expired
 
 
 class Cache(IdleCache[str, Value]):
@@ -197,6 +202,51 @@ def test_the_least_idle_value_stays() -> None:
     for _ in range(5):
         cache.sweep()
     assert cache.kept == ["b"]
+
+
+def test_values_know_whether_they_have_expired() -> None:
+    cache = Cache(1)
+    cache.use("evicted", "expired")
+    cache.capacity = 9
+    for _ in range(2):
+        cache.use("other")
+        cache.sweep()
+    assert [(value.key, value.expired) for value in cache.built if value.closed] == [
+        ("evicted", False),
+        ("expired", True),
+    ]
+
+
+def test_what_is_given_back_as_expired_is_closed_at_once_after_its_last_use() -> None:
+    cache = Cache(9)
+    entry, same = cache.begin("a"), cache.begin("a")
+    cache.give(entry, expired=True)
+    assert cache.kept == ["a"]
+    cache.give(same, expired=True)
+    assert (cache.kept, cache.closed, cache.counts()[2]) == ([], ["a"], 1)
+    cache.close()
+    late = cache.begin("late")
+    cache.give(late, expired=True)
+    assert late.value.expired
+
+
+def test_a_sweep_lets_others_run_and_they_may_use_the_cache() -> None:
+    cache = Cache(0)
+    cache.use(*map(str, range(1000)))
+    cache.sweep()
+    used: list[int] = []
+
+    def use_often() -> None:
+        while len(cache.kept) > 10:
+            cache.use("0", "999")
+            used.append(len(cache.kept))
+            next_turn()
+
+    other = gevent.spawn(use_often)
+    cache.sweep()
+    other.get(timeout=10)
+    assert len(used) >= 20
+    assert cache.kept == ["0", "999"]
 
 
 def test_an_empty_cache_can_be_swept() -> None:

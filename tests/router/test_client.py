@@ -65,7 +65,7 @@ class Subject(Client):
             self.metrics,
             EndpointPool,
             guarded_by or guard(),
-            lambda client: Diagnostics("outgoing", ID.show(), client.names, lambda _: ()),
+            lambda bound_id: Diagnostics("outgoing", bound_id.show(), lambda _: ()),
         )
 
     def ask(self, asked: Request | None = None) -> bytes:

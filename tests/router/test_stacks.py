@@ -15,6 +15,7 @@ from meshproxy.filters.client_cert import ForwardClientCert
 from meshproxy.filters.compression import Compress
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
 from meshproxy.filters.host import DropPort
+from meshproxy.filters.stats import ClientStats
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
 from meshproxy.filters.trace import ServerSpan
 from meshproxy.http.limits import Limits
@@ -46,7 +47,9 @@ def serve(
 
 
 def of_client(policy: ClientPolicy, metrics: Tree | None = None) -> list[HttpFilter]:
-    return client_stack(policy, new_budget(RetryBudgetConfig()), lambda: 3, metrics or Tree())
+    metrics = metrics or Tree()
+    budget = new_budget(RetryBudgetConfig())
+    return client_stack(policy, budget, lambda: 3, metrics, ClientStats(metrics))
 
 
 def kinds(filters: Sequence[object]) -> set[type]:

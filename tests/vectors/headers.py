@@ -18,6 +18,7 @@ from meshproxy.errors import BindingFailed, ProxyError
 from meshproxy.ewma import LeastLoaded
 from meshproxy.filters.context import ClearContext, ReadContext
 from meshproxy.filters.host import RewriteHost
+from meshproxy.filters.stats import ClientStats
 from meshproxy.filters.timeouts import AttemptDeadline, TotalTimeout
 from meshproxy.filters.trace import AttemptSpan, ServerSpan
 from meshproxy.http import l5d
@@ -128,7 +129,7 @@ def _filters(given: Given) -> list[HttpFilter]:
     residual = _path(binding.get("residual")) or Path()
     filters += bound_stack(Bound(client, Var(ADDR_NEG), residual))
     budget = new_budget(RetryBudgetConfig())
-    filters += client_stack(ClientPolicy(), budget, lambda: 1, Tree())
+    filters += client_stack(ClientPolicy(), budget, lambda: 1, Tree(), ClientStats(Tree()))
     authority = given.get("authority")
     return [*filters, *([RewriteHost(authority)] if authority else [])]
 
