@@ -17,7 +17,7 @@ from tests.demo.world import EXTERNAL, World  # noqa: E402
 CURLS = (
     ("a service in the cluster, which calls another", "-s", "hello", "Hello (127.1.1.10) World"),
     ("a name outside, on port 80", "-sI", EXTERNAL, "HTTP/1.1 301"),
-    ("the same over TLS, which the proxy begins", "-sI", f"{EXTERNAL}:443", "HTTP/1.1 200"),
+    ("the same with TLS, added by the proxy", "-sI", f"{EXTERNAL}:443", "HTTP/1.1 200"),
 )
 
 
