@@ -17,6 +17,7 @@ from meshproxy.naming.bound import Bound
 from meshproxy.naming.namer import Interpreter, Lookup, Namer, Transformer
 from meshproxy.naming.nametree import NameTree
 from meshproxy.naming.path import Path
+from meshproxy.naming.services import Services
 from meshproxy.var import Activity, Var
 
 
@@ -25,6 +26,13 @@ class Resolver(Protocol):
 
     def resolve(self, host: str, port: str) -> Var[Addr]:
         """Returns the addresses of *host*, kept up to date while they are observed."""
+        ...
+
+    def services(self, name: str, hosts: Sequence[str] = ()) -> Services:
+        """Asks once for the SRV records of *name*, name servers at *hosts* if there are any.
+
+        Raises QueryFailed when nobody can say; a name that does not exist has none.
+        """
         ...
 
 

@@ -32,7 +32,7 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "io.l5d.rewrite": "meshproxy.namers.rewrite:RewriteNamerConfig",
         "io.l5d.consul": "meshproxy.namers.consul:ConsulNamerConfig",
         "io.l5d.curator": "meshproxy.namers.curator:CuratorNamerConfig",
-        "io.l5d.dnssrv": None,
+        "io.l5d.dnssrv": "meshproxy.namers.dnssrv:DnsSrvNamerConfig",
         "io.l5d.k8s.istio": None,
         "io.l5d.marathon": "meshproxy.namers.marathon:MarathonNamerConfig",
         "io.l5d.rancher": "meshproxy.namers.rancher:RancherNamerConfig",

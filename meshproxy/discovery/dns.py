@@ -8,13 +8,14 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, TypeVar
 
 import gevent
 from gevent.lock import BoundedSemaphore
 
 from meshproxy.discovery.dns_lookup import DnsSettings, Lookup
-from meshproxy.discovery.dns_query import Answer, QueryFailed
+from meshproxy.discovery.dns_query import Answer, QueryFailed, Server
 from meshproxy.discovery.hostname import literal, why_refused
 from meshproxy.discovery.resolv_conf import has_global_ipv6
 from meshproxy.log_once import LogOnce
@@ -26,8 +27,10 @@ from meshproxy.naming.addr import (
     AddrBound,
     Address,
     AddrFailed,
+    AddrPending,
 )
-from meshproxy.var import Source, Var
+from meshproxy.naming.services import Services
+from meshproxy.var import PENDING, Ok, Source, State, Var, wait
 
 MAX_LOOKUPS: Final = 100
 MAX_NAMES: Final = 1000
@@ -56,6 +59,7 @@ class DnsResolver:
     ) -> None:
         self._settings = settings
         self._now = now
+        self._has_ipv6 = has_ipv6
         self._lookup = Lookup(settings, has_ipv6)
         self._slots = BoundedSemaphore(MAX_LOOKUPS)
         self._waiting = 0
@@ -87,6 +91,35 @@ class DnsResolver:
             return Var(AddrFailed(why))
         return self._followed(host).addr.map(lambda addr: _with_port(addr, number))
 
+    def services(self, name: str, hosts: Sequence[str] = ()) -> Services:
+        """The SRV records of the absolute *name*, asked for once, in its turn.
+
+        Asks the name servers *hosts*, `host` or `host:port`, if there are any. Records without a
+        host, which stand for no service, or a port are left out. Raises QueryFailed.
+        """
+        lookup = self._lookup_at(hosts) if hosts else self._lookup
+        answer = self._in_turn(name, lambda: lookup.services(name))
+        records = tuple(record for record in answer.services if record.host != "." and record.port)
+        return Services(records, self._bounded_ttl_s(answer, bool(records)))
+
+    def _bounded_ttl_s(self, answer: Answer, is_positive: bool) -> float:
+        settings = self._settings
+        longest_s = settings.max_ttl_s if is_positive else settings.max_negative_ttl_s
+        return min(answer.ttl_s, longest_s, settings.max_ttl_s)
+
+    def _lookup_at(self, hosts: Sequence[str]) -> Lookup:
+        """A lookup that asks *hosts*, wherever they are now. Raises QueryFailed."""
+        servers = []
+        for server in map(Server.parse, hosts):
+            found = wait(
+                self.resolve(server.host, str(server.port)).map(_settled), self._settings.timeout_s
+            )
+            if isinstance(found, Ok) and isinstance(found.value, AddrBound):
+                servers += [Server(one.host, one.port) for one in found.value.addresses]
+        if not servers:
+            raise QueryFailed(f"{', '.join(hosts)}: no name server has an address")
+        return Lookup(replace(self._settings, nameservers=tuple(servers)), self._has_ipv6)
+
     def _followed(self, host: str) -> "_Name":
         """The shared entry of *host*, now the last in line for forgetting."""
         self._forget_idle()
@@ -114,7 +147,7 @@ class DnsResolver:
         begun = self._now()
         self._lookups.incr()
         try:
-            answer = self._in_turn(host)
+            answer = self._in_turn(host, lambda: self._lookup.look_up(host))
         except Exception:
             self._lookup_failures.incr()
             self._failures.incr()
@@ -126,16 +159,16 @@ class DnsResolver:
             self._lookup_failures.incr()
         return answer
 
-    def _in_turn(self, host: str) -> Answer:
+    def _in_turn(self, name: str, look_up: Callable[[], Answer]) -> Answer:
         self._waiting += 1
         try:
             has_slot = self._slots.acquire(timeout=self._settings.timeout_s)
         finally:
             self._waiting -= 1
         if not has_slot:
-            raise QueryFailed(f"{host}: {MAX_LOOKUPS} lookups are still running")
+            raise QueryFailed(f"{name}: {MAX_LOOKUPS} lookups are still running")
         try:
-            return self._lookup.look_up(host)
+            return look_up()
         finally:
             self._slots.release()
 
@@ -219,6 +252,10 @@ class _Name:
         """The address in hand if it was good and is not too old."""
         is_recent = self._now() - self._good_at <= self._settings.stale_s
         return self._known if isinstance(self._known, AddrBound) and is_recent else otherwise
+
+
+def _settled(addr: Addr) -> State[Addr]:
+    return PENDING if isinstance(addr, AddrPending) else Ok(addr)
 
 
 def _port(text: str) -> int | None:

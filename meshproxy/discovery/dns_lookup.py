@@ -128,6 +128,10 @@ class Lookup:
             name_exists=any(answer.name_exists for answer in empty),
         )
 
+    def services(self, name: str) -> Answer:
+        """The SRV records of the absolute *name*; QueryFailed as above."""
+        return self._ask_servers(name, "SRV", QueryDeadline(self._settings.timeout_s))
+
     def _both_families(self, name: str, deadline: QueryDeadline) -> Answer:
         if not self._has_ipv6():
             return self._ask_servers(name, "A", deadline)

@@ -8,7 +8,7 @@ import os
 import struct
 import time
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import dns.exception
 import dns.flags
@@ -18,9 +18,10 @@ import dns.rcode
 import dns.rdatatype
 from gevent import socket
 
+from meshproxy.naming.services import ServiceRecord
 from meshproxy.wording import in_words
 
-RecordType = Literal["A", "AAAA"]
+RecordType = Literal["A", "AAAA", "SRV"]
 
 MAX_RECORDS: Final = 256
 _MAX_CHAIN: Final = 16
@@ -31,6 +32,10 @@ _LENGTH: Final = struct.Struct("!H")
 
 class QueryFailed(Exception):
     """A server gave no usable answer: silence, refusal, SERVFAIL, garbage, an endless chain."""
+
+
+class UnexpectedCode(QueryFailed):
+    """All it said was that it failed."""
 
 
 class Server(NamedTuple):
@@ -53,9 +58,11 @@ class Server(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The addresses of a name; none is an answer as well."""
+    """The addresses or services of a name; none is an answer as well."""
 
     addresses: tuple[str, ...] = ()
+    services: tuple[ServiceRecord, ...] = ()
+    """If those were asked for."""
     ttl_s: float
     name_exists: bool = True
     is_partial: bool = False
@@ -94,7 +101,7 @@ def ask(
             wire = _over_tcp(server, query, deadline)
         return _answer(_read(wire, query), no_soa_ttl_s)
     except QueryFailed as failure:
-        raise QueryFailed(f"{server.host}: {failure}") from failure
+        raise type(failure)(f"{server.host}: {failure}") from failure
     except TimeoutError as error:
         raise QueryFailed(f"{server.host}: timed out") from error
     except (OSError, dns.exception.DNSException) as error:
@@ -164,16 +171,24 @@ def _read(wire: bytes, query: dns.message.Message) -> dns.message.Message:
 def _answer(reply: dns.message.Message, no_soa_ttl_s: float) -> Answer:
     code = reply.rcode()
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        raise QueryFailed(dns.rcode.to_text(code))
+        raise UnexpectedCode(dns.rcode.to_text(code))
     if reply.flags & dns.flags.TC or not isinstance(reply, dns.message.QueryMessage):
         raise QueryFailed("truncated, or no answer to a query")
     chain = reply.resolve_chaining()
     records = tuple(chain.answer or ())[:MAX_RECORDS]
     has_ttl = chain.answer is not None or _has_soa(reply, chain.canonical_name)
     return Answer(
-        addresses=tuple(record.address for record in records),
+        addresses=tuple(one.address for one in records if one.rdtype != dns.rdatatype.SRV),
+        services=tuple(_service(one) for one in records if one.rdtype == dns.rdatatype.SRV),
         ttl_s=float(chain.minimum_ttl) if has_ttl else no_soa_ttl_s,
         name_exists=code == dns.rcode.NOERROR,
+    )
+
+
+def _service(record: Any) -> ServiceRecord:
+    target: dns.name.Name = record.target
+    return ServiceRecord(
+        record.priority, record.weight, target.to_text(omit_final_dot=True), record.port
     )
 
 

@@ -34,7 +34,7 @@ DISCOVERY: Final = (
     ),
     Section(
         "namer/<prefix>/<prefix>/service",
-        "Services of Consul.",
+        "Services of Consul, and names that have SRV records.",
         (*WATCHES, counter("cached", "Look-ups of services that were watched already.")),
     ),
     Section(
@@ -49,6 +49,18 @@ DISCOVERY: Final = (
     ),
     Section("namer/<prefix>/apps", "The list of apps of Marathon. Added.", WATCHES),
     Section("namer/<prefix>/app", "Apps of Marathon. Added.", WATCHES),
+    Section(
+        "namer/<prefix>/<prefix>",
+        "Services by SRV records; the prefix stands there twice, as in Linkerd.",
+        (
+            counter("lookup_successes_total", "Questions that found records."),
+            counter("lookup_failures_total", "Questions that nobody could answer."),
+            counter("lookup_zero_results_total", "Questions that found none."),
+            counter("unexpected_code_total", "Answers that were neither of these."),
+            counter("unknown_srv_hosts_results_total", "Groups of records without an address."),
+            histogram("request_duration_ms", "Milliseconds of a question."),
+        ),
+    ),
     Section("namer/<prefix>/node", "Nodes of ZooKeeper. Added.", WATCHES),
     Section(
         "inet/dns",

@@ -15,7 +15,7 @@ from gevent.queue import Queue
 from meshproxy.discovery import dns as dns_module
 from meshproxy.discovery.dns import DnsResolver
 from meshproxy.discovery.dns_lookup import DnsSettings
-from meshproxy.discovery.dns_query import Server
+from meshproxy.discovery.dns_query import QueryFailed, Server, UnexpectedCode
 from meshproxy.metrics.instruments import Counter, Gauge, Stat
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import (
@@ -26,6 +26,7 @@ from meshproxy.naming.addr import (
     Address,
     AddrFailed,
 )
+from meshproxy.naming.services import Services
 from meshproxy.var import Var
 from tests.kit.clock import FakeClock
 from tests.kit.dns import DnsServer, Fault
@@ -475,3 +476,47 @@ def test_a_real_server_is_followed(real: RealServer) -> None:
         assert seen.settled() == ADDR_NEG
     with watching(names.resolve("big.test", "80")) as seen:
         assert seen.settled() == bound(*(f"10.1.0.{n}" for n in range(60)))
+
+
+def test_service_records_are_asked_for_once_each_time(resolver: Make) -> None:
+    with DnsServer() as server:
+        server.put("_http._tcp.web.test", "1 2 80 a.test.", "0 0 81 b.test.", ttl=7, kind="SRV")
+        asking = resolver(server)
+        found = asking.services("_http._tcp.web.test")
+        assert set(found.records) == {(1, 2, "a.test", 80), (0, 0, "b.test", 81)}
+        assert found.ttl_s == 7
+        asking.services("_http._tcp.web.test")
+        assert server.asked["_http._tcp.web.test", "SRV", "udp"] == 2
+
+
+def test_a_service_that_is_not_there_has_no_records(resolver: Make) -> None:
+    with DnsServer() as server:
+        server.put("none.test", "0 0 80 .", "0 0 0 a.test.", ttl=1000, kind="SRV")
+        server.put("other.test", "10.0.0.1")
+        asking = resolver(server, max_negative_ttl_s=9)
+        assert asking.services("none.test") == Services((), 9)
+        assert asking.services("other.test") == Services((), 1)
+        assert asking.services("absent.test") == Services((), 1)
+
+
+@pytest.mark.parametrize("fault", ["servfail", "refused", "garbage", "tcp hangs up", "stall"])
+def test_when_no_server_can_say_the_question_failed(resolver: Make, fault: Fault) -> None:
+    with DnsServer() as server:
+        server.put("web.test", "0 0 80 a.test.", kind="SRV")
+        server.faults["web.test"] = fault
+        asking = resolver(server, query_timeout_s=0.1, attempts=1)
+        kind = UnexpectedCode if fault in ("servfail", "refused") else QueryFailed
+        with pytest.raises(kind):
+            asking.services("web.test")
+
+
+def test_other_servers_may_be_asked_for_services(resolver: Make) -> None:
+    with DnsServer() as usual, DnsServer() as other:
+        usual.put("ns.test", "127.0.0.1")
+        other.put("web.test", "0 0 80 a.test.", kind="SRV")
+        asking = resolver(usual)
+        for host in (f"127.0.0.1:{other.port}", f"ns.test:{other.port}"):
+            assert asking.services("web.test", (host,)).records == ((0, 0, "a.test", 80),)
+        with pytest.raises(QueryFailed, match=r"absent.test:1: no name server has an address"):
+            asking.services("web.test", ("absent.test:1",))
+        assert not usual.asked["web.test", "SRV", "udp"]

@@ -82,15 +82,24 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-class Named(Daemon):
-    """bind9 on 127.0.0.1:53, which knows the names it is given and denies all others."""
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody uses."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
 
-    def __init__(self, directory: Path, ttl: int) -> None:
+
+class Named(Daemon):
+    """bind9 on 127.0.0.1, which knows the names it is given and denies all others."""
+
+    def __init__(self, directory: Path, ttl: int, port: int = 53) -> None:
         self._zone, self._ttl, self._serial = directory / "root.zone", ttl, 0
         self._write({})
         config = directory / "named.conf"
         config.write_text(
-            f'options {{ directory "{directory}"; listen-on {{ 127.0.0.1; }}; recursion no;\n'
+            f'options {{ directory "{directory}"; recursion no;\n'
+            f"  listen-on port {port} {{ 127.0.0.1; }};\n"
             f"  listen-on-v6 {{ none; }}; pid-file none; session-keyfile none; }};\n"
             f'controls {{ }};\nzone "." {{ type primary; file "{self._zone}"; }};\n'
         )
@@ -98,18 +107,21 @@ class Named(Daemon):
             [find("named") or "named", "-g", "-n", "1", "-c", str(config)],
             directory / "named.log",
         )
-        self.wait_port(53)
+        self.wait_port(port)
 
-    def know(self, names: Mapping[str, str]) -> None:
-        """Let these names, and no others, have these addresses, and wait until it is so."""
-        self._write(names)
+    def know(self, names: Mapping[str, str], *records: str) -> None:
+        """Let these names have these addresses, and wait until it is so.
+
+        *records* are further lines of the zone; nothing else exists.
+        """
+        self._write(names, *records)
         self.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + START_S
         while f"loaded serial {self._serial}" not in self.output():
             assert time.monotonic() < deadline, self.output()
             gevent.sleep(0.02)
 
-    def _write(self, names: Mapping[str, str]) -> None:
+    def _write(self, names: Mapping[str, str], *records: str) -> None:
         self._serial += 1
         lines = [
             f"$TTL {self._ttl}",
@@ -117,6 +129,7 @@ class Named(Daemon):
             "@ NS ns.test.",
             "ns.test. A 127.0.0.1",
             *(f"{name}. A {address}" for name, address in names.items()),
+            *records,
         ]
         self._zone.write_text("\n".join(lines) + "\n")
 

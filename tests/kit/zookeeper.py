@@ -13,7 +13,7 @@ from kazoo.client import KazooClient
 from kazoo.handlers.gevent import SequentialGeventHandler
 
 from .closing import Closing
-from .daemons import Daemon, find
+from .daemons import Daemon, find, free_port
 from .k8s import wait_until
 
 JARS = ("/usr/share/java/zookeeper.jar", "/usr/share/java/slf4j-simple.jar")
@@ -31,7 +31,7 @@ class ZooKeeper(Closing):
         self._data = directory / "data"
         self._directory = directory
         self._starts = 0
-        self.port = _free_port()
+        self.port = free_port()
         self._daemon: Daemon | None = None
         self.start()
 
@@ -119,10 +119,3 @@ def member(port: int, host: str = "127.0.0.1", **others: Any) -> dict[str, Any]:
         "shard": 0,
         **others,
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

@@ -1,6 +1,5 @@
 """Serversets in a real ZooKeeper."""
 
-import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ from meshproxy.naming.path import Path
 from meshproxy.var import Var
 from tests.kit.deps import Literals, namer_deps
 from tests.kit.k8s import wait_until
+from tests.kit.objects import objects
 from tests.kit.rebinding import Rebinding
 from tests.kit.zookeeper import ZooKeeper, member, needs_zookeeper
 
@@ -174,19 +174,19 @@ def test_before_the_ensemble_has_answered_names_are_pending() -> None:
 def test_a_thousand_names_that_come_and_go_leave_nothing(
     zookeeper: ZooKeeper, namer: NodeNamer[Any]
 ) -> None:
-    def round_of(names: int) -> int:
+    def round_of(names: int) -> None:
         followed = [Rebinding(namer, f"/t6/s{number}") for number in range(names)]
         for one in followed:
             wait_until(lambda at=one: at.seen not in ("pending", "neg"), 30)
         for one in followed:
             one.close()
         wait_until(lambda: namer.nodes.is_idle and zookeeper.measure("zk_watch_count") == 0)
-        gc.collect()
-        return len(gc.get_objects())
 
     zookeeper.put({f"/t6/s{number}/member_1": member(1) for number in range(1000)})
-    first = round_of(1000)
-    assert round_of(1000) - first < 500
+    round_of(1000)
+    before = objects()
+    round_of(1000)
+    wait_until(lambda: objects() - before < 500)
     assert namer.describe() == {}
 
 
