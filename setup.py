@@ -31,6 +31,7 @@ TEST = [
     *ZOOKEEPER,
     *DCOS,
     "h11>=0.14",
+    "h2>=4.1",
     "hypothesis>=6.100",
     "marathon>=0.13",
     "py-consul>=1.7",

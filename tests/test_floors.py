@@ -25,7 +25,7 @@ FLOORS = {
         "classifiers", "identifiers", "filters", "client",
     },
     2: {"config", "discovery", "net"},
-    1: {"naming", "http", "metrics", "egress"},
+    1: {"naming", "http", "h2", "metrics", "egress"},
     0: {"__init__", "errors", "wording", "log_once", "var", "service", "backoff", "ewma", "budget"},
 }  # fmt: skip
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
@@ -88,6 +88,7 @@ def climb(importer: str, other: str) -> str | None:
         FLOOR[importer] == 0
         or importer == "__main__"
         or (FLOOR[importer] == 1 and other == "naming")
+        or (importer, other) == ("h2", "http")
     )
     if FLOOR[other] < FLOOR[importer] or (FLOOR[other] == FLOOR[importer] and sideways):
         return None

@@ -20,6 +20,7 @@ from meshproxy.naming.dtab import Dtab, parse_tree
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.parser import ParseError
 from meshproxy.naming.path import Path
+from tests.fuzz.h2_laws import hpack_block, http2
 from tests.fuzz.judging import Case, judged_at_once, policy_of
 from tests.fuzz.referee import (
     FRAMING,
@@ -120,7 +121,7 @@ def egress(data: bytes) -> None:
 
 
 LAWS: dict[str, Callable[[bytes], None]] = {
-    law.__name__: law for law in (request, response, chunked, names, egress)
+    law.__name__: law for law in (request, response, chunked, names, egress, http2, hpack_block)
 }
 
 

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshproxy.h2 import frames
 from tests.fuzz.__main__ import main
 from tests.fuzz.corpus import CORPUS, escaped, kept, seeds
+from tests.fuzz.h2_laws import hpack_block, http2
 from tests.fuzz.laws import LAWS, chunked, egress, names, request, response
 from tests.fuzz.referee import our_request, our_response, their_request, their_response
+from tests.kit.h2 import GET, OK, POST, TRAILERS
 
 SEEDS = {law: seeds(law) for law in LAWS}
 ODD = [
@@ -37,6 +40,8 @@ ODD = [
     ),
     *(b"/svc", b"=>", b" | ", b" & ", b"0.5*", b"\\x"),
 ]
+
+PAYLOADS = [GET, POST, OK, TRAILERS, b"", bytes(4), b"\0\0\0\1", b"8 bytes.", b"\0\4\0\0\0\7"]
 
 
 @st.composite
@@ -79,6 +84,37 @@ def test_a_changed_name_is_refused_or_shown_so_that_it_reads_the_same(data: byte
 @given(st.binary(min_size=3, max_size=300))
 def test_judging_in_steps_equals_judging_at_once(data: bytes) -> None:
     egress(data)
+
+
+@given(mutants("hpack_block"))
+def test_a_changed_block_is_refused_or_read_as_hpack_reads_it(data: bytes) -> None:
+    hpack_block(data)
+
+
+@st.composite
+def dialogues(draw: st.DrawFn) -> bytes:
+    """Draw frames of every type, right and wrong, for a few streams."""
+    frame = st.builds(
+        lambda kind, flags, stream_id, payload: (
+            frames.head(len(payload), kind, flags, stream_id) + payload
+        ),
+        st.integers(0, 10),
+        st.sampled_from([0, 1, 4, 5, 8, 0xD, 0x25]),
+        st.integers(0, 9),
+        st.sampled_from([*PAYLOADS, b"x" * 150]) | st.binary(max_size=12),
+    )
+    kept_ones = [seed[2:] for seed in SEEDS["http2"]]
+    pieces = draw(st.lists(frame | st.sampled_from(kept_ones), max_size=12))
+    return (
+        draw(st.sampled_from([b"C", b"S"]))
+        + draw(st.binary(min_size=1, max_size=1))
+        + b"".join(pieces)
+    )
+
+
+@given(dialogues())
+def test_frames_in_any_order_get_one_verdict_however_they_are_cut(data: bytes) -> None:
+    http2(data)
 
 
 @given(st.binary(max_size=200), st.sampled_from(sorted(LAWS)))

@@ -1,0 +1,100 @@
+"""The client's side of an HTTP/2 connection: streams begin with a request of ours."""
+
+from meshproxy.h2 import frames
+from meshproxy.h2.connection import H2Connection
+from meshproxy.h2.decoder import FieldSection
+from meshproxy.h2.errors import ErrorCode, malformed, too_large
+from meshproxy.h2.events import ClientEvents
+from meshproxy.h2.fields import response_head
+from meshproxy.h2.settings import LocalSettings
+from meshproxy.h2.states import StreamStep
+from meshproxy.h2.static_table import Field
+from meshproxy.h2.stream import H2Stream
+
+_NONE: frozenset[bytes] = frozenset()
+_BODILESS = (204, 304)
+
+
+class H2Client(H2Connection):
+    """Calls *events* with the responses of a server."""
+
+    def __init__(self, events: ClientEvents, local: LocalSettings, now: float) -> None:
+        super().__init__(events, local, now, is_client=True)
+        self._events: ClientEvents = events
+        self._next = 1
+        self._is_going = False
+
+    @property
+    def can_open(self) -> bool:
+        """True if the server takes another stream now."""
+        return (
+            not self._is_going
+            and len(self._streams) < self._peer.max_concurrent_streams
+            and self._next <= frames.MAX_STREAM_ID
+        )
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True if this connection takes no stream ever more: another one is needed."""
+        return self._is_going or self._next > frames.MAX_STREAM_ID
+
+    def open(
+        self,
+        fields: tuple[Field, ...],
+        *,
+        ends: bool,
+        is_bodiless: bool = False,
+        never_indexed: frozenset[bytes] = _NONE,
+    ) -> H2Stream:
+        """Sends the head of a request and returns its stream.
+
+        *is_bodiless* says that the response will have no body whatever it says (HEAD). Raises
+        ValueError unless `can_open`.
+        """
+        if not self.can_open:
+            raise ValueError("the server takes no more streams")
+        stream = self._open(self._next)
+        self._next += 2
+        stream.is_bodiless = is_bodiless
+        self.send_fields(stream, fields, ends=ends, never_indexed=never_indexed)
+        return stream
+
+    def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
+        """Ends the streams that the server has not looked at as if it had refused them."""
+        self._is_going = True
+        for stream in [each for each in self._streams.values() if each.id > last_stream_id]:
+            self._end(stream, StreamStep.RECEIVE_RESET)
+            self._events.reset_received(stream, ErrorCode.REFUSED_STREAM)
+        super().goaway_frame(last_stream_id, code, debug)
+
+    def _begin(self, stream_id: int, section: FieldSection, ends: bool) -> None:
+        del section, ends
+        self._check_late(stream_id, frames.HEADERS)
+
+    def _head(self, stream: H2Stream, section: FieldSection, ends: bool) -> None:
+        if section.is_too_large:
+            raise too_large(stream.id)
+        head = response_head(section)
+        if head.status < 200:
+            if ends:
+                raise malformed(stream.id, "an interim response with END_STREAM")
+            self._guard.trifles.take(self._now)
+            self._events.interim_received(stream, head)
+            return
+        stream.has_head = True
+        if stream.is_bodiless or head.status in _BODILESS:
+            stream.body_left = 0
+        else:
+            stream.body_left = head.length
+        if ends:
+            self._receive_end(stream)
+        self._events.response_received(stream, head, ends)
+
+    def _is_idle(self, stream_id: int) -> bool:
+        return stream_id >= self._next or stream_id % 2 == 0
+
+    def _last_of_peer(self) -> int:
+        return 0
+
+    def _count_reset(self) -> None:
+        self._guard.trifles.take(self._now)

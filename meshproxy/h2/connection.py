@@ -1,0 +1,296 @@
+"""One HTTP/2 connection without its socket: what clients and servers have in common (RFC 9113).
+
+Bytes go in by `receive`, which calls `events`; what is to be sent comes out by `take`. Time is an
+argument. Nothing waits here, and no body is kept: senders ask `sendable` first.
+"""
+
+from meshproxy.h2 import frames, settings
+from meshproxy.h2.decoder import Decoder, FieldSection
+from meshproxy.h2.errors import (
+    ErrorCode,
+    H2ConnectionError,
+    H2StreamError,
+    malformed,
+    too_large,
+)
+from meshproxy.h2.events import H2Events
+from meshproxy.h2.fields import MalformedSection, trailers
+from meshproxy.h2.guard import Guard
+from meshproxy.h2.reader import FrameReader
+from meshproxy.h2.sender import FrameSender
+from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, LocalSettings
+from meshproxy.h2.states import StreamState, StreamStep, check_late
+from meshproxy.h2.stream import H2Stream
+from meshproxy.h2.window import ReceiveWindow
+
+_REMEMBERED_RESETS = 1000
+"""Streams reset here whose late frames are still ignored."""
+
+
+class H2Connection(FrameSender):
+    """What `H2Server` and `H2Client` share, which know whose streams are whose."""
+
+    def __init__(
+        self, events: H2Events, local: LocalSettings, now: float, *, is_client: bool
+    ) -> None:
+        super().__init__(Guard(now))
+        self._events = events
+        self._local = local
+        self._now = now
+        preface = b"" if is_client else frames.PREFACE
+        self._reader = FrameReader(self, local.max_frame_bytes, preface)
+        self._decoder = Decoder(local.max_header_list_bytes, local.max_header_fields)
+        self._new_window = DEFAULT_WINDOW_BYTES
+        """Bytes that the peer believes it may send on a new stream."""
+        size = max(local.connection_window_bytes, DEFAULT_WINDOW_BYTES)
+        self._window = ReceiveWindow(size, local.window_update_ratio, size)
+        self._resets: dict[int, None] = {}
+        self.is_acknowledged = False
+        """True once the peer has acknowledged our SETTINGS, which should take a few seconds."""
+        if is_client:
+            self._out.append(frames.PREFACE)
+        self._out.append(frames.settings(local.pairs(is_client=is_client)))
+        if size > DEFAULT_WINDOW_BYTES:
+            self._out.append(frames.window_update(0, size - DEFAULT_WINDOW_BYTES))
+
+    @property
+    def is_within_block(self) -> bool:
+        """True between the first and the last frame of a field block."""
+        return self._reader.is_within_block
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Reads *data*, received at the monotonic second *now*.
+
+        Raises H2ConnectionError, after which nothing more may be received; the GOAWAY that says so
+        is ready to be taken and sent before the socket is closed.
+        """
+        self._now = now
+        try:
+            self._reader.feed(data)
+        except H2ConnectionError as error:
+            self.go_away(error.code, str(error).encode())
+            raise
+
+    def consume(self, stream: H2Stream, count: int) -> None:
+        """Grants the peer *count* bytes again that came on *stream* and have been used."""
+        count = min(count, stream.unconsumed)
+        stream.unconsumed -= count
+        self._grant(count)
+        if stream.can_receive and (increment := stream.window.consume(count)):
+            self._out.append(frames.window_update(stream.id, increment))
+
+    # The reader calls what follows, frame by frame.
+
+    def data_frame(self, stream_id: int, data: bytes | memoryview, size: int, ends: bool) -> None:
+        """Hands a piece of a body on; what cannot be is counted and granted again at once."""
+        if not self._window.take(size):
+            raise H2ConnectionError(
+                ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window"
+            )
+        stream = self._streams.get(stream_id)
+        if stream is None or not stream.can_receive:
+            self._grant(size)
+            self._check_late(stream_id, frames.DATA)
+            return
+        stream.unconsumed += size
+        if not stream.window.take(size):
+            raise H2StreamError(
+                stream_id, ErrorCode.FLOW_CONTROL_ERROR, "more DATA than its window"
+            )
+        if not stream.has_head:
+            raise malformed(stream_id, "DATA before the response's head")
+        count = len(data)
+        if count < size:
+            self.consume(stream, size - count)
+        if stream.body_left is not None:
+            stream.body_left -= count
+            if stream.body_left < 0:
+                raise malformed(stream_id, "a body longer than its Content-Length")
+        if ends:
+            self._receive_end(stream)
+        elif not count:
+            self._guard.trifles.take(self._now)
+        self._events.data_received(stream, data, ends)
+
+    def block(self, stream_id: int, block: bytes, ends: bool) -> None:
+        """Decodes a field block, whatever becomes of it: the table is the whole connection's."""
+        section = self._decoder.decode(block)
+        stream = self._streams.get(stream_id)
+        try:
+            if stream is None:
+                self._begin(stream_id, section, ends)
+            elif not stream.can_receive:
+                self._check_late(stream_id, frames.HEADERS)
+            elif not stream.has_head:
+                self._head(stream, section, ends)
+            else:
+                self._trailers(stream, section, ends)
+        except MalformedSection as error:
+            raise malformed(stream_id, str(error)) from None
+
+    def meaningless_frame(self) -> None:
+        """Counts a frame that has no effect."""
+        self._guard.trifles.take(self._now)
+
+    def rst_stream_frame(self, stream_id: int, code: int) -> None:
+        """Closes a stream."""
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            self._check_late(stream_id, frames.RST_STREAM)
+            return
+        self._count_reset()
+        self._end(stream, StreamStep.RECEIVE_RESET)
+        self._events.reset_received(stream, code)
+
+    def settings_frame(self, payload: bytes) -> None:
+        """Follows the peer's settings, and acknowledges them."""
+        before = self._peer.stream_window_bytes
+        self._peer.update(payload)
+        change = self._peer.stream_window_bytes - before
+        self._guard.trifles.take(self._now, 1 + (len(self._streams) // 16 if change else 0))
+        for stream in self._streams.values() if change else ():
+            stream.send_window += change
+            if stream.send_window > settings.MAX_WINDOW_BYTES:
+                raise H2ConnectionError(
+                    ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS make a window larger than 2**31-1"
+                )
+        self._encoder.resize(self._peer.header_table_bytes)
+        self._reply(frames.SETTINGS_ACK)
+        self._events.settings_received()
+        if change > 0:
+            self._events.window_opened(None)
+
+    def settings_ack_frame(self) -> None:
+        """Applies our settings, which the peer knows from now on (RFC 9113 section 6.5.3)."""
+        if self.is_acknowledged:
+            return
+        self.is_acknowledged = True
+        change = self._local.stream_window_bytes - self._new_window
+        self._new_window += change
+        for stream in self._streams.values():
+            stream.window.left += change
+        self._decoder.allow(self._local.header_table_bytes)
+
+    def ping_frame(self, payload: bytes, is_answer: bool) -> None:
+        """Answers a PING, or hands an answer on."""
+        if is_answer:
+            self._events.pong_received(payload)
+        else:
+            self._reply(frames.ping(payload, is_answer=True))
+
+    def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
+        """Hands the peer's farewell on."""
+        self._events.goaway_received(last_stream_id, code, debug)
+
+    def window_update_frame(self, stream_id: int, increment: int) -> None:
+        """Enlarges what may be sent."""
+        self._guard.trifles.take(self._now)
+        if not stream_id:
+            if not increment:
+                raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE by 0")
+            self._send_window += increment
+            if self._send_window > settings.MAX_WINDOW_BYTES:
+                raise H2ConnectionError(
+                    ErrorCode.FLOW_CONTROL_ERROR, "the connection's window is over 2**31-1"
+                )
+            self._events.window_opened(None)
+            return
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            self._check_late(stream_id, frames.WINDOW_UPDATE)
+            return
+        if not increment:
+            raise H2StreamError(stream_id, ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE by 0")
+        stream.send_window += increment
+        if stream.send_window > settings.MAX_WINDOW_BYTES:
+            raise H2StreamError(
+                stream_id, ErrorCode.FLOW_CONTROL_ERROR, "its window is over 2**31-1"
+            )
+        self._events.window_opened(stream)
+
+    def stream_error(self, error: H2StreamError) -> None:
+        """Resets the stream at fault, and counts that."""
+        if error.code is ErrorCode.REFUSED_STREAM:
+            self._guard.trifles.take(self._now)
+        else:
+            self._count_reset()
+        stream = self._streams.get(error.stream_id)
+        if stream is None:
+            self._out.append(frames.rst_stream(error.stream_id, error.code))
+            self._remember_reset(error.stream_id)
+            return
+        self.reset(stream, error.code)
+        self._events.stream_failed(stream, error.code, str(error))
+
+    # What both sides do alike, and what each does in its own way.
+
+    def _begin(self, stream_id: int, section: FieldSection, ends: bool) -> None:
+        """Takes a field section on a stream that is not open."""
+        raise NotImplementedError
+
+    def _head(self, stream: H2Stream, section: FieldSection, ends: bool) -> None:
+        """Takes a section that comes before the body."""
+        raise NotImplementedError
+
+    def _is_idle(self, stream_id: int) -> bool:
+        """Returns True if the stream has not been opened yet."""
+        raise NotImplementedError
+
+    def _count_reset(self) -> None:
+        """Counts a stream that the peer has reset, or that its fault ended."""
+        raise NotImplementedError
+
+    def _open(self, stream_id: int) -> H2Stream:
+        """Returns a new stream."""
+        local = self._local
+        window = ReceiveWindow(
+            local.stream_window_bytes, local.window_update_ratio, self._new_window
+        )
+        stream = H2Stream(stream_id, self._peer.stream_window_bytes, window)
+        self._streams[stream_id] = stream
+        self._guard.stream_opened()
+        return stream
+
+    def _trailers(self, stream: H2Stream, section: FieldSection, ends: bool) -> None:
+        if section.is_too_large:
+            raise too_large(stream.id)
+        fields = trailers(section)
+        if not ends:
+            raise malformed(stream.id, "trailers without END_STREAM")
+        self._receive_end(stream)
+        self._events.trailers_received(stream, fields)
+
+    def _receive_end(self, stream: H2Stream) -> None:
+        if stream.body_left:
+            raise malformed(stream.id, "a body shorter than its Content-Length")
+        self._end(stream, StreamStep.RECEIVE_END)
+
+    def _closed(self, stream: H2Stream) -> None:
+        """Grants what a reset left behind, and remembers that it was ours."""
+        if stream.was_reset:
+            left, stream.unconsumed = stream.unconsumed, 0
+            self._grant(left)
+            if stream.state is StreamState.RESET:
+                self._remember_reset(stream.id)
+
+    def _remember_reset(self, stream_id: int) -> None:
+        self._resets[stream_id] = None
+        if len(self._resets) > _REMEMBERED_RESETS:
+            del self._resets[next(iter(self._resets))]
+
+    def _grant(self, count: int) -> None:
+        """Grants bytes of the connection's window again."""
+        if count and (increment := self._window.consume(count)):
+            self._out.append(frames.window_update(0, increment))
+
+    def _check_late(self, stream_id: int, kind: int) -> None:
+        """Raises what a frame deserves that comes for a stream in no state for it, if anything."""
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            state = stream.state
+        elif stream_id in self._resets:
+            state = StreamState.RESET
+        else:
+            state = StreamState.IDLE if self._is_idle(stream_id) else StreamState.CLOSED
+        check_late(stream_id, state, kind)
+        self._guard.trifles.take(self._now)

@@ -1,0 +1,58 @@
+"""What an HTTP/2 connection tells the code that runs it, by calls and without a queue."""
+
+from typing import Protocol
+
+from meshproxy.h2.fields import Fields, RequestHead, ResponseHead
+from meshproxy.h2.stream import H2Stream
+
+
+class H2Events(Protocol):
+    """Called while received bytes are read, so each call returns at once and raises nothing.
+
+    `ends` is True with the last of a stream that the peer sends. After `reset_received` and
+    `stream_failed` a stream is closed, and what it has not consumed counts as consumed.
+    """
+
+    def data_received(self, stream: H2Stream, data: bytes | memoryview, ends: bool) -> None:
+        """A piece of a body, perhaps empty at its end; `consume` says when it has been used."""
+
+    def trailers_received(self, stream: H2Stream, trailers: Fields) -> None:
+        """The fields after a body, which are the end of the stream."""
+
+    def reset_received(self, stream: H2Stream, code: int) -> None:
+        """The peer has reset the stream; with REFUSED_STREAM it has never looked at it."""
+
+    def stream_failed(self, stream: H2Stream, code: int, why: str) -> None:
+        """The stream has been reset here, for a fault of the peer."""
+
+    def window_opened(self, stream: H2Stream | None) -> None:
+        """More may be sent on one stream, or with None perhaps on all of them."""
+
+    def settings_received(self) -> None:
+        """The peer's settings are there, or have changed."""
+
+    def pong_received(self, payload: bytes) -> None:
+        """A PING of ours has been answered."""
+
+    def goaway_received(self, last_stream_id: int, code: int, debug: bytes) -> None:
+        """The peer takes no new streams; those it never looked at have been reset before."""
+
+
+class ServerEvents(H2Events, Protocol):
+    """What a server is told besides."""
+
+    def request_received(self, stream: H2Stream, head: RequestHead, ends: bool) -> None:
+        """A request has begun."""
+
+    def request_too_large(self, stream: H2Stream, ends: bool) -> None:
+        """A request with more fields than the limits allow has come: 431 would be an answer."""
+
+
+class ClientEvents(H2Events, Protocol):
+    """What a client is told besides."""
+
+    def interim_received(self, stream: H2Stream, head: ResponseHead) -> None:
+        """An interim response, of a status from 100 to 199."""
+
+    def response_received(self, stream: H2Stream, head: ResponseHead, ends: bool) -> None:
+        """The response has begun."""

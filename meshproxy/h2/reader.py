@@ -1,0 +1,284 @@
+"""Bytes to frames: lengths, padding, the joining of field blocks (RFC 9113 sections 4 and 6).
+
+Whether a frame may come now, and what it does, is the connection's business.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar, NoReturn, Protocol
+
+from meshproxy.h2 import frames
+from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError
+from meshproxy.h2.frames import END_HEADERS, END_STREAM, PADDED, WITH_PRIORITY
+
+MAX_BLOCK_BYTES = 32 * 1024
+"""Of a field block, compressed, over all its frames."""
+MAX_CONTINUATIONS = 8
+COPIED_BYTES = 4096
+"""Payloads of DATA over this are handed on as views of what was read."""
+
+
+class FrameHandler(Protocol):
+    """What becomes of each frame. All but `stream_error` may raise the errors of `errors`."""
+
+    def data_frame(self, stream_id: int, data: bytes | memoryview, size: int, ends: bool) -> None:
+        """DATA; *size* is what it takes of the windows, padding included."""
+
+    def block(self, stream_id: int, block: bytes, ends: bool) -> None:
+        """A whole field block."""
+
+    def meaningless_frame(self) -> None:
+        """PRIORITY, or a frame of a type that nobody here knows."""
+
+    def rst_stream_frame(self, stream_id: int, code: int) -> None:
+        """RST_STREAM."""
+
+    def settings_frame(self, payload: bytes) -> None:
+        """SETTINGS, a multiple of six bytes."""
+
+    def settings_ack_frame(self) -> None:
+        """SETTINGS with ACK."""
+
+    def ping_frame(self, payload: bytes, is_answer: bool) -> None:
+        """PING, eight bytes."""
+
+    def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
+        """GOAWAY."""
+
+    def window_update_frame(self, stream_id: int, increment: int) -> None:
+        """WINDOW_UPDATE; stream 0 is the connection."""
+
+    def stream_error(self, error: H2StreamError) -> None:
+        """One stream has to be reset."""
+
+
+class FrameReader:
+    """Cuts what is received into frames and hands each to *handler*.
+
+    A frame may have *max_frame_bytes*. The first bytes must be *preface*, the first frame SETTINGS.
+    """
+
+    def __init__(self, handler: FrameHandler, max_frame_bytes: int, preface: bytes) -> None:
+        self._handler = handler
+        self._max_frame_bytes = max_frame_bytes
+        self._preface = preface
+        self._has_begun = False
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._needed = 0
+        self._block: list[bytes] = []
+        self._block_bytes = 0
+        self._block_stream = 0
+        self._block_ends = False
+
+    @property
+    def is_within_block(self) -> bool:
+        """True if a field block has begun and not ended; a timeout should limit that."""
+        return bool(self._block_stream)
+
+    def feed(self, data: bytes) -> None:
+        """Reads all whole frames. Raises H2ConnectionError."""
+        if self._held:
+            self._pieces.append(data)
+            self._held += len(data)
+            if self._held < self._needed:
+                return
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+        at = 0
+        if self._preface:
+            at = self._read_preface(data)
+        if not self._preface:
+            at = self._read_frames(data, at)
+        if at < len(data):
+            self._pieces.append(data[at:] if at else data)
+        self._held = len(data) - at
+
+    def _read_preface(self, data: bytes) -> int:
+        size = len(self._preface)
+        if data[:size] == self._preface:
+            self._preface = b""
+            return size
+        if not self._preface.startswith(data):
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "no HTTP/2 connection preface")
+        self._needed = size
+        return 0
+
+    def _read_frames(self, data: bytes, at: int) -> int:
+        """Returns the position after the last whole frame."""
+        size = len(data)
+        while size - at >= frames.HEAD_BYTES:
+            length, kind, flags, stream_id = frames.read_head(data, at)
+            if length > self._max_frame_bytes:
+                _refuse_size(f"a frame of {length} bytes")
+            start = at + frames.HEAD_BYTES
+            end = start + length
+            if end > size:
+                self._needed = end - at
+                return at
+            at = end
+            if self._block_stream or not self._has_begun:
+                self._check_order(kind, flags, stream_id)
+            try:
+                if kind == frames.DATA:
+                    self._data(data, start, end, flags, stream_id)
+                elif kind == frames.HEADERS:
+                    self._headers(data, start, end, flags, stream_id)
+                elif (read := self._READERS.get(kind)) is not None:
+                    read(self, flags, stream_id, data[start:end])
+                else:
+                    self._handler.meaningless_frame()
+            except H2StreamError as error:
+                self._handler.stream_error(error)
+        self._needed = frames.HEAD_BYTES
+        return at
+
+    def _check_order(self, kind: int, flags: int, stream_id: int) -> None:
+        if not self._has_begun:
+            if kind != frames.SETTINGS or flags & frames.ACK:
+                _refuse("the first frame is not SETTINGS")
+            self._has_begun = True
+        elif kind != frames.CONTINUATION or stream_id != self._block_stream:
+            _refuse("a frame between HEADERS and its last CONTINUATION")
+
+    def _data(self, data: bytes, start: int, end: int, flags: int, stream_id: int) -> None:
+        size = end - start
+        if not stream_id:
+            _refuse("DATA on stream 0")
+        if flags & PADDED:
+            start, end = _unpadded(data, start, end)
+        if end - start > COPIED_BYTES:
+            payload: bytes | memoryview = memoryview(data)[start:end]
+        else:
+            payload = data[start:end]
+        self._handler.data_frame(stream_id, payload, size, bool(flags & END_STREAM))
+
+    def _headers(self, data: bytes, start: int, end: int, flags: int, stream_id: int) -> None:
+        if not stream_id:
+            _refuse("HEADERS on stream 0")
+        if flags & PADDED:
+            start, end = _unpadded(data, start, end)
+        depends_on = None
+        if flags & WITH_PRIORITY:
+            if end - start < 5:
+                _refuse_size("HEADERS without room for its priority")
+            depends_on = frames.read_long(data, start)
+            start += 5
+        block = data[start:end]
+        ends = bool(flags & END_STREAM)
+        if flags & END_HEADERS:
+            self._check_block(len(block))
+            self._handler.block(stream_id, block, ends)
+        else:
+            self._block = [block]
+            self._block_bytes = len(block)
+            self._block_stream = stream_id
+            self._block_ends = ends
+        if depends_on == stream_id:
+            raise H2StreamError(stream_id, ErrorCode.PROTOCOL_ERROR, "a stream depends on itself")
+
+    def _continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if not self._block_stream:
+            _refuse("CONTINUATION without HEADERS before it")
+        self._block.append(payload)
+        self._block_bytes += len(payload)
+        self._check_block(self._block_bytes)
+        if len(self._block) > MAX_CONTINUATIONS + 1:
+            raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many CONTINUATION frames")
+        if flags & END_HEADERS:
+            block = b"".join(self._block)
+            self._block_stream = 0
+            self._block.clear()
+            self._handler.block(stream_id, block, self._block_ends)
+
+    @staticmethod
+    def _check_block(size: int) -> None:
+        if size > MAX_BLOCK_BYTES:
+            raise H2ConnectionError(
+                ErrorCode.ENHANCE_YOUR_CALM, f"a field block of over {MAX_BLOCK_BYTES} bytes"
+            )
+
+    def _priority(self, _: int, stream_id: int, payload: bytes) -> None:
+        if not stream_id:
+            _refuse("PRIORITY on stream 0")
+        self._handler.meaningless_frame()
+        if len(payload) != 5:
+            raise H2StreamError(
+                stream_id, ErrorCode.FRAME_SIZE_ERROR, "PRIORITY has not five bytes"
+            )
+        if frames.read_long(payload) == stream_id:
+            raise H2StreamError(stream_id, ErrorCode.PROTOCOL_ERROR, "a stream depends on itself")
+
+    def _rst_stream(self, _: int, stream_id: int, payload: bytes) -> None:
+        if not stream_id:
+            _refuse("RST_STREAM on stream 0")
+        if len(payload) != 4:
+            _refuse_size("RST_STREAM has not four bytes")
+        self._handler.rst_stream_frame(stream_id, frames.read_code(payload))
+
+    def _settings(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if stream_id:
+            _refuse("SETTINGS on a stream")
+        if flags & frames.ACK:
+            if payload:
+                _refuse_size("SETTINGS with ACK is not empty")
+            self._handler.settings_ack_frame()
+        elif len(payload) % 6:
+            _refuse_size("SETTINGS is not a multiple of six bytes")
+        else:
+            self._handler.settings_frame(payload)
+
+    def _push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
+        del flags, stream_id, payload
+        _refuse("PUSH_PROMISE, which nobody may send here")
+
+    def _ping(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if stream_id:
+            _refuse("PING on a stream")
+        if len(payload) != 8:
+            _refuse_size("PING has not eight bytes")
+        self._handler.ping_frame(payload, bool(flags & frames.ACK))
+
+    def _goaway(self, _: int, stream_id: int, payload: bytes) -> None:
+        if stream_id:
+            _refuse("GOAWAY on a stream")
+        if len(payload) < 8:
+            _refuse_size("GOAWAY has less than eight bytes")
+        self._handler.goaway_frame(
+            frames.read_long(payload), frames.read_code(payload, 4), payload[8:]
+        )
+
+    def _window_update(self, _: int, stream_id: int, payload: bytes) -> None:
+        if len(payload) != 4:
+            _refuse_size("WINDOW_UPDATE has not four bytes")
+        self._handler.window_update_frame(stream_id, frames.read_long(payload))
+
+    _READERS: ClassVar[dict[int, Callable[["FrameReader", int, int, bytes], None]]] = {
+        frames.PRIORITY: _priority,
+        frames.RST_STREAM: _rst_stream,
+        frames.SETTINGS: _settings,
+        frames.PUSH_PROMISE: _push_promise,
+        frames.PING: _ping,
+        frames.GOAWAY: _goaway,
+        frames.WINDOW_UPDATE: _window_update,
+        frames.CONTINUATION: _continuation,
+    }
+    """By type; DATA and HEADERS come too often for a table, others are ignored (section 5.5)."""
+
+
+def _unpadded(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """Returns where the content of a padded payload begins and ends (section 6.1)."""
+    if start == end:
+        _refuse_size("a padded frame without the length of its padding")
+    padding = data[start]
+    start += 1
+    if padding > end - start:
+        _refuse("padding that is longer than its frame")
+    return start, end - padding
+
+
+def _refuse(why: str) -> NoReturn:
+    raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, why)
+
+
+def _refuse_size(why: str) -> NoReturn:
+    raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, why)

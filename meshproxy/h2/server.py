@@ -1,0 +1,82 @@
+"""The server's side of an HTTP/2 connection: streams begin with a request."""
+
+from meshproxy.h2 import frames
+from meshproxy.h2.connection import H2Connection
+from meshproxy.h2.decoder import FieldSection
+from meshproxy.h2.errors import ErrorCode, H2StreamError, malformed
+from meshproxy.h2.events import ServerEvents
+from meshproxy.h2.fields import request_head
+from meshproxy.h2.settings import LocalSettings
+from meshproxy.h2.states import StreamStep
+from meshproxy.h2.stream import H2Stream
+
+
+class H2Server(H2Connection):
+    """Calls *events* with the requests of a client.
+
+    A stream counts against `max_concurrent_streams` until it is closed and has been released, so
+    that a client that resets its requests does not have more of them served at once.
+    """
+
+    def __init__(self, events: ServerEvents, local: LocalSettings, now: float) -> None:
+        super().__init__(events, local, now, is_client=False)
+        self._events: ServerEvents = events
+        self._last = 0
+        self._last_served = frames.MAX_STREAM_ID
+        self._unreleased = 0
+
+    def release(self, stream: H2Stream) -> None:
+        """Says that nothing works for *stream* any more; called once for each."""
+        stream.is_released = True
+        if stream.id not in self._streams:
+            self._unreleased -= 1
+
+    def go_away(
+        self,
+        code: int = ErrorCode.NO_ERROR,
+        debug: bytes = b"",
+        last_stream_id: int | None = None,
+    ) -> None:
+        """As `H2Connection.go_away`; streams after the last are ignored."""
+        super().go_away(code, debug, last_stream_id)
+        self._last_served = self._last if last_stream_id is None else last_stream_id
+
+    def _begin(self, stream_id: int, section: FieldSection, ends: bool) -> None:
+        if stream_id <= self._last or stream_id % 2 == 0:
+            self._check_late(stream_id, frames.HEADERS)
+            return
+        self._last = stream_id
+        if stream_id > self._last_served:
+            self._guard.trifles.take(self._now)
+            self._remember_reset(stream_id)
+            return
+        if self._unreleased >= self._local.max_concurrent_streams:
+            raise H2StreamError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams at once")
+        head = None if section.is_too_large else request_head(section)
+        length = head.length if head else None
+        if ends and length:
+            raise malformed(stream_id, "a Content-Length without a body")
+        stream = self._open(stream_id)
+        self._unreleased += 1
+        stream.has_head = True
+        stream.body_left = length
+        if ends:
+            self._end(stream, StreamStep.RECEIVE_END)
+        if head is None:
+            self._events.request_too_large(stream, ends)
+        else:
+            self._events.request_received(stream, head, ends)
+
+    def _is_idle(self, stream_id: int) -> bool:
+        return stream_id > self._last or stream_id % 2 == 0
+
+    def _last_of_peer(self) -> int:
+        return self._last
+
+    def _count_reset(self) -> None:
+        self._guard.resets.take(self._now)
+
+    def _closed(self, stream: H2Stream) -> None:
+        super()._closed(stream)
+        if stream.is_released:
+            self._unreleased -= 1

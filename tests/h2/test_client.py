@@ -1,0 +1,128 @@
+"""What a client must make of a server's frames: RFC 9113, one case for each MUST."""
+
+import pytest
+
+from meshproxy.h2 import frames
+from meshproxy.h2.client import H2Client
+from meshproxy.h2.errors import ErrorCode
+from meshproxy.h2.settings import LocalSettings
+from tests.kit.h2 import (
+    NOW,
+    OK,
+    TRAILERS,
+    Recorder,
+    client,
+    data,
+    frame,
+    get,
+    headers,
+    said,
+    verdict,
+)
+
+INTERIM = b"\x08\x03103"
+OF_TWO = OK + b"\x0f\x0d\x012"
+
+CASES = {
+    "a response": ([headers(1, OK)], "fine"),
+    "a response with body and trailers": (
+        [headers(1, OK, ends=False), data(1, b"x"), headers(1, TRAILERS)], "fine"),
+    "interim responses": (
+        [*[headers(1, INTERIM, ends=False)] * 3, headers(1, OK)], "fine"),
+    "an interim response that ends": ([headers(1, INTERIM)], "reset 1 PROTOCOL_ERROR"),
+    "status 101": ([headers(1, b"\x08\x03101", ends=False)], "reset 1 PROTOCOL_ERROR"),
+    "a response without status": ([headers(1, TRAILERS)], "reset 1 PROTOCOL_ERROR"),
+    "DATA before the head": ([data(1, b"x")], "reset 1 PROTOCOL_ERROR"),
+    "trailers that do not end": (
+        [headers(1, OK, ends=False), headers(1, TRAILERS, ends=False)], "reset 1 PROTOCOL_ERROR"),
+    "a body as long as it says": (
+        [headers(1, OF_TWO, ends=False), data(1, b"xx", ends=True)], "fine"),
+    "a body shorter than it says": (
+        [headers(1, OF_TWO, ends=False), data(1, b"x", ends=True)], "reset 1 PROTOCOL_ERROR"),
+    "a body longer than it says": (
+        [headers(1, OF_TWO, ends=False), data(1, b"xxx")], "reset 1 PROTOCOL_ERROR"),
+    "no body where one was promised": ([headers(1, OF_TWO)], "reset 1 PROTOCOL_ERROR"),
+    "a body of a 204": (
+        [headers(1, b"\x89", ends=False), data(1, b"x")], "reset 1 PROTOCOL_ERROR"),
+    "a length of a 304": ([headers(1, b"\x8b\x0f\x0d\x012")], "fine"),
+    "DATA after the end": ([headers(1, OK), data(1, b"x")], "reset 1 STREAM_CLOSED"),
+    "a stream that nobody opened": ([headers(3, OK)], "goaway PROTOCOL_ERROR"),
+    "a stream of the server's": ([headers(2, OK)], "goaway PROTOCOL_ERROR"),
+    "PUSH_PROMISE": (
+        [frame(frames.PUSH_PROMISE, 4, 1, b"\0\0\0\2" + OK)], "goaway PROTOCOL_ERROR"),
+    "DATA on an idle stream": ([data(3)], "goaway PROTOCOL_ERROR"),
+    "a head over the limit": (
+        [headers(1, OK + b"\x00\x01x\x7f\x81\x3f" + b"y" * 8192)], "reset 1 ENHANCE_YOUR_CALM"),
+    "interim responses without end": (
+        [headers(1, INTERIM, ends=False) * 20_000], "goaway ENHANCE_YOUR_CALM"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_client_judges(name: str) -> None:
+    received, expected = CASES[name]
+    made, _ = client()
+    get(made)
+    made.take()
+    assert verdict(made, received) == expected
+
+
+def test_a_client_says_that_it_wants_no_pushes() -> None:
+    first = H2Client(Recorder(), LocalSettings(), NOW).take()
+    assert first[0] == frames.PREFACE
+    assert frames.settings([(2, 0), (6, 8192)]) in first
+
+
+def test_a_response_to_head_may_say_how_long_it_would_be() -> None:
+    made, recorder = client()
+    get(made, is_bodiless=True)
+    made.take()
+    assert verdict(made, [headers(1, OF_TWO)]) == "fine"
+    assert recorder.events[0][0] == "response_received"
+
+
+def test_streams_are_opened_up_to_the_server_s_limit() -> None:
+    made, _ = client()
+    made.receive(frames.settings([(3, 2)]), NOW)
+    get(made)
+    assert made.can_open
+    get(made)
+    assert not made.can_open
+    assert not made.is_exhausted
+    with pytest.raises(ValueError, match="no more streams"):
+        get(made)
+    made.receive(headers(1, OK), NOW)
+    assert made.can_open
+
+
+def test_goaway_hands_back_what_the_server_has_not_looked_at() -> None:
+    made, recorder = client()
+    first, second, third = get(made), get(made), get(made)
+    made.receive(frames.goaway(first.id, 0, b"bye"), NOW)
+    assert recorder.events == [
+        ("reset_received", second.id, ErrorCode.REFUSED_STREAM),
+        ("reset_received", third.id, ErrorCode.REFUSED_STREAM),
+        ("goaway_received", first.id, 0, b"bye"),
+    ]
+    assert made.is_exhausted
+    assert not made.can_open
+    assert verdict(made, [headers(first.id, OK)]) == "fine"
+    assert made.open_streams == 0
+
+
+def test_stream_ids_run_out() -> None:
+    made, _ = client()
+    made._next = frames.MAX_STREAM_ID
+    assert get(made).id == frames.MAX_STREAM_ID
+    assert (made.can_open, made.is_exhausted) == (False, True)
+
+
+def test_a_reset_of_the_server_s_is_handed_on() -> None:
+    made, recorder = client()
+    stream = get(made, ends=False)
+    made.receive(frames.rst_stream(1, 0xDEAD), NOW)
+    assert recorder.events == [("reset_received", 1, 0xDEAD)]
+    assert not stream.can_send
+    made.take()
+    made.reset(stream, 8)
+    assert said(made) == []

@@ -1,0 +1,158 @@
+"""Blocks to fields: the examples of RFC 7541, hpack as the oracle, and what is refused."""
+
+import hpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshproxy.h2 import integers
+from meshproxy.h2.decoder import Decoder
+from meshproxy.h2.errors import ErrorCode, H2ConnectionError
+
+NAMES = st.sampled_from([b":path", b"accept", b"cookie", b"x-a", b"x-b", b"x-longer-name"])
+VALUES = st.sampled_from([b"", b"/", b"gzip, deflate", b"y" * 90]) | st.binary(max_size=12)
+SECTIONS = st.lists(st.tuples(NAMES, VALUES, st.booleans()), max_size=8)
+
+
+def decoder(**limits: int) -> Decoder:
+    return Decoder(**{"section_bytes": 1 << 16, "max_fields": 1000} | limits)
+
+
+C_3 = [
+    ("828684410f7777772e6578616d706c652e636f6d", b":authority www.example.com"),
+    ("828684be58086e6f2d6361636865", b"cache-control no-cache"),
+    ("828785bf400a637573746f6d2d6b65790c637573746f6d2d76616c7565", b"custom-key custom-value"),
+]
+C_4 = [
+    ("828684418cf1e3c2e5f23a6ba0ab90f4ff", b":authority www.example.com"),
+    ("828684be5886a8eb10649cbf", b"cache-control no-cache"),
+    ("828785bf408825a849e95ba97d7f8925a849e95bb8e8b4bf", b"custom-key custom-value"),
+]
+
+
+@pytest.mark.parametrize("blocks", [C_3, C_4], ids=["plain", "Huffman"])
+def test_the_requests_of_the_rfc(blocks: list[tuple[str, bytes]]) -> None:
+    ours = decoder()
+    for block, last in blocks:
+        section = ours.decode(bytes.fromhex(block))
+        assert b" ".join(section.fields[-1]) == last
+        assert section.fields[0] == (b":method", b"GET")
+
+
+@given(st.lists(st.tuples(SECTIONS, st.booleans(), st.sampled_from([None, 0, 64, 200, 4096]))))
+def test_what_hpack_encodes_is_read_block_after_block(blocks: list) -> None:  # type: ignore[type-arg]
+    theirs, ours = hpack.Encoder(), decoder()
+    for fields, is_huffman, size in blocks:
+        if size is not None:
+            theirs.header_table_size = size
+        block = theirs.encode(
+            [(hpack.NeverIndexedHeaderTuple if secret else hpack.HeaderTuple)(name, value)
+             for name, value, secret in fields], huffman=is_huffman,
+        )  # fmt: skip
+        section = ours.decode(block)
+        assert section.fields == tuple((name, value) for name, value, _ in fields)
+        literal = {name for name, _, secret in fields if secret}
+        assert section.never_indexed <= literal
+
+
+def test_a_block_that_recurs_is_remembered_until_the_table_changes() -> None:
+    ours = decoder()
+    insert, refer = b"\x40\x01x\x01y", b"\xbe"
+    ours.decode(insert)
+    first = ours.decode(refer)
+    assert ours.decode(refer) is first
+    ours.decode(b"\x40\x01x\x01z")
+    assert ours.decode(refer).fields == ((b"x", b"z"),)
+
+
+def test_a_block_with_literals_is_remembered_when_it_comes_again() -> None:
+    ours = decoder()
+    block = b"\x00\x01x\x01y"
+    first, second = ours.decode(block), ours.decode(block)
+    assert first is not second
+    assert ours.decode(block) is second
+
+
+def test_many_new_blocks_do_not_push_out_those_that_recur() -> None:
+    ours = decoder()
+    known = ours.decode(b"\x82")
+    for number in range(2000):
+        ours.decode(b"\x00\x01x\x04%04d" % number)
+    assert ours.decode(b"\x82") is known
+
+
+@pytest.mark.parametrize(
+    ("block", "why"),
+    [
+        ("80", "no entry 0"),
+        ("be", "no entry 62"),
+        ("ffffffffff7f", "integer"),
+        ("00017803", "ends within a field"),
+        ("0001", "ends within a field"),
+        ("ff", "ends within a field"),
+        ("000178811f", None),
+        ("00017881ff", "Huffman"),
+        ("3fe21f", "SETTINGS_HEADER_TABLE_SIZE"),
+        ("8220", "after the first field"),
+        ("7e0178", "no entry 62"),
+    ],
+)
+def test_a_block_that_is_wrong_is_refused(block: str, why: str | None) -> None:
+    if why is None:
+        assert decoder().decode(bytes.fromhex(block)).fields == ((b"x", b"a"),)
+        return
+    with pytest.raises(H2ConnectionError, match=why) as raised:
+        decoder().decode(bytes.fromhex(block))
+    assert raised.value.code is ErrorCode.COMPRESSION_ERROR
+
+
+def test_never_indexed_fields_are_told() -> None:
+    section = decoder().decode(b"\x10\x01x\x01y\x00\x01z\x01y")
+    assert section.never_indexed == {b"x"}
+
+
+def test_the_table_is_emptied_by_a_field_larger_than_it() -> None:
+    ours = decoder()
+    ours.decode(b"\x40\x01x\x01y")
+    ours.decode(b"\x40\x01x" + integers.encode(5000, 7) + b"y" * 5000)
+    with pytest.raises(H2ConnectionError, match="no entry 62"):
+        ours.decode(b"\xbe")
+
+
+def test_entries_are_evicted_from_the_oldest_on() -> None:
+    ours = decoder()
+    ours.decode(b"\x3f\x33" + b"\x40\x01x\x01a\x40\x01x\x01b\x40\x01x\x01c")  # 82 bytes: two of 34
+    assert ours.decode(b"\xbe\xbf").fields == ((b"x", b"c"), (b"x", b"b"))
+    with pytest.raises(H2ConnectionError, match="no entry 64"):
+        ours.decode(b"\xc0")
+
+
+def test_a_larger_table_needs_leave_and_a_smaller_one_is_due_at_once() -> None:
+    ours = decoder()
+    update = integers.encode(8192, 5, 0x20)
+    with pytest.raises(H2ConnectionError):
+        ours.decode(update)
+    ours = decoder()
+    ours.allow(8192)
+    ours.decode(update)
+    ours.allow(100)
+    with pytest.raises(H2ConnectionError, match="update that is due"):
+        ours.decode(b"\x82")
+    assert ours.decode(integers.encode(100, 5, 0x20) + b"\x82").fields == ((b":method", b"GET"),)
+
+
+def test_what_is_over_the_limits_is_left_out_and_the_table_stays_right() -> None:
+    ours = decoder(section_bytes=80)
+    section = ours.decode(b"\x40\x01x\x01y\x40\x01x\x01z\x40\x01x\x01w")
+    assert (section.is_too_large, len(section.fields)) == (True, 2)
+    assert ours.decode(b"\xbe").fields == ((b"x", b"w"),)
+    few = decoder(max_fields=2)
+    assert [few.decode(b"\x82" * count).is_too_large for count in (2, 3)] == [False, True]
+
+
+def test_a_bomb_is_given_up_before_it_has_gone_off() -> None:
+    ours = decoder(section_bytes=8192)
+    bomb = b"\x40\x01x" + integers.encode(4000, 7) + b"y" * 4000 + b"\xbe" * 12000
+    with pytest.raises(H2ConnectionError) as raised:
+        ours.decode(bomb)
+    assert raised.value.code is ErrorCode.ENHANCE_YOUR_CALM

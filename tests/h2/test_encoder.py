@@ -1,0 +1,104 @@
+"""Fields to blocks, read back by hpack."""
+
+import hpack
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshproxy.h2.decoder import Decoder
+from meshproxy.h2.encoder import Encoder
+
+NAMES = st.sampled_from([b":path", b"accept", b"cookie", b"x-a", b"x-b", b"x-request-id"])
+VALUES = st.sampled_from([b"", b"/", b"gzip, deflate", b"y" * 90, b"z" * 300])
+SECTIONS = st.lists(st.tuples(NAMES, VALUES), max_size=6).map(tuple)
+HEAD = ((b":status", b"200"), (b"server", b"me"), (b"x-a", b"b"))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            SECTIONS,
+            st.lists(st.sampled_from([0, 40, 100, 200, 4096, 9000]), max_size=2),
+            st.frozensets(NAMES, max_size=1),
+        )
+    )
+)
+def test_what_is_encoded_is_read_by_hpack_and_by_our_decoder(blocks: list) -> None:  # type: ignore[type-arg]
+    ours, theirs, decoder = Encoder(), hpack.Decoder(), Decoder(1 << 16, 100)
+    theirs.max_allowed_table_size = 1 << 16
+    for fields, sizes, never_indexed in blocks:
+        for size in sizes:
+            ours.resize(size)
+        block = ours.encode(fields, never_indexed)
+        assert tuple(map(tuple, theirs.decode(block, raw=True))) == fields
+        assert decoder.decode(block).fields == fields
+
+
+def test_a_field_is_indexed_when_it_comes_again() -> None:
+    ours = Encoder()
+    lengths = [len(ours.encode(HEAD)) for _ in range(4)]
+    assert min(lengths[:2]) > 10
+    assert lengths[2:] == [3, 3]
+
+
+def test_values_that_are_new_each_time_are_not_indexed() -> None:
+    ours = Encoder()
+    head = ((b":path", b"/x"), (b"x-request-id", b"1"))
+    assert len({ours.encode(head) for _ in range(4)}) == 1
+    assert ours._inserted == 0
+
+
+def test_secrets_are_never_indexed_here_or_further_on() -> None:
+    ours, decoder = Encoder(), Decoder(1 << 16, 100)
+    head = ((b"authorization", b"Basic x"), (b"cookie", b"a=b"), (b"x-key", b"k"))
+    for _ in range(3):
+        section = decoder.decode(ours.encode(head, frozenset({b"x-key"})))
+        assert section.never_indexed == {b"authorization", b"cookie", b"x-key"}
+    ours.encode(head[2:])
+    ours.encode(head[2:])
+    section = decoder.decode(ours.encode(head[2:], frozenset({b"x-key"})))
+    assert section.never_indexed == {b"x-key"}
+
+
+def test_a_static_field_is_a_literal_if_it_must_not_be_indexed() -> None:
+    section = Decoder(1 << 16, 100).decode(
+        Encoder().encode(((b":method", b"GET"),), frozenset({b":method"}))
+    )
+    assert section.never_indexed == {b":method"}
+
+
+def test_a_section_that_recurs_is_remembered_until_the_table_changes() -> None:
+    ours = Encoder()
+    blocks = [ours.encode(HEAD) for _ in range(5)]
+    assert blocks[4] is blocks[3]
+    other = ((b"x-new", b"1"),)
+    ours.encode(other)
+    ours.encode(other)
+    assert ours.encode(HEAD) != blocks[4]
+
+
+def test_the_peer_is_told_the_smallest_size_and_the_last() -> None:
+    ours = Encoder()
+    ours.resize(100)
+    ours.resize(50)
+    ours.resize(9000)
+    assert ours.encode(((b":method", b"GET"),)) == b"\x3f\x13\x3f\xe1\x1f\x82"
+    ours.resize(4096)
+    assert ours.encode(((b":method", b"GET"),)) == b"\x82"
+
+
+def test_a_peer_without_a_table_gets_literals() -> None:
+    ours, theirs = Encoder(), hpack.Decoder()
+    ours.resize(0)
+    for _ in range(4):
+        assert len(theirs.decode(ours.encode(HEAD), raw=True)) == 3
+    assert ours._size == 0
+
+
+def test_the_table_stays_within_its_size() -> None:
+    ours, theirs = Encoder(), hpack.Decoder()
+    for number in range(300):
+        head = ((b"x-a", b"%090d" % number),)
+        for _ in range(3):
+            assert theirs.decode(ours.encode(head), raw=True) == [head[0]]
+        assert 0 < ours._size <= 4096
+        assert len(ours._order) == len(ours._serial_of)

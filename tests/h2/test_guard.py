@@ -1,0 +1,45 @@
+"""Buckets: what is taken, what comes back."""
+
+import pytest
+
+from meshproxy.h2.errors import ErrorCode, H2ConnectionError
+from meshproxy.h2.guard import Bucket, Guard
+
+
+def taken(bucket: Bucket, now: float, cost: float = 1) -> int:
+    """Take until it raises, and return how often it did not."""
+    for count in range(1000):
+        try:
+            bucket.take(now, cost)
+        except H2ConnectionError as error:
+            if error.code is ErrorCode.ENHANCE_YOUR_CALM:
+                return count
+            raise
+    raise AssertionError("it never raised")
+
+
+def test_a_bucket_gives_what_it_holds_and_then_what_time_brings() -> None:
+    bucket = Bucket("frogs", 5, 2, now=10)
+    assert taken(bucket, 10) == 5
+    assert taken(bucket, 11.5) == 3
+    assert taken(bucket, 11.5) == 0
+    assert taken(bucket, 1000) == 5
+
+
+def test_work_puts_back_and_not_above_the_rim() -> None:
+    bucket = Bucket("frogs", 5, 0, now=0)
+    bucket.give(3)
+    assert taken(bucket, 0) == 5
+    bucket.give(3)
+    assert taken(bucket, 0, cost=2) == 1
+
+
+def test_a_stream_pays_for_an_eighth_of_a_reset() -> None:
+    guard = Guard(0)
+    for _ in range(Guard.RESETS):
+        guard.resets.take(0)
+    for _ in range(8):
+        guard.stream_opened()
+    guard.resets.take(0)
+    with pytest.raises(H2ConnectionError, match="resets of streams"):
+        guard.resets.take(0)

@@ -1,0 +1,63 @@
+"""Every string of hpack's encoder is read, and every fault that hpack sees is refused."""
+
+import pytest
+from hpack.huffman import HuffmanEncoder
+from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
+from hpack.huffman_table import decode_huffman
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshproxy.h2 import huffman
+from meshproxy.h2.errors import H2ConnectionError
+
+ENCODER = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
+
+
+def test_the_codes_are_those_of_the_rfc() -> None:
+    expected = list(zip(REQUEST_CODES_LENGTH, REQUEST_CODES, strict=True))
+    assert huffman.canonical_codes() == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("f1e3c2e5f23a6ba0ab90f4ff", b"www.example.com"),
+        ("a8eb10649cbf", b"no-cache"),
+        ("d07abe941054d444a8200595040b8166e082a62d1bff", b"Mon, 21 Oct 2013 20:13:21 GMT"),
+        ("", b""),
+    ],
+)
+def test_the_examples_of_the_rfc_are_read(raw: str, text: bytes) -> None:
+    assert huffman.decode(bytes.fromhex(raw)) == text
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_each_byte_is_read(byte: int) -> None:
+    text = bytes([byte]) * 3 + b"a"
+    assert huffman.decode(bytes(ENCODER.encode(text))) == text
+
+
+@given(st.binary(max_size=80))
+def test_what_hpack_encodes_is_read(text: bytes) -> None:
+    assert huffman.decode(bytes(ENCODER.encode(text))) == text
+
+
+@given(
+    st.binary(max_size=16) | st.builds(lambda a, b: a + b"\xff" * b, st.binary(), st.integers(0, 5))
+)
+def test_any_bytes_get_the_verdict_of_hpack(raw: bytes) -> None:
+    try:
+        expected = bytes(decode_huffman(raw))
+    except Exception:  # noqa: BLE001 - whatever hpack raises is its refusal
+        expected = None
+    try:
+        got = huffman.decode(raw)
+    except H2ConnectionError:
+        got = None
+    assert got == expected
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xff\xff\xff", b"\x1f\xff", b"\x00\x00", b"\xff"])
+def test_eos_and_bad_padding_are_refused(raw: bytes) -> None:
+    with pytest.raises(H2ConnectionError, match="Huffman"):
+        huffman.decode(raw)

@@ -1,0 +1,93 @@
+"""What is sent stays within the peer's windows and frame sizes, and on streams that are open."""
+
+import pytest
+from hyperframe.frame import DataFrame
+
+from meshproxy.h2 import frames
+from meshproxy.h2.sender import MAX_REPLIES
+from tests.kit.h2 import GET, NOW, client, frame, get, headers, said, server, verdict
+
+OK = ((b":status", b"200"),)
+
+
+def test_a_body_is_cut_into_frames_the_peer_takes_and_not_copied() -> None:
+    made, recorder = server()
+    made.receive(frames.settings([(5, 20_000)]) + headers(1), NOW)
+    stream = recorder.streams[1]
+    made.send_fields(stream, OK, ends=False)
+    made.take()
+    body = memoryview(b"x" * 50_000)
+    made.send_data(stream, body, ends=True)
+    out = made.take()
+    assert all(piece.obj is body.obj for piece in out if isinstance(piece, memoryview))
+    sent = b"".join(out)
+    made._out.append(sent)
+    found = [each for each in said(made) if isinstance(each, DataFrame)]
+    assert [len(each.data) for each in found] == [20_000, 20_000, 10_000]
+    assert [list(each.flags) for each in found] == [[], [], ["END_STREAM"]]
+
+
+def test_an_empty_end_is_one_frame() -> None:
+    made, recorder = server()
+    made.receive(headers(1), NOW)
+    made.send_fields(recorder.streams[1], OK, ends=False)
+    made.take()
+    made.send_data(recorder.streams[1], b"", ends=True)
+    assert made.take() == [frames.head(0, frames.DATA, frames.END_STREAM, 1)]
+    assert made.open_streams == 0
+
+
+def test_nothing_is_sent_beyond_a_window() -> None:
+    made, recorder = server()
+    made.receive(frames.settings([(4, 100)]) + headers(1) + headers(3), NOW)
+    first, second = recorder.streams[1], recorder.streams[3]
+    made.send_fields(first, OK, ends=False)
+    with pytest.raises(ValueError, match="more than its windows"):
+        made.send_data(first, b"x" * 101, ends=False)
+    made.send_data(first, b"x" * 100, ends=False)
+    assert (made.sendable(first), made.sendable(second)) == (0, 100)
+    made.receive(frames.settings([(4, 1 << 20)]), NOW)
+    assert made.sendable(first) == 65435
+    made.send_data(first, b"x" * 65435, ends=False)
+    assert made.sendable(second) == 0
+    made.receive(frames.window_update(0, 7), NOW)
+    assert made.sendable(second) == 7
+
+
+def test_nothing_is_sent_on_a_stream_that_is_not_open_for_it() -> None:
+    made, recorder = server()
+    made.receive(headers(1), NOW)
+    stream = recorder.streams[1]
+    made.send_fields(stream, OK, ends=True)
+    with pytest.raises(ValueError, match="stream 1 is closed"):
+        made.send_data(stream, b"x", ends=False)
+    asking, _ = client()
+    asked = get(asking)
+    with pytest.raises(ValueError, match="half-closed"):
+        asking.send_fields(asked, OK, ends=True)
+
+
+def test_a_reset_is_said_once() -> None:
+    made, _ = client()
+    stream = get(made)
+    made.take()
+    made.reset(stream, 8)
+    made.reset(stream, 8)
+    assert made.take() == [frames.rst_stream(1, 8)]
+
+
+def test_answers_wait_for_a_peer_that_reads_up_to_a_limit() -> None:
+    made, _ = server()
+    pings = frame(frames.PING, 0, 0, b"8 bytes.")
+    made.receive(pings * MAX_REPLIES, NOW)
+    assert verdict(made, [pings]) == "goaway ENHANCE_YOUR_CALM"
+
+
+def test_a_graceful_end_is_said_in_two_steps() -> None:
+    made, _ = server()
+    made.receive(headers(5, GET), NOW)
+    made.go_away(last_stream_id=frames.MAX_STREAM_ID)
+    made.go_away(debug=b"bye")
+    assert [(each.last_stream_id, each.additional_data) for each in said(made)] == [
+        (frames.MAX_STREAM_ID, b""), (5, b"bye"),
+    ]  # fmt: skip
