@@ -67,6 +67,7 @@ def key(
     one_or_many: bool = False,
     filled: bool = False,
     in_file: bool = False,
+    secret: bool = False,
     whole: Callable[[Any], Iterable[Problem]] | None = None,
 ) -> Any:
     """Declares a key; it is required if it has no default.
@@ -84,6 +85,7 @@ def key(
         one_or_many: True if a list may be written as its only item.
         filled: True if a key without a value is an error, where others count as unset.
         in_file: True if the value names a file that holds the list.
+        secret: True if the value is never shown.
         whole: finds what is wrong between the items of a list; each key begins with `[index]`.
     """
     facts = {
@@ -98,6 +100,7 @@ def key(
         "one_or_many": one_or_many,
         "filled": filled,
         "in_file": in_file,
+        "secret": secret,
         "whole": whole,
     }
     return dataclasses.field(default=default, metadata={_METADATA: facts})
@@ -121,6 +124,7 @@ class Key:
     one_or_many: bool = False
     filled: bool = False
     in_file: bool = False
+    secret: bool = False
     whole: Callable[[Any], Iterable[Problem]] | None = None
 
     @property

@@ -164,7 +164,9 @@ class ConsulNamerConfig(NamerConfig):
     health_statuses: tuple[Status, ...] | None = key(
         default=None, doc="With `useHealthCheck`; `[passing]` when unset."
     )
-    token: str | None = key(default=None, doc="An ACL token, sent with every question.")
+    token: str | None = key(
+        default=None, secret=True, doc="An ACL token, sent with every question."
+    )
     set_host: bool = key(
         default=False,
         doc="Endpoints read `[tag.]service.service.datacenter.domain` in `Host`; where `Location`"

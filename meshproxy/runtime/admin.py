@@ -92,7 +92,7 @@ def admin_parameters(
         **controls.pages,
         "/logging": shown(lambda: (HTML, log_levels_page().encode())),
         **control(
-            configuration=json.dumps(to_json(config), indent=2).encode(),
+            configuration=json.dumps(to_json(config, for_people=True), indent=2).encode(),
             shutdown=controls.shutdown,
             reload=controls.reload,
             uptime=controls.uptime,

@@ -161,6 +161,16 @@ def test_every_answer_keeps_browsers_from_using_it(
             assert reply.get("access-control-allow-origin") is None
 
 
+def test_no_page_shows_a_token() -> None:
+    token = "namers: [{kind: io.l5d.consul, port: 1, token: s3cret}]\n"
+    with Proxy("admin: {port: 0}\n" + token + ROUTER) as proxy:
+        port = proxy.linker.admin_port
+        assert b'"***"' in get(port, "localhost", "/config.json").body
+        assert [
+            path for path in index(port) if b"s3cret" in get(port, "localhost", path).body
+        ] == []
+
+
 # --- every page ---
 
 
