@@ -184,7 +184,7 @@ class _Decoder:
         return tuple(values) if self._noted(problems, node, at) else INVALID
 
     def _items_of_file(self, spec: Key, kind: Any, node: Scalar, at: str) -> object:
-        """The list in the file that *node* names; what is wrong has its place there."""
+        """Returns the list in the file that *node* names; what is wrong has its place there."""
         try:
             file = find_file(RegularFile, node.text, self._findings.directory)
             text = Path(file).read_text("utf-8")
@@ -206,7 +206,7 @@ class _Decoder:
         return INVALID
 
     def _members(self, spec: Key, kind: Any, node: Node, at: str) -> object:
-        """The mapping *node* with names of the operator's own, each with a value of *kind*."""
+        """Returns the mapping *node*: any names, each with a value of *kind*."""
         if not isinstance(node, Mapping):
             return self._refuse(node.mark, at, f"expected a mapping, found {describe(node)}")
         values = {

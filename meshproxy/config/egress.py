@@ -215,7 +215,7 @@ class EgressConfig(Config):
     )
 
     def check(self) -> Iterable[Problem]:
-        """The rules are in one place."""
+        """Returns the rules are in one place."""
         if self.rules is not None and self.rules_file is not None:
             yield Problem("cannot go with rules, move all of them there or here", "rulesFile")
 

@@ -31,7 +31,7 @@ class WholeZkAddrConfig(Config):
 
 
 def has_client() -> bool:
-    """Return True if ZooKeeper can be asked here; imports nothing."""
+    """Returns True if ZooKeeper can be asked here; imports nothing."""
     return find_spec("kazoo") is not None
 
 

@@ -1,7 +1,7 @@
 """The spans of a request: one for the server, and one below it for each attempt.
 
 linkerd: TraceInitializer.scala; finagle: tracing/{Trace,TraceInitializerFilter}.scala. An endpoint
-is told the span of its attempt. Without a recorder nothing is kept but ids.
+gets the span of its attempt. Without a recorder only ids are kept.
 """
 
 import binascii
@@ -62,9 +62,9 @@ class W3cTracePropagatorConfig(TracePropagatorConfig):
 
 
 class ServerSpan:
-    """Adopts the caller's trace or begins one; `l5d-sample` wins over what the caller decided.
+    """Continues the caller's trace or begins one; `l5d-sample` overrides the caller's decision.
 
-    Ids come from *bits*, the same source as the balancers' draws; they are not secrets.
+    Ids come from *bits*, the source of the balancers' draws; they are not secrets.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class ServerSpan:
         self._salt = bits(64)
         self._read = propagator.fields | {l5d.SAMPLE}
         self._is_plain = isinstance(propagator, L5d) and not recorders
-        """A new trace is left to `AttemptSpan` to begin."""
+        """True if beginning a new trace is left to `AttemptSpan`."""
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves within the server's span."""
@@ -138,9 +138,9 @@ class ServerSpan:
 
 
 class AttemptSpan:
-    """Tells an endpoint the span of this attempt, a new one below the server's for each.
+    """Passes the span of an attempt to the endpoint: a new one below the server's each time.
 
-    A request without a trace begins one; nobody records it, so its headers are all that is kept.
+    A request without a trace begins one; as nobody records it, only its headers are kept.
     """
 
     def __init__(self, bits: Callable[[int], int] = _random.getrandbits) -> None:
@@ -168,7 +168,7 @@ class AttemptSpan:
 
 
 def _as_told(headers: Headers) -> Trace:
-    """Returns the trace that a first attempt has begun."""
+    """Returns the trace that the first attempt has begun."""
     propagator = L5d()
     told = propagator.read(headers) or TraceId(0, 0, 0)
     return Trace(TraceId(told.parent, told.parent, told.trace), propagator)
@@ -222,7 +222,7 @@ def _describe(span: Span, prefix: str, headers: Headers) -> None:
 
 
 def _await(span: Span, trace: Trace, response: Response) -> None:
-    """Ends *span* with *response*, or with the body that is still coming."""
+    """Ends *span* with *response*, or at the end of a body that is still arriving."""
     tags = span.tags
     tags["http.rsp.status"] = str(response.status)
     tags["http.rsp.version"] = "HTTP/" + response.version.decode("ascii")

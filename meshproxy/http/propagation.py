@@ -1,4 +1,4 @@
-"""How a trace travels in header fields: Linkerd's own, Zipkin's B3, and the W3C's Trace Context.
+"""Carries a trace in header fields: Linkerd's own, Zipkin's B3, and the W3C's Trace Context.
 
 linkerd: .../finagle/buoyant/linkerd/{LinkerdHeaders,ZipkinTracePropagator}.scala;
 github.com/openzipkin/b3-propagation; w3.org/TR/trace-context.
@@ -23,7 +23,7 @@ _DECISIONS = {b"1": True, b"true": True, b"0": False, b"false": False, b"d": Tru
 
 
 class Propagator(Protocol):
-    """One way for a trace to travel."""
+    """A format for carrying a trace."""
 
     @property
     def fields(self) -> frozenset[bytes]:
@@ -31,16 +31,16 @@ class Propagator(Protocol):
         ...
 
     def read(self, headers: Headers) -> TraceId | None:
-        """Returns the caller's span; None if there is none, or none that can be read."""
+        """Returns the caller's span; None if there is none, or it is malformed."""
         ...
 
     def write(self, headers: Headers, trace: TraceId) -> None:
-        """Tells the next hop that it serves *trace*, whatever the fields said before."""
+        """Replaces the fields with *trace*, which the next hop serves."""
         ...
 
 
 class L5d:
-    """`l5d-ctx-trace`, and `l5d-reqid` for people: the low half of the trace id."""
+    """`l5d-ctx-trace`, and `l5d-reqid` for human readers: the low half of the trace id."""
 
     fields = frozenset({l5d.CTX_TRACE, l5d.REQID})
     _written = (l5d.CTX_TRACE, l5d.REQID)
@@ -76,7 +76,7 @@ class B3:
     )
 
     def read(self, headers: Headers) -> TraceId | None:
-        """Returns the caller's span; of both forms the single field counts."""
+        """Returns the caller's span; the single field takes precedence."""
         single = headers.get(b"b3")
         if single is not None:
             trace, span, sampled, parent = (*single.split(b"-"), b"", b"", b"")[:4]
@@ -119,7 +119,7 @@ class W3c:
         return found.sampled(bool(int(flags, 16) & _W3C_SAMPLED))
 
     def write(self, headers: Headers, trace: TraceId) -> None:
-        """Replaces `traceparent`, in which an undecided trace is one that is not sampled."""
+        """Replaces `traceparent`, in which an undecided trace counts as not sampled."""
         if self.read(headers) is None:
             headers.remove(b"tracestate")
         headers.remove(b"traceparent")
@@ -133,7 +133,7 @@ class W3c:
 
 
 class Several:
-    """Several ways at once: the first that tells of a span is believed, all are written."""
+    """Several formats: the first one that finds a span is used, all are written."""
 
     def __init__(self, propagators: Sequence[Propagator]) -> None:
         self._propagators = propagators
@@ -145,7 +145,7 @@ class Several:
         return next((trace for trace in found if trace is not None), None)
 
     def write(self, headers: Headers, trace: TraceId) -> None:
-        """Replaces all fields of all."""
+        """Replaces the fields of all formats."""
         for one in self._propagators:
             one.write(headers, trace)
 

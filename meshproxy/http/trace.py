@@ -1,4 +1,4 @@
-"""The trace a request belongs to, and what is recorded of its spans where somebody asks for it."""
+"""The trace of a request, and its spans if they are recorded."""
 
 from collections.abc import Callable
 from typing import Literal, Protocol
@@ -38,35 +38,35 @@ class Span:
         self.duration_us = 0
         self.tags: dict[str, str] = {}
         self.events: list[tuple[int, str]] = []
-        """What happened on the way, and when."""
+        """Events and their times."""
         self.local = ""
         """Our own address, as `host:port`."""
         self.remote = ""
-        """The client's of a SERVER span, the endpoint's of a CLIENT span."""
+        """The client's address for a SERVER span, the endpoint's for a CLIENT span."""
 
 
 class Recorder(Protocol):
-    """Takes the spans of some traces."""
+    """Records the spans of some traces."""
 
     def wants(self, trace: TraceId) -> bool:
         """Returns True if the spans of *trace* are to be recorded here."""
         ...
 
     def record(self, span: Span) -> None:
-        """Takes a span that has ended; never waits."""
+        """Records a span that has ended; never waits."""
         ...
 
 
 class Trace:
-    """What a request knows of its trace."""
+    """The trace of a request."""
 
     __slots__ = ("id", "propagator", "record", "span")
 
     def __init__(self, trace: TraceId, propagator: Propagator) -> None:
         self.id = trace
-        """The SERVER span's."""
+        """The id of the SERVER span."""
         self.propagator = propagator
         self.span: Span | None = None
-        """The SERVER span, if anybody records it."""
+        """The SERVER span, if it is recorded."""
         self.record: Callable[[Span], None] | None = None
-        """Hands an ended span to those who want it."""
+        """Passes an ended span to its recorders."""

@@ -1,7 +1,7 @@
-"""Which span of which trace a request is, as `l5d-ctx-trace` carries it.
+"""The id of a span in a trace, as `l5d-ctx-trace` carries it.
 
 finagle: tracing/{TraceId,Flags}.scala. 32 bytes, big-endian: span, parent, trace, flags; eight more
-when the trace id has a high half.
+if the trace id has a high half.
 """
 
 import binascii
@@ -16,7 +16,7 @@ SAMPLED = 4
 
 
 class TraceId(NamedTuple):
-    """One span of a trace; ids are 64-bit numbers, *high* the upper half of a 128-bit trace id."""
+    """A span of a trace; ids are 64-bit numbers, *high* the upper half of a 128-bit trace id."""
 
     span: int
     parent: int
@@ -25,7 +25,7 @@ class TraceId(NamedTuple):
     high: int = 0
 
     def encode(self) -> bytes:
-        """The value of `l5d-ctx-trace`."""
+        """Returns the value of `l5d-ctx-trace`."""
         raw = _ids(self.span, self.parent, self.trace, self.flags)
         if self.high:
             raw += self.high.to_bytes(8, "big")
@@ -33,7 +33,7 @@ class TraceId(NamedTuple):
 
     @classmethod
     def decode(cls, value: bytes) -> "TraceId | None":
-        """Read `l5d-ctx-trace`; None, as if absent, for anything malformed."""
+        """Reads `l5d-ctx-trace`. Returns None for anything malformed, as if it were absent."""
         try:
             raw = binascii.a2b_base64(value, strict_mode=True)
         except binascii.Error:
@@ -47,7 +47,7 @@ class TraceId(NamedTuple):
 
     @property
     def is_sampled(self) -> bool | None:
-        """Whether the spans of the trace are to be recorded, None while that is undecided."""
+        """True if the spans of the trace are to be recorded, None if that is undecided."""
         if self.flags & DEBUG:
             return True
         return bool(self.flags & SAMPLED) if self.flags & SAMPLING_KNOWN else None
@@ -57,7 +57,7 @@ class TraceId(NamedTuple):
         return TraceId(span, self.span, self.trace, self.flags, self.high)
 
     def sampled(self, yes: bool | None) -> "TraceId":
-        """The same span with the sampling decided, or left undecided."""
+        """Returns the same span with the sampling decision set, or left open."""
         flags = self.flags & ~(SAMPLING_KNOWN | SAMPLED)
         if yes is not None:
             flags |= SAMPLING_KNOWN | (SAMPLED if yes else 0)
@@ -65,11 +65,11 @@ class TraceId(NamedTuple):
 
 
 def sample_rate(value: bytes | None) -> float | None:
-    """What `l5d-sample` asks for, between 0 and 1; None when it has no opinion."""
+    """Returns the rate of `l5d-sample`, between 0 and 1; None if it has none."""
     try:
         rate = float(value) if value is not None and b"_" not in value else None
     except ValueError:
         return None
-    if rate is None or rate != rate:  # noqa: PLR0124 - NaN is the float that differs from itself
+    if rate is None or rate != rate:  # noqa: PLR0124 - NaN is the only float unequal to itself
         return None
     return min(max(rate, 0.0), 1.0)

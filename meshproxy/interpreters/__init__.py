@@ -1,1 +1,1 @@
-"""Interpreters: how logical names become replica sets (linkerd: interpreter/*)."""
+"""Interpreters bind logical names to replica sets (linkerd: interpreter/*)."""

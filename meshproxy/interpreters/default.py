@@ -1,7 +1,7 @@
-"""The `default` interpreter: the table first, then the configured namers, then `/$/`.
+"""The `default` interpreter: the dtab first, then the configured namers, then `/$/`.
 
 finagle: Namer.scala (`bind`); linkerd: namer/core/.../{DefaultInterpreterInitializer,
-ConfiguredDtabNamer}.scala. A name is bound by one plain walk, done again whenever a live
+ConfiguredDtabNamer}.scala. A name is bound in one plain walk, which is repeated whenever a live
 answer that it used has changed.
 """
 
@@ -33,13 +33,13 @@ _SYSTEM: Final = Path.of("$")
 
 
 class _Rest(NamedTuple):
-    """What follows each path of a tree."""
+    """What is appended to each path of a tree."""
 
     path: Path = Path()
     written: int | None = None
     """How many of its first segments the operator wrote; None if not even the tree."""
     is_steered: bool = False
-    """A rule that came with the request led there."""
+    """True if a rule of the request led there."""
 
 
 _NOTHING: Final = _Rest()
@@ -47,7 +47,7 @@ _STEERED: Final = _Rest(is_steered=True)
 
 
 class DefaultInterpreter:
-    """Binds names by a table and namers; *namers* are in the order of the configuration."""
+    """Binds names with a dtab and namers; *namers* are in the order of the configuration."""
 
     def __init__(
         self,
@@ -58,11 +58,11 @@ class DefaultInterpreter:
         self._world = _World(tuple(reversed(namers)), system, tuple(transformers))
 
     def bind(self, dtab: Dtab, path: Path) -> Activity[BoundTree]:
-        """Follow *path* to its end; it fails past 100 lookups or 1000 nodes of the tree."""
+        """Follows *path* to its end; fails after 100 lookups or 1000 nodes of the tree."""
         return follow(lambda answers: _Walk(self._world, dtab, answers).run(path))
 
     def route(self, dtab: Dtab, path: Path, bound_id: Path) -> Route:
-        """The way from *path* to *bound_id*, transformers of the interpreter left out."""
+        """Returns the way from *path* to *bound_id*, without the interpreter's transformers."""
         return Search(dtab, self._world.answers, bound_id).run(path)
 
 
@@ -73,20 +73,20 @@ class DefaultInterpreterConfig(InterpreterConfig):
     kind: ClassVar[str] = "default"
 
     def build(self, deps: InterpreterDeps) -> DefaultInterpreter:
-        """Build the interpreter."""
+        """Returns the interpreter."""
         return DefaultInterpreter(deps.namers, deps.system, deps.transformers)
 
 
 @dataclass(frozen=True, slots=True)
 class _World:
-    """What every binding of one interpreter shares; the preferred namer comes first."""
+    """What all bindings of one interpreter share; preferred namers come first."""
 
     namers: tuple[Namer, ...]
     system: SystemNames
     transformers: tuple[Transformer, ...]
 
     def answers(self, name: Path) -> Iterator[Lookup]:
-        """What each namer in charge of *name* answers, the preferred one first."""
+        """Yields the answer of each namer that handles *name*, preferred ones first."""
         for namer in self.namers:
             if name.starts_with(namer.prefix):
                 yield namer.lookup(name.drop(len(namer.prefix)))
@@ -95,12 +95,12 @@ class _World:
 
 
 class _TooLarge(Exception):
-    """A walk met a limit that no sensible table meets."""
+    """A walk exceeded a limit that no sensible dtab reaches."""
 
 
 @dataclass(slots=True)
 class _Walk:
-    """One walk from a name to its end, by the present *answers* of the live namers."""
+    """One walk from a name to its end, with the present *answers* of live namers."""
 
     world: _World
     dtab: Dtab
@@ -108,7 +108,7 @@ class _Walk:
     nodes: int = 0
 
     def run(self, path: Path) -> State[BoundTree]:
-        """Bind *path* and let the transformers change the result."""
+        """Binds *path* and lets the transformers change the result."""
         try:
             state = self._bind(Leaf(path), _NOTHING, 0, 0)
         except _TooLarge as error:
@@ -121,7 +121,7 @@ class _Walk:
         return state
 
     def _bind(self, tree: AnyTree, rest: _Rest, depth: int, nesting: int) -> State[BoundTree]:
-        """Bind *tree* with *rest* behind each of its paths, found by *depth* lookups."""
+        """Binds *tree* with *rest* appended to each of its paths; *depth* lookups led to it."""
         members: Iterator[tuple[AnyTree, _Rest]] | Pending | Failed
         while True:
             self._visit(nesting)
@@ -174,9 +174,9 @@ class _Walk:
     def _look_up(
         self, name: Path, written: int, is_steered: bool, depth: int
     ) -> "Iterator[tuple[AnyTree, _Rest]] | Pending | Failed":
-        """Return what *name* stands for: alternatives, each with the rest behind its paths.
+        """Returns what *name* stands for: alternatives, each with what is appended to its paths.
 
-        Of the name the first *written* segments are the operator's.
+        The operator wrote the first *written* segments of the name.
         """
         if len(name) > MAX_SEGMENTS:
             raise _TooLarge(f"More than {MAX_SEGMENTS} segments in Namer lookup")
@@ -193,7 +193,7 @@ class _Walk:
         return members if depth <= MAX_DEPTH else _TOO_DEEP
 
     def _ask(self, name: Path, written: int) -> State[AnyTree]:
-        """Ask the configured namers, then the system ones, until one is not negative."""
+        """Asks the configured namers, then the system ones, until one is not negative."""
         for namer in self.world.namers:
             prefix = namer.prefix
             if not name.starts_with(prefix):
@@ -216,7 +216,7 @@ class _Walk:
 
 
 def _rest(entry: Dentry, name: Path, written: int, is_steered: bool) -> _Rest:
-    """Return what *entry* leaves of *name*, whose first *written* segments are the operator's."""
+    """Returns what *entry* leaves of *name*, whose first *written* segments the operator wrote."""
     length = len(entry.prefix)
     if entry.by_request:
         return _Rest(name.drop(length), None, is_steered=True)
@@ -228,7 +228,7 @@ def _steered(bound: Bound) -> Bound:
 
 
 def _written(state: State[AnyTree], segments: int) -> State[AnyTree]:
-    """Return what a system namer answered to a name whose first *segments* are the operator's."""
+    """Returns a system namer's answer for a name whose first *segments* the operator wrote."""
     if not (segments and isinstance(state, Ok) and isinstance(state.value, Leaf)):
         return state
     bound = state.value.value

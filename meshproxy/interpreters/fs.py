@@ -1,4 +1,4 @@
-"""The `io.l5d.fs` interpreter: a dtab kept in a file, in front of the router's own.
+"""The `io.l5d.fs` interpreter: a dtab in a watched file, followed by the router's own.
 
 linkerd: interpreter/fs/src/main/scala/io/buoyant/interpreter/fs/FsInterpreterConfig.scala.
 """
@@ -19,9 +19,9 @@ from meshproxy.var import Activity, Failed, Ok, State, Var
 
 
 class FsInterpreter:
-    """Binds by the table in a file and the router's, whose entries come later and so win.
+    """Binds with the dtab in a file and the router's, whose entries come later and so win.
 
-    While the file is missing or does not parse, every name is failed.
+    While the file is missing or does not parse, every name fails.
     """
 
     def __init__(self, dtab_file: str, inner: Interpreter) -> None:
@@ -30,7 +30,7 @@ class FsInterpreter:
         self._dtab: Activity[Dtab] = contents(dtab_file).map(self._parse)
 
     def bind(self, dtab: Dtab, path: Path) -> Activity[BoundTree]:
-        """Follow *path* through the file's table and *dtab*, and again when the file changes."""
+        """Follows *path* through the file's dtab and *dtab*, and again when the file changes."""
 
         def follow(state: State[Dtab]) -> Activity[BoundTree]:
             if isinstance(state, Ok):
@@ -40,7 +40,7 @@ class FsInterpreter:
         return self._dtab.flat_map(follow)
 
     def route(self, dtab: Dtab, path: Path, bound_id: Path) -> Route:
-        """The way from *path* to *bound_id* through the file's table and *dtab*."""
+        """Returns the way from *path* to *bound_id* through the file's dtab and *dtab*."""
         state = self._dtab.sample()
         if isinstance(state, Ok) and isinstance(self._inner, Explainer):
             return self._inner.route(state.value + dtab, path, bound_id)
@@ -62,9 +62,9 @@ class FsInterpreterConfig(InterpreterConfig):
     """Binds names by a dtab in a watched file, followed by the router's dtab."""
 
     kind: ClassVar[str] = "io.l5d.fs"
-    dtab_file: RegularFile = key(doc="The file of the dtab.")
+    dtab_file: RegularFile = key(doc="The file with the dtab.")
 
     def build(self, deps: InterpreterDeps) -> FsInterpreter:
-        """Build the interpreter."""
+        """Returns the interpreter."""
         inner = DefaultInterpreter(deps.namers, deps.system, deps.transformers)
         return FsInterpreter(self.dtab_file, inner)

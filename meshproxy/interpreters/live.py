@@ -1,7 +1,7 @@
-"""A result that is computed anew whenever an answer it was computed from has changed.
+"""A result that is computed again whenever an answer that it used has changed.
 
 This is what twitter util's Activity.flatMap does for finagle's Namer.bind, without a chain of
-observers as deep as the name: the computation runs from the start and keeps the answers it uses.
+observers as deep as the name: the computation starts over and keeps the answers it uses.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ U = TypeVar("U")
 
 
 def _nothing() -> None:
-    """Close nothing."""
+    """Closes nothing."""
 
 
 @dataclass(slots=True)
 class _Answer:
-    """A live answer in use: its latest state, and how to let go of it once it is followed."""
+    """A live answer in use: its latest state, and the function that stops following it."""
 
     state: State[Any] = PENDING
     is_followed: bool = False
@@ -28,7 +28,7 @@ class _Answer:
 
 
 class Answers:
-    """The live answers that one computation has asked for, by their question."""
+    """The live answers that one computation has asked for, by question."""
 
     __slots__ = ("_changed", "_kept", "_used")
 
@@ -38,7 +38,7 @@ class Answers:
         self._used: set[object] = set()
 
     def get(self, question: object, ask: "Callable[[], U | Activity[U]]") -> State[U]:
-        """Return the present answer; a live one is asked for once and then followed."""
+        """Returns the present answer; a live one is asked for once and then followed."""
         answer = self._kept.get(question)
         if answer is None:
             found = ask()
@@ -49,14 +49,14 @@ class Answers:
         return answer.state
 
     def release_unused(self) -> None:
-        """Let go of what was not asked for since the last call."""
+        """Stops following answers that were not used since the last call."""
         unused = [self._kept.pop(question) for question in self._kept.keys() - self._used]
         self._used = set()
         for answer in unused:
             answer.close()
 
     def release(self) -> None:
-        """Let go of everything."""
+        """Stops following all answers."""
         self._used = set()
         self.release_unused()
         self._changed = _nothing
@@ -89,7 +89,7 @@ class _Following(Generic[T]):
         self._is_stale = False
 
     def start(self) -> Callable[[], None]:
-        """Compute for the first time; the result lets go of every answer."""
+        """Computes for the first time; returns the function that stops following all answers."""
         try:
             self._run()
         except BaseException:
@@ -98,7 +98,7 @@ class _Following(Generic[T]):
         return self._answers.release
 
     def _run(self) -> None:
-        """Compute until no answer changed meanwhile, then publish."""
+        """Computes until no answer changes meanwhile, then publishes."""
         self._is_stale = True
         if self._is_running:
             return
@@ -115,5 +115,5 @@ class _Following(Generic[T]):
 
 
 def follow(compute: Callable[[Answers], State[T]]) -> Activity[T]:
-    """Return what *compute* makes of the answers it asks for, computed only while observed."""
+    """Returns the result of *compute*, which is computed only while it is observed."""
     return Source(lambda emit: _Following(compute, emit).start(), PENDING)

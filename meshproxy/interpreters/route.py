@@ -1,7 +1,7 @@
-"""How a name comes to one of the replica sets it is bound to: for people who ask, not for routing.
+"""Explains how a name is resolved to one of its replica sets; not used for routing.
 
-linkerd: namer/core/.../DelegateTree.scala (`find`). Like a binding, but it keeps the rules it
-goes by, and takes the present answers without following them.
+linkerd: namer/core/.../DelegateTree.scala (`find`). Like a binding, but it keeps the rules that it
+applies, and uses the present answers without following them.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,11 +19,11 @@ MAX_DEPTH: Final = 100
 MAX_NODES: Final = 1000
 
 Namers: TypeAlias = Callable[[Path], Iterator[Lookup]]
-"""What each namer in charge of a name answers."""
+"""Yields the answer of each namer that handles a name."""
 
 
 class Search:
-    """One search, depth first, the preferred rules first; bounded as a binding is."""
+    """One depth-first search, preferred rules first; bounded like a binding."""
 
     def __init__(self, dtab: Dtab, namers: Namers, wanted: Path) -> None:
         self._dtab = dtab
@@ -32,11 +32,11 @@ class Search:
         self._nodes = 0
 
     def run(self, path: Path) -> Route:
-        """The steps from *path* to the bound name wanted; none when it is not found."""
+        """Returns the steps from *path* to the wanted bound name; none if it is not found."""
         return self._from(Step(path, None), 0) or ()
 
     def _from(self, step: Step, depth: int) -> Route | None:
-        """The steps from *step* on, found by *depth* lookups."""
+        """Returns the steps from *step* on, which *depth* lookups led to."""
         self._nodes += 1
         if depth > MAX_DEPTH or self._nodes > MAX_NODES:
             return None
@@ -63,7 +63,7 @@ class Search:
         return None
 
     def _is_wanted(self, bound_id: Path) -> bool:
-        """Whether *bound_id* is the one, before transformers of the interpreter put more ahead."""
+        """Returns True if *bound_id* is the wanted one, before the interpreter's transformers."""
         return self._wanted[-len(bound_id) :] == bound_id
 
 

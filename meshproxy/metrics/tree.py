@@ -108,7 +108,7 @@ class Tree:
             waiting += [((*at, name), below) for name, below in reversed(tree.scopes.items())]
 
     def _empty(self) -> None:
-        """Drop what leads back here, scopes and what gauges read: all of it goes at once."""
+        """Drops what leads back here, scopes and what gauges read: all of it goes at once."""
         waiting = [self]
         while waiting:
             tree = waiting.pop()

@@ -1,1 +1,1 @@
-"""The protocols of routers: what the keys of each become."""
+"""The protocols of routers: their configuration and how they are built."""

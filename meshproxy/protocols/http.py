@@ -37,30 +37,30 @@ class HttpRouterConfig(RouterConfig):
 
     kind: ClassVar[str] = "http"
 
-    servers: tuple[HttpServerConfig, ...] = key(default=(), doc="Where it listens; at least one.")
+    servers: tuple[HttpServerConfig, ...] = key(default=(), doc="Listening sockets; at least one.")
     http_access_log: str | None = key(
         default=None,
-        doc="File that gets a line for each request of a client; made if it is not there, "
+        doc="File that gets a line for each request of a client; created if it does not exist, "
         "relative to the working directory.",
     )
     http_access_log_roll_policy: str = key(
         default="never",
-        doc="When a new file is begun: `never`, `hourly`, `daily`, `weekly(n)` with 1 for Sunday, "
+        doc="When a new file begins: `never`, `hourly`, `daily`, `weekly(n)` with 1 for Sunday, "
         "`sighup`, or a size such as `10.megabytes`.",
     )
     http_access_log_append: bool = key(
-        default=True, doc="Go on with the file that is there; else it is emptied at start."
+        default=True, doc="Append to an existing file; otherwise it is emptied at start."
     )
-    http_access_log_rotate_count: int = key(default=-1, doc="Rolled files kept; -1 is all.")
+    http_access_log_rotate_count: int = key(default=-1, doc="Rolled files kept; -1 means all.")
     http_access_log_format: Literal["combined", "json"] = key(
         default="combined",
         added=True,
-        doc="What a line is: Linkerd's combined format, or a JSON object.",
+        doc="The form of a line: Linkerd's combined format, or a JSON object.",
     )
     stream_after_content_length_kb: int = key(
-        default=5, minimum=0, doc="Largest body that is kept for a retry."
+        default=5, minimum=0, doc="Largest body that is held for a retry."
     )
-    streaming_enabled: bool = key(default=True, only=(True,), doc="Bodies pass as they come.")
+    streaming_enabled: bool = key(default=True, only=(True,), doc="Bodies are streamed.")
     max_headers_kb: int = key(
         default=8, minimum=0, doc="Most bytes of header fields; 431 beyond it."
     )
@@ -72,14 +72,14 @@ class HttpRouterConfig(RouterConfig):
         default=-1,
         minimum=-1,
         maximum=9,
-        doc="Compresses textual responses to clients that take gzip: -1 is zlib's usual level, "
-        "1 to 9 are faster to smaller, 0 is off.",
+        doc="Compresses textual responses to clients that accept gzip: -1 is zlib's default level, "
+        "1 to 9 range from fast to small, 0 disables it.",
     )
     trace_propagator: tuple[TracePropagatorConfig, ...] | None = key(
         default=None,
         one_or_many=True,
-        doc="How traces travel; `io.l5d.default` when unset. Of a list the first that tells of a "
-        "trace is believed, and all are written.",
+        doc="How traces are carried; `io.l5d.default` when unset. Of a list, the first to find a "
+        "trace is used for reading, and all are written.",
     )
     max_header_count: int = key(
         default=128, minimum=0, added=True, doc="Most header fields; 431 beyond it, 0 is no limit."
@@ -89,10 +89,10 @@ class HttpRouterConfig(RouterConfig):
     )
 
     def check(self) -> Iterable[Problem]:
-        """There are servers and identifiers, the roll policy is one, and the log has a place."""
+        """Yields problems: no servers or identifiers, a bad roll policy, a log without a place."""
         yield from RouterConfig.check(self)
         if self.http_access_log and not Path(self.http_access_log).parent.is_dir():
-            what = f"no line is written before there is a directory for {self.http_access_log}"
+            what = f"no line is written until there is a directory for {self.http_access_log}"
             yield Problem(what, "httpAccessLog", Severity.WARNING)
         try:
             roll_policy(self.http_access_log_roll_policy)
@@ -101,7 +101,7 @@ class HttpRouterConfig(RouterConfig):
 
     @property
     def access_log(self) -> LogSettings | None:
-        """The file that gets a line for each request, if there is one."""
+        """The file that gets a line for each request, if any."""
         if not self.http_access_log:
             return None
         return LogSettings(
@@ -112,17 +112,17 @@ class HttpRouterConfig(RouterConfig):
         )
 
     def propagator(self) -> Propagator:
-        """Returns what reads and writes the fields that carry a trace."""
+        """Returns the reader and writer of the fields that carry a trace."""
         unset = (default_of(TracePropagatorConfig, "io.l5d.default"),)
         built = [one.build() for one in self.trace_propagator or unset]
         return built[0] if len(built) == 1 else Several(built)
 
     def for_worker(self) -> "HttpRouterConfig":
-        """Returns what a worker serves of it: logs are emptied and rolled by one process."""
+        """Returns the part of it that a worker serves: one process empties and rolls logs."""
         return replace(self, http_access_log_append=True, http_access_log_roll_policy="never")
 
     def limits(self) -> Limits:
-        """Returns the limits of messages; 0 switches one off."""
+        """Returns the limits of messages; 0 disables one."""
         return Limits(
             first_line=self.max_initial_line_kb * 1024 or _UNLIMITED_BYTES,
             header_bytes=self.max_headers_kb * 1024 or _UNLIMITED_BYTES,
@@ -138,7 +138,7 @@ class HttpRouterConfig(RouterConfig):
 
 
 class HttpRouter(Router):
-    """A router with its servers and its access log, which live on from *deps.before*."""
+    """A router with its servers and its access log, taken over from *deps.before* if possible."""
 
     def __init__(self, config: HttpRouterConfig, deps: RouterDeps) -> None:
         before = deps.before if isinstance(deps.before, HttpRouter) else None
@@ -147,7 +147,7 @@ class HttpRouter(Router):
             config, deps.interpreter, limits, deps.metrics, EndpointPool, deps.guard, before
         )
         self.access_log = _access_log(config.access_log, deps.metrics, before)
-        """The log of all servers, not yet started; None when there is none."""
+        """The log of all servers, not yet started; None if there is none."""
         self._limits = [server.limits(limits) for server in config.servers]
         log = self.access_log
         form = FORMATS[config.http_access_log_format]
@@ -156,7 +156,7 @@ class HttpRouter(Router):
             self._parameters(config, server, limits, deps, logging)
             for server, limits in zip(config.servers, self._limits, strict=True)
         ]
-        """How each serves, in the order of the configuration."""
+        """The parameters of each server in the order of the configuration."""
 
     def explain_limits(self) -> Iterable[str]:
         """Returns a line for every limit of every server, in bytes and seconds."""

@@ -29,7 +29,7 @@ class ForwardedHeaderConfig(Config):
     )
 
     def labelers(self, router: str) -> tuple[Any, Any]:
-        """Those for `by` and `for`, on a server of the router labelled *router*."""
+        """Returns the labelers of `by` and `for`, for a server of the router labelled *router*."""
         unset = default_of(LabelerConfig, "requestRandom")
         return (self.by or unset).build(router), (self.for_ or unset).build(router)
 
@@ -45,7 +45,7 @@ class HttpServerConfig(ServerConfig):
     }
 
     max_concurrent_requests: int | None = key(
-        default=None, minimum=0, doc="Requests in progress; more are refused at once with 503."
+        default=None, minimum=0, doc="Most requests in progress; more are refused at once with 503."
     )
     server_session: SessionConfig | None = key(
         default=None, doc="How long a connection may live; 600 s without a request when unset."
@@ -55,10 +55,10 @@ class HttpServerConfig(ServerConfig):
         default=None, doc="Tells endpoints where a request came from; `{}` is enough."
     )
     timestamp_header: str | None = key(
-        default=None, doc="Header that gets the time of arrival, in ms since 1970."
+        default=None, doc="Header for the time of arrival, in ms since 1970."
     )
     max_call_depth: int = key(
-        default=1000, doc="Most proxies a request may have passed, counted in Via."
+        default=1000, doc="Most proxies that a request may have passed, counted in Via."
     )
     header_read_timeout_ms: int = key(
         default=10_000,
@@ -69,8 +69,8 @@ class HttpServerConfig(ServerConfig):
     enforce_deadlines: bool = key(
         default=False,
         added=True,
-        doc="Keep to the `l5d-ctx-deadline` of a request: 503 without sending it once that has "
-        "passed, and none of its attempts lasts longer. Else it is counted and passed on only.",
+        doc="Enforce the `l5d-ctx-deadline` of a request: 503 without sending it once that has "
+        "passed, and no attempt lasts longer. Otherwise it is only counted and passed on.",
     )
     connect_ports: tuple[Port, ...] = key(
         default=(Port(443),),
@@ -79,7 +79,7 @@ class HttpServerConfig(ServerConfig):
     )
 
     def check(self) -> Iterable[Problem]:
-        """The timestamp goes into something that can be a header."""
+        """Yields a problem if the name for the timestamp cannot be a header's."""
         name = self.timestamp_header
         if name is not None and not TOKEN(name.encode()):
             yield Problem(f"{name!r} cannot be the name of a header", "timestampHeader")

@@ -1,4 +1,4 @@
-"""What a protocol is to the assembly: what it is given, and what it gives."""
+"""The interface between a protocol and the assembly in `runtime/`."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ class ServedRouter(Protocol):
 
     @property
     def config(self) -> RouterConfig:
-        """What it was built from."""
+        """The configuration that it was built from."""
         ...
 
     @property
     def identify(self) -> Callable[[Request], Path]:
-        """Names a request. Raises UnidentifiedRequest; may rewrite the target."""
+        """Returns the name of a request. Raises UnidentifiedRequest; may rewrite the target."""
         ...
 
     @property
     def servers(self) -> Sequence[ServerParameters]:
-        """How each server of the configuration serves, in its order."""
+        """The parameters of each server in the order of the configuration."""
         ...
 
     @property
@@ -45,7 +45,7 @@ class ServedRouter(Protocol):
         ...
 
     def clients(self) -> Sequence[Client]:
-        """Returns the clients that are in use or were lately."""
+        """Returns the clients in use at present or recently."""
         ...
 
     def sweep(self) -> None:
@@ -53,7 +53,7 @@ class ServedRouter(Protocol):
         ...
 
     def close(self, successor: "ServedRouter | None" = None) -> None:
-        """Closes all but what running requests use, and what *successor* has taken over."""
+        """Closes all but what running requests use and what *successor* has taken over."""
         ...
 
 
@@ -68,8 +68,8 @@ class RouterDeps:
     guard: LoopGuard
     """Keeps its requests away from our own listeners."""
     filters: Callable[[str], Sequence[HttpFilter]]
-    """What telemeters put around the server of that name, outermost first."""
+    """Returns the telemeters' filters for the server of that name, outermost first."""
     recorders: Sequence[Recorder] = ()
-    """Telemeters that take spans."""
+    """Telemeters that record spans."""
     before: ServedRouter | None = None
-    """The router with that label until a reload."""
+    """The router with that label before a reload."""

@@ -1,1 +1,1 @@
-"""A router: identify, bind, dispatch; assembled here and nowhere else. Touches no socket."""
+"""A router: identify, bind, dispatch; assembled only here. Uses no socket."""

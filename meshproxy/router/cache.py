@@ -1,9 +1,9 @@
-"""Values by key, built at first use, closed when idle for long or when room is needed.
+"""Values by key: built on first use, closed when idle for long or when room is needed.
 
-finagle: factory/ServiceFactoryCache.scala. An entry in use is never closed; a full cache without
-an idle entry builds a value for one use only. Names used once make room before names used again,
-so a flood of unknown names does not push out the others. No operation but `drop` and `close`
-costs more when more is cached.
+finagle: factory/ServiceFactoryCache.scala. An entry in use is never closed; if a full cache has no
+idle entry, the new value is for one use only. Names used once are evicted before names used again,
+so a flood of unknown names does not evict the others. Only the cost of `drop` and `close` grows
+with the number of entries.
 """
 
 from collections import OrderedDict
@@ -15,15 +15,15 @@ from meshproxy.net.turn import next_turn
 
 
 class Closable(Protocol):
-    """What a cache can hold."""
+    """A value that a cache can hold."""
 
     def close(self, *, expired: bool = False) -> None:
-        """Releases what the value holds; what nobody else uses has *expired* with the value."""
+        """Releases what the value holds; what nothing else uses has *expired* with the value."""
         ...
 
 
 _CLOSED_PER_TURN: Final = 20
-"""So many expired entries are closed before other greenlets get their turn."""
+"""Expired entries closed before other greenlets get their turn."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Closable)
@@ -39,12 +39,12 @@ class CacheEntry(Generic[K, V]):
         self.value = value
         self.users = 1
         self.line = line
-        """Where the entry stands while it is idle."""
+        """The line in which the entry is while idle."""
         self.is_cached = True
 
 
 Line: TypeAlias = OrderedDict[CacheEntry[K, V], int]
-"""Idle entries, the most idle first, each with the number of sweeps before it became idle."""
+"""Idle entries, the longest idle first, each with the number of sweeps before it became idle."""
 
 
 class IdleCache(Generic[K, V]):
@@ -64,7 +64,7 @@ class IdleCache(Generic[K, V]):
         metrics.gauge("size", fn=self._entries.__len__)
 
     def take(self, key: K, build: Callable[[K], V]) -> CacheEntry[K, V]:
-        """Return the entry of *key*, made by *build* if there is none; in use until `give`."""
+        """Returns the entry of *key*, built by *build* if there is none; in use until `give`."""
         entry = self._entries.get(key)
         if entry is not None:
             if not entry.users:
@@ -74,7 +74,7 @@ class IdleCache(Generic[K, V]):
             return entry
         self._misses.value += 1
         has_room = self._has_room()
-        # after the room was made: what was closed freed more below
+        # after room was made: closing a value may have freed more below it
         entry = CacheEntry(key, build(key), self._used_once)
         if has_room:
             self._entries[key] = entry
@@ -96,9 +96,9 @@ class IdleCache(Generic[K, V]):
             entry.value.close(expired=expired)
 
     def sweep(self) -> None:
-        """Closes what was idle since the last sweep, some at a time; call once each idle period.
+        """Closes entries idle since the last sweep, some at a time; call it once each idle period.
 
-        The least idle entry stays, so a cache never empties by itself.
+        The entry used last stays, so a sweep never empties a cache.
         """
         self._sweeps += 1
         closed = 0
@@ -113,21 +113,21 @@ class IdleCache(Generic[K, V]):
                     next_turn()
 
     def close(self) -> None:
-        """Close every value, those in use at the end of their use; keep none from now on."""
+        """Closes all values, those in use after their use, and keeps none from now on."""
         self._is_closed = True
         self.drop(lambda _: True)
 
     def drop(self, is_stale: Callable[[K], bool]) -> None:
-        """Close the values of the stale keys, those in use at the end of their use."""
+        """Closes the values of stale keys, those in use after their use."""
         for entry in [entry for key, entry in self._entries.items() if is_stale(key)]:
             self._close(entry)
 
     def values(self) -> list[V]:
-        """Return the values now cached."""
+        """Returns the values cached at present."""
         return [entry.value for entry in self._entries.values()]
 
     def _has_room(self) -> bool:
-        """Return True if one more entry may be cached, closing idle ones for it."""
+        """Returns True if another entry can be cached, after closing idle ones if necessary."""
         if self._is_closed:
             return False
         while self.capacity and len(self._entries) >= self.capacity:

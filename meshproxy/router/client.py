@@ -1,4 +1,4 @@
-"""A client: the endpoints behind one bound id, chosen by a balancer, shared by every name.
+"""A client: the endpoints of one bound id, chosen by a balancer and shared by all names.
 
 finagle: client/StackClient.scala, loadbalancer/TrafficDistributor.scala. Follows the live address
 set; an address that stays keeps its load, breaker and connections.
@@ -56,7 +56,7 @@ _log_once = LogOnce(logging.getLogger(__name__))
 
 
 class ClientKey(NamedTuple):
-    """What makes a client another one; equal keys share it, before and after a reload."""
+    """What distinguishes clients; equal keys share a client, also across a reload."""
 
     id: Path
     policy: ClientPolicy
@@ -89,7 +89,7 @@ class Client:
         self._loop_error = guard.error
         self._egress = egress
         self._refused: OwnListener | None = None
-        """One of our own that is among the addresses, and left out."""
+        """The own listener among the addresses that was left out, if any."""
         self._policy = policy = key.policy
         self._connects = ConnectStats(metrics)
         metrics.gauge("pool_size", fn=lambda: self._connects.open)
@@ -112,7 +112,7 @@ class Client:
         self._rewrite_host: RewriteHost | None = None
         self._endpoints: dict[Address, Endpoint] = {}
         self.addr: Addr = ADDR_PENDING
-        """The last address set that was neither pending nor failed, if there was any."""
+        """The last address set that was neither pending nor failed, if there was one."""
         self.service: Service[Request, Response] = stack(
             stacks.client_stack(policy, self._budget, self._count, metrics, self.stats),
             self._attempt,
@@ -121,18 +121,18 @@ class Client:
         metrics.hold()
 
     def diagnose_by(self, diagnose: Callable[[Path], Diagnostics]) -> None:
-        """Report from now on by what *diagnose* makes."""
+        """Creates diagnostics with *diagnose* from now on."""
         self._diagnostics = diagnose(self.id)
 
     def follow(self, bound: Bound) -> None:
-        """Take the addresses of *bound* from now on, which has the same id."""
+        """Follows the addresses of *bound*, which has the same id, from now on."""
         if bound.addr is not self._bound.addr:
             self._bound, before = bound, self._stop
             self._stop = bound.addr.observe(self._update)
             before()
 
     def close(self, *, expired: bool = False) -> None:
-        """Stop following the addresses and close what is idle."""
+        """Stops following the addresses and closes what is idle."""
         del expired
         self._stop()
         self.addr = ADDR_NEG
@@ -142,7 +142,7 @@ class Client:
         del self.service  # as in `PathService.close`
 
     def serve(self, request: Request) -> Response:
-        """Send *request*; errors tell which endpoint was tried. Raises ProxyError."""
+        """Sends *request*; errors name the endpoint that was tried. Raises ProxyError."""
         service = self.service
         try:
             if self._egress is not None:
@@ -156,7 +156,7 @@ class Client:
             raise type(error)(self._describe_timeout(request, error)) from error
 
     def _serve_judged(self, request: Request, egress: AddressFilter) -> Response:
-        """Serve *request* if its addresses may be reached; else nothing below hears of it."""
+        """Serves *request* if its addresses may be reached; else nothing below hears of it."""
         if isinstance(self.addr, AddrPending):
             self._await_addr(request)
         if self._refused is not None and not self._classes.nodes:
@@ -178,7 +178,7 @@ class Client:
         return self._serve_specially(request, endpoint)
 
     def _serve_specially(self, request: Request, endpoint: Endpoint) -> Response:
-        """Serve what has to say it is for another host, or to go so many hops and no further."""
+        """Serves a request with another Host to send, or with a limit of hops."""
         rewrite, service = self._rewrite_host, endpoint.serve
         if rewrite is not None:
             service = partial(rewrite, service=service)
@@ -187,11 +187,11 @@ class Client:
         return service(request)
 
     def names(self) -> list[str]:
-        """The addresses of the endpoints, as `host:port`."""
+        """Returns the addresses of the endpoints as `host:port`."""
         return [endpoint.name for endpoint in self._classes.nodes]
 
     def endpoints(self) -> list[Endpoint]:
-        """Returns all endpoints, by their addresses."""
+        """Returns all endpoints by address."""
         return sorted(self._endpoints.values(), key=lambda one: one.name)
 
     def _best_untried(self, request: Request) -> Endpoint | None:
@@ -202,7 +202,7 @@ class Client:
         return len(self._classes.nodes)
 
     def _await_endpoints(self, request: Request) -> None:
-        """Wait for the first address.
+        """Waits for the first address.
 
         Raises NoHosts, LoopDetected, BindingFailed or one of two timeouts.
         """
@@ -216,7 +216,7 @@ class Client:
             raise NoHosts(f"No hosts are available for {self.id.show()}")
 
     def _await_addr(self, request: Request) -> None:
-        """Wait until the address is no longer pending. Raises one of two timeouts."""
+        """Waits until the address is no longer pending. Raises one of two timeouts."""
         known = self._bound.addr.map(_settled)
         time_left = request.deadline - monotonic()
         if isinstance(wait(known, min(self._binding_seconds, max(time_left, 0))), Pending):
@@ -228,7 +228,7 @@ class Client:
             )
 
     def _update(self, addr: Addr) -> None:
-        """Follow the address set; pending or failed after a known set changes nothing."""
+        """Applies a new address set; after a known set, pending and failed change nothing."""
         if isinstance(addr, AddrPending | AddrFailed) and isinstance(self.addr, AddrBound):
             return
         authority = addr.authority if isinstance(addr, AddrBound) else None
@@ -247,7 +247,7 @@ class Client:
         self._follow(weights, keep_healthy=self._policy.balancer.enable_probation)
 
     def _follow(self, weights: Mapping[Address, float], *, keep_healthy: bool) -> None:
-        """Balance over the addresses of *weights*; with *keep_healthy* open ones stay besides."""
+        """Balances over *weights*; if *keep_healthy*, also over other open endpoints."""
         for gone in self._endpoints.keys() - weights.keys():
             if not (keep_healthy and self._endpoints[gone].is_open) or self._refuses(gone):
                 self._endpoints.pop(gone).close()

@@ -1,6 +1,6 @@
-"""What the configuration says about one client or one service, every setting resolved.
+"""The configuration of one client or one service, with all settings resolved.
 
-Of the rules whose prefix matches, each in file order replaces settings whole (linkerd:
+Each rule whose prefix matches replaces whole settings, in file order (linkerd:
 router/core/.../Router.scala, linkerd/core/.../{Client,ClientConfig,Svc}.scala).
 """
 
@@ -46,25 +46,25 @@ _AS_WRITTEN: Final = {
     "fail_fast": "fail_fast",
     "drop_default_port": "drop_default_port",
 }
-"""Settings of a client that need no conversion, and their names in a `ClientPolicy`."""
+"""Settings of a client that need no conversion, with their names in a `ClientPolicy`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientPolicy:
-    """How one client reaches its endpoints; times in seconds, infinite where there is no limit."""
+    """How a client reaches its endpoints; times in seconds, infinite if there is no limit."""
 
     tls: TlsSettings | None = None
-    """None is plain text."""
+    """None means plain text."""
     server_name: str | None = None
-    """Sent as SNI and looked for in the certificate."""
+    """Sent as SNI and verified in the certificate."""
     balancer: BalancerConfig = field(default_factory=P2cConfig)
     accrual: AccrualConfig = field(default_factory=lambda: ConsecutiveFailuresConfig(failures=5))
     attempt_seconds: float | None = None
-    """None is the router's limit on the first byte of a response."""
+    """None means the router's limit on the first byte of a response."""
     connect_seconds: float = CONNECT_SECONDS
     requeue_budget: RetryBudgetConfig = field(default_factory=RetryBudgetConfig)
     max_requeues: int = 24
-    """Of one request, after what was never delivered."""
+    """Requeues of one request, if nothing was delivered."""
     pool: HostConnectionPoolConfig = field(default_factory=HostConnectionPoolConfig)
     session: SessionConfig = field(default_factory=SessionConfig)
     socket: SocketOptionsConfig = field(default_factory=SocketOptionsConfig)
@@ -73,7 +73,7 @@ class ClientPolicy:
     drop_default_port: bool = False
 
     def transport(self, limits: Limits) -> Transport:
-        """How endpoints are reached, with the router's *limits* where the policy has none."""
+        """Returns the transport to endpoints, with the router's *limits* as defaults."""
         read, write = self.socket.read_timeout_ms, self.socket.write_timeout_ms
         if self.attempt_seconds is not None:
             seconds = self.attempt_seconds
@@ -106,22 +106,22 @@ class ClientPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathPolicy:
-    """How requests for one logical name are tried; times in seconds."""
+    """How requests for one logical name are retried; times in seconds."""
 
     total_seconds: float = math.inf
     retry_budget: RetryBudgetConfig = field(default_factory=RetryBudgetConfig)
     backoff: Backoff = field(default_factory=lambda: constant(0))
     max_retries: int = 5
-    """Of one request."""
+    """Retries of one request."""
     classifier: MethodClassifier = field(default_factory=MethodClassifier)
     retry_buffer_bytes: int = 65_536
-    """Most of a request body that is kept for a retry."""
+    """Bytes of a request body that are held for a retry."""
 
 
 class Contexts:
-    """The TLS contexts of a *config*, made of its files as they are now, and kept in memory.
+    """The TLS contexts of a *config*, made from the present files and kept in memory.
 
-    Raises `TlsFailed`, naming it, if a file cannot be used.
+    Raises `TlsFailed`, naming the file, if a file cannot be used.
     """
 
     def __init__(self, config: ClientConfig) -> None:
@@ -131,16 +131,16 @@ class Contexts:
         self.kept = [context(self.stamped(settings)) for settings in found]
 
     def stamped(self, settings: TlsSettings) -> TlsSettings:
-        """*settings* with what its files were."""
+        """Returns *settings* with the state of their files."""
         return replace(settings, stamps=tuple(self._stamps[file] for file in settings.files()))
 
 
 def client_policy(
     config: ClientConfig, bound_id: Path, contexts: Contexts | None = None
 ) -> ClientPolicy:
-    """The policy of the client *bound_id*, its TLS by *contexts*, or by the files as they are.
+    """Returns the policy of the client *bound_id*; TLS from *contexts*, or from the present files.
 
-    Raises `TlsFailed` when its `tls` cannot work.
+    Raises `TlsFailed` if its `tls` cannot work.
     """
     written: dict[str, Any] = {}
     tls: tuple[ClientTlsConfig, Mapping[str, str]] | None = None
@@ -159,9 +159,9 @@ def client_policy(
 
 
 def client_tls(config: ClientTlsConfig) -> tuple[SSLContext, str | None] | None:
-    """The context of a `tls` block outside a client, by its files as they are, and the name.
+    """Returns the context and the name of a `tls` block outside a client, from its present files.
 
-    None if it is switched off. Raises `TlsFailed` when it cannot work.
+    Returns None if it is disabled. Raises `TlsFailed` if it cannot work.
     """
     if not config.enabled:
         return None
@@ -172,7 +172,7 @@ def client_tls(config: ClientTlsConfig) -> tuple[SSLContext, str | None] | None:
 
 
 def path_policy(config: SvcConfig, name: Path) -> PathPolicy:
-    """The policy of the logical *name*."""
+    """Returns the policy of the logical *name*."""
     written: dict[str, Any] = {}
     for matcher, settings in config.rules:
         if matcher.match(name) is not None:
@@ -181,7 +181,7 @@ def path_policy(config: SvcConfig, name: Path) -> PathPolicy:
 
 
 def new_budget(config: RetryBudgetConfig) -> RetryBudget:
-    """A budget of its own, for one path's retries or one client's requeues."""
+    """Returns a new budget, for one path's retries or one client's requeues."""
     return RetryBudget(config.ttl_secs, config.min_retries_per_sec, config.percent_can_retry)
 
 

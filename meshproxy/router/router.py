@@ -1,4 +1,4 @@
-"""The Service that a router is: a request in, its name found, the name's service called.
+"""The Service of a router: identifies a request and calls the service of its name.
 
 linkerd: router/core/.../RoutingFactory.scala
 """
@@ -19,8 +19,8 @@ from meshproxy.router.own_listeners import LoopGuard
 class Router:
     """Routes requests of one configured router; servers put their own stacks around it.
 
-    It takes over the clients of *before*, the router of that label until a reload.
-    Raises TlsFailed when a TLS file cannot be used.
+    It takes over the clients of *before*, the router with that label before a reload.
+    Raises TlsFailed if a TLS file cannot be used.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class Router:
             if isinstance(identifier, Following):
                 identifier.report(metrics.scope("identifier"))
         self.identify = first_of(self._identifiers, config.binding_timeout_ms / 1000)
-        """The name of a request. Raises ProxyError; may rewrite the target."""
+        """Returns the name of a request. Raises ProxyError; may rewrite the target."""
         if config.originator:
             metrics.gauge("originator", fn=lambda: 1, together="max")
 
     def clients(self) -> list[Client]:
-        """Returns the clients that are in use or were lately."""
+        """Returns the clients in use at present or recently."""
         return self.binding.clients.values()
 
     def sweep(self) -> None:
@@ -62,14 +62,14 @@ class Router:
         self.binding.sweep()
 
     def close(self, successor: object = None) -> None:
-        """Closes all but what running requests use, and what *successor* has taken over."""
+        """Closes all but what running requests use and what *successor* has taken over."""
         self.binding.close(successor.binding if isinstance(successor, Router) else None)
         for identifier in self._identifiers:
             if isinstance(identifier, Following):
                 identifier.close()
 
     def serve(self, request: Request) -> Response:
-        """Serve *request*. Raises ProxyError."""
+        """Serves *request*. Raises ProxyError."""
         identify = self.identify
         path = identify(request)
         if self.gate is not None:

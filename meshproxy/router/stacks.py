@@ -1,4 +1,4 @@
-"""The order of filters, outermost first: four lists, and why each line stands where it does.
+"""The order of filters, outermost first: four lists, with the reason for each position.
 
 linkerd: router/core/.../Router.scala, linkerd/protocol/http/.../HttpConfig.scala.
 """
@@ -46,11 +46,11 @@ def server_stack(
     compression_level: int = 0,
     access_log: AccessLog | None = None,
 ) -> list[HttpFilter]:
-    """Around the router: what is the same for every request of one server."""
+    """Returns the filters around the router: what applies to every request of one server."""
     return [
-        *([access_log] if access_log is not None else []),  # writes what really leaves
+        *([access_log] if access_log is not None else []),  # logs what is really sent
         *([Compress(compression_level)] if compression_level else []),  # errors too
-        *([ClearContext()] if clear_context else []),  # above all that adds: nothing leaks
+        *([ClearContext()] if clear_context else []),  # outside all filters that add headers
         ServerStats(metrics),  # what the client sees, errors included
         ErrorResponder(limits, metrics),  # below here errors are raised, above they are responses
         *([ConcurrencyLimit(max_concurrent, metrics)] if max_concurrent is not None else []),
@@ -64,7 +64,7 @@ def server_stack(
 
 
 def path_stack(name: Path, policy: PathPolicy, metrics: Tree) -> list[HttpFilter]:
-    """Around the bound tree of one logical name: the client's view, retries included."""
+    """Returns the filters around the bound tree of one logical name: retries are inside them."""
     return [
         Forward(name),  # once for all attempts; on responses of endpoints, so not on our errors
         PathStats(metrics),
@@ -80,7 +80,7 @@ def path_stack(name: Path, policy: PathPolicy, metrics: Tree) -> list[HttpFilter
 
 
 def bound_stack(bound: Bound) -> list[HttpFilter]:
-    """Around one client for one residual: what may differ from attempt to attempt."""
+    """Returns the filters around one client for one residual: may differ for each attempt."""
     return [DstClient(bound.id, bound.residual)]
 
 
@@ -91,14 +91,14 @@ def client_stack(
     metrics: Tree,
     stats: ClientStats,
 ) -> list[HttpFilter]:
-    """Around the balancer of one bound id."""
+    """Returns the filters around the balancer of one bound id."""
     attempt = policy.attempt_seconds or _FOREVER
     return [
         *([ForwardClientCert()] if policy.forward_client_cert else []),
         *([DropPort(443 if policy.tls else 80)] if policy.drop_default_port else []),
-        # above the statistics: each attempt is counted
+        # outside the statistics: each attempt is counted
         Requeues(budget, endpoints, policy.max_requeues, metrics),
-        AttemptSpan(),  # each attempt is a span of its own, of which its endpoint is told
+        AttemptSpan(),  # each attempt is a span of its own, passed to its endpoint
         stats,
         *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt
     ]

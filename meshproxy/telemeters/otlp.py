@@ -1,4 +1,4 @@
-"""io.l5d.otlp: spans for OpenTelemetry's collectors, as JSON by HTTP; unknown to Linkerd.
+"""io.l5d.otlp: spans for OpenTelemetry collectors, as JSON over HTTP; unknown to Linkerd.
 
 opentelemetry.io: OTLP/HTTP, ExportTraceServiceRequest in the JSON mapping of Protocol Buffers.
 """
@@ -25,23 +25,23 @@ _ERROR: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtlpConfig(TelemeterConfig):
-    """Sends spans to an OpenTelemetry collector, as JSON by HTTP; an addition of meshproxy."""
+    """Sends spans to an OpenTelemetry collector, as JSON over HTTP; an addition of meshproxy."""
 
     kind: ClassVar[str] = "io.l5d.otlp"
     in_workers: ClassVar[bool] = True
     endpoint: str = key(
-        default="http://localhost:4318/v1/traces", doc="Where a POST takes spans: an http URL."
+        default="http://localhost:4318/v1/traces", doc="The http URL to POST spans to."
     )
     sample_rate: float = key(
         default=0.001,
         minimum=0,
         maximum=1,
         quoted=True,
-        doc="The share of traces that are sent, of those that nobody has decided about.",
+        doc="The share of traces to send, if the caller has not decided that.",
     )
 
     def check(self) -> Iterable[Problem]:
-        """The endpoint is a URL that can be posted to."""
+        """Yields a problem if the endpoint is not an http URL."""
         try:
             parts = urlsplit(self.endpoint)
             is_sound = parts.scheme in {"http", "https"} and bool(parts.hostname)
@@ -97,7 +97,7 @@ def _plain(span: Span) -> dict[str, Any]:
 
 
 def _named(span: Span) -> dict[str, str]:
-    """Returns the tags, with the addresses by the names of OpenTelemetry's conventions."""
+    """Returns the tags, with addresses under the names of OpenTelemetry's conventions."""
     peer = "client.address" if span.kind == "SERVER" else "server.address"
     return {**span.tags, **({peer: span.remote} if span.remote else {})}
 

@@ -1,6 +1,6 @@
-"""What exporters of spans share: which traces they take, a bounded queue, and who empties it.
+"""The common part of span exporters: sampling, a bounded queue, and the greenlet that sends.
 
-A collector that is slow, broken or gone costs spans, which are counted, and nothing else.
+A slow or broken collector loses spans, which are counted, and affects nothing else.
 """
 
 import logging
@@ -22,7 +22,7 @@ from meshproxy.telemeters.telemeter import Telemeter
 
 FLUSH_INTERVAL_S: Final = 1.0
 MAX_QUEUED: Final = 10_000
-"""Spans; while so many wait, further ones are dropped."""
+"""Most spans queued; further ones are dropped."""
 MAX_BATCH: Final = 500
 """Spans in one request to a collector."""
 _TIMEOUT_S: Final = 3.0
@@ -34,9 +34,9 @@ Encode = Callable[[Sequence[Span]], bytes]
 
 
 class Sampler:
-    """Decides which traces are taken: a decision of the trace itself wins over *rate*.
+    """Decides which traces are recorded: the trace's own decision overrides *rate*.
 
-    All spans of a trace fare alike (Linkerd: the trace id, salted, modulo 10,000).
+    The decision is the same for all spans of a trace (Linkerd: the salted id, modulo 10,000).
     """
 
     def __init__(self, rate: float, bits: Callable[[int], int] = random.getrandbits) -> None:
@@ -52,13 +52,13 @@ class Sampler:
 
 
 class SpanExporter(Telemeter):
-    """Posts spans to *url*, as *encode* writes them, at least once a second and at the end.
+    """Sends spans to *url* in the form of *encode*, at least once a second and at the end.
 
     Args:
-        name: counts under `telemeter/<name>`.
-        url: where a POST takes a batch; any 2xx is a success.
+        name: the scope of its counters, `telemeter/<name>`.
+        url: accepts a batch by POST; any 2xx is a success.
         sample_rate: the share of undecided traces.
-        encode: writes a batch; *content_type* says as what.
+        encode: encodes a batch; *content_type* is its type.
     """
 
     def __init__(
@@ -100,11 +100,11 @@ class SpanExporter(Telemeter):
             self._dropped.value += 1
 
     def start(self) -> None:
-        """Begins to post in the background."""
+        """Begins to send in the background."""
         self._greenlet = gevent.spawn(self._post_often)
 
     def close(self) -> None:
-        """Posts what is left, for two seconds at most, and stops."""
+        """Sends what is left, within two seconds, and stops."""
         self._stopping.set()
         if self._greenlet is not None:
             self._greenlet.join(timeout=_CLOSE_TIMEOUT_S)
@@ -119,7 +119,7 @@ class SpanExporter(Telemeter):
         self._post_all()
 
     def _post_all(self) -> None:
-        """Posts all that is queued now, until something fails."""
+        """Sends all that is queued at present, until something fails."""
         left = len(self._queue)
         while left > 0:
             batch = [self._queue.popleft() for _ in range(min(left, MAX_BATCH))]
@@ -141,5 +141,5 @@ class SpanExporter(Telemeter):
             return True
         self._failures.value += 1
         self._dropped.value += len(batch)
-        _log.warning("%s: %s does not take spans: %s", self._name, self._url, why)
+        _log.warning("%s: %s does not accept spans: %s", self._name, self._url, why)
         return False

@@ -46,7 +46,7 @@ class Telemeter:
         return ()
 
     def recorder(self) -> Recorder | None:
-        """Returns what takes the spans of requests, if it does."""
+        """Returns the recorder of requests' spans, if it has one."""
         return None
 
     def take(self) -> list[Any]:

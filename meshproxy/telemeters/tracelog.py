@@ -35,14 +35,14 @@ class TracelogConfig(TelemeterConfig):
     sample_rate: float = key(
         default=1.0,
         quoted=True,
-        doc="The share of traces that are logged, of those that nobody has decided about.",
+        doc="The share of traces to log, if the caller has not decided that.",
     )
     level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL", "ALL"] = key(
         default="INFO", doc="The level of the lines."
     )
 
     def build(self, deps: TelemeterDeps) -> "Tracelog":
-        """Returns the telemeter; it needs nothing of *deps*."""
+        """Returns the telemeter; *deps* are not needed."""
         del deps
         return Tracelog(min(max(self.sample_rate, 0.0), 1.0), _LEVELS[self.level])
 

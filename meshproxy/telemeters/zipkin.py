@@ -1,6 +1,6 @@
-"""io.l5d.zipkin: spans for Zipkin, as JSON by HTTP (zipkin.io/zipkin-api, POST /api/v2/spans).
+"""io.l5d.zipkin: spans for Zipkin, as JSON over HTTP (zipkin.io/zipkin-api, POST /api/v2/spans).
 
-Linkerd's goes by Scribe, which current collectors do not take any more.
+Linkerd uses Scribe, which current collectors no longer accept.
 """
 
 import json
@@ -22,7 +22,7 @@ _SCRIBE: Final = 9410
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZipkinConfig(TelemeterConfig):
-    """Sends spans to a Zipkin collector, as JSON by HTTP."""
+    """Sends spans to a Zipkin collector, as JSON over HTTP."""
 
     kind: ClassVar[str] = "io.l5d.zipkin"
     in_workers: ClassVar[bool] = True
@@ -33,13 +33,13 @@ class ZipkinConfig(TelemeterConfig):
         minimum=0,
         maximum=1,
         quoted=True,
-        doc="The share of traces that are sent, of those that nobody has decided about.",
+        doc="The share of traces to send, if the caller has not decided that.",
     )
 
     def check(self) -> Iterable[Problem]:
-        """Port 9410 is another protocol's."""
+        """Yields a warning for port 9410, which is for another protocol."""
         if self.port == _SCRIBE:
-            what = "9410 is Zipkin's port for Scribe, spans go by HTTP here; that is port 9411"
+            what = "9410 is Zipkin's port for Scribe, but spans are sent over HTTP; use port 9411"
             yield Problem(what, "port", Severity.WARNING)
 
     def build(self, deps: TelemeterDeps) -> SpanExporter:
@@ -50,7 +50,7 @@ class ZipkinConfig(TelemeterConfig):
 
 
 def encode(spans: Sequence[Span]) -> bytes:
-    """Returns *spans* as Zipkin's version 2 has them."""
+    """Returns *spans* in the form of Zipkin's version 2."""
     return json.dumps([_plain(span) for span in spans]).encode("ascii")
 
 
