@@ -15,6 +15,17 @@ Policies: TypeAlias = tuple[EgressPolicy, ...]
 """What is left of the rules; all of them have to allow. The second is for where a dtab leads."""
 
 
+class OpenRules:
+    """What is left of the rules before a name is bound; each is a key by itself."""
+
+    __slots__ = ("asked", "policy")
+
+    def __init__(self, policy: EgressPolicy, asked: Facts) -> None:
+        self.policy = policy
+        self.asked = asked
+        """What is known but for the host, if the request has a dtab that may lead elsewhere."""
+
+
 class AddressFilter:
     """What *policies* say about the addresses of one client."""
 

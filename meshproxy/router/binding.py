@@ -27,7 +27,7 @@ from meshproxy.naming.nametree import NameTree
 from meshproxy.naming.path import Path
 from meshproxy.net.turn import next_turn
 from meshproxy.router import stacks
-from meshproxy.router.address_filter import AddressFilter, Policies
+from meshproxy.router.address_filter import AddressFilter, OpenRules, Policies
 from meshproxy.router.cache import CacheEntry, IdleCache
 from meshproxy.router.client import Client, ClientKey
 from meshproxy.router.egress import Gate, JudgedPath
@@ -54,7 +54,7 @@ class PathService:
     """One logical name with its local table: its live binding, policy and statistics."""
 
     def __init__(self, key: PathKey, binding: "Binding") -> None:
-        self._path, self._local, self._policies = _parts(key)
+        self._path, self._local, self._rules = _parts(key)
         self._binding = binding
         self._metrics = binding.metrics.scope("service", self._path.show()[1:])
         self._metrics.hold()
@@ -85,7 +85,7 @@ class PathService:
     def _update(self, state: State[NameTree[Bound]]) -> None:
         """Follow the binding; pending or failed after a tree leaves the tree in use."""
         if isinstance(state, Ok):
-            key = (state.value, self._policies)
+            key = (state.value, self._rules)
             before, self._tree = self._tree, self._binding.trees.take(key, self._new_tree)
             if before is not None:
                 self._binding.trees.give(before)
@@ -223,11 +223,11 @@ class Binding:
         except ProxyError:
             return False
 
-    def policies_at(self, bound: Bound, policies: Policies | None) -> Policies | Refusal | None:
-        """What is left of *policies* for *bound*; None without egress rules."""
-        if self._gate is None or policies is None:
+    def policies_at(self, bound: Bound, rules: OpenRules | None) -> Policies | Refusal | None:
+        """What is left of *rules* for *bound*; None without egress rules."""
+        if self._gate is None or rules is None:
             return None
-        return self._gate.at_bound(bound, policies)
+        return self._gate.at_bound(bound, rules)
 
     def take_client(self, bound: Bound, policies: Policies | None) -> CacheEntry[ClientKey, Client]:
         """The client of a bound id, by the configuration that matches it. Raises TlsFailed.
@@ -275,13 +275,13 @@ class Binding:
         return PathService(key, self)
 
 
-def _parts(key: PathKey) -> tuple[Path, Dtab, Policies | None]:
+def _parts(key: PathKey) -> tuple[Path, Dtab, OpenRules | None]:
     if isinstance(key, Path):
         return key, Dtab(), None
     if len(key) == 2:
         return *key, None
-    path, local, policies = key
-    return path, local or Dtab(), policies
+    path, local, rules = key
+    return path, local or Dtab(), rules
 
 
 def _lines(dtab: Dtab) -> str:

@@ -5,6 +5,7 @@ breaker, balancer or statistic of a client.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshproxy.config.egress import EgressConfig
@@ -14,6 +15,7 @@ from meshproxy.egress.limiter import Limiter
 from meshproxy.egress.rules import (
     DEFAULT,
     UNKNOWN,
+    EgressPolicy,
     Facts,
     Rule,
     RuleAction,
@@ -29,10 +31,10 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
-from meshproxy.router.address_filter import Policies
+from meshproxy.router.address_filter import OpenRules, Policies
 from meshproxy.router.passage import Passage, Refusal, caller_of
 
-JudgedPath: TypeAlias = tuple[Path, Dtab | None, Policies]
+JudgedPath: TypeAlias = tuple[Path, Dtab | None, OpenRules]
 _REMEMBERED: Final = 4096
 
 
@@ -40,8 +42,9 @@ class Judgement(NamedTuple):
     """What becomes of requests that are alike, before their name is looked up."""
 
     host: str
-    policies: Policies
-    verdict: Verdict | None
+    open: OpenRules
+    verdict: Verdict
+    """While it is open, that the first rule that may allow it does."""
 
 
 class Gate:
@@ -59,7 +62,7 @@ class Gate:
         self._by_method = any(rule.method for rule in self._rules)
         self._by_caller = any(rule.caller for rule in self._rules)
         self._judged: Memo[tuple[Any, ...], Judgement] = Memo(_REMEMBERED)
-        self._alike: Memo[Policies, Policies] = Memo(_REMEMBERED)
+        self._alike: Memo[tuple[EgressPolicy, Facts], OpenRules] = Memo(_REMEMBERED)
         self._metrics = metrics.scope("egress")
         self._reasons = self._metrics.scope("reason")
         self._allowed = self._metrics.counter("allowed")
@@ -85,8 +88,7 @@ class Gate:
     ) -> Response:
         """Serves *request*, named *path*, if the rules allow it. Raises ProxyError."""
         judged = self._judge(path, request)
-        first = judged.policies[0].first_to_allow
-        verdict = judged.verdict or Verdict(True, first)
+        verdict = judged.verdict
         request.egress = passage = Passage(self._limiters, judged.host, verdict, request.peer)
         if not verdict.is_allowed:
             request.dst = path
@@ -94,34 +96,40 @@ class Gate:
             self._count(passage, refused)
             raise refused
         try:
-            response = serve((path, request.local_dtab, judged.policies), request)
+            response = serve((path, request.local_dtab, judged.open), request)
         except BaseException as error:
             if isinstance(error, LoopDetected):
                 passage.decision, passage.verdict = "deny", Verdict(False, None)
             self._count(passage, error)
             passage.leave()
             raise
-        self._count(passage, None)
-        if response.ending is not None:
-            response.ending.then(passage.leave)
+        _, rule, reported = passage.verdict
+        if rule is None or reported:
+            self._count(passage, None)
         else:
-            passage.leave()
+            self._allowed.value += 1
+            self._counts[rule.name].value += 1
+        if passage.is_limited:
+            if response.ending is not None:
+                response.ending.then(passage.leave)
+            else:
+                passage.leave()
         return response
 
-    def at_bound(self, bound: Bound, policies: Policies) -> Policies | Refusal:
-        """Returns what is left of *policies* for *bound*, or why no request may go there."""
+    def at_bound(self, bound: Bound, rules: OpenRules) -> Policies | Refusal:
+        """Returns what is left of *rules* for *bound*, or why no request may go there."""
         try:
             host, port = _host_and_port(bound.id)
         except ValueError as error:
             return Refusal(Verdict(False, None), f" is led to {bound.show()}: {error}")
         facts = Facts(client=bound.id, port=port, is_guarded=bound.chosen_by is ChosenBy.REQUEST)
-        left = [policies[0].given(facts)]
+        left = [rules.policy.given(facts)]
         if bound.is_steered:
-            left += [policy.given(Facts(host=host)).given(facts) for policy in policies[1:]]
+            left.append(self.policy.given(replace(rules.asked, host=host)).given(facts))
         verdict = joint(left)
         if verdict is not None and not verdict.is_allowed:
             return Refusal(verdict, f" bound to {bound.show()}")
-        return self._same(tuple(left))
+        return tuple(left)
 
     def _judge(self, path: Path, request: Request) -> Judgement:
         names = request.headers.names
@@ -140,22 +148,27 @@ class Gate:
 
     def _judgement(self, path: Path, line: bytes, request: Request) -> Judgement:
         authority = line.partition(b":")[2].strip(b" \t")
-        facts = Facts(service=path, method=request.method, caller=caller_of(request.peer))
-        known = self.policy.given(facts)
         shown = authority.decode("latin-1")
+        asked = Facts(
+            service=path,
+            method=request.method if self._by_method else UNKNOWN,
+            caller=caller_of(request.peer) if self._by_caller else UNKNOWN,
+        )
         try:
             host = host_of(canonical(authority).decode("latin-1")) if authority else ""
         except ValueError:  # numbers that a resolver might take for an address
             shown += ", a number that some take for an address,"
-            return Judgement(shown, (known,), Verdict(False, None))
-        policy = known.given(Facts(host=host))
-        policies = (policy, known) if request.local_dtab is not None else (policy,)
-        return Judgement(host or path.show(), self._same(policies), policy.verdict())
+            return Judgement(shown, OpenRules(self.policy, asked), Verdict(False, None))
+        policy = self.policy.given(replace(asked, host=host))
+        verdict = policy.verdict() or Verdict(True, policy.first_to_allow)
+        rules = self._open(policy, asked if request.local_dtab is not None else Facts())
+        return Judgement(host or path.show(), rules, verdict)
 
-    def _same(self, policies: Policies) -> Policies:
-        """Returns the one of equal policies that is always meant, which makes comparing cheap."""
-        found = self._alike.get(policies)
-        return self._alike.keep(policies, policies) if found is None else found
+    def _open(self, policy: EgressPolicy, asked: Facts) -> OpenRules:
+        """Returns the same object for what is alike, so that it is a key that is cheap to find."""
+        key = (policy, asked)
+        found = self._alike.get(key)
+        return self._alike.keep(key, OpenRules(policy, asked)) if found is None else found
 
     def _count(self, passage: Passage, error: BaseException | None) -> None:
         rule = passage.rule

@@ -71,6 +71,11 @@ class Passage:
             return caller.names[0] if caller.names else caller.address
         return matched
 
+    @property
+    def is_limited(self) -> bool:
+        """Returns True if it counts against a limit now."""
+        return bool(self._entered)
+
     def show(self) -> str:
         """Returns what was decided, by which rule, what was reported, and who asked."""
         rule = f" by {self.rule}" if self.rule is not None else ""

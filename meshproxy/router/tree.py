@@ -9,7 +9,7 @@ from meshproxy.http.message import Request, Response
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.nametree import Leaf, NameTree, choose
 from meshproxy.router import stacks
-from meshproxy.router.address_filter import Policies
+from meshproxy.router.address_filter import OpenRules, Policies
 from meshproxy.router.cache import CacheEntry
 from meshproxy.router.passage import Refusal, refused
 from meshproxy.service import Service, stack
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HttpService = Service[Request, Response]
 BoundKey = tuple[Bound, Policies | None]
-TreeKey = tuple[NameTree[Bound], Policies | None]
+TreeKey = tuple[NameTree[Bound], OpenRules | None]
 """With what is left of the egress rules, if there are some."""
 
 
@@ -41,7 +41,7 @@ class TreeService:
     """A bound tree of services; `serve` draws one, and raises NoHosts if that leads nowhere."""
 
     def __init__(self, key: TreeKey, binding: "Binding") -> None:
-        tree, self._policies = key
+        tree, self._rules = key
         self._binding = binding
         self._taken: list[CacheEntry[BoundKey, BoundService]] = []
         try:
@@ -63,7 +63,7 @@ class TreeService:
             self._binding.bounds.give(entry, expired=expired)
 
     def _take(self, bound: Bound) -> HttpService:
-        policies = self._binding.policies_at(bound, self._policies)
+        policies = self._binding.policies_at(bound, self._rules)
         if isinstance(policies, Refusal):
             return partial(refused, policies)
         entry = self._binding.bounds.take((bound, policies), self._new_bound)

@@ -86,6 +86,7 @@ class World:
             if telemeter["kind"] == "io.l5d.statsd":
                 telemeter["port"] = self.statsd.port
         outgoing, incoming = config["routers"]
+        outgoing["egress"] = {"rules": [{"name": "us", "action": "allow", "to": "loopback"}]}
         outgoing["servers"] = [{"port": self.port, "ip": "127.0.0.1"}]
         incoming["servers"] = [{"port": self._incoming, "ip": NODE}]
         outgoing["dtab"] += (

@@ -1,7 +1,7 @@
 """The egress article itself: its unchanged file, real named and nginx, and real ports.
 
 Everything runs in a network namespace of its own. Pods have addresses in 127.1.1.0/24, which is
-one node's; the site outside is nginx on 127.0.0.2, with a certificate for linkerd.io alone.
+one node's; the site outside is nginx on 10.9.0.2, with a certificate for linkerd.io alone.
 """
 
 import os
@@ -22,14 +22,14 @@ from tests.kit.certs import Certs
 from tests.kit.daemons import Daemon, Named, Nginx, find
 from tests.kit.downstream import Downstream
 from tests.kit.k8s import KubeApi
-from tests.kit.namespace import Namespace, Unavailable, with_files
+from tests.kit.namespace import Namespace, Unavailable, have, with_files
 from tests.kit.statsd import Collector
 
 pytestmark = pytest.mark.world
 ROOT = Path(__file__).parent.parent.parent
 ARTICLE = ROOT / "tests/corpus/configs/linkerd/linkerd-egress.yaml"
 NODE, HELLO, WORLD, WORLD2, SITE, SITE2 = (
-    "127.1.1.1", "127.1.1.10", "127.1.1.11", "127.1.1.12", "127.0.0.2", "127.0.0.3",
+    "127.1.1.1", "127.1.1.10", "127.1.1.11", "127.1.1.12", "10.9.0.2", "10.9.0.3",
 )  # fmt: skip
 NAMES = {"linkerd.io": SITE, "other.test": SITE, "hello": SITE2, "moving.test": SITE}
 TTL_S = 1
@@ -146,6 +146,7 @@ def _namespace(stack: ExitStack) -> None:
         stack.enter_context(Namespace())
     except Unavailable as why:
         pytest.skip(str(why))
+    have(SITE, SITE2)
 
 
 def _site(stack: ExitStack, certs: Certs, directory: Path) -> Path:
@@ -161,7 +162,7 @@ def serve(config: Path, directory: Path, certs: Certs, **environ: str) -> Daemon
     """Start the proxy on *config* with the namespace's DNS and the world's authority."""
     resolv, hosts = directory / "resolv.conf", directory / "hosts"
     resolv.write_text("nameserver 127.0.0.1\n")
-    hosts.write_text("127.0.0.1 localhost\n127.0.0.2 in-hosts.test\n")
+    hosts.write_text("127.0.0.1 localhost\n10.9.0.2 in-hosts.test\n")
     command = with_files(
         {"/etc/resolv.conf": resolv, "/etc/hosts": hosts},
         *(sys.executable, "-m", "meshproxy", str(config)),
@@ -274,7 +275,7 @@ def test_no_other_address_of_the_machine_is_served(port: int) -> None:
 @pytest.mark.parametrize("host", ["localhost:4140", "127.0.0.1:4141", "in-hosts.test:9990"])
 def test_the_proxy_s_own_ports_are_no_destination(laptop: Laptop, host: str) -> None:
     got = curl(host)
-    is_ours = not host.startswith("in-hosts")  # 127.0.0.2, where nobody listens
+    is_ours = not host.startswith("in-hosts")  # 10.9.0.2, where nobody listens
     assert (got.status, "loop+detected" in got.fields["l5d-err"]) == (
         508 if is_ours else 502,
         is_ours,

@@ -1,7 +1,6 @@
 """Who may go where, over real DNS, in a network whose loopback has addresses of every class."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from tests.kit.certs import Certs
 from tests.kit.dns import DnsServer
 from tests.kit.downstream import Downstream
 from tests.kit.k8s import wait_until
-from tests.kit.namespace import Namespace, Unavailable
+from tests.kit.namespace import Namespace, Unavailable, have
 from tests.kit.proxy import Proxy
 from tests.kit.wire import Reply, WireClient, get
 
@@ -76,10 +75,7 @@ def network() -> Iterator[None]:
         except Unavailable as why:
             pytest.skip(str(why))
         addresses = [*ORDINARY, *(address for address, _ in REFUSED)]
-        for address in addresses:
-            if not address.startswith(UNROUTABLE):
-                command = ["ip", "address", "add", address, "dev", "lo"]
-                subprocess.run([*command, *(["nodad"] if ":" in address else [])], check=True)
+        have(*(address for address in addresses if not address.startswith(UNROUTABLE)))
         yield
 
 

@@ -1,6 +1,6 @@
 """`meshproxy` without a file, and the programs of a laptop that use it, each as its users have it.
 
-All in a network of their own: a site with packages of every kind on ports 80 and 443 of 127.0.0.2,
+All in a network of their own: a site with packages of every kind on ports 80 and 443 of 10.9.0.2,
 whose name only the proxy can look up.
 """
 
@@ -22,7 +22,7 @@ from tests.e2e.test_command import run
 from tests.kit.certs import Certs
 from tests.kit.daemons import START_S, Daemon, Nginx, find
 from tests.kit.k8s import wait_until
-from tests.kit.namespace import Namespace, Unavailable, with_files
+from tests.kit.namespace import Namespace, Unavailable, have, with_files
 
 pytestmark = pytest.mark.world
 ROOT = Path(__file__).parent.parent.parent
@@ -34,7 +34,7 @@ SITE = """
   root {root};
   server {{
     access_log {log} seen;
-    listen 127.0.0.2:80; listen 127.0.0.2:443 ssl; server_name packages.test;
+    listen 10.9.0.2:80; listen 10.9.0.2:443 ssl; server_name packages.test;
     ssl_certificate {chain}; ssl_certificate_key {key};
     location /simple/ {{ autoindex on; }}
     location = /npm/tiny {{ alias {root}/npm.json; }}
@@ -85,14 +85,15 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
             stack.enter_context(Namespace())
         except Unavailable as why:
             pytest.skip(str(why))
+        have("10.9.0.2")
         certs = Certs(directory)
         chain, key = certs.files("packages.test")
         log, root = directory / "seen", directory / "root"
         publish(root)
         site = SITE.format(root=root, log=log, chain=chain, key=key)
-        stack.enter_context(Nginx(directory, site)).wait_port(443, "127.0.0.2")
+        stack.enter_context(Nginx(directory, site)).wait_port(443, "10.9.0.2")
         hosts = directory / "hosts"
-        hosts.write_text("127.0.0.2 packages.test\n")
+        hosts.write_text("10.9.0.2 packages.test\n")
         started = Daemon(
             with_files({"/etc/hosts": hosts}, sys.executable, str(ROOT / "bin/meshproxy")),
             directory / "log",

@@ -47,6 +47,13 @@ class Namespace:
         os.close(self._home)
 
 
+def have(*addresses: str) -> None:
+    """Give *addresses* to the loopback device of the network that this thread is in."""
+    for address in addresses:
+        command = ["ip", "address", "add", address, "dev", "lo"]
+        subprocess.run([*command, *(["nodad"] if ":" in address else [])], check=True)
+
+
 def with_files(files: dict[str, Path], *command: str) -> list[str]:
     """Return *command* as it is run with other *files* in the place of the system's."""
     binds = [f"mount --bind {source} {place}" for place, source in files.items()]
