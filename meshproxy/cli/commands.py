@@ -90,6 +90,19 @@ COMMANDS: Final = {
             *_LOG,
         ),
     ),
+    "status": Command(
+        "ask a running proxy what is wrong; status 0 if nothing is",
+        (),
+        (
+            Option(
+                ("--admin",),
+                "where its admin pages are; http://127.0.0.1:9990 if not given",
+                value="URL",
+                default="http://127.0.0.1:9990",
+            ),
+        ),
+        is_patched=False,
+    ),
     "completion": Command(
         "print a script that completes command lines in SHELL",
         (Operand("SHELL", "the shell it is for", choices=("bash", "zsh", "fish")),),

@@ -22,8 +22,9 @@ http://127.0.0.1:9990 unless the file says otherwise.
 
 SIGHUP reads the file again; a configuration with errors changes nothing.
 
-exit status: 0 after a stop or `ok`; 1 for a configuration that cannot be served, and
-after a second SIGTERM or SIGINT; 2 for a command line that cannot be read.
+exit status: 0 after a stop or `ok`; 1 for a configuration that cannot be served, for
+problems of a running proxy, and after a second SIGTERM or SIGINT; 2 for a command
+line that cannot be read.
 
 example:
   meshproxy conf/egress.yaml
