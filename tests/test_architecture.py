@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from inspect import getdoc
 from pathlib import Path
 
 import meshproxy
@@ -99,7 +100,7 @@ def test_all_state_of_modules_is_in_the_table() -> None:
 
 
 def test_slots_of_a_request_are_written_where_its_table_says() -> None:
-    rows = re.findall(r"^    \| (`.+?`) \| (.+?) \|$", Request.__doc__ or "", re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?`) \| (.+?) \|$", getdoc(Request) or "", re.MULTILINE)
     allowed = {
         slot: {*re.findall(r"`([\w/]+)`", writers), *re.findall(r"\bserver\b", writers)}
         for slots, writers in rows
