@@ -163,6 +163,7 @@ class H2Connection(FrameSender):
     def settings_ack_frame(self) -> None:
         """Applies our settings, which the peer knows from now on (RFC 9113 section 6.5.3)."""
         if self.is_acknowledged:
+            self.meaningless_frame()
             return
         self.is_acknowledged = True
         change = self._local.stream_window_bytes - self._new_window
@@ -174,12 +175,14 @@ class H2Connection(FrameSender):
     def ping_frame(self, payload: bytes, is_answer: bool) -> None:
         """Answers a PING, or hands an answer on."""
         if is_answer:
+            self._guard.trifles.take(self._now)
             self._events.pong_received(payload)
         else:
             self._reply(frames.ping(payload, is_answer=True))
 
     def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
         """Hands the peer's farewell on."""
+        self._guard.trifles.take(self._now)
         self._events.goaway_received(last_stream_id, code, debug)
 
     def window_update_frame(self, stream_id: int, increment: int) -> None:

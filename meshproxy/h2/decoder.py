@@ -14,6 +14,10 @@ from meshproxy.http.memo import Memo
 DEFAULT_TABLE_BYTES = 4096
 """SETTINGS_HEADER_TABLE_SIZE until somebody says otherwise (RFC 9113 section 6.5.2)."""
 _REMEMBERED = 256
+_MAX_BLOCK = 512
+_MAX_SECTION = 2048
+"""Bytes of the longest block that is remembered, and of what it stands for: a peer that sends many
+large ones must not have them kept here."""
 _BOMB = 4
 """A field section of over this many times the limit is an attack, not a mistake."""
 
@@ -70,12 +74,14 @@ class Decoder:
     def _decode(self, block: bytes) -> FieldSection:
         try:
             at, resized = self._read_size_updates(block)
-            section, has_literals, has_inserted = self._read_fields(block, at)
+            section, is_large, has_literals, has_inserted = self._read_fields(block, at)
         except IndexError:
             _refuse("a block ends within a field")
         if resized or has_inserted:
             self._blocks.clear()
             self._once.clear()
+        elif is_large or len(block) > _MAX_BLOCK:
+            return section
         elif not has_literals or block in self._once:
             self._blocks.keep(block, section)
         else:
@@ -98,8 +104,8 @@ class Decoder:
             _refuse("a block does not begin with the table size update that is due")
         return at, at > 0
 
-    def _read_fields(self, block: bytes, at: int) -> tuple[FieldSection, bool, bool]:
-        """Returns the section, whether it has literals, and whether any of them was inserted."""
+    def _read_fields(self, block: bytes, at: int) -> tuple[FieldSection, bool, bool, bool]:
+        """Returns the section, and whether it is large, has literals, has inserted any of them."""
         table = self._table
         fields: list[Field] = []
         never_indexed: set[bytes] = set()
@@ -134,7 +140,7 @@ class Decoder:
                 fields.append(field)
         names = frozenset(never_indexed)
         section = FieldSection(tuple(fields), names, is_too_large=is_too_large)
-        return section, has_literals, has_inserted
+        return section, size > _MAX_SECTION, has_literals, has_inserted
 
     def _check_bomb(self, size: int) -> None:
         """Raises H2ConnectionError for a block that stands for very much more than it has."""

@@ -30,6 +30,8 @@ would tell one of them if he has guessed another's value (RFC 7541 section 7.1).
 _MAX_INDEXED = 256
 """Bytes of the longest value that goes into the table."""
 _REMEMBERED = 256
+_MAX_BLOCK = 1024
+"""Bytes of the longest block that is remembered."""
 _SEEN = 512
 _INDEXED = tuple(
     integers.encode(index, 7, 0x80)
@@ -77,7 +79,7 @@ class Encoder:
         if known is not None:
             return known
         block, is_stable = self._encode(fields, never_indexed)
-        if is_stable:
+        if is_stable and len(block) <= _MAX_BLOCK:
             if fields in self._once:
                 self._blocks.keep(fields, block)
             else:

@@ -16,6 +16,9 @@ MAX_CONTINUATIONS = 8
 COPIED_BYTES = 4096
 """Payloads of DATA over this are handed on as views of what was read."""
 
+_MAX_PIECES = 64
+"""Pieces of a frame that are held before they are joined: small ones cost more than they have."""
+
 
 class FrameHandler(Protocol):
     """What becomes of each frame. All but `stream_error` may raise the errors of `errors`."""
@@ -81,6 +84,8 @@ class FrameReader:
             self._pieces.append(data)
             self._held += len(data)
             if self._held < self._needed:
+                if len(self._pieces) > _MAX_PIECES:
+                    self._pieces = [b"".join(self._pieces)]
                 return
             data = b"".join(self._pieces)
             self._pieces.clear()

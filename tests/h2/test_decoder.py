@@ -156,3 +156,19 @@ def test_a_bomb_is_given_up_before_it_has_gone_off() -> None:
     with pytest.raises(H2ConnectionError) as raised:
         ours.decode(bomb)
     assert raised.value.code is ErrorCode.ENHANCE_YOUR_CALM
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"\x00\x01x" + integers.encode(600, 7) + b"y" * 600,
+        b"\xbe" * 10,
+    ],
+    ids=["large", "large when read"],
+)
+def test_what_is_large_is_not_remembered(block: bytes) -> None:
+    ours = decoder()
+    ours.decode(b"\x40\x01x" + integers.encode(300, 7) + b"y" * 300)
+    for _ in range(3):
+        ours.decode(block)
+    assert len(ours._blocks) + len(ours._once) == 0

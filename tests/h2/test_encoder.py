@@ -102,3 +102,11 @@ def test_the_table_stays_within_its_size() -> None:
             assert theirs.decode(ours.encode(head), raw=True) == [head[0]]
         assert 0 < ours._size <= 4096
         assert len(ours._order) == len(ours._serial_of)
+
+
+def test_a_large_section_is_not_remembered() -> None:
+    ours = Encoder()
+    head = ((b":path", b"/" + b"x" * 2000),)
+    for _ in range(3):
+        ours.encode(head)
+    assert len(ours._blocks) + len(ours._once) == 0

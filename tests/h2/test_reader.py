@@ -65,6 +65,14 @@ def test_a_frame_may_be_as_large_as_allowed_and_comes_in_linear_time() -> None:
         read([frames.PREFACE + SETTINGS, large[:9]], 99_999)
 
 
+def test_a_frame_that_drips_in_is_held_in_few_pieces() -> None:
+    reader = FrameReader(recorder := Recorder(), 16384, b"")
+    for byte in SETTINGS + data(1, b"x" * 16384):
+        reader.feed(bytes([byte]))
+        assert len(reader._pieces) <= 65
+    assert recorder.events[1][2] == b"x" * 16384
+
+
 def test_a_stream_error_does_not_stop_the_reader() -> None:
     recorder = Recorder()
 

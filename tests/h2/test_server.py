@@ -310,8 +310,25 @@ def test_one_cancelled_request_in_eight_is_an_honest_client_at_any_rate() -> Non
         data(1),
         frames.settings([(4, 1)]) + frames.settings([(4, 2)]),
         data(3),
+        frames.SETTINGS_ACK,
+        frame(PING, 1, 0, b"8 bytes."),
+        frames.goaway(0, 0),
+        frames.rst_stream(3, 8),
     ],
-    ids=["PING", "SETTINGS", "PRIORITY", "unknown", "WINDOW_UPDATE", "empty", "windows", "late"],
+    ids=[
+        "PING",
+        "SETTINGS",
+        "PRIORITY",
+        "unknown",
+        "WINDOW_UPDATE",
+        "empty",
+        "windows",
+        "late",
+        "ACK",
+        "pong",
+        "GOAWAY",
+        "RST_STREAM",
+    ],
 )
 def test_frames_that_cost_more_than_they_do_end_the_connection(flood: bytes) -> None:
     made, _ = server()
