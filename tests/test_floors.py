@@ -19,7 +19,7 @@ FLOORS = {
     7: {"runtime"},
     6: {"protocols"},
     5: {"server", "admin", "telemeters"},
-    4: {"router"},
+    4: {"router", "lint"},
     3: {
         "namers", "transformers", "interpreters", "balancers", "accrual",
         "classifiers", "identifiers", "filters", "client",

@@ -1,10 +1,12 @@
 """`meshproxy check CONFIG`: everything but listening."""
 
+import os
 from argparse import Namespace
 
 from meshproxy.cli.configuration import run_with, tell
 from meshproxy.config.errors import ConfigError, Severity
 from meshproxy.config.load import Loaded
+from meshproxy.lint.warnings import warnings_of
 from meshproxy.runtime.building import Problems
 from meshproxy.runtime.linker import Linker
 from meshproxy.runtime.listen_addresses import absent_addresses
@@ -24,7 +26,8 @@ def _check(loaded: Loaded, given: Namespace) -> int:
     limits: list[str] = []
     with problems.noted():
         limits = Linker(loaded.config).explain_limits()
-    found = (*loaded.warnings, *loaded.missing, *_not_told(problems, loaded))
+    warnings = (*loaded.warnings, *warnings_of(loaded, os.environ))
+    found = (*warnings, *loaded.missing, *_not_told(problems, loaded))
     if not tell(found, allow_missing=given.allow_missing_files):
         return 1
     print("\n".join([*(limits if given.verbose else ()), "ok"]))

@@ -3,12 +3,17 @@
 linkerd: interpreter/fs/src/main/scala/io/buoyant/interpreter/fs/FsInterpreterConfig.scala.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import ClassVar
 
 from meshproxy.config.bases import InterpreterConfig, InterpreterDeps
+from meshproxy.config.dtabs import BadEntries, parse_entries
+from meshproxy.config.errors import Problem, Severity
 from meshproxy.config.files import RegularFile
 from meshproxy.config.model import key
+from meshproxy.config.places import Text
 from meshproxy.discovery.files import contents
 from meshproxy.errors import BindingFailed
 from meshproxy.interpreters.default import DefaultInterpreter
@@ -63,6 +68,25 @@ class FsInterpreterConfig(InterpreterConfig):
 
     kind: ClassVar[str] = "io.l5d.fs"
     dtab_file: RegularFile = key(doc="The file with the dtab.")
+
+    def check(self) -> Iterable[Problem]:
+        """What is wrong now in the file, which may change, with its places."""
+        try:
+            text = FilePath(self.dtab_file).read_text("utf-8")
+        except OSError:  # told as missing
+            return
+        except ValueError as error:
+            what = f"every name fails: {self.dtab_file} is not UTF-8: {error}"
+            yield Problem(what, "dtabFile", Severity.WARNING)
+            return
+        try:
+            parse_entries(text)
+        except BadEntries as error:
+            places = Text(text)
+            for fault in error.faults:
+                mark = places.at(fault.at)
+                what = f"{self.dtab_file}:{mark.line}:{mark.column}: {fault.what}"
+                yield Problem(f"every name fails: {what}", "dtabFile", Severity.WARNING)
 
     def build(self, deps: InterpreterDeps) -> FsInterpreter:
         """Returns the interpreter."""

@@ -3,10 +3,12 @@
 linkerd: namer/core/src/main/scala/io/buoyant/namer/RewritingNamer*.scala.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from meshproxy.config.bases import NamerConfig, NamerDeps
+from meshproxy.config.errors import Problem, Severity
 from meshproxy.config.model import key
 from meshproxy.errors import BindingFailed
 from meshproxy.naming.matcher import PathMatcher
@@ -44,6 +46,18 @@ class RewriteNamerConfig(NamerConfig):
     prefix: Path = key(doc="Answers the names that begin with `/#` and this.")
     pattern: PathMatcher = key(doc="What the name after the prefix begins with.")
     name: str = key(doc="The name it stands for; `{variables}` of the pattern are replaced.")
+
+    def check(self) -> Iterable[Problem]:
+        """The name is one whatever its variables stand for."""
+        for variable in self.pattern.unknown_in(self.name):
+            what = f"{{{variable}}} is not captured by pattern, so every name fails here"
+            yield Problem(what, "name", Severity.WARNING)
+        known = dict.fromkeys(self.pattern.captures, "x")
+        try:
+            Path.parse(PathMatcher.substitute(self.name, known).replace("{", "x").replace("}", "x"))
+        except ParseError as error:
+            what = f"never is a name, so every name fails here: {error.what}"
+            yield Problem(what, "name", Severity.WARNING)
 
     def build(self, deps: NamerDeps) -> RewriteNamer:
         """Build the namer."""

@@ -47,6 +47,11 @@ class SystemNamers:
             LEADER.encode(): self._leader,
         }
 
+    @property
+    def names(self) -> frozenset[bytes]:
+        """What may follow `/$`."""
+        return frozenset({*self._kinds, *_CONSTANTS, *REWRITERS})
+
     def lookup(self, path: Path) -> Lookup:
         """Answer for what follows `/$`; an unknown namer is a failure, not negative."""
         if not path:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from meshproxy.naming.nameset import NameSet
 from meshproxy.naming.path import Path, show_segment
 
 _CAPTURE: Final = re.compile(r"\{([0-9A-Za-z.:-_]+)\}")
@@ -92,6 +93,13 @@ class PathMatcher:
             captured.update(zip(part.names, values, strict=True))
         return captured
 
+    def meets(self, names: NameSet) -> bool:
+        """Whether it matches some of *names*."""
+        if len(names.segments) < len(self._parts) and not names.is_open:
+            return False
+        pairs = zip(self._parts, names.segments, strict=False)
+        return all(segment is None or _fits(part, show_segment(segment)) for part, segment in pairs)
+
     def unknown_in(self, template: str) -> list[str]:
         """Returns the variables of *template* that a match does not bind."""
         known = self.captures
@@ -101,6 +109,12 @@ class PathMatcher:
     def substitute(template: str, captures: Mapping[str, str]) -> str:
         """Replaces each `{name}` that was captured; others are kept."""
         return _VARIABLE.sub(lambda found: captures.get(found[1], found[0]), template)
+
+
+def _fits(part: str | _Part, shown: str) -> bool:
+    if isinstance(part, str):
+        return part in ("*", shown)
+    return part.captures_of(shown) is not None
 
 
 def _read_part(text: str) -> str | _Part:

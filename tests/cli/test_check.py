@@ -140,3 +140,19 @@ def test_a_port_in_use_is_no_fault_of_the_configuration(
 def test_a_file_that_names_a_directory_beside_it_works_from_anywhere(name: str) -> None:
     ran = run("check", str(ROOT / f"conf/{name}.yaml"), cwd=Path("/"))
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "ok\n", "")
+
+
+def test_names_that_cannot_bind_are_warned_of_with_their_places(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "names.yaml"
+    file.write_text(
+        "routers:\n- protocol: http\n  servers: [{port: 0}]\n  dtab: |\n"
+        "    /srv => /#/io.l5d.k8s ;\n    /host => /$/inet/a/80 ;\n"
+        "    /svc => /srv ;\n    /svc => /$/inet/a/80 ;\n"
+    )
+    status, output, errors = said(capsys, "check", str(file))
+    assert (status, output) == (0, "ok\n")
+    places = [":".join(line.split(":")[2:4]) for line in errors.splitlines()]
+    assert places == ["5:5", "6:5", "7:5"]
+    assert all(line.startswith(f"warning: {file}:") for line in errors.splitlines())

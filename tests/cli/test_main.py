@@ -151,7 +151,7 @@ def test_more_is_said_when_asked(
 def test_standard_input_may_be_yaml_or_json(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    router = {"protocol": "http", "dtab": "/svc => /x", "servers": [{"port": 0}]}
+    router = {"protocol": "http", "dtab": "/svc => /$/inet/a/80", "servers": [{"port": 0}]}
     for text in (config(1), json.dumps({"routers": [router]})):
         feed(monkeypatch, text)
         assert said(capsys, "check", "-") == (0, "ok\n", "")

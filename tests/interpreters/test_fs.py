@@ -7,6 +7,7 @@ from typing import Any
 
 from gevent.queue import Queue
 
+from meshproxy.config.errors import Severity
 from meshproxy.config.files import RegularFile
 from meshproxy.interpreters.fs import FsInterpreter, FsInterpreterConfig
 from meshproxy.namers.system import SystemNamers
@@ -104,3 +105,19 @@ def test_bytes_that_are_no_text_are_an_error(tmp_path: FilePath) -> None:
     file.write_bytes(b"\xff")
     with binding(file) as states:
         assert isinstance(states.get(timeout=5), Failed)
+
+
+def test_what_is_wrong_in_the_file_is_warned_of_with_its_places(tmp_path: FilePath) -> None:
+    file = tmp_path / "dtab"
+    config = FsInterpreterConfig(dtab_file=RegularFile(str(file)))
+    assert list(config.check()) == []
+    file.write_text("/svc => /srv ;\n")
+    assert list(config.check()) == []
+    file.write_text("/svc => srv ;\n  /srv = /x ;\n")
+    first, second = config.check()
+    assert (first.key, first.severity) == ("dtabFile", Severity.WARNING)
+    assert first.what.startswith(f"every name fails: {file}:1:1: simple expected but 's' found")
+    assert second.what.startswith(f"every name fails: {file}:2:3: '>' expected but ' ' found")
+    file.write_bytes(b"/svc => /\xff")
+    (problem,) = config.check()
+    assert f"{file} is not UTF-8" in problem.what

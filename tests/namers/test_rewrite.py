@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from meshproxy.config.errors import Severity
 from meshproxy.config.kinds import find
 from meshproxy.errors import BindingFailed
 from meshproxy.interpreters.default import DefaultInterpreter
@@ -73,3 +74,21 @@ def test_the_kind_builds_the_namer() -> None:
         )
     )
     assert namer == RewriteNamer(Path.of("#", "r"), pattern, "/x/{a}")
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("/x/{a}", None),
+        ("/x/y-{a}.{a}", None),
+        ("/x/{b}", "{b} is not captured by pattern, so every name fails here"),
+        ("x/{a}", "never is a name, so every name fails here: '/' expected but 'x' found"),
+        ("/x/{a}/", "never is a name, so every name fails here: label char expected"),
+    ],
+)
+def test_a_name_that_can_never_be_one_is_warned_of(name: str, what: str | None) -> None:
+    pattern = PathMatcher.parse("/{a}")
+    config = RewriteNamerConfig(prefix=Path.of("r"), pattern=pattern, name=name)
+    found = [(problem.key, problem.severity) for problem in config.check()]
+    assert found == ([] if what is None else [("name", Severity.WARNING)])
+    assert all(str(what) in problem.what for problem in config.check())

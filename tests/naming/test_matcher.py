@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshproxy.naming.matcher import PathMatcher
+from meshproxy.naming.nameset import NameSet
 from meshproxy.naming.path import Path
 
 
@@ -98,3 +99,22 @@ def test_variables_without_a_capture_are_told() -> None:
 def test_equal_patterns_are_equal() -> None:
     assert PathMatcher.parse("/a/{b}") == PathMatcher.parse("/a/{b}")
     assert hash(PathMatcher.parse("/a/{b}")) == hash(PathMatcher.parse("/a/{b}"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "expected"),
+    [
+        ("/", NameSet((b"a",), is_open=False), True),
+        ("/a/*", NameSet((b"a",)), True),
+        ("/a/*", NameSet((b"a",), is_open=False), False),
+        ("/a/{x}.com", NameSet((b"a", b"b.org")), False),
+        ("/a/{x}.com", NameSet((b"a", b"b.com", b"c")), True),
+        ("/a/{x}.com", NameSet((b"a", None)), True),
+        ("/b", NameSet((b"a",)), False),
+        ("/a/b", NameSet((None, b"c")), False),
+    ],
+)
+def test_a_pattern_may_match_some_of_many_names(
+    pattern: str, names: NameSet, expected: bool
+) -> None:
+    assert PathMatcher.parse(pattern).meets(names) == expected
