@@ -50,7 +50,16 @@ class Judgement(NamedTuple):
 class Gate:
     """The rules of one router, with its limits and what it counts; some of it is *before*'s."""
 
-    def __init__(self, config: EgressConfig, metrics: Tree, before: "Gate | None" = None) -> None:
+    def __init__(
+        self,
+        config: EgressConfig,
+        metrics: Tree,
+        before: "Gate | None" = None,
+        *,
+        names_by_host: bool = True,
+    ) -> None:
+        self._names_by_host = names_by_host
+        """Names are made of Host; if not, the host where a name leads has to be judged too."""
         self.policy = config.policy()
         self._rules = {one.rule for one in self.policy.rules}
         earlier = before.limiters_of(self._rules) if before is not None else {}
@@ -124,7 +133,7 @@ class Gate:
             return Refusal(Verdict(False, None), f" is led to {bound.show()}: {error}")
         facts = Facts(client=bound.id, port=port, is_guarded=bound.chosen_by is ChosenBy.REQUEST)
         left = [rules.policy.given(facts)]
-        if bound.is_steered:
+        if bound.is_steered or (facts.is_guarded is True and not self._names_by_host):
             left.append(self.policy.given(replace(rules.asked, host=host)).given(facts))
         verdict = joint(left)
         if verdict is not None and not verdict.is_allowed:
@@ -161,7 +170,8 @@ class Gate:
             return Judgement(shown, OpenRules(self.policy, asked), Verdict(False, None))
         policy = self.policy.given(replace(asked, host=host))
         verdict = policy.verdict() or Verdict(True, policy.first_to_allow)
-        rules = self._open(policy, asked if request.local_dtab is not None else Facts())
+        keeps_asked = request.local_dtab is not None or not self._names_by_host
+        rules = self._open(policy, asked if keeps_asked else Facts())
         return Judgement(host or path.show(), rules, verdict)
 
     def _open(self, policy: EgressPolicy, asked: Facts) -> OpenRules:

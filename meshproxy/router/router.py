@@ -3,7 +3,11 @@
 linkerd: router/core/.../RoutingFactory.scala
 """
 
+from collections.abc import Sequence
+from typing import Final
+
 from meshproxy.client.transport import Connect
+from meshproxy.config.bases import IdentifierConfig
 from meshproxy.config.routers import RouterConfig
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -14,6 +18,9 @@ from meshproxy.router.binding import Binding
 from meshproxy.router.client import Client
 from meshproxy.router.egress import Gate
 from meshproxy.router.own_listeners import LoopGuard
+
+_BY_HOST: Final = {"io.l5d.ingress", "io.l5d.methodAndHost", "io.l5d.static"}
+"""Kinds of identifiers that look at Host, or at nothing of the client's choice."""
 
 
 class Router:
@@ -40,7 +47,9 @@ class Router:
         former = before.gate if before is not None else None
         self.gate: Gate | None = None
         if config.egress is not None:
-            self.gate = Gate(config.egress, metrics, former)
+            self.gate = Gate(
+                config.egress, metrics, former, names_by_host=_are_by_host(config.identifiers())
+            )
         self.binding: Binding = Binding(
             config, interpreter, limits, metrics, connect, guard, earlier, self.gate
         )
@@ -77,3 +86,10 @@ class Router:
         if request.local_dtab is None:
             return self.binding.serve(path, request)
         return self.binding.serve((path, request.local_dtab), request)
+
+
+def _are_by_host(identifiers: Sequence[IdentifierConfig]) -> bool:
+    """Returns True if clients choose a name by Host alone."""
+    return all(
+        one.kind in _BY_HOST or getattr(one, "header", "").lower() == "host" for one in identifiers
+    )

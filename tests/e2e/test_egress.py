@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote_plus
 
+import gevent
 import pytest
 
 from meshproxy.config.errors import ConfigErrors
@@ -400,6 +401,36 @@ def test_a_reload_changes_the_rules_and_keeps_buckets_that_it_leaves_alone(world
         assert client.get("b.test").status == 403
 
 
+def test_no_request_sees_half_a_policy_or_none(world: World) -> None:
+    for host in ("a.test", "b.test"):
+        world.dns.put(host, "8.8.8.8")
+    file = world.directory / "rules.yaml"
+    good = "- {{name: r{}, action: allow, host: a.test}}"
+    file.write_text(good.format(0))
+    text = world.config(f"egress: {{default: deny, rulesFile: {file}}}")
+    seen: dict[str, set[int]] = {"a.test": set(), "b.test": set()}
+    with Proxy(text) as proxy:
+
+        def ask() -> None:
+            with WireClient(proxy.port()) as client:
+                for _ in range(60):
+                    for host, statuses in seen.items():
+                        statuses.add(client.get(host).status)
+
+        asking = [gevent.spawn(ask) for _ in range(4)]
+        for number in range(12):
+            file.write_text(good.format(number) if number % 2 else "- {name: r, action: alow}")
+            if number % 2:
+                proxy.linker.reload(load(text, "test.yaml"))
+            else:
+                with pytest.raises(ConfigErrors):
+                    load(text, "test.yaml")
+            gevent.sleep(0)
+        gevent.joinall(asking, raise_error=True)
+    assert seen == {"a.test": {200}, "b.test": {403}}
+    assert "b.test" not in {name for name, _, _ in world.dns.asked}
+
+
 def test_pooled_connections_obey_the_rules_now_in_force(world: World) -> None:
     world.dns.put("a.test", "10.0.0.1")
     before = world.config("egress: {}")
@@ -421,3 +452,27 @@ def test_explain_tells_what_was_decided(world: World) -> None:
     with WireClient(proxy.port()) as client:
         client.send(b"TRACE / HTTP/1.1\r\nHost: a.test\r\nl5d-add-context: true\r\n\r\n")
         assert b"egress: allow by a, for 127.0.0.1\n" in client.read(b"TRACE").body
+
+
+@pytest.mark.parametrize(
+    ("identifier", "target", "fields"),
+    [
+        ("{kind: io.l5d.header}", "/", ("l5d-name: /{}",)),
+        ("{kind: io.l5d.header.token, header: To}", "/", ("To: {}",)),
+        ("{kind: io.l5d.path}", "/{}", ()),
+    ],
+)
+def test_a_name_that_is_not_the_host_is_judged_for_where_it_leads(
+    world: World, identifier: str, target: str, fields: tuple[str, ...]
+) -> None:
+    for host in ("a.test", "b.test"):
+        world.dns.put(host, "8.8.8.8")
+    proxy = world.proxy(f"identifier: {identifier}\n  {A_ONLY}")
+    statuses = {
+        name: get(
+            proxy.port(), "a.test", target.format(name), *(one.format(name) for one in fields)
+        ).status
+        for name in ("a.test", "b.test")
+    }
+    assert statuses == {"a.test": 200, "b.test": 403}
+    assert "b.test" not in {name for name, _, _ in world.dns.asked}
