@@ -11,6 +11,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `egress.addresses` (`lru_cache`) | 4,096 | classes of addresses |
 | `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
 | `filters.access_log._stamp` | 1 | the time of this second, as logs write it |
+| `h2.decoder._names` | 2,048 | field names by their Huffman code |
 | `h2.fields._names` | 2,048 | field names that are sound |
 | `h2.huffman` (`lru_cache`) | 1 | steps of the slow decoder |
 | `http.authority` (`lru_cache`) | 4,096 | spellings of authorities |

@@ -18,6 +18,8 @@ _MAX_BLOCK = 512
 _MAX_SECTION = 2048
 """Bytes of the longest block that is remembered, and of what it stands for: a peer that sends many
 large ones must not have them kept here."""
+_LONGEST_NAME = 48
+"""Bytes of the longest Huffman-coded name that is remembered."""
 _BOMB = 4
 """A field section of over this many times the limit is an attack, not a mistake."""
 
@@ -156,7 +158,7 @@ class Decoder:
         if index == mask:
             index, at = integers.rest(block, at, index)
         if not index:
-            name, at = _string(block, at)
+            name, at = _name(block, at)
         elif index < BEYOND_STATIC:
             name = STATIC[index][0]
         else:
@@ -197,6 +199,21 @@ def _string(block: bytes, at: int) -> tuple[bytes, int]:
         raise IndexError
     raw = block[at:end]
     return (huffman.decode(raw) if first & 128 else raw), end
+
+
+_names: Memo[bytes, bytes] = Memo(2048)
+"""Names by their Huffman code; a name comes again when its value is new."""
+
+
+def _name(block: bytes, at: int) -> tuple[bytes, int]:
+    """As `_string`, for what is likely to come again."""
+    length = block[at] & 127
+    end = at + 1 + length
+    if block[at] < 128 or length > _LONGEST_NAME or end > len(block):
+        return _string(block, at)
+    raw = block[at + 1 : end]
+    name = _names.get(raw)
+    return name if name is not None else _names.keep(raw, huffman.decode(raw)), end
 
 
 def _refuse(why: str) -> NoReturn:

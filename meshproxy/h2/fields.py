@@ -6,11 +6,9 @@ Host comes first, and is what `:authority` says.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from meshproxy.h2.decoder import FieldSection
-from meshproxy.h2.static_table import Field
 from meshproxy.http.headers import MASK, TOKEN, Headers
 from meshproxy.http.memo import Memo
 
@@ -20,7 +18,7 @@ _CONNECTION_FIELDS = frozenset(
 _MAX_LENGTH_DIGITS = 18
 _LONGEST_KNOWN = 64
 _names: Memo[bytes, None] = Memo(2048)
-"""Names that are sound."""
+"""Names that are sound whatever their value."""
 _AUTHORITY = re.compile(rb"[^\x00-\x20\x7f@/?#\\]*").fullmatch
 _PATH = re.compile(rb"/[^\x00-\x20\x7f#]*").fullmatch
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*").fullmatch
@@ -78,11 +76,11 @@ def request_head(section: FieldSection) -> RequestHead:
     known = section.judged
     if type(known) is RequestHead:
         return known
-    pseudo, regular = _split(section, _REQUEST_PSEUDO)
+    pseudo, names, values = _split(section, _REQUEST_PSEUDO)
     method = pseudo.get(b":method", b"")
     if not TOKEN(method):
         raise MalformedSection(":method is missing or not a token")
-    authority = _authority(pseudo.get(b":authority"), regular)
+    authority = _authority(pseudo.get(b":authority"), names, values)
     if method == b"CONNECT":
         if not authority or b":scheme" in pseudo or b":path" in pseudo:
             raise MalformedSection("CONNECT has :method and :authority alone")
@@ -93,11 +91,15 @@ def request_head(section: FieldSection) -> RequestHead:
             raise MalformedSection(":scheme is missing or not one")
         if not _PATH(path) and not (path == b"*" and method == b"OPTIONS"):
             raise MalformedSection(":path is missing or does not begin with `/`")
+    if names.count(b"cookie") > 1:
+        _join_cookies(names, values)
+    length = _length(names, values)
     if authority:
-        regular.insert(0, (b"host", authority))
+        names.insert(0, b"host")
+        values.insert(0, authority)
     head = RequestHead(
-        *_lines(_join_cookies(regular)), section.never_indexed,
-        method, scheme, authority, path, _length(regular),
+        tuple(names), _lines(names, values), section.never_indexed,
+        method, scheme, authority, path, length,
     )  # fmt: skip
     section.judged = head
     return head
@@ -108,11 +110,14 @@ def response_head(section: FieldSection) -> ResponseHead:
     known = section.judged
     if type(known) is ResponseHead:
         return known
-    pseudo, regular = _split(section, _RESPONSE_PSEUDO)
+    pseudo, names, values = _split(section, _RESPONSE_PSEUDO)
     status = pseudo.get(b":status", b"")
     if not _STATUS(status) or status == b"101":
         raise MalformedSection(":status is missing, not a status, or 101")
-    head = ResponseHead(*_lines(regular), section.never_indexed, int(status), _length(regular))
+    head = ResponseHead(
+        tuple(names), _lines(names, values), section.never_indexed,
+        int(status), _length(names, values),
+    )  # fmt: skip
     section.judged = head
     return head
 
@@ -122,79 +127,88 @@ def trailers(section: FieldSection) -> Fields:
     known = section.judged
     if type(known) is Fields:
         return known
-    _, regular = _split(section, frozenset())
-    fields = Fields(*_lines(regular), section.never_indexed)
+    _, names, values = _split(section, frozenset())
+    fields = Fields(tuple(names), _lines(names, values), section.never_indexed)
     section.judged = fields
     return fields
 
 
 def _split(
     section: FieldSection, allowed: frozenset[bytes]
-) -> tuple[dict[bytes, bytes], list[Field]]:
-    """Returns the pseudo-fields and the others, each of them checked."""
+) -> tuple[dict[bytes, bytes], list[bytes], list[bytes]]:
+    """Returns the pseudo-fields, and names and values of the others, each of them checked."""
+    fields = section.fields
+    joined = b"".join([value for _, value in fields])
+    if joined.translate(MASK) != joined:
+        raise MalformedSection("control character in a field value")
     pseudo: dict[bytes, bytes] = {}
-    regular: list[Field] = []
-    for name, value in section.fields:
-        if value.translate(MASK) != value:
-            raise MalformedSection("control character in a field value")
-        if name[:1] == b":":
-            if regular or name in pseudo or name not in allowed:
+    names: list[bytes] = []
+    values: list[bytes] = []
+    for name, value in fields:
+        if name in _names:
+            pass
+        elif name[:1] == b":":
+            if names or name in pseudo or name not in allowed:
                 raise MalformedSection(f"pseudo-field {_shown(name)} is unknown, twice or late")
             pseudo[name] = value
             continue
-        if name not in _names:
-            _check_name(name)
-        if value and (value[0] in b" \t" or value[-1] in b" \t"):
+        else:
+            _check(name, value)
+        if value.strip(b" \t") != value:
             raise MalformedSection(f"white space around the value of {_shown(name)}")
-        if name in _CONNECTION_FIELDS or (name == b"te" and value != b"trailers"):
-            raise MalformedSection(f"{_shown(name)} is a field of the connection")
-        regular.append((name, value))
-    return pseudo, regular
+        names.append(name)
+        values.append(value)
+    return pseudo, names, values
 
 
-def _check_name(name: bytes) -> None:
+def _check(name: bytes, value: bytes) -> None:
+    """Checks a field whose name is not known to be sound whatever its value."""
     if not TOKEN(name) or name != name.lower():
         raise MalformedSection(f"{_shown(name)} is not a field name in lower case")
-    if len(name) <= _LONGEST_KNOWN:
+    if name in _CONNECTION_FIELDS or (name == b"te" and value != b"trailers"):
+        raise MalformedSection(f"{_shown(name)} is a field of the connection")
+    if len(name) <= _LONGEST_KNOWN and name != b"te":
         _names.keep(name, None)
 
 
-def _authority(authority: bytes | None, regular: list[Field]) -> bytes:
+def _authority(authority: bytes | None, names: list[bytes], values: list[bytes]) -> bytes:
     """Returns what the request is for, and takes Host away, which must say the same if both do."""
-    hosts = [value for name, value in regular if name == b"host"]
-    if hosts:
-        regular[:] = [field for field in regular if field[0] != b"host"]
-    known = {*hosts} if authority is None else {authority, *hosts}
-    if len(known) > 1 or len(hosts) > 1:
-        raise MalformedSection("Host and :authority are for different hosts, or Host comes twice")
-    found = known.pop() if known else b""
-    if not _AUTHORITY(found):
+    found = authority
+    if b"host" in names:
+        at = names.index(b"host")
+        del names[at]
+        found = values.pop(at)
+        if b"host" in names or (authority is not None and authority != found):
+            raise MalformedSection("Host comes twice, or is not what :authority is")
+    if not _AUTHORITY(found or b""):
         raise MalformedSection("the authority has characters that are not allowed there")
-    return found
+    return found or b""
 
 
-def _join_cookies(regular: list[Field]) -> list[Field]:
-    """Returns the fields with all Cookie lines as one, since they may be split in HTTP/2 alone."""
-    cookies = [value for name, value in regular if name == b"cookie"]
-    if len(cookies) < 2:
-        return regular
-    others = [field for field in regular if field[0] != b"cookie"]
-    return [*others, (b"cookie", b"; ".join(cookies))]
+def _join_cookies(names: list[bytes], values: list[bytes]) -> None:
+    """Makes all Cookie fields one, since they may be split in HTTP/2 alone."""
+    pairs = list(zip(names, values, strict=True))
+    cookies = [value for name, value in pairs if name == b"cookie"]
+    others = [pair for pair in pairs if pair[0] != b"cookie"]
+    names[:] = [*(name for name, _ in others), b"cookie"]
+    values[:] = [*(value for _, value in others), b"; ".join(cookies)]
 
 
-def _length(regular: list[Field]) -> int | None:
-    values = {value for name, value in regular if name == b"content-length"}
-    if not values:
+def _length(names: list[bytes], values: list[bytes]) -> int | None:
+    if b"content-length" not in names:
         return None
-    value = values.pop()
-    if values or not value.isdigit() or len(value) > _MAX_LENGTH_DIGITS:
-        raise MalformedSection("Content-Length is not a number, or several ones")
-    return int(value)
+    first = values[names.index(b"content-length")]
+    if names.count(b"content-length") > 1:
+        pairs = zip(names, values, strict=True)
+        if {value for name, value in pairs if name == b"content-length"} != {first}:
+            raise MalformedSection("Content-Length is there with several values")
+    if not first.isdigit() or len(first) > _MAX_LENGTH_DIGITS:
+        raise MalformedSection("Content-Length is not a number")
+    return int(first)
 
 
-def _lines(regular: Iterable[Field]) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    pairs = [(name, b"%b: %b" % (name, value)) for name, value in regular]
-    return tuple(name for name, _ in pairs), tuple(line for _, line in pairs)
+def _lines(names: list[bytes], values: list[bytes]) -> tuple[bytes, ...]:
+    return tuple([b"%b: %b" % pair for pair in zip(names, values, strict=True)])
 
 
 def _shown(name: bytes) -> str:

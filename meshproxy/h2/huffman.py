@@ -61,7 +61,7 @@ def _deflate_head() -> bytes:
     )
 
 
-_inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+_inflater = zlib.decompressobj(-9)  # raw; the smallest window, since nothing refers back
 _inflater.decompress(_deflate_head())
 
 
