@@ -1,1 +1,1 @@
-"""Where addresses come from: DNS, files, cluster APIs. Each is a Source, at work while observed."""
+"""Finds addresses: DNS, files, cluster APIs. Each is a Source, which works while observed."""

@@ -1,4 +1,4 @@
-"""A service account of DC/OS: it logs in with a signed token, and is let in with another.
+"""A service account of DC/OS: logs in with a signed token, and gets another one in return.
 
 linkerd: namer/marathon/.../Authenticator.scala.
 """
@@ -16,20 +16,20 @@ from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.discovery.watching.line import Line, Reply
 
 RETRY_S: Final = 1.0
-"""A login that failed has failed for all who want one so soon after."""
+"""After a failed login, other watches that want one within this time get the same failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who logs in, and the body that proves it."""
+    """The identity that logs in, and its proof."""
 
     path: str
-    """Where at the API logins go; the host of the login endpoint plays no part."""
+    """The path for logins at the API; the host of the login endpoint is not used."""
     body: bytes
 
     @classmethod
     def parse(cls, text: str) -> "Credentials":
-        """Read the JSON that DC/OS gives to a service. Raises ValueError if it is of no use."""
+        """Reads the JSON that DC/OS gives to a service. Raises ValueError if it is unusable."""
         try:
             sent = json.loads(text)
         except ValueError as error:
@@ -55,9 +55,9 @@ class ServiceAccount:
         self._next_at = 0.0
 
     def ask(self, line: Line, target: str) -> Reply:
-        """Return the answer, after one login more if the token is not accepted.
+        """Returns the answer, after another login if the token is not accepted.
 
-        Raises `ApiFailure`, for a login too.
+        Raises `ApiFailure`, also for a login.
         """
         token = self._token or self._log_in(line, None)
         try:
@@ -68,7 +68,7 @@ class ServiceAccount:
         return line.ask(target, headers=_authorization(self._log_in(line, token)))
 
     def _log_in(self, line: Line, refused: str | None) -> str:
-        """Return another token than *refused*, which somebody else may have got meanwhile."""
+        """Returns a token other than *refused*; another watch may have got it in the meantime."""
         with self._logging_in:
             if self._token is not None and self._token != refused:
                 return self._token

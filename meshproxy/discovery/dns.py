@@ -1,7 +1,7 @@
-"""Names of hosts to addresses that follow DNS (finagle: InetResolver.scala, with real TTLs).
+"""Resolves host names to addresses that follow DNS (finagle: InetResolver.scala, with real TTLs).
 
-One shared Source per name: it looks up while somebody observes, keeps the last good answer when
-servers fail, and empties at once when the name is gone.
+One shared Source per name: it looks up while it is observed, keeps the last good answer if servers
+fail, and becomes empty at once if the name no longer exists.
 """
 
 import logging
@@ -43,10 +43,10 @@ log_once = LogOnce(logging.getLogger(__name__))
 
 
 class DnsResolver:
-    """Resolves hosts and keeps them resolved while they are in use.
+    """Resolves hosts, and keeps them resolved while they are in use.
 
-    At most 100 lookups run at once; the others queue. Names that nobody observes are remembered
-    for ten minutes, the last thousand of them, so that one used again soon needs no lookup.
+    At most 100 lookups run at once; the others queue. The last thousand names that are no longer
+    observed are remembered for ten minutes, so that reusing one soon needs no lookup.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class DnsResolver:
         stats.gauge("queue_size", fn=lambda: self._waiting)
 
     def resolve(self, host: str, port: str) -> Var[Addr]:
-        """The addresses of *host*, each with *port*, followed while observed.
+        """Returns the addresses of *host*, each with *port*, kept up to date while observed.
 
-        *port* is a decimal number up to 65535, or `*` for 0. An empty host or `localhost` is
-        loopback; a literal, bracketed IPv6 too, stands for itself; other spellings of addresses
-        are failed. Nothing is raised: what cannot be resolved is a failed or negative address.
+        *port* is a decimal number up to 65535, or `*` for 0. An empty host and `localhost` are
+        loopback; a literal, also bracketed IPv6, is used as it is; other spellings of addresses
+        fail. Raises nothing: what cannot be resolved is a failed or negative address.
         """
         number = _port(port)
         if number is None:
@@ -92,10 +92,10 @@ class DnsResolver:
         return self._followed(host).addr.map(lambda addr: _with_port(addr, number))
 
     def services(self, name: str, hosts: Sequence[str] = ()) -> Services:
-        """The SRV records of the absolute *name*, asked for once, in its turn.
+        """Returns the SRV records of the absolute *name*, asked for once, after queueing.
 
-        Asks the name servers *hosts*, `host` or `host:port`, if there are any. Records without a
-        host, which stand for no service, or a port are left out. Raises QueryFailed.
+        Asks the name servers *hosts*, `host` or `host:port`, if there are any. Omits records with
+        no host, which stand for no service, or no port. Raises QueryFailed.
         """
         lookup = self._lookup_at(hosts) if hosts else self._lookup
         answer = self._in_turn(name, lambda: lookup.services(name))
@@ -108,7 +108,7 @@ class DnsResolver:
         return min(answer.ttl_s, longest_s, settings.max_ttl_s)
 
     def _lookup_at(self, hosts: Sequence[str]) -> Lookup:
-        """A lookup that asks *hosts*, wherever they are now. Raises QueryFailed."""
+        """Returns a lookup that asks *hosts* at their present addresses. Raises QueryFailed."""
         servers = []
         for server in map(Server.parse, hosts):
             found = wait(
@@ -121,7 +121,7 @@ class DnsResolver:
         return Lookup(replace(self._settings, nameservers=tuple(servers)), self._has_ipv6)
 
     def _followed(self, host: str) -> "_Name":
-        """The shared entry of *host*, now the last in line for forgetting."""
+        """Returns the shared entry of *host*, which is now the last one to be forgotten."""
         self._forget_idle()
         name = self._names.get(host)
         if name is None:
@@ -143,7 +143,7 @@ class DnsResolver:
             del self._names[host]
 
     def _look_up(self, host: str) -> Answer:
-        """One lookup in its turn, counted; QueryFailed when it brings nothing."""
+        """Does one lookup after queueing, and counts it. Raises QueryFailed."""
         begun = self._now()
         self._lookups.incr()
         try:
@@ -174,7 +174,7 @@ class DnsResolver:
 
 
 class _Name:
-    """What is known about one host, and the greenlet that renews it while it is observed."""
+    """The state of one host, and the greenlet that renews it while it is observed."""
 
     def __init__(
         self,
@@ -215,7 +215,7 @@ class _Name:
             emit(self._known)
 
     def _renewed(self) -> tuple[Addr, float]:
-        """The address by a new lookup, or by the last good one, and how long it holds."""
+        """Returns the address, from a new lookup or the last good one, and how long it is valid."""
         settings = self._settings
         try:
             answer = self._look_up(self._host)
@@ -242,14 +242,14 @@ class _Name:
         return min(max(answer.ttl_s, least_s), most_s)
 
     def _with_held_family(self, found: AddrBound) -> AddrBound:
-        """*found* and, of the family that failed, the addresses in hand."""
+        """Returns *found* and, for the family that failed, the addresses known before."""
         held = self._held_or(found)
         families = {":" in address.host for address in found.addresses}
         kept = {each for each in held.addresses if (":" in each.host) not in families}
         return AddrBound(found.addresses | kept)
 
     def _held_or(self, otherwise: A) -> A | AddrBound:
-        """The address in hand if it was good and is not too old."""
+        """Returns the address known before, if it was good and is not too old."""
         is_recent = self._now() - self._good_at <= self._settings.stale_s
         return self._known if isinstance(self._known, AddrBound) and is_recent else otherwise
 

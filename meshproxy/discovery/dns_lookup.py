@@ -1,6 +1,6 @@
-"""A whole resolution: hosts file, search domains, both address families, every name server.
+"""A complete resolution: hosts file, search domains, both address families, all name servers.
 
-What glibc's stub resolver does (resolv.conf(5)), within one deadline and without native calls.
+Does what glibc's stub resolver does (resolv.conf(5)), within one deadline and without native calls.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from meshproxy.discovery.resolv_conf import (
 )
 
 LAST_FAMILY_WAIT_S: Final = 0.5
-"""How long an answer in hand waits for the other family: some servers never answer AAAA."""
+"""How long a complete answer waits for the other family: some servers never answer AAAA."""
 
 
 class DnsKeys(Protocol):
@@ -50,27 +50,27 @@ class DnsKeys(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsSettings:
-    """How names are resolved; what is None comes from resolv.conf. Times are in seconds."""
+    """How names are resolved; None means as in resolv.conf. Times are in seconds."""
 
     nameservers: tuple[Server, ...] | None = None
     search: tuple[str, ...] | None = None
     ndots: int | None = None
     attempts: int | None = None
     query_timeout_s: float | None = None
-    """None and nothing in resolv.conf: 2."""
+    """If None, and resolv.conf has none: 2."""
     timeout_s: float = 5.0
-    """For a whole resolution, the wait for a free slot included."""
+    """Limit on a whole resolution, including the wait in the queue."""
     min_ttl_s: float = 5.0
     max_ttl_s: float = 300.0
     max_negative_ttl_s: float = 30.0
     stale_s: float = 600.0
-    """How long the last good answer serves while no new one can be had."""
+    """How long the last good answer is used while there is no new one."""
     resolv_conf: str = RESOLV_CONF
     hosts: str = HOSTS
 
     @classmethod
     def of(cls, config: DnsKeys) -> "DnsSettings":
-        """The settings that the configuration's `dns` block stands for."""
+        """Returns the settings of the configuration's `dns` block."""
         return cls(
             nameservers=tuple(map(Server.parse, config.nameservers)) or None,
             attempts=config.attempts,
@@ -82,7 +82,7 @@ class DnsSettings:
 
 
 class Lookup:
-    """Asks for the addresses of one name at a time; shared by all greenlets."""
+    """Looks up the addresses of a name; shared by all greenlets."""
 
     def __init__(
         self, settings: DnsSettings, has_ipv6: Callable[[], bool] = has_global_ipv6
@@ -94,7 +94,7 @@ class Lookup:
         self._preferred: Server | None = None
 
     def _configured(self, text: str) -> ResolvConf:
-        """What resolv.conf says where the settings are silent."""
+        """Returns resolv.conf, with the settings in place of what they define."""
         found, settings = ResolvConf.parse(text), self._settings
         return ResolvConf(
             nameservers=found.nameservers,
@@ -105,7 +105,7 @@ class Lookup:
         )
 
     def look_up(self, host: str) -> Answer:
-        """The addresses of *host*; QueryFailed when no server can say, at the latest in time."""
+        """Returns the addresses of *host*. Raises QueryFailed if no server answers in time."""
         listed = self._hosts.value().get(host.removesuffix(".").lower())
         if listed:
             return Answer(addresses=listed, ttl_s=0.0)
@@ -129,7 +129,7 @@ class Lookup:
         )
 
     def services(self, name: str) -> Answer:
-        """The SRV records of the absolute *name*; QueryFailed as above."""
+        """Returns the SRV records of the absolute *name*. Raises QueryFailed as above."""
         return self._ask_servers(name, "SRV", QueryDeadline(self._settings.timeout_s))
 
     def _both_families(self, name: str, deadline: QueryDeadline) -> Answer:
@@ -155,7 +155,7 @@ class Lookup:
             return failure
 
     def _ask_servers(self, name: str, record: RecordType, deadline: QueryDeadline) -> Answer:
-        """The first answer that a name server gives, the one that answered last being first."""
+        """Returns the first answer of a name server, beginning with the one that answered last."""
         conf = self._resolv_conf.value()
         timeout_s = conf.timeout_s or self._settings.timeout_s
         failure = QueryFailed("no name server")
@@ -176,7 +176,7 @@ class Lookup:
 
 
 def _merged(first: Answer | QueryFailed, second: Answer | QueryFailed) -> Answer:
-    """Both families' addresses; a family that failed is left out if the other has some."""
+    """Merges both families' answers; omits a family that failed if the other has addresses."""
     answers = [each for each in (first, second) if isinstance(each, Answer)]
     addresses = tuple(address for answer in answers for address in answer.addresses)
     failures = [each for each in (first, second) if isinstance(each, QueryFailed)]

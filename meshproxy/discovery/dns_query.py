@@ -1,7 +1,7 @@
 """One DNS question to one server over gevent's own sockets (RFC 1035 section 4.2, RFC 7766).
 
-dnspython builds and reads the messages; a native resolver call, which would stop every greenlet,
-is never made. Questions carry no EDNS, so an answer above 512 bytes comes over TCP.
+dnspython builds and reads the messages; native resolver calls, which would block every greenlet,
+are never made. Questions carry no EDNS, so an answer above 512 bytes comes over TCP.
 """
 
 import os
@@ -35,7 +35,7 @@ class QueryFailed(Exception):
 
 
 class UnexpectedCode(QueryFailed):
-    """All it said was that it failed."""
+    """The server only reported a failure."""
 
 
 class Server(NamedTuple):
@@ -46,7 +46,7 @@ class Server(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Server":
-        """Read `address`, `address:port` or `[v6]:port`, known to be well formed."""
+        """Reads `address`, `address:port` or `[v6]:port`, which must be well formed."""
         if text.startswith("["):
             host, _, port = text[1:].partition("]")
         elif text.count(":") == 1:
@@ -58,25 +58,25 @@ class Server(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The addresses or services of a name; none is an answer as well."""
+    """The addresses or services of a name; having none is also an answer."""
 
     addresses: tuple[str, ...] = ()
     services: tuple[ServiceRecord, ...] = ()
-    """If those were asked for."""
+    """The services, if those were asked for."""
     ttl_s: float
     name_exists: bool = True
     is_partial: bool = False
-    """Only one address family answered."""
+    """True if only one address family answered."""
 
 
 class QueryDeadline:
-    """What is left of *seconds*, counted from now on the monotonic clock."""
+    """A deadline *seconds* from now on the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """The seconds left; QueryFailed when there are none."""
+        """Returns the seconds left. Raises QueryFailed if there are none."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise QueryFailed("timed out")
@@ -86,10 +86,10 @@ class QueryDeadline:
 def ask(
     server: Server, name: str, record: RecordType, timeout_s: float, no_soa_ttl_s: float = 0.0
 ) -> Answer:
-    """Ask *server* for the *record* type of the absolute *name*; QueryFailed after *timeout_s*.
+    """Asks *server* for the *record* type of the absolute *name*. Raises QueryFailed.
 
-    A negative answer without an SOA record says nothing of its TTL, which is *no_soa_ttl_s* then
-    (RFC 2308 section 5).
+    That includes no answer within *timeout_s*. A negative answer without an SOA record has no TTL;
+    *no_soa_ttl_s* is used then (RFC 2308 section 5).
     """
     deadline = QueryDeadline(timeout_s)
     try:
@@ -146,7 +146,7 @@ def _receive(sock: socket.socket, size: int, deadline: QueryDeadline) -> bytes:
 
 
 def _is_ours(wire: bytes, query: dns.message.Message) -> bool:
-    """A response with our id; anything else on the socket may be a forger's guess."""
+    """Returns True for a response with our id; anything else may be an attacker's guess."""
     if len(wire) < _HEADER.size:
         return False
     identity, flags, *_ = _HEADER.unpack_from(wire)
@@ -154,7 +154,7 @@ def _is_ours(wire: bytes, query: dns.message.Message) -> bool:
 
 
 def _read(wire: bytes, query: dns.message.Message) -> dns.message.Message:
-    """Parse *wire*; its records beyond the bounds are not looked at, as each costs 0.1 ms."""
+    """Parses *wire*, but not its records beyond the bounds, since parsing them is slow."""
     identity, flags, questions, answers, authorities, _ = _HEADER.unpack_from(wire)
     kept = min(answers, MAX_RECORDS + _MAX_CHAIN)
     authorities = min(authorities, _MAX_AUTHORITY) if kept == answers else 0
@@ -193,7 +193,7 @@ def _service(record: Any) -> ServiceRecord:
 
 
 def _has_soa(reply: dns.message.Message, name: dns.name.Name) -> bool:
-    """Return True if *reply* has the SOA record of the zone that *name* is in."""
+    """Returns True if *reply* has the SOA record of the zone that *name* is in."""
     return any(
         rrset.rdtype == dns.rdatatype.SOA and name.is_subdomain(rrset.name)
         for rrset in reply.authority

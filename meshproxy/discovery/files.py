@@ -1,6 +1,6 @@
-"""Files, watched by looking at them (linkerd: namer/fs/.../Watcher.scala).
+"""Files, watched by polling (linkerd: namer/fs/.../Watcher.scala).
 
-Looking sees what notification misses: network file systems, renames over a file, and the symbolic
+Polling sees what notification misses: network file systems, renames over a file, and the symbolic
 links that Kubernetes swaps under a mounted ConfigMap.
 """
 
@@ -17,7 +17,7 @@ from meshproxy.var import PENDING, Activity, Failed, Ok, Source, State, Var
 
 INTERVAL_S: Final = 0.25
 MAX_RESTLESS: Final = 2
-"""Looks in a row that may find a change before it is taken, though the file never rests."""
+"""Polls in a row that may find a change before it is read although the file keeps changing."""
 MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_FILES: Final = 10_000
 
@@ -25,20 +25,20 @@ T = TypeVar("T")
 
 
 def contents(path: str, interval_s: float = INTERVAL_S) -> Activity[bytes | None]:
-    """The bytes of a regular file, None while there is none; failed when they cannot be read.
+    """Returns the bytes of a regular file; None while there is none, failed if it is unreadable.
 
-    A change is taken once two looks in a row agree, so that a writer who empties the file before
-    filling it is not caught halfway; that is within three intervals. More than 4 MB is a failure.
+    A change is read once two polls in a row agree, so that a file which is emptied before it is
+    written is not read halfway; at the latest after three intervals. More than 4 MB is a failure.
     """
     name = os.fsencode(path)
     return _watched(lambda: _signature(name), lambda: _read(name), PENDING, interval_s)
 
 
 def file_depth(root: str, names: Sequence[bytes], interval_s: float = INTERVAL_S) -> Var[int]:
-    """How many of *names*, walked down from *root*, lead to a regular file; 0 while none do.
+    """Returns how many of *names*, followed from *root*, lead to a regular file; 0 if none do.
 
-    The names may come from anybody: one that is `.` or `..`, or has a slash or a zero byte,
-    leads nowhere.
+    The names are not trusted: one that is `.` or `..`, or has a slash or a zero byte, leads
+    nowhere.
     """
     top, steps = os.fsencode(root), tuple(names)
 
@@ -49,9 +49,9 @@ def file_depth(root: str, names: Sequence[bytes], interval_s: float = INTERVAL_S
 
 
 def files_below(root: str) -> list[tuple[bytes, ...]]:
-    """The steps from *root* to each regular file below it, links followed, in order.
+    """Returns the steps from *root* to each regular file below it, following links, in order.
 
-    At most `MAX_FILES` files and directories are looked at; what cannot be read is left out.
+    Looks at most at `MAX_FILES` files and directories; omits what cannot be read.
     """
     top = os.fsencode(root)
     found: list[tuple[bytes, ...]] = []
@@ -75,7 +75,7 @@ def files_below(root: str) -> list[tuple[bytes, ...]]:
 def _watched(
     look: Callable[[], object], read: Callable[[], T], initial: T, interval_s: float
 ) -> Var[T]:
-    """What *read* returns, read again when *look* has changed and come to rest."""
+    """Returns the result of *read*, which is read again when *look* has changed and settled."""
 
     def start(emit: Callable[[T], None]) -> Callable[[], None]:
         before = look()
@@ -89,7 +89,7 @@ def _watched(
 def _keep_looking(
     look: Callable[[], object], before: object, publish: Callable[[], None], interval_s: float
 ) -> None:
-    """Publish after the first interval too: a write in the tick of the first look has no trace."""
+    """Polls; publishes after the first interval, as a write during the first poll may be missed."""
     restless = 1
     while True:
         gevent.sleep(interval_s)

@@ -1,4 +1,4 @@
-"""The IPv4 addresses of this machine's own interfaces, as Linux tells them (netdevice(7))."""
+"""The IPv4 addresses of this machine's own interfaces, from Linux (netdevice(7))."""
 
 import array
 import fcntl
@@ -15,7 +15,7 @@ _ROWS: Final = 1024
 
 
 def up_addresses() -> frozenset[str]:
-    """Return every IPv4 address of every interface that is up. Raises OSError."""
+    """Returns every IPv4 address of every interface that is up. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         table = array.array("B", bytes(_ROW * _ROWS))
         where, size = table.buffer_info()
@@ -30,7 +30,7 @@ def up_addresses() -> frozenset[str]:
 
 
 def _is_up(sock: socket.socket, name: bytes) -> bool:
-    """Tell whether the interface, or the one that its alias `eth0:1` belongs to, is up."""
+    """Returns True if the interface, or the one that its alias `eth0:1` belongs to, is up."""
     row = fcntl.ioctl(sock, _SIOCGIFFLAGS, name + bytes(_ROW - len(name)))
     (flags,) = struct.unpack_from("h", row, 16)
     return bool(flags & _IFF_UP)

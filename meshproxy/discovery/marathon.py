@@ -1,4 +1,4 @@
-"""What Marathon says of its apps: mesosphere.github.io/marathon/api-console.
+"""The apps of Marathon: mesosphere.github.io/marathon/api-console.
 
 linkerd: marathon/src/main/scala/io/buoyant/marathon/v2/Api.scala.
 """
@@ -19,7 +19,7 @@ _RUNNING: Final = "TASK_RUNNING"
 
 
 class Marathon:
-    """The questions to one Marathon, below *uri_prefix*, as *account* if there is one."""
+    """Asks one Marathon, below *uri_prefix*, and as *account* if there is one."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class Marathon:
         self._checks_health = checks_health
 
     def apps(self, line: Line) -> frozenset[Path]:
-        """Return the ids of all apps, in lower case. Raises ApiFailure or Malformed."""
+        """Returns the ids of all apps in lower case. Raises ApiFailure or Malformed."""
         ids, _ = read_list(self._ask(line, self._apps).body, _app_id, "apps")
         return frozenset(ids)
 
     def members(self, line: Line, app: Path) -> Members:
-        """Return where the tasks of *app* are reached. Raises ApiFailure or Malformed."""
+        """Returns the addresses of the tasks of *app*. Raises ApiFailure or Malformed."""
         id_ = "/".join(quote(segment, safe="") for segment in app)
         reply = self._ask(line, f"{self._apps}/{id_}?embed=app.tasks")
         tasks, others = read_list(reply.body, _task, "app", "tasks")
@@ -57,14 +57,14 @@ class Marathon:
 
 
 class _Task(NamedTuple):
-    """What is used of one task, as it was sent."""
+    """The used fields of a task, as they were sent."""
 
     host: Any
     port: Any
     own_address: Any
     is_running: bool
     alive: int
-    """How many health checks it passes."""
+    """Number of health checks that it passes."""
 
 
 def _app_id(app: Any) -> Path | None:
@@ -88,7 +88,7 @@ def _task(sent: Any) -> _Task:
 
 
 def _own_port(app: Mapping[str, Any]) -> Any:
-    """Return the port at which each task has an address of its own, if that is how *app* runs."""
+    """Returns the port at which each task has an address of its own, if *app* runs that way."""
     ports = member(app.get("ipAddress"), "discovery", "ports")
     return member(_first(ports), "number")
 

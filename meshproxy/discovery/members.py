@@ -1,4 +1,4 @@
-"""The endpoints that a discovery system lists: addresses, and host names that stand for some."""
+"""The endpoints that a discovery system lists: addresses, and host names to be resolved."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ _OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _IPV4: Final = re.compile(rf"(?!0\d){_OCTET}(?:\.(?!0\d){_OCTET}){{3}}", re.ASCII)
 
 Resolve = Callable[[str, str], Var[Addr]]
-"""Finds the addresses of a host name, each with the port of this text."""
+"""Resolves a host name to addresses, each with the port in the second text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class Members:
     literal: frozenset[Address] = frozenset()
     named: frozenset[Address] = frozenset()
     authority: str | None = None
-    """What they are to read in Host, whatever the client wrote."""
+    """The Host that they expect, whatever the client sent."""
 
     @classmethod
     def of(cls, listed: Iterable[Address]) -> "Members":
-        """Tell the ones from the others; addresses are put into their canonical form."""
+        """Separates addresses from names, and makes addresses canonical."""
         literals, named = [], []
         for each in listed:
             host = each.host if _IPV4.fullmatch(each.host) else literal(each.host)
@@ -44,7 +44,7 @@ class Members:
         return bool(self.literal or self.named)
 
     def show(self) -> list[dict[str, object]]:
-        """Return them for people, as JSON, in the order of their hosts."""
+        """Returns them as JSON for human readers, ordered by host."""
         ordered = sorted(self.literal | self.named, key=lambda each: (each.host, each.port))
         return [
             {"host": one.host, "port": one.port, "weight": one.weight, "meta": dict(one.meta)}
@@ -52,9 +52,9 @@ class Members:
         ]
 
     def addr(self, resolve: Resolve) -> Var[Addr]:
-        """Return all addresses, each with the weight and the metadata of its member.
+        """Returns all addresses, each with the weight and the metadata of its member.
 
-        What does not resolve is left out, unless nothing does.
+        Members that do not resolve are omitted, unless none does.
         """
         if not self.named:
             return Var(AddrBound(self.literal, self.authority))
@@ -67,7 +67,7 @@ class Members:
 def bind_members(
     found: Activity[Members], id_: Path, residual: Path, resolve: Resolve
 ) -> Activity[NameTree[Path | Bound]]:
-    """Returns a leaf that follows *found*, or negative while there is nobody."""
+    """Returns a leaf that follows *found*, or negative while there are no members."""
 
     def addr(state: State[Members]) -> Var[Addr]:
         if not isinstance(state, Ok):

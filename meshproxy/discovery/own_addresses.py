@@ -1,4 +1,4 @@
-"""Whether an address is this machine's own, as its kernel has it at the moment of asking."""
+"""Tests if an address belongs to this machine, according to the kernel at that moment."""
 
 import socket
 from ipaddress import IPv4Address, IPv6Address
@@ -12,10 +12,10 @@ _ANY_PORT: Final = 9
 def is_own(address: IPv4Address | IPv6Address) -> bool:
     """Returns True if what is sent to *address* is delivered to this machine.
 
-    Only to an own address can a socket be bound: those of all interfaces, loopback, and ranges that
-    the routing table calls local. Where the system allows any (ip(7), ip_nonlocal_bind), an
-    own address is one that is its own source. Takes some 10 us, sends nothing, and returns False
-    if the system gives no socket.
+    A socket can only be bound to an own address: those of all interfaces, loopback, and ranges that
+    the routing table calls local. If the system allows any (ip(7), ip_nonlocal_bind), an own
+    address is one that is its own source. Sends nothing, and returns False if the system provides
+    no socket.
     """
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:

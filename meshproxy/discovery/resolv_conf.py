@@ -1,6 +1,6 @@
-"""What the system says about names: resolv.conf(5) and hosts(5), re-read when they change.
+"""The system's settings for names: resolv.conf(5) and hosts(5), read again when they change.
 
-Answers to the manual pages of glibc; nothing native is called.
+Follows the manual pages of glibc; makes no native call.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ class ResolvConf:
 
     @classmethod
     def parse(cls, text: str) -> "ResolvConf":
-        """Read the text of a resolv.conf; what cannot be understood is skipped, as glibc does."""
+        """Reads the text of a resolv.conf; skips what it cannot understand, as glibc does."""
         nameservers: list[str] = []
         search: tuple[str, ...] = ()
         options: dict[str, int] = {}
@@ -53,7 +53,7 @@ class ResolvConf:
         )
 
     def candidates(self, host: str) -> tuple[str, ...]:
-        """The absolute names to ask for *host*, in order; a final dot switches the search off."""
+        """Returns the absolute names to ask for *host*, in order; a final dot stops the search."""
         if host.endswith("."):
             return (host[:-1],)
         searched = tuple(f"{host}.{domain}" for domain in self.search)
@@ -66,7 +66,7 @@ def _options(words: list[str]) -> Mapping[str, int]:
 
 
 def parse_hosts(text: str) -> Mapping[str, tuple[str, ...]]:
-    """Read the text of a hosts file: each name, in lower case, with its addresses in order."""
+    """Reads the text of a hosts file: each name, in lower case, with its addresses in order."""
     hosts: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
         address, *names = line.split("#")[0].split() or [""]
@@ -89,7 +89,7 @@ def _is_address(text: str) -> bool:
 class Reread(Generic[T]):
     """A parsed file that is read again when its name, size, time or inode has changed.
 
-    A file that is missing or cannot be read counts as empty.
+    A file that is missing or unreadable counts as empty.
     """
 
     def __init__(self, path: str, parse: Callable[[str], T]) -> None:
@@ -99,7 +99,7 @@ class Reread(Generic[T]):
         self._value = parse("")
 
     def value(self) -> T:
-        """What the file says now."""
+        """Returns the present contents of the file."""
         seen = _signature(self._path)
         if seen != self._seen:
             self._seen = seen
@@ -122,7 +122,7 @@ def _read(path: Path) -> str:
 
 
 def has_global_ipv6(table: str = "/proc/net/if_inet6") -> bool:
-    """Whether an interface has an IPv6 address of global scope, by the kernel's *table*."""
+    """Returns True if an interface has an IPv6 address of global scope in the kernel's *table*."""
     return any(
         len(fields) == 6 and fields[3] == "00"
         for fields in map(str.split, _read(Path(table)).splitlines())

@@ -1,1 +1,1 @@
-"""Namers: what each service discovery knows (linkerd: namer/*)."""
+"""Namers look names up in a service discovery (linkerd: namer/*)."""

@@ -20,7 +20,7 @@ from meshproxy.naming.path import Path
 
 
 def read(_: str, data: bytes) -> Address | None:
-    """Read an instance; its port for TLS goes before the other. None if it has none."""
+    """Reads an instance; its port for TLS goes before the other. None if it has none."""
     try:
         sent: Any = json.loads(data)
         host, port = sent["address"], sent.get("sslPort") or sent["port"]
@@ -32,7 +32,7 @@ def read(_: str, data: bytes) -> Address | None:
 
 
 def members(_: str, found: Found[Address]) -> Members:
-    """Return the instances that were found."""
+    """Returns the instances that were found."""
     return Members.of(found.members.values())
 
 
@@ -51,7 +51,7 @@ class CuratorNamerConfig(NamerConfig):
         yield from problems(self.zk_addrs)
 
     def build(self, deps: NamerDeps) -> NodeNamer[Address]:
-        """The namer."""
+        """Returns the namer."""
         base = tuple(segment.decode("utf-8", "replace") for segment in self.base_path)
 
         def choose(node: Segments, children: Sequence[str]) -> Collection[str]:

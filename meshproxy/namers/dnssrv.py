@@ -24,13 +24,13 @@ from meshproxy.naming.services import ServiceRecord, Services
 from meshproxy.var import PENDING, Ok, State, Var, collect
 
 LEAST_WEIGHT: Final = 0.01
-"""Of records of weight 0 beside others, which are to get a very small share."""
+"""Weight of records with weight 0 beside others: a very small share."""
 
 Records = tuple[ServiceRecord, ...]
 
 
 class DnsSrvNamer:
-    """Names `/name`, which has SRV records that are asked for again as they grow old.
+    """Names `/name`, whose SRV records are asked for again when they expire.
 
     A name without a record whose host has an address is negative, and so is everything before the
     first answer if there is none to be had. The last answer stays while later questions fail.
@@ -69,7 +69,7 @@ class DnsSrvNamer:
         self._watches: Watches[str, Records] = Watches(watch)
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer negative until the name has records, and with their hosts while it does."""
+        """Returns negative until the name has records, and then their hosts."""
         name = path[0].decode("latin-1").lower().removesuffix(".") if path else ""
         if not name or literal(name) is not None or why_refused(name) is not None:
             return NEG
@@ -78,11 +78,11 @@ class DnsSrvNamer:
         return addr.map(lambda found: _tree(found, leaf))
 
     def describe(self) -> Mapping[str, Any]:
-        """What is known of each name that is in use."""
+        """Returns what is known of each name that is in use."""
         return self._watches.describe()
 
     def _addr(self, state: State[Records]) -> Var[Addr]:
-        """Return the addresses of the lowest priority that has any."""
+        """Returns the addresses of the lowest priority that has any."""
         if not isinstance(state, Ok):
             return Var(ADDR_PENDING)
         groups = [
@@ -98,7 +98,7 @@ class DnsSrvNamer:
 
 
 class _Line:
-    """When a name was asked for, and answered."""
+    """When a name was asked for and answered."""
 
     def __init__(self) -> None:
         self.request = ""
@@ -109,7 +109,7 @@ class _Line:
 
 
 class _Asker:
-    """Asks for records, and counts how that went."""
+    """Asks for records, and counts the results."""
 
     def __init__(
         self, resolver: Resolver, servers: tuple[str, ...], interval_s: float, metrics: Tree
@@ -124,7 +124,7 @@ class _Asker:
         self._duration_ms = metrics.stat("request_duration_ms")
 
     def follow(self, line: _Line, name: str) -> Generator[Records, None, None]:
-        """Yield the records of *name*, again after the interval or their TTL if that is longer."""
+        """Yields the records of *name*, again after the interval or their TTL if that is longer."""
         ttl_s = 0.0
 
         def ask() -> Records:
@@ -153,7 +153,7 @@ class _Asker:
 
 
 def by_priority(records: Records) -> list[Members]:
-    """Return the members of each priority, the lowest number first, with their weights."""
+    """Returns the members of each priority, the lowest number first, with their weights."""
     groups: dict[int, list[ServiceRecord]] = defaultdict(list)
     for record in records:
         groups[record.priority].append(record)
@@ -169,7 +169,7 @@ def _weighed(records: list[ServiceRecord]) -> Members:
 
 
 def _first(groups: tuple[Addr, ...]) -> Addr:
-    """Return the first of *groups* that has addresses; pending while one before it may."""
+    """Returns the first of *groups* that has addresses; pending while one before it may."""
     for addr in groups:
         if isinstance(addr, AddrPending) or (isinstance(addr, AddrBound) and addr.addresses):
             return addr
@@ -203,14 +203,14 @@ class DnsSrvNamerConfig(NamerConfig):
     )
 
     def check(self) -> Iterable[Problem]:
-        """Name servers are hosts, perhaps with a port."""
+        """Names servers are hosts, perhaps with a port."""
         for index, text in enumerate(self.dns_hosts):
             if not _is_host_port(text):
                 what = f"{text!r} is no host, write it as ns.example.com or 10.0.0.2:53"
                 yield Problem(what, f"dnsHosts[{index}]")
 
     def build(self, deps: NamerDeps) -> DnsSrvNamer:
-        """The namer."""
+        """Returns the namer."""
         return DnsSrvNamer(
             deps.prefix,
             deps.resolver,

@@ -1,4 +1,4 @@
-"""The `io.l5d.fs` namer: a file per name, an address per line.
+"""The `io.l5d.fs` namer: a file for each name, an address on each line.
 
 linkerd: namer/fs/.../{FsInitializer,WatchingNamer}.scala.
 """
@@ -26,10 +26,10 @@ _LINE: Final = re.compile(r"(\S+)\s+(\d{1,5})(?:\s*\*\s*(\d+(?:\.\d*)?|\.\d+))?"
 
 
 def parse_entries(text: bytes) -> tuple[Address, ...]:
-    """Read lines of `host port` or `host port * weight`; `#` begins a comment.
+    """Reads lines of `host port` or `host port * weight`; `#` begins a comment.
 
     Raises:
-        ValueError: a line is none of these, or its port is not in 1..65535, or no such host can be.
+        ValueError: a line is none of these, its port is not in 1..65535, or its host is impossible.
     """
     entries = []
     for number, line in enumerate(text.decode("utf-8").splitlines(), 1):
@@ -48,10 +48,10 @@ def parse_entries(text: bytes) -> tuple[Address, ...]:
 
 
 class FsNamer:
-    """Names are paths of files under a directory; what is left of the name is the residual.
+    """Names are paths of files under a directory; the rest of the name is the residual.
 
     A missing file is negative, an empty one bound to nothing, one with a bad line failed. Hosts
-    may be names; they are resolved and followed.
+    may be names, which are resolved and followed.
     """
 
     def __init__(self, prefix: Path, root_dir: str, resolver: Resolver) -> None:
@@ -60,13 +60,13 @@ class FsNamer:
         self._resolver = resolver
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer with the first regular file on the way down *path*, following it."""
+        """Returns the first regular file on the way down *path*, and follows it."""
         if not path:
             return NEG
         return file_depth(self._root_dir, path).map(lambda depth: Ok(self._tree(path, depth)))
 
     def names(self) -> list[Path]:
-        """Returns the names of all files, of the first 10,000 that are found."""
+        """Returns the names of all files, at most 10,000."""
         return [self.prefix + Path(names) for names in files_below(self._root_dir)]
 
     def _tree(self, path: Path, depth: int) -> NameTree[Path | Bound]:
@@ -96,12 +96,12 @@ class FsNamer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FsNamerConfig(NamerConfig):
-    """Finds addresses in files, one `host port` or `host port * weight` a line."""
+    """Finds addresses in files, with one `host port` or `host port * weight` on each line."""
 
     kind: ClassVar[str] = "io.l5d.fs"
     default_prefix: ClassVar[Path] = Path.of("io.l5d.fs")
     root_dir: Directory = key(doc="The directory of the files; each is a name.")
 
     def build(self, deps: NamerDeps) -> FsNamer:
-        """Build the namer."""
+        """Returns the namer."""
         return FsNamer(deps.prefix, self.root_dir, deps.resolver)

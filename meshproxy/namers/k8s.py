@@ -13,7 +13,7 @@ from meshproxy.config.decode import Port, Problem, RegularFile, key
 from meshproxy.config.errors import NotHere
 from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
-from meshproxy.discovery.k8s.cluster import Cluster, Patience, cluster_at
+from meshproxy.discovery.k8s.cluster import Cluster, FallbackAfter, cluster_at
 from meshproxy.discovery.k8s.lookups import Found, Wanted, addr_of, endpoints, ingress
 from meshproxy.discovery.k8s.objects import is_dns_label
 from meshproxy.naming.addr import Addr, AddrBound
@@ -23,7 +23,7 @@ from meshproxy.naming.nametree import NEG, Leaf, NameTree
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity, Ok, State, Var
 
-Find = Callable[[Cluster, Wanted, Patience], Activity[Found]]
+Find = Callable[[Cluster, Wanted, FallbackAfter], Activity[Found]]
 """How a possible name is looked up: `endpoints` or `ingress`."""
 
 
@@ -31,7 +31,7 @@ Find = Callable[[Cluster, Wanted, Patience], Activity[Found]]
 class K8sNamer:
     """Names `/namespace/port/service`, without the namespace if it is fixed.
 
-    With a *label_key* one more segment is the value that label must have.
+    With a *label_key*, one more segment is the value that the label must have.
     """
 
     prefix: Path
@@ -41,12 +41,12 @@ class K8sNamer:
     label_key: str | None = None
     fallback_s: float | None = None
     keeps_case: bool = False
-    """The id has the letters of the name, not their lower case."""
+    """True if the id keeps the case of the name."""
     resolve: Callable[[str, str], Var[Addr]] | None = None
-    """Finds the addresses of a load balancer that has only a host name."""
+    """Resolves a load balancer that has only a host name."""
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer negative until the port exists, and with its live addresses while it does."""
+        """Returns negative until the port exists, and then its live addresses."""
         length = 3 - bool(self.namespace) + bool(self.label_key)
         wanted = self._wanted(path.take(length)) if len(path) >= length else None
         if wanted is None or not wanted.is_possible:
@@ -54,7 +54,7 @@ class K8sNamer:
         consumed = path.take(length)
         if not self.keeps_case:
             consumed = Path([segment.lower() for segment in consumed])
-        found = self.find(self.cluster, wanted, self._patience)
+        found = self.find(self.cluster, wanted, self._fallback_after)
         addr = found.map(addr_of)
         if self.resolve is not None:
             addr = addr.flat_map(self._resolved)
@@ -71,7 +71,7 @@ class K8sNamer:
         label = (self.label_key, value[0]) if self.label_key else None
         return Wanted(namespace, port, service, label)
 
-    def _patience(self) -> float | None:
+    def _fallback_after(self) -> float | None:
         return self.fallback_s
 
     def _resolved(self, addr: Addr) -> Var[Addr]:
@@ -99,7 +99,7 @@ def _is_ip(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class K8sConfig(NamerConfig):
-    """What the namers of Kubernetes have in common."""
+    """The keys shared by the namers of Kubernetes."""
 
     host: str = key(default="localhost", doc="The API server, by plain HTTP: a `kubectl proxy`.")
     port: Port = key(default=Port(8001), minimum=1, doc="The port of the API server.")
@@ -110,14 +110,14 @@ class K8sConfig(NamerConfig):
         default=None,
         minimum=0,
         added=True,
-        doc="How long to wait for the first answer ever of the API before names are negative,"
-        " so that what comes next in the dtab is tried; for ever when unset.",
+        doc="How long to wait for the first response of the API before names are negative,"
+        " so that the next dtab entry is tried; for ever when unset.",
     )
     auth: Literal["inCluster", "kubeconfig"] | None = key(
         default=None,
         added=True,
-        doc="Reach the API by TLS, with a pod's service account or a kubeconfig file,"
-        " which say where it is.",
+        doc="Use TLS to the API, with a pod's service account or a kubeconfig file,"
+        " which contain its address.",
     )
     kubeconfig: RegularFile | None = key(
         default=None, added=True, doc="The kubeconfig file; `~/.kube/config` when unset."
@@ -127,7 +127,7 @@ class K8sConfig(NamerConfig):
     )
 
     def check(self) -> Iterable[Problem]:
-        """What says where the API is, is said once, and can be acted on here."""
+        """Yields problems: two keys that both say where the API is, or auth that cannot work."""
         if self.auth is not None and (self.host, self.port) != ("localhost", 8001):
             yield Problem(f"auth: {self.auth} says where the API is, remove host and port", "auth")
         if self.auth is not None and not has_client():
@@ -139,13 +139,13 @@ class K8sConfig(NamerConfig):
     def k8s_namer(
         self, deps: NamerDeps, find: Find = endpoints, namespace: str | None = None
     ) -> K8sNamer:
-        """The namer of these keys."""
+        """Returns the namer for these keys."""
         cluster = cluster_at(
             ApiServer(self.host, self.port, self.auth, self.kubeconfig, self.context)
         )
         fallback_s = None if self.fallback_after_ms is None else self.fallback_after_ms / 1000
         if fallback_s is not None:
-            cluster.lend_patience(fallback_s)
+            cluster.share_fallback(fallback_s)
         if namespace is not None:
             cluster.expect(namespace)
         cluster.report(deps.metrics)
@@ -169,7 +169,7 @@ class K8sNamerConfig(K8sConfig):
     default_prefix: ClassVar[Path] = Path.of("io.l5d.k8s")
 
     def build(self, deps: NamerDeps) -> Namer:
-        """The namer."""
+        """Returns the namer."""
         return self.k8s_namer(deps)
 
 
@@ -179,12 +179,10 @@ class K8sNsNamerConfig(K8sConfig):
 
     kind: ClassVar[str] = "io.l5d.k8s.ns"
     default_prefix: ClassVar[Path] = Path.of("io.l5d.k8s.ns")
-    env_var: str = key(
-        default="POD_NAMESPACE", doc="The environment variable that holds the namespace."
-    )
+    env_var: str = key(default="POD_NAMESPACE", doc="The environment variable with the namespace.")
 
     def build(self, deps: NamerDeps) -> Namer:
-        """The namer. Raises ValueError when the variable holds no namespace."""
+        """Returns the namer. Raises ValueError if the variable has no namespace."""
         namespace = deps.environ.get(self.env_var)
         if namespace is None:
             raise NotHere(f"{self.kind} needs the environment variable {self.env_var}, set it")
@@ -205,5 +203,5 @@ class K8sExternalNamerConfig(K8sConfig):
     requires_experimental: ClassVar[bool] = True
 
     def build(self, deps: NamerDeps) -> Namer:
-        """The namer."""
+        """Returns the namer."""
         return self.k8s_namer(deps, ingress)

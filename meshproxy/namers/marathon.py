@@ -25,15 +25,15 @@ from meshproxy.var import Activity, Failed, Ok, State, Var
 BASIC: Final = "MARATHON_HTTP_AUTH_CREDENTIAL"
 DCOS: Final = "DCOS_SERVICE_ACCOUNT_CREDENTIAL"
 MAX_DEPTH: Final = 32
-"""Segments of an id that is looked for."""
+"""Most segments of an id."""
 Apps = frozenset[Path]
 
 
 class MarathonNamer:
-    """Names begin with the id of an app, in any case; the shortest id that exists is taken.
+    """Names begin with the id of an app, in any case; the shortest existing id is used.
 
-    Before the first answer of Marathon a failure is that of the name; after it the last answer
-    stays. An app without tasks is negative.
+    Before Marathon's first answer, a failure is the result; afterwards the last answer stays.
+    An app without tasks is negative.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class MarathonNamer:
         self._members: Watches[Path, Members] = Watches(watch_app)
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer negative until such an app exists, and with its tasks while it does."""
+        """Returns negative until such an app exists, and then its tasks."""
         if not path:
             return NEG
         lower = Path([segment.lower() for segment in path])
@@ -97,7 +97,7 @@ class MarathonNamer:
         return self._apps.follow(None).flat_map(among)
 
     def describe(self) -> Mapping[str, Any]:
-        """What is known of the list of apps, and of each app that is in use."""
+        """Returns what is known of the list of apps, and of each app that is in use."""
         return {**self._apps.describe(), **self._members.describe()}
 
 
@@ -116,26 +116,24 @@ class MarathonNamerConfig(NamerConfig):
     kind: ClassVar[str] = "io.l5d.marathon"
     default_prefix: ClassVar[Path] = Path.of("io.l5d.marathon")
 
-    host: str = key(default="marathon.mesos", doc="Marathon, and the Host of all questions.")
+    host: str = key(default="marathon.mesos", doc="Marathon's host, also sent as Host.")
     port: Port = key(default=Port(80), minimum=1, doc="The port of its API.")
-    dst: Path | None = key(
-        default=None, doc="Where the API is, as a name; `/$/inet/host/port` when unset."
-    )
-    uri_prefix: str = key(default="", doc="Goes in front of the paths of the API.")
-    ttl_ms: int = key(default=5000, minimum=1, doc="How often it is asked.")
-    jitter_ms: int = key(default=50, minimum=0, doc="By how much that varies, up and down.")
+    dst: Path | None = key(default=None, doc="The name of the API; `/$/inet/host/port` when unset.")
+    uri_prefix: str = key(default="", doc="Precedes the paths of the API.")
+    ttl_ms: int = key(default=5000, minimum=1, doc="Interval between requests.")
+    jitter_ms: int = key(default=50, minimum=0, doc="Random variation of that, up and down.")
     use_health_check: bool = key(
         default=False, doc="Only tasks that run and pass all health checks of their app count."
     )
     tls: ClientTlsConfig | None = key(default=None, doc="TLS to Marathon; plain when unset.")
 
     def check(self) -> Iterable[Problem]:
-        """A path that would not be one."""
+        """Returns a path that would not be one."""
         if self.uri_prefix and not _is_path(self.uri_prefix):
             yield Problem("is not a path, write it as /service/marathon", "uriPrefix")
 
     def build(self, deps: NamerDeps) -> MarathonNamer:
-        """Build the namer. Raises TlsFailed, or ValueError for credentials of no use."""
+        """Returns the namer. Raises TlsFailed, or ValueError for unusable credentials."""
         dst = self.dst or Path.of("$", "inet", self.host, str(self.port))
         headers, account = _credentials(deps.environ)
         api = Api(
@@ -161,7 +159,7 @@ class MarathonNamerConfig(NamerConfig):
 def _credentials(
     environ: Mapping[str, str],
 ) -> tuple[Mapping[str, str], ServiceAccount | None]:
-    """Return the headers of every question, and who logs in, if the environment says either."""
+    """Returns the headers of every request and the account, if the environment has them."""
     dcos, basic = environ.get(DCOS), environ.get(BASIC)
     if dcos is not None:
         try:

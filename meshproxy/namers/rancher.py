@@ -1,6 +1,6 @@
 """Names of services in Rancher 1.x: io.l5d.rancher (linkerd: namer/rancher/src/main/scala).
 
-All containers come in one list, which is read again when the version of the metadata changes.
+All containers are in one list, which is read again when the version of the metadata changes.
 """
 
 from collections.abc import Generator, Mapping
@@ -26,8 +26,8 @@ from meshproxy.var import Ok, State
 HOST: Final = "rancher-metadata"
 VERSION: Final = "/2015-12-19"
 RETRY_S: Final = 5.0
-PATIENCE_S: Final = 10.0
-"""How much later than asked for the server may say that nothing has changed."""
+GRACE_S: Final = 10.0
+"""How late the server may report that nothing has changed."""
 _LENGTH: Final = 3
 
 Services = Mapping[tuple[str, str], frozenset[str]]
@@ -37,8 +37,8 @@ Services = Mapping[tuple[str, str], frozenset[str]]
 class RancherNamer:
     """Names `/port/stack/service`, the port by number or by the name it has in *ports*.
 
-    A service without running containers is negative. Until the first answer names are pending;
-    after it the last answer stays.
+    A service without running containers is negative. Names are pending until the first answer;
+    afterwards the last answer stays.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class RancherNamer:
         self._watches: Watches[None, Services] = Watches(watch)
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer negative until the service has containers, and with them while it does."""
+        """Returns negative until the service has containers, and then their addresses."""
         consumed = path.take(_LENGTH)
         try:
             port_name, stack, service = (segment.decode() for segment in consumed)
@@ -95,7 +95,7 @@ class RancherNamer:
         return bind_members(found, self.prefix + consumed, path.drop(_LENGTH), self._resolve)
 
     def describe(self) -> Mapping[str, Any]:
-        """What is known of the containers, if any name is in use."""
+        """Returns what is known of the containers, if any name is in use."""
         return self._watches.describe()
 
     def _port(self, text: str) -> int | None:
@@ -104,11 +104,11 @@ class RancherNamer:
 
 
 def _services(line: Line, max_wait_s: int) -> Generator[Services, None, None]:
-    """Yield the running containers after each change of the metadata."""
+    """Yields the running containers after each change of the metadata."""
     known = "initial"
     while True:
         query = f"wait=true&maxWait={max_wait_s}&value={quote(known, safe='')}"
-        reply = line.ask(f"{VERSION}/version?{query}", held_s=max_wait_s + PATIENCE_S)
+        reply = line.ask(f"{VERSION}/version?{query}", held_s=max_wait_s + GRACE_S)
         version = reply.body.decode("utf-8", "replace").strip()
         if version != known:
             json = {"Accept": "application/json"}
@@ -125,7 +125,7 @@ def _running(body: bytes) -> Services:
 
 
 def _container(sent: Any) -> tuple[tuple[str, str], str] | None:
-    """Return the service and the address of a container that runs in a service."""
+    """Returns the service and the address of a container that runs in a service."""
     names = ("state", "stack_name", "service_name", "primary_ip")
     fields = [member(sent, name) for name in names]
     if not all(field and isinstance(field, str) for field in fields) or fields[0] != "running":
@@ -145,14 +145,14 @@ class RancherNamerConfig(NamerConfig):
     port_mappings: Mapping[str, Port] | None = key(
         default=None,
         minimum=1,
-        doc="Names of ports, beside `http`, which is 80, and `https`, which is 443.",
+        doc="Names of ports, in addition to `http`, which is 80, and `https`, which is 443.",
     )
     max_wait: int = key(
-        default=30, minimum=1, doc="Seconds that the metadata service may hold a question."
+        default=30, minimum=1, doc="Seconds that the metadata service may hold a request."
     )
 
     def build(self, deps: NamerDeps) -> RancherNamer:
-        """Build the namer."""
+        """Returns the namer."""
         ports = {"http": 80, "https": 443, **(self.port_mappings or {})}
         api = Api.at(deps.bind, HOST, 80)
         return RancherNamer(

@@ -1,4 +1,4 @@
-"""`io.l5d.rewrite`: a configured pattern and the name it stands for.
+"""`io.l5d.rewrite`: replaces a configured pattern by a name.
 
 linkerd: namer/core/src/main/scala/io/buoyant/namer/RewritingNamer*.scala.
 """
@@ -21,14 +21,14 @@ from meshproxy.var import Failed, Var
 
 @dataclass(frozen=True, slots=True)
 class RewriteNamer:
-    """Answers names that begin with *pattern* by *name*, dropping what the pattern left over."""
+    """Replaces names that begin with *pattern* by *name*, dropping the rest."""
 
     prefix: Path
     pattern: PathMatcher
     name: str
 
     def lookup(self, path: Path) -> Lookup:
-        """Return the substituted name; a variable without a value makes it a failure."""
+        """Returns the substituted name; a variable without a value makes it a failure."""
         captures = self.pattern.match(path)
         if captures is None:
             return NEG
@@ -40,12 +40,12 @@ class RewriteNamer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteNamerConfig(NamerConfig):
-    """Answers names that begin with `pattern` by another name."""
+    """Replaces names that begin with `pattern` by another name."""
 
     kind: ClassVar[str] = "io.l5d.rewrite"
-    prefix: Path = key(doc="Answers the names that begin with `/#` and this.")
-    pattern: PathMatcher = key(doc="What the name after the prefix begins with.")
-    name: str = key(doc="The name it stands for; `{variables}` of the pattern are replaced.")
+    prefix: Path = key(doc="Handles the names that begin with `/#` and this.")
+    pattern: PathMatcher = key(doc="The beginning of the name, after the prefix.")
+    name: str = key(doc="The name in its place; `{variables}` of the pattern are replaced.")
 
     def check(self) -> Iterable[Problem]:
         """The name is one whatever its variables stand for."""
@@ -60,5 +60,5 @@ class RewriteNamerConfig(NamerConfig):
             yield Problem(what, "name", Severity.WARNING)
 
     def build(self, deps: NamerDeps) -> RewriteNamer:
-        """Build the namer."""
+        """Returns the namer."""
         return RewriteNamer(deps.prefix, self.pattern, self.name)

@@ -1,7 +1,7 @@
-"""The rewriting namers under `/$/`: they take a name apart and answer with another name.
+"""The rewriting namers under `/$/`: they turn a name into another name.
 
 linkerd: namer/core/src/main/scala/io/buoyant/{hostport,http}.scala. Each function gets the path
-after the namer's own name and returns the new one, None where the name is negative.
+after the namer's own name and returns the new one, None if the name is negative.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from meshproxy.naming.path import Path
 
 Rewriter: TypeAlias = Callable[[Path], Path | None]
-"""Raises ValueError where the new path would have an empty segment."""
+"""Returns the new path, or None. Raises ValueError if it would have an empty segment."""
 
 _MAX_PORT_LENGTH: Final = 63
 _PORT: Final = re.compile(rb"[a-z0-9][-a-z0-9]*")
@@ -81,7 +81,7 @@ def _subdomain_of_prefixed(path: Path) -> Path | None:
 
 
 def _prefixed(rewrite: Rewriter) -> Rewriter:
-    """Let the first segment pass and rewrite what follows it."""
+    """Lets the first segment pass and rewrite what follows it."""
 
     def apply(path: Path) -> Path | None:
         rest = path.drop(1)

@@ -34,7 +34,7 @@ class Member:
     shard: int | None
 
     def endpoint(self, name: str | None) -> HostPort | None:
-        """Return where it serves under that name, or as such without one."""
+        """Returns where it serves under that name, or as such without one."""
         return self.service if name is None else self.additional.get(name)
 
 
@@ -47,7 +47,7 @@ class Weighing(NamedTuple):
     weight: float
 
     def selects(self, name: str, shard: int | None, at: HostPort) -> bool:
-        """Return True if it applies to the member *name*, which serves *at*."""
+        """Returns True if it applies to the member *name*, which serves *at*."""
         match self.by:
             case "member":
                 return self.value == name
@@ -62,7 +62,7 @@ Vector: TypeAlias = tuple[Weighing, ...]
 
 
 def read(name: str, data: bytes) -> Member | Vector | None:
-    """Read a member or a vector; None if it is not alive, or none at all."""
+    """Reads a member or a vector; None if it is not alive, or none at all."""
     try:
         sent = json.loads(data)
         return _vector(sent) if name.startswith("vector_") else _member(sent)
@@ -104,18 +104,18 @@ def _weighing(sent: Any) -> Weighing | None:
 
 
 def choose(_: Segments, children: Sequence[str]) -> Collection[str]:
-    """Return the members and the vectors among *children*."""
+    """Returns the members and the vectors among *children*."""
     return [name for name in children if name.startswith(("member_", "vector_"))]
 
 
 def shorten(segment: str) -> str:
-    """Return the name of the node that a segment `name[:endpoint][#shard]` means."""
+    """Returns the name of the node that a segment `name[:endpoint][#shard]` means."""
     spec = _SPEC.fullmatch(segment)
     return spec[1] if spec is not None else segment
 
 
 def members(segment: str, found: Found[Member | Vector]) -> Members:
-    """Return the endpoints that *segment* wants of a serverset, weighed by all its vectors."""
+    """Returns the endpoints that *segment* wants of a serverset, weighed by all its vectors."""
     spec = None if segment == found.name else _SPEC.fullmatch(segment)
     endpoint, shard = (spec[2], spec[3]) if spec is not None else (None, None)
     weighings = [one for each in found.members.values() if isinstance(each, tuple) for one in each]
@@ -143,7 +143,7 @@ class ServersetsNamerConfig(NamerConfig):
         yield from problems(self.zk_addrs)
 
     def build(self, deps: NamerDeps) -> NodeNamer[Member | Vector]:
-        """The namer."""
+        """Returns the namer."""
         servers = [(one.host, one.port) for one in self.zk_addrs]
         membership: Membership[Member | Vector] = Membership(choose, read)
         nodes = nodes_at(servers, deps.resolver.resolve, membership, deps.metrics)

@@ -1,4 +1,4 @@
-"""The names under `/$/`, which exist without configuration.
+"""The names under `/$/`, which need no configuration.
 
 finagle: Namer.scala (`global`), InetResolver.scala; linkerd: namer/core/.../io/buoyant/rinet.scala.
 """
@@ -29,7 +29,7 @@ _INTEGER: Final = re.compile(rb"[+-]?0*[0-9]{1,10}")
 
 
 class SystemNamers:
-    """All system namers; *resolve* finds the addresses of a host and port text.
+    """All system namers; *resolve* finds the addresses for the texts of a host and a port.
 
     *metrics* is the scope of all namers.
     """
@@ -53,7 +53,7 @@ class SystemNamers:
         return frozenset({*self._kinds, *_CONSTANTS, *REWRITERS})
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer for what follows `/$`; an unknown namer is a failure, not negative."""
+        """Returns the tree for what follows `/$`; an unknown namer is a failure, not negative."""
         if not path:
             return NEG
         name = path[0]
@@ -115,7 +115,7 @@ def _failed(why: str) -> Lookup:
 
 
 def _integer(segment: bytes) -> bytes | None:
-    """Returns the shortest text of a 32-bit integer, None if *segment* is none."""
+    """Returns the shortest text of a 32-bit integer; None if *segment* is not one."""
     if not _INTEGER.fullmatch(segment):
         return None
     number = int(segment)
@@ -123,7 +123,7 @@ def _integer(segment: bytes) -> bytes | None:
 
 
 def _spelled(host: bytes) -> bytes:
-    """Returns the one spelling of *host* in ids: an address without brackets, or in lower case."""
+    """Returns the spelling of *host* in ids: an address without brackets, others in lower case."""
     address = literal(host.decode("latin-1"))
     return host.lower() if address is None else address.encode("ascii")
 

@@ -1,6 +1,6 @@
-"""A namer with transformers: they see its bound results, and nothing but those.
+"""A namer with transformers, which change only its bound results.
 
-linkerd: namer/core/.../TransformerConfig.scala; names bound to further paths pass nothing_sent.
+linkerd: namer/core/.../TransformerConfig.scala; names bound to further paths are not changed.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from meshproxy.var import Activity, Ok, State, Var
 
 
 class TransformedNamer:
-    """Answers as *namer*, with every bound tree changed by *transformers*, first to last."""
+    """Returns the results of *namer*, with every bound tree changed by *transformers* in order."""
 
     def __init__(self, namer: Namer, transformers: Sequence[Transformer]) -> None:
         self._namer = namer
@@ -25,7 +25,7 @@ class TransformedNamer:
         return self._namer.prefix
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer for *path*."""
+        """Returns the changed tree for *path*."""
         found = self._namer.lookup(path)
         for transformer in self._transformers:
             found = _apply(transformer, found)

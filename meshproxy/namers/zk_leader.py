@@ -31,19 +31,19 @@ Addresses: TypeAlias = tuple[Address, ...]
 
 
 def choose(_: Segments, children: Sequence[str]) -> Collection[str]:
-    """Return the leader among *children*, the first member by its text."""
+    """Returns the leader among *children*, the first member by its text."""
     candidates = [name for name in children if _MEMBER.fullmatch(name)]
     return [min(candidates)] if candidates else []
 
 
 def read(_: str, data: bytes) -> Addresses | None:
-    """Read the addresses of a leader, separated by commas or spaces; None if there is none."""
+    """Reads the addresses of a leader, separated by commas or spaces; None if there is none."""
     words = re.split(r"[,\s]+", data.decode("utf-8", "replace"))
     return tuple(Address(*one) for one in map(host_port, words) if one is not None) or None
 
 
 def host_port(text: str) -> tuple[str, int] | None:
-    """Read `host:port`; None if it is something else."""
+    """Reads `host:port`; None if it is something else."""
     match = _HOST_PORT.fullmatch(text)
     if match is None or not 0 < int(match[2]) < 65536:
         return None
@@ -51,7 +51,7 @@ def host_port(text: str) -> tuple[str, int] | None:
 
 
 def members(_: str, found: Found[Addresses]) -> Members:
-    """Return the addresses of the leader that was found."""
+    """Returns the addresses of the leader that was found."""
     return Members.of([one for each in found.members.values() for one in each])
 
 
@@ -62,7 +62,7 @@ def leader_namer(
     metrics: Tree,
     chosen_by: ChosenBy = ChosenBy.NAMER,
 ) -> NodeNamer[Addresses]:
-    """Return the namer of the leaders in one ensemble."""
+    """Returns the namer of the leaders in one ensemble."""
     nodes = nodes_at(servers, resolve, Membership(choose, read), metrics)
     return NodeNamer(prefix, nodes, members, resolve, chosen_by=chosen_by)
 
@@ -76,7 +76,7 @@ class Leaders:
         self._namers: dict[Path, NodeNamer[Addresses]] = {}
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer for what follows `/$`. Raises ValueError when that names no group."""
+        """Answers for what follows `/$`. Raises ValueError when that names no group."""
         if not has_client():
             raise ValueError(CLIENT_MISSING)
         if len(path) < 3:
@@ -113,6 +113,6 @@ class ZkLeaderNamerConfig(NamerConfig):
         yield from problems(self.zk_addrs)
 
     def build(self, deps: NamerDeps) -> NodeNamer[Addresses]:
-        """The namer."""
+        """Returns the namer."""
         servers = [(one.host, one.port) for one in self.zk_addrs]
         return leader_namer(deps.prefix, servers, deps.resolver.resolve, deps.metrics)

@@ -1,4 +1,4 @@
-"""What the namers of ZooKeeper have in common: names are paths of nodes that have members."""
+"""The common part of ZooKeeper namers: names are paths of nodes that have members."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -27,7 +27,7 @@ def nodes_at(
     membership: Membership[T],
     metrics: Tree,
 ) -> "Nodes[T]":
-    """Return the nodes of the ensemble of these hosts and ports."""
+    """Returns the nodes of the ensemble of these hosts and ports."""
     from meshproxy.discovery.zookeeper.ensemble import ensemble_at  # noqa: PLC0415 (kazoo is extra)
     from meshproxy.discovery.zookeeper.nodes import Nodes  # noqa: PLC0415 (kazoo is extra)
 
@@ -64,7 +64,7 @@ class NodeNamer(Generic[T]):
         self._length = length
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer with the members of the deepest node on the way *path* that has some."""
+        """Answers with the members of the deepest node on the way *path* that has some."""
         try:
             way = tuple(segment.decode() for segment in path[: self._length])
         except UnicodeDecodeError:
@@ -86,11 +86,11 @@ class NodeNamer(Generic[T]):
         return found.map(tree)
 
     def describe(self) -> Mapping[str, Any]:
-        """What is known of each node that is in use."""
+        """Returns what is known of each node that is in use."""
         return self.nodes.describe()
 
     def _at(self, depth: int, way: Segments, state: State[tuple[Found[T], ...]]) -> Members | None:
-        """Return the members of the node at *depth* below the base; None if it is not known."""
+        """Returns the members of the node at *depth* below the base; None if it is not known."""
         if not isinstance(state, Ok):
             return None
         below = state.value[len(self._base) :]

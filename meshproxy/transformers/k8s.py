@@ -113,7 +113,7 @@ class DaemonSetConfig(TransformerConfig):
             ApiServer(self.k8s_host, self.k8s_port, self.auth, self.kubeconfig, self.context)
         )
         cluster.expect(self._wanted.namespace)
-        gateways = endpoints(cluster, self._wanted, cluster.patience).map(addr_of)
+        gateways = endpoints(cluster, self._wanted, cluster.fallback_after).map(addr_of)
         return LeafTransformer(
             deps.prefix, lambda addr: self._through(addr, gateways), redirects=True
         )

@@ -27,9 +27,9 @@ routers:
 STATS = "inet/dns"
 
 
-def by_dns(server: DnsServer, port: int, patience_ms: int = 100) -> Proxy:
+def by_dns(server: DnsServer, port: int, timeout_ms: int = 100) -> Proxy:
     """A proxy that finds every host by *server*, at *port*."""
-    return Proxy(DNS.format(dns=server.port, port=port, ms=patience_ms))
+    return Proxy(DNS.format(dns=server.port, port=port, ms=timeout_ms))
 
 
 def absent(_: DnsServer) -> None:

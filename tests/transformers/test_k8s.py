@@ -137,7 +137,7 @@ def test_gateways_are_awaited_as_long_as_the_namer_waits(
 ) -> None:
     api.refusals["/"] = 403
     cluster = cluster_at(ApiServer("127.0.0.1", api.port))
-    cluster.lend_patience(0.02)
+    cluster.share_fallback(0.02)
     followed = follow(build(daemonset(api)), "10.0.1.1:80")
     wait_until(lambda: followed.seen == [ADDR_PENDING, ADDR_NEG])
     followed.close()

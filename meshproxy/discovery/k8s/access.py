@@ -1,4 +1,4 @@
-"""Ways into a Kubernetes API server: none needed, a pod's service account, or a kubeconfig.
+"""Access to a Kubernetes API server: without credentials, by service account, or kubeconfig.
 
 The official client is imported only for the last two, and only for its credentials; a slim
 installation lacks it.
@@ -22,36 +22,36 @@ CLIENT_MISSING: Final = (
 
 
 def has_client() -> bool:
-    """Return whether `authenticated` can do its work here; imports nothing."""
+    """Returns True if `authenticated` can work here; imports nothing."""
     return find_spec("kubernetes") is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A way to the API server, and the headers that prove who asks."""
+    """A way to reach the API server, with the headers for authentication."""
 
     connection: Callable[[], HTTPConnection]
-    """Makes a connection, not yet open; one that is asked from is never shared or kept."""
+    """Makes a connection, not yet open; a connection in use is never shared or kept."""
     host: str
-    """The Host of every question."""
+    """The Host of every request."""
     headers: Callable[[], Mapping[str, str]]
-    """Returns what proves who asks. Raises ValueError when that cannot be had."""
+    """Returns the headers for authentication. Raises ValueError if there are no credentials."""
 
 
 def anonymous(host: str, port: int) -> Access:
-    """Return plain HTTP to *host*, where a proxy adds the credentials."""
+    """Returns access by plain HTTP to *host*, where a proxy adds the credentials."""
     return Access(lambda: HTTPConnection(host.strip("[]"), port), authority(host, port), dict)
 
 
 def authenticated(
     auth: Literal["inCluster", "kubeconfig"], kubeconfig: str | None, context: str | None
 ) -> Access:
-    """Return TLS, or what the kubeconfig says, with a token that is renewed as it expires.
+    """Returns access by TLS, or as the kubeconfig says, with a token renewed as it expires.
 
-    Raises FileNotFoundError outside of a cluster and without a kubeconfig file, and ValueError or
-    OSError when the credentials cannot be had otherwise.
+    Raises FileNotFoundError outside a cluster and without a kubeconfig file, and ValueError or
+    OSError if the credentials cannot be read otherwise.
     """
-    from kubernetes import client, config  # noqa: PLC0415 (1.5 s and 60 MB, for these kinds only)
+    from kubernetes import client, config  # noqa: PLC0415 (a heavy import, for these kinds only)
 
     settings: Any = client.Configuration()
     loaders: Any = config

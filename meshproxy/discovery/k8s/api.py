@@ -1,4 +1,4 @@
-"""One Kubernetes API server, as it is asked: by a `kubectl proxy`, or with credentials.
+"""The requests to one Kubernetes API server: through a `kubectl proxy`, or with credentials.
 
 linkerd: k8s/.../{Api,ClientConfig}.scala.
 """
@@ -24,7 +24,7 @@ Auth: TypeAlias = Literal["inCluster", "kubeconfig"]
 
 @dataclass(frozen=True, slots=True)
 class ApiServer:
-    """Where the API is and how to get in; *host* and *port* serve only when *auth* is None."""
+    """The API's address and credentials; *host* and *port* apply only if *auth* is None."""
 
     host: str = "localhost"
     port: int = 8001
@@ -40,30 +40,30 @@ class ApiServer:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long the API may take, in seconds."""
+    """Time limits for the API in seconds."""
 
     connect_s: float = 5.0
-    gap_s: float = 90.0
-    """Silence before a list or inside a watch; the API sends a bookmark each minute."""
+    idle_timeout_s: float = 90.0
+    """Idle timeout before a list or within a watch; the API sends a bookmark each minute."""
     page_s: float = 120.0
-    """A whole page of a list."""
+    """Limit on a whole page of a list."""
     watch_s: float = 300.0
-    """After this the API is asked to end a watch, so that a list puts right what was missed."""
+    """Limit on a watch; the list that follows corrects anything that was missed."""
     empty_s: float = 5.0
-    """Between two lists of a namespace that is empty, and perhaps made up by a client."""
+    """Between two lists of a namespace that is empty, and possibly made up by a client."""
 
 
 class KubernetesApi(Api):
-    """The API of *server*, whose name is looked up anew for each connection."""
+    """The API of *server*, whose name is resolved again for each connection."""
 
     def __init__(self, server: ApiServer, timing: Timing) -> None:
         bounds = Bounds(
             pace_s=0.0,
             connect_s=timing.connect_s,
-            head_s=min(timing.gap_s, timing.page_s),
+            head_s=min(timing.idle_timeout_s, timing.page_s),
             body_s=timing.page_s,
             stream_s=math.inf,
-            gap_s=timing.gap_s,
+            idle_timeout_s=timing.idle_timeout_s,
             max_bytes=MAX_PAGE,
         )
         place = Address(server.host, server.port)
@@ -73,14 +73,14 @@ class KubernetesApi(Api):
         self._access: Access | None = None
 
     def headers(self) -> Mapping[str, str]:
-        """Return what proves who asks. Raises `ApiFailure` if that cannot be had."""
+        """Returns the headers for authentication. Raises `ApiFailure` without credentials."""
         try:
             return {"accept": "application/json", **self._get_access().headers()}
         except ValueError as error:
             raise ApiFailure(Reason.CREDENTIALS, str(error)) from error
 
     def connect(self, addresses: Collection[Address]) -> tuple[HTTPConnection, Address]:
-        """Return an open connection. Raises `ApiFailure`."""
+        """Returns an open connection. Raises `ApiFailure`."""
         access = self._get_access()
         connection = access.connection()
         open_connection(connection, self.bounds.connect_s)
@@ -89,7 +89,7 @@ class KubernetesApi(Api):
         return connection, place
 
     def forget_credentials(self) -> None:
-        """Read them again before the next question, as the API does not accept them."""
+        """Reads the credentials again before the next request, since the API refused them."""
         self._access = None
 
     def _get_access(self) -> Access:

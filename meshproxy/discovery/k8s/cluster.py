@@ -1,4 +1,4 @@
-"""One Kubernetes API server and its tables, shared by all namers and transformers that use it."""
+"""One Kubernetes API server with its tables, shared by all namers and transformers using it."""
 
 import time
 from collections import OrderedDict
@@ -28,18 +28,18 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.var import PENDING, Activity, Close, Source
 
 MAX_IDLE: Final = 64
-"""Tables of one kind kept with what they knew, after the last use of their namespace."""
+"""Idle tables of one kind that are kept with their contents."""
 
-Patience: TypeAlias = Callable[[], float | None]
-"""The seconds after which a name counts as absent while no list has ever come; None: never."""
+FallbackAfter: TypeAlias = Callable[[], float | None]
+"""Returns the seconds after which a name counts as absent if no list has come; None: never."""
 Lookup: TypeAlias = Activity[tuple[T, ...] | None]
-"""What the objects of a service say, none of them: `()`. None once the patience is over."""
+"""What the objects of a service contain, `()` if there are none; None after the fallback time."""
 
 _clusters: "WeakValueDictionary[tuple[ApiServer, Timing], Cluster]" = WeakValueDictionary()
 
 
 class Cluster:
-    """The services of one API server, namespace by namespace."""
+    """The services of one API server by namespace."""
 
     def __init__(
         self, server: ApiServer, timing: Timing, now: Callable[[], float] = time.monotonic
@@ -57,36 +57,38 @@ class Cluster:
             Table(lambda table: ListWatch(self._api, "", (NAMESPACES,), table, self.tally), now),
             timing.empty_s,
         )
-        self._patience_s: float | None = None
+        self._fallback_s: float | None = None
 
-    def groups(self, namespace: str, service: str, patience: Patience) -> Lookup[Group]:
-        """Return who serves *service*: its EndpointSlices, else its Endpoints."""
-        return self._groups.entry(namespace, service, patience)
+    def groups(self, namespace: str, service: str, fallback_after: FallbackAfter) -> Lookup[Group]:
+        """Returns the endpoints of *service*: from its EndpointSlices, else its Endpoints."""
+        return self._groups.entry(namespace, service, fallback_after)
 
-    def services(self, namespace: str, service: str, patience: Patience) -> Lookup[Service]:
-        """Return the Service *service*, as a tuple of at most one."""
-        return self._services.entry(namespace, service, patience)
+    def services(
+        self, namespace: str, service: str, fallback_after: FallbackAfter
+    ) -> Lookup[Service]:
+        """Returns the Service *service* as a tuple of at most one."""
+        return self._services.entry(namespace, service, fallback_after)
 
     def ingresses(self, namespace: str) -> Lookup[Ingress]:
-        """Return the Ingresses of *namespace*, or of all if it is empty, in the API's order."""
+        """Returns the Ingresses of *namespace*, or of all if it is empty, in the API's order."""
         self.expect(namespace)
         return self._ingresses.entry(namespace, "", lambda: None)
 
     def expect(self, namespace: str) -> None:
-        """Take it that *namespace* exists, as the operator says so."""
+        """Assumes that *namespace* exists, as the operator names it."""
         self._given.add(namespace)
 
-    def lend_patience(self, seconds: float) -> None:
-        """Let whoever has no fallback time of their own use *seconds*, or less if lent before."""
-        lent = self._patience_s
-        self._patience_s = seconds if lent is None else min(seconds, lent)
+    def share_fallback(self, seconds: float) -> None:
+        """Makes *seconds*, or less if set before, the fallback time of users without their own."""
+        shared = self._fallback_s
+        self._fallback_s = seconds if shared is None else min(seconds, shared)
 
-    def patience(self) -> float | None:
-        """Return the shortest fallback time that was lent, if any was."""
-        return self._patience_s
+    def fallback_after(self) -> float | None:
+        """Returns the shortest fallback time that was shared, if any."""
+        return self._fallback_s
 
     def report(self, metrics: Tree) -> None:
-        """Show in *metrics* how the API is doing."""
+        """Shows in *metrics* how the API is doing."""
         metrics.gauge("lists", fn=lambda: self.tally.lists)
         metrics.gauge("events", fn=lambda: self.tally.events)
         metrics.gauge("watches", fn=lambda: self.tally.watches)
@@ -95,7 +97,7 @@ class Cluster:
             metrics.gauge("failures", reason, fn=partial(self.tally.failures.__getitem__, reason))
 
     def _oldest_list_s(self) -> float:
-        """Return the age of the oldest list in use, 0 when there is none."""
+        """Returns the age of the oldest list in use; 0 if there is none."""
         tables = (self._groups, self._services, self._ingresses)
         listed = [at for each in tables for at in each.listed_at()]
         return max((self._now() - at for at in listed), default=0.0)
@@ -108,7 +110,7 @@ class Cluster:
 
 
 class _Tables(Generic[T]):
-    """The tables of one kind by namespace: those in use, and some that were and are not empty."""
+    """The tables of one kind by namespace: those in use, and idle ones that are not empty."""
 
     def __init__(
         self, watch: Callable[[str, Table[T]], ListWatch[T]], now: Callable[[], float]
@@ -117,18 +119,18 @@ class _Tables(Generic[T]):
         self._now = now
         self._tables: dict[str, Table[T]] = {}
         self._rested: OrderedDict[str, None] = OrderedDict()
-        """Namespaces whose tables became idle, the latest last; they may be in use again."""
+        """Namespaces with idle tables, the latest last; they may be in use again."""
 
-    def entry(self, namespace: str, owner: str, patience: Patience) -> Lookup[T]:
-        """Return what the table of *namespace* says of *owner*, see `Table.follow`."""
+    def entry(self, namespace: str, owner: str, fallback_after: FallbackAfter) -> Lookup[T]:
+        """Returns what the table of *namespace* contains for *owner*, see `Table.follow`."""
 
         def start(emit: Emit[T]) -> Close:
-            return self._table(namespace).follow(owner, emit, patience())
+            return self._table(namespace).follow(owner, emit, fallback_after())
 
         return Source(start, PENDING)
 
     def listed_at(self) -> list[float]:
-        """Return when the tables in use were listed, empty ones left out."""
+        """Returns when the tables in use were listed, omitting empty ones."""
         tables = [one for one in self._tables.values() if not (one.is_idle or one.is_empty)]
         return [table.listed_at for table in tables if table.listed_at is not None]
 
@@ -140,7 +142,7 @@ class _Tables(Generic[T]):
         return table
 
     def _rest(self, namespace: str) -> None:
-        """Forget an idle table that is empty, or the one of them that is idle for longest."""
+        """Forgets an idle table that is empty, or else the longest idle one."""
         if self._tables[namespace].is_empty:
             self._rested.pop(namespace, None)
             del self._tables[namespace]
@@ -154,7 +156,7 @@ class _Tables(Generic[T]):
 
 
 def cluster_at(server: ApiServer, timing: Timing | None = None) -> Cluster:
-    """Return the one cluster of *server*, as long as anybody uses it."""
+    """Returns the only cluster of *server*, as long as it is in use."""
     key = (server, timing or Timing())
     cluster = _clusters.get(key)
     if cluster is None:

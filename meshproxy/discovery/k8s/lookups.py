@@ -1,8 +1,8 @@
-"""From a namespace, a port and a service to addresses, followed as they change.
+"""Looks up the addresses for a namespace, a port and a service, and follows them.
 
-A port is wanted by the name that the Service gives it, which its endpoints carry as well, or by
-its number in the Service. The names of a pod's ports (a named `targetPort`) are another set:
-Kubernetes has resolved them in the endpoints.
+A port is wanted by the name that the Service gives it, which its endpoints also carry, or by its
+number in the Service. The names of a pod's ports (a named `targetPort`) are different: Kubernetes
+has already resolved them in the endpoints.
 
 linkerd: k8s/.../{EndpointsNamer,ServiceNamer}.scala
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from meshproxy.discovery.k8s.cluster import Cluster, Patience
+from meshproxy.discovery.k8s.cluster import Cluster, FallbackAfter
 from meshproxy.discovery.k8s.objects import Group, Service, ServicePort, is_dns_label
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address
 from meshproxy.var import Activity, Ok, State, Var
@@ -22,18 +22,18 @@ NODE_NAME = "nodeName"
 """The key of the node in the metadata of an address."""
 
 Found: TypeAlias = frozenset[Address] | None
-"""The addresses, possibly none; None when there is no such service or port."""
+"""The addresses, possibly none; None if there is no such service or port."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A port of a service, in lower case, as the path of a name says it."""
+    """A port of a service, in lower case, as the path of a name gives it."""
 
     namespace: str
     port: str
     service: str
     label: tuple[str, str] | None = None
-    """The key and the value of a label that must be there."""
+    """Key and value of a required label."""
 
     @property
     def number(self) -> int | None:
@@ -42,7 +42,7 @@ class Wanted:
 
     @property
     def is_possible(self) -> bool:
-        """Whether Kubernetes could have such names; if not, nobody needs to be asked."""
+        """True if Kubernetes allows such names; if not, the API need not be asked."""
         if _is_number(self.port):
             is_port = len(self.port) <= 5 and 0 < int(self.port) < 65536
         else:
@@ -50,13 +50,13 @@ class Wanted:
         return is_port and is_dns_label(self.namespace) and is_dns_label(self.service)
 
     def is_labelled(self, of: Group | Service) -> bool:
-        """Whether *of* has the label, if one is wanted."""
+        """Returns True if *of* has the required label, if any."""
         return self.label is None or of.labels.get(self.label[0]) == self.label[1]
 
 
-def endpoints(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[Found]:
-    """Return the endpoints of a possible port: ready ones, each with the port of its own group."""
-    entry = cluster.groups(wanted.namespace, wanted.service, patience)
+def endpoints(cluster: Cluster, wanted: Wanted, fallback_after: FallbackAfter) -> Activity[Found]:
+    """Returns the endpoints of a possible port: ready ones, each with the port of its group."""
+    entry = cluster.groups(wanted.namespace, wanted.service, fallback_after)
     number = wanted.number
     if number is None:
         return entry.map(lambda state: _each(state, lambda it: _named(it, wanted, wanted.port)))
@@ -69,11 +69,11 @@ def endpoints(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[
             return Var(Ok(None))
         return entry.map(lambda state: _each(state, lambda it: _behind(it, wanted, port)))
 
-    return cluster.services(wanted.namespace, wanted.service, patience).flat_map(behind_port)
+    return cluster.services(wanted.namespace, wanted.service, fallback_after).flat_map(behind_port)
 
 
-def ingress(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[Found]:
-    """Return the load balancer of a possible port, as the host name or IP that the API says."""
+def ingress(cluster: Cluster, wanted: Wanted, fallback_after: FallbackAfter) -> Activity[Found]:
+    """Returns the load balancer of a possible port, with the host name or IP from the API."""
 
     def address(services: tuple[Service, ...]) -> Found:
         for service in services:
@@ -84,12 +84,12 @@ def ingress(cluster: Cluster, wanted: Wanted, patience: Patience) -> Activity[Fo
                     return frozenset({Address(service.ingress, port.number)})
         return None
 
-    entry = cluster.services(wanted.namespace, wanted.service, patience)
+    entry = cluster.services(wanted.namespace, wanted.service, fallback_after)
     return entry.map(lambda state: _each(state, address))
 
 
 def addr_of(state: State[Found]) -> Addr:
-    """Return the address set of a name whose endpoints are *state*."""
+    """Returns the address set of a name whose endpoints are *state*."""
     if not isinstance(state, Ok):
         return ADDR_PENDING
     return ADDR_NEG if state.value is None else AddrBound(state.value)
@@ -113,9 +113,9 @@ def _numbered_port(services: tuple[Service, ...], number: int) -> ServicePort | 
 
 
 def _behind(groups: tuple[Group, ...], wanted: Wanted, port: ServicePort) -> Found:
-    """Return the endpoints of a Service's port, or of its target while none carry its name.
+    """Returns the endpoints of a Service's port; those of its target if none carry its name.
 
-    A target that is a number is an answer without any endpoints too, as in Linkerd.
+    A target that is a number is an answer even without endpoints, as in Linkerd.
     """
     found = _named(groups, wanted, port.name)
     if found is None and isinstance(port.target, int):
@@ -138,7 +138,7 @@ def _numbered(groups: tuple[Group, ...], wanted: Wanted, number: int) -> Found:
 
 
 def _addresses(groups: Iterable[tuple[Group, int]]) -> frozenset[Address]:
-    """One address for each IP and port, even while two slices list it."""
+    """Returns one address for each IP and port, even if two slices list it."""
     nodes = {(host.ip, port): host.node for group, port in groups for host in group.hosts}
     return frozenset(
         Address(ip, port, meta=((NODE_NAME, node),) if node else ())

@@ -1,9 +1,9 @@
-"""Which namespaces there are: names come from clients, who can make up as many as they like.
+"""Which namespaces exist: names come from clients, who can make up as many as they like.
 
-The API answers a list of a namespace that does not exist with nothing, as it does for one that is
-empty. So a namespace is watched once it has had an object or is in the list of namespaces, which is
-asked for as soon as one is found empty. Until then, and where that list is forbidden, it is listed
-again now and then, all such namespaces together at a bounded rate.
+The API returns an empty list for a namespace that does not exist, as for an empty one. So a
+namespace is watched once it has had an object or is in the list of namespaces, which is requested
+when one is found empty. Until then, or if that list is forbidden, it is listed again now and then,
+all such namespaces together at a bounded rate.
 """
 
 from collections.abc import Callable
@@ -17,15 +17,15 @@ from meshproxy.discovery.k8s.table import Table
 from meshproxy.var import PENDING, Ok, State
 
 MAX_LISTS: Final = 8
-"""Namespaces that may not exist, and are listed at the same time."""
+"""Namespaces that may not exist and are listed at the same time."""
 SPACING_S: Final = 0.2
-"""Average pause between two lists of any such namespaces."""
+"""Average pause between two lists of such namespaces."""
 
 T = TypeVar("T")
 
 
 class Namespaces:
-    """The namespaces of one API server, followed in *table* while somebody waits for one."""
+    """The namespaces of one API server, followed in *table* while something waits for one."""
 
     def __init__(
         self, table: Table[str], empty_s: float, sleep: Callable[[float], None] = gevent.sleep
@@ -37,12 +37,12 @@ class Namespaces:
         self._waiting = 0
 
     def have(self, name: str) -> bool | None:
-        """Returns whether *name* exists; None while that is not known."""
+        """Returns True if *name* exists; None while that is unknown."""
         known = self._table.known(name)
         return None if known is None else bool(known)
 
     def wait_for(self, name: str) -> bool:
-        """Waits until *name* exists or, while it is not known whether it does, for a pause.
+        """Waits until *name* exists or, while that is unknown, for a pause.
 
         Returns True if it exists.
         """
@@ -68,7 +68,7 @@ class Namespaces:
             self._waiting -= 1
 
     def pause(self, seconds: float) -> None:
-        """Sleeps for *seconds*, or for longer where many wait."""
+        """Sleeps for *seconds*, or longer if many wait."""
         self._waiting += 1
         try:
             self._sleep(self._at_least(seconds))
@@ -80,7 +80,7 @@ class Namespaces:
 
 
 class Claim:
-    """That a namespace exists, which a name says; *namespaces* is None where the operator does."""
+    """A name's claim that a namespace exists; *namespaces* is None if the operator makes it."""
 
     def __init__(self, name: str, namespaces: Namespaces | None = None) -> None:
         self._name = name
@@ -88,7 +88,7 @@ class Claim:
         self._is_empty = False
 
     def list_in_turn(self, list_all: Callable[[], T]) -> T | None:
-        """Returns what *list_all* does, or None without a call if there is no such namespace."""
+        """Returns the result of *list_all*, or None if the namespace does not exist."""
         if self._doubted_by is None:
             return list_all()
         with self._doubted_by.turns:
@@ -102,7 +102,7 @@ class Claim:
         return self._doubted_by is None
 
     def pause(self, seconds: float, sleep: Callable[[float], None]) -> None:
-        """Waits before it is listed again: for *seconds*, but for longer while it is in doubt."""
+        """Waits before it is listed again: for *seconds*, or longer while it is in doubt."""
         if self._doubted_by is None:
             sleep(seconds)
         elif not self._is_empty:

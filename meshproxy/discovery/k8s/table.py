@@ -1,6 +1,6 @@
-"""What is known of the services of one namespace, by name, kept up by one list+watch.
+"""The known services of one namespace, by name, kept up to date by one list+watch.
 
-All lookups of all namers on the same API share it: a name nobody has heard of costs nothing.
+All lookups of all namers of one API share it, so a name that does not exist costs nothing.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,20 +18,20 @@ Emit = Callable[[State[Values[T] | None]], None]
 
 
 class Feed(Protocol):
-    """What keeps a table up to date while it is in use."""
+    """Keeps a table up to date while it is in use."""
 
     def start(self) -> None:
-        """Begin, without blocking."""
+        """Begins, without blocking."""
 
     def close(self) -> None:
-        """End, without blocking."""
+        """Ends, without blocking."""
 
 
 class Table(Generic[T]):
-    """An index of API objects by the service they speak of.
+    """An index of API objects by the service that they belong to.
 
-    It works while somebody observes one of its entries. What it knew before is kept for the
-    next time, to be used if the API cannot be reached then.
+    It works while one of its entries is observed. Afterwards the contents are kept, to be used if
+    the API cannot be reached the next time.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Table(Generic[T]):
         self._feed = feed(self)
         self._now = now
         self._rest = rest
-        """Called when nobody observes any more."""
+        """Called when it is no longer observed."""
         self._entries: dict[str, Entry[T]] = {}
         self._owned: dict[str, dict[str, Entry[T]]] = {}
         self._emits: dict[str, dict[object, Emit[T]]] = {}
@@ -55,24 +55,24 @@ class Table(Generic[T]):
 
     @property
     def is_idle(self) -> bool:
-        """Nobody observes."""
+        """True if it is not observed."""
         return not self._emits
 
     @property
     def is_empty(self) -> bool:
-        """There are no objects, as far as is known."""
+        """True if no objects are known."""
         return not self._entries
 
     def known(self, owner: str) -> Values[T] | None:
-        """Return what the objects of *owner* say; None while nobody observes or nothing came."""
+        """Returns what the objects of *owner* contain; None if not observed or not listed yet."""
         state = PENDING if self.is_idle else self._state(owner)
         return state.value if isinstance(state, Ok) else None
 
-    def follow(self, owner: str, emit: Emit[T], patience_s: float | None = None) -> Close:
-        """Tell *emit* what the objects of *owner* say now and on every change, none of them: `()`.
+    def follow(self, owner: str, emit: Emit[T], fallback_s: float | None = None) -> Close:
+        """Calls *emit* with what the objects of *owner* contain, now and on every change.
 
-        None when no list has ever succeeded in *patience_s* seconds, counted from the first use
-        of this table; for ever pending without. The result ends it.
+        That is `()` for no objects, and None if no list has succeeded within *fallback_s* seconds
+        of the first use of this table; without it, the state stays pending. The result ends it.
         """
         key = object()
         if self.is_idle:
@@ -82,7 +82,7 @@ class Table(Generic[T]):
             self._first_use = self._now()
         self._emits.setdefault(owner, {})[key] = emit
         emit(self._state(owner))
-        timer = self._give_up_after(patience_s, emit)
+        timer = self._give_up_after(fallback_s, emit)
 
         def close() -> None:
             if timer is not None:
@@ -97,7 +97,7 @@ class Table(Generic[T]):
         return close
 
     def replace(self, entries: Iterable[Entry[T]]) -> None:
-        """Take *entries* for all there is; what is not among them is gone."""
+        """Replaces all objects with *entries*."""
         self._entries = {}
         self._owned = {}
         for entry in {entry.name: entry for entry in entries}.values():
@@ -107,7 +107,7 @@ class Table(Generic[T]):
         self._tell(*self._emits)
 
     def put(self, entry: Entry[T]) -> None:
-        """Take in one object, new or changed."""
+        """Adds or replaces one object."""
         before = self._entries.get(entry.name)
         if before is not None:
             self._drop(before)
@@ -115,30 +115,30 @@ class Table(Generic[T]):
         self._tell(*{entry.owner, before.owner if before else entry.owner})
 
     def remove(self, name: str) -> None:
-        """Forget one object."""
+        """Removes one object."""
         before = self._entries.get(name)
         if before is not None:
             self._drop(before)
             self._tell(before.owner)
 
-    def make_do(self) -> None:
-        """Use what was known before, since the API does not answer now."""
+    def use_last_known(self) -> None:
+        """Uses the contents known before, since the API cannot be reached."""
         if self.listed_at is not None and not self._is_current:
             self._is_current = True
             self._tell(*self._emits)
 
-    def _give_up_after(self, patience_s: float | None, emit: Emit[T]) -> gevent.Greenlet | None:
-        if patience_s is None or self.listed_at is not None or self._first_use is None:
+    def _give_up_after(self, fallback_s: float | None, emit: Emit[T]) -> gevent.Greenlet | None:
+        if fallback_s is None or self.listed_at is not None or self._first_use is None:
             return None
         self._waited_s = max(self._waited_s, self._now() - self._first_use)
 
         def give_up() -> None:
-            self._waited_s = max(self._waited_s, patience_s)
+            self._waited_s = max(self._waited_s, fallback_s)
             if self.listed_at is None:
                 emit(Ok(None))
 
-        if self._waited_s < patience_s:
-            return gevent.spawn_later(patience_s - self._waited_s, give_up)
+        if self._waited_s < fallback_s:
+            return gevent.spawn_later(fallback_s - self._waited_s, give_up)
         give_up()
         return None
 

@@ -189,7 +189,7 @@ class ListWatch(Generic[T]):
             "timeoutSeconds": str(max(1, round(duration_s))),
         }
         target = f"{resource.path(self._namespace)}?{urlencode(query)}"
-        with closing(line.lines(target, duration_s + timing.gap_s)) as lines:
+        with closing(line.lines(target, duration_s + timing.idle_timeout_s)) as lines:
             for each in lines:
                 yield _event(each)
 
@@ -228,7 +228,7 @@ class ListWatch(Generic[T]):
 
     def _note(self, failure: ApiFailure) -> None:
         self._tally.failures[failure.reason] += 1
-        self._table.make_do()
+        self._table.use_last_known()
         complaint = str(failure)
         is_news = complaint != self._complaint and failure.reason is not Reason.GONE
         self._complaint = complaint

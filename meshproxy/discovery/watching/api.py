@@ -1,4 +1,4 @@
-"""A discovery API: where it is, how it is reached, and what asking it may cost."""
+"""A discovery API: its addresses, how to connect, and the limits on requests to it."""
 
 import math
 import random
@@ -26,50 +26,50 @@ from meshproxy.var import Activity, Failed, Ok, Pending, State, Var, collect
 from meshproxy.wording import in_words
 
 MAX_HELD: Final = 100
-"""Questions that one API may hold until there is news; a Consul agent allows 200 connections."""
+"""Requests that one API may hold until something changes; a Consul agent allows 200 connections."""
 MAX_ASKING: Final = 28
-"""Other questions to one API at a time; the rest queue."""
+"""Other requests to one API at a time; the rest queue."""
 _KEEP_ALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
-"""A machine that is gone without a word is noticed within a minute."""
+"""TCP keep-alive: a machine that has disappeared is noticed within a minute."""
 
 MAX_TRIES: Final = 3
 """Addresses tried for one connection."""
 FAIL_FAST_S: Final = 1.0
 
 Bind: TypeAlias = Callable[[Path], Activity[NameTree[Bound]]]
-"""Binds a name, without any dtab."""
+"""Binds a name without a dtab."""
 Tls: TypeAlias = tuple[ssl.SSLContext, str | None]
-"""A context that leaves names alone, and the name to send and to find in the certificate."""
+"""A context that does not check names, and the name to send and to verify."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one API may cost; times in seconds."""
+    """The limits for one API; times in seconds."""
 
     pace_s: float = 0.1
-    """From one question of a watch to its next."""
+    """Between two requests of a watch."""
     connect_s: float = 5.0
     head_s: float = 30.0
-    """Until an answer begins, if the question does not allow it longer."""
+    """Until an answer begins, unless the request allows more."""
     body_s: float = 30.0
     """For the rest of an answer, or of a line of a stream."""
     stream_s: float = 600.0
-    """After this a stream is ended, so that a server that hangs is not believed for ever."""
-    gap_s: float = math.inf
-    """Of silence between two lines of a stream, where the API is never silent for long."""
+    """Limit on a stream, so that a server that hangs is not trusted for ever."""
+    idle_timeout_s: float = math.inf
+    """Idle timeout between two lines of a stream, for APIs that always send something."""
     max_bytes: int = MAX_BYTES
-    """Of an answer."""
+    """Most bytes of an answer."""
     max_line_bytes: int = MAX_BYTES
-    """Of a line of a stream."""
+    """Most bytes of a line of a stream."""
 
 
 class Api:
-    """The API of a discovery system: where it is, and how it is asked."""
+    """The API of a discovery system: its addresses, and how to ask it."""
 
     def __init__(
         self,
@@ -81,22 +81,22 @@ class Api:
         bounds: Bounds | None = None,
         fail_fast: bool = False,
     ) -> None:
-        """Take what is particular to this one.
+        """Sets what is particular to this API.
 
         Args:
-            where: its addresses, followed as they change; any of them will do.
-            host: the Host of every question, and its name in logs.
-            tls: how to begin TLS; plain HTTP without.
-            headers: of every question.
-            bounds: what it may cost.
-            fail_fast: after a connection that could not be had, try none for `FAIL_FAST_S`.
+            where: its addresses, followed as they change; any of them is used.
+            host: the Host of every request, and its name in logs.
+            tls: the parameters of TLS; plain HTTP without.
+            headers: the header fields of every request.
+            bounds: the limits.
+            fail_fast: after a connect failure, try no connection for `FAIL_FAST_S`.
         """
         self.where = where
         self.host = host
         self.bounds = bounds or Bounds()
         self.complaints = Complaints(host)
         self.asking = BoundedSemaphore(MAX_ASKING)
-        """One of its places is for one short question."""
+        """Limits the short requests under way."""
         self._tls = tls
         self._headers = headers or {}
         self._fail_fast = fail_fast
@@ -105,13 +105,13 @@ class Api:
 
     @classmethod
     def at(cls, bind: Bind, host: str, port: int, **others: Any) -> "Api":
-        """Return the API on *port* of *host*, which *bind* resolves; *others* as for any API."""
+        """Returns the API on *port* of *host*, which *bind* resolves; *others* as for any API."""
         where = addresses_of(bind(Path.of("$", "inet", host, str(port))))
         return cls(where, authority(host, port), **others)
 
     @contextmanager
     def place(self) -> Iterator[bool]:
-        """Takes one of the `MAX_HELD` places, if there is one, for questions that are held."""
+        """Takes one of the `MAX_HELD` places for held requests, if there is one."""
         has_place = self._held.acquire(blocking=False)
         try:
             yield has_place
@@ -120,11 +120,11 @@ class Api:
                 self._held.release()
 
     def headers(self) -> Mapping[str, str]:
-        """Return the header fields of every question. Raises `ApiFailure` if they cannot be had."""
+        """Returns the header fields of every request. Raises `ApiFailure` without credentials."""
         return self._headers
 
     def connect(self, addresses: Collection[Address]) -> tuple[HTTPConnection, Address]:
-        """Return an open connection to one of *addresses*. Raises `ApiFailure` if none is had."""
+        """Returns an open connection to one of *addresses*. Raises `ApiFailure` if all fail."""
         if self._fail_fast and time.monotonic() < self._down_until:
             raise ApiFailure(Reason.CONNECT, "there was no connection a moment ago (failFast)")
         failure = ApiFailure(Reason.CONNECT, f"{self.host} has no address")
@@ -158,7 +158,7 @@ class Api:
 
 
 def addresses_of(bound: Activity[NameTree[Bound]]) -> Var[Addr]:
-    """Returns the addresses of every leaf of *bound*, in one set."""
+    """Returns the addresses of all leaves of *bound* in one set."""
 
     def follow(state: State[NameTree[Bound]]) -> Var[Addr]:
         match state:
@@ -175,12 +175,12 @@ def addresses_of(bound: Activity[NameTree[Bound]]) -> Var[Addr]:
 
 
 def authority(host: str, port: int) -> str:
-    """Returns the Host of questions to *host*; the ports of HTTP and HTTPS are not named."""
+    """Returns the Host for requests to *host*; the ports of HTTP and HTTPS are omitted."""
     return host if port in (80, 443) else f"{host}:{port}"
 
 
 def open_connection(connection: HTTPConnection, seconds: float) -> None:
-    """Connect, and shake hands if it is TLS. Raises `ApiFailure`."""
+    """Connects, and makes the handshake for TLS. Raises `ApiFailure`."""
     peer = f"{connection.host}:{connection.port}"
     try:
         _open(connection, seconds)
@@ -192,7 +192,7 @@ def open_connection(connection: HTTPConnection, seconds: float) -> None:
 
 
 def _open(connection: HTTPConnection, seconds: float) -> None:
-    """Connect in a greenlet of its own, which closes its socket whatever becomes of ours."""
+    """Connects in a separate greenlet, which closes its socket whatever happens to ours."""
     opened: AsyncResult[None] = AsyncResult()
 
     def connect() -> None:
@@ -218,7 +218,7 @@ def _open(connection: HTTPConnection, seconds: float) -> None:
 
 @contextmanager
 def within(seconds: float, otherwise: str, reason: Reason = Reason.STALLED) -> Iterator[None]:
-    """Bounds what the block takes. Raises `ApiFailure` with *reason* if it takes longer."""
+    """Limits the time of the block. Raises `ApiFailure` with *reason* if it takes longer."""
     limit = gevent.Timeout(seconds)
     limit.start()
     try:

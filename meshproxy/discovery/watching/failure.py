@@ -1,4 +1,4 @@
-"""Why the API of a discovery system gave no answer, and who has been told."""
+"""Failures of the APIs of discovery systems, and a log that does not repeat them."""
 
 import logging
 from collections import Counter
@@ -9,35 +9,35 @@ log = logging.getLogger(__name__)
 
 
 class Reason(StrEnum):
-    """The kinds of failure; the names of the metrics too."""
+    """The kinds of failure, which are also the names of the metrics."""
 
     CONNECT = "connect"
     """No address, or no connection to any."""
     TLS = "tls"
     """The handshake failed, or the certificate is not the expected one."""
     STALLED = "stalled"
-    """Nothing, or too little, came in time."""
+    """Nothing, or too little, arrived in time."""
     BROKEN = "broken"
-    """The connection ended too early, or what came is not HTTP."""
+    """The connection ended too early, or the answer is not HTTP."""
     STATUS = "status"
-    """The status is none that answers the question."""
+    """The status is not that of an answer."""
     TOO_LARGE = "too_large"
     CREDENTIALS = "credentials"
-    """There are none to ask with."""
+    """There are no credentials."""
     GONE = "gone"
-    """The API forgot what the question goes on from."""
+    """The API no longer has the version that the request continues from."""
     MALFORMED = "malformed"
-    """The body does not say what it should."""
+    """The body is not what it should be."""
     INTERNAL = "internal"
     """A fault of our own."""
 
 
 _ROUTINE: Final = frozenset({Reason.GONE})
-"""What is nobody's fault, and ends by asking anew."""
+"""Failures that are no fault and end with a new request."""
 
 
 class ApiFailure(Exception):
-    """A question got no answer; *status* is the HTTP status if there was one."""
+    """A request got no answer; *status* is the HTTP status if there was one."""
 
     def __init__(self, reason: Reason, text: str, status: int | None = None) -> None:
         super().__init__(text)
@@ -46,26 +46,26 @@ class ApiFailure(Exception):
 
     @property
     def kind(self) -> tuple[Reason, int | None]:
-        """What is the same for all who fail alike."""
+        """What all failures of the same kind have in common."""
         return self.reason, self.status
 
 
 class Complaints:
-    """Logs a kind of failure once, however many watches have it, and once more when none has it."""
+    """Logs a kind of failure once, however many watches have it, and again when none has it."""
 
     def __init__(self, system: str) -> None:
         self._system = system
         self._holders: Counter[tuple[Reason, int | None]] = Counter()
 
     def begin(self, failure: ApiFailure, watch: str) -> None:
-        """Note that *watch* fails like this since now."""
+        """Records that *watch* begins to fail this way."""
         self._holders[failure.kind] += 1
         is_news = self._holders[failure.kind] == 1 and failure.reason not in _ROUTINE
         level = logging.WARNING if is_news else logging.DEBUG
         log.log(level, "%s: %s: %s", self._system, watch, failure)
 
     def end(self, failure: ApiFailure) -> None:
-        """Note that one watch no longer fails like this."""
+        """Records that one watch no longer fails this way."""
         self._holders[failure.kind] -= 1
         if not self._holders[failure.kind]:
             del self._holders[failure.kind]

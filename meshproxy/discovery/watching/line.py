@@ -1,6 +1,6 @@
 """HTTP to one discovery API: answers and streams that are bounded in time and size.
 
-Every watch has a connection of its own, since a question may be held until there is news.
+Every watch has its own connection, since a request may be held until something changes.
 """
 
 import random
@@ -29,7 +29,7 @@ _SHOWN: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer."""
+    """A complete answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -38,18 +38,19 @@ class Reply:
 
 
 class Line:
-    """One watch's way to *api*, by one connection at a time, for one greenlet.
+    """A watch's connection to *api*, one at a time, for one greenlet.
 
-    *moved* is called, and must not block, when the address of a question that is under way is no
+    *moved*, which must not block, is called when the address of a request under way is no longer
+    one of the API's. It must be closed in the end.
     longer one of the API's. Close it in the end.
     """
 
     def __init__(self, api: Api, moved: Callable[[], None]) -> None:
         self.request = ""
-        """The last question, as method and target."""
+        """The last request, as method and target."""
         self.requested_at = 0.0
         self.responded_at = 0.0
-        """When the last answer came, bad ones included; seconds since 1970 as above."""
+        """When the last answer arrived, bad ones included; seconds since 1970 as above."""
         self._api = api
         self._moved = moved
         self._addr: Addr = AddrPending()
@@ -60,7 +61,7 @@ class Line:
         self._close = api.where.observe(self._see)
 
     def is_kept(self) -> bool:
-        """Wait until the next question is due; whether it will go where the last answer came from.
+        """Waits until the next request is due. Returns True if it will go to the same server.
 
         What an answer said to ask next means nothing to another server.
         """
@@ -68,12 +69,12 @@ class Line:
         return self._kept() is not None
 
     def close(self) -> None:
-        """Close the connection, and follow the API no more."""
+        """Closes the connection and stops following the API."""
         self._close()
         self.hang_up()
 
     def hang_up(self) -> None:
-        """Close the connection; the next question makes a new one."""
+        """Closes the connection; the next request makes a new one."""
         if self._connection is not None:
             self._connection.close()
         self._connection = self._peer = None
@@ -88,9 +89,9 @@ class Line:
         held_s: float = 0.0,
         also: tuple[int, ...] = (),
     ) -> Reply:
-        """Return the whole answer, whose status is 2xx or in *also*. Raises `ApiFailure`.
+        """Returns the complete answer, whose status is 2xx or in *also*. Raises `ApiFailure`.
 
-        With *held_s* the API may hold the question for so long before the answer begins.
+        The API may hold the request for *held_s* before the answer begins.
         """
         with self._asking(is_held=held_s > 0):
             response = self._begin(method, target, body, headers or {}, held_s)
@@ -100,9 +101,9 @@ class Line:
             raise _status(response.status, whole)
 
     def lines(self, target: str, limit_s: float | None = None) -> Generator[bytes, None, None]:
-        """Yield the lines of a stream as they come. Raises `ApiFailure`.
+        """Yields the lines of a stream as they arrive. Raises `ApiFailure`.
 
-        It ends when the API ends it, and in any case after *limit_s*, by default some `stream_s`.
+        It ends when the API ends it, at the latest after *limit_s*, by default about `stream_s`.
         """
         with self._asking(is_held=True):
             response = self._begin("GET", target, None, {}, 0.0)
@@ -114,7 +115,7 @@ class Line:
 
     @contextmanager
     def _asking(self, *, is_held: bool) -> Iterator[None]:
-        """Bound how often and how many ask, and leave no connection behind that is half used."""
+        """Limits the rate and number of requests, and closes a connection that is half used."""
         self._pace()
         self._next_at = time.monotonic() + self._api.bounds.pace_s
         has_turn = is_held or self._api.asking.acquire(timeout=self._api.bounds.head_s)
@@ -148,9 +149,9 @@ class Line:
         headers: Mapping[str, str],
         held_s: float,
     ) -> HTTPResponse:
-        """Ask, once more if a kept connection proves closed, until the answer begins.
+        """Sends the request, again if a kept connection proves closed, until the answer begins.
 
-        One that may be held is not asked again, see `is_kept`.
+        A request that may be held is not sent again, see `is_kept`.
         """
         self.request, self.requested_at = f"{method} {target}", time.time()
         api = self._api
@@ -187,7 +188,7 @@ class Line:
         while True:
             is_between = lines.is_between
             if is_between:
-                limit = min(end, time.monotonic() + bounds.gap_s)
+                limit = min(end, time.monotonic() + bounds.idle_timeout_s)
             else:
                 limit = begun + bounds.body_s
             data = _read_before(response, limit)
@@ -205,7 +206,7 @@ class Line:
             yield rest
 
     def _kept(self) -> HTTPConnection | None:
-        """Return the connection of the question before, if it still leads to the API."""
+        """Returns the connection of the previous request, if it still leads to the API."""
         connection = self._connection
         if connection is not None and (not connection.is_connected or self._has_moved()):
             self.hang_up()
@@ -217,7 +218,7 @@ class Line:
         return connection
 
     def _addresses(self) -> Collection[Address]:
-        """Return where the API is, once that is known. Raises `ApiFailure` if it is not in time."""
+        """Returns the addresses of the API. Raises `ApiFailure` if they are not known in time."""
         wait(self._api.where.map(_settled), self._api.bounds.connect_s)
         match self._addr:
             case AddrBound(addresses):
@@ -242,14 +243,14 @@ class Line:
 
 
 def _read_before(response: HTTPResponse, limit: float) -> bytes | None:
-    """Return what comes next, nothing at the end; None if nothing came before *limit*."""
+    """Returns the next bytes, none at the end; None if nothing arrived before *limit*."""
     with gevent.Timeout(max(0.001, limit - time.monotonic()), False):
         return response.read1(_READ, decode_content=False)
     return None
 
 
 def _why(error: Exception) -> str:
-    """Say what went wrong, without what the server sent."""
+    """Returns what went wrong, without anything that the server sent."""
     match error:
         case RemoteDisconnected():
             return "the connection was closed without an answer"

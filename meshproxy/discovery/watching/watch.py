@@ -1,6 +1,6 @@
-"""One watch: asks for as long as somebody observes, and keeps the last good answer.
+"""A watch: asks as long as it is observed, and keeps the last good answer.
 
-What is asked, and how an answer is read, is the part of a generator that each system brings.
+The requests, and the reading of answers, are in a generator that each system provides.
 """
 
 import logging
@@ -26,14 +26,14 @@ T = TypeVar("T")
 L = TypeVar("L")
 
 Rounds = Callable[[L], Generator[T, None, None]]
-"""Asks, and yields each answer that is a value; ends, or raises `ApiFailure`, to begin anew."""
+"""Asks, and yields each answer as a value; ends, or raises `ApiFailure`, to start over."""
 Style = Literal["poll", "watch"]
 
 log_once = LogOnce(logging.getLogger(__name__))
 
 
 class WatchStats:
-    """What the watches of one kind have come to, in their scope of the metrics."""
+    """Statistics of the watches of one kind, in their scope of the metrics."""
 
     def __init__(self, metrics: Tree) -> None:
         self.opens = metrics.counter("opens")
@@ -43,7 +43,7 @@ class WatchStats:
         self._reasons = {reason: metrics.counter("errors", reason) for reason in Reason}
 
     def failed(self, reason: Reason) -> None:
-        """Count a failure."""
+        """Counts a failure."""
         self.errors.incr()
         self._reasons[reason].incr()
 
@@ -58,17 +58,17 @@ class System(Protocol):
 
     @property
     def complaints(self) -> Complaints:
-        """Who has been told that it fails."""
+        """The log of its failures."""
         ...
 
 
 class Watch(Generic[T]):
-    """Follows one thing that *api* knows, in a greenlet of its own.
+    """Follows one value of *api* in a greenlet of its own.
 
-    *line* opens the way to ask it, one like `Line`, which it is unless given.
+    *line* opens the connection to ask it, a `Line` by default.
 
-    *unknown* says what to be after a failure when there has been no answer yet; after an answer
-    that stays. *show* makes JSON of a value for the admin page.
+    *unknown* returns the state after a failure before the first answer; afterwards the last answer
+    stays. *show* converts a value to JSON for the admin page.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Watch(Generic[T]):
         style: Style = "poll",
     ) -> None:
         self.states: Activity[T] = Source(self._start, PENDING)
-        """What is known; the watch works while this is observed."""
+        """The state; the watch works while this is observed."""
         self._api = api
         self.name = name
         self._open: Callable[..., Any] = line or partial(Line, cast("Api", api))
@@ -104,11 +104,11 @@ class Watch(Generic[T]):
 
     @property
     def is_idle(self) -> bool:
-        """Nobody observes it."""
+        """True if it is not observed."""
         return self._greenlet is None
 
     def describe(self) -> dict[str, Any]:
-        """Return its state for people (linkerd: InstrumentedVar.scala, Instrumentation.scala)."""
+        """Returns its state for human readers (linkerd: InstrumentedVar, Instrumentation.scala)."""
         line = self._line
         known = self._known
         return {
@@ -159,7 +159,7 @@ class Watch(Generic[T]):
             line.close()
 
     def _follow(self, line: Any) -> bool:
-        """Go one round, publishing what it brings; whether it brought anything."""
+        """Runs one round and publishes its values. Returns True if there were any."""
         brought = False
         try:
             with closing(self._rounds(line)) as values:
@@ -209,7 +209,7 @@ class Watches(Generic[K, T]):
         self._running: dict[K, Watch[T]] = {}
 
     def follow(self, key: K) -> Activity[T]:
-        """Return what is known of *key*, by the one watch that all who observe it share."""
+        """Returns the state of *key*, from one watch that all its observers share."""
         return Source(lambda emit: self._join(key, emit), PENDING)
 
     def __contains__(self, key: K) -> bool:
@@ -219,7 +219,7 @@ class Watches(Generic[K, T]):
         return len(self._running)
 
     def describe(self) -> dict[str, Any]:
-        """Return the state of each for people, by its name."""
+        """Returns the state of each for human readers, by name."""
         return {watch.name: watch.describe() for watch in self._running.values()}
 
     def _join(self, key: K, emit: Callable[[State[T]], None]) -> Close:

@@ -65,13 +65,13 @@ class Ensemble:
         self._is_spent = False
 
     def leave(self, watches: int) -> None:
-        """Note that so many watches have been set, and that nobody waits for them any more."""
+        """Notes that so many watches have been set, and that nobody waits for them any more."""
         self._left += watches
         if self._left > MAX_LEFT:
             self.renew()
 
     def renew(self) -> None:
-        """Have another session in place of the present one."""
+        """Has another session in place of the present one."""
         self._is_spent = True
         self._changed.set()
 
@@ -98,7 +98,7 @@ class Ensemble:
             gevent.sleep(next(waits))
 
     def _addresses(self) -> frozenset[Address]:
-        """Return where the servers are, once that is known, none if it is not in time."""
+        """Returns where the servers are, once that is known, none if it is not in time."""
         wait(self._where.map(_settled), self.timing.connect_s)
         match self._addr:
             case AddrBound(addresses) if addresses:
@@ -112,7 +112,7 @@ class Ensemble:
     def _keep_one(
         self, servers: frozenset[Address], emit: Callable[[State[KazooClient]], None]
     ) -> bool:
-        """Have a session for as long as it is good; whether there was one."""
+        """Has a session for as long as it is good; whether there was one."""
         self._left, self._is_spent = 0, False
         session = Session(servers, self.timing, self._changed.set)
         try:
@@ -161,11 +161,11 @@ class Line:
         self._close = ensemble.clients.observe(lambda _: self.news.set())
 
     def close(self) -> None:
-        """Ask no more."""
+        """Asks no more."""
         self._close()
 
     def client(self) -> KazooClient:
-        """Return a client that has a session, at most every `PACE_S`. Raises `ApiFailure`."""
+        """Returns a client that has a session, at most every `PACE_S`. Raises `ApiFailure`."""
         gevent.sleep(max(0.0, self._next_at - time.monotonic()))
         self._next_at = time.monotonic() + PACE_S
         timing = self.ensemble.timing
@@ -176,7 +176,7 @@ class Line:
         raise ApiFailure(Reason.CONNECT, f"no session within {timing.connect_s:g} s: {why}")
 
     def answers(self, request: str, asks: Sequence[Callable[[], Any]]) -> list[Any]:
-        """Return what each of *asks*, at most `AT_ONCE`, comes to; None for nodes that are not.
+        """Returns what each of *asks*, at most `AT_ONCE`, comes to; None for nodes that are not.
 
         Raises `ApiFailure` if that takes too long, or for any other error.
         """
@@ -212,7 +212,7 @@ _ensembles: "WeakValueDictionary[tuple[tuple[tuple[str, int], ...], Resolve], En
 
 
 def ensemble_at(servers: Iterable[tuple[str, int]], resolve: Resolve) -> Ensemble:
-    """Return the one ensemble of these hosts and ports, as long as anybody uses it."""
+    """Returns the one ensemble of these hosts and ports, as long as anybody uses it."""
     key = (tuple(sorted(set(servers))), resolve)
     ensemble = _ensembles.get(key)
     if ensemble is None:
@@ -221,7 +221,7 @@ def ensemble_at(servers: Iterable[tuple[str, int]], resolve: Resolve) -> Ensembl
 
 
 def new_ensemble(servers: Iterable[tuple[str, int]], resolve: Resolve) -> Ensemble:
-    """Return an ensemble whose session nobody else has."""
+    """Returns an ensemble whose session nobody else has."""
     listed = tuple(servers)
     where = collect([resolve(host, str(port)) for host, port in listed]).map(merged)
     return Ensemble(",".join(f"{host}:{port}" for host, port in listed), where)

@@ -73,14 +73,14 @@ class Nodes(Generic[T]):
     def along(
         self, way: Segments, shorten: Callable[[str], str] = str
     ) -> Activity[tuple[Found[T], ...]]:
-        """Return every node that exists on *way*, the root first.
+        """Returns every node that exists on *way*, the root first.
 
         Where none has the name of a segment, the way ends with the one that has its short form.
         """
         return self._along((), way, shorten, ())
 
     def describe(self) -> dict[str, Any]:
-        """Return the state of each node in use for people, by its path."""
+        """Returns the state of each node in use for people, by its path."""
         return self._watches.describe()
 
     def _along(
@@ -90,7 +90,7 @@ class Nodes(Generic[T]):
         shorten: Callable[[str], str],
         above: tuple[Found[T], ...],
     ) -> Activity[tuple[Found[T], ...]]:
-        """Return *above* and the nodes from *at* on."""
+        """Returns *above* and the nodes from *at* on."""
 
         def here(state: State[Node[T] | None]) -> State[_Step[T] | None]:
             if not isinstance(state, Ok):
@@ -153,7 +153,7 @@ class _Reader(Generic[T]):
         return len(self._members) + (self._children is not None)
 
     def read(self) -> Node[T] | None:
-        """Return the node as it is now, None if there is none. Raises `ApiFailure`."""
+        """Returns the node as it is now, None if there is none. Raises `ApiFailure`."""
         client = self._line.client()
         self._forget_changed(client)
         children = self._children

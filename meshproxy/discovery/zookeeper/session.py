@@ -98,12 +98,12 @@ class Session:
         return self._last_word.text
 
     def end(self) -> None:
-        """End it without waiting: nodes that it made are gone, and nobody hears of it any more."""
+        """Ends it without waiting: nodes that it made are gone, and nobody hears of it any more."""
         self._changed = _nothing
         gevent.spawn(self.end_and_wait)
 
     def end_and_wait(self) -> None:
-        """End it within `close_s`, whatever the server does."""
+        """Ends it within `close_s`, whatever the server does."""
         self._changed = _nothing
         cutting = gevent.spawn_later(self._timing.close_s, self._handler.cut)
         try:
@@ -127,7 +127,7 @@ def _written(server: Address) -> str:
 
 
 def _nothing() -> None:
-    """Tell nobody."""
+    """Tells nobody."""
 
 
 class _Handler(SequentialGeventHandler):  # type: ignore[misc] # kazoo has no types
@@ -140,7 +140,7 @@ class _Handler(SequentialGeventHandler):  # type: ignore[misc] # kazoo has no ty
         self._is_cut = False
 
     def create_connection(self, *args: Any, address: tuple[str, int], **options: Any) -> "_Socket":
-        """Connect to *address*."""
+        """Connects to *address*."""
         if self._is_cut:
             raise ConnectionAbortedError("the session is over")
         self._socket = _Socket(create_tcp_connection(socket, address, *args, **options))
@@ -148,13 +148,13 @@ class _Handler(SequentialGeventHandler):  # type: ignore[misc] # kazoo has no ty
         return self._socket
 
     def cut(self) -> None:
-        """Let whoever waits for the server wait no longer."""
+        """Lets whoever waits for the server wait no longer."""
         self._is_cut = True
         if self._socket is not None:
             self._socket.cut()
 
     def spawn(self, func: Callable[..., Any], *args: Any, **options: Any) -> gevent.Greenlet:
-        """Run *func* in a greenlet."""
+        """Runs *func* in a greenlet."""
 
         def guarded() -> None:
             try:
@@ -176,14 +176,14 @@ class _Socket:
         self.close = inner.close
 
     def recv(self, size: int) -> bytes:
-        """Return what has come, at most *size* bytes. Raises OSError if that is too much."""
+        """Returns what has come, at most *size* bytes. Raises OSError if that is too much."""
         if size > MAX_BYTES:
             raise OSError(errno.EMSGSIZE, f"an answer of {size} bytes")
         data: bytes = self._inner.recv(size)
         return data
 
     def cut(self) -> None:
-        """End the connection under whoever reads from it."""
+        """Ends the connection under whoever reads from it."""
         with suppress(OSError):
             self._inner.shutdown(socket.SHUT_RDWR)
 
@@ -196,5 +196,5 @@ class _LastWord(logging.Logger):
         self.text = ""
 
     def handle(self, record: logging.LogRecord) -> None:
-        """Keep it."""
+        """Keeps it."""
         self.text = record.getMessage()

@@ -10,7 +10,7 @@ from tests.kit.badserver import BadServer, Send, Until
 from tests.kit.k8s import KubeApi
 
 PATH = "/api/v1/namespaces/default/endpoints"
-QUICK = Timing(connect_s=5, gap_s=0.05, page_s=5, watch_s=5)
+QUICK = Timing(connect_s=5, idle_timeout_s=0.05, page_s=5, watch_s=5)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ MADE_UP = [f"made-up-{number}" for number in range(200)]
 
 
 def never() -> None:
-    """Have patience for ever."""
+    """Never fall back."""
 
 
 class World(Closing):
@@ -174,15 +174,15 @@ def test_the_operator_s_namespace_is_watched_though_it_is_empty() -> None:
         assert not any("/v1/namespaces?" in target for target in world.api.requests)
 
 
-def test_the_shortest_patience_is_lent() -> None:
+def test_the_shortest_fallback_time_is_shared() -> None:
     cluster = Cluster(ApiServer(), Timing())
-    assert cluster.patience() is None
-    cluster.lend_patience(2)
-    cluster.lend_patience(3)
-    assert cluster.patience() == 2
-    cluster.lend_patience(0)
-    cluster.lend_patience(1)
-    assert cluster.patience() == 0
+    assert cluster.fallback_after() is None
+    cluster.share_fallback(2)
+    cluster.share_fallback(3)
+    assert cluster.fallback_after() == 2
+    cluster.share_fallback(0)
+    cluster.share_fallback(1)
+    assert cluster.fallback_after() == 0
 
 
 def test_metrics_show_how_the_api_is_doing() -> None:

@@ -32,8 +32,8 @@ class World:
         self.time = 0.0
         self.table: Table[str] = Table(lambda _table: self.feed, lambda: self.time)
 
-    def entry(self, owner: str, patience_s: float | None = None) -> Activity[Any]:
-        return Source(lambda emit: self.table.follow(owner, emit, patience_s), PENDING)
+    def entry(self, owner: str, fallback_s: float | None = None) -> Activity[Any]:
+        return Source(lambda emit: self.table.follow(owner, emit, fallback_s), PENDING)
 
     def follow(self, owner: str) -> tuple[list[Any], Callable[[], None]]:
         seen: list[Any] = []
@@ -124,41 +124,41 @@ def test_after_a_rest_the_old_state_serves_when_the_api_is_away(world: World) ->
     world.table.replace([entry("a1", "a", "x")])
     close()
     seen, close = world.follow("a")
-    world.table.make_do()
+    world.table.use_last_known()
     assert seen == [PENDING, Ok(("x",))]
     close()
 
 
 def test_without_any_list_there_is_nothing_to_make_do_with(world: World) -> None:
     seen, close = world.follow("a")
-    world.table.make_do()
+    world.table.use_last_known()
     assert seen == [PENDING]
     close()
 
 
-def test_patience_ends_while_no_list_has_come(world: World) -> None:
-    assert wait(world.entry("a", patience_s=0.01), timeout_s=5) == Ok(None)
+def test_the_fallback_time_ends_while_no_list_has_come(world: World) -> None:
+    assert wait(world.entry("a", fallback_s=0.01), timeout_s=5) == Ok(None)
 
 
-def test_patience_counts_from_the_first_use_of_the_table(world: World) -> None:
+def test_the_fallback_time_counts_from_the_first_use_of_the_table(world: World) -> None:
     _, close = world.follow("b")
     world.time = 100.0
-    assert world.entry("a", patience_s=100).sample() == Ok(None)
-    assert world.entry("a", patience_s=101).sample() == PENDING
+    assert world.entry("a", fallback_s=100).sample() == Ok(None)
+    assert world.entry("a", fallback_s=101).sample() == PENDING
     close()
 
 
 def test_a_late_list_ends_the_negative_answer(world: World) -> None:
     seen: list[Any] = []
-    close = world.entry("a", patience_s=0).observe(seen.append)
+    close = world.entry("a", fallback_s=0).observe(seen.append)
     world.table.replace([entry("a1", "a", "x")])
     assert seen == [Ok(None), Ok(("x",))]
     close()
 
 
-def test_with_a_list_patience_never_ends(world: World) -> None:
+def test_with_a_list_there_is_no_fallback(world: World) -> None:
     seen: list[Any] = []
-    close = world.entry("a", patience_s=0.001).observe(seen.append)
+    close = world.entry("a", fallback_s=0.001).observe(seen.append)
     world.table.replace([entry("a1", "a", "x")])
     done = gevent.spawn_later(0.005, lambda: None)
     wait_until(lambda: done.dead)

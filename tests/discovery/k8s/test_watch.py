@@ -18,7 +18,7 @@ from meshproxy.var import Ok
 from tests.kit.k8s import KubeApi, endpoints, subset, wait_until
 
 PORTS = [{"name": "http", "port": 80}]
-QUICK = Timing(connect_s=5, gap_s=0.2, page_s=5, watch_s=60)
+QUICK = Timing(connect_s=5, idle_timeout_s=0.2, page_s=5, watch_s=60)
 
 
 class World:
