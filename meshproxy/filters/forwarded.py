@@ -143,6 +143,23 @@ class AddForwarded:
         return service(request)
 
 
+class AddXForwardedFor:
+    """Appends the client's address to `X-Forwarded-For`, and makes one field of all there are.
+
+    Hop-by-hop fields are removed first, as for `AddForwarded`. The last address is what this
+    proxy has seen; those before it are what the client says.
+    """
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serves with the address appended."""
+        hop.strip(request.headers, may_upgrade=request.version == b"1.1")
+        if request.peer is not None:
+            seen = request.peer.remote.rpartition(":")[0].strip("[]").encode("ascii")
+            said = [value for value in request.headers.get_all(b"x-forwarded-for") if value]
+            request.headers.set(b"X-Forwarded-For", b", ".join([*said, seen]))
+        return service(request)
+
+
 class AddTimestamp:
     """Adds the time of arrival, in whole milliseconds since 1970, as the header *name*.
 

@@ -54,6 +54,12 @@ class HttpServerConfig(ServerConfig):
     add_forwarded_header: ForwardedHeaderConfig | None = key(
         default=None, doc="Tells endpoints where a request came from; `{}` is enough."
     )
+    add_x_forwarded_for: bool = key(
+        default=False,
+        added=True,
+        doc="Append the client's address to `X-Forwarded-For`; what a client writes there stays in "
+        "front, so only the last address is known to be true.",
+    )
     timestamp_header: str | None = key(
         default=None, doc="Header for the time of arrival, in ms since 1970."
     )
@@ -122,6 +128,7 @@ class HttpServerConfig(ServerConfig):
             timeout_seconds=max(self.timeout_ms or 0, 0) / 1000 or math.inf,
             enforce_deadlines=self.enforce_deadlines,
             forwarded=forwarded,
+            x_forwarded_for=self.add_x_forwarded_for,
             timestamp_header=self.timestamp_header,
             compression_level=compression_level,
             access_log=log,

@@ -12,7 +12,7 @@ from meshproxy.filters.client_cert import ForwardClientCert
 from meshproxy.filters.compression import Compress
 from meshproxy.filters.context import ClearContext, ReadContext
 from meshproxy.filters.error_responder import ErrorResponder
-from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
+from meshproxy.filters.forwarded import AddForwarded, AddTimestamp, AddXForwardedFor
 from meshproxy.filters.forwarding import DstClient, Forward
 from meshproxy.filters.host import DropPort
 from meshproxy.filters.retries import Requeues, Retries
@@ -42,6 +42,7 @@ def server_stack(
     timeout_seconds: float = _FOREVER,
     enforce_deadlines: bool = False,
     forwarded: AddForwarded | None = None,
+    x_forwarded_for: bool = False,
     timestamp_header: str | None = None,
     compression_level: int = 0,
     access_log: AccessLog | None = None,
@@ -55,6 +56,7 @@ def server_stack(
         ErrorResponder(limits, metrics),  # below here errors are raised, above they are responses
         *([ConcurrencyLimit(max_concurrent, metrics)] if max_concurrent is not None else []),
         *([forwarded] if forwarded is not None else []),
+        *([AddXForwardedFor()] if x_forwarded_for else []),
         *([AddTimestamp(timestamp_header.encode())] if timestamp_header is not None else []),
         ReadContext(metrics, max_call_depth),  # a dtab header that does not parse ends here
         *([EnforceDeadline(metrics)] if enforce_deadlines else []),

@@ -476,3 +476,11 @@ def test_a_name_that_is_not_the_host_is_judged_for_where_it_leads(
     }
     assert statuses == {"a.test": 200, "b.test": 403}
     assert "b.test" not in {name for name, _, _ in world.dns.asked}
+
+
+def test_endpoints_are_told_the_address_of_the_client_if_the_server_says_so(world: World) -> None:
+    world.dns.put("a.test", "8.8.8.8")
+    get(world.proxy("", ", addXForwardedFor: true").port(), "a.test")
+    get(world.proxy("").port(), "a.test")
+    told = [one.get("x-forwarded-for") for one in world.origin.requests]
+    assert told == ["127.0.0.1", None]

@@ -8,6 +8,7 @@ import pytest
 from meshproxy.filters.forwarded import (
     AddForwarded,
     AddTimestamp,
+    AddXForwardedFor,
     ConnectionRandomConfig,
     IpConfig,
     IpPortConfig,
@@ -111,3 +112,35 @@ def test_the_time_of_arrival_is_added_in_whole_milliseconds() -> None:
     asked = request((b"x-time", b"1"))
     AddTimestamp(b"X-Time", now=lambda: 1700000000.9876)(asked, Replies(response()))
     assert asked.headers.get_all(b"x-time") == [b"1", b"1700000000987"]
+
+
+@pytest.mark.parametrize(
+    ("remote", "came", "sent"),
+    [
+        ("192.0.2.1:5000", (), b"192.0.2.1"),
+        ("[2001:db8::1]:5000", (), b"2001:db8::1"),
+        (
+            "192.0.2.1:5000",
+            (b"10.0.0.1", b"10.0.0.2, 10.0.0.3"),
+            b"10.0.0.1, 10.0.0.2, 10.0.0.3, 192.0.2.1",
+        ),
+        ("192.0.2.1:5000", (b"",), b"192.0.2.1"),
+    ],
+)
+def test_the_address_of_a_client_is_the_last_of_one_field(
+    remote: str, came: tuple[bytes, ...], sent: bytes
+) -> None:
+    asked = request(
+        *((b"X-Forwarded-For", value) for value in came), (b"Connection", b"x-forwarded-for-not")
+    )
+    asked.peer = Peer(remote)
+    AddXForwardedFor()(asked, Replies(response()))
+    assert asked.headers.get_all(b"x-forwarded-for") == [sent]
+
+
+def test_a_client_cannot_have_its_address_removed() -> None:
+    asked = request((b"Connection", b"x-forwarded-for"), (b"X-Forwarded-For", b"10.0.0.1"))
+    asked.peer = Peer()
+    AddXForwardedFor()(asked, Replies(response()))
+    hop.strip(asked.headers, may_upgrade=True)
+    assert asked.headers.get_all(b"x-forwarded-for") == [b"192.0.2.1"]
