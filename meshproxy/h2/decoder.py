@@ -48,6 +48,18 @@ class Decoder:
     One that has more is still read to its end, for the table, unless it has many times as much.
     """
 
+    __slots__ = (
+        "_allowed",
+        "_blocks",
+        "_capacity",
+        "_max_fields",
+        "_must_shrink",
+        "_once",
+        "_section_bytes",
+        "_size",
+        "_table",
+    )
+
     def __init__(self, section_bytes: int, max_fields: int) -> None:
         self._section_bytes = section_bytes
         self._max_fields = max_fields

@@ -5,8 +5,6 @@ in every message, or secret. Whole sections that recur are remembered with their
 not Huffman-coded: that would cost more than the bytes it saves.
 """
 
-from collections import deque
-
 from meshproxy.h2 import integers
 from meshproxy.h2.decoder import DEFAULT_TABLE_BYTES
 from meshproxy.h2.static_table import (
@@ -46,9 +44,19 @@ _NONE: frozenset[bytes] = frozenset()
 class Encoder:
     """Encodes the field sections of one connection, in the order in which they are sent."""
 
+    __slots__ = (
+        "_blocks",
+        "_capacity",
+        "_inserted",
+        "_once",
+        "_seen",
+        "_serial_of",
+        "_size",
+        "_smallest",
+    )
+
     def __init__(self) -> None:
-        self._order: deque[Field] = deque()  # the newest is the last
-        self._serial_of: dict[Field, int] = {}
+        self._serial_of: dict[Field, int] = {}  # the newest is the last
         self._inserted = 0
         self._size = 0
         self._capacity = DEFAULT_TABLE_BYTES
@@ -124,7 +132,6 @@ class Encoder:
             self._seen.keep(field, None)
             return _literal(name, value, 4, 0)
         self._evict(size)
-        self._order.append(field)
         self._inserted += 1
         self._serial_of[field] = self._inserted
         self._size += size
@@ -132,8 +139,8 @@ class Encoder:
         return _literal(name, value, 6, _INSERTED)
 
     def _evict(self, room: int) -> None:
-        while self._order and self._size + room > self._capacity:
-            oldest = self._order.popleft()
+        while self._serial_of and self._size + room > self._capacity:
+            oldest = next(iter(self._serial_of))
             self._size -= size_of(*oldest)
             del self._serial_of[oldest]
 
