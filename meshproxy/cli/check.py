@@ -22,16 +22,22 @@ def run(given: Namespace) -> int:
 
 def _check(loaded: Loaded, given: Namespace) -> int:
     """Builds *loaded* without listening, and prints every finding."""
-    problems = Problems(absent_addresses(loaded.config))
-    limits: list[str] = []
-    with problems.noted():
-        limits = Linker(loaded.config).explain_limits()
-    warnings = (*loaded.warnings, *warnings_of(loaded, os.environ))
-    found = (*warnings, *loaded.missing, *_not_told(problems, loaded))
+    linker, refused = build(loaded)
+    found = (*loaded.warnings, *warnings_of(loaded, os.environ), *refused)
     if not tell(found, allow_missing=given.allow_missing_files):
         return 1
-    print("\n".join([*(limits if given.verbose else ()), "ok"]))
+    limits = linker.explain_limits() if given.verbose and linker is not None else ()
+    print("\n".join([*limits, "ok"]))
     return 0
+
+
+def build(loaded: Loaded) -> tuple[Linker | None, list[ConfigError]]:
+    """Builds *loaded* without listening. Returns what was built, and why it cannot be served."""
+    problems = Problems(absent_addresses(loaded.config))
+    linker: Linker | None = None
+    with problems.noted():
+        linker = Linker(loaded.config)
+    return linker, [*loaded.missing, *_not_told(problems, loaded)]
 
 
 def _not_told(problems: Problems, loaded: Loaded) -> list[ConfigError]:

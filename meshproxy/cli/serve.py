@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from meshproxy.cli import shipped
+from meshproxy.cli.check import build
 from meshproxy.cli.configuration import run_with, text_of
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.config.load import Loaded, load
@@ -51,7 +52,7 @@ def _print_what_to_try() -> None:
 
 def _serve(loaded: Loaded, name: str, started: Callable[[], None] | None = None) -> int:
     if loaded.missing:
-        raise ConfigErrors(loaded.missing)
+        raise ConfigErrors(build(loaded)[1])
     for warning in loaded.warnings:
         logging.getLogger("meshproxy").warning("%s", warning)
     return serve(loaded.config, partial(_read_again, name), started)

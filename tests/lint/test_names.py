@@ -191,6 +191,8 @@ def test_an_entry_that_another_always_answers_before_is_told(
         ["/svc => /#/known", "/svc => /$/inet/a/80 & /#/known"],
         ["/srv => /#/known", "/svc => /$/io.buoyant.porthostPfx/srv"],
         ["/srv => ~", "/svc => /#/known", "/svc => /srv"],
+        ["/$/inet/a => /#/known", "/svc => /#/known", "/svc => /$/inet"],
+        ["/srv => /#/known", "/srv/a => /$/inet/a/80", "/svc/a => /srv/a", "/svc/b => /srv/b"],
     ],
 )
 def test_an_entry_that_is_asked_when_another_is_negative_is_not(rules: list[str]) -> None:

@@ -46,6 +46,7 @@ def test_a_union_whose_members_may_lose_their_addresses_is_told(dst: str) -> Non
         "/#/io.l5d.k8s/x/y/a & /#/io.l5d.k8s/x/y/b",
         "/srv/a | /srv/b",
         "1*/#/io.l5d.k8s/x/y/a & 0*/srv/b",
+        "0*/#/io.l5d.k8s/x/y/a & 1*/srv/b",
         "2*/srv/b",
     ],
 )
