@@ -42,12 +42,12 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
     "interpreters": {
         "default": "meshproxy.interpreters.default:DefaultInterpreterConfig",
         "io.l5d.fs": "meshproxy.interpreters.fs:FsInterpreterConfig",
-        "io.l5d.consul.interpreter": None,
-        "io.l5d.k8s.configMap": None,
+        "io.l5d.consul.interpreter": "meshproxy.interpreters.consul:ConsulInterpreterConfig",
+        "io.l5d.k8s.configMap": "meshproxy.interpreters.k8s:ConfigMapInterpreterConfig",
         "io.l5d.k8s.istio": None,
         "io.l5d.mesh": None,
         "io.l5d.namerd": None,
-        "io.l5d.namerd.http": None,
+        "io.l5d.namerd.http": "meshproxy.interpreters.namerd:NamerdHttpConfig",
     },
     "transformers": {
         "io.l5d.const": "meshproxy.transformers.replace:ConstConfig",
@@ -141,6 +141,18 @@ FORMER: Final[Mapping[str, str]] = {
 """Kinds of older versions or in the wrong place, with their replacements."""
 
 
+INSTEAD: Final[Mapping[str, str]] = {
+    "io.l5d.namerd": (
+        "as it speaks thrift; the same namerd serves io.l5d.namerd.http (experimental: true) on "
+        "the port of its io.l5d.httpController, 4180: dst with that port, namespace and retry as "
+        "they are, tls.caCert as tls.trustCertsBundle, failureThreshold removed; or io.l5d.mesh "
+        "on the port of its io.l5d.mesh, 4321: dst with that port, root: /NAMESPACE for "
+        "namespace, retry and failureThreshold as they are, tls.caCert as tls.trustCertsBundle"
+    ),
+}
+"""Kinds that will not be supported, and what to write instead."""
+
+
 class KindError(ValueError):
     """A kind cannot be used; the text says why and what to write instead."""
 
@@ -158,6 +170,8 @@ def find(category: str, kind: str) -> "type[Kinded]":
         raise KindError(f"{kind!r} is unknown, {hint}")
     target = table[kind]
     if target is None:
+        if kind in INSTEAD:
+            raise UnsupportedKind(f"{kind} is not supported, {INSTEAD[kind]}")
         supported = built(category)
         instead = f", use one of: {', '.join(supported)}" if supported else ", remove it"
         raise UnsupportedKind(f"{kind} is not supported yet{instead}")

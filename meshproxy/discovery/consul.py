@@ -85,7 +85,7 @@ class Consul:
         self._filter = nodes or NodeFilter()
 
     def service(self, line: Line, key: ServiceKey) -> Generator[ServiceNodes, None, None]:
-        """Yield the nodes of a service, each time that anything of it changes."""
+        """Yields the nodes of a service, each time that anything of it changes."""
         wanted = self._filter
         reader = _Reader(wanted)
         path = f"/v1/catalog/service/{quote(key.service, safe='')}"
@@ -100,18 +100,18 @@ class Consul:
     def value(
         self, line: Line, key: str, datacenter: str | None = None
     ) -> Generator[bytes | None, None, None]:
-        """Yield the value at a key without a leading slash; None while there is none."""
-        query = {"raw": "true"} | ({"dc": datacenter} if datacenter is not None else {})
+        """Yields the value at a key without a leading slash; None while there is none."""
         yield from self._blocking(
             line,
             f"/v1/kv/{quote(key)}",
-            query,
+            {} if datacenter is None else {"dc": datacenter},
             lambda reply: None if reply.status == 404 else reply.body,
+            first={"raw": "true"},
             also=(404,),
         )
 
     def agent(self, line: Line) -> Generator[Agent, None, None]:
-        """Yield what the agent says of itself."""
+        """Yields what the agent says of itself."""
         yield from polled(lambda: _agent(line.ask("/v1/agent/self").body), lambda: AGENT_S)
 
     def _blocking(
@@ -120,8 +120,10 @@ class Consul:
         path: str,
         query: Mapping[str, str],
         read: Callable[[Reply], T],
+        first: Mapping[str, str] | None = None,
         also: tuple[int, ...] = (),
     ) -> Generator[T, None, None]:
+        """Yields what *read* makes of each answer; *first* goes before the index, *query* after."""
         mode: dict[str, str] = {}
         if self._consistency != "default":
             mode[self._consistency] = "true"
@@ -129,7 +131,8 @@ class Consul:
         with self.api.place() as has_place:
             while True:
                 held = {"index": index} if index is not None and line.is_kept() else {}
-                target = f"{path}?{urlencode({**mode, **held, **query}, quote_via=quote, safe='')}"
+                parameters = {**mode, **(first or {}), **held, **query}
+                target = f"{path}?{urlencode(parameters, quote_via=quote, safe='')}"
                 reply = line.ask(target, held_s=HELD_S if held else 0.0, also=also)
                 index = _next_index(held.get("index"), reply.headers.get("x-consul-index"))
                 yield read(reply)
@@ -137,6 +140,11 @@ class Consul:
                     line.hang_up()
                     gevent.sleep(POLL_S * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
                     return
+
+
+def bad_token(token: str | None) -> bool:
+    """Returns True if no header can have *token*."""
+    return token is not None and not (token.isascii() and token.isprintable())
 
 
 def token_headers(token: str | None) -> Mapping[str, str]:
@@ -168,7 +176,7 @@ class _Reader:
         self._known: dict[tuple[str, int, float, Meta], Address] = {}
 
     def read(self, body: bytes) -> ServiceNodes:
-        """Read a list of nodes; those without a usable address are left out. Raises Malformed."""
+        """Reads a list of nodes; those without a usable address are left out. Raises Malformed."""
         statuses = self._filter.statuses
         meta: Meta = ()
         listed: list[Address] = []
@@ -226,7 +234,7 @@ def _health_node(sent: Any) -> _Node:
 
 
 def _worst(statuses: Iterable[object]) -> Status:
-    """Return the worst of *statuses*; what Consul does not know of passes, as does nothing."""
+    """Returns the worst of *statuses*; what Consul does not know of passes, as does nothing."""
     found = set(statuses)
     return next((status for status in _WORST_FIRST if status in found), "passing")
 
@@ -259,7 +267,7 @@ def _object(sent: Any) -> dict[str, Any]:
 
 
 def _next_index(asked: str | None, given: str | None) -> str | None:
-    """Return the index of the next question: none if it went back, or is none to wait with."""
+    """Returns the index of the next question: none if it went back, or is none to wait with."""
     if given is None:
         raise Malformed("the answer has no X-Consul-Index")
     if not (given.isascii() and given.isdecimal() and len(given) <= _INDEX_DIGITS and int(given)):

@@ -10,6 +10,7 @@ from typing import Final
 
 _NUMBER: Final = re.compile(r"0x[0-9a-f]*|[0-9]+", re.IGNORECASE)
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?", re.IGNORECASE)
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?")
 _SHORT_FORM: Final = re.compile(r"(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){1,2}")
 
 
@@ -39,6 +40,11 @@ def why_refused(host: str) -> str | None:
     if len(host) > 253 or not all(map(_is_label, labels)):
         return f"{host} is not a host name"
     return None
+
+
+def can_stand_in_host(text: str) -> bool:
+    """Returns True if *text*, which comes from outside, can be the Host of a request."""
+    return _HOST.fullmatch(text) is not None
 
 
 def _is_label(label: str) -> bool:

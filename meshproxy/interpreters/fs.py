@@ -17,49 +17,25 @@ from meshproxy.config.places import Text
 from meshproxy.discovery.files import contents
 from meshproxy.errors import BindingFailed
 from meshproxy.interpreters.default import DefaultInterpreter
+from meshproxy.interpreters.stored import StoredDtabInterpreter
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import BoundTree, Explainer, Interpreter, Route
-from meshproxy.naming.path import Path
-from meshproxy.var import Activity, Failed, Ok, State, Var
+from meshproxy.var import Activity, Failed, Ok, State
 
 
-class FsInterpreter:
-    """Binds with the dtab in a file and the router's, whose entries come later and so win.
+def dtab_in(dtab_file: str) -> Activity[Dtab]:
+    """Returns the table in a file, which is watched; failed while that is missing or bad."""
 
-    While the file is missing or does not parse, every name fails.
-    """
-
-    def __init__(self, dtab_file: str, inner: Interpreter) -> None:
-        self._dtab_file = dtab_file
-        self._inner = inner
-        self._dtab: Activity[Dtab] = contents(dtab_file).map(self._parse)
-
-    def bind(self, dtab: Dtab, path: Path) -> Activity[BoundTree]:
-        """Follows *path* through the file's dtab and *dtab*, and again when the file changes."""
-
-        def follow(state: State[Dtab]) -> Activity[BoundTree]:
-            if isinstance(state, Ok):
-                return self._inner.bind(state.value + dtab, path)
-            return Var(state)
-
-        return self._dtab.flat_map(follow)
-
-    def route(self, dtab: Dtab, path: Path, bound_id: Path) -> Route:
-        """Returns the way from *path* to *bound_id* through the file's dtab and *dtab*."""
-        state = self._dtab.sample()
-        if isinstance(state, Ok) and isinstance(self._inner, Explainer):
-            return self._inner.route(state.value + dtab, path, bound_id)
-        return ()
-
-    def _parse(self, state: State[bytes | None]) -> State[Dtab]:
+    def parse(state: State[bytes | None]) -> State[Dtab]:
         if not isinstance(state, Ok):
             return state
         if state.value is None:
-            return Failed(BindingFailed(f"{self._dtab_file} is missing"))
+            return Failed(BindingFailed(f"{dtab_file} is missing"))
         try:
             return Ok(Dtab.parse(state.value.decode("utf-8")))
         except ValueError as error:
-            return Failed(BindingFailed(f"{self._dtab_file}: {error}"))
+            return Failed(BindingFailed(f"{dtab_file}: {error}"))
+
+    return contents(dtab_file).map(parse)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +64,7 @@ class FsInterpreterConfig(InterpreterConfig):
                 what = f"{self.dtab_file}:{mark.line}:{mark.column}: {fault.what}"
                 yield Problem(f"every name fails: {what}", "dtabFile", Severity.WARNING)
 
-    def build(self, deps: InterpreterDeps) -> FsInterpreter:
-        """Returns the interpreter."""
+    def build(self, deps: InterpreterDeps) -> StoredDtabInterpreter:
+        """Builds the interpreter."""
         inner = DefaultInterpreter(deps.namers, deps.system, deps.transformers)
-        return FsInterpreter(self.dtab_file, inner)
+        return StoredDtabInterpreter(dtab_in(self.dtab_file), inner)

@@ -63,6 +63,13 @@ DISCOVERY: Final = (
     ),
     Section("namer/<prefix>/node", "Nodes of ZooKeeper. Added.", WATCHES),
     Section(
+        "rt/<router>/interpreter/<kind>",
+        "Interpreters that read their dtab from a ConfigMap or from Consul. Added.",
+        (*WATCHES, counter("unreadable", "Texts that did not parse, so that the dtab stayed.")),
+    ),
+    Section("rt/<router>/interpreter/<kind>/bind", "Names that namerd binds. Added.", WATCHES),
+    Section("rt/<router>/interpreter/<kind>/addr", "Bound names of namerd. Added.", WATCHES),
+    Section(
         "inet/dns",
         "The resolver of `/$/inet`, `io.buoyant.rinet` and their kin.",
         (

@@ -1,6 +1,5 @@
 """Names of services in Consul: io.l5d.consul (linkerd: namer/consul/src/main/scala)."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
@@ -17,8 +16,10 @@ from meshproxy.discovery.consul import (
     ServiceKey,
     ServiceNodes,
     Status,
+    bad_token,
     token_headers,
 )
+from meshproxy.discovery.hostname import can_stand_in_host
 from meshproxy.discovery.members import Members, bind_members
 from meshproxy.discovery.watching.api import Api, Bounds
 from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats
@@ -31,7 +32,6 @@ from meshproxy.var import Activity, Ok, State, Var
 BACKOFF: Final = equal_jitter(0.01, 5.0)
 LOCAL: Final = ".local"
 """Stands for the agent's own datacenter."""
-_AUTHORITY: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class ConsulNamer:
@@ -85,7 +85,7 @@ class ConsulNamer:
         self._agents: Watches[None, Agent | None] = Watches(watch_agent)
 
     def lookup(self, path: Path) -> Lookup:
-        """Answer negative until the service has nodes, and with them while it does."""
+        """Answers negative until the service has nodes, and with them while it does."""
         self._lookups.incr()
         consumed = path.take(self._length)
         try:
@@ -115,14 +115,14 @@ class ConsulNamer:
         return self._agents.follow(None).flat_map(beside)
 
     def _named(self, wanted: ServiceKey, agent: Agent) -> Activity[Members]:
-        """Follow the service by its real datacenter, with the authority it has in Consul's DNS."""
+        """Follows the service by its real datacenter, with the authority it has in Consul's DNS."""
         if wanted.datacenter == LOCAL:
             wanted = wanted._replace(datacenter=agent.datacenter)
         if not self._sets_host:
             return self._follow(wanted)
         labels = (wanted.tag, wanted.service, "service", wanted.datacenter, agent.domain)
         authority = ".".join(filter(None, labels))
-        if _AUTHORITY.fullmatch(authority) is None:
+        if not can_stand_in_host(authority):
             return Var(Ok(Members()))
         return self._follow(wanted, authority)
 
@@ -196,11 +196,11 @@ class ConsulNamerConfig(NamerConfig):
         if self.health_statuses is not None and not self.use_health_check:
             what = "has no effect without useHealthCheck: true"
             yield Problem(what, "healthStatuses", Severity.WARNING)
-        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
+        if bad_token(self.token):
             yield Problem("has characters that no header can have", "token")
 
     def build(self, deps: NamerDeps) -> ConsulNamer:
-        """Build the namer. Raises TlsFailed when the files of `tls` cannot be used."""
+        """Builds the namer. Raises TlsFailed when the files of `tls` cannot be used."""
         api = Api.at(
             deps.bind,
             self.host,

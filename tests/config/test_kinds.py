@@ -39,6 +39,13 @@ def test_a_kind_that_linkerd_knows_is_not_supported_yet() -> None:
         kinds.find("announcers", "io.l5d.serversets")
 
 
+def test_who_uses_the_thrift_of_namerd_learns_what_else_it_serves() -> None:
+    with pytest.raises(kinds.UnsupportedKind, match=r"io\.l5d\.namerd is not supported") as raised:
+        kinds.find("interpreters", "io.l5d.namerd")
+    for word in ("io.l5d.namerd.http", "io.l5d.mesh", "trustCertsBundle", "root: /NAMESPACE"):
+        assert word in str(raised.value)
+
+
 def test_plugins_add_kinds_and_fill_those_not_built() -> None:
     mine = EntryPoint("io.mine", "meshproxy.config.backoff:ConstantConfig", "meshproxy.backoffs")
     table = kinds.with_plugins("backoffs", [mine])

@@ -90,7 +90,7 @@ def test_one_identifier_needs_no_list(identifier: str) -> None:
         ),
         (
             SMALLEST + "interpreter: {transformers: []}\n",
-            "f:3:14: interpreter.kind: is missing, write one of: default, io.l5d.fs",
+            "f:3:14: interpreter.kind: is missing, write one of: default, io.l5d.",
         ),
         ("protocol: h2\n", "f:1:1: protocol: h2 is not supported yet, use one of: http"),
         ("protocol: htp\n", "f:1:1: protocol: 'htp' is unknown, did you mean http?"),

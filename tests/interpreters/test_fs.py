@@ -9,7 +9,8 @@ from gevent.queue import Queue
 
 from meshproxy.config.errors import Severity
 from meshproxy.config.files import RegularFile
-from meshproxy.interpreters.fs import FsInterpreter, FsInterpreterConfig
+from meshproxy.interpreters.fs import FsInterpreterConfig
+from meshproxy.interpreters.stored import StoredDtabInterpreter
 from meshproxy.namers.system import SystemNamers
 from meshproxy.naming.addr import ADDR_NEG
 from meshproxy.naming.dtab import Dtab
@@ -21,7 +22,7 @@ from tests.kit.deps import interpreter_deps
 WEB = Path.parse("/svc/web")
 
 
-def interpreter_of(file: FilePath) -> FsInterpreter:
+def interpreter_of(file: FilePath) -> StoredDtabInterpreter:
     deps = interpreter_deps(system=SystemNamers(lambda _host, _port: Var(ADDR_NEG)))
     return FsInterpreterConfig(dtab_file=RegularFile(str(file))).build(deps)
 

@@ -5,7 +5,8 @@ from pathlib import Path as FilePath
 import pytest
 
 from meshproxy.interpreters.default import DefaultInterpreter
-from meshproxy.interpreters.fs import FsInterpreter
+from meshproxy.interpreters.fs import dtab_in
+from meshproxy.interpreters.stored import StoredDtabInterpreter
 from meshproxy.namers.system import SystemNamers
 from meshproxy.naming.addr import ADDR_PENDING
 from meshproxy.naming.bound import Bound
@@ -98,7 +99,7 @@ def test_what_transformers_put_before_the_name_does_not_matter() -> None:
 
 def test_the_table_in_a_file_counts_as_well(tmp_path: FilePath) -> None:
     file = tmp_path / "dtab"
-    interpreter = FsInterpreter(str(file), INTERPRETER)
+    interpreter = StoredDtabInterpreter(dtab_in(str(file)), INTERPRETER)
     asked = (Dtab.parse("/svc => /srv"), Path.parse("/svc/a"), Path.parse("/#/names/a"))
     assert interpreter.route(*asked) == ()
     file.write_text("/srv => /#/names")

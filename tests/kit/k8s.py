@@ -30,6 +30,7 @@ KINDS = {
     "endpointslices": ("EndpointSlice", "discovery.k8s.io/v1", DISCOVERY, []),
     "ingresses": ("Ingress", "networking.k8s.io/v1", NETWORKING, ["ing"]),
     "namespaces": ("Namespace", "v1", CORE, ["ns"]),
+    "configmaps": ("ConfigMap", "v1", CORE, ["cm"]),
 }
 SERVICE_NAME = "kubernetes.io/service-name"
 POLL_S = 0.02
@@ -365,6 +366,12 @@ class KubeApi(Closing):
 def namespace_object(name: str) -> Object:
     """Make a Namespace object."""
     return {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}}
+
+
+def config_map(name: str, namespace: str = "default", **data: str) -> Object:
+    """Make a ConfigMap."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": data}
 
 
 def endpoints(

@@ -3,13 +3,12 @@
 Kubernetes API: core/v1 and discovery.k8s.io/v1 (linkerd: k8s/.../{EndpointsNamer,v1}.scala).
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
-from meshproxy.discovery.watching.decoding import Malformed
+from meshproxy.discovery.watching.decoding import Malformed, shown
 
 SERVICE_NAME: Final = "kubernetes.io/service-name"
 """The label of an EndpointSlice that names its Service."""
@@ -115,7 +114,7 @@ def is_dns_label(text: str) -> bool:
 
 
 def read_endpoints(obj: Any) -> Entry[Group]:
-    """Read an Endpoints object; only its ready addresses count. Raises `Malformed`."""
+    """Reads an Endpoints object; only its ready addresses count. Raises `Malformed`."""
     name, labels = _identity(obj)
     groups = tuple(
         Group(
@@ -132,7 +131,7 @@ def read_endpoints(obj: Any) -> Entry[Group]:
 
 
 def read_slice(obj: Any) -> Entry[Group]:
-    """Read an EndpointSlice; one of names instead of addresses is empty. Raises `Malformed`."""
+    """Reads an EndpointSlice; one of names instead of addresses is empty. Raises `Malformed`."""
     name, labels = _identity(obj)
     owner = labels.get(SERVICE_NAME, "")
     if obj.get("addressType") not in ("IPv4", "IPv6"):
@@ -147,7 +146,7 @@ def read_slice(obj: Any) -> Entry[Group]:
 
 
 def read_service(obj: Any) -> Entry[Service]:
-    """Read a Service; without a status it has no ports. Raises `Malformed`."""
+    """Reads a Service; without a status it has no ports. Raises `Malformed`."""
     name, labels = _identity(obj)
     ports = tuple(
         _service_port(port)
@@ -164,13 +163,13 @@ def read_service(obj: Any) -> Entry[Service]:
 
 
 def read_namespace(obj: Any) -> Entry[str]:
-    """Read a Namespace, of which the name is all that matters. Raises `Malformed`."""
+    """Reads a Namespace, of which the name is all that matters. Raises `Malformed`."""
     name, _ = _identity(obj)
     return Entry(name, name, (name,))
 
 
 def read_ingress(obj: Any) -> Entry[Ingress]:
-    """Read an Ingress of `networking.k8s.io/v1` or of the beta before it. Raises `Malformed`."""
+    """Reads an Ingress of `networking.k8s.io/v1` or of the beta before it. Raises `Malformed`."""
     metadata, spec = _mapping(obj.get("metadata")), _mapping(obj.get("spec"))
     namespace = _text_or_none(metadata, "namespace") or "default"
     annotated = _text_or_none(_mapping(metadata.get("annotations")), INGRESS_CLASS)
@@ -198,7 +197,7 @@ def _path(entry: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _backend(value: Any) -> Backend | None:
-    """Read a backend; None if it is none, or no Service."""
+    """Reads a backend; None if it is none, or no Service."""
     within = _mapping(value)
     service = _mapping(within.get("service"))
     if service:
@@ -278,11 +277,6 @@ def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
         raise Malformed(f"{shown(value)} is not a port")
     return value
-
-
-def shown(value: Any) -> str:
-    """A JSON value as it came, at most 60 characters of it."""
-    return json.dumps(value)[:60]
 
 
 ENDPOINTS: Final = Resource("/api/v1", "endpoints", read_endpoints)

@@ -17,10 +17,11 @@ import gevent
 
 from meshproxy.backoff import equal_jitter
 from meshproxy.discovery.k8s.api import KubernetesApi
+from meshproxy.discovery.k8s.events import Event, read_event
 from meshproxy.discovery.k8s.namespaces import Claim
-from meshproxy.discovery.k8s.objects import Entry, Resource, shown
+from meshproxy.discovery.k8s.objects import Entry, Resource
 from meshproxy.discovery.k8s.table import Table
-from meshproxy.discovery.watching.decoding import ITEM, Malformed, items, load
+from meshproxy.discovery.watching.decoding import ITEM, Malformed, items
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.discovery.watching.line import Line
 from meshproxy.log_once import LogOnce
@@ -179,7 +180,7 @@ class ListWatch(Generic[T]):
 
     def _events(
         self, line: Line, resource: Resource[T], version: str
-    ) -> Generator[dict[str, Any], None, None]:
+    ) -> Generator[Event, None, None]:
         timing = self._api.timing
         duration_s = timing.watch_s * (0.8 + 0.2 * self._random())
         query = {
@@ -191,7 +192,7 @@ class ListWatch(Generic[T]):
         target = f"{resource.path(self._namespace)}?{urlencode(query)}"
         with closing(line.lines(target, duration_s + timing.idle_timeout_s)) as lines:
             for each in lines:
-                yield _event(each)
+                yield read_event(each)
 
     def _rest_if_due(self) -> None:
         """Let others run, if this has gone on for a while."""
@@ -199,27 +200,18 @@ class ListWatch(Generic[T]):
             gevent.sleep(_REST_S)
             self._rested = time.monotonic()
 
-    def _apply(self, resource: Resource[T], event: dict[str, Any]) -> None:
+    def _apply(self, resource: Resource[T], event: Event) -> None:
         self._tally.events += 1
-        match event.get("type"):
-            case "ADDED" | "MODIFIED":
-                for entry in self._read(resource, event["object"]):
-                    self._table.put(entry)
-            case "DELETED":
-                for entry in self._read(resource, event["object"]):
-                    self._table.remove(entry.name)
-            case "BOOKMARK":
-                pass
-            case "ERROR":
-                code = event["object"].get("code")
-                message = shown(event["object"].get("message"))
-                text = f"the watch ended with {shown(code)}: {message}"
-                raise ApiFailure(Reason.GONE if code == 410 else Reason.STATUS, text)
-            case other:
-                raise ApiFailure(Reason.MALFORMED, f"an event of type {shown(other)}")
+        if event.type == "BOOKMARK":
+            return
+        for entry in self._read(resource, event.object):
+            if event.type == "DELETED":
+                self._table.remove(entry.name)
+            else:
+                self._table.put(entry)
 
     def _read(self, resource: Resource[T], obj: Any) -> list[Entry[T]]:
-        """Read one object; a malformed one is left out rather than hold up all others."""
+        """Reads one object; a malformed one is left out rather than hold up all others."""
         try:
             return [resource.read(obj)]
         except Malformed as error:
@@ -237,13 +229,3 @@ class ListWatch(Generic[T]):
     def __str__(self) -> str:
         of = f" of {self._namespace}" if self._namespace else ""
         return f"Kubernetes {self._resources[-1].plural}{of} at {self._api.server}"
-
-
-def _event(line: bytes) -> dict[str, Any]:
-    try:
-        event = load(line)
-    except Malformed as error:
-        raise ApiFailure(Reason.MALFORMED, str(error)) from error
-    if not isinstance(event, dict) or not isinstance(event.get("object"), dict):
-        raise ApiFailure(Reason.MALFORMED, "the watch sent something that is no event")
-    return event

@@ -81,6 +81,11 @@ def member(value: Any, *names: str) -> Any:
     return value
 
 
+def shown(value: Any) -> str:
+    """Returns a JSON value as it came, at most 60 characters of it."""
+    return json.dumps(value)[:60]
+
+
 def in_steps(
     values: Iterable[T], sleep: Callable[[float], None] = gevent.sleep
 ) -> Generator[T, None, None]:
