@@ -22,7 +22,7 @@ FLOORS = {
     4: {"router", "lint"},
     3: {
         "namers", "transformers", "interpreters", "balancers", "accrual",
-        "classifiers", "identifiers", "filters", "client",
+        "announcers", "classifiers", "identifiers", "filters", "client",
     },
     2: {"config", "discovery", "net"},
     1: {"naming", "http", "h2", "metrics", "egress"},

@@ -284,13 +284,6 @@ class LabelerConfig(Kinded):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnnouncerConfig(Kinded):
-    """Publishes the addresses of servers."""
-
-    category: ClassVar[str] = "announcers"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestAuthorizerConfig(Kinded):
     """Asks another service if a request may pass."""
 

@@ -122,7 +122,9 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "router": "meshproxy.filters.forwarded:RouterLabelConfig",
         "static": "meshproxy.filters.forwarded:StaticLabelerConfig",
     },
-    "announcers": {"io.l5d.serversets": None},
+    "announcers": {
+        "io.l5d.serversets": "meshproxy.announcers.serversets:ServersetsAnnouncerConfig"
+    },
     "requestAuthorizers": {"io.l5d.k8s.istio": None},
 }
 

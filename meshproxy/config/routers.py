@@ -4,13 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
-from meshproxy.config.bases import (
-    AnnouncerConfig,
-    IdentifierConfig,
-    InterpreterConfig,
-)
+from meshproxy.config.announcers import AnnouncerConfig
+from meshproxy.config.bases import IdentifierConfig, InterpreterConfig
 from meshproxy.config.client import ClientConfig, GlobalClientConfig
-from meshproxy.config.decode import Config, Kinded, Problem, default_of, key
+from meshproxy.config.decode import Config, Kinded, Problem, Severity, default_of, key
 from meshproxy.config.egress import EgressConfig
 from meshproxy.config.rolling import LogSettings
 from meshproxy.config.servers import ServerConfig
@@ -91,8 +88,8 @@ class RouterConfig(Kinded):
     )
     binding_cache: BindingCacheConfig = key(default=BindingCacheConfig(), doc="Sizes of caches.")
     originator: bool | None = key(default=None, doc="Shows the gauge `originator` as 1.")
-    announcers: tuple[AnnouncerConfig, ...] | None = key(
-        default=None, unsupported=True, doc="Publish the addresses of servers."
+    announcers: tuple[AnnouncerConfig, ...] = key(
+        default=(), doc="Publish the servers that have `announce`."
     )
     experimental: bool | None = key(default=None, doc="Accepted, not needed.")
     servers: tuple[ServerConfig, ...] = key(default=(), doc="The listening sockets; at least one.")
@@ -108,11 +105,24 @@ class RouterConfig(Kinded):
             yield Problem(f"router {self.name!r} has no servers, write at least one", "servers")
         if self.identifier == ():
             yield Problem("empty identifier list, write one or remove the key", "identifier")
+        for number, server in enumerate(self.servers):
+            for index, name in enumerate(server.announce or ()):
+                if self.announcer_of(name) is None:
+                    what = f"has no effect, no announcer of the router covers {name.show()}"
+                    yield Problem(what, f"servers[{number}].announce[{index}]", Severity.WARNING)
 
     @property
     def name(self) -> str:
         """The label, or else the protocol."""
         return self.label or self.kind
+
+    def announcer_of(self, name: Path) -> AnnouncerConfig | None:
+        """Returns the announcer that publishes *name*, if there is one."""
+        for announcer in self.announcers:
+            prefix = announcer.full_prefix()
+            if len(name) > len(prefix) and name.starts_with(prefix):
+                return announcer
+        return None
 
     def interpreter_or_default(self) -> InterpreterConfig:
         """Returns the configured interpreter, or else `default`."""

@@ -17,7 +17,8 @@ class ServerConfig(Config):
     tls: ServerTlsConfig | None = key(default=None, doc="TLS; plain text when unset.")
     label: str | None = key(default=None, doc="Names the server in the log.")
     announce: tuple[Path, ...] | None = key(
-        default=None, unsupported=True, doc="Names to publish the server under."
+        default=None,
+        doc="Names to publish the server under, each the prefix of an announcer and more.",
     )
     clear_context: bool = key(
         default=False, doc="Ignore and remove the `l5d-` headers of clients, and send them none."

@@ -61,6 +61,14 @@ DISCOVERY: Final = (
             histogram("request_duration_ms", "Milliseconds of a question."),
         ),
     ),
+    Section(
+        "announcer/<prefix>",
+        "Announcers. Added.",
+        (
+            counter("registrations", "Announcements made, anew in each session too."),
+            counter("errors", "Tries that failed."),
+        ),
+    ),
     Section("namer/<prefix>/node", "Nodes of ZooKeeper. Added.", WATCHES),
     Section(
         "rt/<router>/interpreter/<kind>",

@@ -24,6 +24,7 @@ from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.router.own_listeners import OwnListeners
 from meshproxy.runtime.admin import Controls, admin_parameters, identifier_parameters
 from meshproxy.runtime.announcement import announce
+from meshproxy.runtime.announcing import Announcing
 from meshproxy.runtime.building import CannotStart, refused
 from meshproxy.runtime.generation import Generation
 from meshproxy.runtime.listen_addresses import (
@@ -79,6 +80,7 @@ class Linker:
         )
         self._own = OwnListeners(is_own)
         self._generation = Generation(config, self.metrics, environ, self._own)
+        self._announcing = Announcing(self.metrics)
         self._listeners: dict[ListenAddress, Listener] = {}
         self._draining = Group()
         """The closing of listeners that a reload removed."""
@@ -182,9 +184,14 @@ class Linker:
         """Returns the response to a supervisor's question about the state of this process."""
         return Admin(state_pages(self._generation.naming, self.routers))(request)
 
+    def withdraw(self) -> None:
+        """Withdraws the servers' announcements, before they stop to serve."""
+        self.readiness.is_ending = True
+        self._announcing.close()
+
     def close(self, grace_seconds: float | None = None) -> bool:
         """Lets running requests finish, then stops everything. Returns True if all had finished."""
-        self.readiness.is_ending = True
+        self.withdraw()
         if grace_seconds is None:
             grace_seconds = self.config.admin.shutdown_grace_ms / 1000
         pages = {admin_address(self.config), identifier_address(self.config)}
@@ -261,6 +268,7 @@ class Linker:
         self.readiness.watch(self._generation.naming.namers, dtabs)
         if not self._is_worker:
             announce(self.config, self.ports, self.admin_port)
+            self._announcing.follow(self.config, self.ports, self._generation.resolver)
         return gone
 
     def _wind_up(self, before: Generation, gone: list[Listener]) -> None:

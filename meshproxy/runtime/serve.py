@@ -53,7 +53,7 @@ def serve(config: LinkerConfig, source: Source, started: Callable[[], None] | No
         started()
     why, grace = stop.get()
     systemd.stopping()
-    linker.readiness.is_ending = True
+    linker.withdraw()
     delay = linker.config.admin.shutdown_delay_ms / 1000
     if delay:
         _log.info("received %s, serving on for %g s", why, delay)

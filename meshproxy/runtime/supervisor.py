@@ -22,11 +22,14 @@ from meshproxy.admin.process import measure_process
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.shown import to_json
 from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.discovery.dns import DnsResolver
+from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.metrics.report import Batch, Merged
 from meshproxy.metrics.tree import Tree
 from meshproxy.runtime.addresses import Addresses, Ports, server_ports, worker_config
 from meshproxy.runtime.admin import Controls, admin_parameters
 from meshproxy.runtime.announcement import announce
+from meshproxy.runtime.announcing import Announcing
 from meshproxy.runtime.building import CannotStart, refused
 from meshproxy.runtime.listen_addresses import Address, ListenAddress, admin_address
 from meshproxy.runtime.log_rolling import LogRolling
@@ -73,6 +76,7 @@ class Supervisor:
         measure_process(self.metrics, self._uptime)
         self._merged = Merged(self.metrics)
         self._telemetry = Telemetry(config.telemetry, self.metrics)
+        self._announcing = Announcing(self.metrics)
         self._rolling = LogRolling()
         self._admins: dict[ListenAddress, Listener] = {}
         """Admin listeners by address; all but one are ending."""
@@ -141,9 +145,14 @@ class Supervisor:
         """Has every access log reopened, after files were moved aside."""
         self._pool.reopen_logs()
 
+    def withdraw(self) -> None:
+        """Withdraws the servers' announcements, before they stop to serve."""
+        self.readiness.is_ending = True
+        self._announcing.close()
+
     def close(self, grace_seconds: float | None = None) -> bool:
         """Lets the workers finish and report once more. Returns True if all had finished."""
-        self.readiness.is_ending = True
+        self.withdraw()
         if grace_seconds is None:
             grace_seconds = self.config.admin.shutdown_grace_ms / 1000
         finished = self._pool.close(grace_seconds)
@@ -202,6 +211,8 @@ class Supervisor:
     def _announce(self, ports: Ports) -> None:
         self.ports = server_ports(self.config, ports)
         announce(self.config, self.ports, self.admin_port)
+        resolver = DnsResolver(DnsSettings.of(self.config.dns), Tree())
+        self._announcing.follow(self.config, self.ports, resolver)
 
     def _ask(self, request: AdminRequest) -> Mapping[int, AdminResponse]:
         return self._pool.ask(request)

@@ -86,7 +86,7 @@ def test_one_identifier_needs_no_list(identifier: str) -> None:
         ),
         (
             SMALLEST + "announcers: [{kind: io.l5d.serversets, zkAddrs: []}]\n",
-            "f:3:1: announcers: not supported yet, remove it",
+            "f:3:40: announcers[0].zkAddrs: names no server, write at least one",
         ),
         (
             SMALLEST + "interpreter: {transformers: []}\n",

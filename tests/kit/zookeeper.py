@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,9 @@ from kazoo.client import KazooClient
 from kazoo.handlers.gevent import SequentialGeventHandler
 
 from .closing import Closing
-from .daemons import Daemon, find, free_port
+from .daemons import Daemon, find
 from .k8s import wait_until
+from .wire import free_port
 
 JARS = ("/usr/share/java/zookeeper.jar", "/usr/share/java/slf4j-simple.jar")
 TICK_MS = 200
@@ -104,6 +106,20 @@ class ZooKeeper(Closing):
                     client.set(path, data)
                 else:
                     client.create(path, data, makepath=True)
+
+    def members(self, node: str) -> list[bytes]:
+        """Return the data of the ephemeral nodes below *node*, nothing if it is not there."""
+        with self.client() as client:
+            if client.exists(node) is None:
+                return []
+            paths = [f"{node}/{name}" for name in sorted(client.get_children(node))]
+            found = [client.get(path) for path in paths if client.exists(path)]
+            return [data for data, stat in found if stat.ephemeralOwner]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server's process."""
+        assert self._daemon is not None
+        self._daemon.process.send_signal(number)
 
     def close(self) -> None:
         """End it."""

@@ -15,12 +15,13 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.namers.dnssrv import LEAST_WEIGHT, DnsSrvNamer, DnsSrvNamerConfig, by_priority
 from meshproxy.naming.addr import Address
 from meshproxy.naming.services import ServiceRecord
-from tests.kit.daemons import Named, find, free_port
+from tests.kit.daemons import Named, find
 from tests.kit.deps import namer_deps
 from tests.kit.dns import DnsServer, Fault
 from tests.kit.k8s import wait_until
 from tests.kit.objects import objects
 from tests.kit.rebinding import Rebinding
+from tests.kit.wire import free_port
 
 WEB = "_http._tcp.web.test"
 BOUND = f"/#/io.l5d.dnssrv/{WEB}"

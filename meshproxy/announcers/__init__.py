@@ -1,0 +1,1 @@
+"""Announcers: publish the addresses of servers (linkerd: announcer/*)."""
