@@ -93,11 +93,6 @@ class FailureAccrual:
             self._state = State.PROBE_OPEN
         return self._state
 
-    @property
-    def dead_until_ns(self) -> int:
-        """End of the last dead period by the injected clock; 0 if there was none."""
-        return self._dead_until_ns
-
     def describe(self) -> tuple[str, float]:
         """Returns the name of the state, and the seconds until a probe is let through."""
         left_ns = self._dead_until_ns - self._now_ns() if self.state is State.DEAD else 0

@@ -157,18 +157,6 @@ class Dtab:
         return f"Dtab({self.show()!r})"
 
 
-def parse_tree(text: str) -> NameTree[Path]:
-    """Reads a name tree such as `9*/a & 1*/b | ~`.
-
-    Raises:
-        ParseError: the text is not a tree.
-    """
-    parser = Parser(text, Path)
-    tree = parser.tree()
-    parser.end()
-    return tree
-
-
 def read_entry(parser: Parser[Path]) -> Dentry:
     """Reads one entry. Raises ParseError."""
     prefix = Prefix(parser.prefix())

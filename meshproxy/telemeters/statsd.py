@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import isfinite
 from time import monotonic
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 import gevent
 from gevent.event import Event
@@ -98,22 +98,6 @@ def timed(name: str, values: Iterable[float], rate: float) -> list[str]:
     """Returns the lines of timings, truncated; each line stands for 1/*rate* timings."""
     kind = f"|ms|@{rate:.6f}" if rate < 1 else "|ms"
     return [f"{name}:{int(value)}{kind}" for value in values]
-
-
-def line(
-    prefix: str,
-    scope: Scope,
-    kind: Literal["counter", "gauge", "stat"],
-    value: float,
-    sample_rate: float = 1.0,
-) -> str:
-    """Returns the line of one reading; *sample_rate* applies to timings only."""
-    dotted = name(prefix, scope)
-    if kind == "counter":
-        return counted(dotted, int(value))
-    if kind == "gauge":
-        return gauged(dotted, value)
-    return timed(dotted, [value], sample_rate)[0]
 
 
 def thinned(values: Histogram, step: float, draw: float) -> Iterator[int]:

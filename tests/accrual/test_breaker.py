@@ -189,7 +189,7 @@ def test_the_configured_number_and_the_default_wait_apply(clock: FakeClock, tree
     assert accrual.is_open
     fail(accrual)
     assert not accrual.is_open
-    assert accrual.dead_until_ns == 5_000_000_000
+    assert accrual._dead_until_ns == 5_000_000_000
 
 
 def test_endpoints_do_not_share_a_policy() -> None:

@@ -16,7 +16,7 @@ from meshproxy.http import hop
 from meshproxy.http.chunked import ChunkedDecoder, decode_whole
 from meshproxy.http.head import CRLF, parse_request, parse_response
 from meshproxy.http.headers import TEXT, Headers
-from meshproxy.naming.dtab import Dtab, parse_tree
+from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.parser import ParseError
 from meshproxy.naming.path import Path
@@ -31,6 +31,7 @@ from tests.fuzz.referee import (
     their_request,
     their_response,
 )
+from tests.kit.names import parse_tree
 
 MAX_TRAILERS = 64
 """Bytes of trailers of a chunked body: few, so that this limit is met."""

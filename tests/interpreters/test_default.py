@@ -15,12 +15,13 @@ from meshproxy.interpreters.default import DefaultInterpreter, DefaultInterprete
 from meshproxy.namers.system import SystemNamers
 from meshproxy.naming.addr import ADDR_PENDING
 from meshproxy.naming.bound import Bound
-from meshproxy.naming.dtab import Dtab, parse_tree
+from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.namer import BoundTree, Lookup, Transformed
 from meshproxy.naming.nametree import NEG, Alt, Leaf, NameTree, Union, Weighted
 from meshproxy.naming.path import Path
 from meshproxy.var import PENDING, Activity, Failed, Ok, Source, State, Var
 from tests.kit.deps import interpreter_deps
+from tests.kit.names import parse_tree
 
 SYSTEM = SystemNamers(lambda _host, _port: Var(ADDR_PENDING))
 BROKEN: State[NameTree[Path | Bound]] = Failed(ValueError("broken"))

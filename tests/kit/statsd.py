@@ -3,7 +3,20 @@
 import gevent
 from gevent import socket
 
+from meshproxy.metrics.tree import Scope
+from meshproxy.telemeters import statsd
+
 from .closing import Closing
+
+
+def line(prefix: str, scope: Scope, kind: str, value: float, sample_rate: float = 1.0) -> str:
+    """Returns the line of one reading; *sample_rate* applies to timings only."""
+    dotted = statsd.name(prefix, scope)
+    if kind == "counter":
+        return statsd.counted(dotted, int(value))
+    if kind == "gauge":
+        return statsd.gauged(dotted, value)
+    return statsd.timed(dotted, [value], sample_rate)[0]
 
 
 class Collector(Closing):

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshproxy.naming.dtab import Dentry, Dtab, parse_tree
+from meshproxy.naming.dtab import Dentry, Dtab
 from meshproxy.naming.nametree import NEG, Alt
 from meshproxy.naming.parser import ParseError
 from meshproxy.naming.path import Path
 from tests.kit.effort import lines_run
+from tests.kit.names import parse_tree
 from tests.naming.strategies import dtabs, paths
 
 

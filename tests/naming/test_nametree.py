@@ -5,7 +5,6 @@ import random
 import pytest
 from hypothesis import given
 
-from meshproxy.naming.dtab import parse_tree
 from meshproxy.naming.nametree import (
     EMPTY,
     FAIL,
@@ -19,6 +18,7 @@ from meshproxy.naming.nametree import (
     choose,
 )
 from meshproxy.naming.path import Path
+from tests.kit.names import parse_tree
 from tests.naming.strategies import trees
 
 

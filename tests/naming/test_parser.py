@@ -4,9 +4,10 @@ import string
 
 import pytest
 
-from meshproxy.naming.dtab import Dtab, parse_tree
+from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.parser import ParseError
 from meshproxy.naming.path import Path
+from tests.kit.names import parse_tree
 
 RAW = set(string.ascii_letters + string.digits + "_:.#$%-")
 JAVA_SPACE = {

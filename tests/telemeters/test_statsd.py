@@ -13,10 +13,10 @@ from meshproxy.telemeters.statsd import (
     Changes,
     Statsd,
     StatsdConfig,
-    line,
     thinned,
 )
 from meshproxy.telemeters.telemeter import TelemeterDeps
+from tests.kit.statsd import line
 
 CONFIG = StatsdConfig(prefix="l5d", sample_rate=1.0)
 
@@ -69,7 +69,7 @@ CASES = [
 def test_lines_are_linkerds(
     prefix: str, scope: str, kind: str, value: float, expected: str
 ) -> None:
-    assert line(prefix, tuple(scope.split(" ")), kind, value) == expected  # type: ignore[arg-type]
+    assert line(prefix, tuple(scope.split(" ")), kind, value) == expected
 
 
 def test_a_rate_below_one_is_written() -> None:

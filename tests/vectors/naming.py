@@ -11,7 +11,7 @@ from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.namers.system import SystemNamers
 from meshproxy.naming.addr import ADDR_PENDING, Addr
 from meshproxy.naming.bound import Bound
-from meshproxy.naming.dtab import Dtab, parse_tree
+from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import (
@@ -29,6 +29,7 @@ from meshproxy.naming.nametree import (
 from meshproxy.naming.parser import ParseError
 from meshproxy.naming.path import Path
 from meshproxy.var import PENDING, Failed, Ok, State, Var
+from tests.kit.names import parse_tree
 
 Case = Mapping[str, Any]
 Outcome = tuple[object, object]

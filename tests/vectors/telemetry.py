@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from meshproxy.metrics.histogram import Summary
-from meshproxy.telemeters import prometheus, statsd
+from meshproxy.telemeters import prometheus
+from tests.kit.statsd import line
 from tests.vectors.traffic import Given, Outcome, check
 
 _LINE = re.compile(r"(?P<name>[^:|@]+):(?P<number>[^:|]+)\|(?P<type>\w+)(?:\|@(?P<rate>.+))?")
@@ -14,7 +15,7 @@ _LINE = re.compile(r"(?P<name>[^:|@]+):(?P<number>[^:|]+)\|(?P<type>\w+)(?:\|@(?
 def statsd_line(case: Given) -> Outcome:
     """The line of one reading; a rate of 1 is as good as none."""
     given = case["given"]
-    got = statsd.line(
+    got = line(
         given["prefix"],
         tuple(given["scope"]),
         given["type"],
@@ -24,10 +25,10 @@ def statsd_line(case: Given) -> Outcome:
     return _read(case["expect"]["line"]), _read(got)
 
 
-def _read(line: str) -> tuple[str, str, float, float] | str:
-    match = _LINE.fullmatch(line)
+def _read(text: str) -> tuple[str, str, float, float] | str:
+    match = _LINE.fullmatch(text)
     if match is None:
-        return line
+        return text
     return match["name"], match["type"], float(match["number"]), float(match["rate"] or 1)
 
 

@@ -113,7 +113,7 @@ def accrual_trace(given: Given) -> dict[str, Any]:
             "status": "open" if accrual.is_open else "busy",
         }
         if accrual.state is State.DEAD:
-            row["dead_until_ms"] = accrual.dead_until_ns / _MS
+            row["dead_until_ms"] = accrual._dead_until_ns / _MS
         if isinstance(accrual.policy, ConsecutiveFailures):
             row["consecutive_failures"] = accrual.policy.count
         if isinstance(accrual.policy, SuccessRate | SuccessRateWindowed):
