@@ -241,7 +241,7 @@ class Client:
         if self._egress is not None:
             others = self._egress.keep(others)
         weights = {
-            replace(address, weight=1.0): address.weight
+            (address if address.weight == 1.0 else replace(address, weight=1.0)): address.weight
             for address in sorted(others, key=lambda address: address.weight)
         }
         self._follow(weights, keep_healthy=self._policy.balancer.enable_probation)
