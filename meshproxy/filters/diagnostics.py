@@ -11,7 +11,7 @@ from meshproxy.errors import BadRequest
 from meshproxy.http.body import Body
 from meshproxy.http.framing import BODILESS
 from meshproxy.http.message import Request, Response, text_response
-from meshproxy.naming.namer import Route
+from meshproxy.naming.delegation import Route
 from meshproxy.service import Service
 
 METHODS = frozenset({b"TRACE", b"OPTIONS"})
@@ -94,8 +94,8 @@ class Diagnostics:
             *([f"egress: {request.egress.show()}"] if request.egress is not None else []),
             "dtab resolution:",
             *(
-                f"  {step.name.show()}" + (f" ({step.entry.show()})" if step.entry else "")
-                for step in route
+                f"  {hop.name.show()}" + (f" ({hop.entry.show()})" if hop.entry else "")
+                for hop in route
             ),
         ]
         return "".join(f"{line}\n" for line in lines).encode("ascii", "replace")

@@ -2,45 +2,46 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeVar
 
 from meshproxy.discovery.watching.watch import Watch
+from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.metrics.instruments import Counter
+from meshproxy.naming.delegation import Delegation
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import BoundTree, Explainer, Interpreter, Route
+from meshproxy.naming.namer import BoundTree
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity, Ok, State, Var
+
+T = TypeVar("T")
 
 
 class StoredDtabInterpreter:
     """Binds by the stored table and the router's, whose entries come later and so win."""
 
-    def __init__(self, stored: Activity[Dtab], inner: Interpreter) -> None:
+    def __init__(self, stored: Activity[Dtab], inner: DefaultInterpreter) -> None:
         self._stored = stored
         self._inner = inner
 
     def bind(self, dtab: Dtab, path: Path) -> Activity[BoundTree]:
         """Follows *path* through the stored table and *dtab*, and again after each change."""
+        return self._with_stored(lambda stored: self._inner.bind(stored + dtab, path))
 
-        def follow(state: State[Dtab]) -> Activity[BoundTree]:
-            if isinstance(state, Ok):
-                return self._inner.bind(state.value + dtab, path)
-            return Var(state)
+    def delegate(self, dtab: Dtab, path: Path) -> Activity[Delegation]:
+        """Returns every step from *path* through the stored table and *dtab*."""
+        return self._with_stored(lambda stored: self._inner.delegate(stored + dtab, path))
+
+    def _with_stored(self, ask: Callable[[Dtab], Activity[T]]) -> Activity[T]:
+        def follow(state: State[Dtab]) -> Activity[T]:
+            return ask(state.value) if isinstance(state, Ok) else Var(state)
 
         return self._stored.flat_map(follow)
-
-    def route(self, dtab: Dtab, path: Path, bound_id: Path) -> Route:
-        """Returns the way from *path* to *bound_id* through the stored table and *dtab*."""
-        state = self._stored.sample()
-        if isinstance(state, Ok) and isinstance(self._inner, Explainer):
-            return self._inner.route(state.value + dtab, path, bound_id)
-        return ()
 
 
 class WatchedDtabInterpreter(StoredDtabInterpreter):
     """The same, by a table that *watch* follows; what that yields may be a failure."""
 
-    def __init__(self, watch: Watch[State[Dtab]], inner: Interpreter) -> None:
+    def __init__(self, watch: Watch[State[Dtab]], inner: DefaultInterpreter) -> None:
         super().__init__(watch.states.map(_flat), inner)
         self._watch = watch
 

@@ -113,10 +113,9 @@ class Dtab:
 
     def matching(self, path: Path) -> list[Dentry]:
         """Returns the entries that apply to *path*, preferred ones first."""
-        found: list[Dentry] = []
-        for layer in reversed(self._layers):
-            found += layer.matching(path)
-        return found
+        if len(self._layers) == 1:
+            return self._layers[0].matching(path)
+        return [entry for layer in reversed(self._layers) for entry in layer.matching(path)]
 
     def lookup(self, path: Path) -> NameTree[Path]:
         """Takes one step: returns the destinations with the rest of *path* on every leaf."""

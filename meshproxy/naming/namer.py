@@ -1,10 +1,11 @@
 """The interfaces of naming: namers, interpreters and transformers (finagle: Namer.scala)."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from meshproxy.naming.bound import Bound
-from meshproxy.naming.dtab import Dentry, Dtab
+from meshproxy.naming.delegation import Delegation
+from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.nametree import NameTree
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity
@@ -41,22 +42,12 @@ class Interpreter(Protocol):
         ...
 
 
-class Step(NamedTuple):
-    """A name on the way to its end, and the rule that led to it, if any."""
-
-    name: Path
-    entry: Dentry | None
-
-
-Route: TypeAlias = tuple[Step, ...]
-
-
 @runtime_checkable
 class Explainer(Protocol):
     """An interpreter that can also explain how a name is resolved (linkerd: Delegator.scala)."""
 
-    def route(self, dtab: Dtab, path: Path, bound_id: Path) -> Route:
-        """Returns the present way from *path* to *bound_id*; empty if there is none."""
+    def delegate(self, dtab: Dtab, path: Path) -> Activity[Delegation]:
+        """Returns every step from *path* through *dtab* to its ends."""
         ...
 
 

@@ -21,8 +21,9 @@ from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound, ChosenBy
+from meshproxy.naming.delegation import Route, route_to
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import Explainer, Interpreter, Route
+from meshproxy.naming.namer import Explainer, Interpreter
 from meshproxy.naming.nametree import NameTree
 from meshproxy.naming.path import Path
 from meshproxy.net.turn import next_turn
@@ -269,7 +270,8 @@ class Binding:
         if request.dst is None or not isinstance(self.interpreter, Explainer):
             return ()
         dtab = self.dtab + (request.local_dtab or Dtab())
-        return self.interpreter.route(dtab, request.dst, bound_id)
+        state = self.interpreter.delegate(dtab, request.dst).sample()
+        return route_to(bound_id, state.value.root) if isinstance(state, Ok) else ()
 
     def _new_path(self, key: PathKey) -> PathService:
         return PathService(key, self)

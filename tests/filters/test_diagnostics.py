@@ -7,8 +7,8 @@ import pytest
 from meshproxy.errors import BadRequest, ConnectFailed
 from meshproxy.filters.diagnostics import MAX_BODY, Diagnostics
 from meshproxy.http.message import Request, Response
+from meshproxy.naming.delegation import Hop
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import Step
 from meshproxy.naming.path import Path
 from tests.kit.messages import Endless, Pieces, Replies, body_of, request, response
 
@@ -32,7 +32,7 @@ def diagnose(asked: Request, service: Replies) -> Response:
     diagnostics = Diagnostics(
         "outgoing",
         BOUND.show(),
-        lambda _: (Step(WEB, None), Step(BOUND, ENTRY)),
+        lambda _: (Hop(WEB, None), Hop(BOUND, ENTRY)),
     )
     return diagnostics(asked, service, "10.0.0.2:80", lambda: ["10.0.0.1:80", "10.0.0.2:80"])
 

@@ -10,6 +10,7 @@ from meshproxy.interpreters.stored import StoredDtabInterpreter, read_dtabs, sho
 from meshproxy.metrics.instruments import Counter
 from meshproxy.namers.system import SystemNamers
 from meshproxy.naming.addr import ADDR_NEG
+from meshproxy.naming.delegation import route_to
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.nametree import Leaf
 from meshproxy.naming.path import Path
@@ -43,12 +44,13 @@ def test_the_stored_entries_come_first_so_the_others_win() -> None:
 def test_a_way_goes_through_both_tables() -> None:
     stored: Var[State[Dtab]] = Var(PENDING)
     interpreter = StoredDtabInterpreter(stored, INNER)
-    asked = (Dtab.parse("/svc => /host"), WEB, Path.parse("/$/inet/b/1"))
-    assert interpreter.route(*asked) == ()
+    delegation = interpreter.delegate(Dtab.parse("/svc => /host"), WEB)
+    assert delegation.sample() == PENDING
     stored.set(Ok(Dtab.parse("/host/web => /$/inet/b/1")))
-    assert [step.name.show() for step in interpreter.route(*asked)] == [
-        "/svc/web", "/host/web", "/$/inet/b/1"
-    ]  # fmt: skip
+    state = delegation.sample()
+    assert isinstance(state, Ok)
+    route = route_to(Path.parse("/$/inet/b/1"), state.value.root)
+    assert [hop.name.show() for hop in route] == ["/svc/web", "/host/web", "/$/inet/b/1"]
 
 
 def fail(error: ValueError) -> State[Dtab]:
