@@ -4,13 +4,14 @@ import json
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gevent import socket
 from kazoo.client import KazooClient
+from kazoo.exceptions import NoNodeError
 from kazoo.handlers.gevent import SequentialGeventHandler
 
 from .closing import Closing
@@ -113,8 +114,12 @@ class ZooKeeper(Closing):
             if client.exists(node) is None:
                 return []
             paths = [f"{node}/{name}" for name in sorted(client.get_children(node))]
-            found = [client.get(path) for path in paths if client.exists(path)]
-            return [data for data, stat in found if stat.ephemeralOwner]
+            members = []
+            for path in paths:
+                with suppress(NoNodeError):  # it may go meanwhile
+                    data, stat = client.get(path)
+                    members += [data] if stat.ephemeralOwner else []
+            return members
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the server's process."""
