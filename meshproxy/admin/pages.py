@@ -20,6 +20,7 @@ JSON: Final = "application/json"
 MAX_PARAMETERS: Final = 100
 _SITE: Final = resources.files("meshproxy.admin") / "site"
 _FILES: Final = {
+    "/files/delegator.js": "text/javascript; charset=utf-8",
     "/files/icon.svg": "image/svg+xml",
     "/files/overview.js": "text/javascript; charset=utf-8",
     "/files/style.css": "text/css; charset=utf-8",
@@ -49,16 +50,19 @@ class AdminRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     """Decoded parameters; the first one if several have the same name."""
     body: bytes = b""
+    content_type: str = ""
 
     @classmethod
-    def of(cls, method: str, target: str, body: bytes = b"") -> "AdminRequest":
+    def of(
+        cls, method: str, target: str, body: bytes = b"", content_type: str = ""
+    ) -> "AdminRequest":
         """Splits *target*; if it has more than `MAX_PARAMETERS` parameters, they are ignored."""
         try:
             parts = urlsplit(target)
             pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
         except ValueError:
-            return cls(method, unquote(target.partition("?")[0]), {}, body)
-        return cls(method, unquote(parts.path), dict(reversed(pairs)), body)
+            return cls(method, unquote(target.partition("?")[0]), {}, body, content_type)
+        return cls(method, unquote(parts.path), dict(reversed(pairs)), body, content_type)
 
     def is_set(self, name: str) -> bool:
         """Returns True if the parameter *name* is set to yes."""

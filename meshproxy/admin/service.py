@@ -15,9 +15,9 @@ def admin_service(admin: Admin, request: Request) -> Response:
             body += piece
             if len(body) > MAX_BODY:
                 return text_response(413, "The body is larger than any page needs.\n")
-    found = admin(
-        AdminRequest.of(request.method.decode("ascii"), request.target.decode("latin-1"), body)
-    )
+    method, target = request.method.decode("ascii"), request.target.decode("latin-1")
+    content_type = (request.headers.get(b"content-type") or b"").decode("latin-1")
+    found = admin(AdminRequest.of(method, target, body, content_type))
     headers = of(
         (b"Content-Type", found.content_type.encode("latin-1")),
         (b"Content-Length", b"%d" % len(found.body)),

@@ -14,6 +14,8 @@ from math import inf
 
 from meshproxy.admin.browsers import SameOrigin, harden, hardened
 from meshproxy.admin.control import control
+from meshproxy.admin.delegator import PAGE as DELEGATOR_PAGE
+from meshproxy.admin.delegator import delegator_page
 from meshproxy.admin.identify import identify_service
 from meshproxy.admin.log_levels import log_levels_page
 from meshproxy.admin.metrics_json import metrics_json
@@ -90,6 +92,7 @@ def admin_parameters(
         **numbers,
         **state,
         **controls.pages,
+        DELEGATOR_PAGE: delegator_page({one.name: one.dtab for one in config.routers}),
         "/logging": shown(lambda: (HTML, log_levels_page().encode())),
         **control(
             configuration=json.dumps(to_json(config, for_people=True), indent=2).encode(),

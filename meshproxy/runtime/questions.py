@@ -33,7 +33,8 @@ class Questions:
         number = next(self._numbers)
         answer = self._open[number] = AsyncResult()
         body = request.body.decode("latin-1")
-        if not self._send("ask", number, request.method, request.path, {**request.query}, body):
+        what = request.method, request.path, {**request.query}, body, request.content_type
+        if not self._send("ask", number, *what):
             answer.set(None)
 
         def get(seconds: float) -> AdminResponse | None:
@@ -66,9 +67,10 @@ def answer_to(
     path: str,
     query: dict[str, str],
     body: str,
+    content_type: str,
 ) -> list[Any]:
     """Returns the message with the result of *answer* for the question in the other arguments."""
-    found = answer(AdminRequest(method, path, query, body.encode("latin-1")))
+    found = answer(AdminRequest(method, path, query, body.encode("latin-1"), content_type))
     if len(found.body) > MAX_BODY:
         found = text(f"This page is longer than {MAX_BODY} bytes.\n", 500)
     allow = dict(found.headers).get("Allow", "")

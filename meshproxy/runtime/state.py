@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any, Final
 
 from meshproxy.admin.client_state import ClientAddr, client_state
+from meshproxy.admin.delegator import PATH as DELEGATOR
+from meshproxy.admin.delegator import Delegator, delegator_json
 from meshproxy.admin.log_levels import PATH as LOG_LEVELS
 from meshproxy.admin.log_levels import log_levels
 from meshproxy.admin.pages import (
@@ -22,6 +24,7 @@ from meshproxy.admin.pages import (
     text,
 )
 from meshproxy.admin.threads import threads
+from meshproxy.naming.namer import Explainer
 from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.runtime.naming import Naming
 
@@ -56,7 +59,15 @@ def state_pages(naming: Naming, routers: Sequence[ServedRouter]) -> Mapping[str,
                     return text(json.dumps(found, indent=2), content_type=JSON)
         return text("[]", content_type=JSON)
 
+    interpreters = zip(routers, naming.interpreters, strict=True)
+    delegators = {
+        router.config.name: Delegator(
+            router.config.dtab, one.delegate if isinstance(one, Explainer) else None
+        )
+        for router, one in interpreters
+    }
     return {
+        DELEGATOR: delegator_json(delegators),
         ENDPOINTS: endpoints,
         **{path: _json(described.describe) for path, described in naming.states.items()},
         CLIENT_STATE: _json(clients),

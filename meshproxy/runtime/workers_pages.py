@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from meshproxy.admin.client_state import merged
+from meshproxy.admin.delegator import PATH as DELEGATOR
 from meshproxy.admin.log_levels import PATH as LOG_LEVELS
 from meshproxy.admin.pages import JSON, AdminHandler, AdminRequest, AdminResponse, text
 from meshproxy.runtime.state import BOUND_NAMES, CLIENT_STATE
@@ -26,6 +27,7 @@ def _first(answers: Iterable[Any]) -> Any:
 _MERGES: Final[Mapping[str, Callable[[Iterable[Any]], Any]]] = {
     BOUND_NAMES: _union,
     CLIENT_STATE: merged,
+    DELEGATOR: _first,
     LOG_LEVELS: _first,
 }
 """How answers are merged if they mean the same; others are shown by worker."""

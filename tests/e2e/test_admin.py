@@ -174,6 +174,9 @@ def test_no_page_shows_a_token() -> None:
 # --- every page ---
 
 
+_STATUSES = {"/admin/reload": 405, "/admin/shutdown": 405, "/delegator.json": 400}
+
+
 def index(port: int) -> list[str]:
     return get(port, "localhost", "/admin").body.decode().splitlines()
 
@@ -182,11 +185,11 @@ def check_every_page_answers(port: int) -> None:
     paths = index(port)
     replies = {path: get(port, "localhost", path) for path in paths}
     assert {path: reply.status for path, reply in replies.items()} == {
-        path: 405 if path in {"/admin/reload", "/admin/shutdown"} else 200 for path in paths
+        path: _STATUSES.get(path, 200) for path in paths
     }
     for page in ("/", "/help", "/logging"):
         for link in re.findall(r'(?:href|src)="([^"]*)"', replies[page].body.decode()):
-            assert get(port, "localhost", urljoin(page, unescape(link))).status == 200
+            assert get(port, "localhost", urljoin(page, unescape(link))).status in {200, 400}
 
 
 def test_every_page_of_the_index_answers_and_every_link_leads_on(
@@ -240,3 +243,14 @@ def test_the_waiting_greenlets_are_shown(proxy: Proxy) -> None:
     assert re.search(
         rb"^1 x .*\n(      .*\n)* +meshproxy/server/h1/connection.py:", body, re.MULTILINE
     )
+
+
+def test_a_name_is_delegated_step_by_step(proxy: Proxy) -> None:
+    port = proxy.linker.admin_port
+    found = json.loads(get(port, "localhost", "/delegator.json?namespace=http&path=/svc/a").body)
+    assert (found["type"], found["path"]) == ("delegate", "/svc/a")
+    assert found["delegate"]["dentry"] == {"prefix": "/svc", "dst": "/srv"}
+    assert found["delegate"]["type"] == "neg"
+    page = get(port, "localhost", "/delegator?router=http")
+    assert b"/svc =&gt; /srv ;" in page.body
+    assert get(port, "localhost", "/delegator?router=other").status == 404

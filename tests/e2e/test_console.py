@@ -102,6 +102,22 @@ def test_two_clicks_from_a_problem_is_the_endpoint_and_its_breaker(
     assert browser.complaints == []
 
 
+def test_a_name_is_one_click_from_its_delegation(browser: Chromium, proxy: Proxy) -> None:
+    assert get(proxy.port("egress"), "any", "/nowhere").status == 502
+    show(browser, proxy)
+    for name, end in (
+        ("/svc/fine", "bound to /#/io.l5d.fs/fine: 127.0.0.1:"),
+        ("/svc/nowhere", "~"),
+    ):
+        link = f"[...document.querySelectorAll('a')].find((one) => one.textContent === '{name}')"
+        browser.run(f"{link}.click()")
+        browser.wait_for("document.querySelectorAll('#tree li').length >= 2")
+        assert end in browser.text()
+        assert "/svc => /#/io.l5d.fs" in browser.text()
+        show(browser, proxy)
+    assert browser.complaints == []
+
+
 def test_the_keyboard_is_enough(browser: Chromium, proxy: Proxy) -> None:
     show(browser, proxy)
     for _ in range(30):
@@ -115,7 +131,7 @@ def test_the_keyboard_is_enough(browser: Chromium, proxy: Proxy) -> None:
     browser.wait_for("document.querySelectorAll('.details').length === 0")
 
 
-@pytest.mark.parametrize("path", ["", "help", "logging"])
+@pytest.mark.parametrize("path", ["", "help", "logging", "delegator#/svc/fine"])
 def test_a_narrow_window_in_the_dark_is_enough(browser: Chromium, proxy: Proxy, path: str) -> None:
     browser.open(show(browser, proxy, 400, dark=True) + path, 400, dark=True)
     browser.wait_for("document.readyState === 'complete' && document.body !== null")

@@ -190,6 +190,9 @@ def test_pages_of_state_speak_for_all_workers(tmp_path: Path, origin: Downstream
         assert [one["state"] for one in overview["workers"]] == ["serving"] * 2
         names = json.loads(get(port, "localhost", "/bound-names.json").body)
         assert names == ["/#/io.l5d.fs/web0", "/#/io.l5d.fs/web1"]
+        target = "/delegator.json?namespace=http&path=/svc/web"
+        tree = json.loads(get(port, "localhost", target).body)
+        assert (tree["type"], tree["path"]) == ("delegate", "/svc/web")
         waiting = get(port, "localhost", "/admin/threads").body.decode()
         told = [line.partition(":")[0] for line in waiting.splitlines() if "greenlets" in line]
         assert told == ["supervisor", "worker 0", "worker 1"]

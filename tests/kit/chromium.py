@@ -29,6 +29,10 @@ _FLAGS = (
 )
 
 
+class Unanswered(Exception):
+    """The browser does not do what it was asked, and why."""
+
+
 class Chromium(Closing):
     """Shows a page; notes what it asks for and complains of; a context manager."""
 
@@ -66,7 +70,8 @@ class Chromium(Closing):
         while True:
             answer = json.loads(self._socket.recv())
             if answer.get("id") == number:
-                assert "error" not in answer, answer["error"]
+                if "error" in answer:
+                    raise Unanswered(answer["error"]["message"])
                 return answer["result"]
             self._note(answer.get("method"), answer.get("params"))
 
@@ -93,7 +98,14 @@ class Chromium(Closing):
 
     def wait_for(self, script: str) -> None:
         """Wait until the JavaScript expression *script* is true."""
-        wait_until(lambda: self.run(script) is True, START_S)
+
+        def is_true() -> bool:
+            try:
+                return self.run(script) is True
+            except Unanswered:  # the page has just been left for another
+                return False
+
+        wait_until(is_true, START_S)
 
     def text(self) -> str:
         """Return all that the page shows."""

@@ -8,7 +8,7 @@ import pytest
 from meshproxy.admin.pages import HTML, JSON, TEXT, AdminRequest, AdminResponse, refuse_method, text
 from meshproxy.runtime.questions import MAX_BODY, Questions, answer_to
 
-REQUEST = AdminRequest("POST", "/a", {"q": "1"}, b"\xff body")
+REQUEST = AdminRequest("POST", "/a", {"q": "1"}, b"\xff body", "text/x")
 
 
 class Worker:

@@ -157,6 +157,16 @@ function fill(body, columns, rows, deltas, newCell) {
 
 const plainCell = (row) => make("td", row.name);
 
+// A service's name leads to how it is delegated.
+function serviceCell(router) {
+  return (row) => {
+    const cell = make("td");
+    const link = cell.appendChild(make("a", row.name));
+    link.href = "delegator?" + new URLSearchParams({ router }) + "#" + encodeURI(row.name);
+    return cell;
+  };
+}
+
 // --- a client, and its endpoints below it ---
 
 async function showEndpoints(router, client, line) {
@@ -216,7 +226,7 @@ function newRouter(label) {
     return line;
   });
   section.parts = [
-    ["services", "Services", SERVICE, "Service", () => plainCell],
+    ["services", "Services", SERVICE, "Service", serviceCell],
     ["clients", "Clients", CLIENT, "Client", clientCell],
   ].map(([key, title, columns, first, cellOf]) => {
     const heading = section.appendChild(make("h3"));
