@@ -90,6 +90,15 @@ COMMANDS: Final = {
             *_LOG,
         ),
     ),
+    "explain": Command(
+        "print how NAME, such as /svc/web, is delegated; status 0 if it leads to an endpoint",
+        (_CONFIG, Operand("NAME", "the name to look up")),
+        (
+            Option(("--router",), "the router by its label; the first if not given", value="LABEL"),
+            Option(("--dtab",), "entries that come after those of the router", value="DTAB"),
+            Option(("--json",), "print one object, the tree as in /delegator.json"),
+        ),
+    ),
     "status": Command(
         "ask a running proxy what is wrong; status 0 if nothing is",
         (),
