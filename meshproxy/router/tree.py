@@ -2,7 +2,7 @@
 
 from functools import partial
 from random import random
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from meshproxy.errors import NoHosts, ProxyError
 from meshproxy.http.message import Request, Response
@@ -10,12 +10,10 @@ from meshproxy.naming.bound import Bound
 from meshproxy.naming.nametree import Leaf, NameTree, choose
 from meshproxy.router import stacks
 from meshproxy.router.address_filter import OpenRules, Policies
-from meshproxy.router.cache import CacheEntry
+from meshproxy.router.cache import CacheEntry, IdleCache
+from meshproxy.router.client import Client, ClientKey
 from meshproxy.router.passage import Refusal, refused
 from meshproxy.service import Service, stack
-
-if TYPE_CHECKING:
-    from meshproxy.router.binding import Binding
 
 HttpService = Service[Request, Response]
 BoundKey = tuple[Bound, Policies | None]
@@ -23,10 +21,25 @@ TreeKey = tuple[NameTree[Bound], OpenRules | None]
 """With what is left of the egress rules, if there are some."""
 
 
+class Caches(Protocol):
+    """What a tree needs of its router's `Binding`."""
+
+    bounds: "IdleCache[BoundKey, BoundService]"
+    clients: IdleCache[ClientKey, Client]
+
+    def take_client(self, bound: Bound, policies: Policies | None) -> CacheEntry[ClientKey, Client]:
+        """Returns the client of *bound*. Raises TlsFailed."""
+        ...
+
+    def policies_at(self, bound: Bound, rules: OpenRules | None) -> Policies | Refusal | None:
+        """Returns what *rules* leave open at *bound*, or why they refuse it."""
+        ...
+
+
 class BoundService:
     """One client, as reached under one residual."""
 
-    def __init__(self, key: BoundKey, binding: "Binding") -> None:
+    def __init__(self, key: BoundKey, binding: Caches) -> None:
         bound, policies = key
         self._clients = binding.clients
         self._client = binding.take_client(bound, policies)
@@ -40,7 +53,7 @@ class BoundService:
 class TreeService:
     """A bound tree of services; `serve` draws one, and raises NoHosts if that leads nowhere."""
 
-    def __init__(self, key: TreeKey, binding: "Binding") -> None:
+    def __init__(self, key: TreeKey, binding: Caches) -> None:
         tree, self._rules = key
         self._binding = binding
         self._taken: list[CacheEntry[BoundKey, BoundService]] = []
