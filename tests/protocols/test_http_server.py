@@ -30,17 +30,6 @@ def test_the_keys_that_are_built() -> None:
     assert config.connect_ports == (9,)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "announce: [/#/io.l5d.serversets/web]",
-    ],
-)
-def test_the_keys_that_are_not_built_are_refused_by_name(text: str) -> None:
-    name = text.partition(":")[0]
-    assert read(text) == (None, [f"f:1:1: {name}: not supported yet, remove it"])
-
-
 def test_a_labeler_is_a_mapping() -> None:
     _, errors = read("addForwardedHeader: {by: ip}")
     assert errors == ["f:1:26: addForwardedHeader.by: expected a mapping, found the text 'ip'"]
