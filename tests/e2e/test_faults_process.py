@@ -190,8 +190,11 @@ class Faulty:
 
 
 def test_a_fault_within_a_response_cuts_it_and_is_counted(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The hub prints it, or logs it where the process log has been set up."""
     with Downstream(lambda _: b"x") as origin, Proxy(config(origin.port)) as proxy:
         with WireClient(proxy.port()) as asking, monkeypatch.context() as broken:
             binding = proxy.linker.routers[0].binding
@@ -202,7 +205,8 @@ def test_a_fault_within_a_response_cuts_it_and_is_counted(
             with pytest.raises((CutShort, ConnectionResetError)):
                 asking.read()
         proxy.wait_count(SERVER, "failures/internal")
-        assert "ZeroDivisionError: a fault in the proxy" in capfd.readouterr().err
+        said = capfd.readouterr().err + caplog.text
+        assert "ZeroDivisionError: a fault in the proxy" in said
         assert get(proxy.port(), "web").status == 200
 
 
