@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from meshproxy.http.headers import Headers
 
@@ -56,6 +56,24 @@ class Body(Protocol):
 
     def close(self) -> None:
         """Ends the exchange, now or after the last piece; may be called again."""
+        ...
+
+
+@runtime_checkable
+class AwaitedBody(Body, Protocol):
+    """A response body that goes on arriving while nobody reads it, within its stream's window."""
+
+    @property
+    def held(self) -> int:
+        """Bytes that have arrived and have not been read."""
+        ...
+
+    def await_end(self, most: int, seconds: float) -> bool:
+        """Waits until the end has arrived, without reading; returns False if it will not wait on.
+
+        It returns False once more than *most* bytes are held, or after *seconds*. The response's
+        `ending` has come when it returns True, also if the body was cut short.
+        """
         ...
 
 

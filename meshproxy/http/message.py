@@ -231,7 +231,7 @@ class Response:
         self.in_chunks = False
         """True if the body came chunked: it is sent chunked too, or until close."""
         self.ending: Ending | None = None
-        """None once the whole body is buffered: then the head alone decides."""
+        """None once the whole body is buffered, with its trailers: then nothing is awaited."""
         self.failed = False
         """The verdict of the response classifier, set by the attempt that received the response.
 

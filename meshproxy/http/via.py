@@ -9,7 +9,9 @@ from typing import Final
 from meshproxy.http.headers import Headers
 
 PSEUDONYM: Final = b"linkerd"
-LINES: Final = {version: b"Via: " + version + b" " + PSEUDONYM for version in (b"1.0", b"1.1")}
+LINES: Final = {
+    version: b"Via: " + version + b" " + PSEUDONYM for version in (b"1.0", b"1.1", b"2")
+}
 """The field of a message that has passed no other proxy, by the message's version."""
 LOOP_HOPS: Final = 31
 """A request that has passed this many proxies of that name is in a loop."""

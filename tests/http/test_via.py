@@ -58,3 +58,10 @@ def test_all_fields_become_one(values: list[bytes], version: bytes, joined: byte
     headers = fields(*values)
     via.append(headers, version)
     assert headers.get_all(b"via") == [joined]
+
+
+def test_a_message_of_http_2_says_2() -> None:
+    headers = of((b"Via", b"1.1 front"))
+    via.append(headers, b"2")
+    assert headers.get("Via") == "1.1 front, 2 linkerd"
+    assert via.own_hops(headers) == 1
