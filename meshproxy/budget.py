@@ -104,11 +104,11 @@ class RetryBudget(WindowedAdder):
         return True
 
     def balance(self) -> int:
-        """The number of retries possible now; negative if deposits expired before withdrawals."""
+        """Returns the retries possible now; negative if deposits expired before withdrawals."""
         count = self.reserve_tokens + self.sum()
         whole = abs(count) // self.withdraw_tokens
         return whole if count >= 0 else -whole
 
     def requeue_limit(self) -> int:
-        """The number of requeues for a single request: a fifth of the balance, rounded up."""
+        """Returns the requeues for a single request: a fifth of the balance, rounded up."""
         return max(-(-self.balance() // 5), 0)

@@ -9,6 +9,7 @@ TESTS = Path(__file__).parent
 OF_THE_WHOLE = {
     "test_architecture.py",
     "test_conf.py",
+    "test_docstrings.py",
     "test_floors.py",
     "test_mirror.py",
     "test_threats.py",

@@ -24,7 +24,7 @@ class DtabEntry(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with the entry whose first character is at the index *at*."""
+    """A fault in the entry whose first character is at the index *at*."""
 
     at: int
     what: str

@@ -43,7 +43,7 @@ class EgressLimitConfig(Config):
     )
 
     def check(self) -> Iterable[Problem]:
-        """It limits something."""
+        """Requires that it limits something."""
         rate = self.requests_per_second
         if rate is not None and not rate > 0:
             yield Problem(

@@ -153,7 +153,7 @@ def token_headers(token: str | None) -> Mapping[str, str]:
 
 
 class _Node(NamedTuple):
-    """What is used of one node of a service, as it was sent."""
+    """The used part of one node of a service, as it was sent."""
 
     node_address: Any
     service_address: Any

@@ -15,7 +15,7 @@ _SHORT_FORM: Final = re.compile(r"(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){1,2
 
 
 def literal(host: str) -> str | None:
-    """The address that *host* is, IPv6 also in brackets; None when it is no plain literal.
+    """Returns the address that *host* is, IPv6 also in brackets; None if it is not a literal.
 
     An IPv6 address that only carries an IPv4 address (`::ffff:10.0.0.1`) is that address.
     """
@@ -33,7 +33,7 @@ def literal(host: str) -> str | None:
 
 
 def why_refused(host: str) -> str | None:
-    """Why *host*, which is no literal, must not be looked up; None when it may be."""
+    """Returns why *host*, which is no literal, must not be looked up; None if it may be."""
     labels = host.removesuffix(".").split(".")
     if all(map(_NUMBER.fullmatch, labels)):
         return f"{host} is not an IPv4 address in dotted form"
@@ -52,7 +52,7 @@ def _is_label(label: str) -> bool:
 
 
 def full_form(host: str) -> str:
-    """*host* with the zero parts that the short form of an IPv4 address leaves out.
+    """Returns *host* with the zero parts that the short form of an IPv4 address leaves out.
 
     `127.1` is `127.0.0.1`, as Linkerd's users write it in `/$/inet/127.1/8080`. Each part is a
     plain decimal below 256; any other text comes back as it is. For names that an operator wrote.

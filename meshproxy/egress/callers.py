@@ -90,7 +90,7 @@ def read_caller(text: str) -> RangeEntry | NameEntry:
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """What is written for `from`: ranges and names, each kind by itself.
+    """The value of `from`: ranges and names, each kind by itself.
 
     A range cannot be more specific than a name, so what either takes away is gone.
     """

@@ -85,7 +85,7 @@ class HostEntry:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an entry. Raises ValueError, with the remedy."""
+        """Reads an entry. Raises ValueError, with the remedy."""
         if text == "*":
             return cls("", True)
         is_pattern = text.startswith("*.")
@@ -152,7 +152,7 @@ class PathEntry:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an entry. Raises ValueError, with the remedy."""
+        """Reads an entry. Raises ValueError, with the remedy."""
         if not text.startswith("/"):
             raise ValueError(f"{text} is not a path prefix, write such as /svc/web")
         return cls(PathMatcher.parse(text))
@@ -175,7 +175,7 @@ class PortEntry:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an entry. Raises ValueError, with the remedy."""
+        """Reads an entry. Raises ValueError, with the remedy."""
         found = _PORTS(text)
         if found is None:
             raise ValueError(f"{text} is not a port, write such as 443 or 6000-6999")
@@ -203,7 +203,7 @@ class MethodEntry:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an entry. Raises ValueError, with the remedy."""
+        """Reads an entry. Raises ValueError, with the remedy."""
         if not _TOKEN(text):
             raise ValueError(f"{text} is not a method, write such as GET")
         return cls(text.encode("ascii"))

@@ -12,7 +12,7 @@ _LOOKS: Final = 16
 
 
 class Limit(NamedTuple):
-    """What is written for `limit`; None where nothing limits."""
+    """The value of `limit`; None means no limit."""
 
     per_second: float | None = None
     burst: int = 1

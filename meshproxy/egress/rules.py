@@ -42,7 +42,7 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of a request."""
+    """The known facts about a request."""
 
     host: str | Unknown = UNKNOWN
     """The host asked for, as `hosts.normalised` has it; empty if there is none."""

@@ -25,7 +25,7 @@ class TargetEntry:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an entry. Raises ValueError, with the remedy."""
+        """Reads an entry. Raises ValueError, with the remedy."""
         if text and text[0].isalpha() and ":" not in text:
             try:
                 return cls(AddressClass(text))

@@ -14,45 +14,45 @@ class H2Events(Protocol):
     """
 
     def data_received(self, stream: H2Stream, data: bytes | memoryview, ends: bool) -> None:
-        """A piece of a body, perhaps empty at its end; `consume` says when it has been used."""
+        """Takes a piece of a body, perhaps empty at its end; `consume` reports its use."""
 
     def trailers_received(self, stream: H2Stream, trailers: Fields) -> None:
-        """The fields after a body, which are the end of the stream."""
+        """Takes the fields after a body, which are the end of the stream."""
 
     def reset_received(self, stream: H2Stream, code: int) -> None:
-        """The peer has reset the stream; with REFUSED_STREAM it has never looked at it."""
+        """Hears that the peer has reset the stream; with REFUSED_STREAM it has not processed it."""
 
     def stream_failed(self, stream: H2Stream, code: int, why: str) -> None:
-        """The stream has been reset here, for a fault of the peer."""
+        """Hears that the stream has been reset here, for a fault of the peer."""
 
     def window_opened(self, stream: H2Stream | None) -> None:
-        """More may be sent on one stream, or with None perhaps on all of them."""
+        """Hears that more may be sent on one stream, or with None perhaps on all of them."""
 
     def settings_received(self) -> None:
-        """The peer's settings are there, or have changed."""
+        """Hears that the peer's settings have arrived, or have changed."""
 
     def pong_received(self, payload: bytes) -> None:
-        """A PING of ours has been answered."""
+        """Hears that a PING of ours has been answered."""
 
     def goaway_received(self, last_stream_id: int, code: int, debug: bytes) -> None:
-        """The peer takes no new streams; those it never looked at have been reset before."""
+        """Hears that no new streams are accepted; those not processed were reset before."""
 
 
 class ServerEvents(H2Events, Protocol):
     """What a server is told besides."""
 
     def request_received(self, stream: H2Stream, head: RequestHead, ends: bool) -> None:
-        """A request has begun."""
+        """Begins a request."""
 
     def request_too_large(self, stream: H2Stream, ends: bool) -> None:
-        """A request with more fields than the limits allow has come: 431 would be an answer."""
+        """Refuses a request with more fields than the limits allow; 431 is a fitting response."""
 
 
 class ClientEvents(H2Events, Protocol):
     """What a client is told besides."""
 
     def interim_received(self, stream: H2Stream, head: ResponseHead) -> None:
-        """An interim response, of a status from 100 to 199."""
+        """Takes an interim response, with a status from 100 to 199."""
 
     def response_received(self, stream: H2Stream, head: ResponseHead, ends: bool) -> None:
-        """The response has begun."""
+        """Begins the response."""

@@ -24,34 +24,34 @@ class FrameHandler(Protocol):
     """What becomes of each frame. All but `stream_error` may raise the errors of `errors`."""
 
     def data_frame(self, stream_id: int, data: bytes | memoryview, size: int, ends: bool) -> None:
-        """DATA; *size* is what it takes of the windows, padding included."""
+        """Handles DATA; *size* is what it takes of the windows, padding included."""
 
     def block(self, stream_id: int, block: bytes, ends: bool) -> None:
-        """A whole field block."""
+        """Handles a whole field block."""
 
     def meaningless_frame(self) -> None:
-        """PRIORITY, or a frame of a type that nobody here knows."""
+        """Counts PRIORITY, or a frame of an unknown type."""
 
     def rst_stream_frame(self, stream_id: int, code: int) -> None:
-        """RST_STREAM."""
+        """Handles RST_STREAM."""
 
     def settings_frame(self, payload: bytes) -> None:
-        """SETTINGS, a multiple of six bytes."""
+        """Handles SETTINGS, a multiple of six bytes."""
 
     def settings_ack_frame(self) -> None:
-        """SETTINGS with ACK."""
+        """Handles SETTINGS with ACK."""
 
     def ping_frame(self, payload: bytes, is_answer: bool) -> None:
-        """PING, eight bytes."""
+        """Handles PING, eight bytes."""
 
     def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
-        """GOAWAY."""
+        """Handles GOAWAY."""
 
     def window_update_frame(self, stream_id: int, increment: int) -> None:
-        """WINDOW_UPDATE; stream 0 is the connection."""
+        """Handles WINDOW_UPDATE; stream 0 is the connection."""
 
     def stream_error(self, error: H2StreamError) -> None:
-        """One stream has to be reset."""
+        """Resets one stream."""
 
 
 class FrameReader:

@@ -54,7 +54,7 @@ class ConsulInterpreterConfig(InterpreterConfig):
     tls: ClientTlsConfig | None = key(default=None, doc="TLS to the agent; plain when unset.")
 
     def check(self) -> Iterable[Problem]:
-        """What Consul cannot have, and what has no effect."""
+        """Reports what Consul cannot have, and what has no effect."""
         if _NAMESPACE.fullmatch(self.namespace) is None:
             yield Problem("may have letters, digits, - and _ only", "namespace")
         if bad_token(self.token):

@@ -46,7 +46,7 @@ class FsInterpreterConfig(InterpreterConfig):
     dtab_file: RegularFile = key(doc="The file with the dtab.")
 
     def check(self) -> Iterable[Problem]:
-        """What is wrong now in the file, which may change, with its places."""
+        """Reports what is wrong in the file now, with its places; the file may change."""
         try:
             text = FilePath(self.dtab_file).read_text("utf-8")
         except OSError:  # told as missing

@@ -27,7 +27,7 @@ _INET: Final = Path.of("$", "inet")
 
 
 class _Question(NamedTuple):
-    """What is to be bound, and by what besides the namespace's own dtab."""
+    """A name to bind, and the dtab to use besides the namespace's own."""
 
     dtab: str
     path: Path
@@ -96,7 +96,7 @@ class NamerdInterpreter:
         return found
 
     def describe(self) -> Mapping[str, Any]:
-        """What namerd said of each name and each bound id in use."""
+        """Returns what namerd said of each name and each bound id in use."""
         return {"bind": self._trees.describe(), "addr": self._addrs.describe()}
 
 
@@ -132,7 +132,7 @@ class NamerdRetryConfig(Config):
     max_seconds: int = key(minimum=1, doc="The longest wait.")
 
     def check(self) -> Iterable[Problem]:
-        """The first wait is no longer than the longest."""
+        """Requires that the first wait is no longer than the longest."""
         if self.base_seconds > self.max_seconds:
             what = f"{self.base_seconds} is more than maxSeconds, {self.max_seconds}"
             yield Problem(what, "baseSeconds")

@@ -22,14 +22,14 @@ class Ids(NamedTuple):
     plain: NameSet
 
     def behind(self, prefix: Path, *, replaced: bool) -> "Ids":
-        """The ids once a transformer has put *prefix* in front of them, or of others."""
+        """Returns the ids after a transformer has put *prefix* in front of them, or of others."""
         return self._replace(ids=NameSet(prefix) if replaced else self.ids.behind(prefix))
 
 
 def check_clients(
     config: LinkerConfig, number: int, environ: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """What is wrong with the prefixes of router *number*; keys are paths from the top."""
+    """Yields what is wrong with the prefixes of router *number*; keys are paths from the top."""
     client = config.routers[number].client
     if not isinstance(client, StaticClientConfig):
         return
@@ -54,7 +54,7 @@ def check_clients(
 
 
 def ids_of(config: LinkerConfig, number: int, environ: Mapping[str, str]) -> list[Ids]:
-    """What the ids of the clients of router *number* may be."""
+    """Returns what the ids of the clients of router *number* may be."""
     transformers = config.routers[number].interpreter_or_default().transformers
     found = [Ids(one, one) for one in bound_by_system()]
     for namer in config.namers:

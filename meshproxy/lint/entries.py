@@ -41,7 +41,7 @@ class PlacedEntry(NamedTuple):
 
 
 def entries_of(loaded: Loaded, number: int) -> list[PlacedEntry] | None:
-    """The entries for the names of router *number*, the preferred ones last; None if not known."""
+    """Returns the entries for the names of router *number*, preferred ones last, if known."""
     interpreter = loaded.config.routers[number].interpreter_or_default()
     written = _of_router(loaded, f"routers[{number}].dtab")
     match interpreter:

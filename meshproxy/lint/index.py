@@ -17,11 +17,11 @@ class _Branch(Generic[T]):
     steps: "dict[bytes | None, _Branch[T]]" = field(default_factory=dict)
 
     def by(self, *segments: bytes | None) -> "Iterator[_Branch[T]]":
-        """Yield where the steps of *segments* lead."""
+        """Yields where the steps of *segments* lead."""
         yield from (self.steps[one] for one in dict.fromkeys(segments) if one in self.steps)
 
     def below(self) -> Iterator[T]:
-        """Yield all items from here on."""
+        """Yields all items from here on."""
         nodes = [self]
         while nodes:
             node = nodes.pop()
@@ -36,14 +36,14 @@ class PrefixIndex(Generic[T]):
         self._root: _Branch[T] = _Branch()
 
     def add(self, prefix: Sequence[bytes | None], item: T) -> None:
-        """Keep *item* under *prefix*."""
+        """Keeps *item* under *prefix*."""
         node = self._root
         for segment in prefix:
             node = node.steps.setdefault(segment, _Branch())
         node.items.append(item)
 
     def meeting(self, names: NameSet) -> Iterator[T]:
-        """Yield the items under whose prefix some of *names* are."""
+        """Yields the items under whose prefix some of *names* are."""
         nodes = [self._root]
         for segment in names.segments:
             for node in nodes:
@@ -57,7 +57,7 @@ class PrefixIndex(Generic[T]):
             yield from node.below() if names.is_open else node.items
 
     def covering(self, names: NameSet) -> Iterator[T]:
-        """Yield the items under whose prefix all of *names* are."""
+        """Yields the items under whose prefix all of *names* are."""
         nodes = [self._root]
         for segment in names.segments:
             for node in nodes:

@@ -1,4 +1,4 @@
-"""What is known of names without asking anybody, by kind; of other kinds anything is possible."""
+"""Names that are known without asking anybody, by kind; for other kinds anything is possible."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -34,7 +34,7 @@ _KEPT: Final = {b"io.buoyant.http.subdomainOfPfx": 3}
 
 
 def given(config: IdentifierConfig, prefix: Path) -> tuple[NameSet, ...]:
-    """The names that an identifier gives to requests, below *prefix*."""
+    """Returns the names that an identifier gives to requests, below *prefix*."""
     match config:
         case HeaderTokenConfig():
             return (NameSet((*prefix, None), is_open=False),)
@@ -53,14 +53,14 @@ def given(config: IdentifierConfig, prefix: Path) -> tuple[NameSet, ...]:
 
 
 def answered(config: NamerConfig) -> tuple[NameSet, ...]:
-    """The names that a namer may answer with instead of addresses."""
+    """Returns the names that a namer may answer with instead of addresses."""
     if isinstance(config, RewriteNamerConfig):
         return (_of_template(config.name),)
     return () if kinds.KINDS["namers"].get(config.kind) else (ANY_NAME,)
 
 
 def answered_by_system(names: NameSet) -> Iterator[NameSet]:
-    """The names that a system namer may answer with for some of *names*."""
+    """Returns the names that a system namer may answer with for some of *names*."""
     if not names.meets(SYSTEM):
         return
     rest = names.within(SYSTEM).segments[1:]
@@ -73,7 +73,7 @@ def answered_by_system(names: NameSet) -> Iterator[NameSet]:
 
 
 def is_never_negative(names: NameSet) -> bool:
-    """Whether a system namer answers each of *names*, with addresses or a failure."""
+    """Returns True if a system namer answers each of *names*, with addresses or a failure."""
     known = names.segments
     if known[:1] != SYSTEM or len(known) < 2 or known[1] is None:
         return False
@@ -83,18 +83,18 @@ def is_never_negative(names: NameSet) -> bool:
 
 
 def bound_by_system() -> list[NameSet]:
-    """The ids of what system namers bind."""
+    """Returns the ids of what system namers bind."""
     binding = SYSTEM_NAMERS - REWRITERS.keys() - _CONSTANT
     return [NameSet((*SYSTEM, namer)) for namer in sorted(binding)]
 
 
 def is_selective(config: TransformerConfig) -> bool:
-    """Whether a transformer may leave a name without any address."""
+    """Returns True if a transformer may leave a name without any address."""
     return isinstance(config, LocalhostConfig | SpecificHostConfig | LocalNodeConfig)
 
 
 def _of_template(text: str) -> NameSet:
-    """The names that a text with variables may become."""
+    """Returns the names that a text with variables may become."""
     try:
         segments = [
             None if "{" in part else Path.parse(f"/{part}")[0]

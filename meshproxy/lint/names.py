@@ -17,7 +17,7 @@ MAX_MET: Final = 50
 
 
 def check_names(loaded: Loaded, number: int, world: World) -> Iterator[ConfigError]:
-    """What is wrong with the entries of router *number*, which are those of *world*."""
+    """Yields what is wrong with the entries of router *number*, which are those of *world*."""
     router = loaded.config.routers[number]
     for entry in world.entries:
         for leaf in dict.fromkeys(entry.leaves):
@@ -44,7 +44,7 @@ def check_names(loaded: Loaded, number: int, world: World) -> Iterator[ConfigErr
 
 
 def _shadow(world: World, at: int, met: Sequence[NameSet]) -> Iterator[ConfigError]:
-    """That others have an answer whenever entry number *at* could be asked for the names *met*."""
+    """Yields a finding if others answer whenever entry number *at* could be asked for *met*."""
     found = [world.answering(names, at) for names in met]
     if other := all(found) and found[0]:
         entry = world.entries[at]

@@ -28,13 +28,13 @@ def check_unions(router: RouterConfig, world: World) -> Iterator[ConfigError]:
 
 
 def _drawn(union: Union[Path]) -> list[NameTree[Path]]:
-    """The members that requests are sent to."""
+    """Returns the members that requests are sent to."""
     weighted = [tree for weight, tree in union.weighted if weight]
     return weighted or [tree for _, tree in union.weighted]
 
 
 def _met(trees: list[NameTree[Path]], world: World) -> list[TransformerConfig]:
-    """The selective transformers of the namers that *trees* may lead to."""
+    """Returns the selective transformers of the namers that *trees* may lead to."""
     leaves: list[Path] = []
     for tree in trees:
         tree.map(leaves.append)

@@ -39,14 +39,14 @@ class Reached:
         self.namers: set[int] = set()
 
     def add(self, names: NameSet) -> bool:
-        """Take *names*; whether they were not among those already."""
+        """Adds *names*. Returns True if some of them are new."""
         if any(known.includes(names) for known in self.names.covering(names)):
             return False
         self.names.add(names.segments, names)
         return True
 
     def under(self, prefix: Sequence[bytes | None]) -> list[NameSet]:
-        """The names, as far as they begin with *prefix*."""
+        """Returns the names that begin with *prefix*."""
         found = self.names.meeting(NameSet(tuple(prefix)))
         return [names.within(prefix) for names in found if names.meets(prefix)]
 
@@ -64,7 +64,7 @@ class World:
         self._beginnings = {_shown(entry.prefix[:1]) for entry in entries}
 
     def reach(self, starts: Iterable[NameSet]) -> Reached | None:
-        """All that the names *starts* may lead to; None if that is too much to tell."""
+        """Returns all that the names *starts* may lead to; None if that is too much to tell."""
         reached, waiting, steps = Reached(), list(starts), 0
         while waiting:
             names = waiting.pop()
@@ -91,7 +91,7 @@ class World:
         yield from answered_by_system(names)
 
     def answering(self, names: NameSet, after: int = -1) -> PlacedEntry | None:
-        """An entry behind the one number *after* that has an answer for each of *names*."""
+        """Returns an entry after number *after* that has an answer for each of *names*."""
         for number in self._index.covering(names):
             entry = self.entries[number]
             if number > after and self.is_answer(entry.dst, names.drop(len(entry.prefix))):
@@ -99,15 +99,15 @@ class World:
         return None
 
     def covering(self, names: NameSet) -> Iterator[PlacedEntry]:
-        """Yield the entries that apply to each of *names*."""
+        """Yields the entries that apply to each of *names*."""
         return (self.entries[number] for number in self._index.covering(names))
 
     def is_met(self, names: NameSet) -> bool:
-        """Whether an entry applies to some of *names*."""
+        """Returns True if an entry applies to some of *names*."""
         return any(True for _ in self._index.meeting(names))
 
     def why_nowhere(self, names: NameSet) -> str | None:
-        """Why none of *names* can be bound, or None if some may be."""
+        """Returns why none of *names* can be bound, or None if some may be."""
         if self.is_met(names):
             return None
         match names.segments:
@@ -129,7 +129,7 @@ class World:
         return f"never binds, no namer has that prefix{hint}"
 
     def is_answer(self, tree: NameTree[Path], rest: NameSet) -> bool:
-        """Whether *tree* with *rest* behind each of its paths is never negative."""
+        """Returns True if *tree*, with *rest* after each of its paths, is never negative."""
         return _Proof(self).holds(tree, rest)
 
 

@@ -100,7 +100,7 @@ class ConsulNamer:
         return bind_members(self._found(wanted), bound_id, residual, self._resolver.resolve)
 
     def describe(self) -> Mapping[str, Any]:
-        """What is known of each service that is in use."""
+        """Returns what is known of each service that is in use."""
         return self._services.describe()
 
     def _found(self, wanted: ServiceKey) -> Activity[Members]:
@@ -192,7 +192,7 @@ class ConsulNamerConfig(NamerConfig):
     )
 
     def check(self) -> Iterable[Problem]:
-        """What has no effect, and a token that cannot be sent."""
+        """Reports what has no effect, and a token that cannot be sent."""
         if self.health_statuses is not None and not self.use_health_check:
             what = "has no effect without useHealthCheck: true"
             yield Problem(what, "healthStatuses", Severity.WARNING)

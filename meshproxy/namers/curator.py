@@ -47,7 +47,7 @@ class CuratorNamerConfig(NamerConfig):
     base_path: Path = key(default=Path(), doc="The node that has a child for each service.")
 
     def check(self) -> Iterable[Problem]:
-        """There are servers, and they can be asked."""
+        """Requires servers, and addresses that can be asked."""
         yield from problems(self.zk_addrs)
 
     def build(self, deps: NamerDeps) -> NodeNamer[Address]:

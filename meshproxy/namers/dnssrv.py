@@ -105,7 +105,7 @@ class _Line:
         self.requested_at = self.responded_at = 0.0
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Does nothing: there is nothing to close."""
 
 
 class _Asker:

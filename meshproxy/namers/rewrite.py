@@ -48,7 +48,7 @@ class RewriteNamerConfig(NamerConfig):
     name: str = key(doc="The name in its place; `{variables}` of the pattern are replaced.")
 
     def check(self) -> Iterable[Problem]:
-        """The name is one whatever its variables stand for."""
+        """Requires a valid name whatever its variables stand for."""
         for variable in self.pattern.unknown_in(self.name):
             what = f"{{{variable}}} is not captured by pattern, so every name fails here"
             yield Problem(what, "name", Severity.WARNING)

@@ -139,7 +139,7 @@ class ServersetsNamerConfig(NamerConfig):
     zk_addrs: tuple[ZkAddrConfig, ...] = key(doc="The servers of the ensemble.")
 
     def check(self) -> Iterable[Problem]:
-        """There are servers, and they can be asked."""
+        """Requires servers, and addresses that can be asked."""
         yield from problems(self.zk_addrs)
 
     def build(self, deps: NamerDeps) -> NodeNamer[Member | Vector]:

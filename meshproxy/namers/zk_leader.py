@@ -109,7 +109,7 @@ class ZkLeaderNamerConfig(NamerConfig):
     zk_addrs: tuple[WholeZkAddrConfig, ...] = key(doc="The servers of the ensemble.")
 
     def check(self) -> Iterable[Problem]:
-        """There are servers, and they can be asked."""
+        """Requires servers, and addresses that can be asked."""
         yield from problems(self.zk_addrs)
 
     def build(self, deps: NamerDeps) -> NodeNamer[Addresses]:

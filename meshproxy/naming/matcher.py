@@ -94,7 +94,7 @@ class PathMatcher:
         return captured
 
     def meets(self, names: NameSet) -> bool:
-        """Whether it matches some of *names*."""
+        """Returns True if it matches some of *names*."""
         if len(names.segments) < len(self._parts) and not names.is_open:
             return False
         pairs = zip(self._parts, names.segments, strict=False)

@@ -16,7 +16,7 @@ Policies: TypeAlias = tuple[EgressPolicy, ...]
 
 
 class OpenRules:
-    """What is left of the rules before a name is bound; each is a key by itself."""
+    """The rules left open before a name is bound; each is a key by itself."""
 
     __slots__ = ("asked", "policy")
 

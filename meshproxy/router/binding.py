@@ -55,28 +55,22 @@ class PathService:
     """One logical name with its local table: its live binding, policy and statistics."""
 
     def __init__(self, key: PathKey, binding: "Binding") -> None:
-        self._path, self._local, self._rules = _parts(key)
+        self.path, self._local, self._rules = _parts(key)
         self._binding = binding
-        self._metrics = binding.metrics.scope("service", self._path.show()[1:])
+        self._metrics = binding.metrics.scope("service", self.path.show()[1:])
         self._metrics.hold()
         self._tree: TreeEntry | None = None
-        self._activity = binding.interpreter.bind(binding.dtab + self._local, self._path)
-        policy = path_policy(binding.config.service, self._path)
-        self._keep_bytes = policy.retry_buffer_bytes
-        filters = stacks.path_stack(self._path, policy, self._metrics)
+        self._activity = binding.interpreter.bind(binding.dtab + self._local, self.path)
+        policy = path_policy(binding.config.service, self.path)
+        self.keep_bytes = policy.retry_buffer_bytes
+        """Bytes of a request body that are held for a retry."""
+        filters = stacks.path_stack(self.path, policy, self._metrics)
         self.service: HttpService = stack(filters, self._dispatch)
+        """Serves by the name's present binding. Raises ProxyError."""
         self._stop = self._activity.observe(self._update)
 
-    def serve(self, request: Request) -> Response:
-        """Serve by the name's present binding. Raises ProxyError."""
-        request.dst = self._path
-        if request.body is not None:
-            request.body.keep_at_most(self._keep_bytes)
-        service = self.service
-        return service(request)
-
     def close(self, *, expired: bool = False) -> None:
-        """Stop following the name."""
+        """Stops following the name."""
         self._stop()
         if self._tree is not None:
             self._binding.trees.give(self._tree, expired=expired)
@@ -84,7 +78,7 @@ class PathService:
         del self.service  # it leads back here, so both would stay until the garbage collector comes
 
     def _update(self, state: State[NameTree[Bound]]) -> None:
-        """Follow the binding; pending or failed after a tree leaves the tree in use."""
+        """Follows the binding; pending or failed after a tree leaves the tree in use."""
         if isinstance(state, Ok):
             key = (state.value, self._rules)
             before, self._tree = self._tree, self._binding.trees.take(key, self._new_tree)
@@ -115,13 +109,12 @@ class PathService:
         if time_left < seconds:
             raise TimedOutBinding("exceeded the time for the name to be bound")
         raise BindingTimedOut(
-            f"Exceeded {seconds:g}.seconds binding timeout while resolving name: "
-            f"{self._path.show()}"
+            f"Exceeded {seconds:g}.seconds binding timeout while resolving name: {self.path.show()}"
         )
 
     def _no_route(self, error: NoHosts) -> str:
         return (
-            f"Unable to route request!\n\nservice name: {self._path.show()}\ndtab:\n\n"
+            f"Unable to route request!\n\nservice name: {self.path.show()}\ndtab:\n\n"
             f"base dtab:\n{self._binding.dtab_lines}"
             f"override dtab:\n{_lines(self._local)}\n{error}\n"
         )
@@ -174,15 +167,20 @@ class Binding:
         """Scopes of names and clients from before a reload, so that their counters go on."""
 
     def serve(self, key: PathKey, request: Request) -> Response:
-        """Serve *request* by the name and table of *key*. Raises ProxyError."""
+        """Serves *request* by the name and table of *key*. Raises ProxyError."""
         entry = self.paths.take(key, self._new_path)
         try:
-            return entry.value.serve(request)
+            name = entry.value
+            request.dst = name.path
+            if request.body is not None:
+                request.body.keep_at_most(name.keep_bytes)
+            service = name.service
+            return service(request)
         finally:
             self.paths.give(entry)
 
     def sweep(self) -> None:
-        """Close what was idle for a whole period, users before what they use."""
+        """Closes what was idle for a whole period, users before what they use."""
         for cache in (self.paths, self.trees, self.bounds, self.clients):
             cache.sweep()
         for client in self.clients.values():
@@ -191,7 +189,7 @@ class Binding:
         self._disinherit()
 
     def close(self, successor: "Binding | None" = None) -> None:
-        """Close names, and clients that *successor* does not want; running requests finish."""
+        """Closes names, and clients that *successor* does not want; running requests finish."""
         self._is_retired = True
         if successor is not None:
             successor.inherit()
@@ -204,7 +202,7 @@ class Binding:
         self._disinherit()
 
     def inherit(self) -> None:
-        """Become the one whose clients and metrics these are."""
+        """Becomes the one whose clients and metrics these are."""
         self.clients.capacity = self.config.binding_cache.clients
         for kind in ("service", "client"):
             self._inherited += self.metrics.scope(kind).scopes.values()
@@ -214,7 +212,7 @@ class Binding:
             client.diagnose_by(self._diagnostics)
 
     def wants(self, key: ClientKey) -> bool:
-        """Whether the client of *key* is as the configuration says."""
+        """Returns True if the client of *key* is as the configuration says."""
         if (key.egress is None) != (self._gate is None):
             return False
         if self._gate is not None and key.egress is not None and not self._gate.knows(key.egress):
@@ -225,13 +223,13 @@ class Binding:
             return False
 
     def policies_at(self, bound: Bound, rules: OpenRules | None) -> Policies | Refusal | None:
-        """What is left of *rules* for *bound*; None without egress rules."""
+        """Returns what is left of *rules* for *bound*; None without egress rules."""
         if self._gate is None or rules is None:
             return None
         return self._gate.at_bound(bound, rules)
 
     def take_client(self, bound: Bound, policies: Policies | None) -> CacheEntry[ClientKey, Client]:
-        """The client of a bound id, by the configuration that matches it. Raises TlsFailed.
+        """Returns the client of a bound id, by the configuration that matches it. Raises TlsFailed.
 
         One from before a reload is made to follow the addresses of *bound*.
         """
@@ -242,7 +240,7 @@ class Binding:
         return entry
 
     def _disinherit(self) -> None:
-        """Let the scopes go that nobody uses any more."""
+        """Releases the scopes that nothing uses any more."""
         for scope in self._inherited:
             scope.prune()
         self._inherited = []
@@ -266,7 +264,7 @@ class Binding:
         )
 
     def _route(self, request: Request, bound_id: Path) -> Route:
-        """How *request* came to *bound_id*, if the interpreter can tell."""
+        """Returns how *request* came to *bound_id*, if the interpreter can tell."""
         if request.dst is None or not isinstance(self.interpreter, Explainer):
             return ()
         dtab = self.dtab + (request.local_dtab or Dtab())

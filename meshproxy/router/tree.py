@@ -46,7 +46,7 @@ class BoundService:
         self.service: HttpService = stack(stacks.bound_stack(bound), self._client.value.serve)
 
     def close(self, *, expired: bool = False) -> None:
-        """Let go of the client."""
+        """Releases the client."""
         self._clients.give(self._client, expired=expired)
 
 
@@ -71,7 +71,7 @@ class TreeService:
         return service(request)
 
     def close(self, *, expired: bool = False) -> None:
-        """Let go of every leaf."""
+        """Releases every leaf."""
         for entry in self._taken:
             self._binding.bounds.give(entry, expired=expired)
 

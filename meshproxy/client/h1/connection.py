@@ -12,6 +12,7 @@ from collections.abc import Callable
 import gevent.socket
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from meshproxy.http.message import Request, Response
 from meshproxy.net.descriptors import ENDPOINTS, is_beyond, spares
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
@@ -28,6 +29,8 @@ class _Wire(HTTPConnection):
 
     stream: Stream | None = None
     """The stream for requests and responses, once connected."""
+    exchange: Callable[[Request, float], Response] | None = None
+    """Sends a request and returns its response; set by the pool while connected."""
     on_close: Callable[[], None] | None = None
     """Called once when an open connection closes."""
     opened_at = 0.0
@@ -68,7 +71,7 @@ class _Wire(HTTPConnection):
         """Releases the socket; may be called again."""
         if self.stream is not None:
             self.stream.close()
-            self.stream = None
+            self.stream = self.exchange = None
             if self.on_close is not None:
                 self.on_close()
         super().close()

@@ -4,6 +4,7 @@ RFC 9112 sections 6, 7 and 9. Bytes left over on a connection never reach anothe
 """
 
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 
 from meshproxy.client.failures import cut, no_answer
@@ -36,60 +37,45 @@ _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=Servi
 
 
 class Exchange:
-    """Sends *request* on *connection* and reads the response, by monotonic second *deadline*.
+    """Sends requests on an open *connection*, one after the other, and reads their responses.
 
-    The connection must be open; *release* gets it back when nothing more is expected on it.
+    *release* gets the connection back when nothing more is expected on it. It is made once for each
+    connection, as making one for each request costs instructions (docs/performance.md).
     """
 
-    __slots__ = (
-        "_connection",
-        "_deadline",
-        "_early",
-        "_limits",
-        "_release",
-        "_request",
-        "_stream",
-    )
+    __slots__ = ("_connection", "_deadline", "_early", "_limits", "_release", "_stream")
 
-    def __init__(
-        self,
-        connection: Connection,
-        request: Request,
-        limits: Limits,
-        deadline: float,
-        release: Release,
-    ) -> None:
+    def __init__(self, connection: Connection, limits: Limits, release: Release) -> None:
         self._connection = connection
-        self._stream: Stream = connection.stream  # type: ignore[assignment] # it is connected
-        self._request = request
+        self._stream = opened(connection)
         self._limits = limits
-        self._deadline = deadline
         self._release = release
-        self._early = EarlyAnswer() if request.body is not None else None
+        self._deadline = inf
+        """Monotonic second by which the present response must have begun."""
+        self._early: EarlyAnswer | None = None
+        """What the endpoint sent before it had the whole request; None without a body."""
 
-    def run(self) -> Response:
-        """Returns the response; its body may still be arriving.
+    def run(self, request: Request, deadline: float) -> Response:
+        """Sends *request* by monotonic second *deadline* and returns the response.
 
-        Raises ServiceTimedOut, BadResponse, NoResponse, ConnectionClosed or TlsFailed, or what
-        reading the client's body raises; the connection is then closed.
+        The body of the response may still be arriving. Raises ServiceTimedOut, BadResponse,
+        NoResponse, ConnectionClosed or TlsFailed, or what reading the client's body raises; the
+        connection is then closed.
         """
         connection, stream, limits = self._connection, self._stream, self._limits
-        request, early = self._request, self._early
+        self._deadline = deadline
+        self._early = early = EarlyAnswer() if request.body is not None else None
         try:
-            sent_all = self._send()
+            sent_all = self._send(request)
             latest = monotonic() + limits.first_byte
-            if latest < self._deadline:  # noqa: PLR1730 - cheaper than a call of min, on every request
-                self._deadline = latest
+            if latest < deadline:
+                self._deadline = deadline = latest
             try:
-                response, rest, is_sound = final_head(
-                    stream, limits, self._deadline, request, early
-                )
+                response, rest, is_sound = final_head(stream, limits, deadline, request, early)
             except Unsent as unsent:
                 send_rest = self._send_piece if unsent.begun else self._send_first
                 sent_all = send_rest(unsent.rest)
-                response, rest, is_sound = final_head(
-                    stream, limits, self._deadline, request, early
-                )
+                response, rest, is_sound = final_head(stream, limits, deadline, request, early)
             length, reusable = _framing(request, response)
         except StreamTimeout:
             connection.close()
@@ -142,12 +128,11 @@ class Exchange:
         )
         return body
 
-    def _send(self) -> bool:
+    def _send(self, request: Request) -> bool:
         """Sends head and body.
 
         Returns False if the response came, or the connection broke, before the end.
         """
-        request = self._request
         body = request.body
         fields = CRLF.join(request.headers.lines)
         data = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, fields)

@@ -87,20 +87,20 @@ class EndpointPool:
         return self._idle.qsize()
 
     def _exchange(self, request: Request, deadline: float) -> Response:
-        limits = self._transport.limits
         connection = self._idle.take() or self._new()
-        if connection.stream is not None:
+        exchange = connection.exchange
+        if exchange is not None:
             try:
-                return Exchange(connection, request, limits, deadline, self._release).run()
+                return exchange(request, deadline)
             except NoResponse as failure:
                 self._stats.stale.value += 1
                 body = request.body
                 replayable = body is None or body.is_replayable
                 if not replayable or not (failure.nothing_sent or request.method in _IDEMPOTENT):
                     raise
-        self._connect(connection, deadline)
+        exchange = self._connect(connection, deadline)
         try:
-            return Exchange(connection, request, limits, deadline, self._release).run()
+            return exchange(request, deadline)
         except NoResponse as failure:
             if failure.nothing_sent:
                 raise WriteFailed(str(failure)) from failure
@@ -163,7 +163,10 @@ class EndpointPool:
         """Returns the end of a wait for a connection, also for an infinite *deadline*."""
         return min(deadline, monotonic() + self._transport.limits.first_byte)
 
-    def _connect(self, connection: Connection, deadline: float) -> None:
+    def _connect(
+        self, connection: Connection, deadline: float
+    ) -> Callable[[Request, float], Response]:
+        """Connects, and returns what exchanges messages on *connection*."""
         started = monotonic()
         connection.no_delay = self._transport.no_delay
         connection.keep_alive = self._transport.keep_alive
@@ -192,8 +195,12 @@ class EndpointPool:
         if connection.stream is not None:
             connection.stream.on_stray = partial(self._drop_soon, connection)
         connection.opened_at = started
+        connection.exchange = exchange = Exchange(
+            connection, self._transport.limits, self._release
+        ).run
         self._latest = connection
         self._stats.opened(monotonic() - started)
+        return exchange
 
 
 def _new_pool(address: Address, transport: Transport) -> HTTPConnectionPool:

@@ -103,13 +103,13 @@ class Resource(Generic[T]):
     read: Callable[[Any], Entry[T]]
 
     def path(self, namespace: str) -> str:
-        """The address of the list; *namespace* is a DNS label, or empty for what is in none."""
+        """Returns the path of the list; *namespace* is a DNS label, or empty for what has none."""
         within = f"/namespaces/{namespace}" if namespace else ""
         return f"{self.group}{within}/{self.plural}"
 
 
 def is_dns_label(text: str) -> bool:
-    """Whether *text* can be the name of a namespace, a service or a port (RFC 1123)."""
+    """Returns True if *text* can be the name of a namespace, a service or a port (RFC 1123)."""
     return _LABEL.fullmatch(text) is not None
 
 

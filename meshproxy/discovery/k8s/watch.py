@@ -86,12 +86,12 @@ class ListWatch(Generic[T]):
         self._rested = 0.0
 
     def start(self) -> None:
-        """Begin; a watch that runs already is left alone."""
+        """Starts, unless it runs already."""
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
 
     def close(self) -> None:
-        """End, without waiting for it."""
+        """Ends, without waiting for it."""
         if self._greenlet is not None:
             self._greenlet.kill(block=False)
             self._greenlet = None
@@ -106,7 +106,7 @@ class ListWatch(Generic[T]):
                 self._claim.pause(next(waits), self._sleep)
 
     def _follow_once(self, line: Line) -> bool:
-        """List and watch until it ends; tell whether the watch worked."""
+        """Lists and watches until it ends. Returns True if the watch worked."""
         worked = False
         self._tally.watches += 1
         try:
@@ -195,7 +195,7 @@ class ListWatch(Generic[T]):
                 yield read_event(each)
 
     def _rest_if_due(self) -> None:
-        """Let others run, if this has gone on for a while."""
+        """Lets other greenlets run if this has gone on for a while."""
         if time.monotonic() - self._rested > _STEP_S:
             gevent.sleep(_REST_S)
             self._rested = time.monotonic()

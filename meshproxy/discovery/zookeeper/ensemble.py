@@ -112,7 +112,7 @@ class Ensemble:
     def _keep_one(
         self, servers: frozenset[Address], emit: Callable[[State[KazooClient]], None]
     ) -> bool:
-        """Has a session for as long as it is good; whether there was one."""
+        """Keeps a session while it is valid. Returns True if there was one."""
         self._left, self._is_spent = 0, False
         session = Session(servers, self.timing, self._changed.set)
         try:

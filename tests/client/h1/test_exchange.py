@@ -51,13 +51,10 @@ class Talk:
     limits: Limits = field(default_factory=Limits)
 
     def __call__(self, asked: Request | None = None, seconds: float = 10.0) -> Response:
-        response = Exchange(
-            self.connection,
-            asked or request(),
-            self.limits,
-            monotonic() + seconds,
-            lambda _, reusable: self.released.append(reusable),
-        ).run()
+        exchange = Exchange(
+            self.connection, self.limits, lambda _, reusable: self.released.append(reusable)
+        )
+        response = exchange.run(asked or request(), monotonic() + seconds)
         if response.ending is not None:
             response.ending.then(self.broken.append)
         return response
