@@ -33,6 +33,7 @@ TEST = [
     "h11>=0.14",
     "h2>=4.1",
     "hypothesis>=6.100",
+    "line-protocol-parser>=1.1",
     "marathon>=0.13",
     "py-consul>=1.7",
     "pytest>=8.2",

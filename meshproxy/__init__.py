@@ -25,6 +25,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `net.descriptors.spares` | holders in use | what holds spare descriptors |
 | `net.framings._buffers` | 16 of 256 KiB | buffers that no body uses |
 | `net.pipe._spare` | 16 | pipes that no body uses |
+| `net.traffic.traffic` | connections | what connections have sent and received |
 | `net.turn._turn` | connections | streams with data queued for this turn |
 | `net.wheel.wheel` | waits | deadlines of waits |
 | `server.h1.response` (`lru_cache`) | 256 | status lines |

@@ -1,4 +1,4 @@
-"""`/admin/metrics.json`: counters and gauges as they are, histograms of the last interval.
+"""`/admin/metrics.json`: counters and finite gauges, histograms of the last interval.
 
 (linkerd: telemetry/admin-metrics-export/.../AdminMetricsExportTelemeter.scala)
 """
@@ -58,7 +58,7 @@ def find(tree: Tree, name: str) -> Node | None:
     return None
 
 
-def flat(node: Node) -> dict[str, float | None]:
+def flat(node: Node) -> dict[str, float]:
     """Returns the numbers of *node* and everything below, by their names within it."""
     instrument, tree = node
     numbers = dict(_readings("", instrument))
@@ -78,14 +78,15 @@ def nested(node: Node) -> dict[str, Any]:
     return found
 
 
-def _readings(name: str, instrument: Instrument | None) -> Iterator[tuple[str, float | None]]:
+def _readings(name: str, instrument: Instrument | None) -> Iterator[tuple[str, float]]:
     if instrument is None:
         return
     if isinstance(instrument, Counter):
         yield name, instrument.value
     elif isinstance(instrument, Gauge):
         value = instrument.read()
-        yield name, value if isfinite(value) else None
+        if isfinite(value):
+            yield name, value
     elif instrument.last is not None:
         yield f"{name}.count", instrument.last.count
         if instrument.last.count:

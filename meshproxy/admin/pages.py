@@ -51,18 +51,21 @@ class AdminRequest:
     """Decoded parameters; the first one if several have the same name."""
     body: bytes = b""
     content_type: str = ""
+    host: str = ""
+    """The field Host as received."""
 
     @classmethod
     def of(
-        cls, method: str, target: str, body: bytes = b"", content_type: str = ""
+        cls, method: str, target: str, body: bytes = b"", content_type: str = "", host: str = ""
     ) -> "AdminRequest":
         """Splits *target*; if it has more than `MAX_PARAMETERS` parameters, they are ignored."""
         try:
             parts = urlsplit(target)
             pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
         except ValueError:
-            return cls(method, unquote(target.partition("?")[0]), {}, body, content_type)
-        return cls(method, unquote(parts.path), dict(reversed(pairs)), body, content_type)
+            return cls(method, unquote(target.partition("?")[0]), {}, body, content_type, host)
+        query = dict(reversed(pairs))
+        return cls(method, unquote(parts.path), query, body, content_type, host)
 
     def is_set(self, name: str) -> bool:
         """Returns True if the parameter *name* is set to yes."""

@@ -17,7 +17,8 @@ def admin_service(admin: Admin, request: Request) -> Response:
                 return text_response(413, "The body is larger than any page needs.\n")
     method, target = request.method.decode("ascii"), request.target.decode("latin-1")
     content_type = (request.headers.get(b"content-type") or b"").decode("latin-1")
-    found = admin(AdminRequest.of(method, target, body, content_type))
+    host = (request.headers.get(b"host") or b"").decode("latin-1")
+    found = admin(AdminRequest.of(method, target, body, content_type, host))
     headers = of(
         (b"Content-Type", found.content_type.encode("latin-1")),
         (b"Content-Length", b"%d" % len(found.body)),

@@ -69,6 +69,10 @@ class WeightClasses(Generic[N]):
             balancer = next((other for other, nodes in others if _has_open(nodes)), balancer)
         return balancer.pick()
 
+    def any_open(self) -> bool:
+        """Returns True if any node takes requests."""
+        return _has_open(self.nodes)
+
     def _regroup(self, groups: dict[float, list[N]]) -> None:
         classes = self._classes
         for weight in classes.keys() - groups.keys():

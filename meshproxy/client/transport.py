@@ -104,6 +104,8 @@ class ConnectStats:
         "failed_ms",
         "latency_ms",
         "open",
+        "received",
+        "sent",
         "stale",
         "waits",
     )
@@ -115,6 +117,8 @@ class ConnectStats:
         self.latency_ms = metrics.stat("connect_latency_ms")
         self.failed_ms = metrics.stat("failed_connect_latency_ms")
         self.stale = metrics.counter("stale_connections")
+        self.received = metrics.counter("received_bytes")
+        self.sent = metrics.counter("sent_bytes")
         self.waits = WaitStats(metrics)
         self.expiry = ExpiryStats(metrics)
         self.open = 0

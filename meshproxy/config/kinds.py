@@ -96,7 +96,7 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "io.l5d.prometheus": "meshproxy.telemeters.prometheus:PrometheusConfig",
         "io.l5d.recentRequests": "meshproxy.telemeters.recent_requests:RecentRequestsConfig",
         "io.l5d.statsd": "meshproxy.telemeters.statsd:StatsdConfig",
-        "io.l5d.influxdb": None,
+        "io.l5d.influxdb": "meshproxy.telemeters.influxdb:InfluxDbConfig",
         "io.l5d.otlp": "meshproxy.telemeters.otlp:OtlpConfig",
         "io.l5d.tracelog": "meshproxy.telemeters.tracelog:TracelogConfig",
         "io.l5d.zipkin": "meshproxy.telemeters.zipkin:ZipkinConfig",

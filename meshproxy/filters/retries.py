@@ -114,20 +114,29 @@ class Requeues:
     """Chooses another endpoint if nothing was delivered, within a budget and without waiting.
 
     One request is requeued at most once for each other endpoint, at most *most* times in all its
-    retries, and for at most a fifth of the budget's balance.
+    retries, and for at most a fifth of the budget's balance. That no endpoint is open according to
+    *is_open* is counted, and does not prevent it: a breaker may be the last to know.
     """
 
     def __init__(
-        self, budget: RetryBudget, endpoints: Callable[[], int], most: int, metrics: Tree
+        self,
+        budget: RetryBudget,
+        endpoints: Callable[[], int],
+        most: int,
+        metrics: Tree,
+        is_open: Callable[[], bool] = lambda: True,
     ) -> None:
         self._budget = budget
         self._endpoints = endpoints
+        self._is_open = is_open
         self._most = most
         scope = metrics.scope("retries")
         self._requeues = scope.counter("requeues")
         self._per_request = scope.stat("requeues_per_request")
         self._exhausted = scope.counter("budget_exhausted")
         self._limited = scope.counter("request_limit")
+        self._cannot_retry = scope.counter("cannot_retry")
+        self._not_open = scope.counter("not_open")
         scope.gauge("budget", fn=budget.balance)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
@@ -176,7 +185,10 @@ class Requeues:
         """Pays for another attempt. Returns False if none is allowed."""
         body = request.body
         if (body is not None and not body.is_replayable) or monotonic() >= request.deadline:
+            self._cannot_retry.value += 1
             return False
+        if not self._is_open():
+            self._not_open.value += 1
         limit = min(self._endpoints() - 1, self._most)
         if len(request.tried) >= limit or requeues >= self._budget.requeue_limit():
             self._limited.value += 1

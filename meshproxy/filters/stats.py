@@ -6,6 +6,7 @@ body that is still arriving. Latency is always that of the head.
 """
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 from meshproxy.errors import LoopDetected, ProxyError
@@ -76,6 +77,41 @@ class Statuses(dict[int, tuple[Counter, Callable[[float], None]]]):
         self._error_ms.add(elapsed_ms)
 
 
+class Streams:
+    """Bodies that were still arriving when their heads were passed on, in one direction."""
+
+    __slots__ = ("_closed", "_duration_ms", "_opened")
+
+    def __init__(self, metrics: Tree) -> None:
+        self._opened = opened = metrics.counter("opened")
+        self._closed = closed = metrics.counter("closed")
+        self._duration_ms = metrics.stat("duration_ms")
+        metrics.gauge("pending", fn=lambda: opened.value - closed.value)
+
+    def through(self, service: Service[Request, Response], request: Request) -> Response:
+        """Serves *request*, whose body is a stream that ends with the head of its response."""
+        end = self._begin()
+        try:
+            return service(request)
+        finally:
+            end()
+
+    def until(self, ending: Ending) -> None:
+        """Counts the body of a response as open until *ending*."""
+        end = self._begin()
+        ending.then(lambda _broken: end())
+
+    def _begin(self) -> Callable[[], None]:
+        self._opened.value += 1
+        began = monotonic()
+
+        def end() -> None:
+            self._closed.value += 1
+            self._duration_ms.add((monotonic() - began) * 1000.0)
+
+        return end
+
+
 class PathStats(Outcomes):
     """What the callers of one logical name see, retries included."""
 
@@ -109,14 +145,18 @@ class PathStats(Outcomes):
 class ServerStats(Outcomes):
     """What the clients of one server see, errors included."""
 
-    __slots__ = ("_statuses",)
+    __slots__ = ("_responses", "_statuses", "_uploads")
 
     def __init__(self, metrics: Tree) -> None:
         super().__init__(metrics)
         self._statuses = Statuses(metrics)
+        self._uploads = Streams(metrics.scope("stream", "request"))
+        self._responses = Streams(metrics.scope("stream", "response"))
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves and records."""
+        if request.body is not None and not request.body.is_complete:
+            service = partial(self._uploads.through, service)
         self.begun.value += 1
         started = monotonic()
         try:
@@ -135,6 +175,7 @@ class ServerStats(Outcomes):
         add_ms(elapsed_ms)
         ending = response.ending
         if ending is not None and not ending.is_settled:
+            self._responses.until(ending)
             self.await_end(ending, response, elapsed_ms)
         elif response.failed:
             self.failed(_CLASSIFIED, elapsed_ms)

@@ -8,20 +8,8 @@ ABSENT: Final = (
         "One greenlet handles a request from head to response; see `request_latency_ms`.",
     ),
     ("server: `read_timeout`", "`failures/client_timeout` counts the same."),
-    (
-        "server and client: `received_bytes`, `sent_bytes`",
-        "It would cost time on every read and write; the access log has the bytes of every body.",
-    ),
-    (
-        "server: `stream/request/...`, `stream/response/...`",
-        "Every body is a stream, so it would cost time on every request.",
-    ),
     ("server: `request_queue_size`", "`maxConcurrentRequests` has no queue."),
     ("server: `nonretryable_nacks`", "The proxy itself sends none."),
-    (
-        "client: `retries/cannot_retry`, `retries/not_open`",
-        "Requeues do not depend on the state of a session; `retries/request_limit` counts all.",
-    ),
     (
         "client: `service_creation/...`",
         "Connecting is part of the attempt; see `connect_latency_ms` and `pool_waiters`.",

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, repeat
+from itertools import accumulate, pairwise, repeat
 from math import floor
 from operator import mul
 from typing import Final
@@ -86,6 +86,13 @@ class Histogram:
         before = earlier.counts.get
         counts = {value: more for value, n in self.counts.items() if (more := n - before(value, 0))}
         return Histogram(counts, self.count - earlier.count, self.sum - earlier.sum)
+
+    def at_most(self, limits: Sequence[int]) -> list[int]:
+        """Returns how many values are not above each of *limits*, which must be ascending."""
+        hits = sorted(self.counts.items())
+        reached = [0, *accumulate(times for _, times in hits)]
+        values = [value for value, _ in hits]
+        return [reached[bisect_right(values, limit)] for limit in limits]
 
     def summary(self) -> Summary:
         """Returns count, extremes, sum, mean and percentiles."""

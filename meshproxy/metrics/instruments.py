@@ -63,8 +63,8 @@ class Gauge:
         self.together: Together = together
 
     def read(self) -> float:
-        """Returns the present value."""
-        return self.value if self.fn is None else self.fn()
+        """Returns the present value: a number, 1 or 0 for what is true or false."""
+        return self.value if self.fn is None else +self.fn()
 
 
 class Stat:

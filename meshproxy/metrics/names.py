@@ -38,6 +38,15 @@ CONNECTIONS: Final = (
     _counter("connects", "Connections opened."),
     _counter("closes", "Connections closed."),
     _gauge("connections", "Connections open."),
+    _counter("received_bytes", "Bytes received on the wire, those of TLS included."),
+    _counter("sent_bytes", "Bytes sent on the wire, those of TLS included."),
+)
+
+STREAMS: Final = (
+    _counter("opened", "Bodies that were still arriving when their head was passed on."),
+    _counter("closed", "Those that have ended; for requests, with the head of the response."),
+    _gauge("pending", "Those that have not."),
+    _histogram("duration_ms", "Milliseconds that they took."),
 )
 
 ENDINGS: Final = (
@@ -88,6 +97,12 @@ PLACES: Final = (
         ),
     ),
     Section(
+        "rt/<router>/server/<address>/stream/<direction>",
+        "Bodies that are streamed, by direction: `request` and `response`. A body that came whole "
+        "with its head is none.",
+        STREAMS,
+    ),
+    Section(
         "rt/<router>/service/<name>",
         "Requests by logical name, retries not counted. Gone when the name was idle.",
         (
@@ -123,6 +138,13 @@ PLACES: Final = (
             _histogram("retries/requeues_per_request", "How often each request was moved."),
             _counter("retries/budget_exhausted", "Moves not made because the budget was spent."),
             _counter("retries/request_limit", "Requests that used up the moves one may have."),
+            _counter(
+                "retries/cannot_retry",
+                "Moves not made because the body was no longer held, or no time was left.",
+            ),
+            _counter(
+                "retries/not_open", "Failures that left no endpoint open; those are moved too."
+            ),
             _gauge("retries/budget", "Moves the budget allows now."),
         ),
     ),

@@ -19,10 +19,13 @@ ones are counted together under `other`.
 
 Values of histograms are truncated to integers and kept within 0.5 %. `/admin/metrics.json` and the
 quantiles of Prometheus show the last complete minute; the `_count` and `_sum` of Prometheus cover
-the time since the start. Prometheus also gets `meshproxy_build_info`, with the version as a label.
-Statsd gets the sum of each counter every second, and the gauges every `gaugeIntervalMs`. Of the
-values of a histogram it gets the share `sampleRate`, at most 100 a second, with the rate that
-compensates for that.
+the time since the start. Prometheus also gets `meshproxy_build_info`, with the version as a label,
+and for each histogram of milliseconds one with buckets, `..._distribution`: unlike quantiles,
+buckets of several proxies can be added up. `io.l5d.influxdb` has a line for each scope, with the
+same labels as tags but for the exception. Bytes are counted up to a second late. Statsd gets the
+sum of each counter every second, and the gauges every `gaugeIntervalMs`. Of the values of a
+histogram it gets the share `sampleRate`, at most 100 a second, with the rate that compensates for
+that.
 
 With `workers`, every number covers all workers: counters and histograms are added up, and remain
 when a worker ends; a gauge is the sum of the workers' readings, since each worker has its own

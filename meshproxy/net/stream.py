@@ -23,6 +23,7 @@ from greenlet import greenlet
 
 from meshproxy.http.body import Interruption, Splice
 from meshproxy.net.pipe import FLAGS, SIZE, Pipe
+from meshproxy.net.traffic import traffic
 from meshproxy.net.turn import Sender
 from meshproxy.net.wheel import Alarm, wheel
 
@@ -268,6 +269,7 @@ class Stream(Sender):
         if self.sock is None:
             return
         wheel.forget(self)
+        traffic.leave(self)
         self._reader.stop()
         self._reader.close()
         if self._writer is not None:

@@ -102,11 +102,7 @@ class Client:
             balancing, config.algorithm, lambda: config.build(balancing)
         )
         self._balancer: Picker[Endpoint] = self._classes
-        metrics.gauge(
-            "available",
-            fn=lambda: int(any(one.is_open for one in self._classes.nodes)),
-            together="max",
-        )
+        metrics.gauge("available", fn=self._classes.any_open, together="max")
         self._transport = policy.transport(key.limits)
         self._diagnostics = diagnose(self.id)
         self._rewrite_host: RewriteHost | None = None
@@ -114,7 +110,9 @@ class Client:
         self.addr: Addr = ADDR_PENDING
         """The last address set that was neither pending nor failed, if there was one."""
         self.service: Service[Request, Response] = stack(
-            stacks.client_stack(policy, self._budget, self._count, metrics, self.stats),
+            stacks.client_stack(
+                policy, self._budget, self._count, metrics, self.stats, self._classes.any_open
+            ),
             self._attempt,
         )
         self._stop = bound.addr.observe(self._update)

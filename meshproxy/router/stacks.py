@@ -92,6 +92,7 @@ def client_stack(
     endpoints: Callable[[], int],
     metrics: Tree,
     stats: ClientStats,
+    is_open: Callable[[], bool],
 ) -> list[HttpFilter]:
     """Returns the filters around the balancer of one bound id."""
     attempt = policy.attempt_seconds or _FOREVER
@@ -99,7 +100,7 @@ def client_stack(
         *([ForwardClientCert()] if policy.forward_client_cert else []),
         *([DropPort(443 if policy.tls else 80)] if policy.drop_default_port else []),
         # outside the statistics: each attempt is counted
-        Requeues(budget, endpoints, policy.max_requeues, metrics),
+        Requeues(budget, endpoints, policy.max_requeues, metrics, is_open),
         AttemptSpan(),  # each attempt is a span of its own, passed to its endpoint
         stats,
         *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt

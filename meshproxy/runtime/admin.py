@@ -46,7 +46,7 @@ from meshproxy.server.h1.refusals import refuser
 from meshproxy.server.listener import ServerParameters
 from meshproxy.server.tls import server_context
 from meshproxy.service import Service, stack
-from meshproxy.telemeters.telemeter import Telemeter
+from meshproxy.telemeters.telemeter import Page, Telemeter
 
 _METRICS = ("/admin/metrics.json", "/admin/metrics", "/metrics.json")
 """Three paths of the same metrics, as in twitter-server."""
@@ -85,7 +85,7 @@ def admin_parameters(
     """
     numbers = dict.fromkeys(_METRICS, metrics_json(metrics))
     for telemeter in telemeters:
-        numbers |= {path: shown(page) for path, page in telemeter.pages().items()}
+        numbers |= {path: _for_host(page) for path, page in telemeter.pages().items()}
     if controls.refresh is not None:
         numbers = {path: _after(controls.refresh, page) for path, page in numbers.items()}
     handlers = {
@@ -112,6 +112,10 @@ def admin_parameters(
 
     service = partial(admin_service, admin)
     return _parameters(config.admin, config.admin.port, service, is_for_tools, metrics)
+
+
+def _for_host(page: Callable[[str], Page]) -> AdminHandler:
+    return lambda request: shown(lambda: page(request.host))(request)
 
 
 def _after(refresh: Callable[[], None], page: AdminHandler) -> AdminHandler:

@@ -27,6 +27,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.net.descriptors import CLIENTS, ENDPOINTS, allowed, is_beyond, spares
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
+from meshproxy.net.traffic import traffic
 from meshproxy.server.acceptor import Acceptor
 from meshproxy.server.protocol import Conversation, ServerProtocol
 
@@ -131,6 +132,7 @@ class Listener:
             for name in ("client_aborts", "idle", "lifetime", "write_timeout")
         }
         self._faults = metrics.counter("failures", "internal")
+        self._bytes = metrics.counter("received_bytes"), metrics.counter("sent_bytes")
         self._failures = metrics.scope("failures")
         self._server.failures = metrics.counter("accept_failures")
         self._tls_failures = metrics.counter("tls", "failures")
@@ -212,6 +214,7 @@ class Listener:
         local = _show(sock.getsockname())
         context = parameters.context
         stream = Stream(sock) if context is None else self._shake_hands(sock, context)
+        traffic.watch(stream, stream.sock, *self._bytes)
         is_late = self._parameters.tls != parameters.tls
         parameters = self._parameters
         connection = parameters.protocol.accept(stream, remote, local)

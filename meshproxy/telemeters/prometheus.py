@@ -7,29 +7,29 @@ docs/instrumenting/exposition_formats).
 
 import platform
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, Final, Literal
 
 from meshproxy import __version__
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.errors import Problem
 from meshproxy.config.model import key
-from meshproxy.metrics.histogram import Summary
+from meshproxy.metrics.histogram import Histogram, Summary
 from meshproxy.metrics.instruments import Counter, Gauge, Instrument
 from meshproxy.metrics.meanings import entry_of
 from meshproxy.metrics.tree import Scope, Tree
+from meshproxy.telemeters.labels import Labels, placed
 from meshproxy.telemeters.telemeter import Page, Telemeter, TelemeterDeps
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-Labels = dict[str, str]
-
 _NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_UNSAFE: Final = re.compile(r"[^a-zA-Z0-9:]")
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-_OBJECTS: Final = ("service", "client", "server")
-_EXCEPTIONS: Final = {"failures": "failures", "exn": "exceptions"}
+_MOST_BUCKETS: Final = 50
+_BUCKETS: Final = "distribution"
+"""Ends the names of families with buckets, since one family cannot have quantiles as well."""
 _QUANTILES: Final = {
     "0": "min",
     "0.5": "p50",
@@ -49,9 +49,19 @@ class PrometheusConfig(TelemeterConfig):
     kind: ClassVar[str] = "io.l5d.prometheus"
     path: str = key(default="/admin/metrics/prometheus", doc="The page's path on the admin server.")
     prefix: str = key(default="", doc="Begins every name but `meshproxy_build_info`.")
+    buckets_ms: tuple[int, ...] = key(
+        default=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000),
+        added=True,
+        doc="Upper limits of the buckets of each `..._ms_distribution`, in ascending order; an "
+        "empty list shows summaries only.",
+    )
 
     def check(self) -> Iterable[Problem]:
-        """Yields problems: a prefix that cannot begin a name, and a path that is not one."""
+        """Yields problems: a wrong prefix, path or list of buckets."""
+        if len(self.buckets_ms) > _MOST_BUCKETS:
+            yield Problem(f"expected at most {_MOST_BUCKETS} buckets", "bucketsMs")
+        elif any(after <= before for before, after in pairwise((-1, *self.buckets_ms))):
+            yield Problem("expected numbers from 0 on in ascending order", "bucketsMs")
         if self.prefix and not _NAME.fullmatch(self.prefix):
             yield Problem("expected letters, digits, '_' and ':', no digit first", "prefix")
         if not self.path.startswith("/"):
@@ -69,12 +79,13 @@ class Prometheus(Telemeter):
         self._config = config
         self._metrics = metrics
 
-    def pages(self) -> Mapping[str, Callable[[], Page]]:
+    def pages(self) -> Mapping[str, Callable[[str], Page]]:
         """Returns the page at the configured path."""
         return {self._config.path: self._page}
 
-    def _page(self) -> Page:
-        page = build_info() + render(self._metrics, self._config.prefix)
+    def _page(self, _host: str) -> Page:
+        config = self._config
+        page = build_info() + render(self._metrics, config.prefix, config.buckets_ms)
         return Page(CONTENT_TYPE, page.encode())
 
 
@@ -88,11 +99,15 @@ def build_info() -> str:
     )
 
 
-def render(metrics: Tree, prefix: str = "") -> str:
-    """Returns all numbers; the lines of a name are together under its HELP and TYPE."""
+def render(metrics: Tree, prefix: str = "", buckets: Sequence[int] = ()) -> str:
+    """Returns all numbers; the lines of a name are together under its HELP and TYPE.
+
+    *buckets* are the upper limits for histograms of milliseconds, which are shown a second time:
+    unlike quantiles, buckets of several processes can be added up.
+    """
     families: dict[str, list[str]] = {}
     for scope, instrument in metrics.walk():
-        for family, kind, line in _readings(prefix, scope, instrument):
+        for family, kind, line in _readings(prefix, scope, instrument, buckets):
             if family not in families:
                 families[family] = [*_help(family, scope), f"# TYPE {family} {kind}"]
             families[family].append(line)
@@ -104,12 +119,13 @@ def _help(family: str, scope: Scope) -> Iterator[str]:
     entry = entry_of(scope)
     if entry is not None:
         meaning = entry.meaning.removesuffix(" Added.")
-        mean = (
-            " Mean of the last minute."
-            if entry.kind == "histogram" and family.endswith("_avg")
-            else ""
-        )
-        yield f"# HELP {family} {meaning}{mean}"
+        more = ""
+        if entry.kind == "histogram":
+            ending = family.rpartition("_")[2]
+            more = {"avg": " Mean of the last minute.", _BUCKETS: " Since the start."}.get(
+                ending, ""
+            )
+        yield f"# HELP {family} {meaning}{more}"
 
 
 def lines(
@@ -119,49 +135,28 @@ def lines(
     value: float | Summary,
 ) -> list[str]:
     """Returns the lines of one reading; *value* is a Summary if *kind* is stat."""
-    name, labels = placed(prefix, scope)
+    bare, labels = placed(scope)
+    name = prefix + bare
     if isinstance(value, Summary):
         if not value.count:
             return []
         return [
-            *(line for _, _, line in _totals(name, labels, value.count, value.sum)),
+            *(line for _, _, line in _totals(name, "summary", labels, value.count, value.sum)),
             *(line for _, _, line in _quantiles(name, labels, value)),
         ]
     shown = int(value) if kind == "counter" else float(value)
     return [f"{name}{_braced(labels)} {shown}"]
 
 
-def placed(prefix: str, scope: Scope) -> tuple[str, Labels]:
-    """Returns the name and the labels for *scope*."""
-    path: list[str] = []
-    labels: Labels = {}
-    for element in scope:
-        path.append(element)
-        match path:
-            case ["rt", router] if "rt" not in labels:
-                labels["rt"] = router
-            case ["rt", kind, named] if kind in _OBJECTS and kind not in labels:
-                labels[kind] = named
-            case ["rt", "client", "service", named] if "service" not in labels:
-                labels["service"] = named
-            case ["rt", kind, ("failures" | "exn") as group, error] if kind in _OBJECTS:
-                path[2] = _EXCEPTIONS[group]
-                known = labels.get("exception")
-                labels["exception"] = error if known is None else f"{known}:{error}"
-            case ["rt", kind, "exceptions", error] if kind in _OBJECTS and "exception" in labels:
-                labels["exception"] += f":{error}"
-            case _:
-                continue
-        path.pop()
-    return prefix + _UNSAFE.sub("_", ":".join(path)), labels
-
-
 _Reading = tuple[str, str, str]
 """Name of the family, its type, and a line of it."""
 
 
-def _readings(prefix: str, scope: Scope, instrument: Instrument) -> Iterator[_Reading]:
-    name, labels = placed(prefix, scope)
+def _readings(
+    prefix: str, scope: Scope, instrument: Instrument, buckets: Sequence[int]
+) -> Iterator[_Reading]:
+    bare, labels = placed(scope)
+    name = prefix + bare
     if isinstance(instrument, Counter):
         yield name, "counter", f"{name}{_braced(labels)} {instrument.value}"
     elif isinstance(instrument, Gauge):
@@ -169,14 +164,29 @@ def _readings(prefix: str, scope: Scope, instrument: Instrument) -> Iterator[_Re
     else:
         values = instrument.read()
         if values.count:
-            yield from _totals(name, labels, values.count, values.sum)
+            yield from _totals(name, "summary", labels, values.count, values.sum)
+            if buckets and name.endswith("_ms"):
+                yield from _distribution(f"{name}_{_BUCKETS}", labels, values, buckets)
         if instrument.last is not None and instrument.last.count:
             yield from _quantiles(name, labels, instrument.last)
 
 
-def _totals(name: str, labels: Labels, count: int, total: int) -> Iterator[_Reading]:
-    yield name, "summary", f"{name}_count{_braced(labels)} {count}"
-    yield name, "summary", f"{name}_sum{_braced(labels)} {total}"
+def _totals(name: str, kind: str, labels: Labels, count: int, total: int) -> Iterator[_Reading]:
+    yield name, kind, f"{name}_count{_braced(labels)} {count}"
+    yield name, kind, f"{name}_sum{_braced(labels)} {total}"
+
+
+def _distribution(
+    name: str, labels: Labels, values: Histogram, buckets: Sequence[int]
+) -> Iterator[_Reading]:
+    numbers = [
+        *zip(map(str, buckets), values.at_most(buckets), strict=True),
+        ("+Inf", values.count),
+    ]
+    for limit, number in numbers:
+        braced = _braced({**labels, "le": limit})
+        yield name, "histogram", f"{name}_bucket{braced} {number}"
+    yield from _totals(name, "histogram", labels, values.count, values.sum)
 
 
 def _quantiles(name: str, labels: Labels, last: Summary) -> Iterator[_Reading]:

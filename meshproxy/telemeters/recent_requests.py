@@ -153,9 +153,9 @@ class RecentRequests(Telemeter):
 
         return (record,)
 
-    def pages(self) -> Mapping[str, Callable[[], Page]]:
+    def pages(self) -> Mapping[str, Callable[[str], Page]]:
         """Returns the table."""
-        return {PATH: lambda: Page("text/html; charset=utf-8", table(self._ring).encode())}
+        return {PATH: lambda _: Page("text/html; charset=utf-8", table(self._ring).encode())}
 
 
 def table(requests: Iterable[RecentRequest]) -> str:

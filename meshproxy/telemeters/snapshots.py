@@ -1,4 +1,4 @@
-"""Folds all histograms each second and summarises them each minute.
+"""Folds all histograms and counts traffic each second, and summarises histograms each minute.
 
 Linkerd's histogramSnapshotInterval (linkerd: telemetry/core/.../MetricsTree.scala).
 """
@@ -11,6 +11,7 @@ from gevent.event import Event
 
 from meshproxy.metrics.instruments import Stat
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.traffic import traffic
 from meshproxy.net.turn import next_turn
 from meshproxy.telemeters.telemeter import Telemeter
 
@@ -47,6 +48,7 @@ class Snapshots(Telemeter):
     def _run(self) -> None:
         folds = 0
         while not self._stopping.wait(FOLD_INTERVAL_S):
+            traffic.count()
             folds = (folds + 1) % self._folds
             if folds == 0:
                 self._each(Stat.snapshot)

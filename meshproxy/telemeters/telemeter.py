@@ -36,8 +36,8 @@ class Telemeter:
     def close(self) -> None:
         """Exports what is left and stops, within two seconds."""
 
-    def pages(self) -> Mapping[str, Callable[[], Page]]:
-        """Returns its pages on the admin server by path."""
+    def pages(self) -> Mapping[str, Callable[[str], Page]]:
+        """Returns its pages on the admin server by path, made for the Host that was asked."""
         return {}
 
     def filters(self, router: str, server: str) -> Sequence[Filter[Request, Response]]:

@@ -111,7 +111,8 @@ def test_an_unknown_subtree_is_not_found(tree: Tree) -> None:
 def test_a_gauge_that_is_no_number_keeps_the_page_valid() -> None:
     tree = Tree()
     tree.gauge("g", fn=lambda: float("nan"))
-    assert ask(tree) == {"g": None}
+    tree.gauge("h").value = 1
+    assert ask(tree) == {"h": 1}
 
 
 def test_posting_is_refused() -> None:

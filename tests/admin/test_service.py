@@ -35,9 +35,9 @@ def test_a_page_is_a_complete_response() -> None:
     ]
 
 
-def test_the_page_is_given_path_query_and_body() -> None:
+def test_the_page_is_given_path_query_body_and_host() -> None:
     _, asked = ask(b"/page?a=1&b=%20&a=2", b"POST", Pieces(b"bo", b"dy", chunked=True))
-    assert asked == [AdminRequest("POST", "/page", {"a": "1", "b": " "}, b"body")]
+    assert asked == [AdminRequest("POST", "/page", {"a": "1", "b": " "}, b"body", host="web")]
 
 
 def test_a_page_that_is_not_there_is_404() -> None:

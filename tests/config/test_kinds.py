@@ -33,8 +33,6 @@ def test_a_former_kind_is_refused_with_its_successor() -> None:
 
 
 def test_a_kind_that_linkerd_knows_is_not_supported_yet() -> None:
-    with pytest.raises(kinds.UnsupportedKind, match=r"io.l5d.influxdb is not supported yet"):
-        kinds.find("telemeters", "io.l5d.influxdb")
     with pytest.raises(kinds.UnsupportedKind, match=r"io.l5d.k8s.istio is not supported yet, rem"):
         kinds.find("requestAuthorizers", "io.l5d.k8s.istio")
 

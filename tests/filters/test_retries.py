@@ -306,6 +306,27 @@ def test_retries_do_not_multiply_the_moves_of_a_request() -> None:
     assert len(service.requests) == 1 + 3 + 2
 
 
+def test_what_cannot_be_sent_again_is_counted() -> None:
+    requeuing, late = Requeuing(), request()
+    late.deadline = 0.0
+    body = Pieces(b"x")
+    body.is_replayable = False
+    for asked in (request(body=body), late):
+        with pytest.raises(ConnectFailed):
+            requeuing(Replies(ConnectFailed("x")), asked)
+    assert requeuing.metrics.counter("retries", "cannot_retry").value == 2
+    assert requeuing.counts() == (0, 0, 0)
+
+
+def test_a_client_without_an_open_endpoint_is_counted_and_tried_on() -> None:
+    metrics = Tree()
+    is_open = iter((True, False))
+    requeues = Requeues(budget(99), lambda: 9, 24, metrics, lambda: next(is_open))
+    answer = requeues(request(), Replies(ConnectFailed("x"), ConnectFailed("x"), response()))
+    assert answer.status == 200
+    assert metrics.counter("retries", "not_open").value == 1
+
+
 def test_one_request_gets_a_fifth_of_the_budget() -> None:
     requeuing, service = Requeuing(allowed=10), Replies(ConnectFailed("x"))
     with pytest.raises(ConnectFailed):

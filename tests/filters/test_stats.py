@@ -11,7 +11,7 @@ from meshproxy.metrics.instruments import Counter, Gauge
 from meshproxy.metrics.tree import MAX_CHILDREN, Tree
 from meshproxy.naming.path import Path
 from meshproxy.service import Filter
-from tests.kit.messages import Replies, request, response
+from tests.kit.messages import Pieces, Replies, request, response
 
 SYNTHETIC = "failures/com.twitter.finagle.service.ResponseClassificationSyntheticException"
 Stats = Callable[[Tree], Filter[Request, Response]]
@@ -193,6 +193,39 @@ def test_a_body_that_is_still_coming_settles_what_is_counted(stats: Stats) -> No
     after = shown(tree)
     expected = {"pending": 0, "requests": 2, "success": 1, "failures": 1, "failures/cut": 1}
     assert expected.items() <= after.items()
+
+
+def streams(tree: Tree, direction: str) -> list[float]:
+    """Return how many bodies were opened, closed, are pending, and were timed."""
+    found = shown(tree)
+    names = ("opened", "closed", "pending", "duration_ms")
+    return [found[f"stream/{direction}/{name}"] for name in names]
+
+
+def test_bodies_that_are_still_coming_are_streams() -> None:
+    tree = Tree()
+    stats = ServerStats(tree)
+    answer, its_end = coming(breaks=False)
+    stats(request(body=Pieces(b"whole")), Replies(response(body=b"whole")))
+    assert (streams(tree, "request"), streams(tree, "response")) == ([0] * 4, [0] * 4)
+    stats(request(body=Pieces(b"x", is_complete=False)), Replies(answer))
+    assert (streams(tree, "request"), streams(tree, "response")) == ([1, 1, 0, 1], [1, 0, 1, 0])
+    its_end.come(broken=True)
+    assert streams(tree, "response") == [1, 1, 0, 1]
+
+
+def test_a_request_that_streams_is_over_when_it_fails() -> None:
+    tree = Tree()
+    inside: list[list[float]] = []
+
+    def fail(_: Request) -> Response:
+        inside.append(streams(tree, "request"))
+        raise ConnectFailed("x")
+
+    with pytest.raises(ConnectFailed):
+        ServerStats(tree)(request(body=Pieces(b"x", is_complete=False)), fail)
+    assert inside == [[1, 0, 1, 0]]
+    assert streams(tree, "request") == [1, 1, 0, 1]
 
 
 def test_a_tunnel_counts_with_its_head() -> None:

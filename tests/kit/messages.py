@@ -17,6 +17,7 @@ class Pieces:
         chunked: bool = False,
         is_replayable: bool = True,
         trailers: Headers | None = None,
+        is_complete: bool = True,
     ) -> None:
         self._pieces = pieces
         self._waiting = deque(pieces)
@@ -24,7 +25,7 @@ class Pieces:
         self.is_replayable = is_replayable
         self.trailers = trailers
         self.is_bulk = False
-        self.is_complete = True
+        self.is_complete = is_complete
         self.keep = 1 << 30
         """The least that `keep_at_most` was told."""
         self.rewound = 0

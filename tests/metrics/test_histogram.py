@@ -25,6 +25,13 @@ def test_buckets_are_bounded() -> None:
     assert len({bucket(n) for n in range(0, 2**31, 9973)}) < 2000
 
 
+@given(values, st.lists(st.integers(0, 200), unique=True))
+def test_small_values_are_counted_up_to_limits(recorded: list[int], limits: list[int]) -> None:
+    limits.sort()
+    counted = [sum(value <= limit for value in recorded) for limit in limits]
+    assert Histogram().record(recorded).at_most(limits) == counted
+
+
 def test_an_empty_histogram_sums_up_to_nothing() -> None:
     assert Histogram().summary() == Summary()
 

@@ -25,6 +25,9 @@ def test_a_gauge_shows_what_was_written_or_what_its_function_says() -> None:
     assert gauge.read() == 2
     gauge.fn = lambda: 7.5
     assert gauge.read() == 7.5
+    gauge.fn = lambda: gauge.value == 2
+    assert gauge.read() is not True
+    assert gauge.read() == 1
 
 
 def test_a_stat_is_read_at_once_and_summarised_per_interval() -> None:

@@ -49,7 +49,7 @@ def serve(
 def of_client(policy: ClientPolicy, metrics: Tree | None = None) -> list[HttpFilter]:
     metrics = metrics or Tree()
     budget = new_budget(RetryBudgetConfig())
-    return client_stack(policy, budget, lambda: 3, metrics, ClientStats(metrics))
+    return client_stack(policy, budget, lambda: 3, metrics, ClientStats(metrics), bool)
 
 
 def kinds(filters: Sequence[object]) -> set[type]:

@@ -1,4 +1,5 @@
 import platform
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,25 @@ def test_totals_are_there_at_once_and_never_fall_while_quantiles_are_of_the_last
     assert render(tree).splitlines() == ["# TYPE ms summary", "ms_count 2", "ms_sum 30"]
 
 
+def test_milliseconds_are_also_shown_in_buckets_that_can_be_added_up() -> None:
+    tree = Tree()
+    stat = tree.stat("rt", "a", "connect_latency_ms")
+    tree.stat("rt", "a", "per_request").add(3)
+    for value in (0, 5, 6, 70, 1000):
+        stat.add(value)
+    stat.snapshot()
+    page = [line for line in render(tree, "l5d_", (5, 100)).splitlines() if "distrib" in line]
+    name = "l5d_rt:connect_latency_ms_distribution"
+    assert page == [
+        f"# TYPE {name} histogram",
+        f'{name}_bucket{{rt="a", le="5"}} 2',
+        f'{name}_bucket{{rt="a", le="100"}} 4',
+        f'{name}_bucket{{rt="a", le="+Inf"}} 5',
+        f'{name}_count{{rt="a"}} 5',
+        f'{name}_sum{{rt="a"}} 1081',
+    ]
+
+
 def test_reasons_of_failures_stand_under_the_help_of_all_failures() -> None:
     tree = Tree()
     tree.counter("rt", "a", "server", "s", "failures", "connect").value = 1
@@ -193,7 +213,7 @@ def test_the_page_is_where_the_configuration_says() -> None:
     ((path, page),) = telemeter.pages().items()
     telemeter.close()
     assert path == "/metrics"
-    assert page() == (
+    assert page("") == (
         "text/plain; version=0.0.4; charset=utf-8",
         f"{build_info()}# TYPE x_a counter\nx_a 1\n".encode(),
     )
@@ -201,7 +221,15 @@ def test_the_page_is_where_the_configuration_says() -> None:
 
 @pytest.mark.parametrize(
     ("keys", "wrong"),
-    [({"prefix": "1a"}, "prefix"), ({"prefix": "a-b"}, "prefix"), ({"path": "x"}, "path")],
+    [
+        ({"prefix": "1a"}, "prefix"),
+        ({"prefix": "a-b"}, "prefix"),
+        ({"path": "x"}, "path"),
+        ({"buckets_ms": (5, 5)}, "bucketsMs"),
+        ({"buckets_ms": (-1, 5)}, "bucketsMs"),
+        ({"buckets_ms": tuple(range(51))}, "bucketsMs"),
+        ({"buckets_ms": ()}, None),
+    ],
 )
-def test_what_is_no_name_or_path_is_refused(keys: dict[str, str], wrong: str) -> None:
-    assert [problem.key for problem in PrometheusConfig(**keys).check()] == [wrong]
+def test_what_is_no_name_path_or_bucket_is_refused(keys: Any, wrong: str | None) -> None:
+    assert [problem.key for problem in PrometheusConfig(**keys).check()] == [wrong] * bool(wrong)

@@ -85,7 +85,7 @@ def test_the_ring_keeps_the_newest_and_shows_them_first() -> None:
     for name in ("/svc/a", "/svc/b", "/svc/c"):
         telemeter.record(request(logical=Path.parse(name)))
     ((path, page),) = telemeter.pages().items()
-    body = page().body.decode()
+    body = page("").body.decode()
     telemeter.close()
     assert path == "/requests"
     assert "/svc/a" not in body
@@ -114,7 +114,7 @@ def test_the_filter_records_what_the_sample_wants() -> None:
 
     for target in (b"/wanted", b"/unwanted"):
         assert record(Request(b"GET", target, b"1.1", Headers()), serve).status == 204
-    page = telemeter.pages()["/requests"]().body.decode()
+    page = telemeter.pages()["/requests"]("").body.decode()
     assert "<td>outgoing</td><td>/svc/wanted</td>" in page
     assert "<td>204</td>" in page
     assert "unwanted" not in page

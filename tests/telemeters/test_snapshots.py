@@ -1,7 +1,11 @@
+import socket
+
 import gevent
 import pytest
 
+from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.traffic import traffic
 from meshproxy.telemeters import snapshots
 from meshproxy.telemeters.snapshots import Snapshots
 
@@ -40,6 +44,23 @@ def test_between_summaries_values_are_folded() -> None:
             gevent.sleep(0)
     ticking.close()
     assert all(stat.last is None for stat in stats)
+
+
+def test_traffic_is_counted_each_second() -> None:
+    ours, theirs = Counter(), Counter()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as sock,
+    ):
+        traffic.watch(sock, sock, theirs, ours)
+        sock.sendall(b"hello")
+        ticking = Snapshots(Tree())
+        ticking.start()
+        with gevent.Timeout(5):
+            while ours.value != 5:
+                gevent.sleep(0.01)
+        ticking.close()
+        traffic.leave(sock)
 
 
 def test_closing_what_never_started_is_fine() -> None:

@@ -129,7 +129,7 @@ def _filters(given: Given) -> list[HttpFilter]:
     residual = _path(binding.get("residual")) or Path()
     filters += bound_stack(Bound(client, Var(ADDR_NEG), residual))
     budget = new_budget(RetryBudgetConfig())
-    filters += client_stack(ClientPolicy(), budget, lambda: 1, Tree(), ClientStats(Tree()))
+    filters += client_stack(ClientPolicy(), budget, lambda: 1, Tree(), ClientStats(Tree()), bool)
     authority = given.get("authority")
     return [*filters, *([RewriteHost(authority)] if authority else [])]
 

@@ -24,6 +24,7 @@ from meshproxy.errors import ConnectFailed, NoResponse, TimedOutConnecting, Writ
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.naming.addr import Address
+from meshproxy.net.traffic import traffic
 
 _BEHIND_SECONDS = 0.01
 """A connect that begins this soon after its attempt counts as begun with it."""
@@ -192,8 +193,10 @@ class EndpointPool:
             self._stats.cancelled.value += 1
             raise
         connection.on_close = self._stats.closed
-        if connection.stream is not None:
-            connection.stream.on_stray = partial(self._drop_soon, connection)
+        stream = connection.stream
+        if stream is not None:
+            stream.on_stray = partial(self._drop_soon, connection)
+            traffic.watch(stream, stream.sock, self._stats.received, self._stats.sent)
         connection.opened_at = started
         connection.exchange = exchange = Exchange(
             connection, self._transport.limits, self._release
