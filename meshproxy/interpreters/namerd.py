@@ -5,57 +5,43 @@ linkerd: interpreter/namerd/.../NamerdHttpInterpreterInitializer.scala and Strea
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
 from meshproxy.backoff import Backoff, equal_jitter
 from meshproxy.config.bases import InterpreterConfig, InterpreterDeps
 from meshproxy.config.decode import Config, Problem, key
 from meshproxy.config.tls import ClientTlsConfig
-from meshproxy.discovery.namerd import BoundName, Namerd
+from meshproxy.discovery.namerd import Namerd
 from meshproxy.discovery.watching.api import Api, addresses_of
-from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats
+from meshproxy.discovery.watching.watch import Watch, WatchStats
+from meshproxy.interpreters.remote import Question, RemoteInterpreter, TreeWatch, shown
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.addr import ADDR_PENDING, Addr
-from meshproxy.naming.bound import Bound
-from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import BoundTree, Transformer
-from meshproxy.naming.nametree import NameTree
+from meshproxy.naming.addr import Addr
+from meshproxy.naming.namer import Transformer
 from meshproxy.naming.path import Path
-from meshproxy.var import Activity, Ok, State, Var
 
 _INET: Final = Path.of("$", "inet")
 
 
-class _Question(NamedTuple):
-    """A name to bind, and the dtab to use besides the namespace's own."""
-
-    dtab: str
-    path: Path
-
-
-class NamerdInterpreter:
-    """Binds names as namerd does, which gets the router's dtab and that of the request.
-
-    Until the first answer a name is pending; after it the last answer stays.
-    """
+class NamerdInterpreter(RemoteInterpreter):
+    """Binds names as namerd does, which gets the router's dtab and that of the request."""
 
     def __init__(
         self, namerd: Namerd, transformers: Sequence[Transformer], backoff: Backoff, metrics: Tree
     ) -> None:
-        self._transformers = transformers
         bind_stats, addr_stats = (
             WatchStats(metrics.scope("bind")),
             WatchStats(metrics.scope("addr")),
         )
 
-        def watch_tree(question: _Question) -> Watch[NameTree[BoundName]]:
+        def watch_tree(question: Question) -> TreeWatch:
             return Watch(
                 namerd.api,
-                f"{question.path.show()} {question.dtab}".rstrip(),
-                lambda line: namerd.bind(line, *question),
+                question.show(),
+                lambda line: namerd.bind(line, question.dtab.show(), question.path),
                 backoff=backoff,
                 stats=bind_stats,
-                show=_shown,
+                show=shown,
                 style="watch",
             )
 
@@ -69,59 +55,11 @@ class NamerdInterpreter:
                 style="watch",
             )
 
-        self._trees: Watches[_Question, NameTree[BoundName]] = Watches(watch_tree)
-        self._addrs: Watches[Path, Addr] = Watches(watch_addr)
-
-    def bind(self, dtab: Dtab, path: Path) -> Activity[BoundTree]:
-        """Follows what namerd binds *path* to."""
-        bounds: dict[BoundName, Bound] = {}
-
-        def bound(name: BoundName) -> Bound:
-            if name not in bounds:
-                addr = self._addrs.follow(name.id).map(_addr)
-                bounds[name] = Bound(name.id, addr, name.residual)
-            return bounds[name]
-
-        def tree(state: State[NameTree[BoundName]]) -> State[BoundTree]:
-            if not isinstance(state, Ok):
-                return state
-            found = state.value.map(bound)
-            for gone in bounds.keys() - set(_leaves(state.value)):
-                del bounds[gone]
-            return Ok(found)
-
-        found = self._trees.follow(_Question(dtab.show(), path)).map(tree)
-        for transformer in self._transformers:
-            found = _transformed(transformer, found)
-        return found
+        super().__init__(transformers, watch_tree, watch_addr)
 
     def describe(self) -> Mapping[str, Any]:
         """Returns what namerd said of each name and each bound id in use."""
-        return {"bind": self._trees.describe(), "addr": self._addrs.describe()}
-
-
-def _addr(state: State[Addr]) -> Addr:
-    return state.value if isinstance(state, Ok) else ADDR_PENDING
-
-
-def _leaves(tree: NameTree[BoundName]) -> list[BoundName]:
-    leaves: list[BoundName] = []
-    tree.map(leaves.append)
-    return leaves
-
-
-def _shown(tree: NameTree[BoundName]) -> str:
-    return tree.map(lambda name: name.id + name.residual).show()
-
-
-def _transformed(transformer: Transformer, found: Activity[BoundTree]) -> Activity[BoundTree]:
-    def change(state: State[BoundTree]) -> Activity[BoundTree]:
-        if not isinstance(state, Ok):
-            return Var(state)
-        changed = transformer.transform(state.value)
-        return changed if isinstance(changed, Var) else Var(Ok(changed))
-
-    return found.flat_map(change)
+        return {"bind": self.trees.describe(), "addr": self.addrs.describe()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +95,7 @@ class NamerdHttpConfig(InterpreterConfig):
         retry = self.retry or NamerdRetryConfig(base_seconds=5, max_seconds=600)
         api = Api(
             addresses_of(deps.bind(self.dst)),
-            _host(self.dst),
+            host_of(self.dst),
             tls=deps.tls(self.tls) if self.tls is not None else None,
         )
         return NamerdInterpreter(
@@ -168,7 +106,7 @@ class NamerdHttpConfig(InterpreterConfig):
         )
 
 
-def _host(dst: Path) -> str:
+def host_of(dst: Path) -> str:
     """Returns the Host of questions to *dst*: that of the address if it is one."""
     if dst.starts_with(_INET) and len(dst) == 4:
         return ":".join(segment.decode(errors="replace") for segment in dst.drop(2))

@@ -5,11 +5,12 @@ import inspect
 import pytest
 
 from meshproxy.http import body
+from meshproxy.http.whole_body import WholeBody
 from meshproxy.net.framings import ChunkedBody, CountedBody, UntilCloseBody
 from meshproxy.net.pipe import Pipe
 from meshproxy.net.stream import Stream
 from meshproxy.net.tunnel import Tunnel
-from meshproxy.server.h1.request_body import ClientBody, WholeBody
+from meshproxy.server.h1.request_body import ClientBody
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ Every watch has its own connection, since a request may be held until something 
 
 import random
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
@@ -19,8 +19,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from meshproxy.discovery.watching.api import MAX_ASKING, Api, within
 from meshproxy.discovery.watching.decoding import Lines, Malformed
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
-from meshproxy.naming.addr import Addr, AddrBound, Address, AddrFailed, AddrNeg, AddrPending
-from meshproxy.var import PENDING, Ok, State, wait
+from meshproxy.discovery.watching.location import Location
 from meshproxy.wording import in_words
 
 _READ: Final = 65536
@@ -42,7 +41,6 @@ class Line:
 
     *moved*, which must not block, is called when the address of a request under way is no longer
     one of the API's. It must be closed in the end.
-    longer one of the API's. Close it in the end.
     """
 
     def __init__(self, api: Api, moved: Callable[[], None]) -> None:
@@ -52,13 +50,9 @@ class Line:
         self.responded_at = 0.0
         """When the last answer arrived, bad ones included; seconds since 1970 as above."""
         self._api = api
-        self._moved = moved
-        self._addr: Addr = AddrPending()
         self._connection: HTTPConnection | None = None
-        self._peer: Address | None = None
-        self._is_busy = False
         self._next_at = 0.0
-        self._close = api.where.observe(self._see)
+        self._location = Location(api.where, api.host, moved)
 
     def is_kept(self) -> bool:
         """Waits until the next request is due. Returns True if it will go to the same server.
@@ -70,14 +64,14 @@ class Line:
 
     def close(self) -> None:
         """Closes the connection and stops following the API."""
-        self._close()
+        self._location.close()
         self.hang_up()
 
     def hang_up(self) -> None:
         """Closes the connection; the next request makes a new one."""
         if self._connection is not None:
             self._connection.close()
-        self._connection = self._peer = None
+        self._connection = self._location.peer = None
 
     def ask(
         self,
@@ -122,7 +116,7 @@ class Line:
         if not has_turn:
             raise ApiFailure(Reason.STALLED, f"{MAX_ASKING} other questions are under way")
         is_over = False
-        self._is_busy = True
+        self._location.is_busy = True
         try:
             yield
             is_over = True
@@ -131,7 +125,7 @@ class Line:
         except (HTTPError, HTTPException, OSError) as error:
             raise ApiFailure(Reason.BROKEN, _why(error)) from error
         finally:
-            self._is_busy = False
+            self._location.is_busy = False
             self.responded_at = time.time()
             if not is_held:
                 self._api.asking.release()
@@ -208,38 +202,15 @@ class Line:
     def _kept(self) -> HTTPConnection | None:
         """Returns the connection of the previous request, if it still leads to the API."""
         connection = self._connection
-        if connection is not None and (not connection.is_connected or self._has_moved()):
+        if connection is not None and (not connection.is_connected or self._location.has_moved):
             self.hang_up()
         return self._connection
 
     def _connect(self) -> HTTPConnection:
-        connection, self._peer = self._api.connect(self._addresses())
+        addresses = self._location.addresses(self._api.bounds.connect_s)
+        connection, self._location.peer = self._api.connect(addresses)
         self._connection = connection
         return connection
-
-    def _addresses(self) -> Collection[Address]:
-        """Returns the addresses of the API. Raises `ApiFailure` if they are not known in time."""
-        wait(self._api.where.map(_settled), self._api.bounds.connect_s)
-        match self._addr:
-            case AddrBound(addresses):
-                return addresses
-            case AddrPending():
-                raise ApiFailure(Reason.CONNECT, f"{self._api.host} is not resolved yet")
-            case AddrFailed(why):
-                raise ApiFailure(Reason.CONNECT, why)
-            case AddrNeg():
-                return ()
-
-    def _see(self, addr: Addr) -> None:
-        self._addr = addr
-        if self._is_busy and self._has_moved():
-            self._moved()
-
-    def _has_moved(self) -> bool:
-        match self._addr:
-            case AddrBound(addresses) if addresses and self._peer is not None:
-                return self._peer not in addresses
-        return False
 
 
 def _read_before(response: HTTPResponse, limit: float) -> bytes | None:
@@ -265,7 +236,3 @@ def _status(status: int, body: bytes) -> ApiFailure:
     said = ascii(body[:_SHOWN].decode("utf-8", "replace").strip())
     reason = Reason.GONE if status == 410 else Reason.STATUS
     return ApiFailure(reason, f"status {status}: {said}", status)
-
-
-def _settled(addr: Addr) -> State[Addr]:
-    return PENDING if isinstance(addr, AddrPending) else Ok(addr)

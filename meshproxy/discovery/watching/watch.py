@@ -5,7 +5,7 @@ The requests, and the reading of answers, are in a generator that each system pr
 
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, ItemsView
 from contextlib import closing
 from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar, cast
@@ -217,6 +217,10 @@ class Watches(Generic[K, T]):
 
     def __len__(self) -> int:
         return len(self._running)
+
+    def items(self) -> ItemsView[K, Watch[T]]:
+        """Returns each key with its watch."""
+        return self._running.items()
 
     def describe(self) -> dict[str, Any]:
         """Returns the state of each for human readers, by name."""

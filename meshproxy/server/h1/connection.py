@@ -25,10 +25,11 @@ from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Certificate, Request, Response
 from meshproxy.http.target import origin_form, scheme_of
+from meshproxy.http.whole_body import WholeBody
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
 from meshproxy.net.turn import next_turn
-from meshproxy.server.h1.request_body import ClientBody, WholeBody, body_of
+from meshproxy.server.h1.request_body import ClientBody, body_of
 from meshproxy.server.h1.request_head import RequestHeads
 from meshproxy.server.h1.response import (
     date_line,

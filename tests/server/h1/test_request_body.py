@@ -10,8 +10,9 @@ from gevent import socket
 from meshproxy.errors import BadRequest, BodyTooLarge, ClientGone, RequestTimedOut
 from meshproxy.http.framing import CHUNKED
 from meshproxy.http.limits import Limits
+from meshproxy.http.whole_body import WholeBody
 from meshproxy.net.stream import Stream
-from meshproxy.server.h1.request_body import ClientBody, WholeBody, body_of
+from meshproxy.server.h1.request_body import ClientBody, body_of
 from tests.kit.k8s import wait_until
 from tests.kit.messages import request
 from tests.kit.pair import plain
