@@ -30,6 +30,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `net.wheel.wheel` | waits | deadlines of waits |
 | `server.h1.response` (`lru_cache`) | 256 | status lines |
 | `server.h1.response._date` | 1 | the Date field of this second |
+| `timeline.timeline` | 200 of each kind | the latest events of this process |
 """
 
 __version__ = "0.1.0"

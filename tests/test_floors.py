@@ -26,14 +26,17 @@ FLOORS = {
     },
     2: {"config", "discovery", "net"},
     1: {"naming", "http", "h2", "metrics", "egress"},
-    0: {"__init__", "errors", "wording", "log_once", "var", "service", "backoff", "ewma", "budget"},
+    0: {
+        "__init__", "errors", "wording", "log_once", "var", "service", "backoff", "ewma", "budget",
+        "timeline",
+    },
 }  # fmt: skip
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 COOPERATIVE = {"net", "discovery", "client", *FLOORS[5], *FLOORS[7], *FLOORS[8]}
 """The rooms that may know they run on gevent."""
 GUARDS = {
     "config/decode.py",
-    "discovery/dns.py",
+    "discovery/dns_name.py",
     "discovery/k8s/watch.py",
     "discovery/watching/watch.py",
     "discovery/zookeeper/session.py",

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from meshproxy.wording import in_words
+from meshproxy.wording import in_words, moment
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,8 @@ from meshproxy.wording import in_words
 )
 def test_errors_of_python_are_told_in_words(error: Exception, words: str) -> None:
     assert in_words(error) == words
+
+
+def test_a_time_is_written_as_linkerd_does() -> None:
+    assert moment(1_700_000_000.9) == "2023-11-14 22:13:20 +0000"
+    assert moment(0.0) is None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from meshproxy.metrics.tree import Tree
+from meshproxy.timeline import Kind, timeline
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,10 @@ class State(enum.Enum):
 
 
 class Policy(Protocol):
-    """Decides when an endpoint is marked dead; each endpoint has an instance."""
+    """Decides when an endpoint is marked dead; each endpoint has an instance.
+
+    Its `str()` tells operators what it marks dead for, such as `5 failures in a row`.
+    """
 
     def record_success(self) -> None:
         """Records a success, in any state."""
@@ -50,6 +54,7 @@ class FailureAccrual:
     """
 
     __slots__ = (
+        "_dead_since_ns",
         "_dead_until_ns",
         "_label",
         "_now_ns",
@@ -75,7 +80,7 @@ class FailureAccrual:
         self._label = label
         self._now_ns = now_ns
         self._state = State.ALIVE
-        self._dead_until_ns = 0
+        self._dead_since_ns = self._dead_until_ns = 0
         self._removals = metrics.counter("removals")
         self._revivals = metrics.counter("revivals")
         self._probes = metrics.counter("probes")
@@ -98,6 +103,11 @@ class FailureAccrual:
         left_ns = self._dead_until_ns - self._now_ns() if self.state is State.DEAD else 0
         return self.state.value, left_ns / 1e9
 
+    @property
+    def dead_s(self) -> float:
+        """Seconds since it was marked dead, probes in between included; 0 if it is alive."""
+        return 0.0 if self.alive else (self._now_ns() - self._dead_since_ns) / 1e9
+
     def sent(self) -> None:
         """Records the start of an attempt."""
         if not self.alive and self.state is State.PROBE_OPEN:
@@ -107,21 +117,20 @@ class FailureAccrual:
     def succeeded(self) -> None:
         """Records a success; a successful probe revives the endpoint first."""
         if not self.alive and self.state is State.PROBE_CLOSED:
-            self._state = State.ALIVE
-            self.alive = True
-            self.policy.revived()
-            self._revivals.incr()
-            _log.info("endpoint %s works again", self._label)
+            self._revive(Kind.BREAKER, "alive again, a probe succeeded")
         self.policy.record_success()
 
-    def failed(self) -> None:
-        """Records a failure by the classifier's rules, or that no connection could be made."""
+    def failed(self, cause: object = "") -> None:
+        """Records a failure by the classifier's rules, or that no connection could be made.
+
+        *cause* is what went wrong; its `str()` is for operators.
+        """
         state = self.state
         if state is State.DEAD or state is State.PROBE_OPEN:
             return
         wait_s = self.policy.mark_dead_on_failure()
         if wait_s is not None:
-            self._die(state, wait_s)
+            self._die(state, wait_s, Kind.BREAKER, self._why(state, str(cause)))
         elif state is State.PROBE_CLOSED:
             self._state = State.PROBE_OPEN
 
@@ -130,11 +139,35 @@ class FailureAccrual:
         if self._state is State.PROBE_CLOSED:
             self._state = State.PROBE_OPEN
 
-    def _die(self, before: State, wait_s: float) -> None:
-        self.alive = False
-        self._state = State.DEAD
-        self._dead_until_ns = self._now_ns() + round(wait_s * 1e9)
+    def mark_dead(self, seconds: float) -> None:
+        """Marks it dead for *seconds*, as an operator wishes; then it is probed as ever."""
+        self._die(self.state, seconds, Kind.OPERATOR, "by hand")
+
+    def mark_alive(self) -> None:
+        """Marks it alive, as an operator wishes; does nothing if it is."""
+        if not self.alive:
+            self._revive(Kind.OPERATOR, "marked alive by hand")
+
+    def _why(self, before: State, cause: str) -> str:
+        last = f": {cause.strip().partition(chr(10))[0]}" if cause else ""
+        return f"a probe failed{last}" if before is not State.ALIVE else f"{self.policy}{last}"
+
+    def _die(self, before: State, wait_s: float, kind: Kind, why: str) -> None:
+        now_ns = self._now_ns()
+        self._dead_until_ns = now_ns + round(wait_s * 1e9)
         self._removed_for_ms.incr(round(wait_s * 1e3))
         if before is State.ALIVE:
+            self._dead_since_ns = now_ns
             self._removals.incr()
-            _log.info("endpoint %s is marked dead for %.1f s", self._label, wait_s)
+            _log.info("endpoint %s is marked dead for %.1f s: %s", self._label, wait_s, why)
+        self.alive = False
+        self._state = State.DEAD
+        timeline.note(kind, self._label, f"marked dead for {wait_s:.1f} s: {why}", wait_s)
+
+    def _revive(self, kind: Kind, what: str) -> None:
+        self._state = State.ALIVE
+        self.alive = True
+        self.policy.revived()
+        self._revivals.incr()
+        _log.info("endpoint %s works again", self._label)
+        timeline.note(kind, self._label, what)

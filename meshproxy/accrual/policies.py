@@ -34,6 +34,9 @@ class ConsecutiveFailures:
         self._backoff = backoff
         self._waits = backoff()
 
+    def __str__(self) -> str:
+        return f"{self._failures} failures in a row" if self._failures > 1 else "a failure"
+
     def record_success(self) -> None:
         """Resets the count."""
         self.count = 0
@@ -53,6 +56,9 @@ class NeverDead:
     """Never marks an endpoint dead."""
 
     __slots__ = ()
+
+    def __str__(self) -> str:
+        return "never"
 
     def record_success(self) -> None:
         """Does nothing."""
@@ -99,6 +105,9 @@ class SuccessRate:
         self._waits = backoff()
         self._seen = 0
         self._mean = _Mean(max(requests, 1))
+
+    def __str__(self) -> str:
+        return _low(self._mean.value, self._rate, f"{self._requests} requests")
 
     @property
     def success_rate(self) -> float:
@@ -149,6 +158,10 @@ class SuccessRateWindowed:
         self._mean = _Mean(max(self._window_ns, 1))
         self._results = WindowedAdder(max(window_s, 1), now_ns, slices=_SLICES)
 
+    def __str__(self) -> str:
+        window_s = self._window_ns // 1_000_000_000
+        return _low(self._mean.value, self._rate, f"{window_s} s")
+
     @property
     def success_rate(self) -> float:
         """The present average."""
@@ -180,6 +193,10 @@ class SuccessRateWindowed:
         self._mean.update(age, result)
         self._results.add(1)
         return age
+
+
+def _low(is_rate: float, lowest: float, over: str) -> str:
+    return f"success rate {is_rate:.3g} below {lowest:g} over {over}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from meshproxy.admin.pages import (
     refuse_method,
     text,
 )
+from meshproxy.timeline import Kind, timeline
 
 PATH: Final = "/logging.json"
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -72,6 +73,7 @@ def _set(name: str, level: str) -> str:
     if level not in LEVELS:
         return f"nothing changed, {level} is none of {', '.join(LEVELS)}\n"
     logger.setLevel(level)
+    timeline.note(Kind.OPERATOR, f"logger {name}", f"logs from {level} on")
     return f"{name} logs from {level} on\n"
 
 

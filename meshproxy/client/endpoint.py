@@ -31,6 +31,19 @@ class Breaker(Protocol):
         """Returns the name of the state, and the seconds until a probe is let through."""
         ...
 
+    @property
+    def dead_s(self) -> float:
+        """Seconds since it was marked dead; 0 if it is alive."""
+        ...
+
+    def mark_dead(self, seconds: float) -> None:
+        """Marks it dead for *seconds*, as an operator wishes."""
+        ...
+
+    def mark_alive(self) -> None:
+        """Marks it alive, as an operator wishes."""
+        ...
+
     def sent(self) -> None:
         """Records that an attempt begins."""
         ...
@@ -39,8 +52,8 @@ class Breaker(Protocol):
         """Records a success."""
         ...
 
-    def failed(self) -> None:
-        """Records a failure, or that no connection could be made."""
+    def failed(self, cause: object = "") -> None:
+        """Records a failure, or that no connection could be made; *cause* is for operators."""
         ...
 
     def ignored(self) -> None:
@@ -93,6 +106,19 @@ class Endpoint:
         """Number of idle connections."""
         return self._connections.idle
 
+    @property
+    def out_s(self) -> float:
+        """Seconds since it was last known to work; 0 if requests are sent to it."""
+        return self._accrual.dead_s
+
+    def mark_dead(self, seconds: float) -> None:
+        """Sends nothing for *seconds*, unless no other endpoint is open; then a probe."""
+        self._accrual.mark_dead(seconds)
+
+    def mark_alive(self) -> None:
+        """Sends requests again."""
+        self._accrual.mark_alive()
+
     def describe(self) -> dict[str, Any]:
         """Returns what operators ask about it, as JSON has it."""
         state, seconds_out = self._accrual.describe()
@@ -100,6 +126,7 @@ class Endpoint:
             "address": self.name,
             "state": "closed" if self.is_closed else state,
             "seconds_out": round(seconds_out, 1),
+            "out_for_s": round(self.out_s, 1),
             "weight": self.weight,
             "pending": self.load.pending,
             "ewma_ms": round(self.load.cost / 1e6, 3) if isinstance(self.load, PeakEwma) else None,
@@ -146,7 +173,7 @@ class Endpoint:
             return response
         load.finish()
         if response.failed:
-            accrual.failed()
+            accrual.failed(f"status {response.status}")
         else:
             accrual.succeeded()
         return response
@@ -180,7 +207,9 @@ class Endpoint:
             if broken:
                 self._cut_bodies.value += 1
                 response.failed = True
-            if broken or is_open:
+            if broken:
+                self._accrual.failed("the body was cut")
+            elif is_open:
                 self._settle(response)
 
         ending.then(ended)
@@ -188,7 +217,7 @@ class Endpoint:
     def _settle(self, response: Response) -> None:
         """Reports to the breaker how *response* turned out."""
         if response.failed:
-            self._accrual.failed()
+            self._accrual.failed(f"status {response.status}")
         else:
             self._accrual.succeeded()
 
@@ -206,7 +235,7 @@ class Endpoint:
 
     def _failed(self, error: ProxyError, stamp: float) -> None:
         if error.blames_endpoint:
-            self._accrual.failed()
+            self._accrual.failed(error)
         else:
             self._accrual.ignored()
         if error.blames_endpoint or isinstance(error, TimedOutConnecting):

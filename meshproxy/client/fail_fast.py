@@ -15,6 +15,7 @@ from meshproxy.client.endpoint import Endpoint
 from meshproxy.errors import ConnectFailed, FailedFast, ProxyError, TlsFailed
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
+from meshproxy.timeline import Kind, timeline
 
 LONGEST_WAIT_SECONDS: Final = 32.0
 """Longest wait, and the limit on one attempt."""
@@ -27,11 +28,12 @@ def attempts() -> "chain[float]":
 
 
 class FailFastStats:
-    """Statistics of a client's endpoints that fail fast; *metrics* is its `failfast` scope."""
+    """Statistics of the endpoints of *client* that fail fast; *metrics* is its `failfast` scope."""
 
-    __slots__ = ("failing", "marked_available", "marked_dead", "now")
+    __slots__ = ("client", "failing", "marked_available", "marked_dead", "now")
 
-    def __init__(self, metrics: Tree, now: Callable[[], float] = monotonic) -> None:
+    def __init__(self, metrics: Tree, client: str, now: Callable[[], float] = monotonic) -> None:
+        self.client = client
         self.now = now
         self.failing: set[FailFastEndpoint] = set()
         """The endpoints that reject requests at present."""
@@ -65,6 +67,17 @@ class FailFastEndpoint(Endpoint):
         """True if connections can be made and the breaker lets requests through."""
         return self._recovery is None and super().is_open
 
+    @property
+    def out_s(self) -> float:
+        """Seconds since it was last known to work; 0 if requests are sent to it."""
+        failing_s = self._stats.now() - self.failing_since if self._recovery is not None else 0.0
+        return max(failing_s, super().out_s)
+
+    def mark_alive(self) -> None:
+        """Sends requests again, whether connecting has succeeded since or not."""
+        self._stop_trying()
+        super().mark_alive()
+
     def describe(self) -> dict[str, Any]:
         """Returns what operators ask about it, as JSON has it."""
         described = super().describe()
@@ -77,22 +90,26 @@ class FailFastEndpoint(Endpoint):
             raise FailedFast(f"connecting to {self.name} failed, and has not succeeded since")
         try:
             return super().serve(request)
-        except (ConnectFailed, TlsFailed):
-            self._fail()
+        except (ConnectFailed, TlsFailed) as error:
+            self._fail(error)
             raise
 
     def close(self) -> None:
         """Accepts no new requests and stops trying to connect; running requests finish."""
         super().close()
+        self._stop_trying()
+
+    def _stop_trying(self) -> None:
         if self._recovery is not None:
             self._recovery.kill(block=False)
             self._recovered()
 
-    def _fail(self) -> None:
+    def _fail(self, error: ProxyError) -> None:
         if self._recovery is None and not self.is_closed:
             self.failing_since, self.tries = self._stats.now(), 0
             self._stats.marked_dead.value += 1
             self._stats.failing.add(self)
+            self._note(f"fails fast until a connection is made: {error}")
             self._recovery = gevent.spawn(self._recover)
 
     def _recover(self) -> None:
@@ -105,9 +122,13 @@ class FailFastEndpoint(Endpoint):
                 except ProxyError:
                     continue
                 self._stats.marked_available.value += 1
+                self._note("connections are made again")
                 return
         finally:
             self._recovered()
+
+    def _note(self, what: str) -> None:
+        timeline.note(Kind.BREAKER, f"{self.name} of {self._stats.client}", what)
 
     def _recovered(self) -> None:
         self._recovery = None

@@ -7,30 +7,28 @@ fail, and becomes empty at once if the name no longer exists.
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-import gevent
 from gevent.lock import BoundedSemaphore
 
 from meshproxy.discovery.dns_lookup import DnsSettings, Lookup
+from meshproxy.discovery.dns_name import DnsName, addresses_of
 from meshproxy.discovery.dns_query import Answer, QueryFailed, Server
 from meshproxy.discovery.hostname import literal, why_refused
 from meshproxy.discovery.resolv_conf import has_global_ipv6
 from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import (
-    ADDR_NEG,
-    ADDR_PENDING,
     Addr,
     AddrBound,
-    Address,
     AddrFailed,
     AddrPending,
 )
+from meshproxy.naming.followed import Followed
 from meshproxy.naming.services import Services
-from meshproxy.var import PENDING, Ok, Source, State, Var, wait
+from meshproxy.var import PENDING, Ok, State, Var, wait
 
 MAX_LOOKUPS: Final = 100
 MAX_NAMES: Final = 1000
@@ -63,7 +61,7 @@ class DnsResolver:
         self._lookup = Lookup(settings, has_ipv6)
         self._slots = BoundedSemaphore(MAX_LOOKUPS)
         self._waiting = 0
-        self._names: OrderedDict[str, _Name] = OrderedDict()
+        self._names: OrderedDict[str, DnsName] = OrderedDict()
         stats = metrics.scope("inet", "dns")
         self._lookup_ms = stats.stat("lookup_ms")
         self._successes = stats.counter("successes")
@@ -85,11 +83,15 @@ class DnsResolver:
         host = host.lower()
         address = "127.0.0.1" if host in ("", "localhost") else literal(host)
         if address is not None:
-            return Var(_bound([address], number))
+            return Var(addresses_of([address], number))
         why = why_refused(host)
         if why is not None:
             return Var(AddrFailed(why))
         return self._followed(host).addr.map(lambda addr: _with_port(addr, number))
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields what is known of each host that is in use."""
+        return (one.followed() for one in list(self._names.values()) if one.is_observed)
 
     def services(self, name: str, hosts: Sequence[str] = ()) -> Services:
         """Returns the SRV records of the absolute *name*, asked for once, after queueing.
@@ -120,12 +122,12 @@ class DnsResolver:
             raise QueryFailed(f"{', '.join(hosts)}: no name server has an address")
         return Lookup(replace(self._settings, nameservers=tuple(servers)), self._has_ipv6)
 
-    def _followed(self, host: str) -> "_Name":
+    def _followed(self, host: str) -> DnsName:
         """Returns the shared entry of *host*, which is now the last one to be forgotten."""
         self._forget_idle()
         name = self._names.get(host)
         if name is None:
-            name = self._names[host] = _Name(host, self._look_up, self._settings, self._now)
+            name = self._names[host] = DnsName(host, self._look_up, self._settings, self._now)
         name.used_at = self._now()
         self._names.move_to_end(host)
         return name
@@ -173,87 +175,6 @@ class DnsResolver:
             self._slots.release()
 
 
-class _Name:
-    """The state of one host, and the greenlet that renews it while it is observed."""
-
-    def __init__(
-        self,
-        host: str,
-        look_up: Callable[[str], Answer],
-        settings: DnsSettings,
-        now: Callable[[], float],
-    ) -> None:
-        self.addr: Source[Addr] = Source(self._start, ADDR_PENDING)
-        self.is_observed = False
-        self.used_at = now()
-        self._host = host
-        self._look_up = look_up
-        self._settings = settings
-        self._now = now
-        self._known: Addr = ADDR_PENDING
-        self._fresh_until = now()
-        self._good_at = now()
-
-    def _start(self, emit: Callable[[Addr], None]) -> Callable[[], None]:
-        if self._now() < self._fresh_until:
-            emit(self._known)
-        renewing = gevent.spawn(self._renew_for_ever, emit)
-        self.is_observed = True
-
-        def stop() -> None:
-            self.is_observed = False
-            self.used_at = self._now()
-            renewing.kill(block=False)
-
-        return stop
-
-    def _renew_for_ever(self, emit: Callable[[Addr], None]) -> None:
-        while True:
-            gevent.sleep(max(0.0, self._fresh_until - self._now()))
-            self._known, ttl_s = self._renewed()
-            self._fresh_until = self._now() + ttl_s
-            emit(self._known)
-
-    def _renewed(self) -> tuple[Addr, float]:
-        """Returns the address, from a new lookup or the last good one, and how long it is valid."""
-        settings = self._settings
-        try:
-            answer = self._look_up(self._host)
-        except QueryFailed as failure:
-            return self._held_or(AddrFailed(f"{self._host}: {failure}")), settings.min_ttl_s
-        except Exception:
-            log_once.exception("the lookup of %s broke", self._host)
-            failed = AddrFailed(f"{self._host}: internal error of the resolver")
-            return self._held_or(failed), settings.min_ttl_s
-        if not answer.name_exists:
-            return ADDR_NEG, self._negative_ttl_s(answer)
-        if not answer.addresses:
-            return self._held_or(ADDR_NEG), self._negative_ttl_s(answer)
-        found = _bound(answer.addresses, 0)
-        if answer.is_partial:
-            return self._with_held_family(found), settings.min_ttl_s
-        self._good_at = self._now()
-        return found, min(max(answer.ttl_s, settings.min_ttl_s), settings.max_ttl_s)
-
-    def _negative_ttl_s(self, answer: Answer) -> float:
-        settings = self._settings
-        least_s = min(MIN_NEGATIVE_TTL_S, settings.min_ttl_s)
-        most_s = min(settings.max_negative_ttl_s, settings.max_ttl_s)
-        return min(max(answer.ttl_s, least_s), most_s)
-
-    def _with_held_family(self, found: AddrBound) -> AddrBound:
-        """Returns *found* and, for the family that failed, the addresses known before."""
-        held = self._held_or(found)
-        families = {":" in address.host for address in found.addresses}
-        kept = {each for each in held.addresses if (":" in each.host) not in families}
-        return AddrBound(found.addresses | kept)
-
-    def _held_or(self, otherwise: A) -> A | AddrBound:
-        """Returns the address known before, if it was good and is not too old."""
-        is_recent = self._now() - self._good_at <= self._settings.stale_s
-        return self._known if isinstance(self._known, AddrBound) and is_recent else otherwise
-
-
 def _settled(addr: Addr) -> State[Addr]:
     return PENDING if isinstance(addr, AddrPending) else Ok(addr)
 
@@ -267,11 +188,7 @@ def _port(text: str) -> int | None:
     return number if number <= 65535 else None
 
 
-def _bound(addresses: Sequence[str], port: int) -> AddrBound:
-    return AddrBound(frozenset(Address(address, port) for address in addresses))
-
-
 def _with_port(addr: Addr, port: int) -> Addr:
     if isinstance(addr, AddrBound):
-        return _bound([address.host for address in addr.addresses], port)
+        return addresses_of([address.host for address in addr.addresses], port)
     return addr

@@ -3,7 +3,7 @@
 linkerd: interpreter/namerd/.../StreamingNamerClient.scala, interpreter/mesh/.../Client.scala
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from meshproxy.discovery.namerd import BoundName
@@ -11,6 +11,7 @@ from meshproxy.discovery.watching.watch import Watch, Watches
 from meshproxy.naming.addr import ADDR_PENDING, Addr
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.followed import Followed
 from meshproxy.naming.namer import BoundTree, Transformer
 from meshproxy.naming.nametree import NameTree
 from meshproxy.naming.path import Path
@@ -67,6 +68,11 @@ class RemoteInterpreter:
             return Ok(found)
 
         return self.transformed(self.trees.follow(Question(dtab, path)).map(tree))
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields what is known of each name and each bound id in use, in brief."""
+        yield from self.trees.followed()
+        yield from self.addrs.followed()
 
     def bound(self, name: BoundName) -> Bound:
         """Returns a bound name with its addresses."""

@@ -1,6 +1,6 @@
 """Binding by a dtab that is kept elsewhere, in front of the router's own."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.metrics.instruments import Counter
 from meshproxy.naming.delegation import Delegation
 from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.followed import Followed
 from meshproxy.naming.namer import BoundTree
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity, Ok, State, Var
@@ -48,6 +49,11 @@ class WatchedDtabInterpreter(StoredDtabInterpreter):
     def describe(self) -> Mapping[str, Any]:
         """Returns what is known of the table, by its name, if it is in use."""
         return {} if self._watch.is_idle else {self._watch.name: self._watch.describe()}
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields the same in brief."""
+        if not self._watch.is_idle:
+            yield self._watch.followed()
 
 
 def read_dtabs(

@@ -88,10 +88,7 @@ PLACES: Final = (
             _histogram("dtab/size", "Entries of the dtabs that requests bring along."),
             _histogram("transit_latency_ms", "Age of `l5d-ctx-deadline` when a request arrives."),
             _counter("admission_control/deadline/exceeded", "Requests whose deadline had passed."),
-            _counter(
-                "admission_control/deadline/rejected",
-                "Those refused for it, if the server has enforceDeadlines.",
-            ),
+            _counter("admission_control/deadline/rejected", "Those refused: enforceDeadlines."),
             _histogram("admission_control/deadline/expired_ms", "How long it had passed."),
             _histogram("admission_control/deadline/remaining_ms", "How much time was left."),
         ),
@@ -202,6 +199,7 @@ PLACES: Final = (
             _counter("probes", "Requests sent to see whether one is back."),
             _counter("revivals", "Endpoints taken in again."),
             _counter("removed_for_ms", "Milliseconds that endpoints were out."),
+            _gauge("longest_dead_s", "Seconds since the first of those out was marked. Added."),
         ),
     ),
     Section(

@@ -30,8 +30,8 @@ that.
 With `workers`, every number covers all workers: counters and histograms are added up, and remain
 when a worker ends; a gauge is the sum of the workers' readings, since each worker has its own
 connections, endpoints and budgets. For what workers have in common, the highest reading is taken:
-`originator`, a client's `available`, `algorithm/<name>`, `num_weight_classes`, `oldest_list_s` and
-`process/uptime`.
+`originator`, a client's `available`, `algorithm/<name>`, `num_weight_classes`, `oldest_list_s`,
+`longest_dead_s` and `process/uptime`.
 """
 
 

@@ -1,6 +1,6 @@
 """Names of services in Consul: io.l5d.consul (linkerd: namer/consul/src/main/scala)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -24,6 +24,7 @@ from meshproxy.discovery.members import Members, bind_members
 from meshproxy.discovery.watching.api import Api, Bounds
 from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats
 from meshproxy.metrics.tree import Tree
+from meshproxy.naming.followed import Followed
 from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import NEG
 from meshproxy.naming.path import Path
@@ -102,6 +103,10 @@ class ConsulNamer:
     def describe(self) -> Mapping[str, Any]:
         """Returns what is known of each service that is in use."""
         return self._services.describe()
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields the same in brief."""
+        return self._services.followed()
 
     def _found(self, wanted: ServiceKey) -> Activity[Members]:
         if not self._sets_host and wanted.datacenter != LOCAL:

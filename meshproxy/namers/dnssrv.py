@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -17,6 +17,7 @@ from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats, polle
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address, AddrPending
 from meshproxy.naming.bound import Bound
+from meshproxy.naming.followed import Followed
 from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import NEG, Leaf, NameTree
 from meshproxy.naming.path import Path
@@ -80,6 +81,10 @@ class DnsSrvNamer:
     def describe(self) -> Mapping[str, Any]:
         """Returns what is known of each name that is in use."""
         return self._watches.describe()
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields the same in brief."""
+        return self._watches.followed()
 
     def _addr(self, state: State[Records]) -> Var[Addr]:
         """Returns the addresses of the lowest priority that has any."""

@@ -3,10 +3,10 @@
 (linkerd: namer/k8s/src/main/scala/io/buoyant/namer/k8s/*.scala)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from meshproxy.config.bases import NamerConfig, NamerDeps
 from meshproxy.config.decode import Port, Problem, RegularFile, key
@@ -18,6 +18,7 @@ from meshproxy.discovery.k8s.lookups import Found, Wanted, addr_of, endpoints, i
 from meshproxy.discovery.k8s.objects import is_dns_label
 from meshproxy.naming.addr import Addr, AddrBound
 from meshproxy.naming.bound import Bound
+from meshproxy.naming.followed import Followed
 from meshproxy.naming.namer import Lookup, Namer
 from meshproxy.naming.nametree import NEG, Leaf, NameTree
 from meshproxy.naming.path import Path
@@ -60,6 +61,24 @@ class K8sNamer:
             addr = addr.flat_map(self._resolved)
         leaf = Leaf(Bound(self.prefix + consumed, addr, path.drop(length)))
         return found.map(lambda state: _tree(state, leaf))
+
+    def describe(self) -> Mapping[str, Any]:
+        """Returns what is known of each namespace in use, and how it was learned."""
+        return self.cluster.describe()
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields the same in brief."""
+        return self.cluster.followed()
+
+    def names(self) -> list[Path]:
+        """Returns the names of all ports that have endpoints; none if names need a label."""
+        if self.label_key is not None or self.find is not endpoints:
+            return []
+        return [
+            self.prefix + Path.of(*(() if self.namespace else (namespace,)), port, service)
+            for namespace, port, service in self.cluster.ports()
+            if port and self.namespace in (None, namespace)
+        ]
 
     def _wanted(self, consumed: Path) -> Wanted | None:
         try:

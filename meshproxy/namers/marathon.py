@@ -17,6 +17,7 @@ from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats, polle
 from meshproxy.errors import BindingFailed
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound
+from meshproxy.naming.followed import Followed
 from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import NEG, NameTree
 from meshproxy.naming.path import Path
@@ -99,6 +100,11 @@ class MarathonNamer:
     def describe(self) -> Mapping[str, Any]:
         """Returns what is known of the list of apps, and of each app that is in use."""
         return {**self._apps.describe(), **self._members.describe()}
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields the same in brief."""
+        yield from self._apps.followed()
+        yield from self._members.followed()
 
 
 def _failed(failure: ApiFailure) -> Failed:

@@ -3,7 +3,7 @@
 All containers are in one list, which is read again when the version of the metadata changes.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from meshproxy.discovery.watching.line import Line
 from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Address
+from meshproxy.naming.followed import Followed
 from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import NEG
 from meshproxy.naming.path import Path
@@ -97,6 +98,10 @@ class RancherNamer:
     def describe(self) -> Mapping[str, Any]:
         """Returns what is known of the containers, if any name is in use."""
         return self._watches.describe()
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields the same in brief."""
+        return self._watches.followed()
 
     def _port(self, text: str) -> int | None:
         number = int(text) if text.isascii() and text.isdecimal() else self._ports.get(text)

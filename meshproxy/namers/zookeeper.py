@@ -1,6 +1,6 @@
 """The common part of ZooKeeper namers: names are paths of nodes that have members."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from meshproxy.discovery.members import Members, Resolve
@@ -8,6 +8,7 @@ from meshproxy.discovery.zookeeper.membership import Found, Membership, Segments
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr
 from meshproxy.naming.bound import Bound, ChosenBy
+from meshproxy.naming.followed import Followed
 from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import NEG, Leaf, NameTree
 from meshproxy.naming.path import Path
@@ -88,6 +89,10 @@ class NodeNamer(Generic[T]):
     def describe(self) -> Mapping[str, Any]:
         """Returns what is known of each node that is in use."""
         return self.nodes.describe()
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields the same in brief."""
+        return self.nodes.followed()
 
     def _at(self, depth: int, way: Segments, state: State[tuple[Found[T], ...]]) -> Members | None:
         """Returns the members of the node at *depth* below the base; None if it is not known."""

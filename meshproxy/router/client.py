@@ -47,6 +47,7 @@ from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.path import Path
 from meshproxy.router import stacks
 from meshproxy.router.address_filter import AddressFilter, Policies
+from meshproxy.router.client_health import measure, note_change
 from meshproxy.router.own_listeners import LoopGuard, OwnListener
 from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.service import Service, stack
@@ -92,21 +93,21 @@ class Client:
         """The own listener among the addresses that was left out, if any."""
         self._policy = policy = key.policy
         self._connects = ConnectStats(metrics)
-        metrics.gauge("pool_size", fn=lambda: self._connects.open)
-        metrics.gauge("pool_cached", fn=lambda: sum(one.idle for one in self._endpoints.values()))
         self.stats = ClientStats(metrics)
         self._budget = new_budget(policy.requeue_budget)
-        self._fail_fast = FailFastStats(metrics.scope("failfast")) if policy.fail_fast else None
+        self._fail_fast = (
+            FailFastStats(metrics.scope("failfast"), self.id.show()) if policy.fail_fast else None
+        )
         balancing, config = metrics.scope("loadbalancer"), policy.balancer
         self._classes: WeightClasses[Endpoint] = WeightClasses(
             balancing, config.algorithm, lambda: config.build(balancing)
         )
         self._balancer: Picker[Endpoint] = self._classes
-        metrics.gauge("available", fn=self._classes.any_open, together="max")
         self._transport = policy.transport(key.limits)
         self._diagnostics = diagnose(self.id)
         self._rewrite_host: RewriteHost | None = None
         self._endpoints: dict[Address, Endpoint] = {}
+        measure(metrics, self._connects, self._endpoints.values, self._classes.any_open)
         self.addr: Addr = ADDR_PENDING
         """The last address set that was neither pending nor failed, if there was one."""
         self.service: Service[Request, Response] = stack(
@@ -231,6 +232,7 @@ class Client:
             return
         authority = addr.authority if isinstance(addr, AddrBound) else None
         self._rewrite_host = RewriteHost(authority) if authority else None
+        note_change(self.id.show(), self.addr, addr)
         self.addr = addr
         addresses = addr.addresses if isinstance(addr, AddrBound) else frozenset()
         own = {address: own for address in addresses if (own := self._refuses(address))}

@@ -8,6 +8,7 @@ from meshproxy.config.schema import LinkerConfig
 from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.linker import Linker
 from meshproxy.runtime.supervisor import Supervisor
+from meshproxy.timeline import Kind, timeline
 
 _log = logging.getLogger(__name__)
 
@@ -23,9 +24,12 @@ def reload(linker: Linker | Supervisor, source: Source) -> str | None:
         linker.reload(_alike(source(), linker.config))
     except (ConfigErrors, CannotStart, OSError, ValueError) as error:
         metrics.counter("failed").incr()
+        first = str(error).partition("\n")[0]
+        timeline.note(Kind.RELOAD, "configuration", f"not reloaded: {first}")
         _log.error("not reloaded, the configuration before is still served:\n%s", error)
         return str(error)
     metrics.counter("ok").incr()
+    timeline.note(Kind.RELOAD, "configuration", "reloaded")
     _log.info("reloaded")
     return None
 

@@ -15,6 +15,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.runtime.building import CannotStart
 from meshproxy.runtime.listen_addresses import Address
 from meshproxy.runtime.worker_process import HUNG_S, WorkerProcess
+from meshproxy.timeline import Kind, timeline
 
 _log = logging.getLogger(__name__)
 START_S: Final = 60.0
@@ -194,11 +195,13 @@ class WorkerPool:
         match message:
             case ["serving"]:
                 _log.info("worker %d (pid %d) serves", worker.number, worker.pid)
+                _note(worker.number, f"serves, as process {worker.pid}")
                 if self._serving() == self._wanted:
                     self._started.set(None)
             case ["cannot start", str(why)]:
                 if self._started.successful():
                     _log.error("worker %d cannot start: %s", worker.number, why)
+                    _note(worker.number, f"cannot start: {why}")
                 else:
                     self._started.set_exception(CannotStart(why))
             case ["answer", *_]:
@@ -217,6 +220,7 @@ class WorkerPool:
             self._started.set_exception(CannotStart(f"{what} before it served"))
         if not self._started.successful():
             return
+        _note(worker.number, f"ended with status {status}")
         if not worker.has_served:
             self._failed_starts.value += 1
             _log.error("%s before it served", what)
@@ -226,6 +230,7 @@ class WorkerPool:
     def _follow(self, worker: WorkerProcess, config: Mapping[str, Any]) -> None:
         if (why_not := worker.reload(config)) is not None:
             _log.error("worker %d is replaced, it cannot reload: %s", worker.number, why_not)
+            _note(worker.number, f"replaced, it cannot reload: {why_not}")
             worker.drain(None)
 
     def _watch(self) -> None:
@@ -234,7 +239,12 @@ class WorkerPool:
             for worker in list(self._workers.values()):
                 if worker.is_hung():
                     _log.error("worker %d is killed, it was silent for %d s", worker.number, HUNG_S)
+                    _note(worker.number, f"killed, it was silent for {HUNG_S} s")
                     worker.kill()
 
     def _serving(self) -> int:
         return sum(worker.state == "serving" for worker in self._workers.values())
+
+
+def _note(number: int, what: str) -> None:
+    timeline.note(Kind.WORKER, f"worker {number}", what)

@@ -11,7 +11,9 @@ from meshproxy.accrual.policies import (
 )
 from meshproxy.backoff import constant
 from meshproxy.metrics.tree import Tree
+from meshproxy.timeline import Kind, timeline
 from tests.kit.clock import FakeClock
+from tests.kit.events import events_of
 
 
 @pytest.fixture
@@ -177,7 +179,7 @@ def test_removal_and_revival_are_in_the_log(
     accrual.sent()
     accrual.succeeded()
     assert [record.getMessage() for record in caplog.records] == [
-        "endpoint 10.0.0.1:80 is marked dead for 5.0 s",
+        "endpoint 10.0.0.1:80 is marked dead for 5.0 s: 2 failures in a row",
         "endpoint 10.0.0.1:80 works again",
     ]
 
@@ -199,3 +201,66 @@ def test_endpoints_do_not_share_a_policy() -> None:
 
 def test_zero_failures_is_dead_after_the_first() -> None:
     assert ConsecutiveFailures(0, constant(1)).mark_dead_on_failure() == 1
+
+
+def test_the_timeline_tells_why_and_until_when(clock: FakeClock, tree: Tree) -> None:
+    policy = ConsecutiveFailures(2, lambda: iter((5.0, 60.0)))
+    accrual = FailureAccrual(policy, tree, "events of this test", clock.ns)
+    for cause in ("status 503", "connect: Connection refused\nand more"):
+        accrual.sent()
+        accrual.failed(cause)
+    clock.advance(5)
+    accrual.sent()
+    accrual.failed("status 500")
+    clock.advance(60)
+    accrual.sent()
+    accrual.succeeded()
+    assert events_of("events of this test", Kind.BREAKER) == [
+        "marked dead for 5.0 s: 2 failures in a row: connect: Connection refused",
+        "marked dead for 60.0 s: a probe failed: status 500",
+        "alive again, a probe succeeded",
+    ]
+    second = next(one for one in timeline.events() if "60.0" in one.text)
+    assert second.until == pytest.approx(second.at + 60)
+
+
+def test_it_knows_since_when_it_is_dead(clock: FakeClock, tree: Tree) -> None:
+    accrual = breaker(clock, tree, 5.0, 60.0)
+    assert accrual.dead_s == 0
+    fail(accrual, 2)
+    clock.advance(5)
+    fail(accrual)
+    clock.advance(7)
+    assert accrual.dead_s == 12
+    clock.advance(60)
+    accrual.sent()
+    accrual.succeeded()
+    assert accrual.dead_s == 0
+
+
+def test_an_operator_marks_it_dead_and_alive(clock: FakeClock, tree: Tree) -> None:
+    accrual = FailureAccrual(NoneConfig().new_policy(), tree, "marked by hand", clock.ns)
+    accrual.mark_alive()
+    accrual.mark_dead(30)
+    assert (accrual.is_open, accrual.describe()) == (False, ("dead", 30))
+    accrual.mark_dead(60)
+    clock.advance(30)
+    assert (accrual.describe(), accrual.dead_s) == (("dead", 30), 30)
+    accrual.mark_alive()
+    assert (accrual.is_open, accrual.alive, accrual.describe()) == (True, True, ("alive", 0))
+    assert counters(tree) == (1, 1, 0, 90_000)
+    assert events_of("marked by hand", Kind.OPERATOR) == [
+        "marked dead for 30.0 s: by hand",
+        "marked dead for 60.0 s: by hand",
+        "marked alive by hand",
+    ]
+
+
+def test_what_an_operator_marked_dead_is_probed_afterwards(clock: FakeClock, tree: Tree) -> None:
+    accrual = breaker(clock, tree)
+    accrual.mark_dead(30)
+    clock.advance(30)
+    assert accrual.is_open
+    accrual.sent()
+    accrual.succeeded()
+    assert accrual.alive

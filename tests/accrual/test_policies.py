@@ -4,6 +4,7 @@ import pytest
 
 from meshproxy.accrual.breaker import FailureAccrual
 from meshproxy.accrual.policies import (
+    NeverDead,
     SuccessRate,
     SuccessRateConfig,
     SuccessRateWindowed,
@@ -67,3 +68,16 @@ def test_the_probe_that_revives_an_endpoint_is_its_first_success() -> None:
     accrual.succeeded()
     assert (accrual.alive, policy.success_rate) == (True, 1.0)
     assert [policy.mark_dead_on_failure() for _ in range(3)] == [None, None, 5]
+
+
+def test_what_a_policy_marks_dead_for_is_told() -> None:
+    clock = FakeClock(0)
+    by_count = SuccessRate(0.8, 3, WAIT)
+    by_time = SuccessRateWindowed(0.8, 30, WAIT, clock.ns)
+    for policy in (by_count, by_time):
+        policy.record_success()
+        clock.advance(30)
+        policy.mark_dead_on_failure()
+    assert str(by_count) == "success rate 0.717 below 0.8 over 3 requests"
+    assert str(by_time) == "success rate 0.368 below 0.8 over 30 s"
+    assert str(NeverDead()) == "never"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 
 import gevent
@@ -35,6 +35,7 @@ from meshproxy.naming.addr import Address
 from meshproxy.net.body import StreamBody
 from tests.kit.badserver import BadServer, Script, Send, Stall, Until
 from tests.kit.clock import FakeClock
+from tests.kit.events import events_of
 from tests.kit.faults import black_hole
 from tests.kit.messages import Pieces, body_of, request
 
@@ -332,6 +333,7 @@ def test_it_tells_what_operators_ask() -> None:
             "address": world.endpoint.name,
             "state": "alive",
             "seconds_out": 0,
+            "out_for_s": 0,
             "weight": 1,
             "pending": 0,
             "ewma_ms": None,
@@ -344,5 +346,32 @@ def test_it_tells_what_operators_ask() -> None:
         world.accrual.failed()
         described = world.endpoint.describe()
         assert (described["state"], described["seconds_out"]) == ("dead", 10)
+        world.clock.advance(4)
+        assert world.endpoint.describe()["out_for_s"] == world.endpoint.out_s == 4
         world.endpoint.close()
         assert world.endpoint.describe()["state"] == "closed"
+
+
+def test_an_operator_marks_it_dead_and_alive() -> None:
+    with serving([]) as world:
+        world.endpoint.mark_dead(30)
+        assert (world.endpoint.is_open, world.endpoint.describe()["seconds_out"]) == (False, 30)
+        world.endpoint.mark_alive()
+        assert world.endpoint.is_open
+        assert world.endpoint.out_s == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "cause"),
+    [
+        ([Send(BROKEN)], "status 500"),
+        ([Send(PART)], "the body was cut"),
+        ([], "the endpoint closed the connection before a response"),
+    ],
+)
+def test_the_timeline_tells_what_it_was_marked_dead_for(sent: Script, cause: str) -> None:
+    with serving([Until(), *sent]) as world:
+        with suppress(ConnectionClosed):
+            body_of(world.endpoint.serve(asking()))
+        assert world.accrual.state is State.DEAD
+        assert f"a failure: {cause}" in events_of("it")[-1]

@@ -23,6 +23,7 @@ from meshproxy.naming.addr import Address
 from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.clock import FakeClock
 from tests.kit.downstream import Downstream
+from tests.kit.events import events_of
 from tests.kit.k8s import wait_until
 from tests.kit.messages import body_of, request
 from tests.kit.nodes import numbers
@@ -45,7 +46,7 @@ class World:
             FailureAccrual(self.policy, Tree(), "it"),
             Tree().counter("cut_responses"),
             0.5,
-            stats=FailFastStats(self.metrics, self.clock),
+            stats=FailFastStats(self.metrics, "/#/fast", self.clock),
             backoff=backoff or (lambda: repeat(0.001)),
         )
 
@@ -207,3 +208,26 @@ def test_waits_are_jittered_sixteen_times_and_then_the_longest() -> None:
     assert all(0 <= wait < min(2.0**place, 32) for place, wait in enumerate(waits[1:16], 1))
     assert len(set(waits[1:16])) > 10
     assert waits[16:] == [32] * 4
+
+
+def test_the_timeline_tells_when_it_fails_and_when_it_recovers(port: int) -> None:
+    with world(port, for_ever) as made:
+        with pytest.raises(ConnectFailed):
+            made.ask()
+        made.clock.advance(3)
+        assert made.endpoint.out_s == 3
+        (event,) = events_of(f"{made.endpoint.name} of /#/fast")
+        assert event.startswith("fails fast until a connection is made: ")
+    with Downstream(lambda _: b"ok") as server, world(server.port) as made:
+        made.endpoint._fail(ConnectFailed("refused"))
+        wait_until(lambda: made.endpoint.is_open)
+        assert events_of(f"{made.endpoint.name} of /#/fast")[-1] == "connections are made again"
+
+
+def test_an_operator_marks_it_alive(port: int) -> None:
+    with world(port, for_ever) as made:
+        with pytest.raises(ConnectFailed):
+            made.ask()
+        made.endpoint.mark_alive()
+        assert made.endpoint.is_open
+        assert (made.endpoint.out_s, made.seen("is_marked_dead")) == (0, [0])

@@ -520,3 +520,15 @@ def test_other_servers_may_be_asked_for_services(resolver: Make) -> None:
         with pytest.raises(QueryFailed, match=r"absent.test:1: no name server has an address"):
             asking.services("web.test", ("absent.test:1",))
         assert not usual.asked["web.test", "SRV", "udp"]
+
+
+def test_what_is_in_use_is_told(resolver: Make) -> None:
+    with DnsServer() as server:
+        server.put("web.test", "10.0.0.1")
+        subject = resolver(server)
+        with watching(subject.resolve("web.test", "80")) as seen:
+            seen.settled()
+            assert [(one.name, one.answer) for one in subject.followed()] == [
+                ("web.test", "10.0.0.1")
+            ]
+        assert list(subject.followed()) == []

@@ -74,11 +74,13 @@ def test_the_dtab_is_followed_while_it_is_there_and_while_it_is_not(agent: Consu
         agent.put(KEY, b"/host/web => /$/inet/127.0.0.1/2")
         found.wait_id("/$/inet/127.0.0.1/2")
         told = interpreter.describe()["default"]
+        assert [one.name for one in interpreter.followed()] == ["default"]
         assert told["state"]["value"] == "/host/web=>/$/inet/127.0.0.1/2"
         assert told["poll"]["request"].startswith("GET /v1/kv/namerd/dtabs/default?raw=true")
         agent.delete(KEY)
         wait_until(lambda: found.state == Ok(NEG))
     assert interpreter.describe() == {}
+    assert list(interpreter.followed()) == []
     wait_until(lambda: not agent.connections)
 
 

@@ -117,6 +117,8 @@ def test_names_and_addresses_are_followed(server: Namerd) -> None:
         assert isinstance(found.state, Ok)
         assert isinstance(found.state.value, Union)
         told = interpreter.describe()
+        names = [name for kind in ("bind", "addr") for name in told[kind]]
+        assert [one.name for one in interpreter.followed()] == names
         (name,) = told["bind"]
         assert name == "/svc/web /svc=>/#/x;/host=>/svc"
         assert told["addr"].keys() == {"/#/x/web", "/%/t/#/y"}

@@ -213,6 +213,7 @@ def test_a_service_is_asked_for_once_however_many_follow_it(agent: ConsulAgent) 
         other.wait_hosts("10.0.0.1")
         assert agent.connections == 1
         assert list(namer.describe()) == ["/dc1/web"]
+        assert [one.name for one in namer.followed()] == ["/dc1/web"]
         assert namer.describe()["/dc1/web"]["state"]["value"] == {
             "addresses": [{"host": "10.0.0.1", "port": 80, "weight": 1.0, "meta": {}}],
             "meta": {},

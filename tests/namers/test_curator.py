@@ -69,6 +69,7 @@ def test_only_what_is_right_below_the_base_is_a_service(
     with Rebinding(namer, "/api") as followed:
         followed.wait_for("/#/io.l5d.curator/api", "/", "127.0.0.1:1*1")
         shown = dict(namer.describe())
+        assert {one.name for one in namer.followed()} == shown.keys()
     assert set(shown) == {"/", "/base", "/base/services", "/base/services/api"}
     assert shown["/base/services"]["state"]["value"]["members"] == {}
 

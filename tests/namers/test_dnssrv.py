@@ -172,6 +172,7 @@ def test_the_state_is_shown_by_name(server: DnsServer, world: World) -> None:
     with Rebinding(world.namer, f"/{WEB.upper()}.") as web:
         web.wait_for(f"/#/io.l5d.dnssrv/{WEB.upper()}.", "/", "10.0.0.1:80*1")
         shown = world.namer.describe()[WEB]
+        assert [one.name for one in world.namer.followed()] == [WEB]
         record = {"priority": 0, "weight": 1, "host": "a.test", "port": 80}
         assert shown["state"]["value"] == [record]
         assert shown["poll"]["request"] == f"SRV {WEB}"

@@ -15,7 +15,8 @@ from meshproxy.namers.k8s import (
 )
 from meshproxy.naming.addr import ADDR_NEG, Addr, AddrBound, Address
 from meshproxy.naming.bound import Bound
-from meshproxy.naming.namer import Lookup, Namer
+from meshproxy.naming.followed import FollowsNames
+from meshproxy.naming.namer import Described, Enumerating, Lookup, Namer
 from meshproxy.naming.nametree import NEG, Leaf
 from meshproxy.naming.path import Path
 from meshproxy.var import PENDING, Ok, Var, wait
@@ -280,3 +281,37 @@ def test_credentials_take_a_package_that_is_installed(monkeypatch: pytest.Monkey
     (problem,) = K8sNamerConfig(auth="inCluster").check()
     assert (problem.key, "pip install kubernetes" in problem.what) == ("auth", True)
     assert list(K8sNamerConfig().check()) == []
+
+
+def test_the_names_of_all_ports_that_have_endpoints_are_listed(api: KubeApi) -> None:
+    namer = build(K8sNamerConfig, api)
+    assert isinstance(namer, Enumerating)
+    assert list(namer.names()) == []
+    tree = namer.lookup(Path.of("default", "http", "hello"))
+    assert isinstance(tree, Var)
+    close = tree.observe(lambda _: None)
+    wait_until(namer.names)
+    assert [name.show() for name in namer.names()] == ["/#/io.l5d.k8s/default/http/hello"]
+    of_one = build(K8sNsNamerConfig, api)
+    assert isinstance(of_one, Enumerating)
+    assert [name.show() for name in of_one.names()] == ["/#/io.l5d.k8s.ns/http/hello"]
+    labelled = build(K8sNamerConfig, api, label_selector="version")
+    assert isinstance(labelled, Enumerating)
+    assert list(labelled.names()) == []
+    close()
+
+
+def test_what_it_watches_is_told(api: KubeApi) -> None:
+    namer = build(K8sNamerConfig, api)
+    assert isinstance(namer, Described)
+    assert isinstance(namer, FollowsNames)
+    tree = namer.lookup(Path.of("default", "http", "hello"))
+    assert isinstance(tree, Var)
+    close = tree.observe(lambda _: None)
+    wait_until(lambda: namer.describe()["endpoints"]["default"]["watch"]["streaming"])
+    told = namer.describe()["endpoints"]["default"]
+    assert told["state"]["value"] == {"objects": 1, "followed": {"hello": 1}}
+    assert told["watch"]["request"].startswith("GET /apis/discovery.k8s.io/v1/namespaces/default/")
+    assert [one.name for one in namer.followed()] == ["endpoints of default"]
+    close()
+    assert namer.describe() == {"endpoints": {}, "services": {}, "ingresses": {}}

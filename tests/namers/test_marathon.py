@@ -58,6 +58,7 @@ def test_the_shortest_id_that_exists_is_taken(server: Marathon) -> None:
         assert follow.bound.residual.show() == "/Rest"
         other.wait_hosts("10.0.0.1")
         assert list(namer.describe()) == ["apps", "/shop/web"]
+        assert [one.name for one in namer.followed()] == ["apps", "/shop/web"]
         server.run("/shop", ("10.0.0.2", 80))
         wait_until(lambda: "/shop" in namer.describe())
     wait_until(lambda: not server.connections)

@@ -125,6 +125,7 @@ def test_all_names_share_one_watch(server: RancherMetadata) -> None:
         follow.__enter__().wait_neg()
     assert server.connections == 1
     assert namer.describe()["containers"]["state"]["value"] == {"shop/web": ["10.0.0.1"]}
+    assert [one.answer for one in namer.followed()] == ["1 entry"]
     for follow in follows:
         follow.__exit__(None, None, None)
 

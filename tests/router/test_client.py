@@ -38,6 +38,7 @@ from meshproxy.router.policy import ClientPolicy
 from meshproxy.var import Var
 from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.downstream import Answer, Downstream
+from tests.kit.events import events_of
 from tests.kit.guards import guard
 from tests.kit.messages import body_of, request
 
@@ -551,3 +552,12 @@ def test_what_becomes_a_listener_of_ours_goes_at_the_next_update_even_on_probati
             client.follow(Bound(ID, Var(of(ours.port))))
             with pytest.raises(LoopDetected):
                 client.ask()
+
+
+def test_the_timeline_tells_what_discovery_changed() -> None:
+    with Downstream(lambda _: b"") as one, Downstream(lambda _: b"") as two:
+        subject = Subject(one.port)
+        subject.addresses.set(of(one.port, two.port))
+        subject.addresses.set(ADDR_PENDING)
+        subject.close()
+        assert events_of(ID.show())[-1] == f"127.0.0.1:{two.port} added; 2 addresses now"

@@ -2,9 +2,9 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final, Generic, TypeAlias
+from typing import Any, Final, Generic, TypeAlias
 from weakref import WeakValueDictionary
 
 from meshproxy.discovery.k8s.api import ApiServer, KubernetesApi, Timing
@@ -25,6 +25,7 @@ from meshproxy.discovery.k8s.table import Emit, T, Table
 from meshproxy.discovery.k8s.watch import ListWatch, Tally
 from meshproxy.discovery.watching.failure import Reason
 from meshproxy.metrics.tree import Tree
+from meshproxy.naming.followed import Followed
 from meshproxy.var import PENDING, Activity, Close, Source
 
 MAX_IDLE: Final = 64
@@ -87,6 +88,31 @@ class Cluster:
         """Returns the shortest fallback time that was shared, if any."""
         return self._fallback_s
 
+    def describe(self) -> dict[str, Any]:
+        """Returns what is known of each namespace in use, by resource, as JSON."""
+        return {
+            resource: {namespace: table.describe() for namespace, table in tables.in_use()}
+            for resource, tables in self._by_resource()
+        }
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields the same in brief."""
+        for resource, tables in self._by_resource():
+            for namespace, table in tables.in_use():
+                yield table.followed(f"{resource} of {namespace or 'all namespaces'}")
+
+    def ports(self) -> Iterator[tuple[str, str, str]]:
+        """Yields namespace, port and service of all endpoints that are known."""
+        for namespace, table in self._groups.in_use():
+            for service, groups in table.owners():
+                for port in dict.fromkeys(port for group in groups for port in group.ports):
+                    yield namespace, port, service
+
+    def _by_resource(self) -> Iterator[tuple[str, "_Tables[Any]"]]:
+        yield "endpoints", self._groups
+        yield "services", self._services
+        yield "ingresses", self._ingresses
+
     def report(self, metrics: Tree) -> None:
         """Shows in *metrics* how the API is doing."""
         metrics.gauge("lists", fn=lambda: self.tally.lists)
@@ -128,6 +154,10 @@ class _Tables(Generic[T]):
             return self._table(namespace).follow(owner, emit, fallback_after())
 
         return Source(start, PENDING)
+
+    def in_use(self) -> list[tuple[str, Table[T]]]:
+        """Returns the tables that are observed, by namespace."""
+        return [(name, one) for name, one in sorted(self._tables.items()) if not one.is_idle]
 
     def listed_at(self) -> list[float]:
         """Returns when the tables in use were listed, omitting empty ones."""

@@ -4,12 +4,15 @@ All lookups of all namers of one API share it, so a name that does not exist cos
 """
 
 from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import gevent
 
 from meshproxy.discovery.k8s.objects import Entry
+from meshproxy.naming.followed import Followed
 from meshproxy.var import PENDING, Close, Ok, State
+from meshproxy.wording import moment
 
 T = TypeVar("T")
 
@@ -17,8 +20,33 @@ Values = tuple[T, ...]
 Emit = Callable[[State[Values[T] | None]], None]
 
 
+@dataclass(slots=True)
+class Times:
+    """When something happened to a list and its watch, in seconds since 1970; 0 for never."""
+
+    listed: float = 0.0
+    stream_start: float = 0.0
+    stream_data: float = 0.0
+    stream_end: float = 0.0
+    failing_since: float = 0.0
+
+
 class Feed(Protocol):
     """Keeps a table up to date while it is in use."""
+
+    @property
+    def times(self) -> Times:
+        """When what it does happened."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why it cannot do so now; empty if it can."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what it asked, and what came when, as JSON."""
+        ...
 
     def start(self) -> None:
         """Begins, without blocking."""
@@ -62,6 +90,32 @@ class Table(Generic[T]):
     def is_empty(self) -> bool:
         """True if no objects are known."""
         return not self._entries
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what is known, and how it was learned, as JSON (linkerd: InstrumentedVar)."""
+        return {
+            "state": {
+                "running": not self.is_idle,
+                "lastUpdatedAt": moment(max(self._feed.times.listed, self._feed.times.stream_data)),
+                "value": {
+                    "objects": len(self._entries),
+                    "followed": {name: len(self._owned.get(name, ())) for name in self._emits},
+                },
+            },
+            "watch": self._feed.describe(),
+        }
+
+    def followed(self, name: str) -> Followed:
+        """Returns what is known, in brief; *name* says of what."""
+        times = self._feed.times
+        answered_at = max(times.listed, times.stream_data)
+        answer = f"{len(self._entries)} objects" if answered_at else ""
+        return Followed(name, answer, answered_at, self._feed.failure, times.failing_since)
+
+    def owners(self) -> Iterable[tuple[str, Values[T]]]:
+        """Yields each service that has objects, and what they contain."""
+        for owner, owned in list(self._owned.items()):
+            yield owner, tuple(value for entry in owned.values() for value in entry.values)
 
     def known(self, owner: str) -> Values[T] | None:
         """Returns what the objects of *owner* contain; None if not observed or not listed yet."""

@@ -20,11 +20,13 @@ from meshproxy.discovery.k8s.api import KubernetesApi
 from meshproxy.discovery.k8s.events import Event, read_event
 from meshproxy.discovery.k8s.namespaces import Claim
 from meshproxy.discovery.k8s.objects import Entry, Resource
-from meshproxy.discovery.k8s.table import Table
+from meshproxy.discovery.k8s.table import Table, Times
 from meshproxy.discovery.watching.decoding import ITEM, Malformed, items
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.discovery.watching.line import Line
 from meshproxy.log_once import LogOnce
+from meshproxy.timeline import Kind, timeline
+from meshproxy.wording import moment
 
 T = TypeVar("T")
 
@@ -84,6 +86,26 @@ class ListWatch(Generic[T]):
         self._greenlet: gevent.Greenlet | None = None
         self._complaint = ""
         self._rested = 0.0
+        self._line: Line | None = None
+        self.times = Times()
+        self.failure = ""
+        """Why the API does not answer now; empty if it does."""
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what was asked, and what came when (linkerd: k8s/.../InstrumentedWatch.scala)."""
+        line, times = self._line, self.times
+        is_streaming = times.stream_start > times.stream_end
+        return {
+            "request": line.request if line else None,
+            "lastRequestAt": moment(line.requested_at if line else 0.0),
+            "lastResponseAt": moment(line.responded_at if line else 0.0),
+            "lastListAt": moment(times.listed),
+            "streaming": self._greenlet is not None and is_streaming,
+            "lastStreamStartAt": moment(times.stream_start),
+            "lastStreamDataAt": moment(times.stream_data),
+            "lastStreamEndAt": moment(times.stream_end),
+            "error": self.failure or None,
+        }
 
     def start(self) -> None:
         """Starts, unless it runs already."""
@@ -99,6 +121,7 @@ class ListWatch(Generic[T]):
     def _run(self) -> None:
         waits = self._backoff()
         with closing(Line(self._api, lambda: None)) as line:
+            self._line = line
             while True:
                 if self._follow_once(line):
                     waits = self._backoff()
@@ -112,6 +135,7 @@ class ListWatch(Generic[T]):
         try:
             listed = self._claim.list_in_turn(lambda: self._list(line))
             self._complaint = ""
+            self._forgive()
             if listed is None:
                 self._table.replace(())
             if not self._claim.is_proven(is_empty=self._table.is_empty) or listed is None:
@@ -129,6 +153,7 @@ class ListWatch(Generic[T]):
             if failure.status == 401:
                 self._api.forget_credentials()
             self._note(failure)
+            self._fail(failure)
         except Exception:
             log_once.exception("the watch of %s failed", self)
         finally:
@@ -158,6 +183,7 @@ class ListWatch(Generic[T]):
         else:
             raise ApiFailure(Reason.MALFORMED, f"a list of more than {MAX_PAGES} pages")
         self._tally.lists += 1
+        self.times.listed = time.time()
         self._table.replace(entries)
         return str(metadata.get("resourceVersion", ""))
 
@@ -190,9 +216,14 @@ class ListWatch(Generic[T]):
             "timeoutSeconds": str(max(1, round(duration_s))),
         }
         target = f"{resource.path(self._namespace)}?{urlencode(query)}"
-        with closing(line.lines(target, duration_s + timing.idle_timeout_s)) as lines:
-            for each in lines:
-                yield read_event(each)
+        self.times.stream_start = time.time()
+        try:
+            with closing(line.lines(target, duration_s + timing.idle_timeout_s)) as lines:
+                for each in lines:
+                    self.times.stream_data = time.time()
+                    yield read_event(each)
+        finally:
+            self.times.stream_end = time.time()
 
     def _rest_if_due(self) -> None:
         """Lets other greenlets run if this has gone on for a while."""
@@ -225,6 +256,19 @@ class ListWatch(Generic[T]):
         is_news = complaint != self._complaint and failure.reason is not Reason.GONE
         self._complaint = complaint
         log.log(logging.WARNING if is_news else logging.DEBUG, "%s: %s", self, complaint)
+
+    def _fail(self, failure: ApiFailure) -> None:
+        if failure.reason is Reason.GONE:
+            return
+        if not self.failure:
+            self.times.failing_since = time.time()
+            timeline.note(Kind.DISCOVERY, str(self), str(failure))
+        self.failure = str(failure)
+
+    def _forgive(self) -> None:
+        if self.failure:
+            timeline.note(Kind.DISCOVERY, str(self), "answers again")
+        self.failure, self.times.failing_since = "", 0.0
 
     def __str__(self) -> str:
         of = f" of {self._namespace}" if self._namespace else ""

@@ -5,6 +5,8 @@ from collections import Counter
 from enum import StrEnum
 from typing import Final
 
+from meshproxy.timeline import Kind, timeline
+
 log = logging.getLogger(__name__)
 
 
@@ -63,11 +65,16 @@ class Complaints:
         is_news = self._holders[failure.kind] == 1 and failure.reason not in _ROUTINE
         level = logging.WARNING if is_news else logging.DEBUG
         log.log(level, "%s: %s: %s", self._system, watch, failure)
+        if is_news:
+            timeline.note(Kind.DISCOVERY, self._system, f"{watch}: {failure}")
 
     def end(self, failure: ApiFailure) -> None:
         """Records that one watch no longer fails this way."""
         self._holders[failure.kind] -= 1
         if not self._holders[failure.kind]:
             del self._holders[failure.kind]
-            level = logging.DEBUG if failure.reason in _ROUTINE else logging.INFO
+            is_news = failure.reason not in _ROUTINE
+            level = logging.INFO if is_news else logging.DEBUG
             log.log(level, "%s: no longer: %s", self._system, failure)
+            if is_news:
+                timeline.note(Kind.DISCOVERY, self._system, f"no longer: {failure}")

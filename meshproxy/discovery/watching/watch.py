@@ -5,7 +5,7 @@ The requests, and the reading of answers, are in a generator that each system pr
 
 import logging
 import time
-from collections.abc import Callable, Generator, ItemsView
+from collections.abc import Callable, Generator, ItemsView, Iterator
 from contextlib import closing
 from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar, cast
@@ -19,7 +19,9 @@ from meshproxy.discovery.watching.failure import ApiFailure, Complaints, Reason
 from meshproxy.discovery.watching.line import Line
 from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
+from meshproxy.naming.followed import Followed, brief
 from meshproxy.var import PENDING, Activity, Close, Ok, Source, State
+from meshproxy.wording import moment
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -100,7 +102,7 @@ class Watch(Generic[T]):
         self._line: Any = None
         self._known: Ok[T] | None = None
         self._failure: ApiFailure | None = None
-        self._started_at = self._updated_at = 0.0
+        self._started_at = self._updated_at = self._failing_since = 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -114,17 +116,28 @@ class Watch(Generic[T]):
         return {
             "state": {
                 "running": not self.is_idle,
-                "lastStartedAt": _shown(self._started_at),
-                "lastUpdatedAt": _shown(self._updated_at),
+                "lastStartedAt": moment(self._started_at),
+                "lastUpdatedAt": moment(self._updated_at),
                 "value": None if known is None else self._show(known.value),
             },
             self._style: {
                 "request": line.request if line else None,
-                "lastRequestAt": _shown(line.requested_at if line else 0.0),
-                "lastResponseAt": _shown(line.responded_at if line else 0.0),
+                "lastRequestAt": moment(line.requested_at if line else 0.0),
+                "lastResponseAt": moment(line.responded_at if line else 0.0),
                 "error": None if self._failure is None else str(self._failure),
             },
         }
+
+    def followed(self) -> Followed:
+        """Returns what is known, in brief."""
+        known, failure = self._known, self._failure
+        return Followed(
+            self.name,
+            "" if known is None else brief(self._show(known.value)),
+            0.0 if known is None else self._updated_at,
+            "" if failure is None else str(failure),
+            0.0 if failure is None else self._failing_since,
+        )
 
     def _start(self, emit: Callable[[State[T]], None]) -> Close:
         self._stats.opens.incr()
@@ -188,6 +201,8 @@ class Watch(Generic[T]):
     def _note(self, failure: ApiFailure) -> None:
         self._stats.failed(failure.reason)
         before, self._failure = self._failure, failure
+        if before is None:
+            self._failing_since = time.time()
         if before is None or before.kind != failure.kind:
             self._api.complaints.begin(failure, self.name)
             if before is not None:
@@ -226,6 +241,10 @@ class Watches(Generic[K, T]):
         """Returns the state of each for human readers, by name."""
         return {watch.name: watch.describe() for watch in self._running.values()}
 
+    def followed(self) -> Iterator[Followed]:
+        """Yields what is known of each, in brief."""
+        return (watch.followed() for watch in list(self._running.values()))
+
     def _join(self, key: K, emit: Callable[[State[T]], None]) -> Close:
         watch = self._running.get(key)
         if watch is None:
@@ -245,7 +264,3 @@ def polled(ask: Callable[[], T], interval_s: Callable[[], float]) -> Generator[T
     while True:
         yield ask()
         gevent.sleep(interval_s())
-
-
-def _shown(seconds: float) -> str | None:
-    return time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(seconds)) if seconds else None

@@ -5,7 +5,7 @@ way, which all names below that node share: one that nobody has registered costs
 watch.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -18,6 +18,7 @@ from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats
 from meshproxy.discovery.zookeeper.ensemble import AT_ONCE, Ensemble, Line
 from meshproxy.discovery.zookeeper.membership import Found, Membership, Segments
 from meshproxy.metrics.tree import Tree
+from meshproxy.naming.followed import Followed
 from meshproxy.var import Activity, Ok, State, Var
 
 T = TypeVar("T")
@@ -82,6 +83,10 @@ class Nodes(Generic[T]):
     def describe(self) -> dict[str, Any]:
         """Returns the state of each node in use for people, by its path."""
         return self._watches.describe()
+
+    def followed(self) -> Iterator[Followed]:
+        """Yields the same in brief."""
+        return self._watches.followed()
 
     def _along(
         self,

@@ -203,3 +203,17 @@ def test_metrics_show_how_the_api_is_doing() -> None:
     assert metrics.gauge("lists").read() == 1
     assert metrics.gauge("watches").read() == 0
     assert metrics.gauge("oldest_list_s").read() == 0
+
+
+def test_what_is_in_use_is_told_by_resource_and_namespace() -> None:
+    with World() as world:
+        world.api.publish("web", "10.0.0.1")
+        world.follow("default")
+        wait_until(lambda: world.hosts("default"))
+        assert list(world.cluster.describe()["endpoints"]) == ["default"]
+        assert [(one.name, one.answer) for one in world.cluster.followed()] == [
+            ("endpoints of default", "1 objects")
+        ]
+        assert list(world.cluster.ports()) == [("default", "http", "web")]
+        world.unfollow()
+        assert list(world.cluster.followed()) == []

@@ -5,7 +5,7 @@ import gevent
 import pytest
 
 from meshproxy.discovery.k8s.objects import Entry
-from meshproxy.discovery.k8s.table import Table
+from meshproxy.discovery.k8s.table import Table, Times
 from meshproxy.var import PENDING, Activity, Ok, Source, wait
 from tests.kit.k8s import wait_until
 
@@ -15,6 +15,13 @@ class Feed:
 
     running = False
     starts = 0
+    failure = ""
+
+    def __init__(self) -> None:
+        self.times = Times()
+
+    def describe(self) -> dict[str, Any]:
+        return {"error": self.failure or None}
 
     def start(self) -> None:
         self.running = True
@@ -163,4 +170,25 @@ def test_with_a_list_there_is_no_fallback(world: World) -> None:
     done = gevent.spawn_later(0.005, lambda: None)
     wait_until(lambda: done.dead)
     assert seen == [PENDING, Ok(("x",))]
+    close()
+
+
+def test_it_tells_what_it_knows(world: World) -> None:
+    assert world.table.followed("endpoints") == ("endpoints", "", 0, "", 0, 0)
+    _, close = world.follow("a")
+    world.feed.times.listed = 1_700_000_000
+    world.table.replace([entry("a1", "a", "x"), entry("a2", "a", "y"), entry("b1", "b", "z")])
+    world.feed.failure, world.feed.times.failing_since = "refused", 1_700_000_009
+    assert world.table.followed("endpoints") == (
+        "endpoints", "3 objects", 1_700_000_000, "refused", 1_700_000_009, 0,
+    )  # fmt: skip
+    assert world.table.describe() == {
+        "state": {
+            "running": True,
+            "lastUpdatedAt": "2023-11-14 22:13:20 +0000",
+            "value": {"objects": 3, "followed": {"a": 2}},
+        },
+        "watch": {"error": "refused"},
+    }
+    assert dict(world.table.owners()) == {"a": ("x", "y"), "b": ("z",)}
     close()

@@ -15,6 +15,7 @@ from meshproxy.discovery.k8s.watch import MAX_WAIT_S, MIN_WAIT_S, ListWatch, Tal
 from meshproxy.discovery.watching.decoding import MAX_BYTES
 from meshproxy.discovery.watching.failure import Reason
 from meshproxy.var import Ok
+from tests.kit.events import events_of
 from tests.kit.k8s import KubeApi, endpoints, subset, wait_until
 
 PORTS = [{"name": "http", "port": 80}]
@@ -324,3 +325,31 @@ def test_waits_grow_while_nothing_works_and_begin_anew_after_success() -> None:
     assert growing[0] == MIN_WAIT_S
     assert growing[-1] == MAX_WAIT_S
     assert waits[15] == MIN_WAIT_S
+
+
+def test_it_tells_what_it_asked_and_what_came_when(world: World) -> None:
+    world.follow("hello")
+    world.wait_for_watch()
+    wait_until(lambda: world.table.describe()["watch"]["streaming"])
+    told = world.table.describe()["watch"]
+    assert "watch=true" in told["request"]
+    assert told["lastListAt"].endswith(" +0000")
+    assert (told["lastStreamDataAt"], told["lastStreamEndAt"], told["error"]) == (None, None, None)
+    world.api.publish("hello", "10.0.0.2")
+    world.wait_for("hello", "10.0.0.2")
+    assert world.table.describe()["watch"]["lastStreamDataAt"] is not None
+
+
+def test_a_failure_is_told_and_an_event_until_a_list_comes_again(quick_world: World) -> None:
+    world = quick_world
+    world.follow("hello")
+    world.wait_for_watch()
+    world.api.close()
+    wait_until(lambda: world.table.followed("endpoints").failure)
+    told = world.table.followed("endpoints")
+    assert told.answer == "1 objects"
+    assert told.failing_since >= told.answered_at
+    world.api.listen()
+    wait_until(lambda: not world.table.followed("endpoints").failure)
+    subject = f"Kubernetes endpoints of default at 127.0.0.1:{world.api.port}"
+    assert events_of(subject)[-1] == "answers again"

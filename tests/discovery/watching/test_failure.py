@@ -3,6 +3,7 @@ import logging
 import pytest
 
 from meshproxy.discovery.watching.failure import ApiFailure, Complaints, Reason
+from tests.kit.events import events_of
 
 REFUSED = ApiFailure(Reason.CONNECT, "refused")
 BROKEN_DOWN = ApiFailure(Reason.STATUS, "status 500: 'x'", 500)
@@ -18,8 +19,10 @@ def test_a_complaint_of_many_watches_is_logged_once_and_its_end_once(
     complaints.begin(ApiFailure(Reason.CONNECT, "refused again"), "/dc1/shop")
     complaints.end(REFUSED)
     assert caplog.messages == ["consul:8500: /dc1/web: refused"]
+    assert events_of("consul:8500") == ["/dc1/web: refused"]
     complaints.end(REFUSED)
     assert caplog.messages[1:] == ["consul:8500: no longer: refused"]
+    assert events_of("consul:8500")[1:] == ["no longer: refused"]
     complaints.begin(REFUSED, "/dc1/web")
     assert len(caplog.messages) == 3
 

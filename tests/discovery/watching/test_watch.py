@@ -1,5 +1,6 @@
 """What a watch makes of its rounds: the last good value, backoffs, and an end."""
 
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -210,3 +211,21 @@ def test_an_observer_that_stops_it_ends_it() -> None:
     wait_until(lambda: watch.is_idle)
     gevent.idle()
     assert script.counts("opens", "closes") == [1, 1]
+
+
+def test_in_brief_it_tells_the_last_good_value_and_since_when_it_fails() -> None:
+    script = Script([[REFUSED], [["a", "b"], REFUSED], [HOLD]])
+    watches: Watches[str, str] = Watches(lambda _: script.watch(show=lambda value: value))
+    before = time.time()
+    close = watches.follow("web").observe(lambda _: None)
+    wait_until(lambda: script.begun == 3)
+    (told,) = watches.followed()
+    close()
+    assert (told.name, told.answer, told.failure) == ("/web", "2 entries", "refused")
+    assert before <= told.answered_at <= told.failing_since <= time.time()
+    assert list(watches.followed()) == []
+
+
+def test_before_the_first_answer_nothing_is_told_of_it() -> None:
+    watch = Script([[HOLD]]).watch()
+    assert watch.followed() == ("/web", "", 0, "", 0, 0)

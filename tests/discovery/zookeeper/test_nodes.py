@@ -219,4 +219,5 @@ def test_the_state_is_shown_by_path(zookeeper: ZooKeeper, world: World) -> None:
     assert shown["watch"]["request"] == "1 members of /a12"
     world.close()
     assert world.nodes.describe() == {}
+    assert list(world.nodes.followed()) == []
     assert world.nodes.is_idle
