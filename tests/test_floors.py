@@ -24,7 +24,7 @@ FLOORS = {
         "namers", "transformers", "interpreters", "balancers", "accrual",
         "announcers", "classifiers", "identifiers", "filters", "client",
     },
-    2: {"config", "discovery", "net"},
+    2: {"config", "discovery", "net", "recent"},
     1: {"naming", "http", "h2", "metrics", "egress"},
     0: {
         "__init__", "errors", "wording", "log_once", "var", "service", "backoff", "ewma", "budget",

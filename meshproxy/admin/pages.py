@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from meshproxy.admin.security import Security
+from meshproxy.http.body import Body
 
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
@@ -92,6 +93,8 @@ class AdminResponse:
     content_type: str = TEXT
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    stream: Body | None = None
+    """Sent instead of `body` while it is made, if there is one."""
 
 
 AdminHandler = Callable[[AdminRequest], AdminResponse]

@@ -19,10 +19,10 @@ def admin_service(admin: Admin, request: Request) -> Response:
     content_type = (request.headers.get(b"content-type") or b"").decode("latin-1")
     host = (request.headers.get(b"host") or b"").decode("latin-1")
     found = admin(AdminRequest.of(method, target, body, content_type, host))
-    headers = of(
-        (b"Content-Type", found.content_type.encode("latin-1")),
-        (b"Content-Length", b"%d" % len(found.body)),
-    )
+    headers = of((b"Content-Type", found.content_type.encode("latin-1")))
+    if found.stream is None:
+        headers.add(b"Content-Length", b"%d" % len(found.body))
     for name, value in found.headers:
         headers.add(name.encode("ascii"), value.encode("latin-1"))
-    return Response(found.status, REASONS.get(found.status, b""), headers, found.body)
+    reason = REASONS.get(found.status, b"")
+    return Response(found.status, reason, headers, found.stream or found.body)

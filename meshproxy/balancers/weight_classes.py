@@ -69,6 +69,10 @@ class WeightClasses(Generic[N]):
             balancer = next((other for other, nodes in others if _has_open(nodes)), balancer)
         return balancer.pick()
 
+    def size(self) -> int:
+        """Returns the number of nodes."""
+        return len(self.nodes)
+
     def any_open(self) -> bool:
         """Returns True if any node takes requests."""
         return _has_open(self.nodes)
@@ -89,7 +93,7 @@ class WeightClasses(Generic[N]):
         metrics.gauge("algorithm", algorithm, fn=lambda: 1.0, together="max")
         classes = "num_weight_classes"
         metrics.gauge(classes, fn=lambda: len(self._classes) if self.nodes else 0, together="max")
-        metrics.gauge("size", fn=lambda: len(self.nodes))
+        metrics.gauge("size", fn=self.size)
         metrics.gauge("available", fn=lambda: sum(node.is_open for node in self.nodes))
         metrics.gauge("closed", fn=lambda: sum(node.is_closed for node in self.nodes))
         metrics.gauge("load", fn=lambda: sum(node.load.pending for node in self.nodes))

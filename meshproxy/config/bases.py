@@ -241,9 +241,9 @@ class TelemeterConfig(Kinded):
     """Exports metrics."""
 
     category: ClassVar[str] = "telemeters"
-    offers: ClassVar[str] = "start close pages filters recorder take merge"
+    offers: ClassVar[str] = "start close pages filters recorder"
     in_workers: ClassVar[bool] = False
-    """True if it looks at requests: each worker then has one, and the supervisor merges them."""
+    """True if it looks at requests: each worker then has one."""
     experimental: bool | None = key(default=None, doc="Must be `true` for the kinds marked so.")
 
     def build(self, deps: Any) -> Any:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import unquote_plus
 
 from meshproxy.errors import ClientGone
 from meshproxy.http import l5d
@@ -98,9 +97,8 @@ class AccessLog:
         entry.status = response.status
         if isinstance(response, ErrorResponse):
             entry.error, entry.reason = response.error, response.text[:_MAX_ERROR]
-        elif l5d.ERR in response.headers.names:
-            text = (response.headers.get(l5d.ERR) or b"").decode("latin-1")
-            entry.reason = unquote_plus(text, "latin-1")[:_MAX_ERROR]
+        else:
+            entry.reason = l5d.error_text(response.headers)[:_MAX_ERROR]
         body = response.body
         if request.method == b"HEAD" or response.status in BODILESS or isinstance(body, Tunnel):
             self._end(request, entry, is_whole=True)

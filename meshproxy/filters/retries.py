@@ -11,6 +11,7 @@ from meshproxy.backoff import Backoff
 from meshproxy.budget import RetryBudget
 from meshproxy.errors import ProxyError
 from meshproxy.http.message import Classifier, Request, Response, ResponseClass
+from meshproxy.http.phases import Attempt
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
@@ -69,12 +70,14 @@ class Retries:
         waits = self._backoff()
         retries = 0
         while self._withdraw(request, retries, wait := next(waits, None)):
+            ended = monotonic()
             if isinstance(result, Response):
                 result.close()
             if wait:
                 self._pause(wait)
             retries += 1
             request.retries += 1
+            request.earlier += (_attempt(request, result, ended),)
             self._total.value += 1
             try:
                 result = service(request)
@@ -166,6 +169,7 @@ class Requeues:
             request.tried += (request.endpoint,)
             requeues += 1
             request.retries += 1
+            request.earlier += (_attempt(request, result, monotonic()),)
             self._requeues.value += 1
             try:
                 result = service(request)
@@ -197,6 +201,12 @@ class Requeues:
             return True
         self._exhausted.value += 1
         return False
+
+
+def _attempt(request: Request, result: Response | ProxyError, ended: float) -> Attempt:
+    """Returns the attempt of *request* that came to *result*, as another one begins."""
+    shown = str(result.status) if isinstance(result, Response) else result.reason
+    return Attempt(request.bound_id, request.endpoint, shown, ended, monotonic())
 
 
 def _is_nack(request: Request, response: Response) -> bool:

@@ -13,6 +13,7 @@ from meshproxy.errors import LoopDetected, ProxyError
 from meshproxy.http.message import Ending, Request, Response
 from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import MAX_CHILDREN, OVERFLOW, Tree
+from meshproxy.recent.requests import RecentRequests
 from meshproxy.service import Service
 
 _CUT = "cut"
@@ -143,15 +144,22 @@ class PathStats(Outcomes):
 
 
 class ServerStats(Outcomes):
-    """What the clients of one server see, errors included."""
+    """What the clients of one server see, errors included.
 
-    __slots__ = ("_responses", "_statuses", "_uploads")
+    Requests of interest are recorded in *recent*, as those to *server* of the router *router*.
+    """
 
-    def __init__(self, metrics: Tree) -> None:
+    __slots__ = ("_recent", "_responses", "_statuses", "_uploads", "_where")
+
+    def __init__(
+        self, metrics: Tree, recent: RecentRequests, router: str = "", server: str = ""
+    ) -> None:
         super().__init__(metrics)
         self._statuses = Statuses(metrics)
         self._uploads = Streams(metrics.scope("stream", "request"))
         self._responses = Streams(metrics.scope("stream", "response"))
+        self._recent = recent
+        self._where = router, server
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves and records."""
@@ -165,6 +173,7 @@ class ServerStats(Outcomes):
             elapsed_ms = (monotonic() - started) * 1000.0
             self.failed(error.reason, elapsed_ms)
             self._statuses.failed(elapsed_ms)
+            self._recent.left(*self._where, request, error.reason, elapsed_ms)
             raise
         except BaseException:
             self.begun.value -= 1
@@ -177,12 +186,16 @@ class ServerStats(Outcomes):
         if ending is not None and not ending.is_settled:
             self._responses.until(ending)
             self.await_end(ending, response, elapsed_ms)
+            self._recent.await_end(*self._where, request, response, elapsed_ms, ending)
         elif response.failed:
             self.failed(_CLASSIFIED, elapsed_ms)
+            self._recent.ended(*self._where, request, response, elapsed_ms)
         else:
             self.success.value += 1
             add_ms = self.latency.add
             add_ms(elapsed_ms)
+            if elapsed_ms >= self._recent.from_ms or response.status >= 400:
+                self._recent.ended(*self._where, request, response, elapsed_ms)
         return response
 
 

@@ -4,7 +4,7 @@ linkerd: linkerd/protocol/http/.../finagle/buoyant/linkerd/LinkerdHeaders.scala
 """
 
 from dataclasses import replace
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from meshproxy.errors import BadDtabHeader
 from meshproxy.http.deadline import Deadline
@@ -89,3 +89,8 @@ def encode_error(message: str, limit: int) -> bytes:
         word = max(encoded.rfind("+"), encoded.rfind("%0A"))
         encoded = encoded[:word] if word > max(limit - _NEAR, 0) else encoded
     return encoded.encode("ascii")
+
+
+def error_text(headers: Headers) -> str:
+    """Returns the text of `l5d-err`, "" without one."""
+    return unquote_plus((headers.get(ERR) or b"").decode("latin-1"), "latin-1")

@@ -6,12 +6,13 @@ saves an allocation. A response owns its body; closing the body ends the exchang
 
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from meshproxy.http.body import Body, RequestBody
 from meshproxy.http.deadline import Deadline
 from meshproxy.http.headers import Headers, of
+from meshproxy.http.phases import Attempt
 from meshproxy.http.trace import Trace
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
@@ -136,10 +137,11 @@ class Request:
     | `ctx_deadline` | `filters/context`, `filters/timeouts` |
     | `deadline` | `filters/timeouts` |
     | `dst` | `router/binding`, `router/egress` |
-    | `classifier`, `retries`, `tried` | `filters/retries` |
+    | `classifier`, `earlier`, `retries`, `tried` | `filters/retries` |
     | `egress` | `router/egress` |
     | `bound_id` | `filters/forwarding` |
     | `endpoint` | `client/endpoint`, `client/fail_fast` |
+    | `phases` | `http/phases` |
     """
 
     __slots__ = (
@@ -149,12 +151,14 @@ class Request:
         "ctx_deadline",
         "deadline",
         "dst",
+        "earlier",
         "egress",
         "endpoint",
         "headers",
         "local_dtab",
         "method",
         "peer",
+        "phases",
         "retries",
         "scheme",
         "target",
@@ -197,6 +201,10 @@ class Request:
         self.trace: Trace | None = None
         self.retries = 0
         """Attempts after the first, by the classifier or because nothing was delivered."""
+        self.earlier: tuple[Attempt, ...] = ()
+        """All attempts but the last one."""
+        self.phases: Mapping[str, float] | None = None
+        """Seconds by what it waited for, see `meshproxy.http.phases`; None if nothing."""
 
 
 class Response:

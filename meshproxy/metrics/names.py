@@ -12,6 +12,7 @@ from meshproxy.metrics.metric import Metric, Section
 from meshproxy.metrics.metric import counter as _counter
 from meshproxy.metrics.metric import gauge as _gauge
 from meshproxy.metrics.metric import histogram as _histogram
+from meshproxy.metrics.process_names import PROCESS
 
 OUTCOMES: Final = (
     _counter("requests", "Requests that ended."),
@@ -258,36 +259,7 @@ PLACES: Final = (
             _counter("failures/<reason>", "Requests that were refused."),
         ),
     ),
-    Section(
-        "reload",
-        "Reloads of the configuration, from the first one on. Added.",
-        (
-            _counter("ok", "Configurations that took over."),
-            _counter("failed", "Configurations with errors, which changed nothing."),
-        ),
-    ),
-    Section(
-        "workers",
-        "The workers, if the configuration asks for some. Added.",
-        (
-            _gauge("serving", "Workers that serve, and have said so in the last 3 s."),
-            _counter("restarts", "Workers started in place of others."),
-            _counter("failed_starts", "Workers that ended before they served."),
-        ),
-    ),
-    Section(
-        "process",
-        "The process, in place of Linkerd's `jvm`; with workers, the sum of all processes, but for "
-        "the uptime. Added.",
-        (
-            _gauge("up", "1: a proxy that is gone does not look like a quiet one."),
-            _gauge("uptime", "Milliseconds since the start."),
-            _gauge("cpu_ms", "Milliseconds of CPU used, user and system."),
-            _gauge("rss", "Bytes of resident memory."),
-            _gauge("threads", "Threads that Python knows."),
-            _gauge("fds", "Open file descriptors, where the system tells."),
-        ),
-    ),
+    *PROCESS,
 )
 
 

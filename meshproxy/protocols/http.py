@@ -178,7 +178,9 @@ class HttpRouter(Router):
         name = f"{server.ip}/{server.port}"
         metrics = deps.metrics.scope("server", name)
         trace = ServerSpan(config.propagator(), deps.recorders, config.name)
-        filters = server.filters(config.name, limits, metrics, trace, config.compression_level, log)
+        filters = server.filters(
+            config.name, limits, metrics, trace, config.compression_level, log, deps.recent
+        )
         return ServerParameters(
             protocol=Http1(
                 stack([*deps.filters(name), *filters], self.serve),

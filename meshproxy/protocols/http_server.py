@@ -14,6 +14,7 @@ from meshproxy.filters.forwarded import AddForwarded
 from meshproxy.http.headers import TOKEN
 from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree
+from meshproxy.recent.requests import RecentRequests
 from meshproxy.router.stacks import HttpFilter, server_stack
 
 
@@ -112,6 +113,7 @@ class HttpServerConfig(ServerConfig):
         trace: HttpFilter,
         compression_level: int,
         log: AccessLog | None,
+        recent: RecentRequests,
     ) -> list[HttpFilter]:
         """Returns the filters around the router labelled *router*, outermost first."""
         forwarded = None
@@ -132,6 +134,9 @@ class HttpServerConfig(ServerConfig):
             timestamp_header=self.timestamp_header,
             compression_level=compression_level,
             access_log=log,
+            recent=recent,
+            router=router,
+            server=f"{self.ip}/{self.port}",
         )
 
 

@@ -1,7 +1,7 @@
 """The interface between a protocol and the assembly in `runtime/`."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from meshproxy.config.routers import RouterConfig
@@ -10,6 +10,7 @@ from meshproxy.http.trace import Recorder
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.namer import Interpreter
 from meshproxy.naming.path import Path
+from meshproxy.recent.requests import RecentRequests
 from meshproxy.router.client import Client
 from meshproxy.router.own_listeners import LoopGuard
 from meshproxy.router.stacks import HttpFilter
@@ -71,5 +72,7 @@ class RouterDeps:
     """Returns the telemeters' filters for the server of that name, outermost first."""
     recorders: Sequence[Recorder] = ()
     """Telemeters that record spans."""
+    recent: RecentRequests = field(default_factory=RecentRequests)
+    """Keeps the latest requests to its servers."""
     before: ServedRouter | None = None
     """The router with that label before a reload."""

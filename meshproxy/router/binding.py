@@ -19,6 +19,7 @@ from meshproxy.errors import (
 from meshproxy.filters.diagnostics import Diagnostics
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
+from meshproxy.http.phases import BIND, spend
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.delegation import Route, route_to
@@ -98,8 +99,10 @@ class PathService:
 
     def _await_tree(self, request: Request) -> TreeEntry:
         seconds = self._binding.binding_seconds
-        time_left = request.deadline - monotonic()
+        began = monotonic()
+        time_left = request.deadline - began
         state = wait(self._activity, min(seconds, max(time_left, 0)))
+        spend(request, BIND, monotonic() - began)
         if self._tree is not None:
             return self._tree
         if isinstance(state, Failed):

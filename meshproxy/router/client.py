@@ -26,12 +26,12 @@ from meshproxy.errors import (
     TimedOutBinding,
     TlsFailed,
 )
-from meshproxy.filters.diagnostics import METHODS as LIMITED
-from meshproxy.filters.diagnostics import Diagnostics
+from meshproxy.filters.diagnostics import METHODS, Diagnostics
 from meshproxy.filters.host import RewriteHost
 from meshproxy.filters.stats import ClientStats
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
+from meshproxy.http.phases import DNS, spend
 from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import (
@@ -107,13 +107,12 @@ class Client:
         self._diagnostics = diagnose(self.id)
         self._rewrite_host: RewriteHost | None = None
         self._endpoints: dict[Address, Endpoint] = {}
-        measure(metrics, self._connects, self._endpoints.values, self._classes.any_open)
+        size, any_open = self._classes.size, self._classes.any_open
+        measure(metrics, self._connects, self._endpoints.values, any_open)
         self.addr: Addr = ADDR_PENDING
         """The last address set that was neither pending nor failed, if there was one."""
         self.service: Service[Request, Response] = stack(
-            stacks.client_stack(
-                policy, self._budget, self._count, metrics, self.stats, self._classes.any_open
-            ),
+            stacks.client_stack(policy, self._budget, size, metrics, self.stats, any_open),
             self._attempt,
         )
         self._stop = bound.addr.observe(self._update)
@@ -172,7 +171,7 @@ class Client:
         endpoint = self._balancer.pick()
         if endpoint.name in request.tried:
             endpoint = self._best_untried(request) or endpoint
-        if self._rewrite_host is None and request.method not in LIMITED:
+        if self._rewrite_host is None and request.method not in METHODS:
             return endpoint.serve(request)
         return self._serve_specially(request, endpoint)
 
@@ -181,7 +180,7 @@ class Client:
         rewrite, service = self._rewrite_host, endpoint.serve
         if rewrite is not None:
             service = partial(rewrite, service=service)
-        if request.method in LIMITED:
+        if request.method in METHODS:
             return self._diagnostics(request, service, endpoint.name, self.names)
         return service(request)
 
@@ -196,9 +195,6 @@ class Client:
     def _best_untried(self, request: Request) -> Endpoint | None:
         untried = [one for one in self._classes.nodes if one.name not in request.tried]
         return min(untried, key=lambda one: (not one.is_open, one.load.value()), default=None)
-
-    def _count(self) -> int:
-        return len(self._classes.nodes)
 
     def _await_endpoints(self, request: Request) -> None:
         """Waits for the first address.
@@ -217,8 +213,11 @@ class Client:
     def _await_addr(self, request: Request) -> None:
         """Waits until the address is no longer pending. Raises one of two timeouts."""
         known = self._bound.addr.map(_settled)
-        time_left = request.deadline - monotonic()
-        if isinstance(wait(known, min(self._binding_seconds, max(time_left, 0))), Pending):
+        began = monotonic()
+        time_left = request.deadline - began
+        state = wait(known, min(self._binding_seconds, max(time_left, 0)))
+        spend(request, DNS, monotonic() - began)
+        if isinstance(state, Pending):
             if time_left < self._binding_seconds:
                 raise TimedOutBinding("exceeded the time for the name to be bound")
             raise BindingTimedOut(
@@ -259,16 +258,15 @@ class Client:
         self._balancer = self._classes.update([self._endpoints[address] for address in ordered])
 
     def _new_endpoint(self, address: Address) -> Endpoint:
-        policy = self._policy
         accrual = FailureAccrual(
-            policy.accrual.new_policy(),
+            self._policy.accrual.new_policy(),
             self._metrics.scope("failure_accrual"),
             f"{show(address)} of {self.id.show()}",
         )
         parts = (
             address,
             self._connect(address, self._transport, self._connects),
-            policy.balancer.new_load(),
+            self._policy.balancer.new_load(),
             accrual,
             self._metrics.counter("cut_responses"),
             self._transport.limits.attempt,
@@ -287,8 +285,7 @@ class Client:
         )
 
     def _describe_timeout(self, request: Request, error: ServiceTimedOut) -> str:
-        limits = self._transport.limits
-        limit = min(limits.attempt, limits.first_byte)
+        limit = min(self._transport.limits.attempt, self._transport.limits.first_byte)
         return (
             f"exceeded {limit:g}.seconds to {request.dst.show() if request.dst else ''} while "
             f"{error.phase.value} for an individual request, excluding retries. "

@@ -24,6 +24,7 @@ from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.path import Path
+from meshproxy.recent.requests import RecentRequests
 from meshproxy.router.policy import ClientPolicy, PathPolicy, new_budget
 from meshproxy.service import Filter
 
@@ -46,13 +47,17 @@ def server_stack(
     timestamp_header: str | None = None,
     compression_level: int = 0,
     access_log: AccessLog | None = None,
+    recent: RecentRequests | None = None,
+    router: str = "",
+    server: str = "",
 ) -> list[HttpFilter]:
     """Returns the filters around the router: what applies to every request of one server."""
     return [
         *([access_log] if access_log is not None else []),  # logs what is really sent
         *([Compress(compression_level)] if compression_level else []),  # errors too
         *([ClearContext()] if clear_context else []),  # outside all filters that add headers
-        ServerStats(metrics),  # what the client sees, errors included
+        # what the client sees, errors included
+        ServerStats(metrics, recent or RecentRequests(), router, server),
         ErrorResponder(limits, metrics),  # below here errors are raised, above they are responses
         *([ConcurrencyLimit(max_concurrent, metrics)] if max_concurrent is not None else []),
         *([forwarded] if forwarded is not None else []),

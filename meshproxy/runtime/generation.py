@@ -13,6 +13,7 @@ from meshproxy.discovery.dns import DnsResolver
 from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.protocol import RouterDeps, ServedRouter
+from meshproxy.recent.requests import RecentRequests
 from meshproxy.router.own_listeners import LoopGuard, OwnListeners
 from meshproxy.runtime.building import Problems, build
 from meshproxy.runtime.listen_addresses import ListenAddress
@@ -36,11 +37,13 @@ class Generation:
         metrics: Tree,
         environ: Mapping[str, str],
         own: OwnListeners,
+        recent: RecentRequests,
         before: "Generation | None" = None,
     ) -> None:
         self.config = config
         self._metrics = metrics
         self._own = own
+        self._recent = recent
         self._sweepers: list[gevent.Greenlet] = []
         self.resolver: DnsResolver = (
             before.resolver
@@ -53,7 +56,7 @@ class Generation:
             self.naming = Naming(config, metrics, environ, self.resolver)
         with problems.noted():
             former = before.telemetry if before is not None else None
-            self.telemetry: Telemetry = Telemetry(config.telemetry, metrics, former)
+            self.telemetry: Telemetry = Telemetry(config.telemetry, metrics, recent, former)
         problems.refuse_any()
         self.routers: list[ServedRouter] = []
         for number, one in enumerate(config.routers):
@@ -77,7 +80,10 @@ class Generation:
         for log in self.logs.values():
             if log not in running:
                 log.start()
-        self._sweepers = [gevent.spawn(_sweep_often, router) for router in self.routers]
+        self._sweepers = [
+            gevent.spawn(_refill_often, self._recent),
+            *(gevent.spawn(_sweep_often, router) for router in self.routers),
+        ]
 
     def retire(self, successor: "Generation") -> None:
         """Keeps only what running requests use and what *successor* took over."""
@@ -110,10 +116,18 @@ class Generation:
             recorders=[
                 recorder for each in telemeters if (recorder := each.recorder()) is not None
             ],
+            recent=self._recent,
             before=before,
         )
         router: ServedRouter = build(config, f"routers[{number}]", lambda: deps)
         return router
+
+
+def _refill_often(recent: RecentRequests) -> None:
+    """Begins each second of the latest requests, for ever."""
+    while True:
+        recent.refill()
+        gevent.sleep(1)
 
 
 def _sweep_often(router: ServedRouter) -> None:

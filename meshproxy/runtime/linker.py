@@ -6,6 +6,7 @@ linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 import os
 import time
 from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
 
 import gevent
 from gevent.event import Event
@@ -16,11 +17,13 @@ from meshproxy.admin.overview import PATH as OVERVIEW
 from meshproxy.admin.overview import Overview
 from meshproxy.admin.pages import Admin, AdminRequest, AdminResponse
 from meshproxy.admin.process import measure_process
+from meshproxy.admin.recent_requests import requests_pages
 from meshproxy.config.load import load
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.discovery.own_addresses import is_own
 from meshproxy.metrics.tree import Tree
 from meshproxy.protocols.protocol import ServedRouter
+from meshproxy.recent.requests import RecentRequests
 from meshproxy.router.own_listeners import OwnListeners
 from meshproxy.runtime.admin import Controls, admin_parameters, identifier_parameters
 from meshproxy.runtime.announcement import announce
@@ -66,7 +69,7 @@ class Linker:
     ) -> None:
         self.metrics = Tree()
         self.readiness = Readiness()
-        self._environ = environ
+        self.recent = RecentRequests()
         self._is_worker = is_worker
         self._inherited = {} if inherited is None else inherited
         self._started = time.monotonic()
@@ -76,10 +79,11 @@ class Linker:
             reload,
             self._uptime,
             self.readiness.why_not,
-            pages={OVERVIEW: self._overview},
+            pages={OVERVIEW: self._overview, **requests_pages(self.recent, self.metrics)},
         )
         self._own = OwnListeners(is_own)
-        self._generation = Generation(config, self.metrics, environ, self._own)
+        self._build = partial(Generation, environ=environ, own=self._own, recent=self.recent)
+        self._generation: Generation = self._build(config, self.metrics)
         self._announcing = Announcing(self.metrics)
         self._listeners: dict[ListenAddress, Listener] = {}
         self._draining = Group()
@@ -156,11 +160,11 @@ class Linker:
         if self.readiness.is_ending:
             raise CannotStart("the process is ending")
         aside = Tree()
-        self._parameters(Generation(config, aside, self._environ, self._own), aside)
+        self._parameters(self._build(config, aside), aside)
         sockets = self._open(config)
         before = self._generation
         try:
-            after = Generation(config, self.metrics, self._environ, self._own, before)
+            after = self._build(config, self.metrics, before=before)
             parameters = self._parameters(after, self.metrics)
         except CannotStart:  # a file has changed in between
             for sock in sockets.values():

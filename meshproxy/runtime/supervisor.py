@@ -19,6 +19,7 @@ from meshproxy.admin.overview import PATH as OVERVIEW
 from meshproxy.admin.overview import Overview
 from meshproxy.admin.pages import JSON, AdminRequest, AdminResponse, shown
 from meshproxy.admin.process import measure_process
+from meshproxy.admin.recent_requests import requests_pages
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.shown import to_json
 from meshproxy.config.sockets import SocketOptionsConfig
@@ -26,6 +27,7 @@ from meshproxy.discovery.dns import DnsResolver
 from meshproxy.discovery.dns_lookup import DnsSettings
 from meshproxy.metrics.report import Batch, Merged
 from meshproxy.metrics.tree import Tree
+from meshproxy.recent.requests import RecentRequests
 from meshproxy.runtime.addresses import Addresses, Ports, server_ports, worker_config
 from meshproxy.runtime.admin import Controls, admin_parameters
 from meshproxy.runtime.announcement import announce
@@ -57,6 +59,7 @@ class Supervisor:
         self.readiness = Readiness()
         self._inherited = {} if inherited is None else inherited
         self._started_at = time.monotonic()
+        self._recent = RecentRequests()
         self._overview = Overview(
             self.metrics, self._uptime, self._why_not_ready, self._describe_workers
         )
@@ -66,7 +69,11 @@ class Supervisor:
             self._uptime,
             self._why_not_ready,
             refresh=self._refresh,
-            pages={"/admin/workers.json": shown(self._workers_page), OVERVIEW: self._overview},
+            pages={
+                "/admin/workers.json": shown(self._workers_page),
+                OVERVIEW: self._overview,
+                **requests_pages(self._recent, self.metrics, self._refresh, self._watch),
+            },
             elsewhere=WorkersPages(self._ask, {LOG_LEVELS: log_levels, THREADS: threads_page}),
         )
         self._addresses = Addresses(self._inherited)
@@ -75,7 +82,7 @@ class Supervisor:
         self._pool = WorkerPool(self._hear, self._addresses.listening, self.metrics)
         measure_process(self.metrics, self._uptime)
         self._merged = Merged(self.metrics)
-        self._telemetry = Telemetry(config.telemetry, self.metrics)
+        self._telemetry = Telemetry(config.telemetry, self.metrics, self._recent)
         self._announcing = Announcing(self.metrics)
         self._rolling = LogRolling()
         self._admins: dict[ListenAddress, Listener] = {}
@@ -119,7 +126,7 @@ class Supervisor:
             opened: Listener | None = None
             try:
                 ports = self._addresses.take(config)
-                telemetry = Telemetry(config.telemetry, self.metrics, self._telemetry)
+                telemetry = Telemetry(config.telemetry, self.metrics, self._recent, self._telemetry)
                 parameters = self._admin_parameters(config, telemetry)
                 if admin_address(config) not in self._admins:
                     opened = self._open_admin(config, parameters)
@@ -174,10 +181,8 @@ class Supervisor:
         match message:
             case ["counted", *batch]:
                 self._merged.take(worker, Batch(*batch))
-            case ["kept", int(index), list(kept)]:
-                keeping = self._telemetry.in_workers
-                if index < len(keeping):
-                    keeping[index].merge(kept)
+            case ["ended", list(ended), int(missed)]:
+                self._recent.merge(ended, missed)
             case ["reported", *_]:
                 self._merged.expire(now)
             case None:
@@ -216,6 +221,9 @@ class Supervisor:
 
     def _ask(self, request: AdminRequest) -> Mapping[int, AdminResponse]:
         return self._pool.ask(request)
+
+    def _watch(self) -> None:
+        self._pool.watch()
 
     def _refresh(self) -> None:
         self._pool.refresh()

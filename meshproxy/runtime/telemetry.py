@@ -6,6 +6,7 @@ import gevent
 
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.metrics.tree import Tree
+from meshproxy.recent.requests import RecentRequests
 from meshproxy.runtime.building import Problems, build
 from meshproxy.telemeters.snapshots import Snapshots
 from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
@@ -14,6 +15,8 @@ from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
 class Telemetry:
     """The telemeters of *configs* in order, taken from *before* where possible.
 
+    What they choose of the latest requests is kept in *recent*.
+
     Raises CannotStart.
     """
 
@@ -21,12 +24,13 @@ class Telemetry:
         self,
         configs: Sequence[TelemeterConfig],
         metrics: Tree,
+        recent: RecentRequests,
         before: "Telemetry | None" = None,
     ) -> None:
         left = list(before._built) if before is not None else []  # noqa: SLF001 - of this class
         self._built: list[tuple[TelemeterConfig | None, Telemeter]] = []
         self._new: list[Telemeter] = []
-        deps = TelemeterDeps(metrics, is_late=before is not None)
+        deps = TelemeterDeps(metrics, is_late=before is not None, recent=recent)
         problems = Problems()
         for number, config in enumerate((None, *configs), -1):
             kept = next((pair for pair in left if pair[0] == config), None)
@@ -46,11 +50,6 @@ class Telemetry:
     def telemeters(self) -> list[Telemeter]:
         """All telemeters."""
         return [telemeter for _, telemeter in self._built]
-
-    @property
-    def in_workers(self) -> list[Telemeter]:
-        """The telemeters that exist in each worker."""
-        return [one for config, one in self._built if config is not None and config.in_workers]
 
     def start(self) -> None:
         """Closes those no longer wanted, then starts new ones; may take seconds."""

@@ -29,6 +29,10 @@ from meshproxy.runtime.questions import answer_to
 _log = logging.getLogger(__spec__.name)  # __name__ is that of the main module, in a worker
 REPORT_INTERVAL_S: Final = 1.0
 """If a worker is killed, what it counted since its last report is lost."""
+WATCH_S: Final = 3.0
+"""So long after each demand of its supervisor a worker tells it every request that ended."""
+_ENDED_AT_ONCE: Final = 200
+"""Requests in a message."""
 
 
 class Worker:
@@ -70,6 +74,8 @@ class Worker:
                     self._channel.send("reloaded", self._reload(config))
                 case ["ask", int(number), *question]:
                     gevent.spawn(self._answer, number, *question)
+                case ["watch"]:
+                    self._linker.recent.watch(WATCH_S)
                 case ["reopen"]:
                     self._linker.reopen_logs()
                 case ["drain", grace_seconds]:
@@ -98,9 +104,12 @@ class Worker:
             self._tell(self._asked)
 
     def _tell(self, asked: int) -> None:
-        for index, telemeter in enumerate(self._linker.telemetry.in_workers):
-            if kept := telemeter.take():
-                self._channel.send("kept", index, kept)
+        missed, ended = self._linker.recent.missed, self._linker.recent.take()
+        for first in range(0, len(ended), _ENDED_AT_ONCE):
+            self._channel.send("ended", ended[first : first + _ENDED_AT_ONCE], 0)
+            next_turn()
+        if missed:
+            self._channel.send("ended", [], missed)
         for batch in self._report.batches():
             self._channel.send("counted", *batch)
             next_turn()

@@ -112,6 +112,11 @@ class WorkerPool:
                 answers[number] = answer
         return answers
 
+    def watch(self) -> None:
+        """Has all workers tell every request that ends within some seconds."""
+        for worker in self._workers.values():
+            worker.watch()
+
     def reopen_logs(self) -> None:
         """Has every access log reopened, after files were moved aside."""
         for worker in self._workers.values():

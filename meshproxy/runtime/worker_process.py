@@ -129,6 +129,10 @@ class WorkerProcess:
             return f"it does not answer within {_RELOAD_S:g} s"
         return why_not
 
+    def watch(self) -> None:
+        """Has it tell every request that ends within some seconds."""
+        self._channel.send("watch")
+
     def reopen_logs(self) -> None:
         """Makes it reopen its logs."""
         self._channel.send("reopen")

@@ -1,12 +1,13 @@
 """The interface of an exporter (linkerd: telemetry/core/.../Telemeter.scala)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from meshproxy.http.message import Request, Response
 from meshproxy.http.trace import Recorder
 from meshproxy.metrics.tree import Tree
+from meshproxy.recent.requests import RecentRequests
 from meshproxy.service import Filter
 
 
@@ -18,6 +19,8 @@ class TelemeterDeps:
     """The root of the tree."""
     is_late: bool = False
     """True if the process has been counting already: report only what is counted from now on."""
+    recent: RecentRequests = field(default_factory=RecentRequests)
+    """The latest requests of this process."""
 
 
 class Page(NamedTuple):
@@ -48,13 +51,3 @@ class Telemeter:
     def recorder(self) -> Recorder | None:
         """Returns the recorder of requests' spans, if it has one."""
         return None
-
-    def take(self) -> list[Any]:
-        """Returns what was recorded since the last call, as a JSON value, and forgets it.
-
-        Called only for kinds with `in_workers`; the supervisor passes the result to `merge`.
-        """
-        return []
-
-    def merge(self, kept: Sequence[Any]) -> None:
-        """Adds the result of another process's `take`."""

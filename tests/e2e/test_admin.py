@@ -174,7 +174,12 @@ def test_no_page_shows_a_token() -> None:
 # --- every page ---
 
 
-_STATUSES = {"/admin/reload": 405, "/admin/shutdown": 405, "/delegator.json": 400}
+_STATUSES = {
+    "/admin/reload": 405,
+    "/admin/shutdown": 405,
+    "/delegator.json": 400,
+    "/tap": 400,
+}
 
 
 def index(port: int) -> list[str]:

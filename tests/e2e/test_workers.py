@@ -163,7 +163,7 @@ def test_many_workers_look_like_one_proxy(tmp_path: Path, origin: Downstream) ->
         assert f"rt:server:request_latency_ms_count{labels} 90\n" in page
 
         table = get(serving.admin_port, "localhost", "/requests").body.decode()
-        assert table.count("<td>/svc/web0</td>") == table.count("<td>/svc/web1</td>") == 45
+        assert table.count(">/svc/web0</a>") == table.count(">/svc/web1</a>") == 45
         for client in clients:
             client.close()
         assert serving.daemon.stop() == 0

@@ -4,18 +4,29 @@ from collections.abc import Callable
 
 import pytest
 
-from meshproxy.errors import ConnectFailed, NoHosts, ProxyError
+from meshproxy.errors import ClientGone, ConnectFailed, Forbidden, NoHosts, ProxyError
 from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
+from meshproxy.http.errors import error_response
+from meshproxy.http.limits import Limits
 from meshproxy.http.message import Ending, Request, Response
 from meshproxy.metrics.instruments import Counter, Gauge
 from meshproxy.metrics.tree import MAX_CHILDREN, Tree
 from meshproxy.naming.path import Path
+from meshproxy.recent.requests import RecentRequests
+from meshproxy.recent.wanted import Wanted
 from meshproxy.service import Filter
 from tests.kit.messages import Pieces, Replies, request, response
 
 SYNTHETIC = "failures/com.twitter.finagle.service.ResponseClassificationSyntheticException"
 Stats = Callable[[Tree], Filter[Request, Response]]
-ALL = [PathStats, ServerStats, ClientStats]
+
+
+def of_server(metrics: Tree) -> ServerStats:
+    """Return those of a server whose requests nobody looks at."""
+    return ServerStats(metrics, RecentRequests())
+
+
+ALL = [PathStats, of_server, ClientStats]
 
 
 def shown(tree: Tree) -> dict[str, float]:
@@ -89,7 +100,7 @@ def test_a_fault_of_ours_leaves_nothing_pending(stats: Stats) -> None:
     assert shown(tree)["pending"] == 0
 
 
-@pytest.mark.parametrize("stats", [ServerStats, ClientStats])
+@pytest.mark.parametrize("stats", [of_server, ClientStats])
 def test_statuses_are_counted_one_by_one_and_by_class(stats: Stats) -> None:
     tree = Tree()
     counted = stats(tree)
@@ -204,7 +215,7 @@ def streams(tree: Tree, direction: str) -> list[float]:
 
 def test_bodies_that_are_still_coming_are_streams() -> None:
     tree = Tree()
-    stats = ServerStats(tree)
+    stats = of_server(tree)
     answer, its_end = coming(breaks=False)
     stats(request(body=Pieces(b"whole")), Replies(response(body=b"whole")))
     assert (streams(tree, "request"), streams(tree, "response")) == ([0] * 4, [0] * 4)
@@ -223,7 +234,7 @@ def test_a_request_that_streams_is_over_when_it_fails() -> None:
         raise ConnectFailed("x")
 
     with pytest.raises(ConnectFailed):
-        ServerStats(tree)(request(body=Pieces(b"x", is_complete=False)), fail)
+        of_server(tree)(request(body=Pieces(b"x", is_complete=False)), fail)
     assert inside == [[1, 0, 1, 0]]
     assert streams(tree, "request") == [1, 1, 0, 1]
 
@@ -234,3 +245,35 @@ def test_a_tunnel_counts_with_its_head() -> None:
     answer.ending = Ending(is_settled=True)
     PathStats(tree)(asking(), Replies(answer))
     assert shown(tree)["success"] == 1
+
+
+# --- the latest requests ---
+
+
+def test_a_server_records_what_is_of_interest_and_asks_nothing_of_the_rest() -> None:
+    recent = RecentRequests()
+    recent.sample(0.0)
+    stats = ServerStats(Tree(), recent, "http", "ip/1")
+    stats(asking(), Replies(response()))
+    stats(asking(), Replies(failed(503)))
+    stats(asking(), Replies(error_response(Forbidden("no"), Limits())))
+    with pytest.raises(ClientGone):
+        stats(asking(), Replies(ClientGone("left")))
+    found = [(one.status, one.reason, one.router) for one in recent.latest(Wanted(), 9)]
+    assert found == [
+        (None, "client_gone", "http"),
+        (403, "forbidden", "http"),
+        (503, "endpoint", "http"),
+    ]
+
+
+@pytest.mark.parametrize(("broken", "reason"), [(True, "cut"), (False, "")])
+def test_a_body_is_recorded_at_its_end(broken: bool, reason: str) -> None:
+    recent = RecentRequests()
+    answer = response()
+    answer.ending = ending = Ending()
+    ServerStats(Tree(), recent)(asking(), Replies(answer))
+    assert recent.latest(Wanted(), 9) == []
+    ending.come(broken)
+    (one,) = recent.latest(Wanted(), 9)
+    assert (one.reason, one.body_ms > 0) == (reason, True)

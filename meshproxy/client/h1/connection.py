@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from time import monotonic
 
 import gevent.socket
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -33,6 +34,8 @@ class _Wire(HTTPConnection):
     """Sends a request and returns its response; set by the pool while connected."""
     on_close: Callable[[], None] | None = None
     """Called once when an open connection closes."""
+    connected_at = 0.0
+    """Monotonic second at which TCP connected, before a TLS handshake."""
     opened_at = 0.0
     """Monotonic second at which it connected."""
     idle_since = 0.0
@@ -54,6 +57,7 @@ class _Wire(HTTPConnection):
         try:
             sock.settimeout(self.timeout)
             sock.connect((self.host.strip("[]"), self.port))
+            self.connected_at = monotonic()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self.no_delay)
             if self.keep_alive is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, self.keep_alive)

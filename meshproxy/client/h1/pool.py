@@ -23,6 +23,7 @@ from meshproxy.client.transport import ConnectStats, Transport
 from meshproxy.errors import ConnectFailed, NoResponse, TimedOutConnecting, WriteFailed
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
+from meshproxy.http.phases import CONNECT, QUEUE, TLS, spend
 from meshproxy.naming.addr import Address
 from meshproxy.net.traffic import traffic
 
@@ -75,7 +76,11 @@ class EndpointPool:
         self._new: Callable[[], Connection] = pool._new_conn  # type: ignore[assignment] # noqa: SLF001 - see above
 
     def _queue(self, limiter: ConnectionLimiter, request: Request, deadline: float) -> Response:
-        limiter.enter(self._wait_until(deadline))
+        began = monotonic()
+        try:
+            limiter.enter(self._wait_until(deadline))
+        finally:
+            spend(request, QUEUE, monotonic() - began)
         try:
             return self._exchange(request, deadline)
         except BaseException:
@@ -99,7 +104,11 @@ class EndpointPool:
                 replayable = body is None or body.is_replayable
                 if not replayable or not (failure.nothing_sent or request.method in _IDEMPOTENT):
                     raise
-        exchange = self._connect(connection, deadline)
+        began = monotonic()
+        try:
+            exchange = self._connect(connection, deadline)
+        finally:
+            _spend_connecting(request, connection, began)
         try:
             return exchange(request, deadline)
         except NoResponse as failure:
@@ -204,6 +213,15 @@ class EndpointPool:
         self._latest = connection
         self._stats.opened(monotonic() - started)
         return exchange
+
+
+def _spend_connecting(request: Request, connection: Connection, began: float) -> None:
+    """Divides the time since *began* into that for TCP and that for TLS."""
+    now = monotonic()
+    connected = connection.connected_at if connection.connected_at >= began else now
+    spend(request, CONNECT, connected - began)
+    if isinstance(connection, TlsConnection) and connected < now:
+        spend(request, TLS, now - connected)
 
 
 def _new_pool(address: Address, transport: Transport) -> HTTPConnectionPool:

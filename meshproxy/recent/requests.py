@@ -1,0 +1,226 @@
+"""The record of the latest requests of this process: failed and slow ones outlive the others.
+
+A server asks `RecentRequests.from_ms` about each request that went well, and nothing else: it is
+above the time of most of them when they are not wanted, so they cost one comparison.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
+from operator import attrgetter
+from time import monotonic
+from typing import Any, Final, Protocol
+
+from meshproxy.http import l5d
+from meshproxy.http.errors import ErrorResponse
+from meshproxy.http.message import Ending, Request, Response
+from meshproxy.recent.request import CUT, ENDPOINT, RecentRequest, recent
+from meshproxy.recent.wanted import Wanted
+
+CAPACITY: Final = 100
+"""How many of each sort are kept: failed, slow and other ones."""
+SLOW_MS: Final = 1000.0
+PER_SECOND: Final = 50
+"""Of those that went well, the first so many of each second are kept unless a rate is chosen."""
+MAX_WATCHED: Final = 2000
+"""Of all that end within a second, so many can be told to a supervisor while it watches."""
+
+_BY_TIME: Final = attrgetter("ended_at")
+
+
+class RequestFollower(Protocol):
+    """Is told of every request as it ends; must not wait."""
+
+    def tell(self, request: RecentRequest) -> None:
+        """Takes *request*, which has just ended."""
+        ...
+
+    def miss(self, count: int) -> None:
+        """Takes it that *count* requests have ended that it cannot be told of."""
+        ...
+
+
+class RecentRequests:
+    """The latest requests that failed, those that were slow, and a part of the others.
+
+    *draw* returns a new number in [0, 1) on each call.
+    """
+
+    def __init__(self, draw: Callable[[], float] = random.random) -> None:
+        self._draw = draw
+        self._rate: float | None = None
+        self._left = PER_SECOND
+        self._watched_until = 0.0
+        self._followers: tuple[RequestFollower, ...] = ()
+        self._capacity = CAPACITY
+        self._failed: deque[RecentRequest] = deque(maxlen=CAPACITY)
+        self._slow: deque[RecentRequest] = deque(maxlen=CAPACITY)
+        self._others: deque[RecentRequest] = deque(maxlen=CAPACITY)
+        self.missed = 0
+        """Requests that a supervisor watched for and was not told of, since the last `take`."""
+        self._slow_ms = SLOW_MS
+        self.from_ms = -1.0
+        """A request that went well is of interest if it took this long or longer."""
+
+    def sample(
+        self, rate: float | None = None, capacity: int = CAPACITY, slow_ms: float = SLOW_MS
+    ) -> None:
+        """Keeps *capacity* of those that went well, of a share of *rate*, or the first of a second.
+
+        A request is slow from *slow_ms* on.
+        """
+        self._rate = rate
+        self._slow_ms = slow_ms
+        self._capacity = capacity
+        self._resize()
+        self._adjust()
+
+    def refill(self) -> None:
+        """Begins another second; called about once each."""
+        self._left = PER_SECOND
+        self._adjust()
+
+    def watch(self, seconds: float) -> None:
+        """Keeps all requests for *seconds*, for a supervisor to take."""
+        self._watched_until = monotonic() + seconds
+        if self._failed.maxlen != MAX_WATCHED:
+            self._resize(MAX_WATCHED)
+        self._adjust()
+
+    def follow(self, follower: RequestFollower) -> None:
+        """Tells *follower* of every request that ends, until `leave`."""
+        self._followers += (follower,)
+        self._adjust()
+
+    def leave(self, follower: RequestFollower) -> None:
+        """Tells *follower* no more."""
+        self._followers = tuple(one for one in self._followers if one is not follower)
+        self._adjust()
+
+    def ended(
+        self,
+        router: str,
+        server: str,
+        request: Request,
+        response: Response,
+        latency_ms: float,
+        body_ms: float = 0.0,
+        broken: bool = False,
+    ) -> None:
+        """Records *request*, to which the client got *response*, at the end of its body.
+
+        The body is *broken* if the endpoint cut it short.
+        """
+        if isinstance(response, ErrorResponse):
+            reason, why = response.error, response.text
+        elif broken:
+            reason, why = CUT, "the endpoint did not send the whole body"
+        elif response.failed:
+            reason, why = ENDPOINT, l5d.error_text(response.headers)
+        elif self._skips(latency_ms + body_ms):
+            return
+        else:
+            reason = why = ""
+        self._note(
+            recent(
+                router,
+                server,
+                request,
+                response.status,
+                reason,
+                why,
+                latency_ms,
+                body_ms,
+                monotonic(),
+            )
+        )
+
+    def await_end(
+        self,
+        router: str,
+        server: str,
+        request: Request,
+        response: Response,
+        latency_ms: float,
+        ending: Ending,
+    ) -> None:
+        """Records *request* at the *ending* of the body of *response*, whose head has come."""
+        headed = monotonic()
+
+        def end(broken: bool) -> None:
+            body_ms = (monotonic() - headed) * 1000
+            self.ended(router, server, request, response, latency_ms, body_ms, broken)
+
+        ending.then(end)
+
+    def left(
+        self, router: str, server: str, request: Request, reason: str, latency_ms: float
+    ) -> None:
+        """Records *request*, whose client left before it got a response, for *reason*."""
+        self._note(recent(router, server, request, None, reason, "", latency_ms, 0.0, monotonic()))
+
+    def latest(self, wanted: Wanted, limit: int) -> list[RecentRequest]:
+        """Returns the newest *limit* requests that are *wanted*, newest first."""
+        return list(islice(filter(wanted.matches, reversed(self._all())), limit))
+
+    def take(self) -> list[list[Any]]:
+        """Returns all requests as JSON values, oldest first, and forgets them."""
+        taken = [list(one) for one in self._all()]
+        for ring in (self._failed, self._slow, self._others):
+            ring.clear()
+        self.missed = 0
+        return taken
+
+    def merge(self, taken: Iterable[Sequence[Any]], missed: int = 0) -> None:
+        """Records what another process took, and that it missed as many as *missed*.
+
+        Raises ValueError if it is something else.
+        """
+        for follower in self._followers if missed else ():
+            follower.miss(missed)
+        for one in taken:
+            self._note(RecentRequest.of_plain(one))
+
+    def _all(self) -> list[RecentRequest]:
+        return sorted(chain(self._failed, self._slow, self._others), key=_BY_TIME)
+
+    def _skips(self, total_ms: float) -> bool:
+        """Returns True if a request that went well is not kept; otherwise counts it."""
+        if self._followers or total_ms >= self._slow_ms or self._watched_until:
+            return False
+        if self._rate is not None:
+            return self._draw() >= self._rate
+        self._left -= 1
+        if not self._left:
+            self._adjust()
+        return self._left < 0
+
+    def _note(self, request: RecentRequest) -> None:
+        ring = (
+            self._failed
+            if request.is_failed
+            else self._slow
+            if request.total_ms >= self._slow_ms
+            else self._others
+        )
+        if self._watched_until and len(ring) == ring.maxlen:
+            self.missed += 1
+        ring.append(request)
+        for follower in self._followers:
+            follower.tell(request)
+
+    def _resize(self, watched: int = 0) -> None:
+        """Keeps as many as configured, or *watched* of each sort if that is not 0."""
+        self._failed = deque(self._failed, maxlen=watched or CAPACITY)
+        self._slow = deque(self._slow, maxlen=watched or CAPACITY)
+        self._others = deque(self._others, maxlen=max(watched, self._capacity))
+
+    def _adjust(self) -> None:
+        """Sets `from_ms` by who wants what."""
+        if self._watched_until and self._watched_until < monotonic():
+            self._watched_until = 0.0
+            self._resize()
+        wants_all = self._followers or self._watched_until
+        wants_some = self._left > 0 if self._rate is None else self._rate > 0
+        self.from_ms = -1.0 if wants_all or wants_some else self._slow_ms
