@@ -13,6 +13,9 @@ level instead, because every connection shares it, is in this table (a test comp
 | `filters.access_log._stamp` | 1 | the time of this second, as logs write it |
 | `h2.decoder._names` | 2,048 | field names by their Huffman code |
 | `h2.fields._names` | 2,048 | field names that are sound |
+| `h2.heads._fields` | 4,096 | fields by line |
+| `h2.heads._methods` | 64 | fields of methods |
+| `h2.heads._statuses` | 1,000 | fields of statuses |
 | `h2.huffman` (`lru_cache`) | 1 | steps of the slow decoder |
 | `http.authority` (`lru_cache`) | 4,096 | spellings of authorities |
 | `http.framing._lengths` | 4,096 | values of Content-Length by line |
@@ -28,8 +31,9 @@ level instead, because every connection shares it, is in this table (a test comp
 | `net.traffic.traffic` | connections | what connections have sent and received |
 | `net.turn._turn` | connections | streams with data queued for this turn |
 | `net.wheel.wheel` | waits | deadlines of waits |
+| `server.date._date` | 1 | the Date field of this second |
 | `server.h1.response` (`lru_cache`) | 256 | status lines |
-| `server.h1.response._date` | 1 | the Date field of this second |
+| `server.h2.workers._idle` | 256 | greenlets that wait for a stream |
 | `timeline.timeline` | 200 of each kind | the latest events of this process |
 """
 

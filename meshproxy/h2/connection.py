@@ -54,9 +54,9 @@ class H2Connection(FrameSender):
             self._out.append(frames.window_update(0, size - DEFAULT_WINDOW_BYTES))
 
     @property
-    def is_within_block(self) -> bool:
-        """True between the first and the last frame of a field block."""
-        return self._reader.is_within_block
+    def is_within_head(self) -> bool:
+        """True between the first and the last byte of a field block, or of any frame but DATA."""
+        return self._reader.is_within_head
 
     def receive(self, data: bytes, now: float) -> None:
         """Reads *data*, received at the monotonic second *now*.

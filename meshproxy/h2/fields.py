@@ -12,7 +12,7 @@ from meshproxy.h2.decoder import FieldSection
 from meshproxy.http.headers import MASK, TOKEN, Headers
 from meshproxy.http.memo import Memo
 
-_CONNECTION_FIELDS = frozenset(
+CONNECTION_FIELDS = frozenset(
     b"connection keep-alive proxy-connection transfer-encoding upgrade".split()
 )
 _MAX_LENGTH_DIGITS = 18
@@ -25,6 +25,23 @@ _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*").fullmatch
 _STATUS = re.compile(rb"[1-5][0-9]{2}").fullmatch
 _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path"))
 _RESPONSE_PSEUDO = frozenset((b":status",))
+
+
+class SensitiveHeaders(Headers):
+    """Headers of which some were never indexed, and must not be further on."""
+
+    __slots__ = ("never_indexed",)
+
+    def __init__(
+        self, names: list[bytes], lines: list[bytes], never_indexed: frozenset[bytes]
+    ) -> None:
+        super().__init__(names, lines)
+        self.never_indexed = never_indexed
+        """Lower-case names; see RFC 7541 section 7.1.3."""
+
+    def copy(self) -> "SensitiveHeaders":
+        """Returns an independent copy."""
+        return SensitiveHeaders(self.names[:], self.lines[:], self.never_indexed)
 
 
 class MalformedSection(ValueError):
@@ -45,6 +62,8 @@ class Fields:
 
     def headers(self) -> Headers:
         """Returns the fields, to be changed at will."""
+        if self.never_indexed:
+            return SensitiveHeaders(list(self.names), list(self.lines), self.never_indexed)
         return Headers(list(self.names), list(self.lines))
 
 
@@ -165,7 +184,7 @@ def _check(name: bytes, value: bytes) -> None:
     """Checks a field whose name is not known to be sound whatever its value."""
     if not TOKEN(name) or name != name.lower():
         raise MalformedSection(f"{_shown(name)} is not a field name in lower case")
-    if name in _CONNECTION_FIELDS or (name == b"te" and value != b"trailers"):
+    if name in CONNECTION_FIELDS or (name == b"te" and value != b"trailers"):
         raise MalformedSection(f"{_shown(name)} is a field of the connection")
     if len(name) <= _LONGEST_KNOWN and name != b"te":
         _names.keep(name, None)

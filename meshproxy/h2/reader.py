@@ -67,6 +67,8 @@ class FrameReader:
         self._has_begun = False
         self._pieces: list[bytes] = []
         self._held = 0
+        self._held_kind = frames.SETTINGS
+        """Type of the frame of which only the beginning is there."""
         self._needed = 0
         self._block: list[bytes] = []
         self._block_bytes = 0
@@ -74,9 +76,12 @@ class FrameReader:
         self._block_ends = False
 
     @property
-    def is_within_block(self) -> bool:
-        """True if a field block has begun and not ended; a timeout should limit that."""
-        return bool(self._block_stream)
+    def is_within_head(self) -> bool:
+        """True if a field block, or any frame but DATA, has begun and not ended.
+
+        A timeout should limit that.
+        """
+        return bool(self._block_stream) or (self._held > 0 and self._held_kind != frames.DATA)
 
     def feed(self, data: bytes) -> None:
         """Reads all whole frames. Raises H2ConnectionError."""
@@ -119,6 +124,7 @@ class FrameReader:
             end = start + length
             if end > size:
                 self._needed = end - at
+                self._held_kind = kind
                 return at
             at = end
             if self._block_stream or not self._has_begun:
@@ -135,6 +141,7 @@ class FrameReader:
             except H2StreamError as error:
                 self._handler.stream_error(error)
         self._needed = frames.HEAD_BYTES
+        self._held_kind = frames.SETTINGS
         return at
 
     def _check_order(self, kind: int, flags: int, stream_id: int) -> None:

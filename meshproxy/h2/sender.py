@@ -32,6 +32,16 @@ class FrameSender:
         return len(self._streams)
 
     @property
+    def streams(self) -> list[H2Stream]:
+        """Those streams."""
+        return list(self._streams.values())
+
+    @property
+    def has_window(self) -> bool:
+        """True if the connection's window allows any DATA."""
+        return self._send_window > 0
+
+    @property
     def has_output(self) -> bool:
         """True if `take` would return anything."""
         return bool(self._out)

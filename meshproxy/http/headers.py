@@ -129,14 +129,15 @@ def of(*fields: tuple[bytes, bytes]) -> Headers:
     return headers
 
 
-_REPEATING = frozenset(
+REPEATING = frozenset(
     b"host accept accept-encoding accept-language user-agent origin connection keep-alive "
     b"content-length content-type content-encoding transfer-encoding cache-control pragma "
     b"server date etag last-modified vary via accept-ranges x-powered-by x-frame-options "
     b"x-content-type-options strict-transport-security access-control-allow-origin".split()
 )
 """Fields whose lines recur word for word and contain no secrets."""
-_MAX_LINE = 128
+MAX_LINE = 128
+"""Bytes of the longest line that is remembered."""
 _known: Memo[bytes, bytes] = Memo(4096)
 """Lower-case names by the name as written."""
 
@@ -156,7 +157,7 @@ class _Lines(Memo[bytes, bytes]):
             lower = name.lower()
             if len(name) <= 64:
                 _known.keep(name, lower)
-        if lower in _REPEATING and len(line) <= _MAX_LINE:
+        if lower in REPEATING and len(line) <= MAX_LINE:
             self.keep(line, lower)
         return lower
 

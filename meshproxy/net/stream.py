@@ -30,6 +30,8 @@ from meshproxy.net.wheel import Alarm, wheel
 _READ, _WRITE = 1, 2
 RECEIVE = 65536
 """Bytes read at once."""
+_MOST_PIECES = 1000
+"""Buffers that one call may send; Linux takes 1,024 (IOV_MAX)."""
 _buffered = array("i", [0])
 """Where ioctl writes how much there is to read: for an array it need not try two conversions."""
 _RESET_ON_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"
@@ -49,6 +51,7 @@ class Stream(Sender):
         "_receive",
         "_receive_into",
         "_send",
+        "_send_message",
         "_switch",
         "_write_waiter",
         "_writer",
@@ -69,6 +72,7 @@ class Stream(Sender):
         self._receive: Callable[[int], bytes] = raw.recv
         self._receive_into: Callable[[memoryview], int] = raw.recv_into
         self._send: Callable[[bytes | memoryview], int] = raw.send
+        self._send_message: Callable[[list[bytes | memoryview]], int] = raw.sendmsg
         self._switch = hub.switch
         self._write_waiter: greenlet | None = None
         self._writer: Any = None
@@ -179,6 +183,42 @@ class Stream(Sender):
         except BlockingIOError:
             return 0
 
+    def send_pieces(self, pieces: list[bytes | memoryview]) -> int:
+        """Sends what the socket accepts at once of *pieces*, without joining them.
+
+        Returns the number of bytes, which may be 0.
+        """
+        sent = 0
+        for at in range(0, len(pieces), _MOST_PIECES):
+            some = pieces[at : at + _MOST_PIECES]
+            try:
+                taken = self._send_message(some)
+            except BlockingIOError:
+                return sent
+            sent += taken
+            if taken < sum(map(len, some)):
+                return sent
+        return sent
+
+    def follow(self, on_readable: Callable[[], object]) -> None:
+        """Calls *on_readable* in the hub whenever there is something to read, until the end.
+
+        From then on `receive_buffered` reads, and no greenlet may wait here.
+        """
+        self._reader.stop()
+        self._reader.start(on_readable)
+
+    def follow_writable(self, on_writable: Callable[[], object]) -> None:
+        """Calls *on_writable* in the hub each turn in which a write is worth trying."""
+        if self._writer is None:
+            self._writer = self._loop.io(self._descriptor, _WRITE)
+        self._writer.start(on_writable)
+
+    def unfollow_writable(self) -> None:
+        """Ends what `follow_writable` began."""
+        if self._writer is not None:
+            self._writer.stop()
+
     def wait_readable(self, deadline: float) -> None:
         """Waits until a read is worth trying."""
         if not self._armed:
@@ -258,6 +298,22 @@ class Stream(Sender):
         del timeout
         self.sock.shutdown(socket.SHUT_WR)
 
+    def end_writing(self) -> None:
+        """Half-closes like `close_for_writing`, but without waiting. Raises OSError."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def discard(self) -> int | None:
+        """Drops what has arrived, still encrypted; returns its bytes, 0 at the end, None for none.
+
+        To be called after `end_writing`.
+        """
+        try:
+            return len(self._receive(RECEIVE))
+        except BlockingIOError:
+            return None
+        except OSError:
+            return 0
+
     def reset(self) -> None:
         """Resets the connection, so that the peer cannot take what it got for complete."""
         if self.sock is not None:
@@ -283,12 +339,13 @@ class Stream(Sender):
         self._armed = False
 
 
-def wait_either(source: Stream, interruption: Interruption, deadline: float) -> bool:
+def wait_either(one: Interruption, interruption: Interruption, deadline: float) -> bool:
     """Waits until either has something to read. Returns True if *interruption* has.
 
     Raises StreamTimeout at *deadline*.
     """
-    other = cast("Stream", interruption)  # the only implementation
+    # the other implementation, net.h2.inbound, has what is used here
+    source, other = cast("Stream", one), cast("Stream", interruption)
     while not other.is_readable:
         if source.is_readable:
             return False

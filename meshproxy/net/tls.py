@@ -150,6 +150,14 @@ class TlsStream(Stream):
             raise
         return sent
 
+    def send_pieces(self, pieces: list[bytes | memoryview]) -> int:
+        """As for plain streams, but joined: OpenSSL copies them into records anyhow."""
+        data = memoryview(b"".join(pieces))
+        sent = 0
+        while sent < len(data) and (taken := self.send_some(data[sent:])):
+            sent += taken
+        return sent
+
     def close_for_writing(self, timeout: float) -> None:
         """As for plain streams, with close_notify: without it our data would look truncated."""
         self._read_ahead()
@@ -163,6 +171,12 @@ class TlsStream(Stream):
                 pass  # ours has been sent, the peer's has not arrived yet
             break
         self.sock._sock.shutdown(socket.SHUT_WR)  # noqa: SLF001 - gevent's would forget the TLS
+
+    def end_writing(self) -> None:
+        """As for plain streams, with close_notify if it can be sent at once."""
+        with contextlib.suppress(ssl.SSLError):
+            self._tls.shutdown()
+        self.sock._sock.shutdown(socket.SHUT_WR)  # noqa: SLF001 - see `close_for_writing`
 
     def _read_ahead(self) -> None:
         """Reads up to 4 MiB ahead, since data unread after our close_notify breaks the session.

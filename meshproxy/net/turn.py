@@ -6,7 +6,7 @@ once, and the code of the turn and that of the kernel stay in the processor's ca
 saves is in docs/performance.md and docs/adr/0008.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import gevent
 from greenlet import greenlet
@@ -33,6 +33,14 @@ class Unsent(Exception):
         super().__init__(rest)
         self.rest = rest
         self.begun = begun
+
+
+class Queued(Protocol):
+    """What has data to send at the end of a turn."""
+
+    def send_queued(self) -> None:
+        """Sends it; must not raise."""
+        ...
 
 
 class Sender:
@@ -111,8 +119,15 @@ class Sender:
         return data
 
 
-_turn: list[Sender] = []
-"""The streams with queued data; at most one entry for each connection."""
+_turn: list[Queued] = []
+"""What has queued data; at most one entry for each connection."""
+
+
+def at_end_of_turn(loop: Any, sender: Queued) -> None:
+    """Calls `send_queued` of *sender* at the end of this loop turn; it must not be queued yet."""
+    if not _turn:
+        loop.run_callback(_end_turn)
+    _turn.append(sender)
 
 
 def _end_turn() -> None:

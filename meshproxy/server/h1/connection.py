@@ -29,10 +29,10 @@ from meshproxy.http.whole_body import WholeBody
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.net.tunnel import Tunnel
 from meshproxy.net.turn import next_turn
+from meshproxy.server.date import date_line
 from meshproxy.server.h1.request_body import ClientBody, body_of
 from meshproxy.server.h1.request_head import RequestHeads
 from meshproxy.server.h1.response import (
-    date_line,
     frame,
     linger,
     reason_of_refusal,
@@ -71,9 +71,11 @@ class Connection:
         remote: str,
         local: str,
         answer: Callable[[ProxyError], Response],
+        received: bytes = b"",
     ) -> None:
         self._stream = stream
         self._heads = RequestHeads(stream, limits)
+        self._heads.buffer = received
         self.adopt(service, limits, answer)
         self._dies_at = monotonic() + limits.life_seconds
         self._certificate: Certificate | None = None

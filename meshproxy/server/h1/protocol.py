@@ -21,9 +21,12 @@ class Http1:
     answer: Callable[[ProxyError], Response]
     """Makes the response to bytes that never become a request."""
 
-    def accept(self, stream: Stream, remote: str, local: str) -> Connection:
-        """Returns a connection over *stream*, not yet running; both ends as `host:port`."""
-        return Connection(stream, self.service, self.limits, remote, local, self.answer)
+    def accept(self, stream: Stream, remote: str, local: str, received: bytes = b"") -> Connection:
+        """Returns a connection over *stream*, not yet running; both ends as `host:port`.
+
+        *received* is what has been read to learn the protocol.
+        """
+        return Connection(stream, self.service, self.limits, remote, local, self.answer, received)
 
     def refuse(self, stream: Stream, error: ProxyError) -> None:
         """Responds with *error* to a connection that cannot be served, and closes it."""

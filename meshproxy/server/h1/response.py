@@ -5,9 +5,8 @@ RFC 9112 sections 7 to 9.
 
 import contextlib
 import re
-from email.utils import formatdate
 from functools import lru_cache
-from time import monotonic, time
+from time import monotonic
 
 from meshproxy.errors import ProxyError
 from meshproxy.http.body import Body
@@ -130,15 +129,3 @@ def linger(stream: Stream) -> None:
         stream.close_for_writing(_LINGER_SECONDS)
         while left > 0 and (data := stream.receive(deadline)):
             left -= len(data)
-
-
-_date = (0, b"")
-
-
-def date_line() -> bytes:
-    """Returns the Date field, made once a second."""
-    global _date  # noqa: PLW0603 - one immutable pair, replaced as a whole
-    second = int(time())
-    if _date[0] != second:
-        _date = (second, b"Date: " + formatdate(second, usegmt=True).encode())
-    return _date[1]

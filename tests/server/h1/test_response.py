@@ -8,7 +8,7 @@ from meshproxy.errors import BadResponse
 from meshproxy.http.message import text_response
 from meshproxy.net.stream import StreamTimeout
 from meshproxy.server.h1 import response
-from meshproxy.server.h1.response import date_line, linger, reason_of_refusal, send_body
+from meshproxy.server.h1.response import linger, reason_of_refusal, send_body
 from tests.kit.pair import plain
 
 
@@ -86,13 +86,6 @@ def send_for_ever(sock: socket.socket) -> None:
 def read_to_end(sock: socket.socket) -> None:
     while sock.recv(65536):
         pass
-
-
-def test_the_date_changes_with_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response, "time", lambda: 1.9)
-    assert date_line() == b"Date: Thu, 01 Jan 1970 00:00:01 GMT"
-    monkeypatch.setattr(response, "time", lambda: 2.0)
-    assert date_line() == b"Date: Thu, 01 Jan 1970 00:00:02 GMT"
 
 
 class Chunks:

@@ -1,0 +1,219 @@
+"""A body that is being sent on a stream, within the peer's windows and the socket's pace."""
+
+from collections import deque
+from collections.abc import Iterable
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from meshproxy.errors import ProxyError
+from meshproxy.h2.heads import trailer_fields, unindexed
+from meshproxy.h2.reader import COPIED_BYTES
+from meshproxy.http.headers import Headers
+from meshproxy.net.h2.waiting import Waiting
+
+if TYPE_CHECKING:
+    from meshproxy.net.h2.inbound import Inbound
+    from meshproxy.net.h2.stream import SessionStream
+
+_FRAME_BYTES = 16384
+"""Sent of one body before another one has its turn."""
+
+
+class Outbound(Waiting):
+    """Sends pieces as soon as they may be sent; what may not waits here.
+
+    What waits is bounded by the source: a coupled `Inbound` gets no credit for it, and a greenlet
+    that writes waits itself.
+    """
+
+    __slots__ = ("_ends", "_owner", "_pending", "_trailers", "since", "source")
+
+    def __init__(self, owner: "SessionStream") -> None:
+        super().__init__()
+        self._owner = owner
+        self._pending: deque[bytes | memoryview] = deque()
+        self._ends = False
+        self._trailers: Headers | None = None
+        self.source: Inbound | None = None
+        """The body that is coupled to this one."""
+        self.since = inf
+        """Monotonic second since which a piece waits and none was sent; infinity if none waits."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """True while a piece waits."""
+        return bool(self._pending)
+
+    def push(self, data: bytes | memoryview, *, ends: bool = False) -> None:
+        """Sends *data*, or as much as may be sent now and the rest later; *ends* is for the last.
+
+        The data must stay as it is until the session has been flushed.
+        """
+        owner = self._owner
+        stream, session = owner.stream, owner.session
+        if not stream.can_send or owner.failure is not None:
+            return
+        if ends:
+            self._ends = True
+        if self._pending:
+            if data:
+                self._pending.append(bytes(data))
+            return
+        engine = session.engine
+        allowed = min(engine.sendable(stream), session.room) if data else 0
+        length = len(data)
+        if length > COPIED_BYTES:
+            session.is_bulk = True
+        if length <= allowed or not length:
+            session.room -= length
+            if length or ends:
+                engine.send_data(stream, data, ends=ends)
+                session.touch()
+            self._handed(length)
+            if ends:
+                owner.output_ended()
+            return
+        if allowed > 0:
+            session.room -= allowed
+            engine.send_data(stream, data[:allowed], ends=False)
+            session.touch()
+            self._handed(allowed)
+        rest = data[max(allowed, 0) :]
+        self._pending.append(rest if type(rest) is bytes else bytes(rest))
+        self._wait()
+
+    def finish(self, trailers: Headers | None) -> None:
+        """Ends the body, after what waits."""
+        if not self._owner.stream.can_send or self._owner.failure is not None:
+            return
+        if trailers is not None and len(trailers):
+            self._trailers = trailers
+            if not self._pending:
+                self._send_trailers()
+            self._ends = True
+        else:
+            self.push(b"", ends=True)
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Sends *piece* from a greenlet, which waits while the peer takes no more.
+
+        Afterwards *piece* may change. Raises the error that ended the stream.
+        """
+        self._check()
+        if type(piece) is memoryview and len(piece) <= COPIED_BYTES:
+            piece = bytes(piece)
+        self.push(piece)
+        if type(piece) is memoryview:
+            self._owner.session.flush()
+        while self._pending:
+            self.wait(inf)  # the session ends a stream whose peer does not read
+            self._check()
+        self._check()
+
+    def write_all(self, body: Iterable[bytes | memoryview]) -> None:
+        """Writes the pieces of *body*, but not its end; see `write`."""
+        for piece in body:
+            self.write(piece)
+
+    def send_frame(self) -> bool:
+        """Sends a frame of what waits. Returns True if more might be sent at once."""
+        owner, pending = self._owner, self._pending
+        session, stream = owner.session, owner.stream
+        allowed = min(session.engine.sendable(stream), _FRAME_BYTES)
+        if not allowed:
+            if stream.send_window <= 0:
+                session.forget(self)
+            return False
+        piece = pending[0]
+        length = len(piece)
+        session.is_bulk = session.is_bulk or allowed > COPIED_BYTES
+        if length > allowed:
+            pending[0] = memoryview(piece)[allowed:]
+            piece, length = piece[:allowed], allowed
+        else:
+            pending.popleft()
+        is_last = not pending and self._ends and self._trailers is None
+        session.room -= length
+        session.engine.send_data(stream, piece, ends=is_last)
+        self.since = session.progressed_at = monotonic()
+        self._handed(length)
+        if pending:
+            return True
+        self._drained(is_last=is_last)
+        return False
+
+    def window_opened(self) -> None:
+        """Goes on after the stream's window has been enlarged."""
+        if self._pending:
+            self._owner.session.wait_for_room(self)
+
+    def is_stalled(self, since: float) -> bool:
+        """Returns True if the peer alone has held it up since monotonic second *since*."""
+        if self.since > since:
+            return False
+        owner = self._owner
+        return owner.stream.send_window <= 0 or owner.session.progressed_at <= since
+
+    def stalled(self) -> None:
+        """Ends the stream, as its peer has not read for too long."""
+        self._owner.stalled()
+
+    def source_failed(self, error: ProxyError) -> None:
+        """Ends the stream, since the body that was coupled to this one was cut short."""
+        self.source = None
+        self._owner.source_failed(error)
+
+    def abandon(self, code: int) -> None:
+        """Drops what waits, as the stream is over; the source learns *code*."""
+        self._forget()
+        source, self.source = self.source, None
+        if source is not None:
+            source.sink_lost(code)
+        self.resume_soon(self._owner.session)
+
+    def _drained(self, *, is_last: bool) -> None:
+        self._forget()
+        if is_last:
+            self._owner.output_ended()
+        elif self._trailers is not None:
+            self._send_trailers()
+        self.resume_soon(self._owner.session)
+
+    def _send_trailers(self) -> None:
+        owner = self._owner
+        if self._trailers is not None:
+            owner.session.engine.send_fields(
+                owner.stream,
+                trailer_fields(self._trailers),
+                ends=True,
+                never_indexed=unindexed(self._trailers),
+            )
+            owner.session.touch()
+            owner.output_ended()
+
+    def _handed(self, count: int) -> None:
+        if self.source is not None and count:
+            self.source.handed(count)
+
+    def _wait(self) -> None:
+        session = self._owner.session
+        self.since = monotonic()
+        session.wait_for_room(self)
+        session.stalled.add(self)
+        session.watch(self.since)
+        if session.room <= 0:
+            session.touch()
+
+    def _forget(self) -> None:
+        session = self._owner.session
+        self._pending.clear()
+        self.since = inf
+        session.forget(self)
+        session.stalled.discard(self)
+
+    def _check(self) -> None:
+        """Raises the error that ended the stream, if it did."""
+        error: ProxyError | None = self._owner.failure
+        if error is not None:
+            raise error

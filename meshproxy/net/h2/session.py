@@ -1,0 +1,290 @@
+"""One HTTP/2 connection on its socket, for servers and clients alike (RFC 9113).
+
+A session has no greenlet. Its read watcher hands what has arrived to the engine, which calls the
+session back; streams and bodies go on from there. Whoever has to be switched to is, once all of
+one read has been looked at (`soon`). Only the hub may call what the watcher and the wheel call.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from time import monotonic
+
+from gevent import get_hub
+
+from meshproxy.errors import ProxyError
+from meshproxy.h2.errors import ErrorCode, H2ConnectionError
+from meshproxy.h2.fields import Fields
+from meshproxy.h2.stream import H2Stream
+from meshproxy.http.limits import Limits
+from meshproxy.net.h2.linger import Linger
+from meshproxy.net.h2.writer import SessionWriter
+from meshproxy.net.stream import Stream
+from meshproxy.net.wheel import wheel
+
+_SETTINGS_SECONDS = 10.0
+"""For the peer to acknowledge our SETTINGS."""
+
+
+class H2Session(SessionWriter):
+    """The H2Events of the engine; a subclass makes the engine, and knows whose requests these are.
+
+    The engine's streams belong to `SessionStream`s. Times are those of *limits*.
+    """
+
+    def __init__(self, stream: Stream, limits: Limits) -> None:
+        super().__init__(stream, get_hub().loop)
+        self.limits = limits
+        self.ending = ""
+        """Why it ended, as a counter's name: `idle`, `lifetime`, `write_timeout`; else empty."""
+        self.is_ending = False
+        """True once the last GOAWAY has been sent: the session ends with its last stream."""
+        self.on_closed: Callable[[], object] | None = None
+        """Called once the socket is closed."""
+        self._woken: deque[Callable[[], object]] = deque()
+        self._is_reading = self._is_waking = self._is_finishing = self._must_drain = False
+        self._acknowledged_by = monotonic() + _SETTINGS_SECONDS
+        self._head_by = inf
+        self.idle_since = monotonic()
+        """Monotonic second since which no stream is open; of no meaning while one is."""
+        self.deadline = self.filed_until = inf
+
+    def start(self, received: bytes = b"") -> None:
+        """Begins to read and to write; *received* has been read already."""
+        self.stream.follow(self._readable)
+        self.touch()
+        self.watch_until(self.due())
+        self._loop.run_callback(self._begin, received)
+
+    def soon(self, callback: Callable[[], object]) -> None:
+        """Calls *callback* in the hub once all that has been read is looked at."""
+        self._woken.append(callback)
+        if not self._is_reading:
+            self._wake_soon()
+
+    def go_away(self, code: int = ErrorCode.NO_ERROR, debug: bytes = b"") -> None:
+        """Says that no new stream is served; the session closes once there is none left."""
+        if not self.is_ending and not self.is_closed:
+            self.is_ending = True
+            self.engine.go_away(code, debug)
+            self.touch()
+
+    def lost(self, ending: str) -> None:
+        """Ends the session at once: the peer is gone, or does not read. Harmless if repeated."""
+        if not self.is_closed:
+            self.ending = self.ending or ending
+            self._end_streams("the connection was lost")
+        self._close()
+
+    # What a subclass adds.
+
+    def error_of_reset(self, code: int) -> ProxyError:
+        """Returns the error of a stream that the peer has reset."""
+        raise NotImplementedError
+
+    def error_of_fault(self, why: str) -> ProxyError:
+        """Returns the error of a stream, or of all, that the peer's violation of HTTP/2 ended."""
+        raise NotImplementedError
+
+    def error_of_loss(self, why: str) -> ProxyError:
+        """Returns the error of a stream that ends with its connection."""
+        raise NotImplementedError
+
+    def due(self) -> float:
+        """Returns the monotonic second at which `check` has to be called next."""
+        write_timeout = self.limits.write_timeout
+        waits = [outbound.since + write_timeout for outbound in self.stalled]
+        return min(
+            self._acknowledged_by,
+            self._head_by,
+            self.blocked_since + write_timeout,
+            *waits,
+        )
+
+    def check(self, now: float) -> None:
+        """Ends what has taken too long at monotonic second *now*."""
+        if now - self.blocked_since >= self.limits.write_timeout:
+            self.stream.reset()
+            self.lost("write_timeout")
+        elif now >= self._acknowledged_by and not self.engine.is_acknowledged:
+            self._break_off(ErrorCode.SETTINGS_TIMEOUT, "SETTINGS were not acknowledged in time")
+        elif now >= self._head_by:
+            self._break_off(ErrorCode.ENHANCE_YOUR_CALM, "a head did not arrive in time")
+        else:
+            if now >= self._acknowledged_by:
+                self._acknowledged_by = inf
+            since = now - self.limits.write_timeout
+            for outbound in [each for each in self.stalled if each.is_stalled(since)]:
+                outbound.stalled()
+
+    def broken_off(self, code: int, why: str) -> None:
+        """Ends the session for a fault of the peer, which GOAWAY with *code* tells it."""
+        del code
+        self.finish(self.error_of_fault(why))
+
+    # What the engine calls: see `h2.events`.
+
+    def data_received(self, stream: H2Stream, data: bytes | memoryview, ends: bool) -> None:
+        """Hands a piece to the stream's body; without one it is dropped."""
+        inbound = stream.owner.inbound
+        if inbound is None:
+            self.engine.consume(stream, len(data))
+        else:
+            inbound.receive(data, ends)
+
+    def trailers_received(self, stream: H2Stream, trailers: Fields) -> None:
+        """Hands trailers to the stream's body."""
+        inbound = stream.owner.inbound
+        if inbound is not None:
+            inbound.finish(trailers.headers())
+
+    def reset_received(self, stream: H2Stream, code: int) -> None:
+        """Ends a stream that the peer has reset."""
+        stream.owner.lost(code, self.error_of_reset(code))
+
+    def stream_failed(self, stream: H2Stream, code: int, why: str) -> None:
+        """Ends a stream in which the peer made a mistake."""
+        stream.owner.lost(code, self.error_of_fault(why))
+
+    def window_opened(self, stream: H2Stream | None) -> None:
+        """Lets what waits for a window go on, after this read."""
+        if stream is not None:
+            stream.owner.window_opened()
+        if not self._must_drain:
+            self._must_drain = True
+            self.soon(self._drain)
+
+    def settings_received(self) -> None:
+        """Lets bodies look at their windows again, which SETTINGS may have changed."""
+        for outbound in self.stalled:
+            outbound.window_opened()
+
+    def pong_received(self, payload: bytes) -> None:
+        """Does nothing; whoever sends PINGs overrides this."""
+
+    def goaway_received(self, last_stream_id: int, code: int, debug: bytes) -> None:
+        """Ends the session with its last stream."""
+        del last_stream_id, code, debug
+        self.go_away()
+
+    # Reading.
+
+    def _drain(self) -> None:
+        self._must_drain = False
+        if not self.is_blocked and not self.is_closed:
+            self.drain()
+
+    def _begin(self, received: bytes) -> None:
+        if self.is_closed:
+            return
+        if received:
+            self._feed(received)
+        if not self.is_closed:
+            self._readable()
+
+    def _readable(self) -> None:
+        data = self.stream.receive_buffered()
+        if data:
+            self._feed(data)
+        elif data is not None:
+            self.lost("")
+
+    def _feed(self, data: bytes) -> None:
+        now = monotonic()
+        engine = self.engine
+        self._is_reading = True
+        try:
+            engine.receive(data, now)
+        except H2ConnectionError as error:
+            self.broken_off(error.code, str(error))
+        finally:
+            self._is_reading = False
+        if engine.is_within_head:
+            if self._head_by == inf:
+                self._head_by = now + self.limits.head_seconds
+                self.watch_until(self._head_by)
+        else:
+            self._head_by = inf
+        if self._woken:
+            self._wake()
+        if engine.has_output:
+            self.touch()
+        if self.is_ending and not engine.open_streams:
+            self.touch()
+
+    def _wake_soon(self) -> None:
+        if not self._is_waking:
+            self._is_waking = True
+            self._loop.run_callback(self._wake)
+
+    def _wake(self) -> None:
+        self._is_waking = False
+        woken = self._woken
+        try:
+            for _ in range(len(woken)):
+                woken.popleft()()
+        finally:
+            if woken:
+                self._wake_soon()
+
+    # Ends.
+
+    def _sent(self) -> None:
+        if not self.engine.open_streams:
+            self.idle_since = monotonic()
+            if self.is_ending and not self._is_finishing:
+                self.finish(None)
+
+    def finish(self, error: ProxyError | None) -> None:
+        """Closes once the peer has read what is still to be sent, or will not.
+
+        Streams that are still open end with *error*.
+        """
+        self._is_finishing = True
+        self.flush()
+        if self.is_closed:
+            return
+        self._end_streams("the connection ends", error)
+        if self.is_blocked:
+            self._close()
+        else:
+            wheel.forget(self)
+            Linger(self.stream, self._close)
+
+    def _break_off(self, code: ErrorCode, why: str) -> None:
+        self.engine.go_away(code, why.encode())
+        self.broken_off(code, why)
+
+    def _end_streams(self, why: str, error: ProxyError | None = None) -> None:
+        self.is_closed = True
+        error = error or self.error_of_loss(why)
+        for stream in self.engine.streams:
+            stream.owner.lost(ErrorCode.CANCEL, error)
+
+    def _close(self) -> None:
+        wheel.forget(self)
+        self.deadline = inf
+        self.stream.close()
+        on_closed, self.on_closed = self.on_closed, None
+        if on_closed is not None:
+            on_closed()
+
+    # Time limits, which the wheel watches.
+
+    def watch(self, at: float) -> None:
+        """Has the write timeout looked at, as `SessionWriter.watch` says."""
+        self.watch_until(at + self.limits.write_timeout)
+
+    def watch_until(self, due: float) -> None:
+        """Has `check` called at monotonic second *due*, or before."""
+        if due < self.deadline:
+            self.deadline = due
+            if due < self.filed_until:
+                wheel.file(self)
+
+    def expire(self) -> None:
+        """Looks at all time limits, called by the wheel."""
+        self.deadline = inf
+        self.check(monotonic())
+        if not self.is_closed:
+            self.watch_until(self.due())

@@ -1,0 +1,75 @@
+"""One stream of a session: the bodies that come and go on it, and how it ends."""
+
+from typing import TYPE_CHECKING
+
+from meshproxy.errors import ProxyError
+from meshproxy.h2.stream import H2Stream
+from meshproxy.net.h2.inbound import Inbound
+from meshproxy.net.h2.outbound import Outbound
+
+if TYPE_CHECKING:
+    from meshproxy.net.h2.session import H2Session
+
+
+class SessionStream:
+    """The owner of an `H2Stream`; servers and clients each have a kind of their own."""
+
+    __slots__ = ("_outbound", "failure", "inbound", "session", "stream")
+
+    def __init__(self, session: "H2Session", stream: H2Stream) -> None:
+        self.session = session
+        self.stream = stream
+        stream.owner = self
+        self.inbound: Inbound | None = None
+        """The body that comes on it, if one does."""
+        self._outbound: Outbound | None = None
+        self.failure: ProxyError | None = None
+        """What ended the stream, if neither side's message did."""
+
+    @property
+    def outbound(self) -> Outbound:
+        """The body that goes out on it; made when first asked for."""
+        if self._outbound is None:
+            self._outbound = Outbound(self)
+        return self._outbound
+
+    def window_opened(self) -> None:
+        """Goes on sending after the peer has enlarged the stream's window."""
+        if self._outbound is not None:
+            self._outbound.window_opened()
+
+    def reset(self, code: int, error: ProxyError) -> None:
+        """Resets the stream, unless it is closed, for *error*; see `lost`."""
+        if self.stream.can_send or self.stream.can_receive:
+            self.session.engine.reset(self.stream, code)
+            self.session.touch()
+        self.lost(code, error)
+
+    def lost(self, code: int, error: ProxyError) -> None:
+        """Ends what goes on here since the stream was reset with *code*; harmless if repeated."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        if self.inbound is not None:
+            self.inbound.fail(error)
+        if self._outbound is not None:
+            self._outbound.abandon(code)
+
+    def output_ended(self) -> None:
+        """Called when the last of what goes out has been handed to the engine."""
+
+    def stalled(self) -> None:
+        """Called when the peer has taken nothing for the write timeout."""
+        raise NotImplementedError
+
+    def sink_lost(self, code: int) -> None:
+        """Called when the stream that the body was coupled to was reset with *code*."""
+        raise NotImplementedError
+
+    def source_failed(self, error: ProxyError) -> None:
+        """Called when the body that is coupled to this stream was cut short by *error*."""
+        raise NotImplementedError
+
+    def input_closed(self) -> None:
+        """Called when nobody wants the rest of a body that has not come to its end."""
+        raise NotImplementedError

@@ -1,0 +1,155 @@
+"""The sending half of a session: one send a turn, a backlog, and turns for bodies that wait.
+
+What the streams of a session produce in one turn of the loop leaves in one send. While the socket
+takes no more, bodies stop; frames without a body are few (`h2.guard`, `h2.sender`).
+"""
+
+from collections import deque
+from math import inf
+from time import monotonic
+from typing import Any
+
+from meshproxy.h2.connection import H2Connection
+from meshproxy.net.h2.outbound import Outbound
+from meshproxy.net.stream import Stream
+from meshproxy.net.turn import at_end_of_turn
+
+_ROOM = 256 * 1024
+"""Bytes of waiting bodies that a session may send before others get their turn."""
+
+
+class SessionWriter:
+    """Writes what `engine` has to send to `stream`."""
+
+    engine: H2Connection
+    is_closed = False
+
+    def __init__(self, stream: Stream, loop: Any) -> None:
+        self.stream = stream
+        self._loop = loop
+        self._is_queued = False
+        self._backlog: memoryview | None = None
+        self.blocked_since = inf
+        """Monotonic second since which the socket has taken nothing; infinity if it takes more."""
+        self.room = _ROOM
+        """Bytes of bodies that may be sent before this turn's end; 0 or less while blocked."""
+        self.is_bulk = False
+        """True if there are pieces to send that are too long to be joined."""
+        self._ring: dict[Outbound, None] = {}
+        """Bodies that wait for the socket, or for the connection's window."""
+        self.stalled: set[Outbound] = set()
+        """Those, and bodies that wait for their stream's window."""
+        self.progressed_at = 0.0
+        """Monotonic second at which the last of them sent something."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """True while the socket takes no more."""
+        return self._backlog is not None
+
+    def touch(self) -> None:
+        """Has what the engine has to send sent at the end of this turn of the loop."""
+        if not self._is_queued and not self.is_closed:
+            self._is_queued = True
+            at_end_of_turn(self._loop, self)
+
+    def send_queued(self) -> None:
+        """Sends what the engine has, unless there is a backlog."""
+        self._is_queued = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Sends now; afterwards nothing refers to the pieces that bodies were made of."""
+        if self.is_closed or self._backlog is not None:
+            return
+        out = self.engine.take()
+        try:
+            rest = self._write(out) if out else None
+        except OSError:
+            self.lost("")
+            return
+        if rest or (self._ring and self.room <= 0):
+            self._block(rest or memoryview(b""))
+        else:
+            self.room = _ROOM
+            self._sent()
+
+    def wait_for_room(self, outbound: Outbound) -> None:
+        """Lets *outbound* send more as soon as socket and connection's window allow it."""
+        self._ring[outbound] = None
+
+    def forget(self, outbound: Outbound) -> None:
+        """Lets *outbound* send nothing more."""
+        self._ring.pop(outbound, None)
+
+    def drain(self) -> None:
+        """Lets bodies that wait send, a frame of each in turn."""
+        turn = deque(self._ring)
+        while turn and self.room > 0 and self.engine.has_window:
+            outbound = turn.popleft()
+            if outbound.send_frame():
+                turn.append(outbound)
+        self.touch()
+
+    def lost(self, ending: str) -> None:
+        """Ends the session because the connection is over, or has to be."""
+        raise NotImplementedError
+
+    def _sent(self) -> None:
+        """Called when all that there was has been sent."""
+
+    def _write(self, out: list[bytes | memoryview]) -> memoryview | None:
+        """Sends *out*; returns what the socket did not take. Raises OSError."""
+        if self.is_bulk:
+            self.is_bulk = False
+            sent = self.stream.send_pieces(out)
+            if sent == sum(map(len, out)):
+                return None
+            return memoryview(b"".join(out))[sent:]
+        data = out[0] if len(out) == 1 else b"".join(out)
+        return self._send(data)
+
+    def _send(self, data: bytes | memoryview) -> memoryview | None:
+        sent = self.stream.send_some(data)
+        if sent == len(data):
+            return None
+        rest = memoryview(data)[sent:]
+        while sent and rest:
+            sent = self.stream.send_some(rest)
+            rest = rest[sent:]
+        return rest or None
+
+    def _block(self, rest: memoryview) -> None:
+        """Goes on in the turn in which the socket takes more, which is the next one if it does."""
+        self._backlog = rest
+        self.room = 0
+        self.blocked_since = monotonic()
+        self.stream.follow_writable(self._writable)
+        self.watch(self.blocked_since)
+
+    def watch(self, at: float) -> None:
+        """Has the time limits of the session looked at for something that began at second *at*."""
+        raise NotImplementedError
+
+    def _writable(self) -> None:
+        backlog = self._backlog
+        if backlog:
+            try:
+                rest = self._send(backlog)
+            except OSError:
+                self.lost("")
+                return
+            if rest:
+                if len(rest) < len(backlog):
+                    self._backlog = rest
+                    self.blocked_since = monotonic()
+                return
+        self._backlog = None
+        self.blocked_since = inf
+        self.room = _ROOM
+        self.stream.unfollow_writable()
+        self.drain()
+        self.unblocked()
+
+    def unblocked(self) -> None:
+        """Called when the socket takes more again."""

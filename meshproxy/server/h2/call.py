@@ -1,0 +1,220 @@
+"""One request and its response on a stream (RFC 9113 section 8.1).
+
+The service runs in a pooled greenlet. A response that arrives on a stream itself is coupled to this
+one, and the greenlet is free again.
+"""
+
+from typing import TYPE_CHECKING
+
+from gevent import getcurrent
+from greenlet import greenlet
+
+from meshproxy.errors import (
+    BadRequest,
+    BodyTooLarge,
+    ClientGone,
+    ExpectationFailed,
+    HeadersTooLarge,
+    ProxyError,
+    RequestTimedOut,
+    TargetTooLong,
+)
+from meshproxy.h2.errors import ErrorCode
+from meshproxy.h2.fields import RequestHead
+from meshproxy.h2.heads import response_fields, unindexed
+from meshproxy.h2.reset import ClientReset, StreamReset, passed_on
+from meshproxy.h2.stream import H2Stream
+from meshproxy.http.body import Body
+from meshproxy.http.headers import Headers
+from meshproxy.http.message import Request, Response
+from meshproxy.net.body import Faults
+from meshproxy.net.h2.inbound import Inbound
+from meshproxy.net.h2.stream import SessionStream
+from meshproxy.server.date import date_line
+
+if TYPE_CHECKING:
+    from meshproxy.server.h2.session import ServerSession
+
+_FAULTS = Faults(malformed=BadRequest, closed=ClientGone, timed_out=RequestTimedOut)
+_BODILESS = frozenset({204, 304})
+_CONTINUE = ((b":status", b"100"),)
+
+
+class ConnectNotSupported(ProxyError):
+    """A CONNECT over HTTP/2, where tunnels are not built."""
+
+    by_client = True
+    status = 501
+    reason = "connect_h2"
+
+
+class Call(SessionStream):
+    """Serves the request of one stream; *head* is None if its fields are over the limits."""
+
+    __slots__ = ("_greenlet", "_head", "_is_head_request")
+
+    session: "ServerSession"
+
+    def __init__(
+        self, session: "ServerSession", stream: H2Stream, head: RequestHead | None, ends: bool
+    ) -> None:
+        super().__init__(session, stream)
+        self._head = head
+        self._greenlet: greenlet | None = None
+        self._is_head_request = head is not None and head.method == b"HEAD"
+        if not ends and head is not None:
+            limits = session.limits
+            self.inbound = Inbound(
+                self, head.length, _FAULTS, limits.read_idle, limits.body_bytes, limits.replay_bytes
+            )
+
+    def run(self) -> None:
+        """Serves the request, in a greenlet of its own."""
+        self._greenlet = getcurrent()
+        try:
+            self._respond(self._serve())
+        except StreamReset as error:
+            self.reset(passed_on(error.code), error)
+        except ClientGone as error:
+            self.reset(ErrorCode.CANCEL, error)
+        except BaseException:
+            self.reset(ErrorCode.INTERNAL_ERROR, StreamReset("the proxy failed"))
+            raise
+        finally:
+            self._greenlet = None
+            self.session.release(self)
+
+    def _serve(self) -> Response:
+        """Returns the response. Raises StreamReset, ClientGone, and for a fault of ours anything.
+
+        Errors that are met before the service are answered like those of HTTP/1.
+        """
+        try:
+            request = self._request()
+        except ProxyError as error:
+            return self.session.terms.answer(error)
+        return self.session.terms.service(request)
+
+    def _request(self) -> Request:
+        head, session = self._head, self.session
+        if head is None:
+            raise HeadersTooLarge("the request's fields are over maxHeadersKB or maxHeaderCount")
+        if head.method == b"CONNECT":
+            raise ConnectNotSupported("CONNECT over HTTP/2 is not supported, use HTTP/1.1")
+        if len(head.path) > session.limits.first_line:
+            raise TargetTooLong("the request's path is over maxInitialLineKB")
+        inbound = self.inbound
+        if (head.length or 0) > session.limits.body_bytes:
+            raise BodyTooLarge("the request body is over maxRequestBodyKB")
+        headers = head.headers()
+        request = Request(head.method, head.path, b"2", headers, inbound)
+        request.peer = session
+        if head.scheme != session.scheme:
+            request.scheme = head.scheme.lower()
+        if b"expect" in headers.names:
+            self._take_expect(headers)
+        return request
+
+    def _take_expect(self, headers: Headers) -> None:
+        values = [value.lower() for value in headers.get_all(b"expect")]
+        headers.remove(b"expect")
+        if values != [b"100-continue"]:
+            raise ExpectationFailed("only `Expect: 100-continue` can be met")
+        if self.inbound is not None:
+            self.inbound.invite = self._invite
+
+    def _invite(self) -> None:
+        if self.stream.can_send:
+            self.session.engine.send_fields(self.stream, _CONTINUE, ends=False)
+            self.session.touch()
+
+    def _respond(self, response: Response) -> None:
+        """Sends *response*, or begins to. Raises ClientGone if nobody waits for it any more."""
+        if self.failure is not None:
+            response.close()
+            raise self.failure
+        headers, body, status = response.headers, response.body, response.status
+        if b"date" not in headers.names:
+            headers.append(b"date", date_line())
+        session, stream = self.session, self.stream
+        is_bodiless = self._is_head_request or status in _BODILESS
+        ends = is_bodiless or body == b""
+        if not is_bodiless and isinstance(body, bytes) and b"content-length" not in headers.names:
+            headers.append(b"content-length", b"content-length: %d" % len(body))
+        session.engine.send_fields(
+            stream,
+            response_fields(status, headers),
+            ends=ends,
+            never_indexed=unindexed(headers),
+        )
+        session.touch()
+        if ends:
+            response.close()
+            self.output_ended()
+        elif not isinstance(body, bytes):
+            self._relay(body)
+        elif len(body) <= session.engine.sendable(stream) and session.room > len(body):
+            session.engine.send_data(stream, body, ends=True)
+            self.output_ended()
+        else:
+            self.outbound.push(body, ends=True)
+
+    def _relay(self, body: Body) -> None:
+        """Passes *body* on: coupled if it comes on a stream, else piece by piece.
+
+        Raises what reading *body* raises, and ClientGone.
+        """
+        outbound = self.outbound
+        if isinstance(body, Inbound):
+            body.couple(outbound)
+            return
+        try:
+            outbound.write_all(body)
+            outbound.finish(body.trailers)
+        except ProxyError as error:
+            self.source_failed(error)
+        finally:
+            body.close()
+
+    def reset(self, code: int, error: ProxyError) -> None:
+        """Resets the stream, and counts that."""
+        if self.failure is None:
+            self.session.stats.local_resets.value += 1
+        super().reset(code, error)
+
+    def lost(self, code: int, error: ProxyError) -> None:
+        """Ends the service's wait too, if it is still at work."""
+        if self.failure is None:
+            super().lost(code, error)
+            if self._greenlet is not None and self._greenlet is not getcurrent():
+                self.session.soon(self._interrupt)
+
+    def _interrupt(self) -> None:
+        serving, failure = self._greenlet, self.failure
+        if serving is not None:
+            serving.throw(failure if isinstance(failure, ClientGone) else ClientReset(str(failure)))
+
+    def output_ended(self) -> None:
+        """Tells a client that still sends its request that nobody needs the rest (section 8.1)."""
+        inbound = self.inbound
+        if self.stream.can_receive:
+            self.session.engine.reset(self.stream, ErrorCode.NO_ERROR)
+            self.session.touch()
+        if inbound is not None:
+            inbound.close()
+
+    def source_failed(self, error: ProxyError) -> None:
+        """Resets the stream, whose response cannot be completed."""
+        code = error.code if isinstance(error, StreamReset) else ErrorCode.INTERNAL_ERROR
+        self.reset(passed_on(code), error)
+
+    def stalled(self) -> None:
+        """Resets the stream of a client that does not read."""
+        self.session.stats.stalled.value += 1
+        self.reset(ErrorCode.CANCEL, ClientReset("the client does not read its response"))
+
+    def sink_lost(self, code: int) -> None:
+        """Does nothing: the exchange with the endpoint, which has failed, says what follows."""
+
+    def input_closed(self) -> None:
+        """Does nothing: the response's end says that the rest is not wanted."""

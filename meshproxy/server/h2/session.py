@@ -1,0 +1,256 @@
+"""A client's HTTP/2 connection: each stream is a request, served in a greenlet of its own."""
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from time import monotonic
+from typing import Any, Protocol
+
+from gevent import get_hub, getcurrent
+from greenlet import greenlet
+
+from meshproxy.errors import ProxyError
+from meshproxy.h2 import frames
+from meshproxy.h2.fields import RequestHead
+from meshproxy.h2.reset import ClientReset
+from meshproxy.h2.server import H2Server
+from meshproxy.h2.settings import LocalSettings
+from meshproxy.h2.stream import H2Stream
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Certificate, Request, Response
+from meshproxy.net.h2.session import H2Session
+from meshproxy.net.stream import Stream
+from meshproxy.server.h2 import workers
+from meshproxy.server.h2.call import Call
+from meshproxy.server.h2.stats import H2ServerStats
+from meshproxy.server.tls import peer_certificate
+from meshproxy.service import Service
+
+_MOST_CALLS = 100
+"""Requests begun in one turn of the loop; other connections are served before the next ones."""
+_AT_ONCE = 1e-9
+_LAST_CALL = b"farewell"
+_LAST_CALL_SECONDS = 1.0
+"""For requests that were on their way when the client was told that there should be no more."""
+
+
+class Terms(Protocol):
+    """By what a session serves; a reload replaces it. `Http2` is the implementation."""
+
+    @property
+    def service(self) -> Service[Request, Response]:
+        """Serves each request."""
+        ...
+
+    @property
+    def answer(self) -> Callable[[ProxyError], Response]:
+        """Makes the response to a head that never becomes a request."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """Sizes and times."""
+        ...
+
+    @property
+    def settings(self) -> LocalSettings:
+        """What the client is told at the beginning."""
+        ...
+
+    @property
+    def stats(self) -> H2ServerStats:
+        """Where connections and streams are counted."""
+        ...
+
+
+class ServerSession(H2Session):
+    """Serves one accepted connection until either side ends it: a `Conversation`."""
+
+    engine: H2Server
+
+    def __init__(
+        self, stream: Stream, terms: Terms, remote: str, local: str, received: bytes = b""
+    ) -> None:
+        super().__init__(stream, terms.limits)
+        self.engine = H2Server(self, terms.settings, monotonic())
+        self.terms = terms
+        self.stats = terms.stats
+        self.remote = remote
+        self.local = local
+        self.scheme = b"http" if stream.is_plain else b"https"
+        """The `:scheme` of requests that say nothing by it."""
+        self.is_draining = False
+        """True if the client is to be told to go; `end_idle` does that."""
+        self._received = received
+        self._arrivals: deque[Call] = deque()
+        self._next_turn: Any = None
+        self._runner: greenlet | None = None
+        self._dies_at = monotonic() + self.limits.life_seconds
+        self._last_call_by = inf
+        self._certificate: Certificate | None = None
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The certificate that the client presented in TLS, read on first use."""
+        if self._certificate is None:
+            self._certificate = peer_certificate(self.stream.sock)
+        return self._certificate
+
+    def run(self) -> None:
+        """Serves until the end, then closes the socket in any case."""
+        hub = get_hub()
+        self.stats.open.value += 1
+        self._runner = getcurrent()
+        self.on_closed = self._end_run
+        try:
+            self.start(self._received)
+            self._received = b""
+            if self.is_draining:
+                hub.loop.run_callback(self.end_idle)
+            while self.stream.sock is not None:
+                hub.switch()
+        finally:
+            self._runner = None
+            self.stats.open.value -= 1
+            self.lost("")
+
+    def adopt(self, terms: Terms) -> None:
+        """Serves by *terms* from the next request on."""
+        self.terms = terms
+        self.stats = terms.stats
+        self.limits = terms.limits
+        self.watch_until(self.due())
+
+    def end_idle(self) -> bool:
+        """Closes the connection unless a stream is open; must be called in the hub.
+
+        One that is draining tells its client, and ends with its last stream.
+        """
+        if self.is_draining:
+            self._call_last_orders()
+            return False
+        if self.engine.open_streams or self.is_closed:
+            return False
+        self.go_away()
+        return True
+
+    def release(self, call: Call) -> None:
+        """Says that nothing works for *call* any more."""
+        self.stats.streams.value -= 1
+        self.engine.release(call.stream)
+
+    # What the engine calls besides.
+
+    def request_received(self, stream: H2Stream, head: RequestHead | None, ends: bool) -> None:
+        """Has a request served after this read."""
+        self.stats.streams.value += 1
+        if not self._arrivals:
+            self.soon(self._serve_arrivals)
+        self._arrivals.append(Call(self, stream, head, ends))
+
+    def request_too_large(self, stream: H2Stream, ends: bool) -> None:
+        """Has a request answered whose fields are over the limits."""
+        self.request_received(stream, None, ends)
+
+    def reset_received(self, stream: H2Stream, code: int) -> None:
+        """Ends a stream that the client has reset."""
+        self.stats.remote_resets.value += 1
+        super().reset_received(stream, code)
+
+    def pong_received(self, payload: bytes) -> None:
+        """Knows that the client has heard the last orders."""
+        if payload == _LAST_CALL and self._last_call_by < inf:
+            self._last_call_by = inf
+            self.go_away()
+
+    def error_of_reset(self, code: int) -> ProxyError:
+        """Returns what a service is told whose client has reset the stream."""
+        return ClientReset("the client reset the stream", code)
+
+    def error_of_fault(self, why: str) -> ProxyError:
+        """Returns what a service is told whose client broke the rules."""
+        return ClientReset(f"the client violated HTTP/2: {why}")
+
+    def error_of_loss(self, why: str) -> ProxyError:
+        """Returns what a service is told whose client is gone."""
+        return ClientReset(why)
+
+    # Serving.
+
+    def _serve_arrivals(self) -> None:
+        """Begins to serve what has arrived, unless the client does not read its responses."""
+        arrivals = self._arrivals
+        for _ in range(min(len(arrivals), _MOST_CALLS)):
+            if self.is_blocked:
+                return
+            call = arrivals.popleft()
+            if call.failure is None:
+                workers.run(call.run)
+            else:
+                self.release(call)
+        if arrivals:
+            if self._next_turn is None:
+                self._next_turn = get_hub().loop.timer(_AT_ONCE)
+            self._next_turn.start(self._serve_arrivals)
+
+    def unblocked(self) -> None:
+        """Serves what has waited for the client to read."""
+        self._serve_arrivals()
+
+    # Ends.
+
+    def due(self) -> float:
+        """Adds idle and life time, and the wait for the last requests, to those of any session."""
+        now = monotonic()
+        idle_since = now if self.engine.open_streams else self.idle_since
+        return min(
+            super().due(), self._last_call_by, self._dies_at, idle_since + self.limits.idle_seconds
+        )
+
+    def check(self, now: float) -> None:
+        """Ends what has taken too long at monotonic second *now*."""
+        super().check(now)
+        if self.is_closed or self.is_ending:
+            return
+        if now >= self._last_call_by:
+            self._last_call_by = inf
+            self.go_away()
+        if now >= self._dies_at:
+            self._dies_at = inf
+            self.ending = "lifetime"
+            self._call_last_orders()
+        elif not self.engine.open_streams and now - self.idle_since >= self.limits.idle_seconds:
+            self.ending = "idle"
+            self.go_away()
+
+    def lost(self, ending: str) -> None:
+        """Ends the session at once; requests that were in progress make that an abort."""
+        if not self.is_closed and self.engine.open_streams:
+            ending = ending or "client_aborts"
+        super().lost(ending)
+
+    def broken_off(self, code: int, why: str) -> None:
+        """Counts what has ended the session."""
+        self.stats.gone_away(code)
+        super().broken_off(code, why)
+
+    def _call_last_orders(self) -> None:
+        """Tells the client to go, and what is served is what comes until it has heard that."""
+        if self._last_call_by == inf and not self.is_ending and not self.is_closed:
+            self.engine.go_away(last_stream_id=frames.MAX_STREAM_ID)
+            self.engine.ping(_LAST_CALL)
+            self.touch()
+            self._last_call_by = monotonic() + _LAST_CALL_SECONDS
+            self.watch_until(self._last_call_by)
+
+    def _end_run(self) -> None:
+        if self._next_turn is not None:
+            self._next_turn.stop()
+            self._next_turn.close()
+        while self._arrivals:
+            self.release(self._arrivals.popleft())
+        get_hub().loop.run_callback(self._wake_runner)
+
+    def _wake_runner(self) -> None:
+        if self._runner is not None:
+            self._runner.switch()

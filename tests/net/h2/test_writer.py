@@ -1,0 +1,68 @@
+"""One send a turn, a backlog while the peer does not read, and turns for bodies."""
+
+import pytest
+from h2.events import DataReceived, ResponseReceived
+
+from meshproxy.http.limits import Limits
+from tests.kit.h2_wire import H2Wire, answer, bare, raw_frames, until
+
+BIG = bytes(16 << 20)
+"""More than the kernel buffers."""
+
+
+def test_all_of_a_turn_leaves_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bare() as (session, sock):
+        wire = H2Wire(sock)
+        owners = [session.owner(wire.ask()) for _ in range(3)]
+        until(lambda: not session._is_queued)
+        sent: list[int] = []
+        send = session.stream.send_some
+
+        def counted(_: object, data: bytes) -> int:
+            sent.append(len(data))
+            return send(data)
+
+        monkeypatch.setattr(type(session.stream), "send_some", counted)
+        for owner in owners:
+            answer(owner, ends=True)
+        for _ in owners:
+            wire.until(ResponseReceived)
+        assert len(sent) == 1
+
+
+def test_a_backlog_is_sent_when_the_peer_reads_again() -> None:
+    with bare() as (session, sock):
+        wire = H2Wire(sock, window=(1 << 31) - 1)
+        owner = session.owner(wire.ask())
+        until(lambda: session.engine.sendable(owner.stream) > len(BIG))
+        answer(owner)
+        owner.outbound.push(BIG, ends=True)
+        until(lambda: session.is_blocked)
+        assert owner.outbound.is_blocked, "what the socket did not take is not put behind it"
+        assert wire.body(1) == BIG
+        assert not session.is_blocked
+
+
+def test_a_peer_that_does_not_read_is_reset() -> None:
+    with bare(Limits(write_timeout=0.05)) as (session, sock):
+        wire = H2Wire(sock, window=(1 << 31) - 1)
+        owner = session.owner(wire.ask())
+        until(lambda: session.engine.sendable(owner.stream) > len(BIG))
+        answer(owner)
+        owner.outbound.push(BIG, ends=True)
+        until(lambda: session.is_closed)
+        assert session.ending == "write_timeout"
+        assert len(raw_frames(sock)) < len(BIG)
+
+
+def test_bodies_take_turns() -> None:
+    with bare() as (session, sock):
+        wire = H2Wire(sock, window=1 << 20)
+        owners = [session.owner(wire.ask()) for _ in range(2)]
+        until(lambda: session.engine.sendable(owners[1].stream) == 1 << 20)
+        session.room = 0
+        for owner in owners:
+            answer(owner)
+            owner.outbound.push(bytes(40_000), ends=True)
+        order = [wire.until(DataReceived).stream_id for _ in range(6)]
+        assert order == [1, 3, 1, 3, 1, 3]
