@@ -1,4 +1,7 @@
-"""Starts the article's world and runs its three curls: `python -m tests.demo [--serve]`."""
+"""Starts the article's world and runs its three curls: `python -m tests.demo [--serve]`.
+
+`python -m tests.demo graphite` starts statsd, carbon and graphite beside it, and drives traffic.
+"""
 
 from gevent import monkey
 
@@ -12,6 +15,7 @@ import sys  # noqa: E402
 
 import gevent  # noqa: E402
 
+from tests.demo import graphite  # noqa: E402
 from tests.demo.world import EXTERNAL, World  # noqa: E402
 
 CURLS = (
@@ -25,7 +29,10 @@ def main() -> int:
     """Run the demo; the result is 0 when every curl got what the article shows."""
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__)
     parser.add_argument("--serve", action="store_true", help="stay up until interrupted")
+    parser.add_argument("what", nargs="?", choices=("curls", "graphite"), default="curls")
     options = parser.parse_args()
+    if options.what == "graphite":
+        return graphite.main()
     if not shutil.which("curl"):
         raise SystemExit("the demo needs curl")
     with World() as world:

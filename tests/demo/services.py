@@ -1,4 +1,6 @@
-"""The two services of the article: hello, which asks world, and world."""
+"""The two services of the article: hello, which asks world, and world; and one that fails."""
+
+from itertools import count
 
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.wire import get
@@ -23,5 +25,17 @@ def hello(host: str, proxy_port: int) -> Downstream:
         ]
         reply = get(proxy_port, "world", "/", *context)
         return Answer(reply.status, f"Hello ({host}) ".encode() + reply.body)
+
+    return Downstream(answer, host)
+
+
+def flaky(host: str) -> Downstream:
+    """Serve 503 to each fifth request and close the connection; `fine` to the others."""
+    number = count(1)
+
+    def answer(_: Received) -> Answer:
+        if next(number) % 5:
+            return Answer(body=b"fine\n")
+        return Answer(503, headers=(("Connection", "close"),))
 
     return Downstream(answer, host)

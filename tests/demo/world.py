@@ -17,7 +17,7 @@ import gevent
 import yaml
 from gevent import socket
 
-from tests.demo.services import hello, world
+from tests.demo.services import flaky, hello, world
 from tests.kit.certs import Certs
 from tests.kit.dns import DnsServer
 from tests.kit.downstream import Answer, Downstream, Received
@@ -26,13 +26,20 @@ from tests.kit.statsd import Collector
 from tests.kit.wire import get
 
 ROOT = Path(__file__).parent.parent.parent
-NODE, HELLO, WORLD = "127.1.1.1", "127.1.1.10", "127.1.1.11"
+NODE, HELLO, WORLD, FLAKY, GONE = (f"127.1.1.{number}" for number in (1, 10, 11, 12, 13))
 EXTERNAL = "linkerd.io"
 START_S = 30.0
 
 
 class World:
-    """The cluster, DNS, the origin outside it, and a proxy in front; a context manager."""
+    """The cluster, DNS, the origin outside it, and a proxy in front; a context manager.
+
+    With *statsd_port*, the proxy tells a statsd there everything each second, and the cluster has a
+    service `flaky`, which fails now and then and has a pod that is gone, and `gone` with no other.
+    """
+
+    def __init__(self, statsd_port: int | None = None) -> None:
+        self._statsd_port = statsd_port
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -65,6 +72,10 @@ class World:
         }
         for name, (port_name, address, port) in services.items():
             self._api.publish(name, address, port=port, port_name=port_name)
+        if self._statsd_port is not None:
+            pod = stack.enter_context(flaky(FLAKY))
+            self._api.publish("flaky", FLAKY, GONE, port=pod.port)
+            self._api.publish("gone", GONE, port=pod.port)
         config = self._directory / "egress.yaml"
         config.write_text(yaml.safe_dump(self.config(), sort_keys=False))
         environ = os.environ | {"POD_IP": NODE, "SSL_CERT_FILE": str(certs.bundle)}
@@ -84,7 +95,9 @@ class World:
                 transformer |= {"k8sHost": "127.0.0.1", "k8sPort": self._api.port}
         for telemeter in config["telemetry"]:
             if telemeter["kind"] == "io.l5d.statsd":
-                telemeter["port"] = self.statsd.port
+                telemeter["port"] = self._statsd_port or self.statsd.port
+                if self._statsd_port is not None:
+                    telemeter["gaugeIntervalMs"] = 1000
         outgoing, incoming = config["routers"]
         outgoing["egress"] = {"rules": [{"name": "us", "action": "allow", "to": "loopback"}]}
         outgoing["servers"] = [{"port": self.port, "ip": "127.0.0.1"}]

@@ -1,9 +1,6 @@
 """The statsd of npm adds up what we send: `npm install statsd`, here or globally, to run this."""
 
-import os
-import shutil
 import socket
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,45 +11,8 @@ import pytest
 
 from meshproxy.metrics.tree import Tree
 from meshproxy.telemeters.statsd import Statsd, StatsdConfig
+from tests.kit import graphite as kit
 from tests.kit.k8s import wait_until
-
-ROOT = Path(__file__).parent.parent.parent
-CONFIG = """{
-  address: "127.0.0.1", port: %d, mgmt_address: "127.0.0.1", mgmt_port: %d,
-  flushInterval: 100, deleteIdleStats: true, backends: ["./backends/graphite"],
-  graphiteHost: "127.0.0.1", graphitePort: %d, graphite: {legacyNamespace: false}
-}"""
-
-
-def script() -> str | None:
-    """Return where npm's statsd is, if it and node are installed."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        return None
-    everywhere = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=False)
-    found = subprocess.run(
-        [node, "-p", "require.resolve('statsd/stats.js')"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=os.environ
-        | {"NODE_PATH": f"{os.environ.get('NODE_PATH', '')}:{everywhere.stdout.strip()}"},
-    )
-    return found.stdout.strip() if found.returncode == 0 else None
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """Return a port that was free a moment ago: statsd cannot choose one itself."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
-def can_connect(port: int) -> bool:
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 @dataclass
@@ -83,18 +43,10 @@ def graphite() -> Iterator[Graphite]:
 
 @pytest.fixture
 def statsd_port(graphite: Graphite, tmp_path: Path) -> Iterator[int]:
-    stats_js = script()
-    if stats_js is None:
+    if kit.statsd_script() is None:
         pytest.skip("the npm package statsd is not installed")
-    port, control = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
-    config = tmp_path / "statsd.js"
-    config.write_text(CONFIG % (port, control, graphite.port))
-    with subprocess.Popen(["node", stats_js, str(config)], stdout=subprocess.DEVNULL) as process:
-        try:
-            wait_until(lambda: can_connect(control))
-            yield port
-        finally:
-            process.terminate()
+    with kit.Statsd(tmp_path, graphite.port, flush_ms=100) as statsd:
+        yield statsd.port
 
 
 def test_a_real_statsd_adds_up_what_was_counted(graphite: Graphite, statsd_port: int) -> None:
