@@ -5,7 +5,7 @@ finagle: loadbalancer/distributor/{TrafficDistributor,Distributor}.scala.
 
 import random as _random
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Generic
@@ -47,15 +47,12 @@ class WeightClasses(Generic[N]):
 
         The latter makes a pick as cheap as that balancer's own.
         """
-        before, after = {id(node) for node in self.nodes}, {id(node) for node in nodes}
+        before, after = set(map(id, self.nodes)), set(map(id, nodes))
         self._adds.value += len(after - before)
         self._removes.value += len(before - after)
         self._updates.value += 1
         self.nodes = tuple(nodes)
-        groups: dict[float, list[N]] = {}
-        for node in nodes:
-            groups.setdefault(node.weight, []).append(node)
-        self._regroup(groups or {1.0: []})
+        self._regroup(_by_weight(self.nodes))
         return self._members[0][0] if len(self._members) == 1 else self
 
     def pick(self) -> N:
@@ -77,7 +74,7 @@ class WeightClasses(Generic[N]):
         """Returns True if any node takes requests."""
         return _has_open(self.nodes)
 
-    def _regroup(self, groups: dict[float, list[N]]) -> None:
+    def _regroup(self, groups: Mapping[float, Sequence[N]]) -> None:
         classes = self._classes
         for weight in classes.keys() - groups.keys():
             classes[weight].update(())
@@ -106,6 +103,17 @@ class WeightClasses(Generic[N]):
 
     def _sum(self, name: str) -> float:
         return sum(balancer.gauges()[name] for balancer in self._classes.values())
+
+
+def _by_weight(nodes: Sequence[N]) -> Mapping[float, Sequence[N]]:
+    """Returns the nodes of each weight; there is one group at least."""
+    weights = {node.weight for node in nodes} or {1.0}
+    if len(weights) == 1:
+        return {weights.pop(): nodes}
+    groups: dict[float, list[N]] = {weight: [] for weight in weights}
+    for node in nodes:
+        groups[node.weight].append(node)
+    return groups
 
 
 def _has_open(nodes: Sequence[N]) -> bool:

@@ -6,7 +6,7 @@ linkerd: consul/src/main/scala/io/buoyant/consul/v1).
 """
 
 import random
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
@@ -15,7 +15,7 @@ import gevent
 
 from meshproxy.discovery.members import Members
 from meshproxy.discovery.watching.api import Api
-from meshproxy.discovery.watching.decoding import Malformed, in_steps, items, load
+from meshproxy.discovery.watching.decoding import Malformed, ObjectReader, load
 from meshproxy.discovery.watching.line import Line, Reply
 from meshproxy.discovery.watching.watch import polled
 from meshproxy.naming.addr import Address
@@ -164,44 +164,48 @@ class _Node(NamedTuple):
     status: Status = "passing"
 
 
-class _Reader:
-    """Reads the answers about one service.
+class _Instance(NamedTuple):
+    """A node that is wanted."""
 
-    A node that stays has the same object for its address, so that sets of thousands are compared
-    by identity.
-    """
+    address: Address
+    service_meta: Meta
+
+
+class _Reader:
+    """Reads the answers about one service."""
 
     def __init__(self, nodes: NodeFilter) -> None:
         self._filter = nodes
-        self._known: dict[tuple[str, int, float, Meta], Address] = {}
+        self._nodes = ObjectReader(self._instance)
 
     def read(self, body: bytes) -> ServiceNodes:
         """Reads a list of nodes; those without a usable address are left out. Raises Malformed."""
-        statuses = self._filter.statuses
-        meta: Meta = ()
-        listed: list[Address] = []
-        before, self._known = self._known, {}
-        for _, sent in in_steps(items(body)):
-            node = _catalog_node(sent) if statuses is None else _health_node(sent)
-            if statuses is not None and node.status not in statuses:
-                continue
-            identity = self._identity(node)
-            if identity is not None:
-                address = before.get(identity) or Address(*identity)
-                self._known[identity] = address
-                listed.append(address)
-                if self._filter.keeps_meta and len(listed) == 1:
-                    meta = _meta(node.service_meta)
-        return ServiceNodes(Members.of(listed), meta)
+        meta: Meta | None = None
 
-    def _identity(self, node: _Node) -> tuple[str, int, float, Meta] | None:
+        def addresses() -> Iterator[Address]:
+            nonlocal meta
+            for one in self._nodes.items(body):
+                if one is not None:
+                    meta = one.service_meta if meta is None else meta
+                    yield one.address
+
+        members = Members.of(addresses())
+        return ServiceNodes(members, meta or ())
+
+    def _instance(self, sent: Any) -> _Instance | None:
         wanted = self._filter
+        node = _catalog_node(sent) if wanted.statuses is None else _health_node(sent)
+        if wanted.statuses is not None and node.status not in wanted.statuses:
+            return None
         host = (wanted.prefers_service_address and node.service_address) or node.node_address
         port = node.port
         if not (host and isinstance(host, str) and isinstance(port, int) and 0 < port < 65536):
             return None
         weight = _weight(wanted.weights, node.tags) if wanted.weights else 1.0
-        return host, port, weight, _meta(node.node_meta) if wanted.keeps_meta else ()
+        if not wanted.keeps_meta:
+            return _Instance(Address(host, port, weight), ())
+        address = Address(host, port, weight, _meta(node.node_meta))
+        return _Instance(address, _meta(node.service_meta))
 
 
 def _catalog_node(sent: Any) -> _Node:

@@ -31,13 +31,13 @@ class Members:
     @classmethod
     def of(cls, listed: Iterable[Address]) -> "Members":
         """Separates addresses from names, and makes addresses canonical."""
-        literals, named = [], []
+        literals, named = set(), set()
         for each in listed:
             host = each.host if _IPV4.fullmatch(each.host) else literal(each.host)
             if host is None:
-                named.append(each)
+                named.add(each)
             else:
-                literals.append(each if host == each.host else replace(each, host=host))
+                literals.add(each if host == each.host else replace(each, host=host))
         return cls(frozenset(literals), frozenset(named))
 
     def __bool__(self) -> bool:

@@ -188,7 +188,7 @@ class ConsulNamerConfig(NamerConfig):
         default=(), doc="Of nodes by tag; the highest counts, 1 without any."
     )
     fixed_length_streamed_after_kb: int = key(
-        default=5120, minimum=64, doc="The largest answer that is taken."
+        default=32768, minimum=64, doc="The largest answer that is taken."
     )
     tls: ClientTlsConfig | None = key(default=None, doc="TLS to the agent; plain when unset.")
     transfer_metadata: bool = key(

@@ -6,6 +6,7 @@ once, and the code of the turn and that of the kernel stay in the processor's ca
 saves is in docs/performance.md and docs/adr/0008.
 """
 
+from collections.abc import Generator
 from typing import Any, Final, Protocol
 
 import gevent
@@ -21,6 +22,17 @@ def next_turn() -> None:
     `gevent.sleep(0)` only lets other callbacks run: the loop may not poll sockets for a while.
     """
     gevent.sleep(_AT_ONCE)
+
+
+def in_turns(steps: Generator[None, None, None]) -> None:
+    """Takes one of *steps* in each turn of the loop, from the next on; closing them ends this."""
+    gevent.spawn(_take, steps)
+
+
+def _take(steps: Generator[None, None, None]) -> None:
+    next_turn()
+    for _ in steps:
+        next_turn()
 
 
 class Unsent(Exception):

@@ -1,6 +1,5 @@
 """Which addresses of a client its requests may reach, by what is left of the egress rules."""
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 from meshproxy.client.endpoint import show
@@ -27,39 +26,46 @@ class OpenRules:
 
 
 class AddressFilter:
-    """What *policies* say about the addresses of one client."""
+    """What *policies* say about the addresses of one client; *filtered* counts the refused ones."""
 
     def __init__(self, policies: Policies, filtered: Counter) -> None:
         self._policies = policies
         self._filtered = filtered
+        self._admitted: dict[Address, Verdict] = {}
+        self._refused: dict[Address, Refusal] = {}
         self._verdicts: dict[str, Verdict] = {}
-        self._refusal: Refusal | None = None
-        """Of an address that was left out."""
+        """Of the admitted addresses, as requests name them."""
         self._rules: tuple[Rule, ...] = ()
-        """Those that allow what is left."""
+        """Those that allow them."""
 
-    def keep(self, addresses: Iterable[Address]) -> frozenset[Address]:
-        """Returns those of *addresses* that may be connected to; counts the others."""
-        self._verdicts, self._refusal, kept = {}, None, set()
-        for address in sorted(addresses, key=lambda one: (one.host, one.port)):
-            target = target_of(address.host)
-            verdict = self._verdict(address, target)
-            if verdict.is_allowed:
-                self._verdicts[show(address)] = verdict
-                kept.add(address)
-            else:
-                self._filtered.value += 1
-                self._refusal = self._refusal or Refusal(verdict, _leads_to(address, target))
+    def admits(self, address: Address) -> bool:
+        """Returns True if *address* may be connected to."""
+        target = target_of(address.host)
+        verdict = self._verdict(address, target)
+        if verdict.is_allowed:
+            self._admitted[address] = verdict
+        else:
+            self._filtered.value += 1
+            self._refused[address] = Refusal(verdict, _leads_to(address, target))
+        return verdict.is_allowed
+
+    def forget(self, address: Address) -> None:
+        """Forgets an address that is gone."""
+        self._admitted.pop(address, None)
+        self._refused.pop(address, None)
+
+    def settle(self) -> None:
+        """Applies what was decided and forgotten to the requests from now on."""
+        self._verdicts = {show(address): verdict for address, verdict in self._admitted.items()}
         found = [verdict.rule for verdict in self._verdicts.values()]
         self._rules = tuple(dict.fromkeys(rule for rule in found if rule is not None))
-        return frozenset(kept)
 
     def admit(self, request: Request) -> None:
         """Notes what was decided about *request*. Raises Forbidden and RateLimited."""
         passage = passage_of(request)
         if not self._verdicts:
-            if self._refusal is not None:
-                raise passage.refuse(self._refusal)
+            if self._refused:
+                raise passage.refuse(next(iter(self._refused.values())))
             return
         passage.verdict = next(iter(self._verdicts.values()))
         passage.enter(self._rules)

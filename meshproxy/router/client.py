@@ -1,22 +1,18 @@
 """A client: the endpoints of one bound id, chosen by a balancer and shared by all names.
 
-finagle: client/StackClient.scala, loadbalancer/TrafficDistributor.scala. Follows the live address
-set; an address that stays keeps its load, breaker and connections.
+finagle: client/StackClient.scala. Follows the live address set; an address that stays keeps its
+load, breaker and connections.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
-from meshproxy.accrual.breaker import FailureAccrual
-from meshproxy.balancers.balancer import Picker
 from meshproxy.balancers.weight_classes import WeightClasses
-from meshproxy.client.endpoint import Endpoint, show
-from meshproxy.client.fail_fast import FailFastEndpoint, FailFastStats
-from meshproxy.client.transport import Connect, ConnectStats
+from meshproxy.client.endpoint import Endpoint
+from meshproxy.client.transport import Connect
 from meshproxy.errors import (
     BindingFailed,
     BindingTimedOut,
@@ -39,7 +35,6 @@ from meshproxy.naming.addr import (
     ADDR_PENDING,
     Addr,
     AddrBound,
-    Address,
     AddrFailed,
     AddrPending,
 )
@@ -48,7 +43,8 @@ from meshproxy.naming.path import Path
 from meshproxy.router import stacks
 from meshproxy.router.address_filter import AddressFilter, Policies
 from meshproxy.router.client_health import measure, note_change
-from meshproxy.router.own_listeners import LoopGuard, OwnListener
+from meshproxy.router.endpoints import EndpointFactory, EndpointTable
+from meshproxy.router.own_listeners import AddressGuard, LoopGuard
 from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.service import Service, stack
 from meshproxy.var import PENDING, Ok, Pending, State, wait
@@ -85,30 +81,28 @@ class Client:
         self._bound = bound
         self._metrics = metrics
         self._binding_seconds = key.binding_seconds
-        self._connect = connect
-        self._refuses = partial(guard.refuses, chosen_by=key.chosen_by)
         self._loop_error = guard.error
         self._egress = egress
-        self._refused: OwnListener | None = None
-        """The own listener among the addresses that was left out, if any."""
         self._policy = policy = key.policy
-        self._connects = ConnectStats(metrics)
         self.stats = ClientStats(metrics)
         self._budget = new_budget(policy.requeue_budget)
-        self._fail_fast = (
-            FailFastStats(metrics.scope("failfast"), self.id.show()) if policy.fail_fast else None
-        )
+        self._transport = policy.transport(key.limits)
         balancing, config = metrics.scope("loadbalancer"), policy.balancer
         self._classes: WeightClasses[Endpoint] = WeightClasses(
             balancing, config.algorithm, lambda: config.build(balancing)
         )
-        self._balancer: Picker[Endpoint] = self._classes
-        self._transport = policy.transport(key.limits)
+        new_endpoint = EndpointFactory(self.id, policy, self._transport, connect, metrics)
+        self._table = EndpointTable(
+            new_endpoint,
+            self._classes,
+            AddressGuard(guard, key.chosen_by),
+            egress,
+            keeps_healthy=config.enable_probation,
+        )
         self._diagnostics = diagnose(self.id)
         self._rewrite_host: RewriteHost | None = None
-        self._endpoints: dict[Address, Endpoint] = {}
         size, any_open = self._classes.size, self._classes.any_open
-        measure(metrics, self._connects, self._endpoints.values, any_open)
+        measure(metrics, new_endpoint.connects, self._table.endpoints, any_open)
         self.addr: Addr = ADDR_PENDING
         """The last address set that was neither pending nor failed, if there was one."""
         self.service: Service[Request, Response] = stack(
@@ -134,7 +128,7 @@ class Client:
         del expired
         self._stop()
         self.addr = ADDR_NEG
-        self._follow({}, keep_healthy=False)
+        self._table.close()
         self.stats.close()
         self._metrics.prune()
         del self.service  # as in `PathService.close`
@@ -157,8 +151,7 @@ class Client:
         """Serves *request* if its addresses may be reached; else nothing below hears of it."""
         if isinstance(self.addr, AddrPending):
             self._await_addr(request)
-        if self._refused is not None and not self._classes.nodes:
-            raise self._loop_error(request, self._bound, self._refused)
+        self._refuse_loop(request)
         egress.admit(request)
         service = self.service
         response = service(request)
@@ -168,7 +161,7 @@ class Client:
     def _attempt(self, request: Request) -> Response:
         if not self._classes.nodes:
             self._await_endpoints(request)
-        endpoint = self._balancer.pick()
+        endpoint = self._table.balancer.pick()
         if endpoint.name in request.tried:
             endpoint = self._best_untried(request) or endpoint
         if self._rewrite_host is None and request.method not in METHODS:
@@ -190,7 +183,7 @@ class Client:
 
     def endpoints(self) -> list[Endpoint]:
         """Returns all endpoints by address."""
-        return sorted(self._endpoints.values(), key=lambda one: one.name)
+        return sorted(self._classes.nodes, key=lambda one: one.name)
 
     def _best_untried(self, request: Request) -> Endpoint | None:
         untried = [one for one in self._classes.nodes if one.name not in request.tried]
@@ -206,9 +199,14 @@ class Client:
         if isinstance(self.addr, AddrFailed):
             raise BindingFailed(self.addr.why)
         if not self._classes.nodes:
-            if self._refused is not None:
-                raise self._loop_error(request, self._bound, self._refused)
+            self._refuse_loop(request)
             raise NoHosts(f"No hosts are available for {self.id.show()}")
+
+    def _refuse_loop(self, request: Request) -> None:
+        """Raises LoopDetected if there are only listeners of this process to go to."""
+        listener = self._table.own_listener
+        if listener is not None and not self._classes.nodes:
+            raise self._loop_error(request, self._bound, listener)
 
     def _await_addr(self, request: Request) -> None:
         """Waits until the address is no longer pending. Raises one of two timeouts."""
@@ -233,47 +231,7 @@ class Client:
         self._rewrite_host = RewriteHost(authority) if authority else None
         note_change(self.id.show(), self.addr, addr)
         self.addr = addr
-        addresses = addr.addresses if isinstance(addr, AddrBound) else frozenset()
-        own = {address: own for address in addresses if (own := self._refuses(address))}
-        self._refused = next(iter(own.values()), None)
-        others = addresses - own.keys()
-        if self._egress is not None:
-            others = self._egress.keep(others)
-        weights = {
-            (address if address.weight == 1.0 else replace(address, weight=1.0)): address.weight
-            for address in sorted(others, key=lambda address: address.weight)
-        }
-        self._follow(weights, keep_healthy=self._policy.balancer.enable_probation)
-
-    def _follow(self, weights: Mapping[Address, float], *, keep_healthy: bool) -> None:
-        """Balances over *weights*; if *keep_healthy*, also over other open endpoints."""
-        for gone in self._endpoints.keys() - weights.keys():
-            if not (keep_healthy and self._endpoints[gone].is_open) or self._refuses(gone):
-                self._endpoints.pop(gone).close()
-        for address, weight in weights.items():
-            if address not in self._endpoints:
-                self._endpoints[address] = self._new_endpoint(address)
-            self._endpoints[address].weight = weight
-        ordered = sorted(self._endpoints, key=lambda address: (address.host, address.port))
-        self._balancer = self._classes.update([self._endpoints[address] for address in ordered])
-
-    def _new_endpoint(self, address: Address) -> Endpoint:
-        accrual = FailureAccrual(
-            self._policy.accrual.new_policy(),
-            self._metrics.scope("failure_accrual"),
-            f"{show(address)} of {self.id.show()}",
-        )
-        parts = (
-            address,
-            self._connect(address, self._transport, self._connects),
-            self._policy.balancer.new_load(),
-            accrual,
-            self._metrics.counter("cut_responses"),
-            self._transport.limits.attempt,
-        )
-        if self._fail_fast is not None:
-            return FailFastEndpoint(*parts, stats=self._fail_fast)
-        return Endpoint(*parts)
+        self._table.follow(addr.addresses if isinstance(addr, AddrBound) else frozenset())
 
     def _describe(self, request: Request, error: ConnectFailed | TlsFailed) -> str:
         return (

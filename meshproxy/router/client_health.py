@@ -7,7 +7,7 @@ from typing import Final
 from meshproxy.client.endpoint import Endpoint, show
 from meshproxy.client.transport import ConnectStats
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.addr import Addr, AddrBound, AddrFailed, AddrPending
+from meshproxy.naming.addr import Addr, AddrBound, Address, AddrFailed, AddrPending
 from meshproxy.timeline import Kind, timeline
 
 _SHOWN: Final = 5
@@ -43,10 +43,11 @@ def note_change(client: str, before: Addr, after: Addr) -> None:
     """Notes how the addresses of *client* changed, unless *after* are the first that are known."""
     if isinstance(before, AddrPending) or before == after:
         return
-    had, has = _shown(before), _shown(after)
+    had, has = _addresses(before), _addresses(after)
+    came, went = ({show(one) for one in some} for some in (has - had, had - has))
     changes = [
         f"{_some(sorted(names))} {what}"
-        for names, what in ((has - had, "added"), (had - has, "removed"))
+        for names, what in ((came - went, "added"), (went - came, "removed"))
         if names
     ]
     match after:
@@ -59,8 +60,8 @@ def note_change(client: str, before: Addr, after: Addr) -> None:
     timeline.note(Kind.ADDRESSES, client, "; ".join(changes))
 
 
-def _shown(addr: Addr) -> set[str]:
-    return {show(one) for one in addr.addresses} if isinstance(addr, AddrBound) else set()
+def _addresses(addr: Addr) -> frozenset[Address]:
+    return addr.addresses if isinstance(addr, AddrBound) else frozenset()
 
 
 def _some(names: Collection[str]) -> str:

@@ -45,11 +45,14 @@ class OwnListeners:
     """All present listeners; *is_own* tells if an address belongs to this machine."""
 
     def __init__(self, is_own: Callable[[IpAddress], bool]) -> None:
+        self.revision = 0
+        """Rises with each change."""
         self._is_own = is_own
         self._by_port: dict[int, list[OwnListener]] = {}
 
     def replace(self, listeners: Iterable[OwnListener]) -> None:
         """Replaces all listeners."""
+        self.revision += 1
         self._by_port = {}
         for one in listeners:
             self._by_port.setdefault(one.port, []).append(one)
@@ -89,6 +92,11 @@ class LoopGuard:
         self._router = router
         self._refused = metrics.counter("egress", "reason", "own_listener")
 
+    @property
+    def revision(self) -> int:
+        """Rises with each change of the listeners."""
+        return self._own.revision
+
     def refuses(self, address: Address, chosen_by: ChosenBy) -> OwnListener | None:
         """Returns the listener at *address* if it must not be reached."""
         listener = self._own.at(address)
@@ -117,6 +125,24 @@ class LoopGuard:
             f"Loop detected: {name} leads to {bound.id.show()}, where {listener.show()}. "
             f"{_WAYS[listener.router is None]}"
         )
+
+
+class AddressGuard:
+    """What *guard* says about the addresses of one client."""
+
+    def __init__(self, guard: LoopGuard, chosen_by: ChosenBy) -> None:
+        self._guard = guard
+        self._chosen_by = chosen_by
+        self._revision = guard.revision
+
+    def refuses(self, address: Address) -> OwnListener | None:
+        """Returns the listener at *address* if it must not be reached."""
+        return self._guard.refuses(address, self._chosen_by)
+
+    def has_changed(self) -> bool:
+        """Returns True if the listeners are others than at the last call."""
+        before, self._revision = self._revision, self._guard.revision
+        return before != self._revision
 
 
 def _reached(host: str) -> IpAddress | None:

@@ -18,7 +18,7 @@ import tempfile  # noqa: E402
 from collections import defaultdict  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from tests.bench import fairness, growth, report  # noqa: E402
+from tests.bench import fairness, growth, report, updates  # noqa: E402
 from tests.bench.configs import ROOT  # noqa: E402
 from tests.bench.load import Measured, check, measure  # noqa: E402
 from tests.bench.proxies import MESHPROXY, PEERS, WHERE, Proxy, Running, by  # noqa: E402
@@ -51,6 +51,12 @@ def main() -> int:
         if options.fairness:
             runs = [fairness.compare(world, options.secs) for _ in range(options.reps)]
             text += fairness.markdown(runs)
+        if options.updates:
+            seen = {
+                kind: [updates.measure_updates(world, kind, 6) for _ in range(options.reps)]
+                for kind in updates.KINDS
+            }
+            text += updates.markdown(seen)
     print(text)
     if options.write:
         report.replace_between_markers(DOCUMENT, text)
@@ -75,6 +81,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=5000, help="idle ones, for --memory")
     parser.add_argument("--growth", action="store_true", help="growth of the cost too")
     parser.add_argument("--fairness", action="store_true", help="greedy clients, overload too")
+    parser.add_argument("--updates", action="store_true", help="updates of a large service too")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md and .svg")
     options = parser.parse_args()
     options.scenarios = options.scenarios or list(SCENARIOS)

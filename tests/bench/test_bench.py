@@ -8,7 +8,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from meshproxy.config.load import load
-from tests.bench import configs, fairness, growth, report
+from tests.bench import configs, fairness, growth, report, updates
 from tests.bench.load import Measured, check, measure
 from tests.bench.machine import cpu_s, family, memory_kib
 from tests.bench.proxies import MESHPROXY, Proxy, Running
@@ -114,3 +114,13 @@ def test_greedy_clients_and_overload_are_measured(tmp_path: Path) -> None:
 def test_a_proxy_that_is_not_here_is_known_by_that() -> None:
     assert not Proxy(name="none", command=("no-such-proxy",)).is_here
     assert Proxy(name="python", command=(sys.executable,)).is_here
+
+
+@pytest.mark.skipif(not find("nginx"), reason="needs nginx")
+@pytest.mark.parametrize("kind", updates.KINDS)
+def test_updates_are_measured(tmp_path: Path, kind: str) -> None:
+    with World(tmp_path) as world:
+        found = updates.measure_updates(world, kind, 1.5, endpoints=20)
+    assert found.longest_ms > 0
+    row = updates.markdown({kind: [found]}).splitlines()[-1]
+    assert row.startswith(f"| {kind} | ")

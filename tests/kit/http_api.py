@@ -32,7 +32,7 @@ Fault = (
 )
 
 POLL_S = 0.02
-HUGE = 9 * 1024 * 1024
+HUGE = 33 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

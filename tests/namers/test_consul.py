@@ -253,3 +253,29 @@ def test_what_has_no_effect_or_cannot_be_sent_is_noted() -> None:
     assert (
         list(ConsulNamerConfig(use_health_check=True, health_statuses=("critical",)).check()) == []
     )
+
+
+def test_ten_thousand_nodes_with_their_checks_fit_into_the_default_limit(
+    agent: ConsulAgent,
+) -> None:
+    for n in range(10_000):
+        meta = {"what": "takes as much as the output of checks" * 40}
+        agent.register("web", f"10.0.{n // 250}.{n % 250}", 80, meta=meta)
+    with following(build(agent, use_health_check=True), "/dc1/web") as follow:
+        hosts = [f"10.0.{n // 250}.{n % 250}" for n in range(10_000)]
+        follow.wait_hosts(*hosts)
+        agent.register("web", "10.1.0.1", 80)
+        follow.wait_hosts(*hosts, "10.1.0.1")
+
+
+def test_after_an_answer_over_the_limit_the_last_good_one_stays(agent: ConsulAgent) -> None:
+    metrics = Tree()
+    name = agent.register("web", "10.0.0.1", 80)
+    with following(build(agent, metrics, fixed_length_streamed_after_kb=64), "/dc1/web") as follow:
+        follow.wait_hosts("10.0.0.1")
+        agent.register("web", "10.0.0.2", 80, id=name, meta={"much": "x" * 70_000})
+        errors = metrics.scope("#/io.l5d.consul", "service").counter("errors", "too_large")
+        wait_until(lambda: errors.value > 0)
+        follow.wait_hosts("10.0.0.1")
+        agent.register("web", "10.0.0.2", 80, id=name)
+        follow.wait_hosts("10.0.0.2")

@@ -2,7 +2,7 @@
 
 import math
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ import pytest
 from gevent import socket
 
 from meshproxy.net.stream import Stream
-from meshproxy.net.turn import Unsent, next_turn
+from meshproxy.net.turn import Unsent, in_turns, next_turn
 from tests.kit.certs import Certs
 from tests.kit.faults import RESET
 from tests.kit.pair import plain, tls
@@ -189,3 +189,25 @@ def test_the_next_turn_serves_what_has_come() -> None:
         next_turn()
         next_turn()
         assert reading.ready()
+
+
+def test_steps_are_taken_one_in_each_turn_until_they_are_closed() -> None:
+    taken: list[str] = []
+
+    def steps(name: str) -> Generator[None, None, None]:
+        for number in range(3):
+            taken.append(f"{name}{number}")
+            yield
+
+    first, second = steps("a"), steps("b")
+    in_turns(first)
+    in_turns(second)
+    assert taken == []
+    while len(taken) < 2:
+        next_turn()
+    second.close()
+    while len(taken) < 4:
+        next_turn()
+    for _ in range(5):
+        next_turn()
+    assert taken == ["a0", "b0", "a1", "a2"]

@@ -182,9 +182,9 @@ def test_a_change_of_weight_keeps_the_endpoint_and_its_connection() -> None:
 
 def test_with_one_weight_its_balancer_is_asked_directly() -> None:
     with subject(1, 2) as client:
-        assert isinstance(client._balancer, P2c)
+        assert isinstance(client._table.balancer, P2c)
         client.addresses.set(weighted(p1=1.0, p2=2.0))
-        assert client._balancer is client._classes
+        assert client._table.balancer is client._classes
 
 
 def test_an_address_that_comes_twice_has_the_greater_weight() -> None:

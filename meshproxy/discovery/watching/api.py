@@ -29,6 +29,8 @@ MAX_HELD: Final = 100
 """Requests that one API may hold until something changes; a Consul agent allows 200 connections."""
 MAX_ASKING: Final = 28
 """Other requests to one API at a time; the rest queue."""
+MAX_ALL_BYTES: Final = 256 * 1024 * 1024
+"""Most bytes of the latest answers on all connections of one API together."""
 _KEEP_ALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
@@ -97,6 +99,8 @@ class Api:
         self.complaints = Complaints(host)
         self.asking = BoundedSemaphore(MAX_ASKING)
         """Limits the short requests under way."""
+        self.held_bytes = 0
+        """Bytes of the latest answer on each connection, together."""
         self._tls = tls
         self._headers = headers or {}
         self._fail_fast = fail_fast

@@ -16,7 +16,7 @@ from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, ProtocolError
 
-from meshproxy.discovery.watching.api import MAX_ASKING, Api, within
+from meshproxy.discovery.watching.api import MAX_ALL_BYTES, MAX_ASKING, Api, within
 from meshproxy.discovery.watching.decoding import Lines, Malformed
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.discovery.watching.location import Location
@@ -51,6 +51,7 @@ class Line:
         """When the last answer arrived, bad ones included; seconds since 1970 as above."""
         self._api = api
         self._connection: HTTPConnection | None = None
+        self._held = 0
         self._next_at = 0.0
         self._location = Location(api.where, api.host, moved)
 
@@ -65,6 +66,7 @@ class Line:
     def close(self) -> None:
         """Closes the connection and stops following the API."""
         self._location.close()
+        self._release()
         self.hang_up()
 
     def hang_up(self) -> None:
@@ -130,6 +132,7 @@ class Line:
             if not is_held:
                 self._api.asking.release()
             if not is_over:
+                self._release()
                 self.hang_up()
 
     def _pace(self) -> None:
@@ -166,13 +169,27 @@ class Line:
 
     def _whole(self, response: HTTPResponse) -> bytes:
         most, pieces, size = self._api.bounds.max_bytes, [], 0
+        self._release()
         with within(self._api.bounds.body_s, "the answer does not end"):
             while data := response.read1(_READ, decode_content=False):
                 pieces.append(data)
                 size += len(data)
                 if size > most:
                     raise ApiFailure(Reason.TOO_LARGE, f"the answer is over {most} bytes")
+                self._hold(len(data))
         return b"".join(pieces)
+
+    def _hold(self, size: int) -> None:
+        """Counts bytes of the answer. Raises `ApiFailure` if all answers are too large together."""
+        self._held += size
+        self._api.held_bytes += size
+        if self._api.held_bytes > MAX_ALL_BYTES:
+            what = f"all answers together are over {MAX_ALL_BYTES} bytes"
+            raise ApiFailure(Reason.TOO_LARGE, what)
+
+    def _release(self) -> None:
+        self._api.held_bytes -= self._held
+        self._held = 0
 
     def _cut(self, response: HTTPResponse, limit_s: float) -> Generator[bytes, None, None]:
         bounds = self._api.bounds

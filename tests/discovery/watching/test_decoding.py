@@ -10,6 +10,7 @@ from meshproxy.discovery.watching.decoding import (
     ITEM,
     Lines,
     Malformed,
+    ObjectReader,
     in_steps,
     items,
     load,
@@ -149,3 +150,67 @@ def test_a_line_over_the_limit_is_refused_before_it_ends() -> None:
     assert list(splitter.feed(b"0123456789\n01234")) == [b"0123456789"]
     with pytest.raises(Malformed, match="over 10 bytes"):
         list(splitter.feed(b"567890"))
+
+
+# --- objects of one list after another ---
+
+objects = st.fixed_dictionaries({"id": st.integers(0, 30)}, optional={"more": values})
+
+
+@given(lists=st.lists(st.lists(objects, max_size=30), max_size=5), indent=indents)
+def test_each_list_is_read_as_if_it_were_the_first(
+    lists: list[list[dict[str, object]]], indent: int | None
+) -> None:
+    reader: ObjectReader[object] = ObjectReader(lambda sent: sent)
+    for each in lists:
+        assert list(reader.items(json.dumps(each, indent=indent).encode())) == each
+
+
+def changed(numbers: list[object], kind: str) -> list[object]:
+    return {
+        "the same": numbers,
+        "one replaced": [*numbers[:500], "new", *numbers[501:]],
+        "one more": [*numbers[:500], "new", *numbers[500:]],
+        "the first gone": numbers[1:],
+        "five gone": [*numbers[:500], *numbers[505:]],
+        "many in a row replaced": [*numbers[:500], *map(str, range(100)), *numbers[600:]],
+        "some here and there": [f"new {n}" if n % 90 == 0 else n for n in range(1000)],
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"),
+    [
+        ("the same", 0),
+        ("one replaced", 1),
+        ("one more", 1),
+        ("the first gone", 0),
+        ("five gone", 0),
+        ("many in a row replaced", 100),
+        ("some here and there", 12),
+    ],
+)
+def test_only_objects_with_another_text_are_decoded(kind: str, most: int) -> None:
+    before: list[object] = list(range(1000))
+    read: list[object] = []
+    reader = ObjectReader(lambda sent: read.append(sent["id"]) or sent["id"])  # type: ignore[func-returns-value]
+    list(reader.items(json.dumps([{"id": one} for one in before]).encode()))
+    read.clear()
+    after = changed(before, kind)
+    assert list(reader.items(json.dumps([{"id": one} for one in after]).encode())) == after
+    assert len(read) == most
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[", b"{}", b"[1]", b"[[]]", b'[{"a": 1}', b'[{"a": 1},]', b"[] []", b"\xff", b"[{]"],
+)
+def test_what_is_no_list_of_objects_is_malformed_and_changes_nothing(data: bytes) -> None:
+    reads: list[object] = []
+    reader: ObjectReader[None] = ObjectReader(reads.append)
+    list(reader.items(b'[{"a": 1}]'))
+    with pytest.raises(Malformed):
+        list(reader.items(data))
+    count = len(reads)
+    list(reader.items(b'[{"a": 1}]'))
+    assert len(reads) == count

@@ -248,3 +248,23 @@ def test_a_stream_that_nobody_reads_on_is_closed(server: Scripted) -> None:
         next(stream)
         stream.close()
         wait_until(lambda: not server.connections)
+
+
+def test_all_answers_together_are_limited_until_their_lines_close(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshproxy.discovery.watching.line.MAX_ALL_BYTES", 250)
+    server.script = lambda _: Said(200, b"x" * 100)
+    api = api_at(server.port)
+    with line_to(api) as first, line_to(api) as second:
+        for _ in range(5):
+            first.ask("/a")
+            second.ask("/b")
+        with line_to(api) as third:
+            with pytest.raises(ApiFailure, match="together") as raised:
+                third.ask("/c")
+            assert raised.value.reason is Reason.TOO_LARGE
+            assert api.held_bytes == 200
+            first.close()
+            assert third.ask("/c").body == b"x" * 100
+    assert api.held_bytes == 0
