@@ -5,13 +5,20 @@ import pytest
 from meshproxy import errors
 from meshproxy.classifiers import (
     AllSuccessfulConfig,
+    H2AllSuccessfulConfig,
+    H2NonRetryable5XXConfig,
+    H2RetryableAll5XXConfig,
+    H2RetryableIdempotent5XXConfig,
+    H2RetryableRead5XXConfig,
     NonRetryable5XXConfig,
     ResponseClass,
     RetryableAll5XXConfig,
     RetryableIdempotent5XXConfig,
     RetryableRead5XXConfig,
+    complete,
 )
 from meshproxy.config.bases import ClassifierConfig
+from meshproxy.h2.reset import StreamRefused, StreamReset
 from meshproxy.http.headers import Headers, of
 
 SUCCESS, FAILURE, RETRYABLE = ResponseClass
@@ -26,6 +33,10 @@ KINDS = [
     pytest.param(RetryableRead5XXConfig(), READ, id="retryableRead5XX"),
     pytest.param(RetryableIdempotent5XXConfig(), IDEMPOTENT, id="retryableIdempotent5XX"),
     pytest.param(RetryableAll5XXConfig(), ALL, id="retryableAll5XX"),
+    pytest.param(H2NonRetryable5XXConfig(), set(), id="h2.nonRetryable5XX"),
+    pytest.param(H2RetryableRead5XXConfig(), READ, id="h2.retryableRead5XX"),
+    pytest.param(H2RetryableIdempotent5XXConfig(), IDEMPOTENT, id="h2.retryableIdempotent5XX"),
+    pytest.param(H2RetryableAll5XXConfig(), ALL, id="h2.retryableAll5XX"),
 ]
 
 
@@ -128,3 +139,34 @@ def test_all_successful_calls_every_response_a_success_and_every_error_a_failure
     for status in (200, 404, 500, 503, 599):
         assert classifier.response(b"GET", status, headers, True) is SUCCESS
     assert classifier.error(b"GET", errors.ServiceTimedOut(), True) is FAILURE
+
+
+def test_a_reset_stream_is_not_retried_by_kinds_of_h2() -> None:
+    for reset in (StreamReset("x"), StreamRefused("x")):
+        assert H2RetryableAll5XXConfig().build().error(b"GET", reset, True) is FAILURE
+        assert RetryableAll5XXConfig().build().error(b"GET", reset, True) is RETRYABLE
+
+
+def test_kinds_of_h2_leave_it_to_the_retries_if_a_body_is_held() -> None:
+    classifier = H2RetryableAll5XXConfig().build()
+    assert classifier.response(b"POST", 503, PLAIN, False) is RETRYABLE
+    assert classifier.error(b"POST", errors.ConnectionClosed("x"), False) is FAILURE
+    assert H2AllSuccessfulConfig().build().response(b"POST", 503, PLAIN, True) is SUCCESS
+
+
+def test_a_classifier_of_a_plugin_judges_heads_of_5xx_and_errors() -> None:
+    class OfPlugin:
+        def response(self, *_: object) -> ResponseClass:
+            return RETRYABLE
+
+        def error(self, *_: object) -> ResponseClass:
+            return FAILURE
+
+    whole = complete(OfPlugin())
+    assert (whole.judges_from, whole.may_retry_at_end) == (500, False)
+    assert whole.response(b"GET", 500, PLAIN, True) is RETRYABLE
+    assert whole.error(b"GET", errors.WriteFailed("x"), True) is FAILURE
+    assert whole.end(None) is SUCCESS
+    ours = RetryableAll5XXConfig().build()
+    assert complete(ours) is ours
+    assert ours.end(PLAIN) is SUCCESS

@@ -11,7 +11,7 @@ from meshproxy.config.load import read
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path as Name
 from meshproxy.protocols.http import HttpRouterConfig
-from meshproxy.router.policy import path_policy
+from meshproxy.router.path_policy import path_policy
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "conf").glob("*.yaml"))

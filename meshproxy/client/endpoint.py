@@ -164,8 +164,9 @@ class Endpoint:
             load.finish()
             self._accrual.ignored()
             raise
-        if response.status >= 500 and request.classifier is not None:
-            self._classify(request, response, request.classifier)
+        classifier = request.classifier
+        if classifier is not None and response.status >= classifier.judges_from:
+            classify(request, response, classifier)
         load.head(stamp, response.failed)
         ending = response.ending
         if ending is not None:
@@ -173,7 +174,7 @@ class Endpoint:
             return response
         load.finish()
         if response.failed:
-            accrual.failed(f"status {response.status}")
+            accrual.failed(_cause(response))
         else:
             accrual.succeeded()
         return response
@@ -196,9 +197,11 @@ class Endpoint:
     def _await(self, ending: Ending, response: Response) -> None:
         """Settles *response* at the end of its body, or at once if the body cannot change anything.
 
-        For a probe the breaker does not wait for the end, since a stream may have none.
+        For a probe the breaker does not wait for the end, since a stream may have none; it hears
+        of the end too if that makes the response a failure.
         """
         is_open = self._accrual.alive and not ending.is_settled
+        was_failed = response.failed
         if not is_open:
             self._settle(response)
 
@@ -209,7 +212,7 @@ class Endpoint:
                 response.failed = True
             if broken:
                 self._accrual.failed("the body was cut")
-            elif is_open:
+            elif is_open or response.failed is not was_failed:
                 self._settle(response)
 
         ending.then(ended)
@@ -217,21 +220,9 @@ class Endpoint:
     def _settle(self, response: Response) -> None:
         """Reports to the breaker how *response* turned out."""
         if response.failed:
-            self._accrual.failed(f"status {response.status}")
+            self._accrual.failed(_cause(response))
         else:
             self._accrual.succeeded()
-
-    def _classify(self, request: Request, response: Response, classifier: Classifier) -> None:
-        """Stores the class that the head of *response* gives it."""
-        body = request.body
-        result = classifier.response(
-            request.method,
-            response.status,
-            response.headers,
-            body is None or body.is_replayable,
-        )
-        response.failed = result is not _SUCCESS
-        response.retryable = result is _RETRYABLE
 
     def _failed(self, error: ProxyError, stamp: float) -> None:
         if error.blames_endpoint:
@@ -241,6 +232,44 @@ class Endpoint:
         if error.blames_endpoint or isinstance(error, TimedOutConnecting):
             self.load.head(stamp, failed=True)
         self.load.finish()
+
+
+def classify(request: Request, response: Response, classifier: Classifier) -> None:
+    """Stores the class of *response* by its head, or by its end, which may still have to come."""
+    body = request.body
+    result = classifier.response(
+        request.method,
+        response.status,
+        response.headers,
+        body is None or body.is_replayable,
+    )
+    if result is not None:
+        _store(response, result)
+        return
+    ending, arriving = response.ending, response.body
+
+    def ended(broken: bool) -> None:
+        if not broken:
+            trailers = None if isinstance(arriving, bytes) else arriving.trailers
+            _store(response, classifier.end(trailers))
+
+    if ending is None or ending.is_settled:
+        ended(broken=False)
+    else:
+        ending.decides = True
+        ending.then(ended)
+
+
+def _cause(response: Response) -> str:
+    """Returns what made *response* a failure, for people to read."""
+    if response.status >= 500:
+        return f"status {response.status}"
+    return f"status {response.status}, a gRPC status that is a failure, or none"
+
+
+def _store(response: Response, result: ResponseClass) -> None:
+    response.failed = result is not _SUCCESS
+    response.retryable = result is _RETRYABLE
 
 
 def show(address: Address) -> str:

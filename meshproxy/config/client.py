@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from meshproxy.config.bases import AccrualConfig, BalancerConfig, RequestAuthorizerConfig
-from meshproxy.config.decode import Config, Kinded, Problem, Severity, key
+from meshproxy.config.decode import Kinded, Problem, Severity, key
+from meshproxy.config.h2 import H2Keys
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.config.sockets import (
     HostConnectionPoolConfig,
@@ -17,12 +18,13 @@ from meshproxy.config.tls import ClientTlsConfig
 from meshproxy.naming.matcher import PathMatcher
 
 EVERY_NAME: Final = PathMatcher.parse("/")
+_SPEAKS: Final = {"same": (), "http": ("http",), "h2": ("h2",), "auto": ("http", "h2")}
 _HOST_FOLLOWS: Final = re.compile(r"[$*]/(?:io\.buoyant\.rinet|inet|fixedinet)/")
 _VARIABLE_OR_CAPITALS: Final = re.compile(r"\{[^{}]*\}|[A-Z]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientSettings(Config):
+class ClientSettings(H2Keys):
     """The settings of a client; an unset key differs from one with the default value."""
 
     former: ClassVar = {
@@ -35,6 +37,13 @@ class ClientSettings(Config):
     }
 
     tls: ClientTlsConfig | None = key(default=None, doc="TLS; plain text when unset.")
+    protocol: Literal["same", "http", "h2", "auto"] | None = key(
+        default=None,
+        added=True,
+        only=("same",),
+        doc="What endpoints speak: `same` as the router's clients, the default; `http`; `h2`; or "
+        "`auto`, what they choose in the TLS handshake.",
+    )
     load_balancer: BalancerConfig | None = key(default=None, doc="`p2c` when unset.")
     host_connection_pool: HostConnectionPoolConfig | None = key(
         default=None, doc="The connections to each endpoint."
@@ -79,6 +88,10 @@ class ClientSettings(Config):
         doc="Limit on connecting; when unset 1000, with TLS 2000; 0 is none.",
     )
 
+    def also_speaks(self) -> Iterable[str]:
+        """Returns what `protocol` says of endpoints, beside the router's own."""
+        return _SPEAKS[self.protocol or "same"]
+
 
 def _unknown_variables(settings: ClientSettings, prefix: PathMatcher) -> Iterable[Problem]:
     template = settings.tls.common_name if settings.tls else None
@@ -94,8 +107,9 @@ class ClientItem(ClientSettings):
     prefix: PathMatcher = key(doc="Bound names it applies to; `*` and `{name}` match a segment.")
 
     def check(self) -> Iterable[Problem]:
-        """Yields a warning for each variable of a template that the prefix does not capture."""
-        return _unknown_variables(self, self.prefix)
+        """Yields problems: a ratio out of bounds, variables that the prefix does not capture."""
+        yield from ClientSettings.check(self)
+        yield from _unknown_variables(self, self.prefix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +137,9 @@ class GlobalClientConfig(ClientSettings, ClientConfig):
     }
 
     def check(self) -> Iterable[Problem]:
-        """Yields a warning for each variable of a template, since nothing is captured."""
-        return _unknown_variables(self, EVERY_NAME)
+        """Yields problems: a ratio out of bounds, variables, since nothing is captured."""
+        yield from ClientSettings.check(self)
+        yield from _unknown_variables(self, EVERY_NAME)
 
     @property
     def rules(self) -> tuple[tuple[PathMatcher, ClientSettings], ...]:
@@ -139,6 +154,10 @@ class StaticClientConfig(ClientConfig):
     kind: ClassVar[str] = "io.l5d.static"
 
     configs: tuple[ClientItem, ...] = key(default=(), doc="The settings, in order.")
+
+    def also_speaks(self) -> Iterable[str]:
+        """Returns what any of them says, since later ones win key by key."""
+        return {one for item in self.configs for one in item.also_speaks()}
 
     @property
     def rules(self) -> tuple[tuple[PathMatcher, ClientSettings], ...]:

@@ -60,6 +60,7 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
     },
     "identifiers": {
         "io.l5d.header": "meshproxy.identifiers.header:HeaderConfig",
+        "io.l5d.header.path": "meshproxy.identifiers.header_path:HeaderPathConfig",
         "io.l5d.header.token": "meshproxy.identifiers.header:HeaderTokenConfig",
         "io.l5d.methodAndHost": "meshproxy.identifiers.method_and_host:MethodAndHostConfig",
         "io.l5d.path": "meshproxy.identifiers.path:PathConfig",
@@ -74,6 +75,18 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "io.l5d.http.retryableAll5XX": "meshproxy.classifiers:RetryableAll5XXConfig",
         "io.l5d.http.retryableIdempotent5XX": "meshproxy.classifiers:RetryableIdempotent5XXConfig",
         "io.l5d.http.retryableRead5XX": "meshproxy.classifiers:RetryableRead5XXConfig",
+        "io.l5d.h2.allSuccessful": "meshproxy.classifiers:H2AllSuccessfulConfig",
+        "io.l5d.h2.nonRetryable5XX": "meshproxy.classifiers:H2NonRetryable5XXConfig",
+        "io.l5d.h2.retryableAll5XX": "meshproxy.classifiers:H2RetryableAll5XXConfig",
+        "io.l5d.h2.retryableIdempotent5XX": "meshproxy.classifiers:H2RetryableIdempotent5XXConfig",
+        "io.l5d.h2.retryableRead5XX": "meshproxy.classifiers:H2RetryableRead5XXConfig",
+        "io.l5d.h2.grpc.alwaysRetryable": "meshproxy.grpc_classifiers:GrpcAlwaysRetryableConfig",
+        "io.l5d.h2.grpc.compliant": "meshproxy.grpc_classifiers:GrpcCompliantConfig",
+        "io.l5d.h2.grpc.default": "meshproxy.grpc_classifiers:GrpcDefaultConfig",
+        "io.l5d.h2.grpc.neverRetryable": "meshproxy.grpc_classifiers:GrpcNeverRetryableConfig",
+        "io.l5d.h2.grpc.retryableStatusCodes": (
+            "meshproxy.grpc_classifiers:GrpcRetryableStatusCodesConfig"
+        ),
     },
     "balancers": {
         "aperture": "meshproxy.balancers.aperture:ApertureConfig",

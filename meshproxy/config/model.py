@@ -21,6 +21,10 @@ class Config:
         """Yields the problems between the keys of this object."""
         return ()
 
+    def also_speaks(self) -> Iterable[str]:
+        """Returns the protocols that its keys may be about beside the router's own."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kinded(Config):
@@ -33,6 +37,8 @@ class Kinded(Config):
     kind: ClassVar[str]
     kind_key: ClassVar[str] = "kind"
     default_kind: ClassVar[str | None] = None
+    only_for: ClassVar[str | None] = None
+    """The protocol of the only routers that have it, `http` or `h2`; None for all."""
     requires_experimental: ClassVar[bool] = False
     """True if it is refused unless `experimental: true` is written."""
     offers: ClassVar[str] = ""
@@ -63,6 +69,7 @@ def key(
     only: tuple[Any, ...] = (),
     unsupported: bool = False,
     added: bool = False,
+    only_for: str | None = None,
     quoted: bool = False,
     one_or_many: bool = False,
     filled: bool = False,
@@ -81,6 +88,7 @@ def key(
         only: the values supported so far; other valid ones are "not supported yet".
         unsupported: known to Linkerd, "not supported yet" when written.
         added: an addition of meshproxy, unknown to Linkerd.
+        only_for: the protocol of the only routers that have it, `http` or `h2`.
         quoted: True if a number in quotes is accepted too.
         one_or_many: True if a list may be written as its only item.
         filled: True if a key without a value is an error, where others count as unset.
@@ -96,6 +104,7 @@ def key(
         "only": only,
         "unsupported": unsupported,
         "added": added,
+        "only_for": only_for,
         "quoted": quoted,
         "one_or_many": one_or_many,
         "filled": filled,
@@ -120,6 +129,7 @@ class Key:
     only: tuple[Any, ...] = ()
     unsupported: bool = False
     added: bool = False
+    only_for: str | None = None
     quoted: bool = False
     one_or_many: bool = False
     filled: bool = False

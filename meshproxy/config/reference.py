@@ -26,7 +26,8 @@ configuration file and then in the working directory of the process; `~` is the 
 it does not exist, that is an error. For a configuration from standard input, only the working
 directory is used.
 
-**req** marks a required key, **+** a key that meshproxy adds to Linkerd's.
+**req** marks a required key, **+** a key that meshproxy adds to Linkerd's, *http* and *h2* keys
+that only routers, servers and clients of that protocol have.
 *Not yet* marks what Linkerd has and meshproxy refuses so far.
 """
 
@@ -79,6 +80,8 @@ def _section(cls: type[Config], heading: str, shared: tuple[Key, ...] = ()) -> s
     lines = [heading, "", cleandoc(cls.__doc__ or ""), ""]
     if issubclass(cls, Kinded) and cls.requires_experimental:
         lines += ["Needs `experimental: true`.", ""]
+    if issubclass(cls, Kinded) and cls.only_for is not None:
+        lines += [f"Only for `{cls.only_for}`.", ""]
     own = tuple(spec for spec in keys_of(cls) if spec not in shared)
     return "\n".join([*lines, *_table(own)])
 
@@ -91,7 +94,7 @@ def _table(specs: tuple[Key, ...]) -> list[str]:
 
 
 def _row(spec: Key) -> str:
-    mark = " **+**" if spec.added else ""
+    mark = (" **+**" if spec.added else "") + (f" *{spec.only_for}*" if spec.only_for else "")
     meaning = spec.doc.replace("|", "\\|")
     if spec.unsupported:
         meaning = f"*Not yet.* {meaning}"

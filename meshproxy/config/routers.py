@@ -9,6 +9,7 @@ from meshproxy.config.bases import IdentifierConfig, InterpreterConfig
 from meshproxy.config.client import ClientConfig, GlobalClientConfig
 from meshproxy.config.decode import Config, Kinded, Problem, Severity, default_of, key
 from meshproxy.config.egress import EgressConfig
+from meshproxy.config.only_for import misplaced
 from meshproxy.config.rolling import LogSettings
 from meshproxy.config.servers import ServerConfig
 from meshproxy.config.svc import GlobalSvcConfig, SvcConfig
@@ -39,6 +40,8 @@ class RouterConfig(Kinded):
     category: ClassVar[str] = "protocols"
     offers: ClassVar[str] = "access_log close config explain_limits identify servers sweep"
     kind_key: ClassVar[str] = "protocol"
+    speaks: ClassVar[str | None] = None
+    """The protocol of its clients and endpoints, `http` or `h2`; None for one of a plugin."""
     former: ClassVar = {
         "baseDtab": "since Linkerd 0.9 it is dtab",
         "timeoutMs": "write client.requestAttemptTimeoutMs and service.totalTimeoutMs",
@@ -100,7 +103,9 @@ class RouterConfig(Kinded):
     )
 
     def check(self) -> Iterable[Problem]:
-        """Yields a problem if there are no servers or no identifiers."""
+        """Yields problems: no servers, no identifiers, keys and kinds of another protocol."""
+        if self.speaks is not None:
+            yield from misplaced(self, frozenset({self.speaks}))
         if not self.servers:
             yield Problem(f"router {self.name!r} has no servers, write at least one", "servers")
         if self.identifier == ():

@@ -9,6 +9,23 @@ from meshproxy.config.retries import RetriesConfig
 from meshproxy.naming.matcher import PathMatcher
 
 EVERY_NAME: Final = PathMatcher.parse("/")
+CLASSIFICATION_MS: Final = 100
+RETRY_BUFFER_BYTES: Final = 16_383
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryBufferSizeConfig(Config):
+    """How much of a stream is held for a retry."""
+
+    request_bytes: int = key(
+        default=RETRY_BUFFER_BYTES, minimum=0, quoted=True, doc="Bytes of the request's body."
+    )
+    response_bytes: int = key(
+        default=RETRY_BUFFER_BYTES,
+        minimum=0,
+        quoted=True,
+        doc="Bytes of the response's body that may come before its end is not awaited any more.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +44,25 @@ class SvcSettings(Config):
     )
     retries: RetriesConfig | None = key(default=None, doc="Retries of failed requests.")
     response_classifier: ClassifierConfig | None = key(
-        default=None, doc="Decides what a failure is; `io.l5d.http.nonRetryable5XX` when unset."
+        default=None, doc="Decides what a failure is; 5xx and errors, not retryable, when unset."
     )
     retry_buffer_kb: int | None = key(
         default=None,
         minimum=0,
         added=True,
+        only_for="http",
         doc="Most of a request body that is held for a retry; 64 when unset.",
+    )
+    classification_timeout_ms: int | None = key(
+        default=None,
+        minimum=0,
+        quoted=True,
+        only_for="h2",
+        doc="How long a response is held back to see its end, if that may lead to a retry; "
+        f"{CLASSIFICATION_MS} when unset.",
+    )
+    retry_buffer_size: RetryBufferSizeConfig | None = key(
+        default=None, only_for="h2", doc="How much is held for a retry."
     )
 
 

@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from meshproxy.errors import ClientGone
+from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http import l5d
 from meshproxy.http.body import Body
 from meshproxy.http.errors import ErrorResponse
 from meshproxy.http.framing import BODILESS
 from meshproxy.http.headers import Headers
-from meshproxy.http.message import EgressDecision, Request, Response
+from meshproxy.http.message import EgressDecision, Ending, Request, Response
 from meshproxy.net.tunnel import Tunnel
 from meshproxy.service import Service
 
@@ -92,6 +93,8 @@ class AccessLog:
         except BaseException as error:
             if isinstance(error, ClientGone):  # the connection responds to a broken body with 400
                 entry.status, entry.error = 400, error.reason
+            elif isinstance(error, ProxyError):  # the stream is reset
+                entry.error, entry.reason = error.reason, str(error)[:_MAX_ERROR]
             self._end(request, entry, is_whole=False)
             raise
         entry.status = response.status
@@ -105,9 +108,20 @@ class AccessLog:
         elif isinstance(body, bytes):
             entry.sent = len(body)
             self._end(request, entry, is_whole=True)
+        elif response.ending is not None and hasattr(body, "received"):
+            self._await(response.ending, request, entry, body)
         else:
             response.body = _Counted(body, request, entry, self._end)
         return response
+
+    def _await(self, ending: Ending, request: Request, entry: LogEntry, body: Any) -> None:
+        """Logs at the end of a body of HTTP/2, which is not read through this filter."""
+
+        def ended(broken: bool) -> None:
+            entry.sent = body.received
+            self._end(request, entry, is_whole=not broken)
+
+        ending.then(ended)
 
     def _end(self, request: Request, entry: LogEntry, *, is_whole: bool) -> None:
         entry.is_whole = is_whole

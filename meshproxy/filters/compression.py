@@ -133,6 +133,8 @@ def is_compressible(response: Response) -> bool:
     if headers.get(b"content-length") == b"0" or not _FORBIDDING.isdisjoint(headers.names):
         return False
     kind = (headers.get(b"content-type") or b"").partition(b";")[0].strip().lower()
+    if kind.startswith(b"application/grpc"):  # messages with a compression of their own
+        return False
     return _TEXTUAL(kind) is not None and not _forbids(headers)
 
 

@@ -8,7 +8,7 @@ import logging
 from typing import ClassVar
 
 from meshproxy.errors import ClientGone, ProxyError
-from meshproxy.http.errors import error_response
+from meshproxy.http.errors import ErrorResponse, error_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.log_once import LogOnce
@@ -40,12 +40,17 @@ class ErrorResponder:
         except ClientGone:
             raise
         except ProxyError as error:
-            return self.answer(error)
+            return self.respond(request, error)
         except Exception:  # noqa: BLE001 - a client waits for a response
             self._log_once.exception("a request failed inside the proxy")
-            return self.answer(InternalError("internal error"))
+            return self.respond(request, InternalError("internal error"))
 
-    def answer(self, error: ProxyError) -> Response:
+    def respond(self, request: Request, error: ProxyError) -> Response:
+        """Counts *error* and returns what its client gets."""
+        del request
+        return self.answer(error)
+
+    def answer(self, error: ProxyError) -> ErrorResponse:
         """Counts *error* and returns its response."""
         self._failures.counter(error.reason).incr()
         return error_response(error, self._limits)

@@ -129,14 +129,15 @@ class AddForwarded:
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves with the field added."""
         peer = request.peer
-        hop.strip(request.headers, may_upgrade=request.version == b"1.1")
+        hop.strip_request(request.headers, request.version)
         if peer is not None:
             pairs = [
                 f"by={quoted(self._by(peer, peer.local))}",
                 f"for={quoted(self._for(peer, peer.remote))}",
             ]
             if host := request.headers.get(b"host"):
-                pairs.append(f"host={quoted(host.decode('latin-1'))}")
+                name = "authority" if request.version == b"2" else "host"  # as Linkerd's routers
+                pairs.append(f"{name}={quoted(host.decode('latin-1'))}")
             if scheme := b"https" if self._secure else request.scheme:
                 pairs.append(f"proto={scheme.decode('ascii')}")
             request.headers.add(b"Forwarded", ";".join(pairs).encode("ascii"))
@@ -152,7 +153,7 @@ class AddXForwardedFor:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves with the address appended."""
-        hop.strip(request.headers, may_upgrade=request.version == b"1.1")
+        hop.strip_request(request.headers, request.version)
         if request.peer is not None:
             seen = request.peer.remote.rpartition(":")[0].strip("[]").encode("ascii")
             said = [value for value in request.headers.get_all(b"x-forwarded-for") if value]
@@ -172,7 +173,7 @@ class AddTimestamp:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves with the field added to those of the same name."""
-        hop.strip(request.headers, may_upgrade=request.version == b"1.1")
+        hop.strip_request(request.headers, request.version)
         request.headers.add(self._name, b"%d" % (self._now() * 1000))
         return service(request)
 

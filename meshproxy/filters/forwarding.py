@@ -12,7 +12,9 @@ _SUCCESS, _FAILURE = b"l5d-success-class: 1.0", b"l5d-success-class: 0.0"
 _SUCCEEDED = {version: (line, _SUCCESS) for version, line in via.LINES.items()}
 
 _EDITED = hop.HOP_BY_HOP | {b"via"}
+_EDITED_H2 = hop.HOP_BY_HOP_H2 | {b"via"}
 _ANSWERED = _EDITED | {l5d.SUCCESS_CLASS}
+_ANSWERED_H2 = _EDITED_H2 | {l5d.SUCCESS_CLASS}
 _REQUEST_NAMES = (b"via", l5d.DST_SERVICE)
 _RESPONSE_NAMES = (b"via", l5d.SUCCESS_CLASS)
 
@@ -21,30 +23,37 @@ class Forward:
     """Strips headers and then adds some, in both directions; one for each name.
 
     `l5d-dst-service` tells endpoints the name, and `l5d-success-class` tells callers the result of
-    the classifier; both replace what the other side sent.
+    the classifier; both replace what the other side sent. Where the end of an HTTP/2 response
+    decides that, it is in the trailers, if there are some.
     """
 
     def __init__(self, name: Path) -> None:
         service = b"l5d-dst-service: " + name.show().encode("ascii")
-        self._lines = {version: (line, service) for version, line in via.LINES.items()}
+        self._by_version = {
+            version: (_EDITED_H2 if version == b"2" else _EDITED, (line, service))
+            for version, line in via.LINES.items()
+        }
         self._service_line = service
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves with the headers of the next hop."""
         headers = request.headers
         names = headers.names
-        if _EDITED.isdisjoint(names):  # one check for all: most messages have none
+        edited, lines = self._by_version[request.version]
+        if edited.isdisjoint(names):  # one check for all: most messages have none
             names += _REQUEST_NAMES
-            headers.lines += self._lines[request.version]
+            headers.lines += lines
         else:
-            hop.strip(headers, may_upgrade=request.version == b"1.1")
+            hop.strip_request(headers, request.version)
             via.append(headers, request.version)
             headers.append(l5d.DST_SERVICE, self._service_line)
         if b"host" not in names:
             headers.append(b"host", b"Host: ")
         response = service(request)
         headers = response.headers
-        if not response.failed and _ANSWERED.isdisjoint(headers.names):
+        if response.version == b"2":
+            _answer_stream(response)
+        elif not response.failed and _ANSWERED.isdisjoint(headers.names):
             headers.names += _RESPONSE_NAMES
             headers.lines += _SUCCEEDED[response.version]
         else:
@@ -53,6 +62,26 @@ class Forward:
             headers.remove(l5d.SUCCESS_CLASS)
             headers.append(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
         return response
+
+
+def _answer_stream(response: Response) -> None:
+    """Writes the fields of the next hop into a response of HTTP/2, or into its trailers."""
+    headers, ending = response.headers, response.ending
+    if not _ANSWERED_H2.isdisjoint(headers.names):
+        headers.remove_where((_ANSWERED_H2 - {b"via"}).__contains__)
+    via.append(headers, b"2")
+    if response.failed or ending is None or ending.is_settled:
+        headers.append(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
+        return
+    body = response.body
+
+    def ended(broken: bool) -> None:
+        trailers = None if broken or isinstance(body, bytes) else body.trailers
+        if trailers is not None:
+            trailers.remove(l5d.SUCCESS_CLASS)
+            trailers.append(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
+
+    ending.then(ended)
 
 
 class DstClient:

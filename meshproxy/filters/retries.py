@@ -33,21 +33,22 @@ class Retries:
         metrics: Tree,
         pause: Callable[[float], None] = sleep,
     ) -> None:
-        self._classifier = classifier
-        self._budget = budget
+        self.classifier = classifier
+        self.budget = budget
         self._backoff = backoff
-        self._most = most
+        self.most = most
         self._pause = pause
         self._total = metrics.counter("retries", "total")
         self._exhausted = metrics.counter("retries", "budget_exhausted")
         self._limited = metrics.counter("retries", "request_limit")
+        self._backoffs = metrics.counter("retries", "backoffs_exhausted")
         self._per_request = metrics.stat("retries", "per_request")
         metrics.gauge("retries", "budget", fn=budget.balance)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves; every request deposits into the budget, whatever its result."""
-        self._budget.deposit()
-        request.classifier = self._classifier
+        self.budget.deposit()
+        request.classifier = self.classifier
         try:
             response = service(request)
         except ProxyError as error:
@@ -95,12 +96,15 @@ class Retries:
 
     def _withdraw(self, request: Request, retries: int, wait: float | None) -> bool:
         """Pays for another attempt after *wait* seconds. Returns False if none is allowed."""
-        if wait is None or monotonic() + wait >= request.deadline:
+        if wait is None:
+            self._backoffs.value += 1
             return False
-        if retries >= self._most:
+        if monotonic() + wait >= request.deadline:
+            return False
+        if retries >= self.most:
             self._limited.value += 1
             return False
-        if self._budget.try_withdraw():
+        if self.budget.try_withdraw():
             return True
         self._exhausted.value += 1
         return False
@@ -110,7 +114,7 @@ class Retries:
             return False
         body = request.body
         replayable = body is None or body.is_replayable
-        return self._classifier.error(request.method, error, replayable) is _RETRYABLE
+        return self.classifier.error(request.method, error, replayable) is _RETRYABLE
 
 
 class Requeues:

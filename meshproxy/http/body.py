@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from meshproxy.http.headers import Headers
 
@@ -59,13 +59,17 @@ class Body(Protocol):
         ...
 
 
-@runtime_checkable
 class AwaitedBody(Body, Protocol):
     """A response body that goes on arriving while nobody reads it, within its stream's window."""
 
     @property
     def held(self) -> int:
         """Bytes that have arrived and have not been read."""
+        ...
+
+    @property
+    def received(self) -> int:
+        """Bytes that have arrived so far, read or not."""
         ...
 
     def await_end(self, most: int, seconds: float) -> bool:

@@ -10,6 +10,8 @@ HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade "
     b"proxy-authenticate proxy-authorization".split()
 )
+HOP_BY_HOP_H2 = frozenset({b"proxy-authenticate", b"proxy-authorization"})
+"""Those of HTTP/2, where fields of the connection are errors, and `te: trailers` is passed on."""
 _NEVER_BY_NAMING = frozenset(b"host content-length via cookie set-cookie".split())
 _ONLY_CONNECTION = frozenset({b"connection"})
 _CLOSES = {
@@ -45,6 +47,14 @@ def take_close(headers: Headers) -> bool:
             del names[at], headers.lines[at]
             return closes
     return b"close" in connection_options(headers)
+
+
+def strip_request(headers: Headers, version: bytes) -> None:
+    """Removes the hop-by-hop fields of a request of that *version*."""
+    if version != b"2":
+        strip(headers, may_upgrade=version == b"1.1")
+    elif not HOP_BY_HOP_H2.isdisjoint(headers.names):
+        headers.remove_where(HOP_BY_HOP_H2.__contains__)
 
 
 def strip(headers: Headers, *, may_upgrade: bool) -> None:

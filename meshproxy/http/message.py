@@ -57,10 +57,24 @@ class EgressDecision(Protocol):
 class Classifier(Protocol):
     """Decides if a result is a success, a failure, or a failure that may be retried."""
 
+    @property
+    def judges_from(self) -> int:
+        """The lowest status of the heads that it has to see; lower ones are successes."""
+        ...
+
+    @property
+    def may_retry_at_end(self) -> bool:
+        """True if the end of a response may make it a failure that may be retried."""
+        ...
+
     def response(
         self, method: bytes, status: int, headers: Headers, replayable: bool
-    ) -> ResponseClass:
-        """Returns the class of a response head."""
+    ) -> ResponseClass | None:
+        """Returns the class of a response head; None if the end decides."""
+        ...
+
+    def end(self, trailers: Headers | None) -> ResponseClass:
+        """Returns the class of a response that came to its end, its head having decided nothing."""
         ...
 
     def error(self, method: bytes, error: BaseException, replayable: bool) -> ResponseClass:
@@ -97,11 +111,13 @@ class Ending:
     open, it does so once, when the end has come.
     """
 
-    __slots__ = ("_callbacks", "_has_come", "is_settled")
+    __slots__ = ("_callbacks", "_has_come", "decides", "is_settled")
 
     def __init__(self, *, is_settled: bool = False) -> None:
         self.is_settled = is_settled
         """True if the response is judged already: by its head (a tunnel) or at its end."""
+        self.decides = False
+        """True if the classifier waits for it, as the head has decided nothing."""
         self._has_come = False
         self._callbacks: list[Callable[[bool], None]] = []
 

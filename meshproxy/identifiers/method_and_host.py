@@ -41,6 +41,7 @@ class MethodAndHostConfig(IdentifierConfig):
     """HTTP version, method and host."""
 
     kind: ClassVar[str] = "io.l5d.methodAndHost"
+    only_for: ClassVar[str | None] = "http"
     http_uri_in_dst: bool = key(default=False, doc="Append the path of the request target.")
 
     def build(self, prefix: Path) -> Identifier:

@@ -38,6 +38,7 @@ class PathConfig(IdentifierConfig):
     """The first segments of the request target."""
 
     kind: ClassVar[str] = "io.l5d.path"
+    only_for: ClassVar[str | None] = "http"
     segments: int = key(default=1, minimum=0, doc="How many segments make the name.")
     consume: bool = key(default=False, doc="Remove these segments from the target that is sent on.")
 

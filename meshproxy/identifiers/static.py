@@ -14,6 +14,7 @@ class StaticIdentifierConfig(IdentifierConfig):
     """The same name for every request."""
 
     kind: ClassVar[str] = "io.l5d.static"
+    only_for: ClassVar[str | None] = "http"
     path: Path = key(doc="The name, below `dstPrefix`.")
 
     def build(self, prefix: Path) -> Identifier:

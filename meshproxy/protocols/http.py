@@ -36,6 +36,7 @@ class HttpRouterConfig(RouterConfig):
     """A router of HTTP/1.1."""
 
     kind: ClassVar[str] = "http"
+    speaks: ClassVar[str | None] = "http"
 
     servers: tuple[HttpServerConfig, ...] = key(default=(), doc="Listening sockets; at least one.")
     http_access_log: str | None = key(

@@ -35,7 +35,8 @@ from meshproxy.router.client import Client, ClientKey
 from meshproxy.router.egress import Gate, JudgedPath
 from meshproxy.router.own_listeners import LoopGuard
 from meshproxy.router.passage import Refusal
-from meshproxy.router.policy import Contexts, client_policy, path_policy
+from meshproxy.router.path_policy import path_policy
+from meshproxy.router.policy import HTTP_UNSET, Contexts, Unset, client_policy
 from meshproxy.router.tree import (
     BoundKey,
     BoundService,
@@ -62,7 +63,7 @@ class PathService:
         self._metrics.hold()
         self._tree: TreeEntry | None = None
         self._activity = binding.interpreter.bind(binding.dtab + self._local, self.path)
-        policy = path_policy(binding.config.service, self.path)
+        policy = path_policy(binding.config.service, self.path, binding.unset.path)
         self.keep_bytes = policy.retry_buffer_bytes
         """Bytes of a request body that are held for a retry."""
         filters = stacks.path_stack(self.path, policy, self._metrics)
@@ -140,8 +141,10 @@ class Binding:
         guard: LoopGuard,
         before: "Binding | None" = None,
         gate: Gate | None = None,
+        unset: Unset = HTTP_UNSET,
     ) -> None:
         self.config = config
+        self.unset = unset
         self.dtab = config.dtab
         self.interpreter = interpreter
         self.metrics = metrics
@@ -249,7 +252,8 @@ class Binding:
         self._inherited = []
 
     def _key_of(self, bound_id: Path, chosen_by: ChosenBy, policies: Policies | None) -> ClientKey:
-        policy = client_policy(self.config.client, bound_id, self._contexts)
+        unset = self.unset.client
+        policy = client_policy(self.config.client, bound_id, self._contexts, unset)
         return ClientKey(bound_id, policy, self._limits, self.binding_seconds, chosen_by, policies)
 
     def _new_client(self, bound: Bound, key: ClientKey) -> Client:

@@ -1,36 +1,37 @@
-"""The configuration of one client or one service, with all settings resolved.
+"""The configuration of one client, with all settings resolved.
 
 Each rule whose prefix matches replaces whole settings, in file order (linkerd:
-router/core/.../Router.scala, linkerd/core/.../{Client,ClientConfig,Svc}.scala).
+router/core/.../Router.scala, linkerd/core/.../{Client,ClientConfig}.scala).
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from ssl import SSLContext
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from meshproxy.accrual.policies import ConsecutiveFailuresConfig
-from meshproxy.backoff import Backoff, constant
 from meshproxy.balancers.p2c import P2cConfig
 from meshproxy.budget import RetryBudget
-from meshproxy.classifiers import MethodClassifier
 from meshproxy.client.tls import ClientAuth, TlsSettings, context, stamp
 from meshproxy.client.transport import Session, Transport
 from meshproxy.config.bases import AccrualConfig, BalancerConfig
 from meshproxy.config.client import ClientConfig, ClientSettings
-from meshproxy.config.retries import RetriesConfig, RetryBudgetConfig
+from meshproxy.config.h2 import H2Keys, h2_settings, written_keys
+from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.config.sockets import (
     HostConnectionPoolConfig,
     SessionConfig,
     SocketOptionsConfig,
 )
-from meshproxy.config.svc import SvcConfig, SvcSettings
 from meshproxy.config.tls import ClientTlsConfig
 from meshproxy.errors import TlsFailed
+from meshproxy.h2.settings import LocalSettings
 from meshproxy.http.limits import Limits
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.path import Path
+from meshproxy.router.path_policy import PathPolicy, limit_seconds
 
 CONNECT_SECONDS: Final = 1.0
 TLS_CONNECT_SECONDS: Final = 2.0
@@ -71,6 +72,10 @@ class ClientPolicy:
     forward_client_cert: bool = False
     fail_fast: bool = False
     drop_default_port: bool = False
+    protocol: Literal["http", "h2", "auto"] = "http"
+    """What endpoints speak; `auto` is what they choose in the TLS handshake."""
+    h2: LocalSettings = field(default_factory=partial(h2_settings, H2Keys()))
+    """What endpoints of HTTP/2 are asked for."""
 
     def transport(self, limits: Limits) -> Transport:
         """Returns the transport to endpoints, with the router's *limits* as defaults."""
@@ -79,12 +84,12 @@ class ClientPolicy:
             seconds = self.attempt_seconds
             limits = replace(limits, attempt=seconds, first_byte=seconds)
         if read is not None:
-            seconds = _limit(read)
+            seconds = limit_seconds(read)
             limits = replace(
                 limits, response_idle=seconds, first_byte=min(limits.first_byte, seconds)
             )
         if write is not None:
-            limits = replace(limits, write_timeout=_limit(write))
+            limits = replace(limits, write_timeout=limit_seconds(write))
         waiters = self.pool.max_waiters
         return Transport(
             limits,
@@ -94,9 +99,9 @@ class ClientPolicy:
             max_size=self.pool.max_size,
             max_waiters=math.inf if waiters is None else waiters,
             session=Session(
-                _limit(self.session.idle_time_ms or 0),
-                _limit(self.session.life_time_ms or 0),
-                _limit(self.pool.idle_time_ms or 0),
+                limit_seconds(self.session.idle_time_ms or 0),
+                limit_seconds(self.session.life_time_ms or 0),
+                limit_seconds(self.pool.idle_time_ms or 0),
                 self.pool.min_size,
             ),
             no_delay=self.socket.no_delay,
@@ -104,18 +109,14 @@ class ClientPolicy:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathPolicy:
-    """How requests for one logical name are retried; times in seconds."""
+class Unset(NamedTuple):
+    """The policies of a router's clients and services where no rule says anything."""
 
-    total_seconds: float = math.inf
-    retry_budget: RetryBudgetConfig = field(default_factory=RetryBudgetConfig)
-    backoff: Backoff = field(default_factory=lambda: constant(0))
-    max_retries: int = 5
-    """Retries of one request."""
-    classifier: MethodClassifier = field(default_factory=MethodClassifier)
-    retry_buffer_bytes: int = 65_536
-    """Bytes of a request body that are held for a retry."""
+    client: ClientPolicy
+    path: PathPolicy
+
+
+HTTP_UNSET: Final = Unset(ClientPolicy(), PathPolicy())
 
 
 class Contexts:
@@ -136,26 +137,35 @@ class Contexts:
 
 
 def client_policy(
-    config: ClientConfig, bound_id: Path, contexts: Contexts | None = None
+    config: ClientConfig,
+    bound_id: Path,
+    contexts: Contexts | None = None,
+    unset: ClientPolicy = HTTP_UNSET.client,
 ) -> ClientPolicy:
-    """Returns the policy of the client *bound_id*; TLS from *contexts*, or from the present files.
+    """Returns the policy of the client *bound_id*; what no rule says is as in *unset*.
+
+    TLS is from *contexts*, or from the present files.
 
     Raises `TlsFailed` if its `tls` cannot work.
     """
     written: dict[str, Any] = {}
     tls: tuple[ClientTlsConfig, Mapping[str, str]] | None = None
+    h2: dict[str, Any] = {}
     for matcher, settings in config.rules:
         captures = matcher.match(bound_id)
         if captures is None:
             continue
         written |= _client_settings(settings)
+        h2 |= written_keys(settings)
         if settings.tls is not None:
             tls = settings.tls, captures
     if tls is not None and tls[0].enabled:
         written = {"connect_seconds": TLS_CONNECT_SECONDS, **written, **_tls_settings(*tls)}
         if contexts is not None:
             written["tls"] = contexts.stamped(written["tls"])
-    return ClientPolicy(**written)
+    if h2:
+        written["h2"] = h2_settings(H2Keys(**h2))
+    return replace(unset, **written)
 
 
 def client_tls(config: ClientTlsConfig) -> tuple[SSLContext, str | None] | None:
@@ -171,15 +181,6 @@ def client_tls(config: ClientTlsConfig) -> tuple[SSLContext, str | None] | None:
     return context(replace(settings, stamps=stamps)), written["server_name"]
 
 
-def path_policy(config: SvcConfig, name: Path) -> PathPolicy:
-    """Returns the policy of the logical *name*."""
-    written: dict[str, Any] = {}
-    for matcher, settings in config.rules:
-        if matcher.match(name) is not None:
-            written |= _path_settings(settings)
-    return PathPolicy(**written)
-
-
 def new_budget(config: RetryBudgetConfig) -> RetryBudget:
     """Returns a new budget, for one path's retries or one client's requeues."""
     return RetryBudget(config.ttl_secs, config.min_retries_per_sec, config.percent_can_retry)
@@ -192,33 +193,11 @@ def _client_settings(settings: ClientSettings) -> dict[str, Any]:
         if (value := getattr(settings, key)) is not None
     }
     if settings.request_attempt_timeout_ms is not None:
-        written["attempt_seconds"] = _limit(settings.request_attempt_timeout_ms)
+        written["attempt_seconds"] = limit_seconds(settings.request_attempt_timeout_ms)
     if settings.connect_timeout_ms is not None:
-        written["connect_seconds"] = _limit(settings.connect_timeout_ms)
-    return written
-
-
-def _path_settings(settings: SvcSettings) -> dict[str, Any]:
-    written: dict[str, Any] = {}
-    if settings.total_timeout_ms is not None:
-        written["total_seconds"] = _limit(settings.total_timeout_ms)
-    if settings.retries is not None:
-        written |= _retry_settings(settings.retries)
-    if settings.response_classifier is not None:
-        written["classifier"] = settings.response_classifier.build()
-    if settings.retry_buffer_kb is not None:
-        written["retry_buffer_bytes"] = settings.retry_buffer_kb * 1024
-    return written
-
-
-def _retry_settings(config: RetriesConfig) -> dict[str, Any]:
-    written: dict[str, Any] = {}
-    if config.budget is not None:
-        written["retry_budget"] = config.budget
-    if config.backoff is not None:
-        written["backoff"] = config.backoff.build()
-    if config.max_retries is not None:
-        written["max_retries"] = config.max_retries
+        written["connect_seconds"] = limit_seconds(settings.connect_timeout_ms)
+    if settings.protocol is not None and settings.protocol != "same":
+        written["protocol"] = settings.protocol
     return written
 
 
@@ -246,7 +225,3 @@ def _context_settings(config: ClientTlsConfig) -> TlsSettings:
         protocols=config.protocols or (),
         allow_common_name=config.allow_common_name,
     )
-
-
-def _limit(milliseconds: int) -> float:
-    return milliseconds / 1000 if milliseconds > 0 else math.inf

@@ -18,6 +18,7 @@ from meshproxy.router.binding import Binding
 from meshproxy.router.client import Client
 from meshproxy.router.egress import Gate
 from meshproxy.router.own_listeners import LoopGuard
+from meshproxy.router.policy import HTTP_UNSET, Unset
 
 _BY_HOST: Final = {"io.l5d.ingress", "io.l5d.methodAndHost", "io.l5d.static"}
 """Kinds of identifiers that look at Host, or at nothing of the client's choice."""
@@ -26,7 +27,8 @@ _BY_HOST: Final = {"io.l5d.ingress", "io.l5d.methodAndHost", "io.l5d.static"}
 class Router:
     """Routes requests of one configured router; servers put their own stacks around it.
 
-    It takes over the clients of *before*, the router with that label before a reload.
+    It takes over the clients of *before*, the router with that label before a reload. *unset* is
+    what clients and services are like as far as the configuration says nothing.
     Raises TlsFailed if a TLS file cannot be used.
     """
 
@@ -39,6 +41,7 @@ class Router:
         connect: Connect,
         guard: LoopGuard,
         before: "Router | None" = None,
+        unset: Unset = HTTP_UNSET,
     ) -> None:
         self.label = config.name
         self.config = config
@@ -51,7 +54,7 @@ class Router:
                 config.egress, metrics, former, names_by_host=_are_by_host(config.identifiers())
             )
         self.binding: Binding = Binding(
-            config, interpreter, limits, metrics, connect, guard, earlier, self.gate
+            config, interpreter, limits, metrics, connect, guard, earlier, self.gate, unset
         )
         self._identifiers = [one.build(config.dst_prefix) for one in config.identifiers()]
         for identifier in self._identifiers:

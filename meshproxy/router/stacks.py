@@ -17,6 +17,9 @@ from meshproxy.filters.forwarding import DstClient, Forward
 from meshproxy.filters.host import DropPort
 from meshproxy.filters.retries import Requeues, Retries
 from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
+from meshproxy.filters.stream_errors import StreamErrors
+from meshproxy.filters.stream_retries import StreamRetries
+from meshproxy.filters.stream_stats import StreamStats
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
 from meshproxy.filters.trace import AttemptSpan
 from meshproxy.http.limits import Limits
@@ -25,7 +28,8 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.path import Path
 from meshproxy.recent.requests import RecentRequests
-from meshproxy.router.policy import ClientPolicy, PathPolicy, new_budget
+from meshproxy.router.path_policy import PathPolicy
+from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.service import Filter
 
 HttpFilter = Filter[Request, Response]
@@ -50,15 +54,23 @@ def server_stack(
     recent: RecentRequests | None = None,
     router: str = "",
     server: str = "",
+    grpc_status: bool | None = None,
 ) -> list[HttpFilter]:
-    """Returns the filters around the router: what applies to every request of one server."""
+    """Returns the filters around the router: what applies to every request of one server.
+
+    *grpc_status* is None for HTTP/1; for HTTP/2 see `filters.stream_errors.StreamErrors`.
+    """
+    responder = ErrorResponder(limits, metrics)
+    if grpc_status is not None:
+        responder = StreamErrors(limits, metrics, grpc_status=grpc_status)
     return [
         *([access_log] if access_log is not None else []),  # logs what is really sent
         *([Compress(compression_level)] if compression_level else []),  # errors too
         *([ClearContext()] if clear_context else []),  # outside all filters that add headers
         # what the client sees, errors included
         ServerStats(metrics, recent or RecentRequests(), router, server),
-        ErrorResponder(limits, metrics),  # below here errors are raised, above they are responses
+        *([StreamStats(metrics)] if grpc_status is not None else []),
+        responder,  # below here errors are raised, above they are responses
         *([ConcurrencyLimit(max_concurrent, metrics)] if max_concurrent is not None else []),
         *([forwarded] if forwarded is not None else []),
         *([AddXForwardedFor()] if x_forwarded_for else []),
@@ -75,15 +87,22 @@ def path_stack(name: Path, policy: PathPolicy, metrics: Tree) -> list[HttpFilter
     return [
         Forward(name),  # once for all attempts; on responses of endpoints, so not on our errors
         PathStats(metrics),
+        *([StreamStats(metrics)] if policy.held_response is not None else []),
         *([TotalTimeout(policy.total_seconds)] if policy.total_seconds < _FOREVER else []),
-        Retries(
-            policy.classifier,
-            new_budget(policy.retry_budget),
-            policy.backoff,
-            policy.max_retries,
-            metrics,
-        ),
+        _retries(policy, metrics),
     ]
+
+
+def _retries(policy: PathPolicy, metrics: Tree) -> HttpFilter:
+    retries = Retries(
+        policy.classifier,
+        new_budget(policy.retry_budget),
+        policy.backoff,
+        policy.max_retries,
+        metrics,
+    )
+    held = policy.held_response
+    return retries if held is None else StreamRetries(retries, held.seconds, held.bytes, metrics)
 
 
 def bound_stack(bound: Bound) -> list[HttpFilter]:
@@ -108,5 +127,6 @@ def client_stack(
         Requeues(budget, endpoints, policy.max_requeues, metrics, is_open),
         AttemptSpan(),  # each attempt is a span of its own, passed to its endpoint
         stats,
+        *([StreamStats(metrics)] if policy.protocol != "http" else []),
         *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt
     ]

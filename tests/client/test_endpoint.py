@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
+from typing import Any
 
 import gevent
 import pytest
@@ -28,6 +29,7 @@ from meshproxy.errors import (
     TimedOutInQueue,
 )
 from meshproxy.ewma import LeastLoaded, PeakEwma
+from meshproxy.grpc_classifiers import GrpcDefaultConfig
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -38,6 +40,7 @@ from tests.kit.clock import FakeClock
 from tests.kit.events import events_of
 from tests.kit.faults import black_hole
 from tests.kit.messages import Pieces, body_of, request
+from tests.kit.streams import Streaming, stream_response
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PART = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
@@ -178,7 +181,7 @@ def test_a_stream_that_fails_by_its_status_is_one_failure_at_its_end() -> None:
 
 def test_a_probe_does_not_wait_for_the_end_of_a_stream() -> None:
     with serving([Until(), Send(PART), Stall()]) as world:
-        world.accrual.failed()
+        world.accrual.failed("x")
         world.clock.advance(10)
         found = world.endpoint.serve(asking())
         assert world.accrual.state is State.ALIVE
@@ -343,7 +346,7 @@ def test_it_tells_what_operators_ask() -> None:
         world.endpoint.load.cost = 1_500_000.0
         assert world.endpoint.describe()["ewma_ms"] == 1.5
         world.endpoint.serve(asking(AllSuccessfulConfig()))
-        world.accrual.failed()
+        world.accrual.failed("x")
         described = world.endpoint.describe()
         assert (described["state"], described["seconds_out"]) == ("dead", 10)
         world.clock.advance(4)
@@ -375,3 +378,87 @@ def test_the_timeline_tells_what_it_was_marked_dead_for(sent: Script, cause: str
             body_of(world.endpoint.serve(asking()))
         assert world.accrual.state is State.DEAD
         assert f"a failure: {cause}" in events_of("it")[-1]
+
+
+# --- judged at the end ---
+
+
+class Answers:
+    """Connections on which every request gets *response*."""
+
+    idle = 0
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    def exchange(self, asked: Request, deadline: float) -> Response:
+        del asked, deadline
+        return self._response
+
+
+class Judged(World):
+    """An endpoint that gives one response."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        super().__init__(0)
+
+    def _endpoint(self, port: int, transport: Transport, attempt_seconds: float) -> Endpoint:
+        del transport
+        answers: Any = Answers(self._response)
+        return Endpoint(
+            Address("127.0.0.1", port), answers, self.load, self.accrual, self.cut, attempt_seconds
+        )
+
+    def serve(self) -> Response:
+        return self.endpoint.serve(asking(GrpcDefaultConfig()))
+
+
+@pytest.mark.parametrize(
+    ("status", "failed", "retryable"),
+    [(b"0", False, False), (b"5", True, False), (b"14", True, True)],
+)
+def test_trailers_decide_when_they_come(status: bytes, failed: bool, retryable: bool) -> None:
+    body = Streaming(b"", (b"grpc-status", status))
+    world = Judged(stream_response(body))
+    response = world.serve()
+    assert not response.failed
+    assert world.accrual.alive
+    body.end()
+    assert (response.failed, response.retryable) == (failed, retryable)
+    assert world.accrual.alive is not failed
+
+
+def test_trailers_that_came_with_the_head_decide_at_once() -> None:
+    body = Streaming(b"", (b"grpc-status", b"14"))
+    body.end()
+    response = stream_response(body)
+    response.ending = None
+    world = Judged(response)
+    assert world.serve().retryable
+    assert not world.accrual.alive
+
+
+def test_an_end_without_a_status_is_a_failure() -> None:
+    assert Judged(stream_response(b"")).serve().failed
+
+
+def test_a_broken_stream_is_a_failure_whatever_its_status() -> None:
+    body = Streaming(b"", (b"grpc-status", b"0"))
+    world = Judged(stream_response(body))
+    response = world.serve()
+    body.end(broken=True)
+    assert (response.failed, response.retryable, world.cut.value) == (True, False, 1)
+    assert not world.accrual.alive
+
+
+def test_a_probe_that_fails_at_its_end_marks_the_endpoint_dead_again() -> None:
+    body = Streaming(b"", (b"grpc-status", b"14"))
+    world = Judged(stream_response(body))
+    world.accrual.failed("x")
+    world.clock.advance(10)
+    assert world.endpoint.is_open
+    world.serve()
+    assert world.accrual.alive
+    body.end()
+    assert not world.accrual.alive

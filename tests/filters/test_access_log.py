@@ -9,6 +9,7 @@ import pytest
 
 from meshproxy.errors import ClientGone, ConnectFailed, ConnectionClosed
 from meshproxy.filters.access_log import AccessLog, LogEntry, combined, json_line
+from meshproxy.h2.reset import StreamReset
 from meshproxy.http.errors import error_response
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
@@ -16,6 +17,7 @@ from meshproxy.http.message import Request, Response
 from meshproxy.naming.path import Path
 from tests.kit.asked import Peer
 from tests.kit.messages import Arriving, Endless, Replies, body_of, request, response
+from tests.kit.streams import Streaming, stream_response
 
 
 class Log:
@@ -249,3 +251,24 @@ def test_json_is_one_line_of_ascii_whatever_came() -> None:
     read = json.loads(line)
     assert (read["user_agent"], read["l5d_err"]) == ('"\\\r\n\x00\u00e9', "a\nb\u00e9")
     assert (read["error"], read["remote"]) == ("x", None)
+
+
+def test_a_stream_is_logged_at_its_end_and_not_read_through_the_filter() -> None:
+    for broken in (False, True):
+        log, body = Log(), Streaming(b"data")
+        answer = log.filter(request(version=b"2"), Replies(stream_response(body)))
+        assert answer.body is body
+        assert log.entries == []
+        log.at, body.received = 51.0, 9
+        body.end(broken=broken)
+        (entry,) = log.entries
+        assert (entry.sent, entry.is_whole, entry.duration) == (9, not broken, 1.0)
+
+
+def test_a_stream_that_is_reset_is_logged_without_a_status() -> None:
+    log = Log()
+    with pytest.raises(StreamReset):
+        log.filter(request(version=b"2"), Replies(StreamReset("the endpoint reset it")))
+    (entry,) = log.entries
+    assert (entry.status, entry.error, entry.reason) == (None, "reset", "the endpoint reset it")
+    assert b" - 0 " in combined(entry)

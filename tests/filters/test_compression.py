@@ -53,7 +53,16 @@ def test_textual_types_are_compressed(kind: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [b"image/png", b"application/octet-stream", b"video/mp4", b"application/zip", b"", b"x"]
+    "kind",
+    [
+        b"image/png",
+        b"application/octet-stream",
+        b"video/mp4",
+        b"application/zip",
+        b"application/grpc+json",
+        b"",
+        b"x",
+    ],
 )
 def test_other_types_are_left_alone(kind: bytes) -> None:
     answer = served(request(ASKED), ok((b"Content-Type", kind)))

@@ -144,3 +144,15 @@ def test_a_client_cannot_have_its_address_removed() -> None:
     AddXForwardedFor()(asked, Replies(response()))
     hop.strip(asked.headers, may_upgrade=True)
     assert asked.headers.get_all(b"x-forwarded-for") == [b"192.0.2.1"]
+
+
+def test_a_request_of_http_2_has_an_authority_and_keeps_its_te() -> None:
+    asked = request((b"te", b"trailers"), (b"Proxy-Authorization", b"x"), version=b"2")
+    asked.peer = Peer()
+    label = IpConfig().build("")
+    AddForwarded(label, label, secure=True)(asked, Replies(response()))
+    assert dict(asked.headers.items()) == {
+        b"host": b"web",
+        b"te": b"trailers",
+        b"forwarded": b"by=127.0.0.1;for=192.0.2.1;authority=web;proto=https",
+    }

@@ -5,6 +5,7 @@ import pytest
 from meshproxy.filters.forwarding import DstClient, Forward
 from meshproxy.naming.path import Path
 from tests.kit.messages import Replies, request, response
+from tests.kit.streams import Streaming, stream_response
 
 WEB = Path.parse("/svc/web")
 ID = Path.parse("/$/inet/127.1/80")
@@ -120,3 +121,47 @@ def test_names_are_told_in_their_escaped_form() -> None:
     asked = request()
     Forward(Path.of("svc", b"a\r\nX: 1"))(asked, Replies(response()))
     assert b"\r" not in b"".join(asked.headers.lines)
+
+
+# --- HTTP/2 ---
+
+
+def test_te_stays_and_credentials_for_proxies_go_no_further() -> None:
+    fields = ((b"te", b"trailers"), (b"proxy-authorization", b"x"), (b"trailer", b"grpc-status"))
+    assert seen(*fields, version=b"2") == {
+        b"host": b"web",
+        b"te": b"trailers",
+        b"trailer": b"grpc-status",
+        b"via": b"2 linkerd",
+        b"l5d-dst-service": b"/svc/web",
+    }
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_whole_response_says_in_its_head_how_it_turned_out(failed: bool) -> None:
+    answer = stream_response(b"", (b"l5d-success-class", b"9"), (b"via", b"1.1 front"))
+    answer.failed = failed
+    answer = Forward(WEB)(request(version=b"2"), Replies(answer))
+    assert list(answer.headers.items()) == [
+        (b"via", b"1.1 front, 2 linkerd"),
+        (b"l5d-success-class", b"0.0" if failed else b"1.0"),
+    ]
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_response_that_is_still_arriving_says_so_in_its_trailers(failed: bool) -> None:
+    body = Streaming(b"", (b"grpc-status", b"0"))
+    answer = Forward(WEB)(request(version=b"2"), Replies(stream_response(body)))
+    assert answer.headers.names == [b"via"]
+    answer.failed = failed
+    body.end()
+    assert body.trailers is not None
+    assert body.trailers.get("l5d-success-class") == ("0.0" if failed else "1.0")
+
+
+def test_without_trailers_nothing_is_said() -> None:
+    for broken in (False, True):
+        body = Streaming(b"data")
+        Forward(WEB)(request(version=b"2"), Replies(stream_response(body)))
+        body.end(broken=broken)
+        assert body.trailers is None

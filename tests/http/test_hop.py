@@ -4,7 +4,7 @@ import pytest
 
 from meshproxy.errors import BadRequest
 from meshproxy.http.headers import parse_fields
-from meshproxy.http.hop import connection_options, strip, take_close
+from meshproxy.http.hop import connection_options, strip, strip_request, take_close
 
 STAYS = [b"Host: a", b"X-Stays: 1"]
 
@@ -103,3 +103,12 @@ def test_a_connection_field_that_names_nothing_is_taken(
     headers = parse_fields([b"A: 1", *lines], BadRequest)
     take_close(headers)
     assert (headers.lines, len(headers.names)) == ([b"A: 1", *left], 1 + len(left))
+
+
+def test_a_request_of_http_2_loses_credentials_for_proxies_alone() -> None:
+    fields = [b"te: trailers", b"trailer: grpc-status", b"proxy-authorization: x"]
+    headers = parse_fields([*STAYS, *fields], BadRequest)
+    strip_request(headers, b"2")
+    assert headers.lines[2:] == [b"te: trailers", b"trailer: grpc-status"]
+    strip_request(headers, b"1.1")
+    assert headers.lines == STAYS

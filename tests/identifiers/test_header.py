@@ -65,3 +65,14 @@ def test_remembered_names_are_bounded() -> None:
     for number in range(3000):
         identify(request(Host=b"h%d" % number))
     assert identify._name.cache_info().currsize == 1000
+
+
+def test_the_authority_is_host() -> None:
+    identify = HeaderTokenConfig(header=":authority").build(SVC)
+    assert identify(request(host=b"web:80")) == Path.of("svc", "web:80")
+
+
+@pytest.mark.parametrize(("header", "is_refused"), [(":Authority", False), (":path", True)])
+def test_other_pseudo_headers_are_refused(header: str, is_refused: bool) -> None:
+    problems = [problem.key for problem in HeaderTokenConfig(header=header).check()]
+    assert problems == (["header"] if is_refused else [])

@@ -8,30 +8,16 @@ import pytest
 from meshproxy.accrual.policies import ConsecutiveFailuresConfig, NoneConfig
 from meshproxy.balancers.ewma import EwmaConfig
 from meshproxy.balancers.p2c import P2cConfig
-from meshproxy.classifiers import (
-    AllSuccessfulConfig,
-    ResponseClass,
-    RetryableAll5XXConfig,
-)
 from meshproxy.client.tls import ClientAuth, TlsSettings, context
-from meshproxy.config.backoff import ConstantConfig
 from meshproxy.config.client import ClientItem, GlobalClientConfig, StaticClientConfig
-from meshproxy.config.retries import RetriesConfig, RetryBudgetConfig
+from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.config.sockets import SocketOptionsConfig
-from meshproxy.config.svc import GlobalSvcConfig, StaticSvcConfig, SvcItem
 from meshproxy.config.tls import ClientAuthConfig, ClientTlsConfig
 from meshproxy.errors import TlsFailed
-from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.path import Path
-from meshproxy.router.policy import (
-    ClientPolicy,
-    Contexts,
-    client_policy,
-    new_budget,
-    path_policy,
-)
+from meshproxy.router.policy import ClientPolicy, Contexts, client_policy, new_budget
 from tests.kit.certs import Certs
 
 RINET = Path.parse("/$/io.buoyant.rinet/443/linkerd.io")
@@ -43,10 +29,6 @@ READ_7_S = SocketOptionsConfig(read_timeout_ms=7000)
 
 def item(prefix: str, **settings: object) -> ClientItem:
     return ClientItem(prefix=PathMatcher.parse(prefix), **settings)
-
-
-def svc(prefix: str, **settings: object) -> SvcItem:
-    return SvcItem(prefix=PathMatcher.parse(prefix), **settings)
 
 
 def of_client(*items: ClientItem, name: Path = RINET) -> ClientPolicy:
@@ -223,43 +205,6 @@ def test_connecting_ends_even_without_a_limit_of_its_own() -> None:
 @pytest.mark.parametrize("ms", [0, -5])
 def test_a_timeout_of_zero_or_less_is_none(ms: int) -> None:
     assert of_client(item("/", request_attempt_timeout_ms=ms)).attempt_seconds == math.inf
-    assert path_policy(GlobalSvcConfig(total_timeout_ms=ms), HELLO).total_seconds == math.inf
-
-
-def test_without_settings_a_path_has_every_default() -> None:
-    policy = path_policy(GlobalSvcConfig(), HELLO)
-    assert policy.total_seconds == math.inf
-    assert policy.retry_budget == RetryBudgetConfig()
-    assert next(policy.backoff()) == 0
-    assert policy.retry_buffer_bytes == 65_536
-    verdict = policy.classifier.response(b"GET", 500, Headers(), True)
-    assert verdict is ResponseClass.FAILURE
-
-
-def test_budget_and_backoff_of_retries_are_settings_of_their_own() -> None:
-    config = StaticSvcConfig(
-        configs=(
-            svc("/svc", retries=RetriesConfig(budget=RetryBudgetConfig(ttl_secs=5))),
-            svc("/svc/{x}", retries=RetriesConfig(backoff=ConstantConfig(ms=250), max_retries=0)),
-            svc("/svc/other", total_timeout_ms=1),
-        )
-    )
-    policy = path_policy(config, HELLO)
-    assert policy.retry_budget == RetryBudgetConfig(ttl_secs=5)
-    assert (next(policy.backoff()), policy.max_retries) == (0.25, 0)
-    assert policy.total_seconds == math.inf
-
-
-def test_the_last_matching_classifier_is_used() -> None:
-    config = StaticSvcConfig(
-        configs=(
-            svc("/svc", response_classifier=RetryableAll5XXConfig(), retry_buffer_kb=1),
-            svc("/svc/h*", response_classifier=AllSuccessfulConfig()),
-        )
-    )
-    policy = path_policy(config, HELLO)
-    verdict = policy.classifier.response(b"POST", 500, Headers(), True)
-    assert (verdict, policy.retry_buffer_bytes) == (ResponseClass.RETRYABLE, 1024)
 
 
 def test_a_budget_is_made_for_each_that_asks() -> None:
@@ -292,3 +237,15 @@ def test_a_file_that_cannot_be_used_is_found_at_once(tmp_path: FilePath) -> None
 
 def trusting(certs: Certs) -> ClientTlsConfig:
     return ClientTlsConfig(common_name="web.test", trust_certs_bundle=str(certs.bundle))
+
+
+def test_keys_of_http_2_are_merged_key_by_key() -> None:
+    policy = of_client(item("/", max_frame_bytes=20_000), item("/$", header_table_bytes=0))
+    assert (policy.h2.max_frame_bytes, policy.h2.header_table_bytes) == (20_000, 0)
+    assert policy.h2.stream_window_bytes == of_client().h2.stream_window_bytes
+
+
+def test_endpoints_speak_what_the_router_does_unless_a_rule_says_more() -> None:
+    unset = ClientPolicy(protocol="h2")
+    assert client_policy(GlobalClientConfig(protocol="same"), RINET, unset=unset).protocol == "h2"
+    assert client_policy(GlobalClientConfig(protocol="http"), RINET, unset=unset).protocol == "http"

@@ -25,7 +25,8 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.path import Path
-from meshproxy.router.policy import ClientPolicy, PathPolicy, new_budget
+from meshproxy.router.path_policy import PathPolicy
+from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.router.stacks import (
     HttpFilter,
     bound_stack,

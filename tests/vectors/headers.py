@@ -35,7 +35,8 @@ from meshproxy.naming.addr import ADDR_NEG, Address
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.path import Path
 from meshproxy.protocols.http import HttpRouterConfig
-from meshproxy.router.policy import ClientPolicy, PathPolicy, client_policy, new_budget, path_policy
+from meshproxy.router.path_policy import PathPolicy, path_policy
+from meshproxy.router.policy import ClientPolicy, client_policy, new_budget
 from meshproxy.router.stacks import (
     HttpFilter,
     bound_stack,

@@ -1,0 +1,74 @@
+"""Retries of HTTP/2, where the end of a response may be what asks for one.
+
+linkerd: linkerd/protocol/h2/.../ClassifiedRetryFilter.scala. A response is held back, unread, only
+while its end could lead to a retry.
+"""
+
+from meshproxy.errors import ProxyError
+from meshproxy.filters.retries import Retries
+from meshproxy.http.message import Request, Response, ResponseClass
+from meshproxy.metrics.tree import Tree
+from meshproxy.service import Service
+
+_RETRYABLE = ResponseClass.RETRYABLE
+
+
+class StreamRetries:
+    """Has *retries* retry, and awaits a response up to *seconds* and *size* bytes of its body."""
+
+    def __init__(self, retries: Retries, seconds: float, size: int, metrics: Tree) -> None:
+        self._retries = retries
+        self._classifier = retries.classifier
+        self._budget = retries.budget
+        self._is_possible = retries.classifier.may_retry_at_end and retries.most > 0
+        self._seconds = seconds
+        self._size = size
+        scope = metrics.scope("retries")
+        self._request_too_long = scope.counter("request_stream_too_long")
+        self._response_too_long = scope.counter("response_stream_too_long")
+        self._timed_out = scope.counter("classification_timeout")
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serves; every request deposits into the budget, whatever its result."""
+
+        def attempt(request: Request) -> Response:
+            try:
+                response = service(request)
+            except ProxyError as error:
+                self._note(request, error)
+                raise
+            ending = response.ending
+            if self._is_possible and ending is not None and ending.decides:
+                self._await_end(request, response)
+            if response.retryable and _is_gone(request):
+                self._request_too_long.value += 1
+                response.retryable = False
+            return response
+
+        return self._retries(request, attempt)
+
+    def _note(self, request: Request, error: ProxyError) -> None:
+        """Counts *error* if it would be retried but for the length of the request's body."""
+        if _is_gone(request) and error.transient:
+            result = self._classifier.error(request.method, error, True)
+            self._request_too_long.value += result is _RETRYABLE
+
+    def _await_end(self, request: Request, response: Response) -> None:
+        """Waits for the end, which may make *response* a failure that may be retried.
+
+        The body of an endpoint of HTTP/2 is an `AwaitedBody`.
+        """
+        if _is_gone(request) or self._budget.balance() <= 0:
+            return
+        await_end = getattr(response.body, "await_end", None)
+        if await_end is None:  # a body that arrives only while it is read
+            return
+        if not await_end(self._size, self._seconds):
+            too_long = response.body.held > self._size  # type: ignore[union-attr] # it has both
+            counter = self._response_too_long if too_long else self._timed_out
+            counter.value += 1
+
+
+def _is_gone(request: Request) -> bool:
+    """Returns True if the request's body is no longer held, so that it cannot be sent again."""
+    return request.body is not None and not request.body.is_replayable

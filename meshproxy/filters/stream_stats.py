@@ -1,0 +1,88 @@
+"""Counts streams of HTTP/2, their bytes and their times, under Linkerd's names.
+
+linkerd: linkerd/protocol/h2/.../StreamStatsFilter.scala. A stream is recorded when its response has
+ended; its latency is that of the end, where `filters.stats` has that of the head.
+"""
+
+from time import monotonic
+from typing import Any
+
+from meshproxy.errors import ProxyError
+from meshproxy.http.message import Request, Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.service import Service
+
+_CUT = "cut"
+_INCOMPLETE = "incomplete"
+
+
+class StreamOutcomes:
+    """Successes, failures by reason, bytes of DATA and time of the streams of one kind."""
+
+    __slots__ = ("_duration", "_failures", "_metrics", "_size", "_success")
+
+    def __init__(self, metrics: Tree, duration: str) -> None:
+        self._metrics = metrics
+        self._success = metrics.counter("stream_success")
+        self._failures = metrics.counter("stream_failures")
+        self._size = metrics.stat("data_bytes").add
+        self._duration = metrics.stat(duration).add
+
+    def ended(self, reason: str, size: int, elapsed_ms: float) -> None:
+        """Records a stream of *size* bytes; *reason* is empty for a success."""
+        if reason:
+            self._failures.value += 1
+            self._metrics.counter("failures", reason).value += 1
+        else:
+            self._success.value += 1
+        self._size(size)
+        self._duration(elapsed_ms)
+
+
+class StreamStats:
+    """The streams of one scope: `stream` is both directions together.
+
+    A request without a body counts for `stream` alone.
+    """
+
+    def __init__(self, metrics: Tree) -> None:
+        self._both = StreamOutcomes(metrics.scope("stream"), "total_latency_ms")
+        self._request = StreamOutcomes(metrics.scope("request", "stream"), "stream_duration_ms")
+        self._response = StreamOutcomes(metrics.scope("response", "stream"), "stream_duration_ms")
+
+    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
+        """Serves and records."""
+        started = monotonic()
+        try:
+            response = service(request)
+        except ProxyError as error:
+            self._record(request, error.reason, 0, started)
+            raise
+        ending, body = response.ending, response.body
+        if ending is None or ending.is_settled:
+            size = len(body) if isinstance(body, bytes) else _received(body)
+            self._record(request, "", size, started)
+            return response
+
+        def ended(broken: bool) -> None:
+            self._record(request, _CUT if broken else "", _received(body), started)
+
+        ending.then(ended)
+        return response
+
+    def _record(self, request: Request, reason: str, size: int, started: float) -> None:
+        elapsed_ms = (monotonic() - started) * 1000.0
+        body = request.body
+        sent = 0
+        if body is not None:
+            sent = _received(body)
+            request_reason = reason or ("" if body.is_complete else _INCOMPLETE)
+            self._request.ended(request_reason, sent, elapsed_ms)
+        self._response.ended(reason, size, elapsed_ms)
+        self._both.ended(reason, sent + size, elapsed_ms)
+
+
+def _received(body: Any) -> int:
+    """Returns the bytes that came on a stream of HTTP/2; 0 for bodies of HTTP/1."""
+    count: int = getattr(body, "received", 0)
+    return count
