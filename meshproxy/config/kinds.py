@@ -70,22 +70,26 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "io.l5d.k8s.istio-ingress": None,
     },
     "classifiers": {
-        "io.l5d.http.allSuccessful": "meshproxy.classifiers:AllSuccessfulConfig",
-        "io.l5d.http.nonRetryable5XX": "meshproxy.classifiers:NonRetryable5XXConfig",
-        "io.l5d.http.retryableAll5XX": "meshproxy.classifiers:RetryableAll5XXConfig",
-        "io.l5d.http.retryableIdempotent5XX": "meshproxy.classifiers:RetryableIdempotent5XXConfig",
-        "io.l5d.http.retryableRead5XX": "meshproxy.classifiers:RetryableRead5XXConfig",
-        "io.l5d.h2.allSuccessful": "meshproxy.classifiers:H2AllSuccessfulConfig",
-        "io.l5d.h2.nonRetryable5XX": "meshproxy.classifiers:H2NonRetryable5XXConfig",
-        "io.l5d.h2.retryableAll5XX": "meshproxy.classifiers:H2RetryableAll5XXConfig",
-        "io.l5d.h2.retryableIdempotent5XX": "meshproxy.classifiers:H2RetryableIdempotent5XXConfig",
-        "io.l5d.h2.retryableRead5XX": "meshproxy.classifiers:H2RetryableRead5XXConfig",
-        "io.l5d.h2.grpc.alwaysRetryable": "meshproxy.grpc_classifiers:GrpcAlwaysRetryableConfig",
-        "io.l5d.h2.grpc.compliant": "meshproxy.grpc_classifiers:GrpcCompliantConfig",
-        "io.l5d.h2.grpc.default": "meshproxy.grpc_classifiers:GrpcDefaultConfig",
-        "io.l5d.h2.grpc.neverRetryable": "meshproxy.grpc_classifiers:GrpcNeverRetryableConfig",
+        "io.l5d.http.allSuccessful": "meshproxy.classifiers.status:AllSuccessfulConfig",
+        "io.l5d.http.nonRetryable5XX": "meshproxy.classifiers.status:NonRetryable5XXConfig",
+        "io.l5d.http.retryableAll5XX": "meshproxy.classifiers.status:RetryableAll5XXConfig",
+        "io.l5d.http.retryableIdempotent5XX": (
+            "meshproxy.classifiers.status:RetryableIdempotent5XXConfig"
+        ),
+        "io.l5d.http.retryableRead5XX": "meshproxy.classifiers.status:RetryableRead5XXConfig",
+        "io.l5d.h2.allSuccessful": "meshproxy.classifiers.status:H2AllSuccessfulConfig",
+        "io.l5d.h2.nonRetryable5XX": "meshproxy.classifiers.status:H2NonRetryable5XXConfig",
+        "io.l5d.h2.retryableAll5XX": "meshproxy.classifiers.status:H2RetryableAll5XXConfig",
+        "io.l5d.h2.retryableIdempotent5XX": (
+            "meshproxy.classifiers.status:H2RetryableIdempotent5XXConfig"
+        ),
+        "io.l5d.h2.retryableRead5XX": "meshproxy.classifiers.status:H2RetryableRead5XXConfig",
+        "io.l5d.h2.grpc.alwaysRetryable": "meshproxy.classifiers.grpc:GrpcAlwaysRetryableConfig",
+        "io.l5d.h2.grpc.compliant": "meshproxy.classifiers.grpc:GrpcCompliantConfig",
+        "io.l5d.h2.grpc.default": "meshproxy.classifiers.grpc:GrpcDefaultConfig",
+        "io.l5d.h2.grpc.neverRetryable": "meshproxy.classifiers.grpc:GrpcNeverRetryableConfig",
         "io.l5d.h2.grpc.retryableStatusCodes": (
-            "meshproxy.grpc_classifiers:GrpcRetryableStatusCodesConfig"
+            "meshproxy.classifiers.grpc:GrpcRetryableStatusCodesConfig"
         ),
     },
     "balancers": {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from meshproxy.backoff import Backoff, constant
-from meshproxy.classifiers import MethodClassifier, complete
+from meshproxy.classifiers.status import MethodClassifier, complete
 from meshproxy.config.retries import RetriesConfig, RetryBudgetConfig
 from meshproxy.config.svc import CLASSIFICATION_MS, RETRY_BUFFER_BYTES, SvcConfig, SvcSettings
 from meshproxy.http.message import Classifier

@@ -12,7 +12,8 @@ import pytest
 from meshproxy.accrual.breaker import FailureAccrual, State
 from meshproxy.accrual.policies import ConsecutiveFailures
 from meshproxy.backoff import constant
-from meshproxy.classifiers import AllSuccessfulConfig, RetryableAll5XXConfig
+from meshproxy.classifiers.grpc import GrpcDefaultConfig
+from meshproxy.classifiers.status import AllSuccessfulConfig, RetryableAll5XXConfig
 from meshproxy.client.endpoint import Endpoint, show
 from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.client.transport import ConnectStats, Transport
@@ -29,7 +30,6 @@ from meshproxy.errors import (
     TimedOutInQueue,
 )
 from meshproxy.ewma import LeastLoaded, PeakEwma
-from meshproxy.grpc_classifiers import GrpcDefaultConfig
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree

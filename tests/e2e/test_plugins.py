@@ -126,7 +126,7 @@ from typing import ClassVar
 
 from meshproxy.accrual.policies import NoneConfig
 from meshproxy.balancers.p2c import P2cConfig
-from meshproxy.classifiers import RetryableAll5XXConfig
+from meshproxy.classifiers.status import RetryableAll5XXConfig
 from meshproxy.config import bases
 from meshproxy.config.backoff import ConstantConfig
 from meshproxy.filters.forwarded import StaticLabelerConfig

@@ -6,7 +6,7 @@ import pytest
 
 from meshproxy.backoff import constant
 from meshproxy.budget import RetryBudget
-from meshproxy.classifiers import MethodClassifier, RetryableAll5XXConfig
+from meshproxy.classifiers.status import MethodClassifier, RetryableAll5XXConfig
 from meshproxy.errors import (
     BadDtabHeader,
     ClientGone,

@@ -6,17 +6,17 @@ import pytest
 
 from meshproxy.backoff import Backoff, constant
 from meshproxy.budget import RetryBudget
-from meshproxy.classifiers import H2RetryableAll5XXConfig
+from meshproxy.classifiers.grpc import (
+    GrpcAlwaysRetryableConfig,
+    GrpcDefaultConfig,
+    GrpcNeverRetryableConfig,
+)
+from meshproxy.classifiers.status import H2RetryableAll5XXConfig
 from meshproxy.client.endpoint import classify
 from meshproxy.config.bases import ClassifierConfig
 from meshproxy.errors import ConnectionClosed
 from meshproxy.filters.retries import Retries
 from meshproxy.filters.stream_retries import StreamRetries
-from meshproxy.grpc_classifiers import (
-    GrpcAlwaysRetryableConfig,
-    GrpcDefaultConfig,
-    GrpcNeverRetryableConfig,
-)
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from tests.kit.messages import Pieces, Replies

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from meshproxy.classifiers import AllSuccessfulConfig, ResponseClass, RetryableAll5XXConfig
+from meshproxy.classifiers.status import AllSuccessfulConfig, ResponseClass, RetryableAll5XXConfig
 from meshproxy.config.backoff import ConstantConfig
 from meshproxy.config.retries import RetriesConfig, RetryBudgetConfig
 from meshproxy.config.svc import (

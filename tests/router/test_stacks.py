@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from meshproxy.classifiers import RetryableAll5XXConfig
+from meshproxy.classifiers.status import RetryableAll5XXConfig
 from meshproxy.client.tls import TlsSettings
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.errors import ConnectFailed, NoHosts, ServiceTimedOut

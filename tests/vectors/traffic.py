@@ -19,7 +19,7 @@ from meshproxy.accrual.policies import (
 from meshproxy.backoff import Backoff, decorrelated_jitter, equal_jitter
 from meshproxy.balancers.p2c import two_choices
 from meshproxy.budget import RetryBudget
-from meshproxy.classifiers import NonRetryable5XXConfig
+from meshproxy.classifiers.status import NonRetryable5XXConfig
 from meshproxy.config import kinds
 from meshproxy.config.bases import ClassifierConfig, LabelerConfig
 from meshproxy.errors import ConnectFailed, ConnectionClosed, NoHosts, ServiceTimedOut, WriteFailed

@@ -3,7 +3,7 @@
 import pytest
 
 from meshproxy import errors
-from meshproxy.classifiers import (
+from meshproxy.classifiers.status import (
     AllSuccessfulConfig,
     H2AllSuccessfulConfig,
     H2NonRetryable5XXConfig,

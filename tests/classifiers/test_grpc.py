@@ -2,18 +2,18 @@
 
 import pytest
 
-from meshproxy.config.bases import ClassifierConfig
-from meshproxy.config.decode import decode
-from meshproxy.config.document import parse
-from meshproxy.config.errors import Findings
-from meshproxy.errors import ConnectionClosed, NoHosts, ServiceTimedOut
-from meshproxy.grpc_classifiers import (
+from meshproxy.classifiers.grpc import (
     GrpcAlwaysRetryableConfig,
     GrpcCompliantConfig,
     GrpcDefaultConfig,
     GrpcNeverRetryableConfig,
     GrpcRetryableStatusCodesConfig,
 )
+from meshproxy.config.bases import ClassifierConfig
+from meshproxy.config.decode import decode
+from meshproxy.config.document import parse
+from meshproxy.config.errors import Findings
+from meshproxy.errors import ConnectionClosed, NoHosts, ServiceTimedOut
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.reset import GoneAway, StreamRefused, StreamReset
 from meshproxy.http.headers import Headers, of

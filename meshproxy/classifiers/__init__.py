@@ -1,0 +1,1 @@
+"""Response classifiers: what a failure is, and which may be retried."""
