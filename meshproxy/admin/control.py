@@ -39,10 +39,11 @@ def control(
     configuration: bytes,
     shutdown: Callable[[float | None], None],
     reload: Callable[[], str | None] | None,
+    drain: Callable[..., None],
     uptime: Callable[[], float],
     started_at: float,
 ) -> Mapping[str, AdminHandler]:
-    """Returns the pages ping, shutdown, reload and server_info of `/admin`, and `/config.json`.
+    """Returns ping, shutdown, drain, reload and server_info of `/admin`, and `/config.json`.
 
     Args:
         configuration: the parsed configuration as JSON.
@@ -50,6 +51,7 @@ def control(
             period if None; it returns at once, so that the response can be sent.
         reload: serves the present configuration, or returns everything that is wrong with it;
             without it there is no such page.
+        drain: takes the process out of rotation if its argument `on` is true, else back.
         uptime: returns the seconds since the start.
         started_at: the time of the start in seconds since 1970.
     """
@@ -57,6 +59,7 @@ def control(
         **({"/admin/reload": _reloading(reload)} if reload is not None else {}),
         "/admin/ping": shown(lambda: (TEXT, b"pong")),
         "/admin/shutdown": _closing(shutdown),
+        "/admin/drain": _draining(drain),
         "/admin/server_info": shown(lambda: (JSON, _server_info(uptime(), started_at))),
         "/config.json": shown(lambda: (JSON, configuration)),
     }
@@ -85,6 +88,15 @@ def _closing(shutdown: Callable[[float | None], None]) -> AdminHandler:
             return text(f"{error}\n", 400)
         shutdown(grace_s)
         return text("quitting\n")
+
+    return Action(handle)
+
+
+def _draining(drain: Callable[..., None]) -> AdminHandler:
+    def handle(request: AdminRequest) -> AdminResponse:
+        is_over = request.form().get("undo", "").lower() in ("true", "t", "1")
+        drain(on=not is_over)
+        return text("no longer draining\n" if is_over else "draining\n")
 
     return Action(handle)
 

@@ -1,13 +1,16 @@
 """`/admin/metrics.json`: counters and finite gauges, histograms of the last interval.
 
+It is made in slices, since it may be long: requests go on meanwhile.
+
 (linkerd: telemetry/admin-metrics-export/.../AdminMetricsExportTelemeter.scala)
 """
 
-import json
 from collections.abc import Iterator
+from json import dumps
 from math import isfinite
-from typing import Any, Final
+from typing import Final
 
+from meshproxy.admin.json_text import joined, json_text
 from meshproxy.admin.pages import (
     JSON,
     AdminHandler,
@@ -18,6 +21,7 @@ from meshproxy.admin.pages import (
 )
 from meshproxy.metrics.instruments import Counter, Gauge, Instrument
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.slices import Slices
 
 PATH: Final = "/admin/metrics.json"
 
@@ -37,11 +41,11 @@ def metrics_json(metrics: Tree) -> AdminHandler:
         node = (None, metrics) if wanted is None else find(metrics, wanted.strip("/"))
         if node is None:
             error = {"error": f"No such subtree: {wanted}"}
-            return text(json.dumps(error), 404, JSON)
-        numbers = nested(node) if request.is_set("tree") else flat(node)
-        is_pretty = request.is_set("pretty")
-        indent = 2 if is_pretty else None
-        return text(json.dumps(numbers, indent=indent, sort_keys=is_pretty), 200, JSON)
+            return text(dumps(error), 404, JSON)
+        slices, is_pretty = Slices(), request.is_set("pretty")
+        if request.is_set("tree"):
+            return text(joined(nested(node, pretty=is_pretty), slices), 200, JSON)
+        return text(json_text(flat(node, slices), slices, pretty=is_pretty), 200, JSON)
 
     return handle
 
@@ -58,24 +62,39 @@ def find(tree: Tree, name: str) -> Node | None:
     return None
 
 
-def flat(node: Node) -> dict[str, float]:
+def flat(node: Node, slices: Slices) -> dict[str, float]:
     """Returns the numbers of *node* and everything below, by their names within it."""
     instrument, tree = node
     numbers = dict(_readings("", instrument))
     if tree is not None:
         for scope, below in tree.walk():
             numbers.update(_readings("/".join(scope), below))
+            slices.rest()
     return numbers
 
 
-def nested(node: Node) -> dict[str, Any]:
-    """Returns the numbers of *node* as objects within objects."""
+def nested(node: Node, *, pretty: bool = False, depth: int = 0) -> Iterator[str]:
+    """Yields the numbers of *node* as JSON objects within objects, a small piece at a time.
+
+    No object is made of the whole, which the garbage collector would have to look through.
+    """
     instrument, tree = node
-    found: dict[str, Any] = dict(_readings(type(instrument).__name__.lower(), instrument))
-    if tree is not None:
-        for name in dict.fromkeys((*tree.instruments, *tree.scopes)):
-            found[name] = nested((tree.instruments.get(name), tree.scopes.get(name)))
-    return found
+    numbers = dict(_readings(type(instrument).__name__.lower(), instrument))
+    below = dict.fromkeys((*tree.instruments, *tree.scopes)) if tree is not None else {}
+    names = [name for name in numbers if name not in below] + list(below)
+    if pretty:
+        names.sort()
+    indent, end = ("\n" + "  " * (depth + 1), "\n" + "  " * depth) if pretty else ("", "")
+    before, between = "{" + indent, ("," + indent) if pretty else ", "
+    for name in names:
+        yield f"{before}{dumps(name)}: "
+        before = between
+        if tree is None or name not in below:
+            yield dumps(numbers[name])
+        else:
+            inner = tree.instruments.get(name), tree.scopes.get(name)
+            yield from nested(inner, pretty=pretty, depth=depth + 1)
+    yield end + "}" if names else "{}"
 
 
 def _readings(name: str, instrument: Instrument | None) -> Iterator[tuple[str, float]]:

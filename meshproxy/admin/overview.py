@@ -3,21 +3,21 @@
 It is made of the tree of metrics, a slice at a time, so that requests go on meanwhile.
 """
 
-import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import gevent
 
 from meshproxy import __version__
+from meshproxy.admin.discovery import problems as failures
+from meshproxy.admin.json_text import json_text
 from meshproxy.admin.pages import JSON, AdminRequest, AdminResponse, refuse_method, text
 from meshproxy.metrics.histogram import Histogram
 from meshproxy.metrics.instruments import Counter, Gauge, Stat
 from meshproxy.metrics.tree import Tree
-from meshproxy.net.turn import next_turn
+from meshproxy.net.slices import Slices
 
 PATH: Final = "/overview.json"
 MAX_ROWS: Final = 50
@@ -25,7 +25,6 @@ MAX_ROWS: Final = 50
 SAMPLE_S: Final = 2.0
 SAMPLES: Final = 150
 """Kept of each router: those of five minutes."""
-_ROWS_PER_TURN: Final = 20
 _LATENCY: Final = "request_latency_ms"
 _PERCENTILES: Final = ("p50", "p95", "p99", "max")
 
@@ -42,6 +41,7 @@ class Overview:
         uptime: seconds since the start.
         why_not_ready: None, or what `/ready` says.
         workers: what is known of each worker process, of several.
+        failing: returns the names that discovery fails for, see `meshproxy.admin.discovery`.
     """
 
     def __init__(
@@ -50,11 +50,13 @@ class Overview:
         uptime: Callable[[], float],
         why_not_ready: Callable[[], str | None],
         workers: Callable[[], Sequence[Row]] | None = None,
+        failing: Callable[[], Iterable[Row]] = tuple,
     ) -> None:
         self._metrics = metrics
         self._uptime = uptime
         self._why_not_ready = why_not_ready
         self._workers = workers
+        self._failing = failing
         self._history: dict[str, deque[Sample]] = {}
         self._sampling: gevent.Greenlet | None = None
 
@@ -71,9 +73,9 @@ class Overview:
         """Shows it; `limit` is the number of rows, `q` a text that is in the names shown."""
         if request.method != "GET":
             return refuse_method("GET", "HEAD")
-        limit, wanted = request.query.get("limit", ""), request.query.get("q", "")
-        rows = int(limit) if limit.isdecimal() and len(limit) < 9 else MAX_ROWS
-        return text(json.dumps(self._shown(rows, wanted)), content_type=JSON)
+        slices, limit = Slices(), request.number("limit", MAX_ROWS)
+        found = self._shown(limit, request.query.get("q", ""), slices)
+        return text(json_text(found, slices), content_type=JSON)
 
     def sample(self) -> None:
         """Notes what the routers have served up to now."""
@@ -92,8 +94,8 @@ class Overview:
     def _routers(self) -> dict[str, Tree]:
         return dict(self._metrics.scope("rt").scopes)
 
-    def _shown(self, limit: int, wanted: str) -> Row:
-        routers = [self._router(*one, limit, wanted) for one in self._routers().items()]
+    def _shown(self, limit: int, wanted: str, slices: Slices) -> Row:
+        routers = [self._router(*one, limit, wanted, slices) for one in self._routers().items()]
         process = self._metrics.scopes.get("process", Tree())
         workers = None if self._workers is None else self._workers()
         why_not_ready = self._why_not_ready()
@@ -103,9 +105,11 @@ class Overview:
             for one in workers or ()
             if one["state"] != "serving"
         ]
+        now = time.time()
         problems += [one for router in routers for one in router.pop("problems")]
+        problems += [{"what": what, "tab": "discovery"} for what in failures(self._failing(), now)]
         return {
-            "at": time.time(),
+            "at": now,
             "version": __version__,
             "uptime_ms": round(self._uptime() * 1000),
             "process": {name: _number(process, name) for name in ("cpu_ms", "rss", "fds")},
@@ -115,11 +119,11 @@ class Overview:
             "routers": routers,
         }
 
-    def _router(self, label: str, tree: Tree, limit: int, wanted: str) -> Row:
+    def _router(self, label: str, tree: Tree, limit: int, wanted: str, slices: Slices) -> Row:
         requests, success = _served(tree)
         servers = list(tree.scope("server").scopes.values())
-        clients = [_client(*one) for one in _in_slices(tree.scope("client"))]
-        services = [_service(*one) for one in _in_slices(tree.scope("service"))]
+        clients = _in_slices(_client, tree.scope("client"), slices)
+        services = _in_slices(_service, tree.scope("service"), slices)
         return {
             "label": label,
             "requests": requests,
@@ -140,12 +144,13 @@ class Overview:
         }
 
 
-def _in_slices(scope: Tree) -> Iterator[tuple[str, Tree]]:
-    """Yields what is below *scope*, letting others run between."""
-    members = iter(list(scope.scopes.items()))
-    while some := list(islice(members, _ROWS_PER_TURN)):
-        yield from some
-        next_turn()
+def _in_slices(row: Callable[[str, Tree], Row], scope: Tree, slices: Slices) -> list[Row]:
+    """Returns a row for each scope below *scope*, letting others run between."""
+    rows = []
+    for name, tree in list(scope.scopes.items()):
+        rows.append(row(name, tree))
+        slices.rest()
+    return rows
 
 
 def _service(name: str, tree: Tree) -> Row:
@@ -161,6 +166,7 @@ def _service(name: str, tree: Tree) -> Row:
 def _client(name: str, tree: Tree) -> Row:
     retries = tree.scopes.get("retries", Tree())
     balancer = tree.scopes.get("loadbalancer", Tree())
+    accrual = tree.scopes.get("failure_accrual", Tree())
     return {
         **_outcomes(name, tree),
         "retries": _number(retries, "requeues"),
@@ -169,7 +175,8 @@ def _client(name: str, tree: Tree) -> Row:
         "connections": _number(tree, "connections"),
         "endpoints": _number(balancer, "size"),
         "available": _number(balancer, "available"),
-        "removals": _number(tree.scopes.get("failure_accrual", Tree()), "removals"),
+        "removals": _number(accrual, "removals"),
+        "dead_s": round(_number(accrual, "longest_dead_s"), 1),
     }
 
 
@@ -213,7 +220,8 @@ def _trouble(client: Row) -> str | None:
     out = endpoints - client["available"]
     if not endpoints:
         return f"{name} has no endpoints"
-    return f"{out:g} of {endpoints:g} endpoints of {name} out" if out > 0 else None
+    since = f" for {client['dead_s']:.0f} s" if client["dead_s"] else ""
+    return f"{out:g} of {endpoints:g} endpoints of {name} out{since}" if out > 0 else None
 
 
 def _top(rows: list[Row], limit: int, wanted: str) -> Row:

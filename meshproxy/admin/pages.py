@@ -72,6 +72,11 @@ class AdminRequest:
         """Returns True if the parameter *name* is set to yes."""
         return self.query.get(name, "").lower() in ("true", "t", "1")
 
+    def number(self, name: str, otherwise: int) -> int:
+        """Returns the parameter *name*; *otherwise* if it is no number of up to eight digits."""
+        written = self.query.get(name, "")
+        return int(written) if written.isdecimal() and len(written) < 9 else otherwise
+
     def form(self) -> Mapping[str, str]:
         """Returns the fields of a form in the body, and parameters with other names.
 
@@ -135,6 +140,8 @@ class Action:
     """The handler of a page that changes the process; it accepts only POST."""
 
     act: AdminHandler
+    needs_fields: bool = False
+    """True if a form without fields is refused."""
 
     def __call__(self, request: AdminRequest) -> AdminResponse:
         """Returns the response to *request*."""
@@ -216,6 +223,9 @@ class Admin:
 
     def _link(self, path: str) -> str:
         to, name = escape(quote(path)), escape(path)
-        if isinstance(self._pages.get(path), Action):
+        page = self._pages.get(path)
+        if isinstance(page, Action):
+            if page.needs_fields:
+                return name
             return f'<form method="post" action="{to}"><button>{name}</button></form>'
         return f'<a href="{to}">{name}</a>'

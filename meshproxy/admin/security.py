@@ -9,8 +9,11 @@ from collections.abc import Iterable
 _UI = re.compile(
     r"/|/(admin/)?files/.*|/config\.json|/metrics\.json|/admin/metrics\.json|/admin/metrics"
     r"|/delegator|/delegator\.json|/logging|/help|/overview\.json|/endpoints\.json"
+    r"|/discovery\.json|/events\.json"
 )
-_CONTROL = frozenset({"/admin/shutdown", "/admin/reload", "/logging.json"})
+_CONTROL = frozenset(
+    {"/admin/shutdown", "/admin/reload", "/admin/drain", "/admin/endpoint", "/logging.json"}
+)
 
 
 class Security:

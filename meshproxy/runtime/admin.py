@@ -62,6 +62,7 @@ class Controls:
 
     shutdown: Callable[[float | None], None]
     reload: Callable[[], str | None] | None
+    drain: Callable[..., None]
     uptime: Callable[[], float]
     why_not_ready: Callable[[], str | None]
     refresh: Callable[[], None] | None = None
@@ -98,6 +99,7 @@ def admin_parameters(
             configuration=json.dumps(to_json(config, for_people=True), indent=2).encode(),
             shutdown=controls.shutdown,
             reload=controls.reload,
+            drain=controls.drain,
             uptime=controls.uptime,
             started_at=time.time() - controls.uptime(),
         ),

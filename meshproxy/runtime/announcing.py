@@ -1,7 +1,8 @@
 """Servers are announced while they listen (linkerd: linkerd/core/.../Announcer.scala)."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
@@ -36,20 +37,36 @@ class Announcing:
     def __init__(self, metrics: Tree) -> None:
         self._metrics = metrics
         self._running: dict[_Wanted, Announcement] = {}
+        self._follow: Callable[[], None] = lambda: None
+        self._is_paused = False
 
     def follow(
         self, config: LinkerConfig, ports: Mapping[str, Sequence[int]], resolver: Resolver
     ) -> None:
         """Announces what *config* says, with *ports* by router and server, and nothing else."""
-        wanted = dict.fromkeys(_wanted(config, ports))
-        self._withdraw(self._running.keys() - wanted)
-        for one in wanted:
-            if one not in self._running:
-                self._announce(one, resolver)
+        self._follow = partial(self._announce_only, dict.fromkeys(_wanted(config, ports)), resolver)
+        if not self._is_paused:
+            self._follow()
+
+    def pause(self) -> None:
+        """Withdraws all announcements until `resume`; waits as `close` does."""
+        self._is_paused = True
+        self.close()
+
+    def resume(self) -> None:
+        """Announces what was to be followed last."""
+        self._is_paused = False
+        self._follow()
 
     def close(self) -> None:
         """Withdraws all announcements; waits for that, for `WITHDRAWAL_S` at most."""
         self._withdraw(list(self._running))
+
+    def _announce_only(self, wanted: Mapping[_Wanted, None], resolver: Resolver) -> None:
+        self._withdraw(self._running.keys() - wanted)
+        for one in wanted:
+            if one not in self._running:
+                self._announce(one, resolver)
 
     def _announce(self, wanted: _Wanted, resolver: Resolver) -> None:
         config = wanted.announcer

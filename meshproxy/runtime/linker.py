@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
+from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -29,6 +30,7 @@ from meshproxy.runtime.admin import Controls, admin_parameters, identifier_param
 from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.announcing import Announcing
 from meshproxy.runtime.building import CannotStart, refused
+from meshproxy.runtime.draining import Draining
 from meshproxy.runtime.generation import Generation
 from meshproxy.runtime.listen_addresses import (
     Address,
@@ -73,10 +75,14 @@ class Linker:
         self._is_worker = is_worker
         self._inherited = {} if inherited is None else inherited
         self._started = time.monotonic()
-        self._overview = Overview(self.metrics, self._uptime, self.readiness.why_not)
+        self._announcing = Announcing(self.metrics)
+        self._overview = Overview(
+            self.metrics, self._uptime, self.readiness.why_not, failing=self._failing
+        )
         self._controls = Controls(
             shutdown or self._close_soon,
             reload,
+            Draining(self.readiness, self._announcing),
             self._uptime,
             self.readiness.why_not,
             pages={OVERVIEW: self._overview, **requests_pages(self.recent, self.metrics)},
@@ -84,7 +90,6 @@ class Linker:
         self._own = OwnListeners(is_own)
         self._build = partial(Generation, environ=environ, own=self._own, recent=self.recent)
         self._generation: Generation = self._build(config, self.metrics)
-        self._announcing = Announcing(self.metrics)
         self._listeners: dict[ListenAddress, Listener] = {}
         self._draining = Group()
         """The closing of listeners that a reload removed."""
@@ -214,6 +219,9 @@ class Linker:
             admin.close(min(grace_seconds, 1.0))
         return all(greenlet.value is True for greenlet in closing)
 
+    def _failing(self) -> list[dict[str, Any]]:
+        return self._generation.naming.failing()
+
     def _close_soon(self, grace_seconds: float | None) -> None:
         gevent.spawn(self.close, grace_seconds)
 
@@ -284,17 +292,9 @@ class Linker:
             self._draining.spawn(listener.close, grace_seconds)
         for log in set(before.logs.values()) - set(after.logs.values()):
             self._retiring.spawn(self._close_log, log, grace_seconds)
-        start = self._retiring.spawn(_start_after, self._exporting, after.telemetry)
-        self._exporting = start
+        self._exporting = self._retiring.spawn(after.telemetry.start_after, self._exporting)
 
     def _close_log(self, log: LogWriter, grace_seconds: float) -> None:
         """Closes *log* when all that may write to it have ended."""
         self._is_over.wait(grace_seconds)
         log.close()
-
-
-def _start_after(earlier: gevent.Greenlet | None, telemetry: Telemetry) -> None:
-    """Starts *telemetry* after the start that an earlier reload began."""
-    if earlier is not None:
-        earlier.join()
-    telemetry.start()

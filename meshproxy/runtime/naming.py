@@ -6,6 +6,7 @@ linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from meshproxy.admin.discovery import DNS, Row, rows
 from meshproxy.config.bases import InterpreterDeps, NamerConfig, NamerDeps, TransformerConfig
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
@@ -15,6 +16,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
 from meshproxy.namers.transformed import TransformedNamer
 from meshproxy.naming.dtab import Dtab
+from meshproxy.naming.followed import FollowsNames
 from meshproxy.naming.namer import (
     BoundTree,
     Described,
@@ -24,6 +26,7 @@ from meshproxy.naming.namer import (
     Transformer,
 )
 from meshproxy.naming.path import Path
+from meshproxy.net.slices import Slices
 from meshproxy.router.policy import client_tls
 from meshproxy.runtime.building import Problems, build
 from meshproxy.var import Activity
@@ -45,6 +48,8 @@ class Naming:
         """The interpreter of each router."""
         self.states: dict[str, Described] = {}
         """Objects whose state can be shown, by the path of their admin page."""
+        self.following: list[tuple[str, FollowsNames]] = [(DNS, resolver)]
+        """What follows names, each with a name for operators."""
         self.enumerating: list[Enumerating] = []
         """The namers that can list their names."""
         problems = Problems()
@@ -58,11 +63,17 @@ class Naming:
                 )
         problems.refuse_any()
 
+    def failing(self) -> list[Row]:
+        """Returns a row for each name that discovery does not answer for now."""
+        return rows(lambda: self.following, Slices(), only_failing=True)
+
     def _namer(self, config: NamerConfig, where: str) -> Namer:
         before = tuple(self.namers)
         namer: Namer = build(config, where, lambda: self._deps(config.full_prefix(), before))
         if isinstance(namer, Described):
             self.states[f"/namer_state{config.full_prefix().drop(1).show()}.json"] = namer
+        if isinstance(namer, FollowsNames):
+            self.following.append((config.full_prefix().show(), namer))
         if isinstance(namer, Enumerating):
             self.enumerating.append(namer)
         if not config.transformers:
@@ -86,6 +97,8 @@ class Naming:
         if isinstance(bound, Described):
             page = f"/{router.name}/interpreter_state/{config.kind.lower()}.json"
             self.states[page] = bound
+        if isinstance(bound, FollowsNames):
+            self.following.append((f"{config.kind} of {router.name}", bound))
         return bound
 
     def _transformers(

@@ -26,11 +26,18 @@ class Readiness:
         self._watches: list[Close] = []
         self._was_ready = False
         self.is_ending = False
+        self.is_draining = False
+        """An operator wants no new traffic."""
 
     def why_not(self) -> str | None:
-        """Returns why the process is not ready, or None. Once ready, it stays so until it stops."""
+        """Returns why the process is not ready, or None.
+
+        Once ready, it stays so until it stops or is drained.
+        """
         if self.is_ending:
             return "ending"
+        if self.is_draining:
+            return "draining"
         if not self._was_ready and self._waiting:
             return f"waiting for the first answer of {', '.join(self._waiting)}"
         self._was_ready = True

@@ -11,26 +11,24 @@ from typing import Any, Final
 from meshproxy.admin.client_state import ClientAddr, client_state
 from meshproxy.admin.delegator import PATH as DELEGATOR
 from meshproxy.admin.delegator import Delegator, delegator_json
+from meshproxy.admin.discovery import PATH as DISCOVERY
+from meshproxy.admin.discovery import discovery_json
+from meshproxy.admin.endpoints import endpoints_pages
+from meshproxy.admin.events import PATH as EVENTS
+from meshproxy.admin.events import events_json
 from meshproxy.admin.log_levels import PATH as LOG_LEVELS
 from meshproxy.admin.log_levels import log_levels
-from meshproxy.admin.pages import (
-    JSON,
-    TEXT,
-    AdminHandler,
-    AdminRequest,
-    AdminResponse,
-    refuse_method,
-    shown,
-    text,
-)
+from meshproxy.admin.pages import JSON, TEXT, AdminHandler, shown
 from meshproxy.admin.threads import threads
+from meshproxy.client.endpoint import Endpoint
 from meshproxy.naming.namer import Explainer
+from meshproxy.naming.path import Path
 from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.runtime.naming import Naming
+from meshproxy.timeline import timeline
 
 CLIENT_STATE: Final = "/client_state.json"
 BOUND_NAMES: Final = "/bound-names.json"
-ENDPOINTS: Final = "/endpoints.json"
 THREADS: Final = "/admin/threads"
 
 
@@ -46,18 +44,16 @@ def state_pages(naming: Naming, routers: Sequence[ServedRouter]) -> Mapping[str,
         )
 
     def names() -> list[str]:
-        return sorted({name.show() for namer in naming.enumerating for name in namer.names()})
+        listed = {name.show() for namer in naming.enumerating for name in namer.names()}
+        in_use = (_of_namer(client.id) for router in routers for client in router.clients())
+        return sorted(listed | {name.show() for name in in_use if name})
 
-    def endpoints(request: AdminRequest) -> AdminResponse:
-        if request.method != "GET":
-            return refuse_method("GET", "HEAD")
-        wanted = request.query.get("router"), request.query.get("client")
+    def endpoints(label: str, bound_id: str) -> Sequence[Endpoint]:
         for router in routers:
             for client in router.clients():
-                if (router.config.name, client.id.show()) == wanted:
-                    found = [one.describe() for one in client.endpoints()]
-                    return text(json.dumps(found, indent=2), content_type=JSON)
-        return text("[]", content_type=JSON)
+                if (router.config.name, client.id.show()) == (label, bound_id):
+                    return client.endpoints()
+        return ()
 
     interpreters = zip(routers, naming.interpreters, strict=True)
     delegators = {
@@ -68,13 +64,20 @@ def state_pages(naming: Naming, routers: Sequence[ServedRouter]) -> Mapping[str,
     }
     return {
         DELEGATOR: delegator_json(delegators),
-        ENDPOINTS: endpoints,
+        **endpoints_pages(endpoints),
+        DISCOVERY: discovery_json(lambda: naming.following),
+        EVENTS: events_json(timeline),
         **{path: _json(described.describe) for path, described in naming.states.items()},
         CLIENT_STATE: _json(clients),
         BOUND_NAMES: _json(names),
         LOG_LEVELS: log_levels,
         THREADS: threads_page,
     }
+
+
+def _of_namer(bound_id: Path) -> Path:
+    """Returns the part of *bound_id* that a configured namer knows, without any transformer's."""
+    return bound_id.drop(bound_id.index(b"#")) if b"#" in bound_id else Path()
 
 
 def _json(value: Callable[[], Any]) -> AdminHandler:

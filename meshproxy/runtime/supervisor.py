@@ -13,11 +13,15 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from gevent.socket import socket
 
+from meshproxy.admin.discovery import PATH as DISCOVERY
+from meshproxy.admin.endpoints import MARK
+from meshproxy.admin.events import PATH as EVENTS
+from meshproxy.admin.events import events_json
 from meshproxy.admin.log_levels import PATH as LOG_LEVELS
 from meshproxy.admin.log_levels import log_levels
 from meshproxy.admin.overview import PATH as OVERVIEW
 from meshproxy.admin.overview import Overview
-from meshproxy.admin.pages import JSON, AdminRequest, AdminResponse, shown
+from meshproxy.admin.pages import JSON, Action, AdminRequest, AdminResponse, shown
 from meshproxy.admin.process import measure_process
 from meshproxy.admin.recent_requests import requests_pages
 from meshproxy.config.schema import LinkerConfig
@@ -33,6 +37,7 @@ from meshproxy.runtime.admin import Controls, admin_parameters
 from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.announcing import Announcing
 from meshproxy.runtime.building import CannotStart, refused
+from meshproxy.runtime.draining import Draining
 from meshproxy.runtime.listen_addresses import Address, ListenAddress, admin_address
 from meshproxy.runtime.log_rolling import LogRolling
 from meshproxy.runtime.readiness import Readiness
@@ -42,6 +47,7 @@ from meshproxy.runtime.worker_pool import WorkerPool
 from meshproxy.runtime.worker_process import WorkerProcess
 from meshproxy.runtime.workers_pages import WorkersPages
 from meshproxy.server.listener import Listener, ServerParameters, listen
+from meshproxy.timeline import timeline
 
 
 class Supervisor:
@@ -60,12 +66,16 @@ class Supervisor:
         self._inherited = {} if inherited is None else inherited
         self._started_at = time.monotonic()
         self._recent = RecentRequests()
+        self._announcing = Announcing(self.metrics)
         self._overview = Overview(
-            self.metrics, self._uptime, self._why_not_ready, self._describe_workers
+            self.metrics, self._uptime, self._why_not_ready, self._describe_workers, self._failing
         )
+        own = {EVENTS: events_json(timeline), LOG_LEVELS: log_levels, THREADS: threads_page}
+        self._pages = WorkersPages(self._ask, own)
         self._controls = Controls(
             shutdown or self._close_soon,
             reload,
+            Draining(self.readiness, self._announcing),
             self._uptime,
             self._why_not_ready,
             refresh=self._refresh,
@@ -73,8 +83,9 @@ class Supervisor:
                 "/admin/workers.json": shown(self._workers_page),
                 OVERVIEW: self._overview,
                 **requests_pages(self._recent, self.metrics, self._refresh, self._watch),
+                MARK: Action(self._pages, needs_fields=True),
             },
-            elsewhere=WorkersPages(self._ask, {LOG_LEVELS: log_levels, THREADS: threads_page}),
+            elsewhere=self._pages,
         )
         self._addresses = Addresses(self._inherited)
         self.ports: dict[str, list[int]] = {}
@@ -83,7 +94,6 @@ class Supervisor:
         measure_process(self.metrics, self._uptime)
         self._merged = Merged(self.metrics)
         self._telemetry = Telemetry(config.telemetry, self.metrics, self._recent)
-        self._announcing = Announcing(self.metrics)
         self._rolling = LogRolling()
         self._admins: dict[ListenAddress, Listener] = {}
         """Admin listeners by address; all but one are ending."""
@@ -224,6 +234,13 @@ class Supervisor:
 
     def _watch(self) -> None:
         self._pool.watch()
+
+    def _failing(self) -> list[dict[str, Any]]:
+        answer = self._pages(AdminRequest("GET", DISCOVERY, {"failing": "1"}))
+        found: list[dict[str, Any]] = (
+            json.loads(answer.body)["names"] if answer.status == 200 else []
+        )
+        return found
 
     def _refresh(self) -> None:
         self._pool.refresh()

@@ -59,6 +59,12 @@ class Telemetry:
         for telemeter in new:
             telemeter.start()
 
+    def start_after(self, earlier: gevent.Greenlet | None) -> None:
+        """Starts after *earlier*, the start that a reload before began, has ended."""
+        if earlier is not None:
+            earlier.join()
+        self.start()
+
     def close(self) -> None:
         """Lets each export what is left, and stops it."""
         for telemeter in self.telemeters:

@@ -2,35 +2,55 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Any, Final
 
 from meshproxy.admin.client_state import merged
 from meshproxy.admin.delegator import PATH as DELEGATOR
+from meshproxy.admin.discovery import PATH as DISCOVERY
+from meshproxy.admin.events import PATH as EVENTS
 from meshproxy.admin.log_levels import PATH as LOG_LEVELS
 from meshproxy.admin.pages import JSON, AdminHandler, AdminRequest, AdminResponse, text
 from meshproxy.runtime.state import BOUND_NAMES, CLIENT_STATE
 
+Row = dict[str, Any]
 Ask = Callable[[AdminRequest], Mapping[int, AdminResponse]]
 """Returns the answers of all workers by number."""
 
 _INDEX: Final = AdminRequest("GET", "/admin/index.txt")
 
 
-def _union(answers: Iterable[list[str]]) -> list[str]:
-    return sorted({name for answer in answers for name in answer})
+def _union(answers: Mapping[str, list[str]]) -> list[str]:
+    return sorted({name for answer in answers.values() for name in answer})
 
 
-def _first(answers: Iterable[Any]) -> Any:
-    return next(iter(answers))
+def _first(answers: Mapping[str, Any]) -> Any:
+    return next(iter(answers.values()))
 
 
-_MERGES: Final[Mapping[str, Callable[[Iterable[Any]], Any]]] = {
+def _names(answers: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    found = _told_apart({process: answer["names"] for process, answer in answers.items()})
+    found.sort(key=lambda row: (not row["failure"], row["source"], row["name"]))
+    return {"found": sum(answer["found"] for answer in answers.values()), "names": found}
+
+
+def _latest(answers: Mapping[str, list[Row]]) -> list[Row]:
+    return sorted(_told_apart(answers), key=itemgetter("at"), reverse=True)
+
+
+def _told_apart(answers: Mapping[str, list[Row]]) -> list[Row]:
+    return [row | {"process": process} for process, rows in answers.items() for row in rows]
+
+
+_MERGES: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     BOUND_NAMES: _union,
-    CLIENT_STATE: merged,
+    CLIENT_STATE: lambda answers: merged(answers.values()),
     DELEGATOR: _first,
+    DISCOVERY: _names,
+    EVENTS: _latest,
     LOG_LEVELS: _first,
 }
-"""How answers are merged if they mean the same; others are shown by worker."""
+"""How answers by process are merged; others are shown by process."""
 
 
 class WorkersPages:
@@ -68,5 +88,5 @@ class WorkersPages:
 def _merge_json(path: str, answers: Mapping[str, AdminResponse]) -> AdminResponse:
     found = {name: json.loads(one.body) for name, one in answers.items()}
     merge = _MERGES.get(path)
-    shown = found if merge is None else merge(found.values())
+    shown = found if merge is None else merge(found)
     return text(json.dumps(shown, indent=2), content_type=JSON)

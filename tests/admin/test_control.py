@@ -14,15 +14,20 @@ class Door:
         self.graces: list[float | None] = []
         self.wrong: str | None = None
         self.reloads = 0
+        self.drained: list[bool] = []
         self.admin = Admin(
             control(
                 configuration=b'{"routers": []}',
                 shutdown=self.graces.append,
                 reload=self._reload,
+                drain=self._drain,
                 uptime=lambda: 1.5,
                 started_at=0,
             )
         )
+
+    def _drain(self, *, on: bool) -> None:
+        self.drained.append(on)
 
     def _reload(self) -> str | None:
         self.reloads += 1
@@ -51,7 +56,9 @@ def test_no_other_method_reloads(method: str) -> None:
 
 
 def test_who_cannot_reload_has_no_such_page() -> None:
-    page = control(configuration=b"", shutdown=print, reload=None, uptime=float, started_at=0)
+    page = control(
+        configuration=b"", shutdown=print, reload=None, drain=print, uptime=float, started_at=0
+    )
     assert "/admin/reload" not in page
 
 
@@ -114,3 +121,13 @@ def test_durations() -> None:
     assert duration("1.second") == 1
     assert duration("2.hours+1.day") == 93600
     assert duration("1.microsecond") == pytest.approx(1e-6)
+
+
+def test_a_post_drains_and_another_one_undoes_it() -> None:
+    door = Door()
+    post = AdminRequest("POST", "/admin/drain")
+    assert door.admin(post).body == b"draining\n"
+    undo = AdminRequest("POST", "/admin/drain", body=b"undo=true")
+    assert door.admin(undo).body == b"no longer draining\n"
+    assert door.admin(AdminRequest("GET", "/admin/drain")).status == 405
+    assert door.drained == [True, False]

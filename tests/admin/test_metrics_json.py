@@ -117,3 +117,20 @@ def test_a_gauge_that_is_no_number_keeps_the_page_valid() -> None:
 
 def test_posting_is_refused() -> None:
     assert metrics_json(Tree())(AdminRequest("POST", "/admin/metrics.json")).status == 405
+
+
+def test_a_tree_is_indented_as_json_does_it(tree: Tree) -> None:
+    tree.scope("empty", "within")
+    tree.stat("rt", "out", "client", "$/inet/127.1/80", "ms").snapshot()
+    page = metrics_json(tree)
+    request = AdminRequest("GET", "/admin/metrics.json", {"pretty": "true", "tree": "true"})
+    body = page(request).body.decode()
+    assert body == json.dumps(ask(tree, tree="true"), indent=2, sort_keys=True)
+    compact = page(AdminRequest("GET", "/admin/metrics.json", {"tree": "true"})).body.decode()
+    assert compact == json.dumps(json.loads(compact))
+
+
+def test_every_value_is_a_number(tree: Tree) -> None:
+    tree.gauge("open", fn=lambda: True)
+    assert ask(tree)["open"] == 1
+    assert b"true" not in metrics_json(tree)(AdminRequest("GET", "/")).body

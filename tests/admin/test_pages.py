@@ -83,6 +83,13 @@ def test_an_action_is_done_by_post_and_is_a_button_where_others_are_links() -> N
     assert b'href="/do"' not in body
 
 
+def test_an_action_that_needs_fields_is_named_and_no_button() -> None:
+    admin = Admin({"/do": Action(lambda _: text("done"), needs_fields=True)})
+    body = get(admin, "/help").body
+    assert b"<li>/do</li>" in body
+    assert b'action="/do"' not in body
+
+
 def test_a_form_is_read_before_parameters() -> None:
     request = AdminRequest.of("POST", "/a?one=1&two=2", b"two=%C3%BC&two=3&three=")
     assert request.form() == {"one": "1", "two": "\u00fc", "three": ""}

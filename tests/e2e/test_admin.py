@@ -174,12 +174,8 @@ def test_no_page_shows_a_token() -> None:
 # --- every page ---
 
 
-_STATUSES = {
-    "/admin/reload": 405,
-    "/admin/shutdown": 405,
-    "/delegator.json": 400,
-    "/tap": 400,
-}
+_ACTIONS = ("/admin/drain", "/admin/endpoint", "/admin/reload", "/admin/shutdown")
+_STATUSES = {**dict.fromkeys(_ACTIONS, 405), "/delegator.json": 400, "/tap": 400}
 
 
 def index(port: int) -> list[str]:
@@ -259,3 +255,44 @@ def test_a_name_is_delegated_step_by_step(proxy: Proxy) -> None:
     page = get(port, "localhost", "/delegator?router=http")
     assert b"/svc =&gt; /srv ;" in page.body
     assert get(port, "localhost", "/delegator?router=other").status == 404
+
+
+def test_a_proxy_that_is_drained_is_not_ready_and_serves_on(proxy: Proxy) -> None:
+    port = proxy.linker.admin_port
+    assert post(proxy, "localhost", "/admin/drain", "Origin: http://evil.example").status == 403
+    assert get(port, "localhost", "/ready").status == 200
+    assert post(proxy, "localhost", "/admin/drain").body == b"draining\n"
+    reply = get(port, "localhost", "/ready")
+    assert (reply.status, reply.body) == (503, b"draining\n")
+    assert get(proxy.port(), "web").status == 502
+    shown = json.loads(get(port, "localhost", "/overview.json").body)
+    assert shown["problems"] == [{"what": "Not ready: draining"}]
+    assert post(proxy, "localhost", "/admin/drain?undo=1").body == b"no longer draining\n"
+    assert get(port, "localhost", "/ready").status == 200
+
+
+def test_an_endpoint_is_marked_by_hand_and_tells_so(origin: Downstream, tmp_path: Path) -> None:
+    (tmp_path / "web").write_text(f"127.0.0.1 {origin.port}")
+    namer = f"namers: [{{kind: io.l5d.fs, rootDir: {tmp_path}}}]\n"
+    router = ROUTER.replace("/srv", "/#/io.l5d.fs")
+    with Proxy("admin: {port: 0}\n" + namer + router) as proxy:
+        port = proxy.linker.admin_port
+        assert get(proxy.port(), "web").status == 200
+        target = "router=http&client=/%23/io.l5d.fs/web"
+        marked = f"/admin/endpoint?{target}&address=127.0.0.1:{origin.port}&state="
+        assert post(proxy, "localhost", marked + "dead", "Sec-Fetch-Site: cross-site").status == 403
+        assert post(proxy, "localhost", marked + "dead&seconds=60").status == 200
+        (endpoint,) = json.loads(get(port, "localhost", f"/endpoints.json?{target}").body)
+        assert endpoint["state"] == "dead"
+        assert 50 < endpoint["seconds_out"] <= 60
+        shown = json.loads(get(port, "localhost", "/overview.json").body)
+        assert shown["problems"][0]["what"].startswith("1 of 1 endpoints of /#/io.l5d.fs/web out")
+        assert post(proxy, "localhost", marked + "alive").status == 200
+        (endpoint,) = json.loads(get(port, "localhost", f"/endpoints.json?{target}").body)
+        assert endpoint["state"] == "alive"
+        wanted = f"/events.json?q=127.0.0.1:{origin.port}"
+        events = json.loads(get(port, "localhost", wanted).body)
+        assert [event["text"] for event in events] == [
+            "marked alive by hand",
+            "marked dead for 60.0 s: by hand",
+        ]

@@ -182,8 +182,8 @@ def test_pages_of_state_speak_for_all_workers(tmp_path: Path, origin: Downstream
         assert get(serving.port, "web").body == b"served"
         found = json.loads(get(port, "localhost", "/client_state.json").body)
         assert found["/#/io.l5d.fs/web0"]["addresses"] == [f"127.0.0.1:{origin.port}"]
-        target = "/endpoints.json?router=http&client=/%23/io.l5d.fs/web0"
-        by_worker = json.loads(get(port, "localhost", target).body)
+        query = "router=http&client=/%23/io.l5d.fs/web0"
+        by_worker = json.loads(get(port, "localhost", f"/endpoints.json?{query}").body)
         states = [one["state"] for endpoints in by_worker.values() for one in endpoints]
         assert (set(by_worker), states) == ({"worker 0", "worker 1"}, ["alive"])
         overview = json.loads(get(port, "localhost", "/overview.json").body)
@@ -196,6 +196,20 @@ def test_pages_of_state_speak_for_all_workers(tmp_path: Path, origin: Downstream
         waiting = get(port, "localhost", "/admin/threads").body.decode()
         told = [line.partition(":")[0] for line in waiting.splitlines() if "greenlets" in line]
         assert told == ["supervisor", "worker 0", "worker 1"]
+        target = f"/admin/endpoint?{query}&address=127.0.0.1:{origin.port}&state=dead"
+        with WireClient(port) as client:
+            head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+            client.send(head.encode())
+            assert client.read(b"POST").status == 200
+        by_worker = json.loads(get(port, "localhost", f"/endpoints.json?{query}").body)
+        assert [one["state"] for found in by_worker.values() for one in found] == ["dead"]
+        events = json.loads(get(port, "localhost", "/events.json?q=by+hand").body)
+        assert [event["process"] in by_worker for event in events] == [True]
+        events = json.loads(get(port, "localhost", "/events.json?q=serves").body)
+        assert {event["subject"] for event in events} == {"worker 0", "worker 1"}
+        assert {event["process"] for event in events} == {"supervisor"}
+        shown = json.loads(get(port, "localhost", "/discovery.json").body)
+        assert shown == {"found": 0, "names": []}
         check_every_page_answers(port)
         assert get(port, "localhost", "/namer_state/no.json").status == 404
 

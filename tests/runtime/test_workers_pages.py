@@ -44,6 +44,29 @@ def test_what_means_the_same_is_merged_and_the_rest_told_apart(
     assert (got.status, got.content_type, json.loads(got.body)) == (200, JSON, expected)
 
 
+def test_events_are_told_apart_and_the_latest_comes_first() -> None:
+    answers = [[{"at": 3}, {"at": 1}], [{"at": 2}]]
+    own = {"/events.json": as_json([{"at": 4}])}
+    got = json.loads(get(page(*map(as_json, answers), own=own), "/events.json").body)
+    assert [(one["at"], one["process"]) for one in got] == [
+        (4, "supervisor"),
+        (3, "worker 0"),
+        (2, "worker 1"),
+        (1, "worker 0"),
+    ]
+
+
+def test_names_that_fail_in_any_process_come_first() -> None:
+    def names(*failures: str) -> dict[str, Any]:
+        rows = [{"failure": one, "source": "DNS", "name": "a"} for one in failures]
+        return {"found": 10, "names": rows}
+
+    got = get(page(as_json(names("", "")), as_json(names("refused"))), "/discovery.json")
+    shown = json.loads(got.body)
+    assert shown["found"] == 20
+    assert [one["process"] for one in shown["names"]] == ["worker 1", "worker 0", "worker 0"]
+
+
 def test_texts_stand_below_each_other_that_of_the_supervisor_first() -> None:
     got = get(page(text("one\n"), text("two\n"), own={"/t": text("mine\n")}), "/t")
     assert got.body == b"supervisor: mine\n\nworker 0: one\n\nworker 1: two\n"
