@@ -36,7 +36,7 @@ _REFUSALS: Final = {
     "protocol version": "no version of TLS in common: see protocols",
     "insufficient security": "no cipher in common that it considers secure",
     "unrecognized name": "it does not know the name: see commonName",
-    "no application protocol": "it does not speak HTTP/1.1 here",
+    "no application protocol": "it does not speak the protocol asked for: see protocol",
 }
 """Alerts that refuse us for good, with hints on what to do."""
 _FAULTS: Final = frozenset({"internal error", "user canceled", "user cancelled"})

@@ -5,6 +5,7 @@ a prefix shares it (linkerd: linkerd/core/.../TlsClientConfig.scala).
 """
 
 import ssl
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -45,6 +46,8 @@ class TlsSettings:
     """PEM files of trusted authorities; if empty, the system's, with SSL_CERT_FILE respected."""
     auth: ClientAuth | None = None
     protocols: tuple[str, ...] = ()
+    alpn: tuple[str, ...] = ("http/1.1",)
+    """The protocols offered (RFC 7301), in the order of preference."""
     allow_common_name: bool = False
     stamps: tuple[Stamp | None, ...] = ()
     """The state of its files when last checked: changed files make different settings."""
@@ -54,6 +57,17 @@ class TlsSettings:
         own = self.auth
         chain = (own.cert_path, own.intermediate_certs_path, own.key_path) if own else ()
         return [*self.trust, *filter(None, chain)]
+
+
+class _Context(ssl.SSLContext):
+    """A context whose protocols (ALPN) stay as they are; urllib3 sets its own on every connect."""
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Does nothing; see `offer`."""
+
+    def offer(self, protocols: Sequence[str]) -> None:
+        """Sets the protocols."""
+        super().set_alpn_protocols(protocols)
 
 
 class _TlsSocket(SSLSocket):  # type: ignore[misc] # gevent has no types
@@ -97,14 +111,14 @@ def context(settings: TlsSettings) -> ssl.SSLContext:
 
 
 def _make(settings: TlsSettings) -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made = _Context(ssl.PROTOCOL_TLS_CLIENT)
     made.sslsocket_class = _TlsSocket
     made.check_hostname = False  # urllib3 compares the name after the handshake, before any data
     made.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
     made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # so that all versions of Python accept the same
     made.hostname_checks_common_name = settings.allow_common_name
     limit_versions(made, settings.protocols)
-    made.set_alpn_protocols(["http/1.1"])
+    made.offer(settings.alpn)
     if settings.verify:
         for path in settings.trust:
             made.load_verify_locations(cafile=path)

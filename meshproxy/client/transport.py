@@ -7,6 +7,7 @@ from typing import Protocol
 
 from meshproxy.client.connection_limiter import WaitStats
 from meshproxy.client.tls import TlsSettings
+from meshproxy.h2.settings import KeepAlive, LocalSettings
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -91,6 +92,10 @@ class Transport:
     session: Session = field(default_factory=Session)
     no_delay: bool = True
     keep_alive: bool | None = None
+    h2: LocalSettings = field(default_factory=LocalSettings)
+    """What endpoints of HTTP/2 are asked for."""
+    pings: KeepAlive = field(default_factory=KeepAlive)
+    """When endpoints of HTTP/2 are asked if they are still there."""
 
 
 class ConnectStats:

@@ -25,13 +25,16 @@ class H2Client(H2Connection):
         self._is_going = False
 
     @property
+    def room(self) -> int:
+        """Streams that the server takes now besides those that are open; 0 or less if none."""
+        if self.is_exhausted:
+            return 0
+        return self._peer.max_concurrent_streams - len(self._streams)
+
+    @property
     def can_open(self) -> bool:
         """True if the server takes another stream now."""
-        return (
-            not self._is_going
-            and len(self._streams) < self._peer.max_concurrent_streams
-            and self._next <= frames.MAX_STREAM_ID
-        )
+        return self.room > 0
 
     @property
     def is_exhausted(self) -> bool:

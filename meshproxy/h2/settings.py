@@ -50,6 +50,16 @@ class LocalSettings:
         yield MAX_HEADER_LIST_SIZE, self.max_header_list_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """When a client asks a server that is silent if it is still there, by a PING; in seconds."""
+
+    after_seconds: float = 30.0
+    """Without a byte from the server, while streams are open; infinity means never."""
+    answer_seconds: float = 10.0
+    """For its answer; without one the connection is closed."""
+
+
 class PeerSettings:
     """What the peer has asked for so far."""
 

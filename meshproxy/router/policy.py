@@ -106,6 +106,7 @@ class ClientPolicy:
             ),
             no_delay=self.socket.no_delay,
             keep_alive=self.socket.keep_alive,
+            h2=self.h2,
         )
 
 

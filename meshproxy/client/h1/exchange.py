@@ -4,11 +4,13 @@ RFC 9112 sections 6, 7 and 9. Bytes left over on a connection never reach anothe
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from time import monotonic
 
+from meshproxy.client.connection import PlainConnection, TlsConnection
+from meshproxy.client.connector import opened, tunnel
 from meshproxy.client.failures import cut, no_answer
-from meshproxy.client.h1.connection import PlainConnection, TlsConnection
 from meshproxy.client.h1.early import EarlyAnswer
 from meshproxy.client.h1.response_head import final_head
 from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut
@@ -22,7 +24,7 @@ from meshproxy.http.message import Ending, Request, Response
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.framings import framed_body
 from meshproxy.net.pipe import WORTH_BYTES, Pipe
-from meshproxy.net.stream import Stream, StreamTimeout
+from meshproxy.net.stream import StreamTimeout
 from meshproxy.net.tunnel import Tunnel
 from meshproxy.net.turn import Unsent
 
@@ -108,7 +110,8 @@ class Exchange:
         if not sent_all:
             self._connection.close()
             raise BadResponse("101 before the end of the request")
-        return tunnel(self._connection, buffered, self._release)
+        release = partial(self._release, self._connection, False)
+        return tunnel(self._stream, buffered, release)
 
     def _streamed(
         self, response: Response, length: int, buffered: bytes, reusable: bool
@@ -233,24 +236,6 @@ def _whole_body(length: int, buffered: bytes, limits: Limits) -> tuple[bytes, by
     if 0 <= length < len(buffered):
         return buffered[:length], buffered[length:]
     return decode_whole(buffered, BadResponse, limits.header_bytes) if length == CHUNKED else None
-
-
-def tunnel(connection: Connection, buffered: bytes, release: Release) -> tuple[Tunnel, Ending]:
-    """Returns the tunnel that *connection* has become, and its ending."""
-    ending = Ending(is_settled=True)
-
-    def finish() -> None:
-        release(connection, False)
-        ending.come(broken=False)
-
-    return Tunnel(opened(connection), buffered, finish), ending
-
-
-def opened(connection: Connection) -> Stream:
-    """Returns the stream of *connection*. Raises ConnectionClosed if there is none."""
-    if connection.stream is None:
-        raise ConnectionClosed("the connection is not open")
-    return connection.stream
 
 
 def _framing(request: Request, response: Response) -> tuple[int, bool]:

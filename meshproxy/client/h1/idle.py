@@ -8,7 +8,7 @@ import math
 from queue import Empty
 from time import monotonic
 
-from meshproxy.client.h1.connection import PlainConnection, TlsConnection
+from meshproxy.client.connection import PlainConnection, TlsConnection
 from meshproxy.client.transport import ExpiryStats, Session
 from meshproxy.net.descriptors import spares
 from meshproxy.net.wheel import wheel

@@ -11,24 +11,19 @@ from time import monotonic
 
 import gevent
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
 
+from meshproxy.client.connection import PlainConnection, TlsConnection
 from meshproxy.client.connection_limiter import ConnectionLimiter
-from meshproxy.client.failures import no_connection
-from meshproxy.client.h1.connection import PlainConnection, TlsConnection
-from meshproxy.client.h1.exchange import Connection, Exchange, tunnel
+from meshproxy.client.connector import Connection, Connector
+from meshproxy.client.h1.exchange import Exchange
 from meshproxy.client.h1.idle import IdleStack
 from meshproxy.client.tls import context
 from meshproxy.client.transport import ConnectStats, Transport
-from meshproxy.errors import ConnectFailed, NoResponse, TimedOutConnecting, WriteFailed
-from meshproxy.http.headers import Headers
+from meshproxy.errors import NoResponse, WriteFailed
 from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import CONNECT, QUEUE, TLS, spend
 from meshproxy.naming.addr import Address
-from meshproxy.net.traffic import traffic
 
-_BEHIND_SECONDS = 0.01
-"""A connect that begins this soon after its attempt counts as begun with it."""
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
 
 
@@ -71,8 +66,7 @@ class EndpointPool:
         """
         self._drop_soon = partial(gevent.get_hub().loop.run_callback, self._idle.drop_if_stray)
         self._close_pool = pool.close
-        self._latest: Connection | None = None
-        """The connection opened last, whose TLS session the next one resumes."""
+        self._connector = Connector(transport, stats)
         self._new: Callable[[], Connection] = pool._new_conn  # type: ignore[assignment] # noqa: SLF001 - see above
 
     def _queue(self, limiter: ConnectionLimiter, request: Request, deadline: float) -> Response:
@@ -123,17 +117,11 @@ class EndpointPool:
         """
         if self._limiter is not None:
             self._limiter.enter(self._wait_until(deadline))
-        connection = PlainConnection(self._address.host, self._address.port)
         try:
-            self._connect(connection, deadline)
-            body, ending = tunnel(connection, b"", self._release)
+            return self._connector.tunnel(self._address, deadline, self._leave)
         except BaseException:
-            if self._limiter is not None:
-                self._limiter.leave()
+            self._leave()
             raise
-        response = Response(200, b"Connection Established", Headers(), body)
-        response.ending = ending
-        return response
 
     def close(self) -> None:
         """Closes idle connections now, the others after their exchange."""
@@ -166,6 +154,9 @@ class EndpointPool:
             self._idle.put(connection)
         else:
             connection.close()
+        self._leave()
+
+    def _leave(self) -> None:
         if self._limiter is not None:
             self._limiter.leave()
 
@@ -177,41 +168,11 @@ class EndpointPool:
         self, connection: Connection, deadline: float
     ) -> Callable[[Request, float], Response]:
         """Connects, and returns what exchanges messages on *connection*."""
-        started = monotonic()
-        connection.no_delay = self._transport.no_delay
-        connection.keep_alive = self._transport.keep_alive
-        limit = min(self._transport.connect_seconds, self._transport.limits.attempt)
-        if isinstance(self._latest, TlsConnection):
-            connection.resumes = self._latest.session
-        self._latest = None  # if this fails, the next one does a full handshake
-        late = TimeoutError()  # urllib3 and ssl close their sockets on errors of this kind
-        try:
-            with gevent.Timeout(max(min(limit, deadline - started), 0.001), late):
-                connection.connect()
-        except (HTTPError, OSError, ValueError) as error:
-            connection.close()
-            self._stats.failed_ms.add((monotonic() - started) * 1000)
-            if late not in (error, error.__cause__):
-                raise no_connection(error, self._transport.server_name) from error
-            if deadline - started < limit - _BEHIND_SECONDS:
-                self._stats.cancelled.value += 1
-                raise TimedOutConnecting("timed out waiting for a connection") from None
-            raise ConnectFailed(f"no connection within {limit:g} s") from None
-        except BaseException:
-            connection.close()
-            self._stats.cancelled.value += 1
-            raise
-        connection.on_close = self._stats.closed
-        stream = connection.stream
-        if stream is not None:
-            stream.on_stray = partial(self._drop_soon, connection)
-            traffic.watch(stream, stream.sock, self._stats.received, self._stats.sent)
-        connection.opened_at = started
+        stream = self._connector.open(connection, deadline)
+        stream.on_stray = partial(self._drop_soon, connection)
         connection.exchange = exchange = Exchange(
             connection, self._transport.limits, self._release
         ).run
-        self._latest = connection
-        self._stats.opened(monotonic() - started)
         return exchange
 
 

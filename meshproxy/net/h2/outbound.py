@@ -95,17 +95,24 @@ class Outbound(Waiting):
         else:
             self.push(b"", ends=True)
 
+    def offer(self, piece: bytes | memoryview) -> None:
+        """Sends *piece*, or as much as may be sent now; afterwards it may change.
+
+        The next one must wait until `is_blocked` is False.
+        """
+        if type(piece) is memoryview and len(piece) <= COPIED_BYTES:
+            piece = bytes(piece)
+        self.push(piece)
+        if type(piece) is memoryview:
+            self._owner.session.flush()
+
     def write(self, piece: bytes | memoryview) -> None:
         """Sends *piece* from a greenlet, which waits while the peer takes no more.
 
         Afterwards *piece* may change. Raises the error that ended the stream.
         """
         self._check()
-        if type(piece) is memoryview and len(piece) <= COPIED_BYTES:
-            piece = bytes(piece)
-        self.push(piece)
-        if type(piece) is memoryview:
-            self._owner.session.flush()
+        self.offer(piece)
         while self._pending:
             self.wait(inf)  # the session ends a stream whose peer does not read
             self._check()

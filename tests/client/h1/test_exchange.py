@@ -12,7 +12,7 @@ import pytest
 from gevent import socket
 from gevent.select import select
 
-from meshproxy.client.h1.connection import PlainConnection
+from meshproxy.client.connection import PlainConnection
 from meshproxy.client.h1.exchange import Exchange
 from meshproxy.errors import (
     BadResponse,

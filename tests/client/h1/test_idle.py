@@ -5,8 +5,8 @@ from queue import Empty
 
 import pytest
 
+from meshproxy.client.connection import PlainConnection
 from meshproxy.client.h1 import idle
-from meshproxy.client.h1.connection import PlainConnection
 from meshproxy.client.h1.idle import IdleStack
 from meshproxy.client.transport import ExpiryStats, Session
 from meshproxy.metrics.tree import Tree

@@ -45,6 +45,8 @@ class _Wire(HTTPConnection):
     """For SO_KEEPALIVE, as `no_delay` for TCP_NODELAY; None keeps the system's default."""
     resumes: ssl.SSLSession | None = None
     """The TLS session to resume, if the server allows it."""
+    alpn: str | None = None
+    """The protocol that the server has chosen in TLS (RFC 7301)."""
 
     def _new_conn(self) -> socket.socket:
         """Connects to the address itself, without a resolver."""
@@ -97,6 +99,7 @@ class TlsConnection(_Wire, HTTPSConnection):
         """Connects, shakes hands and verifies. Raises OSError, or a ValueError of urllib3."""
         super().connect()
         if isinstance(self.sock, ssl.SSLSocket):
+            self.alpn = self.sock.selected_alpn_protocol()
             self.stream = TlsStream(self.sock)
 
     @property

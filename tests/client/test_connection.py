@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from gevent import socket
 
-from meshproxy.client.h1.connection import PlainConnection, TlsConnection
+from meshproxy.client.connection import PlainConnection, TlsConnection
 from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.certs import Certs
 from tests.kit.downstream import Downstream

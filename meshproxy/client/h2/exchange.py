@@ -1,0 +1,239 @@
+"""One request and its response on a stream of a session (RFC 9113 section 8.1).
+
+The request's body is coupled if it arrives on a stream itself; else the greenlet of the request
+sends it, until the response comes. A body that is still arriving goes on without a greenlet.
+"""
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from meshproxy.errors import (
+    BadResponse,
+    ConnectionClosed,
+    NoResponse,
+    ProxyError,
+    ServiceTimedOut,
+)
+from meshproxy.h2.errors import ErrorCode
+from meshproxy.h2.fields import ResponseHead
+from meshproxy.h2.heads import request_fields, unindexed
+from meshproxy.h2.reset import ClientReset, passed_on
+from meshproxy.http.body import RequestBody
+from meshproxy.http.message import REASONS, Ending, Request, Response
+from meshproxy.net.body import Faults
+from meshproxy.net.h2.inbound import Inbound
+from meshproxy.net.h2.stream import SessionStream
+from meshproxy.net.h2.waiting import Waiting
+from meshproxy.net.stream import StreamTimeout
+from meshproxy.net.wheel import wheel
+
+if TYPE_CHECKING:
+    from meshproxy.client.h2.session import ClientSession
+
+MAX_INTERIM = 64
+"""Most informational responses to one request."""
+_FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
+
+
+class Arrival(Waiting):
+    """The wait for a response, by which a wait for more of the request is interrupted too.
+
+    See `http.body.Interruption`.
+    """
+
+    __slots__ = ("is_readable",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_readable = False
+        """True if the response has begun, or the stream is over."""
+
+    def hasten(self, deadline: float) -> None:
+        """Ends a wait under way at monotonic second *deadline*, if that is earlier."""
+        if self._waiter is not None and deadline < self.deadline:
+            self.deadline = deadline
+            if deadline < self.filed_until:
+                wheel.file(self)
+
+
+class H2Exchange(SessionStream):
+    """Sends *request* on a new stream of *session*, which has room for it."""
+
+    __slots__ = (
+        "_arrival",
+        "_ending",
+        "_flushes",
+        "_head",
+        "_interims",
+        "_latest",
+        "_request",
+    )
+
+    session: "ClientSession"
+
+    def __init__(self, session: "ClientSession", request: Request, deadline: float) -> None:
+        body = request.body
+        headers = request.headers
+        stream = session.engine.open(
+            request_fields(request.method, session.scheme, request.target, headers),
+            ends=body is None,
+            is_bodiless=request.method == b"HEAD",
+            never_indexed=unindexed(headers),
+        )
+        super().__init__(session, stream)
+        session.touch()
+        self._request = request
+        self._flushes = session.flushes
+        self._head: ResponseHead | None = None
+        self._interims = 0
+        self._ending: Ending | None = None
+        self._arrival = Arrival()
+        self._latest = deadline
+
+    def run(self) -> Response:
+        """Returns the response; its body may still be arriving.
+
+        Raises StreamReset, StreamRefused, ServiceTimedOut, BadResponse, NoResponse or
+        ConnectionClosed, or what reading the client's body raises; the stream is then closed.
+        """
+        body = self._request.body
+        try:
+            if body is None:
+                self.output_ended()
+            else:
+                self._send(body)
+            while not self._arrival.is_readable:
+                self._arrival.wait(self._latest)
+            return self._response()
+        except StreamTimeout:
+            failure = ServiceTimedOut("timed out waiting for a response")
+            self.reset(ErrorCode.CANCEL, failure)
+            raise failure from None
+        except BaseException as error:
+            code = error.code if isinstance(error, ClientReset) else ErrorCode.CANCEL
+            self.reset(code, ConnectionClosed("the exchange was given up"))
+            raise
+        finally:
+            wheel.forget(self._arrival)
+
+    def _response(self) -> Response:
+        """Returns the response with its body, or what came of it so far."""
+        head, inbound = self._head, self.inbound
+        if head is None:
+            raise self.failure or ConnectionClosed("the stream ended without a response")
+        status = head.status
+        response = Response(status, REASONS.get(status, b""), head.headers(), b"", b"2")
+        if inbound is None:
+            return response
+        if not inbound.is_complete:
+            if self.failure is not None:
+                raise self.failure
+            response.body = inbound
+            response.ending = self._ending = Ending()
+        elif inbound.trailers is not None:
+            response.body = inbound
+        else:
+            response.body = inbound.read() or b""
+            inbound.close()
+        return response
+
+    # The request's body.
+
+    def _send(self, body: RequestBody) -> None:
+        """Sends *body*, or as much of it as can be sent until the response comes."""
+        body.rewind(self._latest)
+        outbound = self.outbound
+        if isinstance(body, Inbound):
+            body.couple(outbound)
+            return
+        while True:
+            piece = body.read(self._arrival)
+            if piece is None:
+                return
+            if not piece:
+                outbound.finish(body.trailers)
+                return
+            if body.is_complete and not body.has_piece and body.trailers is None:
+                outbound.push(bytes(piece), ends=True)
+                return
+            outbound.offer(piece)
+            while outbound.is_blocked and not self._arrival.is_readable:
+                outbound.wait(self._latest)
+            if self._arrival.is_readable:
+                return
+
+    def _wake(self) -> None:
+        """Lets the request's greenlet look at what has come, wherever it waits."""
+        self._arrival.is_readable = True
+        self._arrival.resume_soon(self.session)
+        if self._outbound is not None:
+            self._outbound.resume_soon(self.session)
+
+    # What the session calls.
+
+    def interim(self) -> None:
+        """Counts an informational response, of which there may be `MAX_INTERIM`."""
+        self._interims += 1
+        if self._interims > MAX_INTERIM:
+            error = BadResponse("too many informational responses")
+            self.reset(ErrorCode.ENHANCE_YOUR_CALM, error)
+
+    def answered(self, head: ResponseHead, ends: bool) -> None:
+        """Takes the head of the response, which is all of it if it *ends*."""
+        self._head = head
+        if ends:
+            self._give_up_request()
+        else:
+            limits = self.session.limits
+            self.inbound = Inbound(self, head.length, _FAULTS, limits.response_idle)
+            self.inbound.on_end = self._ended
+        self._wake()
+
+    def _ended(self, broken: bool) -> None:
+        """Settles the response at the end of its body."""
+        if self.inbound is not None and self.inbound.is_complete:
+            self._give_up_request()
+        if self._ending is not None:
+            self._ending.come(broken)
+
+    def _give_up_request(self) -> None:
+        """Gives up what is left of a request that has been answered completely."""
+        if self.stream.can_send:
+            self.session.engine.reset(self.stream, ErrorCode.CANCEL)
+            self.session.touch()
+            if self._outbound is not None:
+                self._outbound.abandon(ErrorCode.NO_ERROR)
+
+    def output_ended(self) -> None:
+        """Limits the time for the first byte of the response from now on."""
+        latest = monotonic() + self.session.limits.first_byte
+        if latest < self._latest:
+            self._latest = latest
+            self._arrival.hasten(latest)
+
+    def lost(self, code: int, error: ProxyError) -> None:
+        """Ends the exchange; an error of the whole connection becomes one of this request."""
+        if self.failure is None:
+            if type(error) is ConnectionClosed and self._head is None:
+                unanswered = NoResponse(str(error))
+                unanswered.nothing_sent = self._flushes == self.session.flushes
+                error = unanswered
+            super().lost(code, error)
+            self._wake()
+
+    def source_failed(self, error: ProxyError) -> None:
+        """Resets the stream, whose request cannot be completed."""
+        self.reset(error.code if isinstance(error, ClientReset) else ErrorCode.CANCEL, error)
+
+    def sink_lost(self, code: int) -> None:
+        """Resets the stream, whose response nobody receives any more."""
+        self.reset(passed_on(code), ClientReset("the client reset the stream", code))
+
+    def input_closed(self) -> None:
+        """Resets the stream, the rest of whose response nobody wants."""
+        self.reset(ErrorCode.CANCEL, ClientReset("the rest of the response is not wanted"))
+
+    def stalled(self) -> None:
+        """Resets the stream of an endpoint that does not take the request's body."""
+        error = ServiceTimedOut("timed out sending the request's body")
+        self.reset(ErrorCode.CANCEL, error)

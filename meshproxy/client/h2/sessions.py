@@ -1,0 +1,276 @@
+"""The HTTP/2 sessions of an endpoint: usually one, more while it is full (RFC 9113 section 9.1)."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+from typing import Final
+
+import gevent
+from gevent.event import AsyncResult
+
+from meshproxy.client.connection import PlainConnection, TlsConnection
+from meshproxy.client.connector import Connection, Connector
+from meshproxy.client.h2.session import ClientSession
+from meshproxy.client.tls import context
+from meshproxy.client.transport import ConnectStats, Transport
+from meshproxy.errors import (
+    NoResponse,
+    PoolFull,
+    ProxyError,
+    TimedOutConnecting,
+    TimedOutInQueue,
+    TlsFailed,
+    WriteFailed,
+)
+from meshproxy.h2.reset import GoneAway
+from meshproxy.http.message import Request, Response
+from meshproxy.http.phases import CONNECT, QUEUE, spend
+from meshproxy.naming.addr import Address
+from meshproxy.net.descriptors import spares
+from meshproxy.net.stream import Stream
+
+ALPN: Final = "h2"
+MAX_SESSIONS: Final = 16
+"""Sessions to an endpoint if hostConnectionPool.maxSize does not say how many."""
+_SPARE_SECONDS: Final = 60.0
+"""Life of a session beyond the first without a stream."""
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
+
+
+class EndpointSessions:
+    """The connections to one address. The hot path calls only `exchange`.
+
+    A request goes to the first session that has room, so that later ones become idle. Those that
+    find none share the next connection that is made, and wait in order.
+    """
+
+    def __init__(self, address: Address, transport: Transport, stats: ConnectStats) -> None:
+        tls = transport.tls
+        if tls is not None and ALPN not in tls.alpn:
+            transport = replace(transport, tls=replace(tls, alpn=(ALPN,)))
+        self._address = address
+        self._transport = transport
+        self._stats = stats
+        self._connector = Connector(transport, stats)
+        self._sessions: list[ClientSession] = []
+        self._most = transport.max_size or MAX_SESSIONS
+        self._line: deque[AsyncResult[ClientSession]] = deque()
+        self._is_connecting = False
+        self._is_closed = False
+        self.exchange: Callable[[Request, float], Response] = self._exchange
+        """Sends a request on a stream, by a deadline; see `H2Exchange`.
+
+        A request that the endpoint has not seen, as the connection ended, is sent again on another
+        one, once; so is one whose method is idempotent. Also raises ConnectFailed, TlsFailed,
+        WriteFailed and PoolFull.
+        """
+        spares.add(self)
+
+    def _exchange(self, request: Request, deadline: float) -> Response:
+        session = self._session(request, deadline)
+        has_served = session.has_served
+        try:
+            return session.exchange(request, deadline)
+        except (NoResponse, GoneAway) as failure:
+            body = request.body
+            if body is not None and not body.is_replayable:
+                raise
+            if isinstance(failure, NoResponse):
+                if not has_served:
+                    raise _unwritten(failure) from failure
+                if not (failure.nothing_sent or request.method in _IDEMPOTENT):
+                    raise
+            self._stats.stale.value += 1
+        try:
+            return self._session(request, deadline).exchange(request, deadline)
+        except NoResponse as failure:
+            raise _unwritten(failure) from failure
+
+    def tunnel(self, deadline: float) -> Response:
+        """Connects in plain text for a CONNECT; see `Connector.tunnel`."""
+        return self._connector.tunnel(self._address, deadline, _nothing)
+
+    def open_session(self, deadline: float) -> None:
+        """Makes a new connection and keeps it, to test if one can be made.
+
+        Raises ConnectFailed, TlsFailed and TimedOutConnecting.
+        """
+        self._open(deadline)
+        self._admit()
+
+    def adopt(self, connection: Connection, stream: Stream) -> None:
+        """Takes over *connection* and its *stream*, which is open and speaks HTTP/2."""
+        self._begin(connection, stream)
+        self._admit()
+
+    @property
+    def idle(self) -> int:
+        """Number of idle connections."""
+        return sum(session.is_idle and not session.is_over for session in self._sessions)
+
+    def close_idle(self) -> int:
+        """Closes idle connections and returns their number."""
+        idle = [one for one in self._sessions if one.is_idle and not one.is_over]
+        for session in idle:
+            session.retire()
+        return len(idle)
+
+    def let_go(self, most: int) -> int:
+        """Closes up to *most* idle connections at once; returns their number."""
+        idle = [one for one in self._sessions if one.is_idle][:most]
+        for session in idle:
+            session.lost("idle")
+        return len(idle)
+
+    def close(self) -> None:
+        """Closes idle connections now, the others after their last exchange."""
+        self._is_closed = True
+        for session in self._sessions[:]:
+            session.retire()
+
+    # Who waits, and for what.
+
+    def _session(self, request: Request, deadline: float) -> ClientSession:
+        """Returns a session with room, waiting until monotonic second *deadline* for it."""
+        if not self._line:
+            for session in self._sessions:
+                if session.has_room:
+                    return session
+        is_full = len(self._sessions) >= self._most and not self._is_connecting
+        began = monotonic()
+        try:
+            return self._wait(deadline, is_full=is_full)
+        finally:
+            spend(request, QUEUE if is_full else CONNECT, monotonic() - began)
+
+    def _wait(self, deadline: float, *, is_full: bool) -> ClientSession:
+        stats = self._stats.waits
+        if is_full:
+            if len(self._line) >= self._transport.max_waiters:
+                stats.refused.value += 1
+                raise PoolFull("every stream is in use and the queue for them is full (maxWaiters)")
+            stats.waited.value += 1
+        turn: AsyncResult[ClientSession] = AsyncResult()
+        self._line.append(turn)
+        self._connect_if_needed()
+        stats.waiting.value += is_full
+        latest = min(deadline, monotonic() + self._transport.limits.first_byte)
+        try:
+            while True:
+                session: ClientSession = turn.get(timeout=max(latest - monotonic(), 0))
+                session.promised -= 1
+                if session.has_room:
+                    return session
+                turn = AsyncResult()
+                self._line.appendleft(turn)
+                self._connect_if_needed()
+        except BaseException as error:
+            self._give_up(turn)
+            if isinstance(error, gevent.Timeout):
+                if is_full:
+                    raise TimedOutInQueue("timed out in the queue for a stream") from None
+                raise TimedOutConnecting("timed out waiting for a connection") from None
+            raise
+        finally:
+            stats.waiting.value -= is_full
+
+    def _give_up(self, turn: "AsyncResult[ClientSession]") -> None:
+        """Leaves the line, or passes on a place that came at the last moment."""
+        if turn in self._line:
+            self._line.remove(turn)
+        elif turn.successful():
+            turn.value.promised -= 1
+            self._admit()
+
+    def _admit(self) -> None:
+        """Gives those who wait longest what room there is."""
+        line = self._line
+        for session in self._sessions if line else ():
+            while line and session.has_room:
+                session.promised += 1
+                line.popleft().set(session)
+
+    def _connect_if_needed(self) -> None:
+        if self._line and not self._is_connecting and len(self._sessions) < self._most:
+            self._is_connecting = True
+            gevent.spawn(self._connect)
+
+    def _connect(self) -> None:
+        """Makes a connection for those who wait; without any, its failure is theirs."""
+        line = self._line
+        limits = self._transport.limits
+        try:
+            self._open(monotonic() + limits.first_byte)
+        except ProxyError as error:
+            while line and not self._sessions:
+                line.popleft().set_exception(_copy(error))
+        else:
+            self._admit()
+        finally:
+            self._is_connecting = False
+        if self._sessions:
+            self._connect_if_needed()
+
+    # Sessions.
+
+    def _open(self, deadline: float) -> None:
+        address, transport = self._address, self._transport
+        connection: Connection
+        if transport.tls is None:
+            connection = PlainConnection(address.host, address.port)
+        else:
+            name = transport.server_name and transport.server_name.rstrip(".")
+            connection = TlsConnection(
+                address.host,
+                address.port,
+                ssl_context=context(transport.tls),
+                server_hostname=name,
+                assert_hostname=name if transport.tls.verify else False,
+            )
+        stream = self._connector.open(connection, deadline)
+        if connection.alpn not in (None, ALPN) or (transport.tls and connection.alpn is None):
+            connection.close()
+            raise OtherProtocol("the endpoint does not speak HTTP/2 in TLS (ALPN), see protocol")
+        self._begin(connection, stream)
+
+    def _begin(self, connection: Connection, stream: Stream) -> None:
+        life = self._transport.session
+        idle_seconds = life.idle_seconds
+        if len(self._sessions) >= life.keep:
+            idle_seconds = min(idle_seconds, life.spare_seconds)
+        if self._sessions:
+            idle_seconds = min(idle_seconds, _SPARE_SECONDS)
+        session = ClientSession(
+            stream, self._transport, idle_seconds, self._stats.expiry, self._admit
+        )
+        session.on_closed = partial(self._ended, session, connection)
+        self._sessions.append(session)
+        session.start()
+        if self._is_closed:
+            session.retire()
+
+    def _ended(self, session: ClientSession, connection: Connection) -> None:
+        """Forgets a session whose socket is closed; called in the hub."""
+        self._sessions.remove(session)
+        connection.close()
+        self._connect_if_needed()
+
+
+class OtherProtocol(TlsFailed):
+    """The endpoint has chosen another protocol than the one that it was asked for (ALPN)."""
+
+
+def _nothing() -> None:
+    """Ends nothing."""
+
+
+def _unwritten(failure: NoResponse) -> ProxyError:
+    """Returns *failure*, as WriteFailed if nothing was sent."""
+    return WriteFailed(str(failure)) if failure.nothing_sent else failure
+
+
+def _copy(error: ProxyError) -> ProxyError:
+    """Returns an error like *error*, since each who waits raises one of its own."""
+    return type(error)(*error.args)
