@@ -21,6 +21,8 @@ settings.load_profile("ci" if os.environ.get("MESHPROXY_CI") else "dev")
 
 SETTLE_S = 5.0
 """How long what a test started may take to end after it."""
+COLLECT_S = 0.1
+"""Between collections meanwhile: each takes longer, the more tests have run."""
 _spawned: WeakSet[gevent.Greenlet] = WeakSet()
 gevent.Greenlet.add_spawn_callback(_spawned.add)
 
@@ -63,12 +65,16 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if request.node.get_closest_marker("world"):
         return
-    deadline = time.monotonic() + SETTLE_S
+    started = time.monotonic()
+    collected = started
     while left := _left(sockets, greenlets):
-        gc.collect()
-        if time.monotonic() > deadline:
-            pytest.fail("left behind: " + ", ".join(left), pytrace=False)
         gevent.sleep(0.005)
+        now = time.monotonic()
+        if now > started + SETTLE_S:
+            pytest.fail("left behind: " + ", ".join(left), pytrace=False)
+        if now > collected + COLLECT_S:
+            gc.collect()
+            collected = time.monotonic()
 
 
 def pytest_collection_finish() -> None:
