@@ -41,6 +41,7 @@ GUARDS = {
     "discovery/watching/watch.py",
     "discovery/zookeeper/session.py",
     "filters/error_responder.py",
+    "server/h2/workers.py",
     "telemeters/statsd.py",
     "var.py",
 }

@@ -38,7 +38,7 @@ class H2Connection(FrameSender):
         self._local = local
         self._now = now
         preface = b"" if is_client else frames.PREFACE
-        self._reader = FrameReader(self, local.max_frame_bytes, preface)
+        self.reader = FrameReader(self, local.max_frame_bytes, preface)
         self._decoder = Decoder(local.max_header_list_bytes, local.max_header_fields)
         self._new_window = DEFAULT_WINDOW_BYTES
         """Bytes that the peer believes it may send on a new stream."""
@@ -53,11 +53,6 @@ class H2Connection(FrameSender):
         if size > DEFAULT_WINDOW_BYTES:
             self._out.append(frames.window_update(0, size - DEFAULT_WINDOW_BYTES))
 
-    @property
-    def is_within_head(self) -> bool:
-        """True between the first and the last byte of a field block, or of any frame but DATA."""
-        return self._reader.is_within_head
-
     def receive(self, data: bytes, now: float) -> None:
         """Reads *data*, received at the monotonic second *now*.
 
@@ -66,7 +61,7 @@ class H2Connection(FrameSender):
         """
         self._now = now
         try:
-            self._reader.feed(data)
+            self.reader.feed(data)
         except H2ConnectionError as error:
             self.go_away(error.code, str(error).encode())
             raise

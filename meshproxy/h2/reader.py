@@ -76,11 +76,13 @@ class FrameReader:
         self._block_ends = False
 
     @property
-    def is_within_head(self) -> bool:
-        """True if a field block, or any frame but DATA, has begun and not ended.
+    def is_greeted(self) -> bool:
+        """True once the preface has come, for a side that gets one."""
+        return not self._preface
 
-        A timeout should limit that.
-        """
+    @property
+    def is_within_head(self) -> bool:
+        """True within a field block, or any frame but DATA; a timeout should limit that."""
         return bool(self._block_stream) or (self._held > 0 and self._held_kind != frames.DATA)
 
     def feed(self, data: bytes) -> None:

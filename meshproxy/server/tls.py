@@ -1,6 +1,7 @@
 """The SSLContext of a listening socket (linkerd: linkerd/core/.../TlsServerConfig.scala)."""
 
 import ssl
+from collections.abc import Sequence
 
 from gevent.socket import socket
 from gevent.ssl import SSLSocket
@@ -11,14 +12,19 @@ from meshproxy.config.tls import ServerTlsConfig
 from meshproxy.http.message import Certificate
 
 
-def server_context(config: ServerTlsConfig) -> ssl.SSLContext:
-    """Returns the context of *config*. Raises ValueError with the files if they are unusable."""
+def server_context(config: ServerTlsConfig, alpn: Sequence[str] = ("http/1.1",)) -> ssl.SSLContext:
+    """Returns the context of *config*, which offers *alpn*, the preferred protocol first.
+
+    Raises ValueError with the files if they are unusable.
+    """
     try:
-        return _make(config)
+        made = _make(config)
     except OSError as error:  # includes ssl.SSLError
         files = (config.cert_path, config.key_path, config.intermediate_certs_path)
         named = ", ".join(filter(None, (*files, config.ca_cert_path)))
         raise ValueError(f"cannot use the server's TLS files ({named}): {error}") from error
+    made.set_alpn_protocols(list(alpn))
+    return made
 
 
 def _make(config: ServerTlsConfig) -> ssl.SSLContext:
@@ -34,7 +40,6 @@ def _make(config: ServerTlsConfig) -> ssl.SSLContext:
             made.load_verify_locations(cafile=config.ca_cert_path)
         else:
             made.load_default_certs(ssl.Purpose.CLIENT_AUTH)
-    made.set_alpn_protocols(["http/1.1"])
     return made
 
 

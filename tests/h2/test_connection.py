@@ -116,11 +116,11 @@ def test_a_shrunk_table_must_be_confirmed_by_the_next_block() -> None:
 
 def test_a_head_in_parts_is_seen_by_the_clock() -> None:
     made, _ = server()
-    assert not made.is_within_head
+    assert not made.reader.is_within_head
     made.receive(frames.head(2, frames.HEADERS, 1, 1) + GET[:2], NOW)
-    assert made.is_within_head
+    assert made.reader.is_within_head
     made.receive(frames.head(6, frames.CONTINUATION, 4, 1) + GET[2:], NOW)
-    assert not made.is_within_head
+    assert not made.reader.is_within_head
 
 
 def test_late_frames_are_forgiven_for_the_last_thousand_resets() -> None:

@@ -42,6 +42,7 @@ class H2Wire:
         """*window* is that of each stream, and of the connection."""
         self.sock = sock
         sock.settimeout(WAIT_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.h2 = Oracle(H2Configuration(client_side=True, header_encoding="utf-8"))
         self.h2.initiate_connection()
         if window is not None:

@@ -45,6 +45,17 @@ def test_http_1_1_is_what_alpn_gets(tmp_path: Path) -> None:
         assert client.sock.selected_alpn_protocol() == "http/1.1"
 
 
+def test_the_protocols_of_alpn_are_offered_in_their_order(tmp_path: Path) -> None:
+    certs = Certs(tmp_path)
+    asking = certs.client()
+    asking.set_alpn_protocols(["http/1.1", "h2"])
+    with (
+        serving(tls=server_context(config(certs), alpn=("h2", "http/1.1"))) as server,
+        WireClient(server.port, asking, "web.test") as client,
+    ):
+        assert client.sock.selected_alpn_protocol() == "h2"
+
+
 def test_a_client_without_certificate_is_refused_where_one_is_asked_for(tmp_path: Path) -> None:
     certs = Certs(tmp_path)
     asked = config(certs, require_client_auth=True, ca_cert_path=str(certs.bundle))

@@ -49,10 +49,14 @@ class H2Session(SessionWriter):
         """Monotonic second since which no stream is open; of no meaning while one is."""
         self.deadline = self.filed_until = inf
 
-    def start(self, received: bytes = b"") -> None:
-        """Begins to read and to write; *received* has been read already."""
+    def start(self, received: bytes = b"", *, greets: bool = True) -> None:
+        """Begins to read and to write; *received* has been read already.
+
+        Unless it *greets*, nothing is sent before something has come.
+        """
         self.stream.follow(self._readable)
-        self.touch()
+        if greets:
+            self.touch()
         self.watch_until(self.due())
         self._loop.run_callback(self._begin, received)
 
@@ -199,7 +203,7 @@ class H2Session(SessionWriter):
             self.broken_off(error.code, str(error))
         finally:
             self._is_reading = False
-        if engine.is_within_head:
+        if engine.reader.is_within_head:
             if self._head_by == inf:
                 self._head_by = now + self.limits.head_seconds
                 self.watch_until(self._head_by)

@@ -1,5 +1,6 @@
 """A client's HTTP/2 connection: each stream is a request, served in a greenlet of its own."""
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -29,6 +30,10 @@ from meshproxy.service import Service
 _MOST_CALLS = 100
 """Requests begun in one turn of the loop; other connections are served before the next ones."""
 _AT_ONCE = 1e-9
+_HTTP_1 = (
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\nl5d-err: http_version"
+    b"\r\nContent-Length: 38\r\nConnection: close\r\n\r\nHTTP/2 is spoken here, not HTTP/1.1.\r\n"
+)
 _LAST_CALL = b"farewell"
 _LAST_CALL_SECONDS = 1.0
 """For requests that were on their way when the client was told that there should be no more."""
@@ -103,7 +108,7 @@ class ServerSession(H2Session):
         self._runner = getcurrent()
         self.on_closed = self._end_run
         try:
-            self.start(self._received)
+            self.start(self._received, greets=not self.stream.is_plain)
             self._received = b""
             if self.is_draining:
                 hub.loop.run_callback(self.end_idle)
@@ -138,6 +143,7 @@ class ServerSession(H2Session):
         """Says that nothing works for *call* any more."""
         self.stats.streams.value -= 1
         self.engine.release(call.stream)
+        self.idle_since = monotonic()
 
     # What the engine calls besides.
 
@@ -230,8 +236,12 @@ class ServerSession(H2Session):
         super().lost(ending)
 
     def broken_off(self, code: int, why: str) -> None:
-        """Counts what has ended the session."""
+        """Counts what has ended the session, and tells a client of HTTP/1 so in its words."""
         self.stats.gone_away(code)
+        if not self.engine.reader.is_greeted:
+            self.engine.take()
+            with contextlib.suppress(OSError):
+                self.stream.send_some(_HTTP_1)
         super().broken_off(code, why)
 
     def _call_last_orders(self) -> None:

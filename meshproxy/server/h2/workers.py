@@ -1,5 +1,6 @@
 """Greenlets that serve streams, one after the other: a new one costs ten times a switch."""
 
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -14,20 +15,23 @@ _idle: list[greenlet] = []
 def run(work: Callable[[], object]) -> None:
     """Runs *work* in a worker until it waits or ends; must be called in the hub.
 
-    An exception ends the worker, and is logged by the hub.
+    An exception is logged by the hub, and no more: other streams are being served meanwhile.
     """
     (_idle.pop() if _idle else greenlet(_serve, get_hub())).switch(work)
 
 
 def _serve(work: Callable[[], object]) -> None:
     """Calls one function after the other, until there are enough idle workers."""
-    worker, wait = getcurrent(), get_hub().switch
+    worker, hub = getcurrent(), get_hub()
     while True:
-        work()
+        try:
+            work()
+        except Exception:  # noqa: BLE001 - in the hub it would stop a session's watcher
+            hub.handle_error(worker, *sys.exc_info())
         if len(_idle) >= _MOST_IDLE:
             return
         _idle.append(worker)
         following = None
-        while following is None:  # a late switch of somebody for whom it waited before
-            following = wait()
+        while not following:  # a late switch of somebody for whom it waited before
+            following = hub.switch()
         work = following

@@ -134,8 +134,8 @@ def test_a_piece_of_data_that_is_on_its_way_is_not_a_head() -> None:
         session.owner(wire.ask(POST, ends=False))
         sock.sendall(frames.head(100, frames.DATA, 0, 1) + b"x")
         gevent.sleep(0)
-        until(lambda: session.engine._reader._held)
-        assert not session.engine.is_within_head
+        until(lambda: session.engine.reader._held)
+        assert not session.engine.reader.is_within_head
 
 
 def test_callbacks_come_after_the_whole_read_and_survive_one_that_fails() -> None:

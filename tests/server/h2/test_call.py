@@ -1,0 +1,441 @@
+"""One request and its response: bodies both ways, errors, and resets from either side."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent.event import Event
+from h2.events import (
+    DataReceived,
+    InformationalResponseReceived,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+    TrailersReceived,
+)
+
+from meshproxy.errors import BadResponse, ClientGone, ConnectionClosed
+from meshproxy.h2.errors import ErrorCode
+from meshproxy.h2.reset import ClientReset
+from meshproxy.h2.reset import StreamReset as ResetByEndpoint
+from meshproxy.http.headers import Headers, of
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request, Response, text_response
+from tests.kit.certs import Certs
+from tests.kit.h2_serving import H2Serving, serving_h2
+from tests.kit.h2_wire import GET, POST, H2Wire, until
+
+LONG = bytes(range(256)) * 1000
+
+
+class Pieces:
+    """A body of an HTTP/1 endpoint; the last piece may be an error."""
+
+    length = None
+    has_piece = False
+
+    def __init__(self, *pieces: bytes | Exception, trailers: Headers | None = None) -> None:
+        self._pieces = list(pieces)
+        self.trailers = trailers
+        self.is_closed = False
+
+    def read(self) -> bytes | memoryview | None:
+        piece = self._pieces.pop(0) if self._pieces else b""
+        if isinstance(piece, Exception):
+            raise piece
+        return memoryview(bytearray(piece))
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        while piece := self.read():
+            yield piece
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def head(wire: H2Wire, stream_id: int) -> dict[str, str]:
+    """Return the fields of a response."""
+    return dict(wire.until(ResponseReceived, stream_id).headers)
+
+
+def test_a_request_as_filters_see_it() -> None:
+    seen: list[Request] = []
+
+    def service(request: Request) -> Response:
+        seen.append(request)
+        return text_response(200, "ok")
+
+    with serving_h2(service) as server, server.client() as wire:
+        fields = (
+            *GET[:3],
+            (":path", "/a?b"),
+            ("cookie", "a=1"),
+            ("x-name", "v"),
+            ("cookie", "b=2"),
+        )
+        assert wire.body(wire.ask(fields)) == b"ok"
+        (request,) = seen
+        assert (request.method, request.target, request.version) == (b"GET", b"/a?b", b"2")
+        assert list(request.headers.items()) == [
+            (b"host", b"web"),
+            (b"x-name", b"v"),
+            (b"cookie", b"a=1; b=2"),
+        ]
+        assert request.scheme == b""
+        assert request.body is None
+        assert request.peer is not None
+        assert request.peer.remote.startswith("127.0.0.1:")
+        assert request.peer.certificate is None
+
+
+def test_a_response_has_length_and_date() -> None:
+    with serving_h2() as server, server.client() as wire:
+        fields = head(wire, wire.ask())
+        assert fields[":status"] == "200"
+        assert fields["content-length"] == "2"
+        assert "date" in fields
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_a_response_without_a_body(method: str, status: int) -> None:
+    def service(_: Request) -> Response:
+        return Response(status, b"", of((b"Content-Length", b"5")), Pieces(b"wrong"))
+
+    with serving_h2(service) as server, server.client() as wire:
+        stream = wire.ask(((":method", method), *GET[1:]))
+        wire.until(ResponseReceived, stream)
+        assert wire.body(stream) == b""
+
+
+@pytest.mark.parametrize("size", [0, 1, 65535, len(LONG), 3_000_000])
+def test_a_body_in_bytes(size: int) -> None:
+    body = (LONG * 12)[:size]
+    with (
+        serving_h2(lambda _: Response(200, b"", Headers(), body)) as server,
+        server.client() as wire,
+    ):
+        assert wire.body(wire.ask()) == body
+        assert wire.body(wire.ask()) == body
+
+
+def test_a_body_in_pieces_with_trailers() -> None:
+    body = Pieces(b"one", LONG, trailers=of((b"X-Sum", b"7")))
+    with (
+        serving_h2(lambda _: Response(200, b"", Headers(), body)) as server,
+        server.client(window=1 << 20) as wire,
+    ):
+        stream = wire.ask()
+        assert wire.until(TrailersReceived, stream).headers == [("x-sum", "7")]
+        until(lambda: body.is_closed)
+
+
+def test_a_body_that_the_endpoint_cuts_short() -> None:
+    for error, code in (
+        (ConnectionClosed("gone"), ErrorCode.INTERNAL_ERROR),
+        (ResetByEndpoint("reset", ErrorCode.ENHANCE_YOUR_CALM), ErrorCode.ENHANCE_YOUR_CALM),
+        (ResetByEndpoint("reset", 99), ErrorCode.INTERNAL_ERROR),
+    ):
+        body = Pieces(b"some", error)
+        with (
+            serving_h2(lambda _, body=body: Response(200, b"", Headers(), body)) as server,
+            server.client() as wire,
+        ):
+            stream = wire.ask()
+            assert wire.until(DataReceived, stream).data == b"some"
+            assert wire.until(StreamReset, stream).error_code == code
+            assert body.is_closed
+            assert server.count("stream", "local", "reset") == 1
+
+
+def echo(request: Request) -> Response:
+    """Answer with what came, piece by piece as it comes."""
+    assert request.body is not None
+    return Response(200, b"", Headers(), request.body)
+
+
+def read_all(request: Request) -> Response:
+    """Answer with the length of what came, and its trailers."""
+    assert request.body is not None
+    size = sum(len(piece) for piece in request.body)
+    trailers = request.body.trailers
+    return text_response(200, f"{size} {list(trailers.items()) if trailers else ''}")
+
+
+def test_a_request_body_is_read() -> None:
+    with serving_h2(read_all) as server, server.client() as wire:
+        stream = wire.ask(POST, b"hello")
+        assert wire.body(stream) == b"5 "
+        stream = wire.ask(POST, b"hello", ends=False)
+        wire.h2.send_headers(stream, [("a", "b")], end_stream=True)
+        wire.flush()
+        assert wire.body(stream) == b"5 [(b'a', b'b')]"
+
+
+def test_a_body_of_the_same_read_is_whole_when_the_service_sees_it() -> None:
+    seen: list[bool] = []
+
+    def service(request: Request) -> Response:
+        assert request.body is not None
+        seen.append(request.body.is_complete)
+        return read_all(request)
+
+    with serving_h2(service) as server, server.connect() as sock:
+        wire = H2Wire(sock)
+        wire.h2.send_headers(1, POST)
+        wire.h2.send_data(1, b"hello", end_stream=True)
+        wire.flush()
+        assert wire.body(1) == b"5 "
+        assert seen == [True]
+
+
+def test_both_bodies_at_once() -> None:
+    with serving_h2(echo) as server, server.client() as wire:
+        stream = wire.ask(POST, ends=False)
+        for piece in (b"ping", b"pong"):
+            wire.send(stream, piece)
+            assert wire.until(DataReceived, stream).data == piece
+        wire.send(stream, b"", ends=True)
+        wire.until(StreamEnded, stream)
+        assert server.session.engine.open_streams == 0
+
+
+def test_a_client_that_still_sends_is_told_to_stop() -> None:
+    def early(_: Request) -> Response:
+        return text_response(403, "no")
+
+    with serving_h2(early) as server, server.client() as wire:
+        stream = wire.ask(POST, b"some", ends=False)
+        assert wire.until(DataReceived, stream).data == b"no"
+        assert wire.until(StreamReset, stream).error_code == ErrorCode.NO_ERROR
+        assert wire.body(wire.ask(POST, b"x")) == b"no"
+
+
+def test_what_nobody_read_does_not_narrow_the_connection() -> None:
+    """The connection's window must come back, whatever became of the streams."""
+    with serving_h2() as server, server.client() as wire:
+        for _ in range(10):
+            stream = wire.ask(POST, ends=False)
+            wire.fill(stream) if wire.h2.local_flow_control_window(stream) < 40_000 else None
+            wire.send(stream, bytes(min(30_000, wire.h2.local_flow_control_window(stream))))
+            wire.until(StreamReset, stream)
+            wire.glance()
+        window = server.session.engine._window
+        assert window.left + window._consumed == 65535
+
+
+def test_a_client_that_waits_for_100_continue() -> None:
+    with serving_h2(read_all) as server, server.client() as wire:
+        stream = wire.ask((*POST, ("expect", "100-continue")), ends=False)
+        assert wire.until(InformationalResponseReceived, stream).headers[0] == (":status", "100")
+        wire.send(stream, b"hello", ends=True)
+        assert wire.body(stream) == b"5 "
+        stream = wire.ask((*POST, ("expect", "a miracle")), b"x")
+        assert head(wire, stream)[":status"] == "417"
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "limits", "status"),
+    [
+        ((*GET, ("x", "y" * 9000)), None, Limits(), "431"),
+        ((*GET[:3], (":path", "/" + "p" * 5000)), None, Limits(), "414"),
+        ((*POST, ("content-length", "11")), b"x" * 11, Limits(body_bytes=10), "413"),
+        (POST, b"x" * 11, Limits(body_bytes=10), "413"),
+        (((":method", "CONNECT"), (":authority", "web:443")), None, Limits(), "501"),
+    ],
+    ids=["fields", "path", "announced", "body", "connect"],
+)
+def test_a_request_over_a_limit(
+    fields: tuple[tuple[str, str], ...], body: bytes | None, limits: Limits, status: str
+) -> None:
+    def service(request: Request) -> Response:
+        return read_all(request) if request.body is not None else text_response(200, "ok")
+
+    with serving_h2(service, limits) as server, server.client() as wire:
+        fields_ = head(wire, wire.ask(fields, body))
+        assert fields_[":status"] == status
+        assert "l5d-err" in fields_
+        assert wire.body(wire.ask()) == b"ok"
+        assert server.count("open_streams") == 0
+
+
+def test_a_body_that_stops_arriving() -> None:
+    with serving_h2(read_all, Limits(read_idle=0.05)) as server, server.client() as wire:
+        assert head(wire, wire.ask(POST, b"x", ends=False))[":status"] == "408"
+
+
+def test_a_service_may_reset_the_stream() -> None:
+    def service(_: Request) -> Response:
+        raise ResetByEndpoint("refused", ErrorCode.REFUSED_STREAM)
+
+    def unguarded(server: H2Serving) -> None:
+        protocol = server.listener._parameters.protocol
+        object.__setattr__(protocol, "service", service)
+
+    with serving_h2() as server:
+        unguarded(server)
+        with server.client() as wire:
+            assert wire.until(StreamReset, wire.ask()).error_code == ErrorCode.REFUSED_STREAM
+            assert server.count("open_streams") == 0
+
+
+def test_a_fault_of_ours_resets_the_stream_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    def service(request: Request) -> Response:
+        if request.target == b"/fault":
+            return Response(200, b"", Headers(), Pieces(b"x", ValueError("for the log")))
+        return text_response(200, "ok")
+
+    with serving_h2(service) as server, server.client() as wire:
+        stream = wire.ask((*GET[:3], (":path", "/fault")))
+        other = wire.ask()
+        assert wire.until(StreamReset, stream).error_code == ErrorCode.INTERNAL_ERROR
+        assert wire.body(other) == b"ok"
+        assert "for the log" in capsys.readouterr().err
+
+
+class Waits:
+    """A service that waits until it is told, and notes how its wait ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[object] = []
+        self.is_waiting = False
+        self.may_go_on = Event()
+
+    def __call__(self, request: Request) -> Response:
+        if request.target == b"/now":
+            return text_response(200, "now")
+        self.is_waiting = True
+        try:
+            self.may_go_on.wait()
+        except ClientGone as error:
+            self.ends.append(error)
+            raise
+        return text_response(200, "at last")
+
+
+def test_a_reset_reaches_the_service_with_its_code() -> None:
+    service = Waits()
+    with serving_h2(service) as server, server.client() as wire:
+        stream = wire.ask()
+        until(lambda: service.is_waiting)
+        wire.h2.reset_stream(stream, ErrorCode.ENHANCE_YOUR_CALM)
+        wire.flush()
+        until(lambda: service.ends)
+        (error,) = service.ends
+        assert isinstance(error, ClientReset)
+        assert error.code == ErrorCode.ENHANCE_YOUR_CALM
+        assert server.count("stream", "remote", "reset") == 1
+        until(lambda: server.count("open_streams") == 0)
+        assert wire.body(wire.ask((*GET[:3], (":path", "/now")))) == b"now"
+
+
+def test_a_client_that_goes_ends_all_its_requests() -> None:
+    service = Waits()
+    with serving_h2(service) as server, server.client() as wire:
+        for _ in range(3):
+            wire.ask()
+        until(lambda: server.count("open_streams") == 3)
+        wire.sock.close()
+        until(lambda: len(service.ends) == 3)
+        until(lambda: server.count("open_streams") == 0)
+        until(lambda: server.count("client_aborts") == 1)
+
+
+def test_a_reset_of_a_request_that_has_not_begun_begins_nothing() -> None:
+    service = Waits()
+    with serving_h2(service) as server, server.connect() as sock:
+        wire = H2Wire(sock)
+        wire.h2.send_headers(1, GET, end_stream=True)
+        wire.h2.reset_stream(1)
+        wire.h2.send_headers(3, (*GET[:3], (":path", "/now")), end_stream=True)
+        wire.flush()
+        assert wire.body(3) == b"now"
+        assert not service.is_waiting
+        assert server.count("open_streams") == 0
+
+
+def test_a_reset_while_a_body_waits_for_its_window() -> None:
+    body = Pieces(*[LONG] * 3)
+    with (
+        serving_h2(lambda _: Response(200, b"", Headers(), body)) as server,
+        server.client() as wire,
+    ):
+        stream = wire.ask()
+        wire.until(DataReceived, stream)
+        wire.h2.reset_stream(stream)
+        wire.flush()
+        until(lambda: body.is_closed)
+        assert server.session.engine.open_streams == 0
+
+
+def test_a_reset_while_the_endpoint_is_silent() -> None:
+    class Silent(Pieces):
+        def read(self) -> bytes | memoryview | None:
+            gevent.sleep(1000)
+            raise BadResponse("never")
+
+    body = Silent()
+    with (
+        serving_h2(lambda _: Response(200, b"", Headers(), body)) as server,
+        server.client() as wire,
+    ):
+        stream = wire.ask()
+        wire.until(ResponseReceived, stream)
+        wire.h2.reset_stream(stream)
+        wire.flush()
+        until(lambda: body.is_closed)
+
+
+def test_a_client_that_does_not_read_loses_its_stream() -> None:
+    body = Pieces(LONG, LONG)
+    with (
+        serving_h2(
+            lambda _: Response(200, b"", Headers(), body), Limits(write_timeout=0.05)
+        ) as server,
+        server.client() as wire,
+    ):
+        wire.h2.increment_flow_control_window(1 << 20)
+        wire.flush()
+        stream = wire.ask()
+        assert wire.until(StreamReset, stream).error_code == ErrorCode.CANCEL
+        assert server.count("stream", "write_timeout") == 1
+        until(lambda: body.is_closed)
+
+
+def test_long_bodies_over_tls(tmp_path: Path) -> None:
+    certs = Certs(tmp_path)
+    context, client = certs.server("a.test"), certs.client()
+    for one in (context, client):
+        one.set_alpn_protocols(["h2"])
+    schemes: list[bytes] = []
+
+    def service(request: Request) -> Response:
+        schemes.append(request.scheme)
+        return echo(request)
+
+    with serving_h2(service, tls=context) as server:
+        with client.wrap_socket(server.connect(), server_hostname="a.test") as sock:
+            wire = H2Wire(sock)
+            stream = wire.ask((*POST[:1], (":scheme", "https"), *POST[2:]), ends=False)
+            reading = gevent.spawn(wire.body, stream)
+            sent = b""
+            while len(sent) < 1_000_000:
+                size = wire.h2.local_flow_control_window(stream)
+                wire.send(stream, LONG[: min(size, 50_000)])
+                sent += LONG[: min(size, 50_000)]
+                gevent.sleep(0.001)
+            wire.send(stream, b"", ends=True)
+            assert reading.get(timeout=10) == sent
+        assert schemes == [b""]
+
+
+def test_a_scheme_that_is_not_the_connections() -> None:
+    schemes: list[bytes] = []
+
+    def service(request: Request) -> Response:
+        schemes.append(request.scheme)
+        return text_response(200, "ok")
+
+    with serving_h2(service) as server, server.client() as wire:
+        wire.body(wire.ask((*GET[:1], (":scheme", "HTTPS"), *GET[2:])))
+        assert schemes == [b"https"]
