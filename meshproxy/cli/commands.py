@@ -62,6 +62,11 @@ _LOG: Final = (
     ),
 )
 """Options of logging, for commands that run parts of the proxy."""
+ADMIN: Final = "http://127.0.0.1:9990"
+"""Where the admin pages are unless an option says otherwise."""
+_ADMIN: Final = Option(
+    ("--admin",), f"where its admin pages are; {ADMIN} if not given", value="URL"
+)
 COMMANDS: Final = {
     SERVE: Command(
         "serve CONFIG, or conf/laptop.yaml without one, until SIGTERM or SIGINT",
@@ -102,13 +107,27 @@ COMMANDS: Final = {
     "status": Command(
         "ask a running proxy what is wrong; status 0 if nothing is",
         (),
+        (_ADMIN._replace(default=ADMIN),),
+        is_patched=False,
+    ),
+    "tap": Command(
+        "print the requests of a running proxy as they end, until interrupted",
+        (),
         (
             Option(
-                ("--admin",),
-                "where its admin pages are; http://127.0.0.1:9990 if not given",
-                value="URL",
-                default="http://127.0.0.1:9990",
+                ("--status",),
+                "only these, such as 5xx or 404,503; none if the client left first",
+                value="STATUS",
             ),
+            Option(
+                ("--name",),
+                "only those whose logical or bound name is NAME or below it; without a slash, "
+                "those with NAME in it",
+                value="NAME",
+            ),
+            Option(("--slower-than",), "only those that took longer", value="MS"),
+            Option(("--json",), "print an object a line, as in /requests.json"),
+            _ADMIN._replace(default=ADMIN),
         ),
         is_patched=False,
     ),

@@ -8,6 +8,8 @@ from typing import Any, Final
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from meshproxy.cli.printable import printable
+
 _WAIT_S: Final = 5.0
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
@@ -21,18 +23,18 @@ def run(given: Namespace) -> int:
         count = max(int(overview["problem_count"]), len(problems))
         labels = [str(one["label"]) for one in overview["routers"]]
     except (HTTPError, ValueError) as error:
-        print(f"meshproxy: {url}: {_printable(str(error))}", file=sys.stderr)
+        print(f"meshproxy: {url}: {printable(str(error))}", file=sys.stderr)
         return 1
     except (KeyError, TypeError):
         print(f"meshproxy: {url}: this is no overview of meshproxy's", file=sys.stderr)
         return 1
     for problem in problems:
-        print(_printable(problem))
+        print(printable(problem))
     if count > len(problems):
         print(f"and {count - len(problems)} problems more")
     if count:
         return 1
-    print(_printable(f"ok: {', '.join(labels)}"))
+    print(printable(f"ok: {', '.join(labels)}"))
     return 0
 
 
@@ -50,8 +52,3 @@ def _ask(url: str) -> Any:
         return json.loads(body)
     except ValueError:
         raise ValueError("the answer is no JSON") from None
-
-
-def _printable(text: str) -> str:
-    """Returns *text* without what would control a terminal."""
-    return "".join(one if one.isprintable() else "?" for one in text)

@@ -46,12 +46,12 @@ def parse(
     Raises:
         ConfigErrors: it is not YAML or JSON, is empty, or exceeds a limit.
     """
-    text = Text(characters.removeprefix("\ufeff"), span)
+    text = Text(characters.removeprefix("\ufeff"), span, findings.file)
     try:
         _check_length(text)
         if text.characters.lstrip(" \t\r\n").startswith("{"):
             _check_json(text)
-            text = Text(text.characters.replace("\t", " "), span)
+            text = Text(text.characters.replace("\t", " "), span, findings.file)
         return _Composer(text, findings).document(otherwise)
     except Unreadable as error:
         raise ConfigErrors([ConfigError(findings.file, error.mark, "", str(error))]) from None

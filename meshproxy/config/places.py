@@ -32,10 +32,11 @@ class Mark:
 
 
 class Text:
-    """The text of a document, which may be the value at *span* of a file."""
+    """The text of a document, which may be the value at *span* of the *file* of that name."""
 
-    def __init__(self, characters: str, span: "TextRange | None" = None) -> None:
+    def __init__(self, characters: str, span: "TextRange | None" = None, file: str = "") -> None:
         self.characters = characters
+        self.file = file
         self._span = span
         self._lines = [0, *(found.end() for found in _BREAK.finditer(characters))]
 
@@ -66,6 +67,11 @@ class TextRange:
             return self._text.at(self._start)
         number = bisect_left(self._numbers, offset)
         return self._text.at(self._indices[min(number, len(self._indices) - 1)])
+
+    def place(self, offset: int) -> str:
+        """Returns the place of the value's character *offset* as `file:line:column`."""
+        mark = self.at(offset)
+        return f"{self._text.file}:{mark.line}:{mark.column}"
 
     @cached_property
     def _numbers(self) -> "array[int]":

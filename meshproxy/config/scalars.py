@@ -7,6 +7,7 @@ As strict as linkerd's deserializers: a quoted number is not an integer, a word 
 import ipaddress
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from math import isfinite
 from typing import Any, Final, NewType
 
@@ -151,7 +152,11 @@ def _path(scalar: Scalar) -> Path:
 
 
 def _dtab(scalar: Scalar) -> Dtab:
-    return Dtab(entry.dentry for entry in parse_entries(scalar.text))
+    entries = parse_entries(scalar.text)
+    if scalar.span is None:
+        return Dtab(entry.dentry for entry in entries)
+    place = scalar.span.place
+    return Dtab(replace(dentry, place=place(at)) for at, dentry in entries)
 
 
 def _matcher(scalar: Scalar) -> PathMatcher:

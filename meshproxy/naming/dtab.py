@@ -32,6 +32,8 @@ class Dentry:
     dst: NameTree[Path]
     by_request: bool = field(default=False, compare=False, repr=False)
     """True if it came with a request rather than from the operator."""
+    place: str = field(default="", compare=False, repr=False)
+    """Where an operator wrote it, as `file:line:column`; empty if unknown."""
 
     def show(self) -> str:
         """Returns the canonical text."""

@@ -12,7 +12,8 @@ from meshproxy.config.decode import Problem, Severity, default_of, key
 from meshproxy.config.rolling import LogSettings, roll_policy
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.sockets import SocketOptionsConfig
-from meshproxy.filters.access_log import FORMATS, AccessLog
+from meshproxy.filters.access_log import AccessLog
+from meshproxy.filters.access_log_lines import FORMATS, json_line
 from meshproxy.filters.trace import ServerSpan
 from meshproxy.http.limits import Limits
 from meshproxy.http.propagation import Propagator, Several
@@ -152,7 +153,8 @@ class HttpRouter(Router):
         self._limits = [server.limits(limits) for server in config.servers]
         log = self.access_log
         form = FORMATS[config.http_access_log_format]
-        logging = AccessLog(log.write, form) if log is not None else None
+        names = self.binding.routes.names if form is json_line else None
+        logging = AccessLog(log.write, form, names) if log is not None else None
         self.servers = [
             self._parameters(config, server, limits, deps, logging)
             for server, limits in zip(config.servers, self._limits, strict=True)

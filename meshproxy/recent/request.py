@@ -97,15 +97,9 @@ class RecentRequest(NamedTuple):
             "endpoint": self.endpoint or None,
             "egress": self.egress or None,
             "trace": self.trace or None,
-            "phases": self._shares(),
+            "phases": shares(self.phases, self.latency_ms, self.body_ms),
             "lanes": self._lanes(),
         }
-
-    def _shares(self) -> dict[str, float]:
-        """Returns milliseconds by phase, which add up to the whole."""
-        spent = {name: round(ms, 3) for name, ms in self.phases.items()}
-        wait = max(self.latency_ms - sum(self.phases.values()), 0.0)
-        return {**spent, "wait": round(wait, 3), "body": round(self.body_ms, 3)}
 
     def _lanes(self) -> list[dict[str, Any]]:
         """Returns each attempt with its begin and its end in milliseconds."""
@@ -170,6 +164,16 @@ def recent(
         phases_ms(request),
         [_plain(one, started) for one in request.earlier],
     )
+
+
+def shares(phases: Mapping[str, float], latency_ms: float, body_ms: float) -> dict[str, float]:
+    """Returns the milliseconds of *phases* and those of the phases `wait` and `body`.
+
+    They add up to *latency_ms* and *body_ms*, the times to the head and from there to the end.
+    """
+    spent = {name: round(ms, 3) for name, ms in phases.items()}
+    wait = max(latency_ms - sum(phases.values()), 0.0)
+    return {**spent, "wait": round(wait, 3), "body": round(body_ms, 3)}
 
 
 def phases_ms(request: Request) -> dict[str, float]:

@@ -22,9 +22,8 @@ from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import BIND, spend
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.bound import Bound, ChosenBy
-from meshproxy.naming.delegation import Route, route_to
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.namer import Explainer, Interpreter
+from meshproxy.naming.namer import Interpreter
 from meshproxy.naming.nametree import NameTree
 from meshproxy.naming.path import Path
 from meshproxy.net.turn import next_turn
@@ -37,6 +36,7 @@ from meshproxy.router.own_listeners import LoopGuard
 from meshproxy.router.passage import Refusal
 from meshproxy.router.path_policy import path_policy
 from meshproxy.router.policy import HTTP_UNSET, Contexts, Unset, client_policy
+from meshproxy.router.routes import Routes
 from meshproxy.router.tree import (
     BoundKey,
     BoundService,
@@ -81,6 +81,7 @@ class PathService:
 
     def _update(self, state: State[NameTree[Bound]]) -> None:
         """Follows the binding; pending or failed after a tree leaves the tree in use."""
+        self._binding.routes.forget()
         if isinstance(state, Ok):
             key = (state.value, self._rules)
             before, self._tree = self._tree, self._binding.trees.take(key, self._new_tree)
@@ -107,20 +108,26 @@ class PathService:
         if self._tree is not None:
             return self._tree
         if isinstance(state, Failed):
-            if isinstance(state.error, ProxyError):
-                raise state.error
-            raise BindingFailed(in_words(state.error)) from state.error
+            raise self._failure(state.error) from state.error
         if time_left < seconds:
             raise TimedOutBinding("exceeded the time for the name to be bound")
         raise BindingTimedOut(
             f"Exceeded {seconds:g}.seconds binding timeout while resolving name: {self.path.show()}"
         )
 
+    def _failure(self, error: BaseException) -> ProxyError:
+        """Returns *error* as the client gets it: failed bindings with what ended them."""
+        if isinstance(error, ProxyError) and not isinstance(error, BindingFailed):
+            return error
+        ends = self._binding.routes.why_nowhere(self._local, self.path)
+        return BindingFailed(f"{in_words(error)}\n{ends}".rstrip("\n"))
+
     def _no_route(self, error: NoHosts) -> str:
+        ends = self._binding.routes.why_nowhere(self._local, self.path)
         return (
             f"Unable to route request!\n\nservice name: {self.path.show()}\ndtab:\n\n"
             f"base dtab:\n{self._binding.dtab_lines}"
-            f"override dtab:\n{_lines(self._local)}\n{error}\n"
+            f"override dtab:\n{_lines(self._local)}\n{error}\n{ends}"
         )
 
 
@@ -147,6 +154,7 @@ class Binding:
         self.unset = unset
         self.dtab = config.dtab
         self.interpreter = interpreter
+        self.routes = Routes(interpreter, config.dtab)
         self.metrics = metrics
         self.binding_seconds = config.binding_timeout_ms / 1000 or threading.TIMEOUT_MAX
         self._limits = limits
@@ -267,16 +275,8 @@ class Binding:
         return Diagnostics(
             self.config.name,
             bound_id.show(),
-            lambda request: self._route(request, bound_id),
+            lambda request: self.routes.route(request, bound_id),
         )
-
-    def _route(self, request: Request, bound_id: Path) -> Route:
-        """Returns how *request* came to *bound_id*, if the interpreter can tell."""
-        if request.dst is None or not isinstance(self.interpreter, Explainer):
-            return ()
-        dtab = self.dtab + (request.local_dtab or Dtab())
-        state = self.interpreter.delegate(dtab, request.dst).sample()
-        return route_to(bound_id, state.value.root) if isinstance(state, Ok) else ()
 
     def _new_path(self, key: PathKey) -> PathService:
         return PathService(key, self)

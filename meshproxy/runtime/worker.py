@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import gevent
@@ -17,8 +18,10 @@ from gevent.socket import socket
 
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.config.load import read
+from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.metrics.report import Report
+from meshproxy.naming.dtab import Dtab
 from meshproxy.net.channel import Channel
 from meshproxy.net.turn import next_turn
 from meshproxy.runtime.building import CannotStart
@@ -142,7 +145,13 @@ def _started(config: Mapping[str, Any], listening: Sequence[tuple[str, int, int]
 
 
 def _config(shown: Mapping[str, Any]) -> LinkerConfig:
-    return read(json.dumps(shown), "the configuration of a worker").config
+    """Returns *shown* decoded; places in it would be those of a text that nobody wrote."""
+    config = read(json.dumps(shown), "the configuration of a worker").config
+    return replace(config, routers=tuple(map(_without_places, config.routers)))
+
+
+def _without_places(router: RouterConfig) -> RouterConfig:
+    return replace(router, dtab=Dtab(replace(entry, place="") for entry in router.dtab))
 
 
 if __name__ == "__main__":

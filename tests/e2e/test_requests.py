@@ -146,3 +146,37 @@ def test_requests_are_told_as_they_end(query: str) -> None:
             assert one.metrics()["tap/readers"] == 1
         get(one.port(), "web")
         one.wait_count("tap", "readers", 0)
+
+
+def test_the_response_names_the_entry_or_the_namer_that_ended_the_way(tmp_path: Path) -> None:
+    dtab = "/fs => /#/io.l5d.fs ; /svc => /fs ; /svc/no => !"
+    namer = f"namers: [{{kind: io.l5d.fs, rootDir: {tmp_path}}}]"
+    with Proxy(CONFIG.format(dtab=dtab, more="") + namer) as one:
+        unknown = get(one.port(), "other").body.decode()
+        refused = get(one.port(), "no").body.decode()
+    assert unknown.endswith(
+        "\n  /#/io.l5d.fs/other (/fs => /#/io.l5d.fs, test.yaml:5:9): "
+        "/#/io.l5d.fs says: no such name\n"
+    )
+    assert "\n  /svc/no (/svc/no => !, test.yaml:5:45): ended by !\n" in refused
+    assert "no such name" not in refused
+
+
+def test_the_access_log_has_names_reason_trace_and_times(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    more = f"httpAccessLog: {log}\n  httpAccessLogFormat: json"
+    with Downstream(broken) as origin:
+        dtab = f"/h => /$/inet/127.0.0.1/{origin.port} ; /svc => /h"
+        with proxy(dtab, more) as one:
+            assert get(one.port(), "web").status == 503
+        (line,) = map(json.loads, log.read_text().splitlines())
+        assert line["names"] == [
+            "/svc/web",
+            "/h/web",
+            f"/$/inet/127.0.0.1/{origin.port}/web",
+            f"/$/inet/127.0.0.1/{origin.port}",
+        ]
+    assert (line["reason"], line["decision"]) == ("endpoint", None)
+    assert len(line["trace"]) == 16
+    assert line["phases_ms"].keys() == {"connect", "wait", "body"}
+    assert sum(line["phases_ms"].values()) == pytest.approx(line["duration_ms"], abs=0.01)

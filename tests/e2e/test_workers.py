@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -167,6 +168,26 @@ def test_many_workers_look_like_one_proxy(tmp_path: Path, origin: Downstream) ->
         for client in clients:
             client.close()
         assert serving.daemon.stop() == 0
+
+
+def test_requests_of_all_workers_are_told_as_they_end(tmp_path: Path, origin: Downstream) -> None:
+    quiet = "telemetry:\n- {kind: io.l5d.recentRequests, sampleRate: 0.0}\n"
+    one = Serving(with_workers(config(origin.port), 2, quiet), tmp_path)
+    with one.daemon:
+        with socket.create_connection(("127.0.0.1", one.admin_port)) as reader:
+            reader.sendall(b"GET /tap?seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            reader.settimeout(START_S)
+            reader.recv(4096)
+            told = b""
+            while told.count(b'"path": "/told"') < 10:
+                clients = [WireClient(one.port) for _ in range(8)]
+                for client in clients:
+                    client.get("web", "/told")
+                    client.close()
+                told += reader.recv(65536)
+        page = get(one.admin_port, "localhost", "/requests.json").body
+        assert b"/told" in page
+        assert one.daemon.stop() == 0
 
 
 def test_pages_of_state_speak_for_all_workers(tmp_path: Path, origin: Downstream) -> None:

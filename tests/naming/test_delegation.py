@@ -1,12 +1,16 @@
 """The way to a bound name among the steps of a delegation."""
 
-from meshproxy.naming.addr import ADDR_NEG
+from dataclasses import replace
+
+import pytest
+
+from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrBound, Address, AddrFailed
 from meshproxy.naming.bound import Bound
-from meshproxy.naming.delegation import Hop, Step, route_to
-from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.nametree import NEG, Leaf
+from meshproxy.naming.delegation import Hop, Step, dead_ends, route_to
+from meshproxy.naming.dtab import Dentry, Dtab
+from meshproxy.naming.nametree import EMPTY, FAIL, NEG, Leaf, NameTree
 from meshproxy.naming.path import Path
-from meshproxy.var import PENDING, Ok, Var
+from meshproxy.var import PENDING, Failed, Ok, State, Var
 
 [RULE, OTHER] = Dtab.parse("/svc => /a | /b ; /svc => /c")
 SVC, A, B = Path.of("svc"), Path.of("a"), Path.of("b")
@@ -61,3 +65,62 @@ def test_no_depth_is_too_deep() -> None:
     for _ in range(5000):
         step = group(step)
     assert route_to(A, step) == (Hop(A, RULE),)
+
+
+# --- ends that lead nowhere ---
+
+
+def ended(state: State[NameTree[Bound]], rule: Dentry | None = None, by: str = "") -> Step:
+    step = Step(rule, Path.parse(by) if by else None)
+    step.state = state
+    return step
+
+
+def bound_to(addr: Addr) -> State[NameTree[Bound]]:
+    return Ok(Leaf(Bound(B, Var(addr))))
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        (ended(Ok(NEG), by="/#/fs"), "/#/fs says: no such name"),
+        (ended(Ok(FAIL), RULE), "ended by !"),
+        (ended(Ok(EMPTY), by="/#/fs"), "/#/fs says: ended by $"),
+        (ended(Failed(OSError("broken")), by="/#/fs"), "/#/fs says: broken"),
+        (ended(PENDING, by="/#/fs"), "/#/fs says: no answer yet"),
+        (ended(bound_to(ADDR_NEG)), "bound to /b, which has no endpoints"),
+        (ended(bound_to(AddrBound(frozenset()))), "bound to /b, which has no endpoints"),
+        (ended(bound_to(AddrFailed("refused"))), "bound to /b: refused"),
+        (ended(bound_to(ADDR_PENDING)), "bound to /b, whose addresses are not known yet"),
+    ],
+)
+def test_an_end_says_why_it_leads_nowhere(step: Step, why: str) -> None:
+    (found,) = dead_ends(name(A, step))
+    assert (found.name, found.entry, found.why) == (A, RULE, why)
+    assert found.show() == f"/a (/svc => /a | /b): {why}"
+
+
+def test_a_name_that_nobody_has_ends_there_and_one_with_endpoints_does_not() -> None:
+    unknown = name(A)
+    unknown.state = Ok(NEG)
+    known = end(B)
+    known.state = bound_to(AddrBound(frozenset({Address("h", 1)})))
+    (found,) = dead_ends(name(SVC, unknown, known))
+    assert (found.name, found.why) == (A, "no dtab entry and no namer has this name")
+
+
+def test_what_stands_behind_the_alternative_that_is_taken_does_not_count() -> None:
+    negative, failing, behind = ended(Ok(NEG), RULE), ended(Ok(FAIL), OTHER), ended(Ok(NEG))
+    assert [one.why for one in dead_ends(name(SVC, negative, failing, behind))] == [
+        "ended by ~",
+        "ended by !",
+    ]
+    root = name(SVC, ended(Ok(FAIL)), ended(Ok(EMPTY)))
+    root.is_union = True
+    assert len(dead_ends(root)) == 2
+
+
+def test_the_place_of_a_rule_is_told_if_it_is_known() -> None:
+    placed = replace(OTHER, place="a.yaml:3:5")
+    (found,) = dead_ends(ended(Ok(FAIL), placed))
+    assert found.show() == "/ (/svc => /c, a.yaml:3:5): ended by !"
