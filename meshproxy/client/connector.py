@@ -9,7 +9,7 @@ from urllib3.exceptions import HTTPError
 from meshproxy.client.connection import PlainConnection, TlsConnection
 from meshproxy.client.failures import no_connection
 from meshproxy.client.transport import ConnectStats, Transport
-from meshproxy.errors import ConnectFailed, ConnectionClosed, TimedOutConnecting
+from meshproxy.errors import ConnectFailed, ConnectionClosed, TimedOutConnecting, TlsFailed
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Ending, Response
 from meshproxy.naming.addr import Address
@@ -19,8 +19,16 @@ from meshproxy.net.tunnel import Tunnel
 
 Connection = PlainConnection | TlsConnection
 
+HTTP = "http/1.1"
+"""What is spoken if an endpoint chooses nothing."""
+H2 = "h2"
+
 _BEHIND_SECONDS = 0.01
 """A connect that begins this soon after its attempt counts as begun with it."""
+
+
+class OtherProtocol(TlsFailed):
+    """The endpoint has chosen another protocol than the one that is spoken (RFC 7301)."""
 
 
 def tunnel(stream: Stream, buffered: bytes, end: Callable[[], object]) -> tuple[Tunnel, Ending]:
@@ -42,18 +50,30 @@ def opened(connection: Connection) -> Stream:
 
 
 class Connector:
-    """Opens connections as *transport* says, and counts them in *stats*."""
+    """Opens connections as *transport* says, and counts them in *stats*.
 
-    def __init__(self, transport: Transport, stats: ConnectStats) -> None:
+    *protocol* is what is spoken on them, by its name in ALPN; a connection over which the endpoint
+    has chosen another one is given to *other*, or closed.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        stats: ConnectStats,
+        protocol: str,
+        other: Callable[[Connection], object] | None = None,
+    ) -> None:
         self._transport = transport
         self._stats = stats
+        self._protocol = protocol
+        self._other = other
         self._latest: Connection | None = None
         """The connection opened last, whose TLS session the next one resumes."""
 
     def open(self, connection: Connection, deadline: float) -> Stream:
         """Opens *connection* by monotonic second *deadline*.
 
-        Raises ConnectFailed, TlsFailed, NoDescriptor or TimedOutConnecting.
+        Raises ConnectFailed, TlsFailed, OtherProtocol, NoDescriptor or TimedOutConnecting.
         """
         started = monotonic()
         connection.no_delay = self._transport.no_delay
@@ -85,6 +105,11 @@ class Connector:
         connection.opened_at = started
         self._latest = connection
         self._stats.opened(monotonic() - started)
+        if isinstance(connection, TlsConnection) and self._protocol != (connection.alpn or HTTP):
+            (self._other or _close)(connection)
+            raise OtherProtocol(
+                f"the endpoint does not speak {self._protocol} in TLS (ALPN): see protocol"
+            )
         return stream
 
     def tunnel(self, address: Address, deadline: float, end: Callable[[], object]) -> Response:
@@ -102,3 +127,7 @@ class Connector:
         response = Response(200, b"Connection Established", Headers())
         response.body, response.ending = tunnel(stream, b"", close)
         return response
+
+
+def _close(connection: Connection) -> None:
+    connection.close()

@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 
 from meshproxy.client.connection import PlainConnection, TlsConnection
-from meshproxy.client.connector import Connector
+from meshproxy.client.connector import H2, HTTP, Connector
 from meshproxy.client.tls import TlsSettings, context
 from meshproxy.client.transport import ConnectStats, Transport
 from meshproxy.errors import ConnectFailed
@@ -22,7 +22,7 @@ TRANSPORT = Transport(Limits(), 5.0)
 
 def test_an_open_connection_is_counted_until_it_is_closed() -> None:
     metrics = Tree()
-    connector = Connector(TRANSPORT, ConnectStats(metrics))
+    connector = Connector(TRANSPORT, ConnectStats(metrics), HTTP)
     with H2Endpoint() as endpoint:
         connection = PlainConnection("127.0.0.1", endpoint.port)
         assert connector.open(connection, monotonic() + 5) is connection.stream
@@ -33,7 +33,7 @@ def test_an_open_connection_is_counted_until_it_is_closed() -> None:
 
 def test_a_failure_is_told_and_its_time_counted() -> None:
     metrics = Tree()
-    connector = Connector(TRANSPORT, ConnectStats(metrics))
+    connector = Connector(TRANSPORT, ConnectStats(metrics), HTTP)
     with pytest.raises(ConnectFailed, match="refused"):
         connector.open(PlainConnection("127.0.0.1", free_port()), monotonic() + 5)
     assert metrics.counter("connects").value == 0
@@ -47,7 +47,7 @@ def test_the_protocols_of_the_settings_are_offered(
     server = certs.server("web.test")
     server.set_alpn_protocols(["h2"])
     tls = TlsSettings(trust=(str(certs.bundle),), alpn=offered)
-    connector = Connector(replace(TRANSPORT, tls=tls), ConnectStats(Tree()))
+    connector = Connector(replace(TRANSPORT, tls=tls), ConnectStats(Tree()), H2)
     with H2Endpoint(tls=server) as endpoint:
         connection = TlsConnection(
             "127.0.0.1", endpoint.port, ssl_context=context(tls),

@@ -124,12 +124,13 @@ class H2Endpoint(Closing):
         script: Script = answer,
         settings: Mapping[SettingCodes, int] | None = None,
         tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self.peers: list[Peer] = []
         self.script = script
         self._settings = settings or {}
         more = {} if tls is None else {"ssl_context": tls}
-        self._server = StreamServer(("127.0.0.1", 0), self._serve, **more)
+        self._server = StreamServer(("127.0.0.1", port), self._serve, **more)
         self._server.start()
         self.port: int = self._server.server_port
 

@@ -14,7 +14,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from meshproxy.client.connection import PlainConnection, TlsConnection
 from meshproxy.client.connection_limiter import ConnectionLimiter
-from meshproxy.client.connector import Connection, Connector
+from meshproxy.client.connector import HTTP, Connection, Connector, opened
 from meshproxy.client.h1.exchange import Exchange
 from meshproxy.client.h1.idle import IdleStack
 from meshproxy.client.tls import context
@@ -40,7 +40,14 @@ class _TlsPool(HTTPSConnectionPool):
 class EndpointPool:
     """The connections to one address. The hot path calls only `exchange`."""
 
-    def __init__(self, address: Address, transport: Transport, stats: ConnectStats) -> None:
+    def __init__(
+        self,
+        address: Address,
+        transport: Transport,
+        stats: ConnectStats,
+        other: Callable[[Connection], object] | None = None,
+    ) -> None:
+        """Sets where connections lead; *other* is that of `Connector`."""
         self._address = address
         self._transport = transport
         self._stats = stats
@@ -66,7 +73,7 @@ class EndpointPool:
         """
         self._drop_soon = partial(gevent.get_hub().loop.run_callback, self._idle.drop_if_stray)
         self._close_pool = pool.close
-        self._connector = Connector(transport, stats)
+        self._connector = Connector(transport, stats, HTTP, other)
         self._new: Callable[[], Connection] = pool._new_conn  # type: ignore[assignment] # noqa: SLF001 - see above
 
     def _queue(self, limiter: ConnectionLimiter, request: Request, deadline: float) -> Response:
@@ -149,6 +156,14 @@ class EndpointPool:
             raise
         self._release(connection, reusable=True)
 
+    def adopt(self, connection: Connection) -> None:
+        """Keeps *connection*, which is open and speaks HTTP/1.1."""
+        self._ready(connection)
+        if self._is_closed:
+            connection.close()
+        else:
+            self._idle.put(connection)
+
     def _release(self, connection: Connection, reusable: bool) -> None:
         if reusable and not self._is_closed:
             self._idle.put(connection)
@@ -168,8 +183,11 @@ class EndpointPool:
         self, connection: Connection, deadline: float
     ) -> Callable[[Request, float], Response]:
         """Connects, and returns what exchanges messages on *connection*."""
-        stream = self._connector.open(connection, deadline)
-        stream.on_stray = partial(self._drop_soon, connection)
+        self._connector.open(connection, deadline)
+        return self._ready(connection)
+
+    def _ready(self, connection: Connection) -> Callable[[Request, float], Response]:
+        opened(connection).on_stray = partial(self._drop_soon, connection)
         connection.exchange = exchange = Exchange(
             connection, self._transport.limits, self._release
         ).run

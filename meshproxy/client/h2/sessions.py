@@ -11,7 +11,7 @@ import gevent
 from gevent.event import AsyncResult
 
 from meshproxy.client.connection import PlainConnection, TlsConnection
-from meshproxy.client.connector import Connection, Connector
+from meshproxy.client.connector import H2, Connection, Connector, opened
 from meshproxy.client.h2.session import ClientSession
 from meshproxy.client.tls import context
 from meshproxy.client.transport import ConnectStats, Transport
@@ -21,7 +21,6 @@ from meshproxy.errors import (
     ProxyError,
     TimedOutConnecting,
     TimedOutInQueue,
-    TlsFailed,
     WriteFailed,
 )
 from meshproxy.h2.reset import GoneAway
@@ -31,7 +30,6 @@ from meshproxy.naming.addr import Address
 from meshproxy.net.descriptors import spares
 from meshproxy.net.stream import Stream
 
-ALPN: Final = "h2"
 MAX_SESSIONS: Final = 16
 """Sessions to an endpoint if hostConnectionPool.maxSize does not say how many."""
 _SPARE_SECONDS: Final = 60.0
@@ -46,14 +44,21 @@ class EndpointSessions:
     find none share the next connection that is made, and wait in order.
     """
 
-    def __init__(self, address: Address, transport: Transport, stats: ConnectStats) -> None:
+    def __init__(
+        self,
+        address: Address,
+        transport: Transport,
+        stats: ConnectStats,
+        other: Callable[[Connection], object] | None = None,
+    ) -> None:
+        """Sets where connections lead; *other* is that of `Connector`."""
         tls = transport.tls
-        if tls is not None and ALPN not in tls.alpn:
-            transport = replace(transport, tls=replace(tls, alpn=(ALPN,)))
+        if tls is not None and H2 not in tls.alpn:
+            transport = replace(transport, tls=replace(tls, alpn=(H2,)))
         self._address = address
         self._transport = transport
         self._stats = stats
-        self._connector = Connector(transport, stats)
+        self._connector = Connector(transport, stats, H2, other)
         self._sessions: list[ClientSession] = []
         self._most = transport.max_size or MAX_SESSIONS
         self._line: deque[AsyncResult[ClientSession]] = deque()
@@ -100,9 +105,9 @@ class EndpointSessions:
         self._open(deadline)
         self._admit()
 
-    def adopt(self, connection: Connection, stream: Stream) -> None:
-        """Takes over *connection* and its *stream*, which is open and speaks HTTP/2."""
-        self._begin(connection, stream)
+    def adopt(self, connection: Connection) -> None:
+        """Takes over *connection*, which is open and speaks HTTP/2."""
+        self._begin(connection, opened(connection))
         self._admit()
 
     @property
@@ -230,9 +235,6 @@ class EndpointSessions:
                 assert_hostname=name if transport.tls.verify else False,
             )
         stream = self._connector.open(connection, deadline)
-        if connection.alpn not in (None, ALPN) or (transport.tls and connection.alpn is None):
-            connection.close()
-            raise OtherProtocol("the endpoint does not speak HTTP/2 in TLS (ALPN), see protocol")
         self._begin(connection, stream)
 
     def _begin(self, connection: Connection, stream: Stream) -> None:
@@ -256,10 +258,6 @@ class EndpointSessions:
         self._sessions.remove(session)
         connection.close()
         self._connect_if_needed()
-
-
-class OtherProtocol(TlsFailed):
-    """The endpoint has chosen another protocol than the one that it was asked for (ALPN)."""
 
 
 def _nothing() -> None:

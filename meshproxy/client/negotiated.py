@@ -1,0 +1,75 @@
+"""Connections whose protocol the endpoint chooses in the TLS handshake: `protocol: auto`.
+
+The choice (ALPN, RFC 7301) is remembered for the address until a later handshake ends otherwise.
+In plain text nothing is chosen, and HTTP/1.1 is spoken.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from meshproxy.client.connector import H2, HTTP, Connection, OtherProtocol
+from meshproxy.client.h1.pool import EndpointPool
+from meshproxy.client.h2.sessions import EndpointSessions
+from meshproxy.client.transport import ConnectStats, Transport
+from meshproxy.http.message import Request, Response
+from meshproxy.naming.addr import Address
+
+_OFFERED = H2, HTTP
+
+
+class NegotiatedConnections:
+    """The connections to one address, of the protocol that it has chosen."""
+
+    def __init__(self, address: Address, transport: Transport, stats: ConnectStats) -> None:
+        tls = transport.tls
+        if tls is not None:
+            transport = replace(transport, tls=replace(tls, alpn=_OFFERED))
+        self._pool = EndpointPool(address, transport, stats, self._take_h2)
+        self._sessions = EndpointSessions(address, transport, stats, self._take_http)
+        self.exchange: Callable[[Request, float], Response] = (
+            self._pool.exchange if tls is None else self._exchange_h2
+        )
+        """Sends a request by the protocol that was chosen, or lets the endpoint choose."""
+        self.tunnel = self._pool.tunnel
+        """Connects in plain text for a CONNECT; see `EndpointPool.tunnel`."""
+
+    def open_session(self, deadline: float) -> None:
+        """Makes a new connection and keeps it, to test if one can be made; see `EndpointPool`."""
+        is_h2 = self.exchange == self._exchange_h2
+        with suppress(OtherProtocol):
+            (self._sessions if is_h2 else self._pool).open_session(deadline)
+
+    @property
+    def idle(self) -> int:
+        """Number of idle connections."""
+        return self._sessions.idle + self._pool.idle
+
+    def close_idle(self) -> int:
+        """Closes idle connections and returns their number."""
+        return self._sessions.close_idle() + self._pool.close_idle()
+
+    def close(self) -> None:
+        """Closes idle connections now, the others after their last exchange."""
+        self._sessions.close()
+        self._pool.close()
+
+    def _exchange_h2(self, request: Request, deadline: float) -> Response:
+        try:
+            return self._sessions.exchange(request, deadline)
+        except OtherProtocol:
+            return self._pool.exchange(request, deadline)
+
+    def _exchange_http(self, request: Request, deadline: float) -> Response:
+        try:
+            return self._pool.exchange(request, deadline)
+        except OtherProtocol:
+            return self._sessions.exchange(request, deadline)
+
+    def _take_h2(self, connection: Connection) -> None:
+        self.exchange = self._exchange_h2
+        self._sessions.adopt(connection)
+
+    def _take_http(self, connection: Connection) -> None:
+        self.exchange = self._exchange_http
+        self._pool.adopt(connection)

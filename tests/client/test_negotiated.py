@@ -1,0 +1,114 @@
+"""The protocol that the endpoint chooses in TLS is spoken, and remembered."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+
+import gevent
+import pytest
+
+from meshproxy.client.negotiated import NegotiatedConnections
+from meshproxy.client.tls import TlsSettings
+from meshproxy.client.transport import ConnectStats, Transport
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Response
+from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import Address
+from tests.kit.certs import Certs
+from tests.kit.downstream import Downstream, Received
+from tests.kit.h2_endpoint import H2Endpoint
+from tests.kit.k8s import wait_until
+from tests.kit.messages import body_of, request
+
+TRANSPORT = Transport(Limits(), 5.0)
+
+
+@pytest.fixture
+def certs(tmp_path: Path) -> Certs:
+    return Certs(tmp_path)
+
+
+class Auto(NegotiatedConnections):
+    """With the metrics at hand."""
+
+    def __init__(self, port: int, transport: Transport) -> None:
+        self.metrics = Tree()
+        super().__init__(Address("127.0.0.1", port), transport, ConnectStats(self.metrics))
+
+    def send(self) -> Response:
+        return self.exchange(request(), monotonic() + 10)
+
+    @property
+    def connects(self) -> int:
+        return self.metrics.counter("connects").value
+
+
+@contextmanager
+def auto(port: int, certs: Certs | None) -> Iterator[Auto]:
+    transport = TRANSPORT
+    if certs is not None:
+        tls = TlsSettings(trust=(str(certs.bundle),))
+        transport = replace(TRANSPORT, tls=tls, server_name="web.test")
+    connections = Auto(port, transport)
+    yield connections
+    connections.close()
+
+
+def page(_: Received) -> bytes:
+    return b"page"
+
+
+def test_an_endpoint_that_chooses_h2_gets_it(certs: Certs) -> None:
+    context = certs.server("web.test")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with H2Endpoint(tls=context) as endpoint, auto(endpoint.port, certs) as connections:
+        sending = [gevent.spawn(connections.send) for _ in range(5)]
+        assert [each.get().version for each in sending] == [b"2"] * 5
+        assert (connections.connects, connections.idle) == (1, 1)
+
+
+@pytest.mark.parametrize("alpn", [["http/1.1"], []])
+def test_any_other_gets_http_over_the_connection_that_is_there(
+    certs: Certs, alpn: list[str]
+) -> None:
+    context = certs.server("web.test")
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    with Downstream(page, context=context) as endpoint, auto(endpoint.port, certs) as connections:
+        assert [body_of(connections.send()) for _ in range(3)] == [b"page"] * 3
+        assert (connections.connects, connections.idle) == (1, 1)
+        assert connections.close_idle() == 1
+        assert body_of(connections.send()) == b"page"
+
+
+def test_in_plain_text_it_is_http() -> None:
+    with Downstream(page) as endpoint, auto(endpoint.port, None) as connections:
+        assert connections.send().version == b"1.1"
+
+
+def test_a_session_made_to_test_teaches_the_protocol_too(certs: Certs) -> None:
+    context = certs.server("web.test")
+    with Downstream(page, context=context) as endpoint, auto(endpoint.port, certs) as connections:
+        connections.open_session(monotonic() + 10)
+        assert connections.idle == 1
+        assert body_of(connections.send()) == b"page"
+        connections.open_session(monotonic() + 10)
+        assert connections.idle == 1
+
+
+def test_an_endpoint_may_change_its_mind(certs: Certs) -> None:
+    both, only = certs.server("web.test"), certs.server("web.test")
+    both.set_alpn_protocols(["h2"])
+    with H2Endpoint(tls=both) as endpoint:
+        port = endpoint.port
+        with auto(port, certs) as connections:
+            assert connections.send().version == b"2"
+            endpoint.close()
+            wait_until(lambda: connections.idle == 0)
+            with Downstream(page, context=only, port=port):
+                assert connections.send().version == b"1.1"
+            connections.close_idle()
+            with H2Endpoint(tls=both, port=port):
+                assert connections.send().version == b"2"
