@@ -9,13 +9,7 @@ from time import monotonic
 
 from meshproxy.client.transport import Connect
 from meshproxy.config.routers import RouterConfig
-from meshproxy.errors import (
-    BindingFailed,
-    BindingTimedOut,
-    NoHosts,
-    ProxyError,
-    TimedOutBinding,
-)
+from meshproxy.errors import BindingFailed, BindingTimedOut, NoHosts, ProxyError, TimedOutBinding
 from meshproxy.filters.diagnostics import Diagnostics
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -32,6 +26,7 @@ from meshproxy.router.address_filter import AddressFilter, OpenRules, Policies
 from meshproxy.router.cache import CacheEntry, IdleCache
 from meshproxy.router.client import Client, ClientKey
 from meshproxy.router.egress import Gate, JudgedPath
+from meshproxy.router.kept_names import KeptNames
 from meshproxy.router.own_listeners import LoopGuard
 from meshproxy.router.passage import Refusal
 from meshproxy.router.path_policy import path_policy
@@ -57,12 +52,12 @@ class PathService:
     """One logical name with its local table: its live binding, policy and statistics."""
 
     def __init__(self, key: PathKey, binding: "Binding") -> None:
-        self.path, self._local, self._rules = _parts(key)
+        self.path, self.local, self._rules = _parts(key)
         self._binding = binding
         self._metrics = binding.metrics.scope("service", self.path.show()[1:])
         self._metrics.hold()
         self._tree: TreeEntry | None = None
-        self._activity = binding.interpreter.bind(binding.dtab + self._local, self.path)
+        self._activity = binding.interpreter.bind(binding.dtab + self.local, self.path)
         policy = path_policy(binding.config.service, self.path, binding.unset.path)
         self.keep_bytes = policy.retry_buffer_bytes
         """Bytes of a request body that are held for a retry."""
@@ -119,15 +114,15 @@ class PathService:
         """Returns *error* as the client gets it: failed bindings with what ended them."""
         if isinstance(error, ProxyError) and not isinstance(error, BindingFailed):
             return error
-        ends = self._binding.routes.why_nowhere(self._local, self.path)
+        ends = self._binding.routes.why_nowhere(self.local, self.path)
         return BindingFailed(f"{in_words(error)}\n{ends}".rstrip("\n"))
 
     def _no_route(self, error: NoHosts) -> str:
-        ends = self._binding.routes.why_nowhere(self._local, self.path)
+        ends = self._binding.routes.why_nowhere(self.local, self.path)
         return (
             f"Unable to route request!\n\nservice name: {self.path.show()}\ndtab:\n\n"
             f"base dtab:\n{self._binding.dtab_lines}"
-            f"override dtab:\n{_lines(self._local)}\n{error}\n{ends}"
+            f"override dtab:\n{_lines(self.local)}\n{error}\n{ends}"
         )
 
 
@@ -176,6 +171,8 @@ class Binding:
         self.dtab_lines = _lines(config.dtab)
         """The table as errors show it."""
         self._contexts = Contexts(config.client)
+        self.kept = KeptNames(interpreter, config.dtab, sizes.paths)
+        """Names of the binding before, until the next sweep."""
         self._is_retired = False
         self._inherited: list[Tree] = []
         """Scopes of names and clients from before a reload, so that their counters go on."""
@@ -201,12 +198,16 @@ class Binding:
             client.stats.sweep()
             next_turn()
         self._disinherit()
+        self.kept.release()
 
     def close(self, successor: "Binding | None" = None) -> None:
         """Closes names, and clients that *successor* does not want; running requests finish."""
         self._is_retired = True
         if successor is not None:
             successor.inherit()
+            names = [(one.path, one.local) for one in self.paths.values()]
+            successor.kept.keep([*names, *self.kept])
+        self.kept.close()
         for cache in (self.paths, self.trees, self.bounds):
             cache.close()
         if successor is None:

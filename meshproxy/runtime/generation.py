@@ -27,7 +27,7 @@ class Generation:
     """Everything that *config* asks for, except sockets.
 
     It takes over what it shares with *before*, the generation that it replaces: the resolver,
-    exporters, access logs, and clients with their pools and breakers.
+    namers with what they know, exporters, access logs, and clients with their pools and breakers.
     Raises CannotStart.
     """
 
@@ -53,7 +53,8 @@ class Generation:
         earlier = {one.config.name: one for one in before.routers} if before is not None else {}
         problems = Problems()
         with problems.noted():
-            self.naming = Naming(config, metrics, environ, self.resolver)
+            former_naming = before.naming if before is not None else None
+            self.naming: Naming = Naming(config, metrics, environ, self.resolver, former_naming)
         with problems.noted():
             former = before.telemetry if before is not None else None
             self.telemetry: Telemetry = Telemetry(config.telemetry, metrics, recent, former)

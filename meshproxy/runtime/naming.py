@@ -4,10 +4,17 @@ linkerd: linkerd/core/src/main/scala/io/buoyant/linkerd/Linker.scala
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from meshproxy.admin.discovery import DNS, Row, rows
-from meshproxy.config.bases import InterpreterDeps, NamerConfig, NamerDeps, TransformerConfig
+from meshproxy.config.bases import (
+    InterpreterConfig,
+    InterpreterDeps,
+    NamerConfig,
+    NamerDeps,
+    TransformerConfig,
+)
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.discovery.dns import DnsResolver
@@ -29,19 +36,34 @@ from meshproxy.naming.path import Path
 from meshproxy.net.slices import Slices
 from meshproxy.router.policy import client_tls
 from meshproxy.runtime.building import Problems, build
+from meshproxy.runtime.running import Running, names_another
 from meshproxy.var import Activity
 
 
 class Naming:
-    """Binds names for the routers of one configuration. Raises CannotStart."""
+    """Binds names for the routers of one configuration. Raises CannotStart.
+
+    Namers and interpreters whose configuration is unchanged are those of *before*, with their
+    watches and last answers.
+    """
 
     def __init__(
-        self, config: LinkerConfig, metrics: Tree, environ: Mapping[str, str], resolver: DnsResolver
+        self,
+        config: LinkerConfig,
+        metrics: Tree,
+        environ: Mapping[str, str],
+        resolver: DnsResolver,
+        before: "Naming | None" = None,
     ) -> None:
         self._metrics = metrics
         self._environ = environ
-        self._resolver = resolver
-        self._system = SystemNamers(resolver.resolve, metrics.scope("namer"))
+        self.resolver = resolver
+        if before is None or before.resolver is not resolver:
+            self.system = SystemNamers(resolver.resolve, metrics.scope("namer"))
+            self.running = Running()
+        else:
+            self.system = before.system
+            self.running = Running(before.running)
         self.namers: list[Namer] = []
         """The namers in the order of the file."""
         self.interpreters: list[Interpreter] = []
@@ -62,6 +84,7 @@ class Naming:
                     self._interpreter(router, f"routers[{number}].interpreter")
                 )
         problems.refuse_any()
+        self.running.forget_before()
 
     def failing(self) -> list[Row]:
         """Returns a row for each name that discovery does not answer for now."""
@@ -69,37 +92,53 @@ class Naming:
 
     def _namer(self, config: NamerConfig, where: str) -> Namer:
         before = tuple(self.namers)
-        namer: Namer = build(config, where, lambda: self._deps(config.full_prefix(), before))
+        own, prefix = replace(config, transformers=()), config.full_prefix()
+        namer: Namer = self.running.get(
+            own,
+            before if names_another(own) else (),
+            lambda: build(own, where, lambda: self._deps(prefix, before)),
+        )
         if isinstance(namer, Described):
-            self.states[f"/namer_state{config.full_prefix().drop(1).show()}.json"] = namer
+            self.states[f"/namer_state{prefix.drop(1).show()}.json"] = namer
         if isinstance(namer, FollowsNames):
-            self.following.append((config.full_prefix().show(), namer))
+            self.following.append((prefix.show(), namer))
         if isinstance(namer, Enumerating):
             self.enumerating.append(namer)
         if not config.transformers:
             return namer
-        return TransformedNamer(namer, self._transformers(config.transformers, where, before))
+
+        def transformed() -> Namer:
+            return TransformedNamer(namer, self._transformers(config.transformers, where, before))
+
+        return self.running.get(config, (namer, *before), transformed)
 
     def _interpreter(self, router: RouterConfig, where: str) -> Interpreter:
         config = router.interpreter_or_default()
-        transformers = self._transformers(config.transformers, where, self.namers)
-        metrics = self._metrics.scope("rt", router.name, "interpreter", config.kind)
-        deps = InterpreterDeps(
-            namers=self.namers,
-            system=self._system,
-            transformers=transformers,
-            metrics=metrics,
-            bind=self._binder(()),
-            environ=self._environ,
-            tls=client_tls,
+        bound: Interpreter = self.running.get(
+            config,
+            (router.name, *self.namers),
+            lambda: self._new_interpreter(config, router.name, where),
         )
-        bound: Interpreter = build(config, where, lambda: deps)
         if isinstance(bound, Described):
             page = f"/{router.name}/interpreter_state/{config.kind.lower()}.json"
             self.states[page] = bound
         if isinstance(bound, FollowsNames):
             self.following.append((f"{config.kind} of {router.name}", bound))
         return bound
+
+    def _new_interpreter(self, config: InterpreterConfig, router: str, where: str) -> Interpreter:
+        transformers = self._transformers(config.transformers, where, self.namers)
+        deps = InterpreterDeps(
+            namers=self.namers,
+            system=self.system,
+            transformers=transformers,
+            metrics=self._metrics.scope("rt", router, "interpreter", config.kind),
+            bind=self._binder(()),
+            environ=self._environ,
+            tls=client_tls,
+        )
+        interpreter: Interpreter = build(config, where, lambda: deps)
+        return interpreter
 
     def _transformers(
         self, configs: Sequence[TransformerConfig], where: str, namers: Sequence[Namer]
@@ -120,11 +159,11 @@ class Naming:
         return NamerDeps(
             prefix=prefix,
             metrics=self._metrics.scope("namer", prefix.show()[1:]),
-            resolver=self._resolver,
+            resolver=self.resolver,
             bind=self._binder(namers),
             environ=self._environ,
             tls=client_tls,
         )
 
     def _binder(self, namers: Sequence[Namer]) -> Callable[[Path], Activity[BoundTree]]:
-        return partial(DefaultInterpreter(namers, self._system).bind, Dtab())
+        return partial(DefaultInterpreter(namers, self.system).bind, Dtab())

@@ -181,17 +181,14 @@ class World(Closing):
         self.system.other = (self.other.host, self.other.port)
         self.system.put()
         where = {"host": "api.test", "port": self.system.server.port}
-        self.proxy = enter(
-            Proxy(
-                CONFIG.format(
-                    dns=self.dns.port,
-                    other=self.other.port,
-                    dtab=self.system.dtab.format(endpoint=one.port),
-                    namers=self.system.namers.format(**where),
-                    interpreter=self.system.interpreter.format(**where),
-                )
-            )
+        self.config = CONFIG.format(
+            dns=self.dns.port,
+            other=self.other.port,
+            dtab=self.system.dtab.format(endpoint=one.port),
+            namers=self.system.namers.format(**where),
+            interpreter=self.system.interpreter.format(**where),
         )
+        self.proxy = enter(Proxy(self.config))
 
     def be_at(self, host: str) -> None:
         """Let the system be at *host*, as far as DNS knows."""
@@ -205,6 +202,14 @@ class World(Closing):
     def wait(self, body: bytes) -> None:
         """Ask until this answers."""
         wait_until(lambda: self.get() == body)
+
+    def reload(self, number: int) -> None:
+        """Serve other settings of the clients, and another dtab if it is not asked about."""
+        text = self.config
+        if self.system.dtab:
+            text = text.replace("dtab: |", f"dtab: |\n    /unused{number} => /$/nil ;")
+        client = f"client: {{requestAttemptTimeoutMs: {20_000 + number}}}"
+        self.proxy.reload(text.replace("  servers:", f"  {client}\n  servers:"))
 
     def errors(self) -> float:
         """Return how many failures there were."""
@@ -262,6 +267,24 @@ def test_in_an_outage_the_last_good_serves_and_then_it_catches_up(
         system.server.faults.clear()
         if fault == "gone":
             system.server.listen()
+        world.wait(b"two")
+
+
+@pytest.mark.parametrize("kind", SYSTEMS)
+def test_a_reload_in_an_outage_loses_nothing(kind: str) -> None:
+    with World(kind) as world:
+        world.system.put(world.one)
+        world.wait(b"one")
+        world.system.server.close()
+        before = world.errors()
+        wait_until(lambda: world.errors() > before)
+        world.reload(1)
+        assert world.get() == b"one"
+        world.reload(2)
+        world.reload(3)
+        assert world.get() == b"one"
+        world.system.put(world.two)
+        world.system.server.listen()
         world.wait(b"two")
 
 

@@ -280,6 +280,25 @@ def test_a_watch_that_stalls_loses_nothing_that_is_known() -> None:
         assert [get(proxy.port(), name).body for name in ("web", "more")] == [b"ok", b"ok"]
 
 
+def test_a_reload_while_the_api_is_down_loses_nothing() -> None:
+    with (
+        KubeApi() as api,
+        Downstream(lambda _: b"ok") as origin,
+        Downstream(lambda _: b"new") as new,
+        by_k8s(api) as proxy,
+    ):
+        api.publish("web", "127.0.0.1", port=origin.port)
+        assert get(proxy.port(), "web").body == b"ok"
+        api.close()
+        text = K8S.format(api=api.port, other=2, namer="")
+        for number in range(2):
+            proxy.reload(text.replace("/svc => /$", f"/unused{number} => /$/nil ;\n    /svc => /$"))
+        assert get(proxy.port(), "web").body == b"ok"
+        api.publish("web", "127.0.0.1", port=new.port)
+        api.listen()
+        wait_until(lambda: get(proxy.port(), "web").body == b"new")
+
+
 def test_an_endpoint_that_goes_finishes_what_it_does() -> None:
     with (
         KubeApi() as api,

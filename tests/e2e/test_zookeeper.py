@@ -105,3 +105,20 @@ routers:
 def test_the_port_of_a_server_may_be_left_out() -> None:
     config = load(SERVERSETS.replace(", port: 2181", ""), "test.yaml")
     assert config.namers[0].zk_addrs[0].port == 2181
+
+
+def test_a_reload_while_zookeeper_is_down_loses_nothing(zookeeper: ZooKeeper) -> None:
+    with Downstream(lambda _: b"member") as origin, Downstream(lambda _: b"fallback") as last:
+        config = CONFIG.format(zookeeper=zookeeper.port, fallback=last.port)
+        with Proxy(config) as proxy:
+            for path, data in SYSTEMS.values():
+                zookeeper.put({path: data(origin.port)})
+            wait_until(lambda: get(proxy.port(), "web").body == b"member")
+            zookeeper.stop()
+            for number in range(2):
+                unused = f"dtab: |\n    /unused{number} => /$/nil ;"
+                proxy.reload(config.replace("dtab: |", unused))
+            assert get(proxy.port(), "web").body == b"member"
+            zookeeper.start()
+            zookeeper.put({path: None for path, _ in SYSTEMS.values()})
+            wait_until(lambda: get(proxy.port(), "web").body == b"fallback", 30)

@@ -2,6 +2,7 @@
 
 import json
 
+from meshproxy.config.load import load
 from meshproxy.runtime.linker import Linker
 
 from .closing import Closing
@@ -23,6 +24,10 @@ class Proxy(Closing):
     def __init__(self, config: str) -> None:
         self.linker = Linker.load(config, "test.yaml")
         self.linker.start()
+
+    def reload(self, config: str) -> None:
+        """Serve *config* from now on."""
+        self.linker.reload(load(config, "test.yaml"))
 
     def port(self, router: str = "http", server: int = 0) -> int:
         """Return the port that *router*'s server number *server* got."""

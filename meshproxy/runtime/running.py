@@ -1,0 +1,70 @@
+"""Namers and interpreters that run, and that a reload takes over."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from ssl import SSLContext
+from typing import Any, NamedTuple, TypeVar
+
+from meshproxy.config.model import Kinded
+from meshproxy.config.tls import ClientTlsConfig
+from meshproxy.errors import ProxyError
+from meshproxy.naming.path import Path
+from meshproxy.router.policy import client_tls
+
+T = TypeVar("T")
+_NAMERS = b"#"
+
+
+class Built(NamedTuple):
+    """What was built, and from what."""
+
+    config: Kinded
+    uses: tuple[object, ...]
+    tls: tuple[SSLContext, str | None] | None
+    """Of the files of its `tls` block, as they were."""
+    product: Any
+
+
+class Running:
+    """What has been built for one configuration; *before* has what runs of the one before."""
+
+    def __init__(self, before: "Running | None" = None) -> None:
+        self.built: list[Built] = []
+        self._before = [] if before is None else before.built[:]
+
+    def get(self, config: Kinded, uses: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Returns what was built from an equal configuration, else what *make* returns.
+
+        It must also use the same objects *uses*, and the files of its `tls` must be unchanged.
+        """
+        tls = _tls_of(config)
+        for built in self._before:
+            if built[:3] == (config, uses, tls):
+                self._before.remove(built)
+                break
+        else:
+            built = Built(config, uses, tls, make())
+        self.built.append(built)
+        product: T = built.product
+        return product
+
+    def forget_before(self) -> None:
+        """Lets go what was not taken over."""
+        self._before = []
+
+
+def names_another(config: Kinded) -> bool:
+    """Returns True if *config* names something that a configured namer has to look up."""
+    return any(
+        isinstance(value, Path) and value[:1] == (_NAMERS,)
+        for value in (getattr(config, one.name) for one in fields(config))
+    )
+
+
+def _tls_of(config: Kinded) -> tuple[SSLContext, str | None] | None:
+    """Returns the context for the present files of a `tls` block; None if it cannot work."""
+    tls = getattr(config, "tls", None)
+    try:
+        return client_tls(tls) if isinstance(tls, ClientTlsConfig) else None
+    except ProxyError:
+        return None
