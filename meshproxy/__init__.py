@@ -5,7 +5,7 @@ level instead, because every connection shares it, is in this table (a test comp
 
 | name | bound | what it is |
 | --- | --- | --- |
-| `client.tls._contexts` | contexts in use | TLS contexts by their settings |
+| `config.watched.watched_files` | files in use | what is made of files: TLS contexts and secrets |
 | `discovery.k8s.cluster._clusters` | clusters in use | watches of an API server by its address |
 | `discovery.zookeeper.ensemble._ensembles` | ensembles in use | ZooKeeper sessions by servers |
 | `egress.addresses` (`lru_cache`) | 4,096 | classes of addresses |

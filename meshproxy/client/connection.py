@@ -3,26 +3,17 @@
 A whole request through `urlopen` would cost a multiple of what the proxy needs for it.
 """
 
-import errno
-import os
 import socket
 import ssl
 from collections.abc import Callable
 from time import monotonic
 
-import gevent.socket
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from meshproxy.client.sockets import ResumingSocket
 from meshproxy.http.message import Request, Response
-from meshproxy.net.descriptors import ENDPOINTS, is_beyond, spares
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
-
-
-class _ResumingSocket(gevent.socket.socket):  # type: ignore[misc] # gevent has no types
-    """A socket that carries the TLS session to resume, which urllib3 has no parameter for."""
-
-    resumes: ssl.SSLSession | None = None
 
 
 class _Wire(HTTPConnection):
@@ -40,32 +31,18 @@ class _Wire(HTTPConnection):
     """Monotonic second at which it connected."""
     idle_since = 0.0
     """Monotonic second of its last return to the pool."""
-    no_delay = True
-    keep_alive: bool | None = None
-    """For SO_KEEPALIVE, as `no_delay` for TCP_NODELAY; None keeps the system's default."""
     resumes: ssl.SSLSession | None = None
     """The TLS session to resume, if the server allows it."""
     alpn: str | None = None
     """The protocol that the server has chosen in TLS (RFC 7301)."""
+    open_socket: Callable[[], ResumingSocket]
+    """Returns a socket connected to the endpoint; set by the pool."""
 
     def _new_conn(self) -> socket.socket:
-        """Connects to the address itself, without a resolver."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        sock = _ResumingSocket(family, socket.SOCK_STREAM)
-        if is_beyond(ENDPOINTS, sock.fileno()) and not spares.make_room():
-            sock.close()
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        """Connects to the address itself, without urllib3's resolver."""
+        sock = self.open_socket()
         sock.resumes = self.resumes
-        try:
-            sock.settimeout(self.timeout)
-            sock.connect((self.host.strip("[]"), self.port))
-            self.connected_at = monotonic()
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self.no_delay)
-            if self.keep_alive is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, self.keep_alive)
-        except BaseException:
-            sock.close()
-            raise
+        self.connected_at = monotonic()
         return sock
 
     @property

@@ -1,6 +1,7 @@
 """Opens connections to an endpoint, TCP or TLS, within a limit of time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 
 import gevent
@@ -8,10 +9,17 @@ from urllib3.exceptions import HTTPError
 
 from meshproxy.client.connection import PlainConnection, TlsConnection
 from meshproxy.client.failures import no_connection
+from meshproxy.client.sockets import connected
 from meshproxy.client.transport import ConnectStats, Transport
-from meshproxy.errors import ConnectFailed, ConnectionClosed, TimedOutConnecting, TlsFailed
+from meshproxy.errors import (
+    ConnectFailed,
+    ConnectionClosed,
+    ProxyError,
+    TimedOutConnecting,
+    TlsFailed,
+)
 from meshproxy.http.headers import Headers
-from meshproxy.http.message import Ending, Response
+from meshproxy.http.message import Ending, Request, Response
 from meshproxy.naming.addr import Address
 from meshproxy.net.stream import Stream
 from meshproxy.net.traffic import traffic
@@ -50,7 +58,7 @@ def opened(connection: Connection) -> Stream:
 
 
 class Connector:
-    """Opens connections as *transport* says, and counts them in *stats*.
+    """Opens connections to *address* as *transport* says, and counts them in *stats*.
 
     *protocol* is what is spoken on them, by its name in ALPN; a connection over which the endpoint
     has chosen another one is given to *other*, or closed.
@@ -58,11 +66,13 @@ class Connector:
 
     def __init__(
         self,
+        address: Address,
         transport: Transport,
         stats: ConnectStats,
         protocol: str,
         other: Callable[[Connection], object] | None = None,
     ) -> None:
+        self._address = address
         self._transport = transport
         self._stats = stats
         self._protocol = protocol
@@ -70,15 +80,17 @@ class Connector:
         self._latest: Connection | None = None
         """The connection opened last, whose TLS session the next one resumes."""
 
-    def open(self, connection: Connection, deadline: float) -> Stream:
-        """Opens *connection* by monotonic second *deadline*.
+    def open(self, connection: Connection, deadline: float, via: Sequence[bytes] = ()) -> Stream:
+        """Opens *connection* by monotonic second *deadline*; *via* is told to a parent proxy.
 
-        Raises ConnectFailed, TlsFailed, OtherProtocol, NoDescriptor or TimedOutConnecting.
+        Raises ConnectFailed, TlsFailed, OtherProtocol, NoDescriptor, TimedOutConnecting,
+        ParentRefused or LoopDetected.
         """
         started = monotonic()
-        connection.no_delay = self._transport.no_delay
-        connection.keep_alive = self._transport.keep_alive
-        limit = min(self._transport.connect_seconds, self._transport.limits.attempt)
+        transport = self._transport
+        connection.open_socket = partial(connected, self._address, transport, via)
+        tries = transport.proxy.tries if transport.proxy is not None else 1
+        limit = min(transport.connect_seconds * tries, transport.limits.attempt)
         if isinstance(self._latest, TlsConnection):
             connection.resumes = self._latest.session
         self._latest = None  # if this fails, the next one does a full handshake
@@ -90,11 +102,14 @@ class Connector:
             connection.close()
             self._stats.failed_ms.add((monotonic() - started) * 1000)
             if late not in (error, error.__cause__):
-                raise no_connection(error, self._transport.server_name) from error
+                raise no_connection(error, transport.server_name) from error
             if deadline - started < limit - _BEHIND_SECONDS:
                 self._stats.cancelled.value += 1
                 raise TimedOutConnecting("timed out waiting for a connection") from None
             raise ConnectFailed(f"no connection within {limit:g} s") from None
+        except ProxyError:
+            connection.close()
+            raise
         except BaseException:
             connection.close()
             self._stats.cancelled.value += 1
@@ -112,13 +127,13 @@ class Connector:
             )
         return stream
 
-    def tunnel(self, address: Address, deadline: float, end: Callable[[], object]) -> Response:
-        """Connects to *address* in plain text for a CONNECT; the response has the tunnel.
+    def tunnel(self, request: Request, deadline: float, end: Callable[[], object]) -> Response:
+        """Connects in plain text for *request*, a CONNECT; the response has the tunnel.
 
-        *end* is called once it is closed. Raises ConnectFailed and TimedOutConnecting.
+        *end* is called once it is closed. Raises what `open` does, but for TlsFailed.
         """
-        connection = PlainConnection(address.host, address.port)
-        stream = self.open(connection, deadline)
+        connection = PlainConnection(self._address.host, self._address.port)
+        stream = self.open(connection, deadline, request.headers.get_all(b"via"))
 
         def close() -> None:
             connection.close()

@@ -183,7 +183,17 @@ class Endpoint:
         """Connects for a CONNECT and counts the time as latency. Raises ProxyError."""
         if request.bound_id is not None and request.bound_id[:1] == (b"%",):
             raise NoTunnel("a tunnel cannot be made through another proxy")
-        return self._connections.tunnel(deadline)
+        return self._connections.tunnel(request, deadline)
+
+    @property
+    def is_current(self) -> bool:
+        """False if files of its TLS have changed since its connections were made."""
+        return self._connections.is_current
+
+    def use(self, connections: Connections) -> None:
+        """Sends further requests on *connections*; those before end with what runs on them."""
+        before, self._connections = self._connections, connections
+        before.close()
 
     def close(self) -> None:
         """Accepts no new requests; running ones finish."""

@@ -41,6 +41,11 @@ class NegotiatedConnections:
             (self._sessions if is_h2 else self._pool).open_session(deadline)
 
     @property
+    def is_current(self) -> bool:
+        """False if files of its TLS have changed since it was made."""
+        return self._pool.is_current
+
+    @property
     def idle(self) -> int:
         """Number of idle connections."""
         return self._sessions.idle + self._pool.idle

@@ -7,18 +7,15 @@ a prefix shares it (linkerd: linkerd/core/.../TlsClientConfig.scala).
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
-from weakref import WeakValueDictionary
+from functools import partial
+from typing import Any
 
 from gevent.ssl import SSLSocket
 
 from meshproxy.config.pem import load_chain
+from meshproxy.config.watched import Watched, watched_files
 from meshproxy.errors import TlsFailed
 from meshproxy.wording import in_words
-
-Stamp: TypeAlias = tuple[int, int, int, int]
-"""Device, inode, size and change time of a file."""
 
 _VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,
@@ -49,8 +46,6 @@ class TlsSettings:
     alpn: tuple[str, ...] = ("http/1.1",)
     """The protocols offered (RFC 7301), in the order of preference."""
     allow_common_name: bool = False
-    stamps: tuple[Stamp | None, ...] = ()
-    """The state of its files when last checked: changed files make different settings."""
 
     def files(self) -> list[str]:
         """Returns the paths of all its files."""
@@ -85,29 +80,26 @@ class _TlsSocket(SSLSocket):  # type: ignore[misc] # gevent has no types
             raise
 
 
-_contexts: WeakValueDictionary[TlsSettings, ssl.SSLContext] = WeakValueDictionary()
-
-
-def stamp(path: str) -> Stamp | None:
-    """Returns a value that changes with the file *path*; None if there is no such file."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def context(settings: TlsSettings) -> ssl.SSLContext:
+def context(settings: TlsSettings) -> Watched[ssl.SSLContext]:
     """Returns the context of *settings*, shared while in use. Raises TlsFailed for bad files."""
-    found = _contexts.get(settings)
-    if found is None:
-        try:
-            found = _contexts[settings] = _make(settings)
-        except OSError as error:
-            files = ", ".join(settings.files())
-            why = in_words(error)
-            raise TlsFailed(f"cannot use the client's TLS files ({files}): {why}") from error
+    try:
+        return watched_files.take(settings, settings.files(), partial(_make, settings))
+    except OSError as error:
+        raise _unusable(settings, error) from error
+
+
+def present_context(settings: TlsSettings) -> Watched[ssl.SSLContext]:
+    """Returns the same, made of the present files. Raises TlsFailed if they are bad."""
+    found = context(settings)
+    found.refresh()
+    if found.failure is not None:
+        raise _unusable(settings, found.failure) from found.failure
     return found
+
+
+def _unusable(settings: TlsSettings, error: Exception) -> TlsFailed:
+    files = ", ".join(settings.files())
+    return TlsFailed(f"cannot use the client's TLS files ({files}): {in_words(error)}")
 
 
 def _make(settings: TlsSettings) -> ssl.SSLContext:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from meshproxy.client.connection_limiter import WaitStats
 from meshproxy.client.tls import TlsSettings
+from meshproxy.client.upstream_proxy import UpstreamProxy
 from meshproxy.h2.settings import KeepAlive, LocalSettings
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -25,7 +26,7 @@ class Connections(Protocol):
         """
         ...
 
-    def tunnel(self, deadline: float) -> Response:
+    def tunnel(self, request: Request, deadline: float) -> Response:
         """Connects in plain text for a CONNECT; the response has the tunnel. Raises ProxyError."""
         ...
 
@@ -36,6 +37,11 @@ class Connections(Protocol):
     @property
     def idle(self) -> int:
         """Number of idle connections."""
+        ...
+
+    @property
+    def is_current(self) -> bool:
+        """False if files of its TLS have changed since it was made."""
         ...
 
     def close_idle(self) -> int:
@@ -96,6 +102,10 @@ class Transport:
     """What endpoints of HTTP/2 are asked for."""
     pings: KeepAlive = field(default_factory=KeepAlive)
     """When endpoints of HTTP/2 are asked if they are still there."""
+    source_address: str | None = None
+    """The address of this machine to connect from; None leaves it to the system."""
+    proxy: UpstreamProxy | None = None
+    """The parents through which connections are made; None means directly."""
 
 
 class ConnectStats:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from meshproxy.config.bases import AccrualConfig, BalancerConfig, RequestAuthorizerConfig
-from meshproxy.config.decode import Kinded, Problem, Severity, key
+from meshproxy.config.decode import Ip, Kinded, Problem, Severity, key
 from meshproxy.config.h2 import H2Keys
+from meshproxy.config.injected_headers import InjectedHeaderConfig, repeated_names
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.config.sockets import (
     HostConnectionPoolConfig,
@@ -15,6 +16,7 @@ from meshproxy.config.sockets import (
     SocketOptionsConfig,
 )
 from meshproxy.config.tls import ClientTlsConfig
+from meshproxy.config.upstream_proxy import UpstreamProxyConfig
 from meshproxy.naming.matcher import PathMatcher
 
 EVERY_NAME: Final = PathMatcher.parse("/")
@@ -85,7 +87,25 @@ class ClientSettings(H2Keys):
         default=None,
         minimum=0,
         added=True,
-        doc="Limit on connecting; when unset 1000, with TLS 2000; 0 is none.",
+        doc="Limit on connecting; when unset 1000, with TLS 2000, and 5000 for each parent of "
+        "`upstreamProxy`; 0 is none.",
+    )
+    upstream_proxy: UpstreamProxyConfig | None = key(
+        default=None, filled=True, added=True, doc="Parent proxies; connects directly when unset."
+    )
+    inject_headers: tuple[InjectedHeaderConfig, ...] | None = key(
+        default=None,
+        filled=True,
+        added=True,
+        whole=repeated_names,
+        doc="Headers to add, such as credentials that clients must not see.",
+    )
+    source_address: Ip | None = key(
+        default=None,
+        filled=True,
+        added=True,
+        doc="The address of this machine to connect from; endpoints of the other family are then "
+        "out of reach.",
     )
 
     def also_speaks(self) -> Iterable[str]:

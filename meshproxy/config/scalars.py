@@ -17,8 +17,9 @@ from meshproxy.config.files import FILES
 from meshproxy.config.nodes import Mapping, Node, Scalar, Sequence, is_unset
 from meshproxy.egress.callers import NameEntry, RangeEntry, read_caller
 from meshproxy.egress.entries import HostEntry, Item, MethodEntry, PathEntry, PortEntry
+from meshproxy.egress.hosts import normalised
 from meshproxy.egress.rules import DEFAULT
-from meshproxy.egress.targets import TargetEntry
+from meshproxy.egress.targets import TargetEntry, read_network
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.path import Path
@@ -27,6 +28,10 @@ Port = NewType("Port", int)
 """A TCP or UDP port, 0 to 65535."""
 Ip = NewType("Ip", str)
 """A literal IPv4 or IPv6 address."""
+AddressRange = NewType("AddressRange", str)
+"""A range of addresses, or one address, such as `10.0.0.0/8`."""
+HostAndPort = NewType("HostAndPort", str)
+"""A host name or address with a port: `proxy.corp:3128`, `[fd00::1]:3128`."""
 Regex = NewType("Regex", str)
 """A regular expression that must match a whole text."""
 WorkerCount = NewType("WorkerCount", int)
@@ -133,6 +138,29 @@ def _ip(scalar: Scalar) -> Ip:
     return Ip(scalar.text)
 
 
+def _address_range(scalar: Scalar) -> AddressRange:
+    return AddressRange(str(read_network(scalar.text)))
+
+
+_HOST_AND_PORT = re.compile(
+    r"((?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?)+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})"
+)
+
+
+def _host_and_port(scalar: Scalar) -> HostAndPort:
+    found = _HOST_AND_PORT.fullmatch(scalar.text)
+    if found is None:
+        hint = ", without a scheme" if "://" in scalar.text else ""
+        what = f"expected a host and a port such as proxy.corp:3128{hint}, found {show(scalar)}"
+        raise ValueError(what)
+    if not 0 < int(found[2]) <= 65535:
+        raise ValueError(f"{found[2]} is not a port, 1 to 65535")
+    host = normalised(found[1])
+    if found[1].startswith("[") and ":" not in host:
+        raise ValueError(f"{found[1]} is not an IPv6 address")
+    return HostAndPort(f"[{host}]:{int(found[2])}" if ":" in host else f"{host}:{int(found[2])}")
+
+
 def _worker_count(scalar: Scalar) -> WorkerCount:
     if scalar.text == "auto":
         return WorkerCount(min(usable_cpus(), MAX_WORKERS))
@@ -206,6 +234,8 @@ CONVERTERS: Final[dict[object, Callable[[Scalar], object]]] = {
     Port: _port,
     WorkerCount: _worker_count,
     Ip: _ip,
+    AddressRange: _address_range,
+    HostAndPort: _host_and_port,
     Path: _path,
     Dtab: _dtab,
     PathMatcher: _matcher,
@@ -228,6 +258,8 @@ TYPE_NAMES: Final[dict[object, str]] = {
     Port: "port",
     WorkerCount: "integer or `auto`",
     Ip: "IP address",
+    AddressRange: "address or range",
+    HostAndPort: "`host:port`",
     Path: "path",
     Dtab: "dtab",
     PathMatcher: "prefix pattern",

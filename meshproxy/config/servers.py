@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from meshproxy.config.decode import Config, Ip, Port, key
+from meshproxy.config.scalars import AddressRange
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.tls import ServerTlsConfig
 from meshproxy.naming.path import Path
@@ -29,4 +30,12 @@ class ServerConfig(Config):
         minimum=0,
         added=True,
         doc="Most open connections; beyond it, idle ones are closed.",
+    )
+    proxy_protocol_from: tuple[AddressRange, ...] = key(
+        default=(),
+        one_or_many=True,
+        filled=True,
+        added=True,
+        doc="Addresses and ranges of load balancers whose connections must begin with a PROXY "
+        "header, version 1 or 2; the client is whom that names.",
     )

@@ -24,11 +24,11 @@ from meshproxy.naming.addr import (
     Addr,
     AddrBound,
     AddrFailed,
-    AddrPending,
+    settled,
 )
 from meshproxy.naming.followed import Followed
 from meshproxy.naming.services import Services
-from meshproxy.var import PENDING, Ok, State, Var, wait
+from meshproxy.var import Ok, Var, wait
 
 MAX_LOOKUPS: Final = 100
 MAX_NAMES: Final = 1000
@@ -114,7 +114,7 @@ class DnsResolver:
         servers = []
         for server in map(Server.parse, hosts):
             found = wait(
-                self.resolve(server.host, str(server.port)).map(_settled), self._settings.timeout_s
+                self.resolve(server.host, str(server.port)).map(settled), self._settings.timeout_s
             )
             if isinstance(found, Ok) and isinstance(found.value, AddrBound):
                 servers += [Server(one.host, one.port) for one in found.value.addresses]
@@ -173,10 +173,6 @@ class DnsResolver:
             return look_up()
         finally:
             self._slots.release()
-
-
-def _settled(addr: Addr) -> State[Addr]:
-    return PENDING if isinstance(addr, AddrPending) else Ok(addr)
 
 
 def _port(text: str) -> int | None:

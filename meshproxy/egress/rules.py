@@ -40,6 +40,15 @@ class Unknown(Enum):
 UNKNOWN: Final = Unknown.UNKNOWN
 
 
+class AtParent(Enum):
+    """Stands for an address that a parent proxy will look up, as the name is unknown here."""
+
+    AT_PARENT = "at parent"
+
+
+AT_PARENT: Final = AtParent.AT_PARENT
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The known facts about a request."""
@@ -54,8 +63,8 @@ class Facts:
     is_guarded: bool | Unknown = UNKNOWN
     """Somebody else than the operator chose the address."""
     port: int | Unknown = UNKNOWN
-    target: Target | Unknown | None = UNKNOWN
-    """The address connected to; None if it is no address."""
+    target: Target | Unknown | AtParent | None = UNKNOWN
+    """The address connected to; None if it is no address. No `to` matches AT_PARENT."""
 
 
 _KEYS: Final = ("host", "service", "method", "caller", "client", "port")
@@ -262,7 +271,7 @@ def _compared(rule: Rule, keys: int, facts: Facts) -> int | None:
     if isinstance(target, Unknown):
         return keys
     if keys & _TO and rule.to is not None:
-        if not rule.to.matches(Destination(target)):
+        if isinstance(target, AtParent) or not rule.to.matches(Destination(target)):
             return None
         keys &= ~_TO
     if keys & _GUARD and not _is_withheld(rule, facts):
@@ -273,7 +282,7 @@ def _compared(rule: Rule, keys: int, facts: Facts) -> int | None:
 def _is_withheld(rule: Rule, facts: Facts) -> bool:
     """Returns True if the guard keeps *rule* from allowing the address of *facts*."""
     target = facts.target
-    if isinstance(target, Unknown):
+    if isinstance(target, Unknown | AtParent):
         return False
     if rule.to is not None:
         return not rule.to.matches(Destination(target, by_name=True))

@@ -58,6 +58,10 @@ ENDINGS: Final = (
     _counter("write_timeout", "Connections closed because the client did not read."),
     _gauge("tls/connections", "Connections open, if they are TLS."),
     _counter("tls/failures", "Handshakes that failed. Added."),
+    _counter(
+        "proxy_protocol_failures",
+        "Connections of `proxyProtocolFrom` without a good PROXY header. Added.",
+    ),
 )
 
 CACHES: Final = (
@@ -179,6 +183,15 @@ PLACES: Final = (
             _counter("loadband/narrow", "Times the window became narrower by one."),
             _gauge("loadband/offered_load_ema", "Requests in progress at all of them, smoothed."),
             _counter("expired", "Endpoints outside the window whose connections were closed."),
+        ),
+    ),
+    Section(
+        "rt/<router>/client/<id>/upstream_proxy",
+        "Connecting through parents, for clients with `upstreamProxy`. Added.",
+        (
+            _counter("failures", "Parents that could not be reached, hung up or answered 5xx."),
+            _counter("refusals", "Other answers of parents that opened no tunnel."),
+            _counter("direct", "Connections made without a parent, by `orDirect`."),
         ),
     ),
     Section(

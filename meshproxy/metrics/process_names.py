@@ -22,6 +22,11 @@ PROCESS: Final = (
         ),
     ),
     Section(
+        "files",
+        "The files of certificates and secrets, which are looked at every 5 s. Added.",
+        (counter("failed", "Changed files that cannot be used; the last good ones stay in use."),),
+    ),
+    Section(
         "workers",
         "The workers, if the configuration asks for some. Added.",
         (

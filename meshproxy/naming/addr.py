@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from meshproxy.var import PENDING, Ok, State
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -19,6 +21,24 @@ class Address:
             if name == key:
                 return value
         return None
+
+    @property
+    def reached(self) -> "tuple[Address, ...]":
+        """The addresses that a connection may lead to, as far as they are known."""
+        return (self,)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAddress(Address):
+    """An endpoint that is told to a parent proxy by its name, which looks the name up itself."""
+
+    found: frozenset[Address] = frozenset()
+    """What our own look-up found; empty if the name is unknown here."""
+
+    @property
+    def reached(self) -> tuple[Address, ...]:
+        """As for every address."""
+        return tuple(sorted(self.found, key=lambda one: (":" in one.host, one.host)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +81,8 @@ def merged(addrs: tuple[Addr, ...]) -> Addr:
     if any(isinstance(each, AddrPending) for each in addrs):
         return ADDR_PENDING
     return next((each for each in addrs if isinstance(each, AddrFailed)), ADDR_NEG)
+
+
+def settled(addr: Addr) -> State[Addr]:
+    """Returns *addr* as a state to wait for, which is pending as long as the address is."""
+    return PENDING if isinstance(addr, AddrPending) else Ok(addr)

@@ -26,6 +26,7 @@ from meshproxy.server.h1.refusals import refuser
 from meshproxy.server.listener import ServerParameters
 from meshproxy.server.log_file import LogFile
 from meshproxy.server.log_writer import LogWriter
+from meshproxy.server.opening import balancers_of
 from meshproxy.server.tls import server_context
 from meshproxy.service import stack
 
@@ -146,7 +147,14 @@ class HttpRouter(Router):
         before = deps.before if isinstance(deps.before, HttpRouter) else None
         limits = config.limits()
         super().__init__(
-            config, deps.interpreter, limits, deps.metrics, EndpointPool, deps.guard, before
+            config,
+            deps.interpreter,
+            limits,
+            deps.metrics,
+            EndpointPool,
+            deps.guard,
+            deps.resolve,
+            before,
         )
         self.access_log = _access_log(config.access_log, deps.metrics, before)
         """The log of all servers, not yet started; None if there is none."""
@@ -193,7 +201,7 @@ class HttpRouter(Router):
             max_connections=server.max_connections,
             metrics=metrics,
             context=server_context(server.tls) if server.tls is not None else None,
-            tls=server.tls,
+            proxy_protocol=balancers_of(server.proxy_protocol_from, limits),
             options=server.socket_options or SocketOptionsConfig(),
         )
 

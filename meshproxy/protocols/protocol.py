@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from meshproxy.client.upstream_proxy import Resolve
 from meshproxy.config.routers import RouterConfig
 from meshproxy.http.message import Request
 from meshproxy.http.trace import Recorder
@@ -68,6 +69,8 @@ class RouterDeps:
     """Binds its names."""
     guard: LoopGuard
     """Keeps its requests away from our own listeners."""
+    resolve: Resolve
+    """Looks up the hosts of parent proxies."""
     filters: Callable[[str], Sequence[HttpFilter]]
     """Returns the telemeters' filters for the server of that name, outermost first."""
     recorders: Sequence[Recorder] = ()

@@ -4,7 +4,15 @@ from typing import TypeAlias
 
 from meshproxy.client.endpoint import show
 from meshproxy.egress.addresses import Target, target_of
-from meshproxy.egress.rules import EgressPolicy, Facts, Rule, Verdict, joint
+from meshproxy.egress.rules import (
+    AT_PARENT,
+    AtParent,
+    EgressPolicy,
+    Facts,
+    Rule,
+    Verdict,
+    joint,
+)
 from meshproxy.http.message import Request
 from meshproxy.metrics.instruments import Counter
 from meshproxy.naming.addr import Address
@@ -40,14 +48,13 @@ class AddressFilter:
 
     def admits(self, address: Address) -> bool:
         """Returns True if *address* may be connected to."""
-        target = target_of(address.host)
-        verdict = self._verdict(address, target)
-        if verdict.is_allowed:
+        verdict, refusal = self._judged(address)
+        if refusal is None:
             self._admitted[address] = verdict
         else:
             self._filtered.value += 1
-            self._refused[address] = Refusal(verdict, _leads_to(address, target))
-        return verdict.is_allowed
+            self._refused[address] = refusal
+        return refusal is None
 
     def forget(self, address: Address) -> None:
         """Forgets an address that is gone."""
@@ -76,8 +83,27 @@ class AddressFilter:
         if verdict is not None:
             passage_of(request).verdict = verdict
 
-    def _verdict(self, address: Address, target: Target | None) -> Verdict:
-        facts = Facts(port=address.port, target=target)
+    def _judged(self, address: Address) -> tuple[Verdict, Refusal | None]:
+        """Returns what was decided about *address*, and why no request may go there, if so.
+
+        A name that a parent proxy looks up may lead to any of the addresses found here, so all of
+        them have to be allowed.
+        """
+        if not address.reached:
+            verdict = self._verdict(address.port, AT_PARENT)
+            where = " is unknown here, and no rule allows it wherever a parent proxy finds it"
+            return verdict, None if verdict.is_allowed else Refusal(verdict, where)
+        verdicts = []
+        for one in address.reached:
+            target = target_of(one.host)
+            verdict = self._verdict(address.port, target)
+            if not verdict.is_allowed:
+                return verdict, Refusal(verdict, _leads_to(one, target))
+            verdicts.append(verdict)
+        return verdicts[0], None
+
+    def _verdict(self, port: int, target: Target | AtParent | None) -> Verdict:
+        facts = Facts(port=port, target=target)
         verdict = joint(policy.given(facts) for policy in self._policies)
         return Verdict(False, None) if verdict is None else verdict
 

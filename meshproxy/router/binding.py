@@ -8,6 +8,7 @@ import threading
 from time import monotonic
 
 from meshproxy.client.transport import Connect
+from meshproxy.client.upstream_proxy import Resolve
 from meshproxy.config.routers import RouterConfig
 from meshproxy.errors import BindingFailed, BindingTimedOut, NoHosts, ProxyError, TimedOutBinding
 from meshproxy.filters.diagnostics import Diagnostics
@@ -28,9 +29,10 @@ from meshproxy.router.client import Client, ClientKey
 from meshproxy.router.egress import Gate, JudgedPath
 from meshproxy.router.kept_names import KeptNames
 from meshproxy.router.own_listeners import LoopGuard
+from meshproxy.router.parents import Parents
 from meshproxy.router.passage import Refusal
 from meshproxy.router.path_policy import path_policy
-from meshproxy.router.policy import HTTP_UNSET, Contexts, Unset, client_policy
+from meshproxy.router.policy import HTTP_UNSET, Unset, client_policy, files_of
 from meshproxy.router.routes import Routes
 from meshproxy.router.tree import (
     BoundKey,
@@ -141,6 +143,7 @@ class Binding:
         metrics: Tree,
         connect: Connect,
         guard: LoopGuard,
+        resolve: Resolve,
         before: "Binding | None" = None,
         gate: Gate | None = None,
         unset: Unset = HTTP_UNSET,
@@ -153,7 +156,7 @@ class Binding:
         self.metrics = metrics
         self.binding_seconds = config.binding_timeout_ms / 1000 or threading.TIMEOUT_MAX
         self._limits = limits
-        self._connect = connect
+        self._parents = Parents(connect, resolve, guard)
         self._guard = guard
         self._gate = gate
         sizes = config.binding_cache
@@ -170,7 +173,7 @@ class Binding:
         )
         self.dtab_lines = _lines(config.dtab)
         """The table as errors show it."""
-        self._contexts = Contexts(config.client)
+        self._files = files_of(config.client)
         self.kept = KeptNames(interpreter, config.dtab, sizes.paths)
         """Names of the binding before, until the next sweep."""
         self._is_retired = False
@@ -225,12 +228,12 @@ class Binding:
             scope.hold()
         for client in self.clients.values():
             client.diagnose_by(self._diagnostics)
+            client.renew()
 
     def wants(self, key: ClientKey) -> bool:
         """Returns True if the client of *key* is as the configuration says."""
-        if (key.egress is None) != (self._gate is None):
-            return False
-        if self._gate is not None and key.egress is not None and not self._gate.knows(key.egress):
+        gate, left = self._gate, key.egress
+        if (left is None) != (gate is None) or (gate and left and not gate.knows(left)):
             return False
         try:
             return self._key_of(key.id, key.chosen_by, key.egress) == key
@@ -249,6 +252,7 @@ class Binding:
         One from before a reload is made to follow the addresses of *bound*.
         """
         key = self._key_of(bound.id, self._guard.chooser(bound), policies)
+        bound = self._parents.tell(bound, key.policy.upstream_proxy)
         entry = self.clients.take(key, lambda key: self._new_client(bound, key))
         if not self._is_retired:
             entry.value.follow(bound)
@@ -261,16 +265,16 @@ class Binding:
         self._inherited = []
 
     def _key_of(self, bound_id: Path, chosen_by: ChosenBy, policies: Policies | None) -> ClientKey:
-        unset = self.unset.client
-        policy = client_policy(self.config.client, bound_id, self._contexts, unset)
+        policy = client_policy(self.config.client, bound_id, self.unset.client)
         return ClientKey(bound_id, policy, self._limits, self.binding_seconds, chosen_by, policies)
 
     def _new_client(self, bound: Bound, key: ClientKey) -> Client:
         metrics = self.metrics.scope("client", bound.id.show()[1:])
+        connect = self._parents.connect(key.policy.upstream_proxy, metrics)
         egress = None
         if self._gate is not None and key.egress is not None:
             egress = AddressFilter(key.egress, self._gate.filtered)
-        return Client(bound, key, metrics, self._connect, self._guard, self._diagnostics, egress)
+        return Client(bound, key, metrics, connect, self._guard, self._diagnostics, egress)
 
     def _diagnostics(self, bound_id: Path) -> Diagnostics:
         return Diagnostics(

@@ -37,6 +37,7 @@ from meshproxy.naming.addr import (
     AddrBound,
     AddrFailed,
     AddrPending,
+    settled,
 )
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.path import Path
@@ -47,7 +48,7 @@ from meshproxy.router.endpoints import EndpointFactory, EndpointTable
 from meshproxy.router.own_listeners import AddressGuard, LoopGuard
 from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.service import Service, stack
-from meshproxy.var import PENDING, Ok, Pending, State, wait
+from meshproxy.var import Pending, wait
 
 _log_once = LogOnce(logging.getLogger(__name__))
 
@@ -91,9 +92,9 @@ class Client:
         self._classes: WeightClasses[Endpoint] = WeightClasses(
             balancing, config.algorithm, lambda: config.build(balancing)
         )
-        new_endpoint = EndpointFactory(self.id, policy, self._transport, connect, metrics)
+        self._new_endpoint = EndpointFactory(self.id, policy, self._transport, connect, metrics)
         self._table = EndpointTable(
-            new_endpoint,
+            self._new_endpoint,
             self._classes,
             AddressGuard(guard, key.chosen_by),
             egress,
@@ -102,7 +103,7 @@ class Client:
         self._diagnostics = diagnose(self.id)
         self._rewrite_host: RewriteHost | None = None
         size, any_open = self._classes.size, self._classes.any_open
-        measure(metrics, new_endpoint.connects, self._table.endpoints, any_open)
+        measure(metrics, self._new_endpoint.connects, self._table.endpoints, any_open)
         self.addr: Addr = ADDR_PENDING
         """The last address set that was neither pending nor failed, if there was one."""
         self.service: Service[Request, Response] = stack(
@@ -122,6 +123,11 @@ class Client:
             self._bound, before = bound, self._stop
             self._stop = bound.addr.observe(self._update)
             before()
+
+    def renew(self) -> None:
+        """Makes new connections from now on if files of its TLS have changed."""
+        for endpoint in self._table.endpoints():
+            self._new_endpoint.renew(endpoint)
 
     def close(self, *, expired: bool = False) -> None:
         """Stops following the addresses and closes what is idle."""
@@ -210,7 +216,7 @@ class Client:
 
     def _await_addr(self, request: Request) -> None:
         """Waits until the address is no longer pending. Raises one of two timeouts."""
-        known = self._bound.addr.map(_settled)
+        known = self._bound.addr.map(settled)
         began = monotonic()
         time_left = request.deadline - began
         state = wait(known, min(self._binding_seconds, max(time_left, 0)))
@@ -249,7 +255,3 @@ class Client:
             f"{error.phase.value} for an individual request, excluding retries. "
             f"Remote Info: {request.endpoint}, {self.id.show()}"
         )
-
-
-def _settled(addr: Addr) -> State[Addr]:
-    return PENDING if isinstance(addr, AddrPending) else Ok(addr)

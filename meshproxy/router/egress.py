@@ -128,7 +128,7 @@ class Gate:
     def at_bound(self, bound: Bound, rules: OpenRules) -> Policies | Refusal:
         """Returns what is left of *rules* for *bound*, or why no request may go there."""
         try:
-            host, port = _host_and_port(bound.id)
+            host, port = host_and_port(bound.id)
         except ValueError as error:
             return Refusal(Verdict(False, None), f" is led to {bound.show()}: {error}")
         facts = Facts(client=bound.id, port=port, is_guarded=bound.chosen_by is ChosenBy.REQUEST)
@@ -206,7 +206,7 @@ class Gate:
             self._metrics.counter("rule", rule, what).value += 1
 
 
-def _host_and_port(bound_id: Path) -> tuple[str, int | Unknown]:
+def host_and_port(bound_id: Path) -> tuple[str, int | Unknown]:
     """Returns the host and port of an id below `/$/`; no host, and an unknown port, for others.
 
     Raises ValueError for a host that only some would read as an address.

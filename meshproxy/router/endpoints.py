@@ -13,9 +13,9 @@ from meshproxy.balancers.balancer import Picker
 from meshproxy.balancers.weight_classes import WeightClasses
 from meshproxy.client.endpoint import Endpoint, show
 from meshproxy.client.fail_fast import FailFastEndpoint, FailFastStats
-from meshproxy.client.transport import Connect, ConnectStats, Transport
+from meshproxy.client.transport import Connect, Connections, ConnectStats, Transport
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.addr import Address
+from meshproxy.naming.addr import Address, NamedAddress
 from meshproxy.naming.path import Path
 from meshproxy.net.turn import in_turns
 from meshproxy.router.address_filter import AddressFilter
@@ -53,7 +53,7 @@ class EndpointFactory:
         )
         parts = (
             address,
-            self._connect(address, self._transport, self.connects),
+            self._connections(address),
             policy.balancer.new_load(),
             accrual,
             self._metrics.counter("cut_responses"),
@@ -63,6 +63,14 @@ class EndpointFactory:
             return FailFastEndpoint(*parts, stats=self._fail_fast)
         return Endpoint(*parts)
 
+    def renew(self, endpoint: Endpoint) -> None:
+        """Has *endpoint* make new connections if files of their TLS have changed."""
+        if not endpoint.is_current:
+            endpoint.use(self._connections(endpoint.address))
+
+    def _connections(self, address: Address) -> Connections:
+        return self._connect(address, self._transport, self.connects)
+
 
 class EndpointTable:
     """The endpoints for a set of addresses, and the balancer that chooses among them.
@@ -70,7 +78,7 @@ class EndpointTable:
     An endpoint belongs to an address without its weight, so it outlives a change of weight; if an
     address is listed with several weights, the highest counts. There is none for what *guard* or
     *egress* refuse. If *keeps_healthy*, endpoints that are no longer listed stay while they are
-    open.
+    open; but not if a parent proxy looks their name up, as it may find what is listed now.
     """
 
     def __init__(
@@ -200,7 +208,7 @@ class EndpointTable:
     def _remove_unlisted(self) -> None:
         for key in tuple(self._unlisted):
             is_kept = self._keeps_healthy and self.by_address[key].is_open
-            if not is_kept or self._guard.refuses(key) is not None:
+            if not is_kept or isinstance(key, NamedAddress) or self._guard.refuses(key) is not None:
                 self._remove(key)
 
     def _remove(self, key: Address) -> None:

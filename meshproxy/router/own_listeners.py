@@ -99,7 +99,8 @@ class LoopGuard:
 
     def refuses(self, address: Address, chosen_by: ChosenBy) -> OwnListener | None:
         """Returns the listener at *address* if it must not be reached."""
-        listener = self._own.at(address)
+        found = map(self._own.at, address.reached)
+        listener = next((one for one in found if one is not None), None)
         if listener is None:
             return None
         if listener.router is None:

@@ -14,18 +14,22 @@ from typing import Any, Final, Literal, NamedTuple
 from meshproxy.accrual.policies import ConsecutiveFailuresConfig
 from meshproxy.balancers.p2c import P2cConfig
 from meshproxy.budget import RetryBudget
-from meshproxy.client.tls import ClientAuth, TlsSettings, context, stamp
+from meshproxy.client.tls import ClientAuth, TlsSettings, present_context
 from meshproxy.client.transport import Session, Transport
 from meshproxy.config.bases import AccrualConfig, BalancerConfig
 from meshproxy.config.client import ClientConfig, ClientSettings
 from meshproxy.config.h2 import H2Keys, h2_settings, written_keys
+from meshproxy.config.injected_headers import InjectedHeaderConfig
 from meshproxy.config.retries import RetryBudgetConfig
+from meshproxy.config.secrets import basic_credentials, header_value
 from meshproxy.config.sockets import (
     HostConnectionPoolConfig,
     SessionConfig,
     SocketOptionsConfig,
 )
 from meshproxy.config.tls import ClientTlsConfig
+from meshproxy.config.upstream_proxy import UpstreamProxyConfig
+from meshproxy.config.watched import Watched
 from meshproxy.errors import TlsFailed
 from meshproxy.h2.settings import LocalSettings
 from meshproxy.http.limits import Limits
@@ -35,6 +39,8 @@ from meshproxy.router.path_policy import PathPolicy, limit_seconds
 
 CONNECT_SECONDS: Final = 1.0
 TLS_CONNECT_SECONDS: Final = 2.0
+PARENT_SECONDS: Final = 5.0
+"""For a parent and its own connecting."""
 _AS_WRITTEN: Final = {
     "load_balancer": "balancer",
     "failure_accrual": "accrual",
@@ -46,6 +52,9 @@ _AS_WRITTEN: Final = {
     "forward_client_cert": "forward_client_cert",
     "fail_fast": "fail_fast",
     "drop_default_port": "drop_default_port",
+    "upstream_proxy": "upstream_proxy",
+    "inject_headers": "inject_headers",
+    "source_address": "source_address",
 }
 """Settings of a client that need no conversion, with their names in a `ClientPolicy`."""
 
@@ -76,6 +85,10 @@ class ClientPolicy:
     """What endpoints speak; `auto` is what they choose in the TLS handshake."""
     h2: LocalSettings = field(default_factory=partial(h2_settings, H2Keys()))
     """What endpoints of HTTP/2 are asked for."""
+    upstream_proxy: UpstreamProxyConfig | None = None
+    """None means that it connects directly; there are parents otherwise."""
+    inject_headers: tuple[InjectedHeaderConfig, ...] = ()
+    source_address: str | None = None
 
     def transport(self, limits: Limits) -> Transport:
         """Returns the transport to endpoints, with the router's *limits* as defaults."""
@@ -107,6 +120,7 @@ class ClientPolicy:
             no_delay=self.socket.no_delay,
             keep_alive=self.socket.keep_alive,
             h2=self.h2,
+            source_address=self.source_address,
         )
 
 
@@ -120,32 +134,31 @@ class Unset(NamedTuple):
 HTTP_UNSET: Final = Unset(ClientPolicy(), PathPolicy())
 
 
-class Contexts:
-    """The TLS contexts of a *config*, made from the present files and kept in memory.
+def files_of(config: ClientConfig) -> list[Watched[Any]]:
+    """Returns what the files of *config* hold at present: TLS contexts and secrets.
 
-    Raises `TlsFailed`, naming the file, if a file cannot be used.
+    Clients use it while it is in memory. Raises `TlsFailed` and `ValueError`, naming the file, if
+    one cannot be used.
     """
-
-    def __init__(self, config: ClientConfig) -> None:
-        blocks = [settings.tls for _, settings in config.rules if settings.tls is not None]
-        found = [_context_settings(one) for one in blocks if one.enabled]
-        self._stamps = {file: stamp(file) for settings in found for file in settings.files()}
-        self.kept = [context(self.stamped(settings)) for settings in found]
-
-    def stamped(self, settings: TlsSettings) -> TlsSettings:
-        """Returns *settings* with the state of their files."""
-        return replace(settings, stamps=tuple(self._stamps[file] for file in settings.files()))
+    found: list[Watched[Any]] = []
+    for _, settings in config.rules:
+        if settings.tls is not None and settings.tls.enabled:
+            found.append(present_context(_context_settings(settings.tls)))
+        secrets = [header_value(one.file) for one in settings.inject_headers or ()]
+        if settings.upstream_proxy is not None and settings.upstream_proxy.credentials_file:
+            secrets.append(basic_credentials(settings.upstream_proxy.credentials_file))
+        for secret in secrets:
+            secret.refresh()
+            if secret.failure is not None:
+                raise ValueError(str(secret.failure)) from secret.failure
+        found += secrets
+    return found
 
 
 def client_policy(
-    config: ClientConfig,
-    bound_id: Path,
-    contexts: Contexts | None = None,
-    unset: ClientPolicy = HTTP_UNSET.client,
+    config: ClientConfig, bound_id: Path, unset: ClientPolicy = HTTP_UNSET.client
 ) -> ClientPolicy:
     """Returns the policy of the client *bound_id*; what no rule says is as in *unset*.
-
-    TLS is from *contexts*, or from the present files.
 
     Raises `TlsFailed` if its `tls` cannot work.
     """
@@ -160,10 +173,15 @@ def client_policy(
         h2 |= written_keys(settings)
         if settings.tls is not None:
             tls = settings.tls, captures
+    if not (proxy := written.get("upstream_proxy")) or not proxy.addresses:
+        written["upstream_proxy"] = None
+    seconds = unset.connect_seconds
     if tls is not None and tls[0].enabled:
-        written = {"connect_seconds": TLS_CONNECT_SECONDS, **written, **_tls_settings(*tls)}
-        if contexts is not None:
-            written["tls"] = contexts.stamped(written["tls"])
+        written |= _tls_settings(*tls)
+        seconds = TLS_CONNECT_SECONDS
+    if written["upstream_proxy"] is not None:
+        seconds = PARENT_SECONDS
+    written.setdefault("connect_seconds", seconds)
     if h2:
         written["h2"] = h2_settings(H2Keys(**h2))
     return replace(unset, **written)
@@ -177,9 +195,7 @@ def client_tls(config: ClientTlsConfig) -> tuple[SSLContext, str | None] | None:
     if not config.enabled:
         return None
     written = _tls_settings(config, {})
-    settings: TlsSettings = written["tls"]
-    stamps = tuple(stamp(file) for file in settings.files())
-    return context(replace(settings, stamps=stamps)), written["server_name"]
+    return present_context(written["tls"]).value, written["server_name"]
 
 
 def new_budget(config: RetryBudgetConfig) -> RetryBudget:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from meshproxy.client.transport import Connect
+from meshproxy.client.upstream_proxy import Resolve
 from meshproxy.config.bases import IdentifierConfig
 from meshproxy.config.routers import RouterConfig
 from meshproxy.http.limits import Limits
@@ -40,6 +41,7 @@ class Router:
         metrics: Tree,
         connect: Connect,
         guard: LoopGuard,
+        resolve: Resolve,
         before: "Router | None" = None,
         unset: Unset = HTTP_UNSET,
     ) -> None:
@@ -54,7 +56,16 @@ class Router:
                 config.egress, metrics, former, names_by_host=_are_by_host(config.identifiers())
             )
         self.binding: Binding = Binding(
-            config, interpreter, limits, metrics, connect, guard, earlier, self.gate, unset
+            config,
+            interpreter,
+            limits,
+            metrics,
+            connect,
+            guard,
+            resolve,
+            earlier,
+            self.gate,
+            unset,
         )
         self._identifiers = [one.build(config.dst_prefix) for one in config.identifiers()]
         for identifier in self._identifiers:

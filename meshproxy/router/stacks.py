@@ -15,6 +15,7 @@ from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp, AddXForwardedFor
 from meshproxy.filters.forwarding import DstClient, Forward
 from meshproxy.filters.host import DropPort
+from meshproxy.filters.injected_headers import InjectHeaders
 from meshproxy.filters.retries import Requeues, Retries
 from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
 from meshproxy.filters.stream_errors import StreamErrors
@@ -120,6 +121,7 @@ def client_stack(
 ) -> list[HttpFilter]:
     """Returns the filters around the balancer of one bound id."""
     attempt = policy.attempt_seconds or _FOREVER
+    secrets = policy.inject_headers
     return [
         *([ForwardClientCert()] if policy.forward_client_cert else []),
         *([DropPort(443 if policy.tls else 80)] if policy.drop_default_port else []),
@@ -129,4 +131,6 @@ def client_stack(
         stats,
         *([StreamStats(metrics)] if policy.protocol != "http" else []),
         *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt
+        # inside all that looks at headers, and that could show them
+        *([InjectHeaders(secrets, is_tls=policy.tls is not None)] if secrets else []),
     ]

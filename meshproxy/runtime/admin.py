@@ -163,7 +163,6 @@ def _parameters(
         max_connections=min(_MAX_CONNECTIONS, int((allowed() or inf) * _SHARE)),
         metrics=scope,
         context=server_context(config.tls) if config.tls is not None else None,
-        tls=config.tls,
         options=config.socket_options or SocketOptionsConfig(),
         share=ADMIN,
     )

@@ -111,6 +111,7 @@ class Generation:
             metrics=metrics,
             interpreter=self.naming.interpreters[number],
             guard=LoopGuard(self._own, config.name, metrics),
+            resolve=self.resolver.resolve,
             filters=lambda server: [
                 one for each in telemeters for one in each.filters(config.name, server)
             ],

@@ -31,6 +31,7 @@ from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.announcing import Announcing
 from meshproxy.runtime.building import CannotStart, refused
 from meshproxy.runtime.draining import Draining
+from meshproxy.runtime.file_watch import FileWatch
 from meshproxy.runtime.generation import Generation
 from meshproxy.runtime.listen_addresses import (
     Address,
@@ -96,6 +97,7 @@ class Linker:
         self._retiring = Group()
         """The ending of other parts of earlier generations."""
         self._exporting: gevent.Greenlet | None = None
+        self._files = FileWatch(self.metrics, self._listeners.values, lambda: self.routers)
         self._is_over = Event()
         """Set when the last request has ended."""
 
@@ -145,14 +147,14 @@ class Linker:
         """Listens on every address of the configuration, or on none if one cannot be bound."""
         self._started = time.monotonic()
         measure_process(self.metrics, self._uptime)
-        generation = self._generation
-        parameters = self._parameters(generation, self.metrics)
-        sockets = self._open(generation.config)
-        generation.start()
-        generation.telemetry.start()
+        parameters = self._parameters(self._generation, self.metrics)
+        sockets = self._open(self.config)
+        self._generation.start()
+        self.telemetry.start()
         if not self._is_worker:
             self._overview.start()
         self._listen(parameters, sockets)
+        self._files.start()
 
     def reload(self, config: LinkerConfig) -> None:
         """Serves *config* from now on. Raises CannotStart, having changed nothing, if it cannot.
@@ -204,7 +206,6 @@ class Linker:
         if grace_seconds is None:
             grace_seconds = self.config.admin.shutdown_grace_ms / 1000
         pages = {admin_address(self.config), identifier_address(self.config)}
-        admins = [one for address, one in self._listeners.items() if address in pages]
         servers = [one for address, one in self._listeners.items() if address not in pages]
         closing = [self._draining.spawn(server.close, grace_seconds) for server in servers]
         self._draining.join(timeout=grace_seconds)
@@ -214,9 +215,10 @@ class Linker:
         self._retiring.kill()
         self.readiness.close()
         self._overview.close()
+        self._files.close()
         self._generation.close()
-        for admin in admins:
-            admin.close(min(grace_seconds, 1.0))
+        for admin in self._listeners.keys() & pages:
+            self._listeners[admin].close(min(grace_seconds, 1.0))
         return all(greenlet.value is True for greenlet in closing)
 
     def _failing(self) -> list[dict[str, Any]]:
@@ -229,8 +231,7 @@ class Linker:
         return time.monotonic() - self._started
 
     def _port(self, address: ListenAddress | None) -> int:
-        listener = self._listeners.get(address) if address is not None else None
-        return listener.port if listener is not None else 0
+        return self._listeners[address].port if address and address in self._listeners else 0
 
     def _parameters(
         self, generation: Generation, metrics: Tree
@@ -285,14 +286,13 @@ class Linker:
 
     def _wind_up(self, before: Generation, gone: list[Listener]) -> None:
         """Ends in the background what only running requests of *before* still use."""
-        after = self._generation
-        before.retire(after)
+        before.retire(self._generation)
         grace_seconds = before.config.admin.shutdown_grace_ms / 1000
         for listener in gone:
             self._draining.spawn(listener.close, grace_seconds)
-        for log in set(before.logs.values()) - set(after.logs.values()):
+        for log in set(before.logs.values()) - set(self._generation.logs.values()):
             self._retiring.spawn(self._close_log, log, grace_seconds)
-        self._exporting = self._retiring.spawn(after.telemetry.start_after, self._exporting)
+        self._exporting = self._retiring.spawn(self.telemetry.start_after, self._exporting)
 
     def _close_log(self, log: LogWriter, grace_seconds: float) -> None:
         """Closes *log* when all that may write to it have ended."""

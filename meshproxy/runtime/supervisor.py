@@ -38,6 +38,7 @@ from meshproxy.runtime.announcement import announce
 from meshproxy.runtime.announcing import Announcing
 from meshproxy.runtime.building import CannotStart, refused
 from meshproxy.runtime.draining import Draining
+from meshproxy.runtime.file_watch import FileWatch
 from meshproxy.runtime.listen_addresses import Address, ListenAddress, admin_address
 from meshproxy.runtime.log_rolling import LogRolling
 from meshproxy.runtime.readiness import Readiness
@@ -97,6 +98,7 @@ class Supervisor:
         self._rolling = LogRolling()
         self._admins: dict[ListenAddress, Listener] = {}
         """Admin listeners by address; all but one are ending."""
+        self._files = FileWatch(self.metrics, self._admins.values)
         self._turn = BoundedSemaphore(1)
         """Allows one reload at a time."""
 
@@ -123,6 +125,7 @@ class Supervisor:
             self.close(0)
             raise CannotStart(f"cannot listen on {error.strerror}") from error
         listener.start()
+        self._files.start()
         self._announce(ports)
 
     def reload(self, config: LinkerConfig) -> None:
@@ -176,6 +179,7 @@ class Supervisor:
         self._rolling.close()
         self._telemetry.close()
         self._overview.close()
+        self._files.close()
         for admin in self._admins.values():
             admin.close(min(grace_seconds, 1.0))
         self._addresses.close()

@@ -21,19 +21,19 @@ import gevent
 from gevent.pool import Group
 
 from meshproxy.config.sockets import SocketOptionsConfig
-from meshproxy.config.tls import ServerTlsConfig
-from meshproxy.errors import NoDescriptor
+from meshproxy.config.watched import Watched
+from meshproxy.errors import BadRequest, NoDescriptor
 from meshproxy.metrics.tree import Tree
 from meshproxy.net.descriptors import CLIENTS, ENDPOINTS, allowed, is_beyond, spares
+from meshproxy.net.proxy_protocol import BadHeader
 from meshproxy.net.stream import Stream
-from meshproxy.net.tls import TlsStream
 from meshproxy.net.traffic import traffic
 from meshproxy.server.acceptor import Acceptor
+from meshproxy.server.opening import Balancers, shake_hands
 from meshproxy.server.protocol import Conversation, ServerProtocol
 
 _log = logging.getLogger(__name__)
 _BACKLOG = 4096
-_HANDSHAKE_SECONDS = 10.0
 _ROOM_SHARE = 0.1
 """Share of the connections closed at once, if idle, for clients that wait."""
 _FIRST_SECONDS = 1.0
@@ -56,10 +56,10 @@ class ServerParameters:
     max_connections: int
     """0 means no limit of its own."""
     metrics: Tree
-    context: ssl.SSLContext | None = None
-    """None means plain text."""
-    tls: ServerTlsConfig | None = None
-    """What *context* was made of; connections end when it changes."""
+    context: Watched[ssl.SSLContext] | None = None
+    """None means plain text; connections end when it changes."""
+    proxy_protocol: Balancers | None = None
+    """Load balancers that tell who their clients are."""
     options: SocketOptionsConfig = SocketOptionsConfig()  # noqa: RUF009 - a value
     share: float = CLIENTS
     """Share of all descriptors beyond which connections are refused."""
@@ -84,6 +84,7 @@ class Listener:
         self._server.admits = self._admits
         self.port: int = self._server.address[1]
         self._count()
+        self._context = self._present_context()
 
     def start(self) -> None:
         """Begins to accept."""
@@ -95,15 +96,21 @@ class Listener:
         The socket stays open, with the clients in its backlog. Connections made under another `tls`
         end, busy ones after their response.
         """
-        is_other_tls = parameters.tls != self._parameters.tls
         self._parameters = parameters
+        self.renew()
         self._count()
         self._most = parameters.max_connections or sys.maxsize
         self._server.socket.listen(parameters.options.backlog or _BACKLOG)
         adopt = parameters.protocol.adopt
-        left = [one for one in self._connections if not adopt(one) or is_other_tls]
-        self._end_connections(left)
+        self._end_connections([one for one in self._connections if not adopt(one)])
         self._server.resume()
+
+    def renew(self) -> None:
+        """Ends the connections made under another TLS context than the present one."""
+        context = self._present_context()
+        if context is not self._context:
+            self._context = context
+            self._end_connections(self._connections)
 
     def drain(self) -> None:
         """Stops accepting, and ends idle connections now and busy ones after their response."""
@@ -136,6 +143,11 @@ class Listener:
         self._failures = metrics.scope("failures")
         self._server.failures = metrics.counter("accept_failures")
         self._tls_failures = metrics.counter("tls", "failures")
+        self._proxy_failures = metrics.counter("proxy_protocol_failures")
+
+    def _present_context(self) -> ssl.SSLContext | None:
+        watched = self._parameters.context
+        return None if watched is None else watched.value
 
     def _end_connections(self, connections: Iterable[Conversation]) -> None:
         loop = gevent.get_hub().loop
@@ -194,7 +206,7 @@ class Listener:
         self._connects.value += 1
         gevent.getcurrent().link_exception(self._count_fault)
         try:
-            self._serve_connection(sock, _show(peer))
+            self._serve_connection(sock, peer)
         except OSError as error:
             _log.debug("connection from %s ended: %s", peer[0], error)
         finally:
@@ -206,19 +218,19 @@ class Listener:
         """Counts a connection that was ended by an exception, which gevent has printed."""
         self._faults.value += 1
 
-    def _serve_connection(self, sock: gevent.socket.socket, remote: str) -> None:
+    def _serve_connection(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
         parameters = self._parameters
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, parameters.options.no_delay)
         if parameters.options.keep_alive is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, parameters.options.keep_alive)
-        local = _show(sock.getsockname())
-        context = parameters.context
+        remote, local = _show(peer), _show(sock.getsockname())
+        if parameters.proxy_protocol is not None:
+            remote = self._client_of(sock, peer[0], parameters.proxy_protocol) or remote
+        context = self._context
         stream = Stream(sock) if context is None else self._shake_hands(sock, context)
         traffic.watch(stream, stream.sock, *self._bytes)
-        is_late = self._parameters.tls != parameters.tls
-        parameters = self._parameters
-        connection = parameters.protocol.accept(stream, remote, local)
-        connection.is_draining = self._is_draining or is_late
+        connection = self._parameters.protocol.accept(stream, remote, local)
+        connection.is_draining = self._is_draining or self._context is not context
         self._connections[connection] = monotonic()
         numbers, endings = self._open, self._endings
         for number in numbers:
@@ -232,18 +244,25 @@ class Listener:
             if connection.ending:
                 endings[connection.ending].value += 1
 
-    def _shake_hands(self, sock: gevent.socket.socket, context: ssl.SSLContext) -> Stream:
-        """Makes the TLS handshake. Raises OSError if it fails or takes too long."""
-        wrapped = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+    def _client_of(self, sock: gevent.socket.socket, host: str, balancers: Balancers) -> str | None:
+        """Returns the client that a load balancer's header names. Raises OSError if it is bad."""
         try:
-            with gevent.Timeout(_HANDSHAKE_SECONDS, TimeoutError("no TLS handshake in time")):
-                wrapped.do_handshake()
-        except BaseException as error:
-            wrapped.close()
-            if isinstance(error, OSError):
-                self._tls_failures.value += 1
+            return balancers.client_of(sock, host)
+        except BadHeader as error:
+            self._proxy_failures.value += 1
+            if self._context is None:
+                refusal = BadRequest(f"{error} (proxyProtocolFrom)")
+                self._parameters.protocol.refuse(Stream(sock), refusal)
+            sock.close()
+            raise ConnectionAbortedError(str(error)) from error
+
+    def _shake_hands(self, sock: gevent.socket.socket, context: ssl.SSLContext) -> Stream:
+        """Makes the TLS handshake, and counts a failure. Raises OSError."""
+        try:
+            return shake_hands(sock, context)
+        except OSError:
+            self._tls_failures.value += 1
             raise
-        return TlsStream(wrapped)
 
 
 def listen(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.socket.socket:

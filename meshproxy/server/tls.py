@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Sequence
+from functools import partial
 
 from gevent.socket import socket
 from gevent.ssl import SSLSocket
@@ -9,25 +10,33 @@ from gevent.ssl import SSLSocket
 from meshproxy.client.tls import limit_versions
 from meshproxy.config.pem import load_chain
 from meshproxy.config.tls import ServerTlsConfig
+from meshproxy.config.watched import Watched, watched_files
 from meshproxy.http.message import Certificate
 
 
-def server_context(config: ServerTlsConfig, alpn: Sequence[str] = ("http/1.1",)) -> ssl.SSLContext:
+def server_context(
+    config: ServerTlsConfig, alpn: Sequence[str] = ("http/1.1",)
+) -> Watched[ssl.SSLContext]:
     """Returns the context of *config*, which offers *alpn*, the preferred protocol first.
 
-    Raises ValueError with the files if they are unusable.
+    It is made of the present files and shared while in use. Raises ValueError with the files if
+    they are unusable.
     """
+    given = (config.cert_path, config.key_path, config.intermediate_certs_path, config.ca_cert_path)
+    paths = [*filter(None, given)]
     try:
-        made = _make(config)
+        found = watched_files.take((config, *alpn), paths, partial(_make, config, alpn))
+        found.refresh()
+        if found.failure is not None:
+            raise found.failure
     except OSError as error:  # includes ssl.SSLError
         files = (config.cert_path, config.key_path, config.intermediate_certs_path)
         named = ", ".join(filter(None, (*files, config.ca_cert_path)))
         raise ValueError(f"cannot use the server's TLS files ({named}): {error}") from error
-    made.set_alpn_protocols(list(alpn))
-    return made
+    return found
 
 
-def _make(config: ServerTlsConfig) -> ssl.SSLContext:
+def _make(config: ServerTlsConfig, alpn: Sequence[str]) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     limit_versions(made, config.protocols or ())
     if config.ciphers:
@@ -40,6 +49,7 @@ def _make(config: ServerTlsConfig) -> ssl.SSLContext:
             made.load_verify_locations(cafile=config.ca_cert_path)
         else:
             made.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+    made.set_alpn_protocols(list(alpn))
     return made
 
 

@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 from gevent import socket
 
-from meshproxy.client.connection import PlainConnection, TlsConnection
+from meshproxy.client.connection import TlsConnection
 from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.certs import Certs
+from tests.kit.connections import ready, unopened
 from tests.kit.downstream import Downstream
 from tests.kit.k8s import wait_until
 
 
 def test_it_connects_to_the_address_as_it_is() -> None:
     with BadServer([[Until(b"hello"), Send(b"well"), Stall()]]) as endpoint:
-        connection = PlainConnection("127.0.0.1", endpoint.port)
+        connection = unopened(endpoint.port)
         assert not connection.is_connected
         connection.connect()
         assert connection.is_connected
@@ -29,7 +30,7 @@ def test_it_connects_to_the_address_as_it_is() -> None:
 def test_an_ipv6_address_needs_no_brackets() -> None:
     with Downstream(lambda _: b"", host="::1") as endpoint:
         for host in ("::1", "[::1]"):
-            connection = PlainConnection(host, endpoint.port)
+            connection = unopened(endpoint.port, host)
             connection.connect()
             connection.close()
         wait_until(lambda: len(endpoint.wire) == 2)
@@ -38,7 +39,7 @@ def test_an_ipv6_address_needs_no_brackets() -> None:
 def test_a_refusal_is_an_error_of_the_socket() -> None:
     with Downstream(lambda _: b"") as gone:
         port = gone.port
-    connection = PlainConnection("127.0.0.1", port)
+    connection = unopened(port)
     with pytest.raises(ConnectionRefusedError):
         connection.connect()
     assert connection.stream is None
@@ -46,7 +47,7 @@ def test_a_refusal_is_an_error_of_the_socket() -> None:
 
 def test_an_end_of_the_input_makes_an_idle_connection_unusable() -> None:
     with BadServer([[]]) as endpoint:
-        connection = PlainConnection("127.0.0.1", endpoint.port)
+        connection = unopened(endpoint.port)
         connection.connect()
         wait_until(lambda: not connection.is_connected)
         connection.close()
@@ -54,7 +55,7 @@ def test_an_end_of_the_input_makes_an_idle_connection_unusable() -> None:
 
 def test_bytes_that_nobody_asked_for_make_an_idle_connection_unusable() -> None:
     with BadServer([[Send(b"HTTP/1.1 408 Idle\r\n\r\n"), Stall()]]) as endpoint:
-        connection = PlainConnection("127.0.0.1", endpoint.port)
+        connection = unopened(endpoint.port)
         connection.connect()
         wait_until(lambda: not connection.is_connected)
         connection.close()
@@ -63,7 +64,7 @@ def test_bytes_that_nobody_asked_for_make_an_idle_connection_unusable() -> None:
 def test_closing_is_told_once_and_only_of_a_connection_that_was_up() -> None:
     closed = []
     with BadServer([[Stall()]]) as endpoint:
-        connection = PlainConnection("127.0.0.1", endpoint.port)
+        connection = unopened(endpoint.port)
         connection.on_close = lambda: closed.append(1)
         connection.close()
         assert closed == []
@@ -75,7 +76,7 @@ def test_closing_is_told_once_and_only_of_a_connection_that_was_up() -> None:
 
 def test_it_can_be_opened_again() -> None:
     with BadServer([[], [Stall()]]) as endpoint:
-        connection = PlainConnection("127.0.0.1", endpoint.port)
+        connection = unopened(endpoint.port)
         connection.connect()
         wait_until(lambda: not connection.is_connected)
         connection.close()
@@ -90,6 +91,7 @@ def test_session_tickets_leave_a_tls_connection_usable(tmp_path: Path) -> None:
         connection = TlsConnection(
             "127.0.0.1", endpoint.port, ssl_context=certs.client(), server_hostname="a.test"
         )
+        ready(connection)
         connection.connect()
         wait_until(lambda: _has_input(connection.sock))
         assert connection.is_connected
@@ -102,6 +104,7 @@ def test_nothing_is_there_to_write_to_before_the_certificate_is_verified(tmp_pat
         connection = TlsConnection(
             "127.0.0.1", endpoint.port, ssl_context=certs.client(), server_hostname="b.test"
         )
+        ready(connection)
         with pytest.raises(ssl.SSLError):
             connection.connect()
         assert connection.stream is None

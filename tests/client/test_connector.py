@@ -13,6 +13,7 @@ from meshproxy.client.transport import ConnectStats, Transport
 from meshproxy.errors import ConnectFailed
 from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import Address
 from tests.kit.certs import Certs
 from tests.kit.h2_endpoint import H2Endpoint
 from tests.kit.wire import free_port
@@ -20,10 +21,14 @@ from tests.kit.wire import free_port
 TRANSPORT = Transport(Limits(), 5.0)
 
 
+def at(port: int) -> Address:
+    return Address("127.0.0.1", port)
+
+
 def test_an_open_connection_is_counted_until_it_is_closed() -> None:
     metrics = Tree()
-    connector = Connector(TRANSPORT, ConnectStats(metrics), HTTP)
     with H2Endpoint() as endpoint:
+        connector = Connector(at(endpoint.port), TRANSPORT, ConnectStats(metrics), HTTP)
         connection = PlainConnection("127.0.0.1", endpoint.port)
         assert connector.open(connection, monotonic() + 5) is connection.stream
         assert (metrics.counter("connects").value, metrics.gauge("connections").read()) == (1, 1)
@@ -33,9 +38,10 @@ def test_an_open_connection_is_counted_until_it_is_closed() -> None:
 
 def test_a_failure_is_told_and_its_time_counted() -> None:
     metrics = Tree()
-    connector = Connector(TRANSPORT, ConnectStats(metrics), HTTP)
+    port = free_port()
+    connector = Connector(at(port), TRANSPORT, ConnectStats(metrics), HTTP)
     with pytest.raises(ConnectFailed, match="refused"):
-        connector.open(PlainConnection("127.0.0.1", free_port()), monotonic() + 5)
+        connector.open(PlainConnection("127.0.0.1", port), monotonic() + 5)
     assert metrics.counter("connects").value == 0
 
 
@@ -47,10 +53,11 @@ def test_the_protocols_of_the_settings_are_offered(
     server = certs.server("web.test")
     server.set_alpn_protocols(["h2"])
     tls = TlsSettings(trust=(str(certs.bundle),), alpn=offered)
-    connector = Connector(replace(TRANSPORT, tls=tls), ConnectStats(Tree()), H2)
     with H2Endpoint(tls=server) as endpoint:
+        stats = ConnectStats(Tree())
+        connector = Connector(at(endpoint.port), replace(TRANSPORT, tls=tls), stats, H2)
         connection = TlsConnection(
-            "127.0.0.1", endpoint.port, ssl_context=context(tls),
+            "127.0.0.1", endpoint.port, ssl_context=context(tls).value,
             server_hostname="web.test", assert_hostname="web.test",
         )  # fmt: skip
         connector.open(connection, monotonic() + 5)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
-from weakref import WeakValueDictionary
 
 import pytest
 import trustme
@@ -17,6 +16,7 @@ from meshproxy.client import tls
 from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.client.tls import ClientAuth, TlsSettings, context
 from meshproxy.client.transport import ConnectStats, Transport
+from meshproxy.config.watched import WatchedFiles
 from meshproxy.errors import ConnectFailed, TlsFailed
 from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree
@@ -196,7 +196,7 @@ def test_intermediate_certificates_are_sent_along(tmp_path: Path) -> None:
 def test_versions(
     protocols: tuple[str, ...], lowest: ssl.TLSVersion, highest: ssl.TLSVersion
 ) -> None:
-    made = context(TlsSettings(verify=False, protocols=protocols))
+    made = context(TlsSettings(verify=False, protocols=protocols)).value
     assert (made.minimum_version, made.maximum_version) == (lowest, highest)
 
 
@@ -213,7 +213,7 @@ def test_a_server_that_is_too_old_is_refused(certs: Certs) -> None:
 def test_the_authorities_of_the_system_are_those_of_ssl_cert_file(
     certs: Certs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls, "_contexts", WeakValueDictionary())
+    monkeypatch.setattr(tls, "watched_files", WatchedFiles())
     monkeypatch.setenv("SSL_CERT_FILE", str(certs.bundle))
     with Downstream(page, context=certs.server("a.test")) as server:
         assert ask(server, TlsSettings(), "a.test") == b"page"
@@ -239,7 +239,7 @@ def test_files_that_cannot_be_used_are_named(certs: Certs, tmp_path: Path, kind:
 
 def test_a_strange_but_valid_chain_passes_on_every_python(certs: Certs) -> None:
     strict = getattr(ssl, "VERIFY_X509_STRICT", 0)
-    assert not context(trusting(certs)).verify_flags & strict
+    assert not context(trusting(certs)).value.verify_flags & strict
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from typing import Self
 import gevent
 from gevent import socket
 
+from .namespace import with_files
+
 START_S = 20.0
 """A process that does not serve after this never will."""
 
@@ -141,3 +143,48 @@ class Nginx(Daemon):
             [find("nginx") or "nginx", "-c", str(config), "-p", str(directory)],
             directory / "nginx.log",
         )
+
+
+class Squid(Daemon):
+    """squid on 127.0.0.1, which asks the name server on port 53 and serves all of this machine.
+
+    *directory* must be open to others, since squid gives up its rights. It wants the credentials
+    in *passwords*, a file as htpasswd writes it, if there is one.
+    """
+
+    def __init__(self, directory: Path, port: int, passwords: Path | None = None) -> None:
+        config = directory / "squid.conf"
+        wants = f"""
+auth_param basic program /usr/lib/squid/basic_ncsa_auth {passwords}
+acl known proxy_auth REQUIRED
+http_access deny !known
+"""
+        config.write_text(
+            f"http_port 127.0.0.1:{port}\ndns_nameservers 127.0.0.1\npid_filename none\n"
+            f"cache deny all\ncache_log {directory}/cache.log\naccess_log none\n"
+            f"coredump_dir none\nshutdown_lifetime 0 seconds\nvisible_hostname parent.test\n"
+            "acl forbidden dstdomain forbidden.test\nhttp_access deny forbidden\n"
+            f"{wants if passwords is not None else ''}http_access allow all\n"
+        )
+        super().__init__(
+            [find("squid") or "squid", "-N", "-n", f"test{port}", "-f", str(config)],
+            directory / "squid.log",
+        )
+        self.wait_port(port)
+
+
+class Tinyproxy(Daemon):
+    """tinyproxy on 127.0.0.1, which asks the name server on port 53.
+
+    It wants these *credentials*, `user password`, if there are some.
+    """
+
+    def __init__(self, directory: Path, port: int, credentials: str = "") -> None:
+        config, resolv = directory / "tinyproxy.conf", directory / "tinyproxy.resolv.conf"
+        resolv.write_text("nameserver 127.0.0.1\n")
+        wants = f"BasicAuth {credentials}\n" if credentials else ""
+        config.write_text(f"Port {port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\n{wants}")
+        command = [find("tinyproxy") or "tinyproxy", "-d", "-c", str(config)]
+        files = {"/etc/resolv.conf": resolv}
+        super().__init__(with_files(files, *command), directory / "tinyproxy.log")
+        self.wait_port(port)

@@ -58,6 +58,8 @@ class Downstream(Closing):
     """Every byte received, by connection."""
     server_names: list[str | None] = field(default_factory=list)
     """The SNI of every TLS connection."""
+    peers: list[str] = field(default_factory=list)
+    """The address that every connection came from."""
 
     def __post_init__(self) -> None:
         if self.context:
@@ -78,7 +80,8 @@ class Downstream(Closing):
         for sock in list(self._open):
             sock.close()
 
-    def _serve(self, sock: socket.socket, _peer: object) -> None:
+    def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        self.peers.append(peer[0])
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open.add(sock)
         self.wire.append(bytearray())

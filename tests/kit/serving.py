@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.config.watched import Watched
 from meshproxy.errors import ProxyError
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.http.errors import error_response
@@ -15,6 +16,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.net.descriptors import CLIENTS
 from meshproxy.server.h1.protocol import Http1
 from meshproxy.server.listener import Listener, ServerParameters, listen
+from meshproxy.server.opening import Balancers
 from meshproxy.service import stack
 
 Respond = Callable[[Request, bytes], Response]
@@ -66,6 +68,7 @@ def serving(
     reads_body: bool = True,
     max_connections: int = 0,
     share: float = CLIENTS,
+    proxy_protocol: Balancers | None = None,
     grace_s: float = 1.0,
 ) -> Iterator[Serving]:
     """Serve *respond*, which gets each request with its body, read unless told not to."""
@@ -95,7 +98,8 @@ def serving(
             protocol=Http1(stack([ErrorResponder(limits, metrics)], service), limits, answer),
             max_connections=max_connections,
             metrics=metrics,
-            context=tls,
+            context=None if tls is None else Watched((), lambda: tls),
+            proxy_protocol=proxy_protocol,
             share=share,
         ),
     )

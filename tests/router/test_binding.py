@@ -81,6 +81,7 @@ class Subject(Binding):
             self.tree,
             EndpointPool,
             guard(*own),
+            lambda _host, _port: Var(ADDR_NEG),
             before,
         )
 

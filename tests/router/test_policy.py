@@ -8,16 +8,18 @@ import pytest
 from meshproxy.accrual.policies import ConsecutiveFailuresConfig, NoneConfig
 from meshproxy.balancers.ewma import EwmaConfig
 from meshproxy.balancers.p2c import P2cConfig
-from meshproxy.client.tls import ClientAuth, TlsSettings, context
+from meshproxy.client.tls import ClientAuth, TlsSettings
 from meshproxy.config.client import ClientItem, GlobalClientConfig, StaticClientConfig
+from meshproxy.config.injected_headers import InjectedHeaderConfig
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.tls import ClientAuthConfig, ClientTlsConfig
+from meshproxy.config.upstream_proxy import UpstreamProxyConfig
 from meshproxy.errors import TlsFailed
 from meshproxy.http.limits import Limits
 from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.path import Path
-from meshproxy.router.policy import ClientPolicy, Contexts, client_policy, new_budget
+from meshproxy.router.policy import ClientPolicy, client_policy, files_of, new_budget
 from tests.kit.certs import Certs
 
 RINET = Path.parse("/$/io.buoyant.rinet/443/linkerd.io")
@@ -215,24 +217,56 @@ def test_a_budget_is_made_for_each_that_asks() -> None:
     assert (one.balance(), other.balance()) == (2, 3)
 
 
-def test_a_changed_file_makes_another_policy(tmp_path: FilePath) -> None:
+def test_a_changed_file_makes_another_context_of_the_same_policy(tmp_path: FilePath) -> None:
     certs = Certs(tmp_path)
     config = StaticClientConfig(configs=(item("/", tls=trusting(certs)),))
-    first = Contexts(config)
-    assert client_policy(config, RINET, first) == client_policy(config, RINET, Contexts(config))
+    (first,) = files_of(config)
+    before = first.value
+    policy = client_policy(config, RINET)
+    assert files_of(config) == [first]
+    assert first.value is before
     certs.bundle.write_text(certs.bundle.read_text() + "\n")
-    policy = client_policy(config, RINET, Contexts(config))
-    assert policy != client_policy(config, RINET, first)
-    assert policy.tls is not None
-    assert context(policy.tls) is not first.kept[0]
-    assert client_policy(config, RINET, first) == client_policy(config, RINET, first)
+    assert files_of(config) == [first]
+    assert first.value is not before
+    assert client_policy(config, RINET) == policy
 
 
 def test_a_file_that_cannot_be_used_is_found_at_once(tmp_path: FilePath) -> None:
     certs = Certs(tmp_path)
     certs.bundle.write_text("no certificate")
     with pytest.raises(TlsFailed, match=r"ca\.pem"):
-        Contexts(StaticClientConfig(configs=(item("/never", tls=trusting(certs)),)))
+        files_of(StaticClientConfig(configs=(item("/never", tls=trusting(certs)),)))
+
+
+def test_a_file_that_has_become_unusable_is_found_while_the_last_good_one_serves(
+    tmp_path: FilePath,
+) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("first")
+    header = InjectedHeaderConfig(name="X-Key", file=str(secret))
+    config = StaticClientConfig(configs=(item("/", inject_headers=(header,)),))
+    (kept,) = files_of(config)
+    secret.write_text("")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="key is empty"):
+            files_of(config)
+    assert kept.value == b"first"
+
+
+PARENTS = UpstreamProxyConfig(addresses=("parent.test:3128",))  # type: ignore[arg-type]
+
+
+def test_parents_have_more_time_and_an_empty_list_undoes_them(tmp_path: FilePath) -> None:
+    tls = trusting(Certs(tmp_path))
+    rules = (
+        item("/", upstream_proxy=PARENTS, tls=tls),
+        item("/#", upstream_proxy=UpstreamProxyConfig(addresses=())),
+    )
+    config = StaticClientConfig(configs=rules)
+    policy = client_policy(config, RINET)
+    assert (policy.upstream_proxy, policy.connect_seconds) == (PARENTS, 5.0)
+    policy = client_policy(config, Path.parse("/#/io.l5d.fs/web"))
+    assert (policy.upstream_proxy, policy.connect_seconds) == (None, 2.0)
 
 
 def trusting(certs: Certs) -> ClientTlsConfig:

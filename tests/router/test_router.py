@@ -41,7 +41,7 @@ def router(port: int, more: str = "") -> Router:
     config = load(CONFIG.format(port=port, more=more), "test.yaml").routers[0]
     assert isinstance(config, HttpRouterConfig)
     interpreter = DefaultInterpreter((), SystemNamers(resolve))
-    return Router(config, interpreter, Limits(), Tree(), EndpointPool, guard())
+    return Router(config, interpreter, Limits(), Tree(), EndpointPool, guard(), resolve)
 
 
 def overriding(table: str) -> Request:

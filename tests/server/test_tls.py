@@ -27,7 +27,7 @@ def client_with_certificate(certs: Certs) -> SSLContext:
 def test_a_client_that_trusts_the_authority_is_served(tmp_path: Path) -> None:
     certs = Certs(tmp_path)
     with (
-        serving(tls=server_context(config(certs))) as server,
+        serving(tls=server_context(config(certs)).value) as server,
         WireClient(server.port, certs.client(), "web.test") as client,
     ):
         assert client.get("web.test").status == 200
@@ -39,7 +39,7 @@ def test_http_1_1_is_what_alpn_gets(tmp_path: Path) -> None:
     asking = certs.client()
     asking.set_alpn_protocols(["h2", "http/1.1"])
     with (
-        serving(tls=server_context(config(certs))) as server,
+        serving(tls=server_context(config(certs)).value) as server,
         WireClient(server.port, asking, "web.test") as client,
     ):
         assert client.sock.selected_alpn_protocol() == "http/1.1"
@@ -50,7 +50,7 @@ def test_the_protocols_of_alpn_are_offered_in_their_order(tmp_path: Path) -> Non
     asking = certs.client()
     asking.set_alpn_protocols(["http/1.1", "h2"])
     with (
-        serving(tls=server_context(config(certs), alpn=("h2", "http/1.1"))) as server,
+        serving(tls=server_context(config(certs), alpn=("h2", "http/1.1")).value) as server,
         WireClient(server.port, asking, "web.test") as client,
     ):
         assert client.sock.selected_alpn_protocol() == "h2"
@@ -59,7 +59,7 @@ def test_the_protocols_of_alpn_are_offered_in_their_order(tmp_path: Path) -> Non
 def test_a_client_without_certificate_is_refused_where_one_is_asked_for(tmp_path: Path) -> None:
     certs = Certs(tmp_path)
     asked = config(certs, require_client_auth=True, ca_cert_path=str(certs.bundle))
-    with serving(tls=server_context(asked)) as server:
+    with serving(tls=server_context(asked).value) as server:
         good = client_with_certificate(certs)
         with WireClient(server.port, good, "web.test") as client:
             assert client.get("web.test").status == 200
@@ -81,7 +81,7 @@ def test_a_client_of_another_authority_is_refused(tmp_path: Path) -> None:
     asked = config(certs, require_client_auth=True, ca_cert_path=str(certs.bundle))
     stranger = certs.client()
     stranger.load_cert_chain(*others.files("client.test"))
-    with serving(tls=server_context(asked)) as server:
+    with serving(tls=server_context(asked).value) as server:
         with pytest.raises(OSError, match=r"certificate|unknown|reset|ended"):
             refused(server.port, stranger)
         assert server.served == []

@@ -5,8 +5,9 @@ its `_get_conn` and `_put_conn`, which cost instructions on every request (docs/
 supported versions of urllib3 are pinned in setup.py, and both ends of the range are tested.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from ssl import SSLContext
 from time import monotonic
 
 import gevent
@@ -52,7 +53,9 @@ class EndpointPool:
         self._transport = transport
         self._stats = stats
         self._is_closed = False
-        pool = _new_pool(address, transport)
+        self._tls = context(transport.tls) if transport.tls is not None else None
+        self._made_with = self._tls.value if self._tls is not None else None
+        pool = _new_pool(address, transport, self._made_with)
         self._idle: IdleStack = pool.pool  # type: ignore[assignment] # what QueueCls made
         if transport.session.is_limited:
             self._idle.session = transport.session
@@ -73,7 +76,7 @@ class EndpointPool:
         """
         self._drop_soon = partial(gevent.get_hub().loop.run_callback, self._idle.drop_if_stray)
         self._close_pool = pool.close
-        self._connector = Connector(transport, stats, HTTP, other)
+        self._connector = Connector(address, transport, stats, HTTP, other)
         self._new: Callable[[], Connection] = pool._new_conn  # type: ignore[assignment] # noqa: SLF001 - see above
 
     def _queue(self, limiter: ConnectionLimiter, request: Request, deadline: float) -> Response:
@@ -87,6 +90,11 @@ class EndpointPool:
         except BaseException:
             limiter.leave()
             raise
+
+    @property
+    def is_current(self) -> bool:
+        """False if files of its TLS have changed since it was made."""
+        return self._tls is None or self._tls.value is self._made_with
 
     @property
     def idle(self) -> int:
@@ -107,7 +115,7 @@ class EndpointPool:
                     raise
         began = monotonic()
         try:
-            exchange = self._connect(connection, deadline)
+            exchange = self._connect(connection, deadline, request)
         finally:
             _spend_connecting(request, connection, began)
         try:
@@ -117,7 +125,7 @@ class EndpointPool:
                 raise WriteFailed(str(failure)) from failure
             raise
 
-    def tunnel(self, deadline: float) -> Response:
+    def tunnel(self, request: Request, deadline: float) -> Response:
         """Connects in plain text, outside the pool, for a CONNECT; the response has the tunnel.
 
         Raises ConnectFailed, TimedOutConnecting, TimedOutInQueue and PoolFull.
@@ -125,7 +133,7 @@ class EndpointPool:
         if self._limiter is not None:
             self._limiter.enter(self._wait_until(deadline))
         try:
-            return self._connector.tunnel(self._address, deadline, self._leave)
+            return self._connector.tunnel(request, deadline, self._leave)
         except BaseException:
             self._leave()
             raise
@@ -180,10 +188,11 @@ class EndpointPool:
         return min(deadline, monotonic() + self._transport.limits.first_byte)
 
     def _connect(
-        self, connection: Connection, deadline: float
+        self, connection: Connection, deadline: float, request: Request | None = None
     ) -> Callable[[Request, float], Response]:
-        """Connects, and returns what exchanges messages on *connection*."""
-        self._connector.open(connection, deadline)
+        """Connects for *request*, and returns what exchanges messages on *connection*."""
+        via: Sequence[bytes] = () if request is None else request.headers.get_all(b"via")
+        self._connector.open(connection, deadline, via)
         return self._ready(connection)
 
     def _ready(self, connection: Connection) -> Callable[[Request, float], Response]:
@@ -203,7 +212,9 @@ def _spend_connecting(request: Request, connection: Connection, began: float) ->
         spend(request, TLS, now - connected)
 
 
-def _new_pool(address: Address, transport: Transport) -> HTTPConnectionPool:
+def _new_pool(
+    address: Address, transport: Transport, made_with: SSLContext | None
+) -> HTTPConnectionPool:
     settings = transport.tls
     if settings is None:
         return _PlainPool(address.host, address.port)
@@ -211,7 +222,7 @@ def _new_pool(address: Address, transport: Transport) -> HTTPConnectionPool:
     return _TlsPool(
         address.host,
         address.port,
-        ssl_context=context(settings),
+        ssl_context=made_with,
         server_hostname=name,
         assert_hostname=name if settings.verify else False,
     )

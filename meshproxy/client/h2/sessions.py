@@ -58,7 +58,9 @@ class EndpointSessions:
         self._address = address
         self._transport = transport
         self._stats = stats
-        self._connector = Connector(transport, stats, H2, other)
+        self._tls = context(transport.tls) if transport.tls is not None else None
+        self._made_with = self._tls.value if self._tls is not None else None
+        self._connector = Connector(address, transport, stats, H2, other)
         self._sessions: list[ClientSession] = []
         self._most = transport.max_size or MAX_SESSIONS
         self._line: deque[AsyncResult[ClientSession]] = deque()
@@ -93,9 +95,9 @@ class EndpointSessions:
         except NoResponse as failure:
             raise _unwritten(failure) from failure
 
-    def tunnel(self, deadline: float) -> Response:
+    def tunnel(self, request: Request, deadline: float) -> Response:
         """Connects in plain text for a CONNECT; see `Connector.tunnel`."""
-        return self._connector.tunnel(self._address, deadline, _nothing)
+        return self._connector.tunnel(request, deadline, _nothing)
 
     def open_session(self, deadline: float) -> None:
         """Makes a new connection and keeps it, to test if one can be made.
@@ -109,6 +111,11 @@ class EndpointSessions:
         """Takes over *connection*, which is open and speaks HTTP/2."""
         self._begin(connection, opened(connection))
         self._admit()
+
+    @property
+    def is_current(self) -> bool:
+        """False if files of its TLS have changed since it was made."""
+        return self._tls is None or self._tls.value is self._made_with
 
     @property
     def idle(self) -> int:
@@ -230,7 +237,7 @@ class EndpointSessions:
             connection = TlsConnection(
                 address.host,
                 address.port,
-                ssl_context=context(transport.tls),
+                ssl_context=self._made_with,
                 server_hostname=name,
                 assert_hostname=name if transport.tls.verify else False,
             )

@@ -29,6 +29,7 @@ from meshproxy.http.message import Request, Response
 from meshproxy.net.stream import Stream
 from meshproxy.server.h1.request_body import ClientBody
 from tests.kit.badserver import BadServer, Reset, Send, Stall, Step, Until
+from tests.kit.connections import unopened
 from tests.kit.k8s import wait_until
 from tests.kit.messages import Pieces, body_of, request
 from tests.kit.pair import plain
@@ -64,7 +65,7 @@ class Talk:
 def talking(*steps: Step, limits: Limits | None = None) -> Iterator[Talk]:
     """Connect to an endpoint that does *steps* and then closes."""
     with BadServer([steps]) as endpoint:
-        connection = PlainConnection("127.0.0.1", endpoint.port)
+        connection = unopened(endpoint.port)
         connection.connect()
         try:
             yield Talk(connection, endpoint, limits=limits or Limits())
@@ -682,7 +683,7 @@ def test_what_comes_before_the_request_has_left_is_no_response_to_it() -> None:
     with plain() as one, plain() as two:
         connections = []
         for stream, _ in (one, two):
-            connection = PlainConnection("127.0.0.1", 1)
+            connection = unopened(1)
             connection.stream = stream
             connections.append(connection)
         talks = [Talk(connection, None) for connection in connections]  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from meshproxy.client.h1.idle import IdleStack
 from meshproxy.client.transport import ExpiryStats, Session
 from meshproxy.metrics.tree import Tree
 from meshproxy.net.descriptors import spares
+from tests.kit.connections import unopened
 from tests.kit.scarcity import few_descriptors
 
 
@@ -34,7 +35,7 @@ class Closing:
 
 
 def connection(opened_at: float = 1000.0) -> PlainConnection:
-    made = PlainConnection("127.0.0.1", 1)
+    made = unopened(1)
     made.opened_at = opened_at
     return made
 

@@ -293,7 +293,7 @@ def test_in_tls_the_endpoint_must_choose_h2(certs: Certs, alpn: str | None, work
 
 def test_a_tunnel_is_plain_and_its_own_connection() -> None:
     with to_endpoint() as (sessions, endpoint):
-        response = sessions.tunnel(gevent.get_hub().loop.now() + 1e9)
+        response = sessions.tunnel(request(), gevent.get_hub().loop.now() + 1e9)
         assert response.status == 200
         wait_until(lambda: len(endpoint.peers) == 1)
         response.close()
