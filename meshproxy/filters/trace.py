@@ -6,7 +6,6 @@ gets the span of its attempt. Without a recorder only ids are kept.
 
 import binascii
 import random as _random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,17 @@ from typing import ClassVar
 
 from meshproxy.config.bases import TracePropagatorConfig
 from meshproxy.errors import ProxyError
+from meshproxy.filters.spans import (
+    attempt_phases,
+    await_end,
+    begin,
+    bind_phase,
+    describe_request,
+    end,
+    end_attempt,
+    phase,
+    tell_name,
+)
 from meshproxy.http import l5d
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
@@ -25,7 +35,6 @@ from meshproxy.service import Service
 _base64, _hex = binascii.b2a_base64, binascii.hexlify
 _NO_FLAGS = bytes(8)
 _WRITTEN = (l5d.CTX_TRACE, l5d.REQID)
-_DESCRIBED = (b"content-length", b"content-type", b"transfer-encoding")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +89,8 @@ class ServerSpan:
         self._bits = bits
         self._salt = bits(64)
         self._read = propagator.fields | {l5d.SAMPLE}
+        self._on_errors = any(one.wants_errors for one in recorders)
+        self._has_phases = any(one.wants_phases for one in recorders)
         self._is_plain = isinstance(propagator, L5d) and not recorders
         """True if beginning a new trace is left to `AttemptSpan`."""
 
@@ -96,7 +107,7 @@ class ServerSpan:
             wanted = [one for one in self._recorders if one.wants(found)]
             if found.is_sampled is None:
                 trace.id = found.sampled(bool(wanted))
-            if wanted:
+            if wanted or self._on_errors:
                 return self._recorded(trace, wanted, request, service)
         return service(request)
 
@@ -116,11 +127,12 @@ class ServerSpan:
         request: Request,
         service: Service[Request, Response],
     ) -> Response:
-        trace.record = partial(_record, recorders)
-        trace.span = span = _begin(trace.id, "SERVER", request, self._service)
+        trace.has_phases = self._has_phases
+        trace.span = span = begin(trace.id, "SERVER", request, self._service)
+        finish = partial(self._finish, trace, span, recorders)
         if request.peer is not None:
             span.local, span.remote = request.peer.local, request.peer.remote
-        _describe_request(span, request)
+        describe_request(span, request)
         span.tags["router.label"] = self._service
         if request.local_dtab:
             span.tags["dtab.local"] = request.local_dtab.show()
@@ -128,13 +140,24 @@ class ServerSpan:
             response = service(request)
         except ProxyError as error:
             span.tags["error"] = error.reason
-            _end(span, trace)
+            tell_name(span, request)
+            finish()
             raise
-        finally:
-            if request.dst is not None:
-                span.tags["service"] = request.dst.show()
-        _await(span, trace, response)
+        tell_name(span, request)
+        if trace.has_phases:
+            bind_phase(trace, span, request, self._bits)
+        await_end(span, response, finish)
         return response
+
+    def _finish(self, trace: Trace, span: Span, wanted: Sequence[Recorder]) -> None:
+        """Passes the spans to those that want them, now that all have ended."""
+        end(span)
+        trace.ended.append(span)
+        failed = "error" in span.tags
+        without_phases = [one for one in trace.ended if one.kind != "INTERNAL"]
+        for recorder in self._recorders:
+            if recorder in wanted or (failed and recorder.wants_errors):
+                recorder.record(trace.ended if recorder.wants_phases else without_phases)
 
 
 class AttemptSpan:
@@ -164,7 +187,40 @@ class AttemptSpan:
         trace.propagator.write(headers, child)
         if trace.span is None:
             return service(request)
-        return _recorded_attempt(trace, trace.span, child, request, service)
+        return self._recorded(trace, trace.span, child, request, service)
+
+    def _recorded(
+        self,
+        trace: Trace,
+        server: Span,
+        child: TraceId,
+        request: Request,
+        service: Service[Request, Response],
+    ) -> Response:
+        span = begin(child, "CLIENT", request, server.service)
+        if request.retries:
+            server.events.append((span.started_us, "finagle.retry"))
+        if request.bound_id is not None:
+            span.tags["client"] = request.bound_id.show()
+        before = request.phases or {}
+        finish = partial(end_attempt, span, trace)
+        try:
+            response = service(request)
+        except ProxyError as error:
+            span.tags["error"] = error.reason
+            span.remote = request.endpoint
+            if trace.has_phases:
+                attempt_phases(trace, span, before, request, self._bits)
+            finish()
+            raise
+        span.remote = request.endpoint
+        if trace.has_phases:
+            head_us = attempt_phases(trace, span, before, request, self._bits)
+            if response.ending is not None and not response.ending.is_settled:
+                body = phase(trace, span, "body", head_us, 0, self._bits)
+                response.ending.then(lambda _: end(body))
+        await_end(span, response, finish)
+        return response
 
 
 def _as_told(headers: Headers) -> Trace:
@@ -172,94 +228,3 @@ def _as_told(headers: Headers) -> Trace:
     propagator = L5d()
     told = propagator.read(headers) or TraceId(0, 0, 0)
     return Trace(TraceId(told.parent, told.parent, told.trace), propagator)
-
-
-def _recorded_attempt(
-    trace: Trace,
-    server: Span,
-    child: TraceId,
-    request: Request,
-    service: Service[Request, Response],
-) -> Response:
-    span = _begin(child, "CLIENT", request, server.service)
-    if request.retries:
-        server.events.append((span.started_us, "finagle.retry"))
-    if request.bound_id is not None:
-        span.tags["client"] = request.bound_id.show()
-    try:
-        response = service(request)
-    except ProxyError as error:
-        span.tags["error"] = error.reason
-        span.remote = request.endpoint
-        _end(span, trace)
-        raise
-    span.remote = request.endpoint
-    _await(span, trace, response)
-    return response
-
-
-def _begin(trace: TraceId, kind: str, request: Request, service: str) -> Span:
-    name = request.method.decode("ascii")
-    return Span(trace, kind, name, service, time.time_ns() // 1000)  # type: ignore[arg-type] # one of two
-
-
-def _describe_request(span: Span, request: Request) -> None:
-    tags = span.tags
-    tags["http.uri"] = request.target.decode("latin-1")
-    tags["http.req.method"] = request.method.decode("ascii")
-    tags["http.req.version"] = "HTTP/" + request.version.decode("ascii")
-    host = request.headers.get(b"host")
-    if host is not None:
-        tags["http.req.host"] = host.decode("latin-1")
-    _describe(span, "http.req.", request.headers)
-
-
-def _describe(span: Span, prefix: str, headers: Headers) -> None:
-    for name in _DESCRIBED:
-        value = headers.get(name)
-        if value is not None:
-            span.tags[prefix + name.decode("ascii")] = value.decode("latin-1")
-
-
-def _await(span: Span, trace: Trace, response: Response) -> None:
-    """Ends *span* with *response*, or at the end of a body that is still arriving."""
-    tags = span.tags
-    tags["http.rsp.status"] = str(response.status)
-    tags["http.rsp.version"] = "HTTP/" + response.version.decode("ascii")
-    _describe(span, "http.rsp.", response.headers)
-    ending = response.ending
-    if ending is None or ending.is_settled:
-        _judge(span, response)
-        _end(span, trace)
-        return
-    span.events.append((time.time_ns() // 1000, "response head"))
-
-    def ended(broken: bool) -> None:
-        _judge(span, response)
-        if broken:
-            tags["error"] = "cut"
-        _end(span, trace)
-
-    ending.then(ended)
-
-
-def _judge(span: Span, response: Response) -> None:
-    if not response.failed:
-        span.tags["l5d.success"] = "1.0"
-    elif response.retryable:
-        span.tags["l5d.retryable"] = "0.0"
-    else:
-        span.tags["l5d.failure"] = "0.0"
-    if response.failed or response.status >= 500:
-        span.tags["error"] = str(response.status)
-
-
-def _end(span: Span, trace: Trace) -> None:
-    span.duration_us = max(time.time_ns() // 1000 - span.started_us, 1)
-    if trace.record is not None:
-        trace.record(span)
-
-
-def _record(recorders: Sequence[Recorder], span: Span) -> None:
-    for one in recorders:
-        one.record(span)

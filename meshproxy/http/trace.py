@@ -1,12 +1,13 @@
 """The trace of a request, and its spans if they are recorded."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from meshproxy.http.propagation import Propagator
 from meshproxy.http.trace_id import TraceId
 
-Kind = Literal["SERVER", "CLIENT"]
+Kind = Literal["SERVER", "CLIENT", "INTERNAL"]
+"""What the span is of: a request, an attempt, or a phase of one of them."""
 
 
 class Span:
@@ -52,15 +53,25 @@ class Recorder(Protocol):
         """Returns True if the spans of *trace* are to be recorded here."""
         ...
 
-    def record(self, span: Span) -> None:
-        """Records a span that has ended; never waits."""
+    @property
+    def wants_errors(self) -> bool:
+        """True if requests that fail are to be recorded whatever `wants` says."""
+        ...
+
+    @property
+    def wants_phases(self) -> bool:
+        """True if each phase of a request is to be a span of its own."""
+        ...
+
+    def record(self, spans: Sequence[Span]) -> None:
+        """Records all spans of a request that has ended, the server's last; never waits."""
         ...
 
 
 class Trace:
     """The trace of a request."""
 
-    __slots__ = ("id", "propagator", "record", "span")
+    __slots__ = ("ended", "has_phases", "id", "propagator", "span")
 
     def __init__(self, trace: TraceId, propagator: Propagator) -> None:
         self.id = trace
@@ -68,5 +79,7 @@ class Trace:
         self.propagator = propagator
         self.span: Span | None = None
         """The SERVER span, if it is recorded."""
-        self.record: Callable[[Span], None] | None = None
-        """Passes an ended span to its recorders."""
+        self.ended: list[Span] = []
+        """Spans of attempts and phases, kept until the outcome of the request is known."""
+        self.has_phases = False
+        """True if phases are to be spans."""

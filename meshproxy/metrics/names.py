@@ -113,6 +113,9 @@ PLACES: Final = (
             _histogram("retries/per_request", "How often each request was sent again."),
             _counter("retries/budget_exhausted", "Retries not made because the budget was spent."),
             _counter("retries/request_limit", "Retries not made because of maxRetries. Added."),
+            _counter(
+                "retries/backoffs_exhausted", "Retries not made because the backoff ended. Added."
+            ),
             _gauge("retries/budget", "Retries the budget allows now."),
         ),
     ),
@@ -260,6 +263,7 @@ PLACES: Final = (
             _counter("sent", "Spans that the collector took."),
             _counter("dropped", "Spans that were queued in vain, or for which there was no room."),
             _counter("failures", "Posts that failed."),
+            _counter("limited", "Traces not recorded because of `maxTracesPerSecond`."),
         ),
     ),
     Section(

@@ -12,32 +12,24 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from meshproxy import __version__
-from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.errors import Problem
 from meshproxy.config.model import key
 from meshproxy.http.trace import Span
-from meshproxy.telemeters.spans import SpanExporter
+from meshproxy.telemeters.spans import SpanExporter, SpanExporterConfig
 from meshproxy.telemeters.telemeter import TelemeterDeps
 
-_KINDS: Final = {"SERVER": 2, "CLIENT": 3}
+_KINDS: Final = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3}
 _ERROR: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OtlpConfig(TelemeterConfig):
+class OtlpConfig(SpanExporterConfig):
     """Sends spans to an OpenTelemetry collector, as JSON over HTTP; an addition of meshproxy."""
 
     kind: ClassVar[str] = "io.l5d.otlp"
     in_workers: ClassVar[bool] = True
     endpoint: str = key(
         default="http://localhost:4318/v1/traces", doc="The http URL to POST spans to."
-    )
-    sample_rate: float = key(
-        default=0.001,
-        minimum=0,
-        maximum=1,
-        quoted=True,
-        doc="The share of traces to send, if the caller has not decided that.",
     )
 
     def check(self) -> Iterable[Problem]:
@@ -54,7 +46,7 @@ class OtlpConfig(TelemeterConfig):
 
     def build(self, deps: TelemeterDeps) -> SpanExporter:
         """Returns the exporter."""
-        return SpanExporter("otlp", self.endpoint, self.sample_rate, encode, deps.metrics)
+        return SpanExporter("otlp", self.endpoint, self, encode, deps.metrics)
 
 
 def encode(spans: Sequence[Span]) -> bytes:

@@ -7,6 +7,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import gevent
@@ -14,6 +15,8 @@ import urllib3
 from gevent.event import Event
 from urllib3.exceptions import HTTPError
 
+from meshproxy.config.bases import TelemeterConfig
+from meshproxy.config.model import key
 from meshproxy.http.trace import Recorder, Span
 from meshproxy.http.trace_id import TraceId
 from meshproxy.log_once import LogOnce
@@ -23,6 +26,8 @@ from meshproxy.telemeters.telemeter import Telemeter
 FLUSH_INTERVAL_S: Final = 1.0
 MAX_QUEUED: Final = 10_000
 """Most spans queued; further ones are dropped."""
+BURST: Final = 5000
+"""Traces that may be recorded at once; about the queue's length in spans."""
 MAX_BATCH: Final = 500
 """Spans in one request to a collector."""
 _TIMEOUT_S: Final = 3.0
@@ -31,6 +36,38 @@ _CLOSE_TIMEOUT_S: Final = 2.0
 _log = LogOnce(logging.getLogger(__name__))
 
 Encode = Callable[[Sequence[Span]], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanExporterConfig(TelemeterConfig):
+    """The keys that all exporters of spans have."""
+
+    sample_rate: float = key(
+        default=0.001,
+        minimum=0,
+        maximum=1,
+        quoted=True,
+        doc="The share of traces to send, if the caller has not decided that.",
+    )
+    sample_errors: bool = key(
+        default=False,
+        added=True,
+        doc="Send the spans of requests that fail whatever was decided; each request then costs "
+        "what a recorded one does.",
+    )
+    phase_spans: bool = key(
+        default=False,
+        added=True,
+        doc="Send a span for each phase too: `bind`, `dns`, `queue`, `connect`, `tls`, `wait` and "
+        "`body`, as far as a request had them.",
+    )
+    max_traces_per_second: int = key(
+        default=1000,
+        minimum=1,
+        added=True,
+        doc="How many traces are recorded each second, by each worker, after a burst of 5,000; "
+        "further ones are counted in `telemeter/<exporter>/limited`.",
+    )
 
 
 class Sampler:
@@ -57,7 +94,7 @@ class SpanExporter(Telemeter):
     Args:
         name: the scope of its counters, `telemeter/<name>`.
         url: accepts a batch by POST; any 2xx is a success.
-        sample_rate: the share of undecided traces.
+        config: what to send.
         encode: encodes a batch; *content_type* is its type.
     """
 
@@ -65,7 +102,7 @@ class SpanExporter(Telemeter):
         self,
         name: str,
         url: str,
-        sample_rate: float,
+        config: SpanExporterConfig,
         encode: Encode,
         metrics: Tree,
         content_type: str = "application/json",
@@ -74,7 +111,11 @@ class SpanExporter(Telemeter):
         self._url = url
         self._encode = encode
         self._headers: Mapping[str, str] = {"Content-Type": content_type}
-        self._sampler = Sampler(sample_rate)
+        self._sampler = Sampler(config.sample_rate)
+        self.wants_errors = config.sample_errors
+        self.wants_phases = config.phase_spans
+        self._per_second = config.max_traces_per_second
+        self._left = self._burst = max(BURST, self._per_second)
         self._queue: deque[Span] = deque()
         self._http = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
         self._stopping = Event()
@@ -83,21 +124,29 @@ class SpanExporter(Telemeter):
         self._sent = scope.counter("sent")
         self._dropped = scope.counter("dropped")
         self._failures = scope.counter("failures")
+        self._limited = scope.counter("limited")
 
     def recorder(self) -> Recorder:
         """Returns itself."""
         return self
 
     def wants(self, trace: TraceId) -> bool:
-        """Returns True if the spans of *trace* are to be recorded here."""
-        return self._sampler.wants(trace)
+        """Returns True if the spans of *trace* are to be recorded here, within the limit."""
+        return self._sampler.wants(trace) and self._has_room()
 
-    def record(self, span: Span) -> None:
-        """Queues *span*, or counts it as dropped."""
-        if len(self._queue) < MAX_QUEUED:
-            self._queue.append(span)
+    def record(self, spans: Sequence[Span]) -> None:
+        """Queues *spans*, or counts them as dropped if there is no room for all of them."""
+        if len(self._queue) + len(spans) <= MAX_QUEUED:
+            self._queue.extend(spans)
         else:
-            self._dropped.value += 1
+            self._dropped.value += len(spans)
+
+    def _has_room(self) -> bool:
+        if self._left <= 0:
+            self._limited.value += 1
+            return False
+        self._left -= 1
+        return True
 
     def start(self) -> None:
         """Begins to send in the background."""
@@ -115,6 +164,7 @@ class SpanExporter(Telemeter):
 
     def _post_often(self) -> None:
         while not self._stopping.wait(FLUSH_INTERVAL_S):
+            self._left = min(self._left + self._per_second, self._burst)
             self._post_all()
         self._post_all()
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
@@ -50,6 +51,8 @@ class TracelogConfig(TelemeterConfig):
 class Tracelog(Telemeter):
     """Logs spans at *level*."""
 
+    wants_errors = wants_phases = False
+
     def __init__(self, sample_rate: float, level: int) -> None:
         self._sampler = Sampler(sample_rate)
         self._level = level
@@ -62,16 +65,17 @@ class Tracelog(Telemeter):
         """Returns True if the spans of *trace* are to be logged."""
         return self._sampler.wants(trace)
 
-    def record(self, span: Span) -> None:
-        """Logs *span*."""
-        _log.log(
-            self._level,
-            "trace %016x span %016x parent %016x %s %s %d us %s",
-            span.id.trace,
-            span.id.span,
-            span.id.parent,
-            span.kind,
-            span.name,
-            span.duration_us,
-            json.dumps(span.tags),
-        )
+    def record(self, spans: Sequence[Span]) -> None:
+        """Logs *spans*."""
+        for span in spans:
+            _log.log(
+                self._level,
+                "trace %016x span %016x parent %016x %s %s %d us %s",
+                span.id.trace,
+                span.id.span,
+                span.id.parent,
+                span.kind,
+                span.name,
+                span.duration_us,
+                json.dumps(span.tags),
+            )

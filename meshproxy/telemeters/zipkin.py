@@ -8,33 +8,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.errors import Problem, Severity
 from meshproxy.config.model import key
 from meshproxy.config.scalars import Port
 from meshproxy.http.trace import Span
 from meshproxy.http.trace_id import DEBUG
-from meshproxy.telemeters.spans import SpanExporter
+from meshproxy.telemeters.spans import SpanExporter, SpanExporterConfig
 from meshproxy.telemeters.telemeter import TelemeterDeps
 
 _SCRIBE: Final = 9410
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ZipkinConfig(TelemeterConfig):
+class ZipkinConfig(SpanExporterConfig):
     """Sends spans to a Zipkin collector, as JSON over HTTP."""
 
     kind: ClassVar[str] = "io.l5d.zipkin"
     in_workers: ClassVar[bool] = True
     host: str = key(default="localhost", doc="The collector.")
     port: Port = key(default=Port(9411), minimum=1, doc="Its HTTP port.")
-    sample_rate: float = key(
-        default=0.001,
-        minimum=0,
-        maximum=1,
-        quoted=True,
-        doc="The share of traces to send, if the caller has not decided that.",
-    )
 
     def check(self) -> Iterable[Problem]:
         """Yields a warning for port 9410, which is for another protocol."""
@@ -46,7 +38,7 @@ class ZipkinConfig(TelemeterConfig):
         """Returns the exporter."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         url = f"http://{host}:{self.port}/api/v2/spans"
-        return SpanExporter("zipkin", url, self.sample_rate, encode, deps.metrics)
+        return SpanExporter("zipkin", url, self, encode, deps.metrics)
 
 
 def encode(spans: Sequence[Span]) -> bytes:
@@ -59,7 +51,6 @@ def _plain(span: Span) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "traceId": f"{ids.high:016x}{ids.trace:016x}" if ids.high else f"{ids.trace:016x}",
         "id": f"{ids.span:016x}",
-        "kind": span.kind,
         "name": span.name.lower(),
         "timestamp": span.started_us,
         "duration": span.duration_us,
@@ -68,6 +59,8 @@ def _plain(span: Span) -> dict[str, Any]:
     }
     if ids.parent and ids.parent != ids.span:
         plain["parentId"] = f"{ids.parent:016x}"
+    if span.kind != "INTERNAL":  # Zipkin has no name for it
+        plain["kind"] = span.kind
     if span.remote:
         plain["remoteEndpoint"] = _endpoint(span.remote)
     if span.events:

@@ -17,7 +17,7 @@ telemetry:
 - kind: io.l5d.zipkin
   host: 127.0.0.1
   port: {collector}
-  sampleRate: {rate}
+  sampleRate: {rate}{more}
 routers:
 - protocol: http
   label: outgoing
@@ -54,7 +54,7 @@ def spans(collector: Downstream) -> list[dict[str, Any]]:
 
 def test_a_retried_request_is_one_tree_below_the_callers_span(collector: Downstream) -> None:
     with Origin() as origin:
-        text = CONFIG.format(collector=collector.port, origin=origin.port, rate=0)
+        text = CONFIG.format(collector=collector.port, origin=origin.port, rate=0, more="")
         with Proxy(text) as proxy:
             parent = f"traceparent: {PARENT}"
             assert get(proxy.port("outgoing"), "web", "/x", parent).status == 200
@@ -78,7 +78,7 @@ def test_a_retried_request_is_one_tree_below_the_callers_span(collector: Downstr
 
 def test_what_is_not_sampled_is_told_so_and_not_sent(collector: Downstream) -> None:
     with Origin() as origin:
-        text = CONFIG.format(collector=collector.port, origin=origin.port, rate=0)
+        text = CONFIG.format(collector=collector.port, origin=origin.port, rate=0, more="")
         with Proxy(text) as proxy:
             assert get(proxy.port("outgoing"), "web").status == 200
         assert origin.requests[0].get("x-b3-sampled") == "0"
@@ -87,7 +87,28 @@ def test_what_is_not_sampled_is_told_so_and_not_sent(collector: Downstream) -> N
 
 def test_a_collector_that_is_gone_costs_no_request() -> None:
     with Origin() as origin:
-        text = CONFIG.format(collector=1, origin=origin.port, rate=1)
+        text = CONFIG.format(collector=1, origin=origin.port, rate=1, more="")
         with Proxy(text) as proxy:
             assert [get(proxy.port("outgoing"), "web").status for _ in range(5)] == [200] * 5
             proxy.wait_count("telemeter/zipkin", "failures")
+
+
+def test_errors_are_sent_with_their_phases_whatever_was_sampled(collector: Downstream) -> None:
+    more = "\n  sampleErrors: true\n  phaseSpans: true"
+    with Origin() as origin:
+        text = CONFIG.format(collector=collector.port, origin=origin.port, rate=0, more=more)
+        with Proxy(text.replace("retryableRead5XX", "nonRetryable5XX")) as proxy:
+            assert get(proxy.port("outgoing"), "web", "/failing").status == 503
+            assert get(proxy.port("outgoing"), "web", "/fine").status == 200
+        assert [one.get("x-b3-sampled") for one in origin.requests] == ["0", "0"]
+    by_kind = {span.get("kind", span["name"]): span for span in spans(collector)}
+    assert by_kind.keys() == {"SERVER", "CLIENT", "connect", "wait"}
+    server, client = by_kind["SERVER"], by_kind["CLIENT"]
+    assert (server["tags"]["error"], server["tags"]["http.uri"]) == ("503", "/failing")
+    assert client["parentId"] == server["id"]
+    assert by_kind["connect"]["parentId"] == by_kind["wait"]["parentId"] == client["id"]
+    assert len({span["traceId"] for span in spans(collector)}) == 1
+    for span in spans(collector):
+        assert server["timestamp"] <= span["timestamp"]
+        ends = span["timestamp"] + span["duration"]
+        assert ends <= server["timestamp"] + server["duration"] + 1000

@@ -1,10 +1,13 @@
 """One span for the server, one below it for each attempt, and who is told of which."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from meshproxy.errors import ConnectFailed, ProxyError
 from meshproxy.filters.trace import AttemptSpan, ServerSpan
 from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.phases import CONNECT, spend
 from meshproxy.http.propagation import L5d
 from meshproxy.http.trace import Span
 from meshproxy.http.trace_id import TraceId
@@ -18,16 +21,22 @@ SAMPLED = b"ASNFZ4mrze8RERERERERESIiIiIiIiIiAAAAAAAAAAY="
 
 
 class Recorded(list[Span]):
-    """A recorder of the traces that *wanted* says."""
+    """A recorder of the traces that *wanted* says, perhaps of errors and of phases."""
 
-    def __init__(self, *, wanted: bool = True) -> None:
+    def __init__(
+        self, *, wanted: bool = True, wants_errors: bool = False, wants_phases: bool = False
+    ) -> None:
         self._wanted = wanted
+        self.wants_errors = wants_errors
+        self.wants_phases = wants_phases
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
 
     def wants(self, trace: TraceId) -> bool:
         return self._wanted if trace.is_sampled is None else trace.is_sampled
 
-    def record(self, span: Span) -> None:
-        self.append(span)
+    def record(self, spans: Sequence[Span]) -> None:
+        self.extend(spans)
 
 
 def served(
@@ -172,7 +181,7 @@ def test_a_span_lasts_until_the_body_has_ended(*, broken: bool) -> None:
     recorded, answer = Recorded(), response()
     answer.ending = ending = Ending()
     served(request(), answer, recorded=recorded)
-    assert recorded == []
+    assert list(recorded) == []
     ending.come(broken=broken)
     assert [span.tags.get("error") for span in recorded] == ["cut" if broken else None] * 2
     assert [[what for _, what in span.events] for span in recorded] == [["response head"]] * 2
@@ -190,4 +199,49 @@ def test_what_is_undecided_is_decided_for_all_that_follow(*, wanted: bool) -> No
 def test_a_decision_of_the_caller_wins() -> None:
     recorded = Recorded(wanted=True)
     served(request((CTX, TraceId(1, 1, 1).sampled(yes=False).encode())), recorded=recorded)
-    assert recorded == []
+    assert list(recorded) == []
+
+
+def test_errors_are_recorded_whatever_was_decided_by_who_wants_them() -> None:
+    always, never = Recorded(wanted=False, wants_errors=True), Recorded(wanted=False)
+    for answers in ([response()], [response(503)], [ConnectFailed("x"), response()]):
+        asked = request()
+        server = ServerSpan(L5d(), [always, never], "outgoing")
+        attempt, replies = AttemptSpan(), Replies(*answers)
+
+        def attempts(
+            asked: Request, attempt: AttemptSpan = attempt, to: Replies = replies
+        ) -> Response:
+            try:
+                return attempt(asked, to)
+            except ProxyError:
+                return attempt(asked, to)
+
+        stack([server], attempts)(asked)
+        found = TraceId.decode(asked.headers.get(CTX) or b"")
+        assert found is not None
+        assert found.is_sampled is False
+    assert [(span.kind, span.tags["error"]) for span in always] == [
+        ("CLIENT", "503"),
+        ("SERVER", "503"),
+    ]
+    assert list(never) == []
+
+
+def test_phases_are_spans_for_those_who_want_them() -> None:
+    phases, plain = Recorded(wants_phases=True), Recorded()
+    asked, answer = request(), response()
+    answer.ending = ending = Ending()
+
+    def attempt(asked: Request) -> Response:
+        spend(asked, CONNECT, 0.001)
+        return AttemptSpan()(asked, Replies(answer))
+
+    stack([ServerSpan(L5d(), [phases, plain], "outgoing")], attempt)(asked)
+    ending.come(broken=False)
+    assert [span.kind for span in plain] == ["CLIENT", "SERVER"]
+    assert sorted(span.name for span in phases) == ["GET", "GET", "body", "wait"]
+    server = phases[-1]
+    client = next(span for span in phases if span.kind == "CLIENT")
+    assert {span.id.parent for span in phases if span.kind == "INTERNAL"} == {client.id.span}
+    assert client.id.parent == server.id.span

@@ -9,12 +9,13 @@ from meshproxy.http.trace import Span
 from meshproxy.http.trace_id import TraceId
 from meshproxy.metrics.tree import Tree
 from meshproxy.telemeters import spans as room
-from meshproxy.telemeters.spans import Sampler, SpanExporter
+from meshproxy.telemeters.spans import Sampler, SpanExporter, SpanExporterConfig
 from tests.kit.downstream import Answer, Downstream
 from tests.kit.k8s import wait_until
 from tests.kit.wire import free_port
 
 Serve = Callable[[object], Answer]
+EVERYTHING = SpanExporterConfig(sample_rate=1.0)
 
 
 def span(number: int) -> Span:
@@ -28,10 +29,10 @@ def numbers(spans: object) -> bytes:
 class World:
     """An exporter that posts to *port*, and what it counted."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, config: SpanExporterConfig = EVERYTHING) -> None:
         self.tree = Tree()
         url = f"http://127.0.0.1:{port}/spans"
-        self.exporter = SpanExporter("mine", url, 1.0, numbers, self.tree)
+        self.exporter = SpanExporter("mine", url, config, numbers, self.tree)
 
     def counts(self) -> list[int]:
         """Return how many spans were sent and dropped, and how many posts failed."""
@@ -48,9 +49,9 @@ def collector() -> Iterator[Downstream]:
 def test_what_is_recorded_is_posted_soon_and_at_the_end(collector: Downstream) -> None:
     world = World(collector.port)
     world.exporter.start()
-    world.exporter.record(span(1))
+    world.exporter.record([span(1)])
     wait_until(lambda: world.counts() == [1, 0, 0])
-    world.exporter.record(span(2))
+    world.exporter.record([span(2)])
     world.exporter.close()
     assert [json.loads(one.body) for one in collector.requests] == [[1], [2]]
     first = collector.requests[0]
@@ -65,7 +66,7 @@ def test_many_are_posted_in_batches(collector: Downstream, monkeypatch: pytest.M
     monkeypatch.setattr(room, "MAX_BATCH", 2)
     world = World(collector.port)
     for number in range(5):
-        world.exporter.record(span(number))
+        world.exporter.record([span(number)])
     world.exporter.start()
     world.exporter.close()
     assert [json.loads(one.body) for one in collector.requests] == [[0, 1], [2, 3], [4]]
@@ -75,7 +76,7 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "MAX_QUEUED", 2)
     world = World(free_port())
     for number in range(5):
-        world.exporter.record(span(number))
+        world.exporter.record([span(number)])
     assert world.counts() == [0, 3, 0]
     world.exporter.close()
     assert world.counts() == [0, 5, 0]
@@ -83,7 +84,7 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_collector_that_is_not_there_costs_spans_only() -> None:
     world = World(free_port())
-    world.exporter.record(span(1))
+    world.exporter.record([span(1)])
     world.exporter.start()
     world.exporter.close()
     assert world.counts() == [0, 1, 1]
@@ -92,7 +93,7 @@ def test_a_collector_that_is_not_there_costs_spans_only() -> None:
 def test_a_collector_that_refuses_is_counted() -> None:
     with Downstream(lambda _: Answer(400)) as refusing:
         world = World(refusing.port)
-        world.exporter.record(span(1))
+        world.exporter.record([span(1)])
         world.exporter.start()
         world.exporter.close()
     assert world.counts() == [0, 1, 1]
@@ -112,3 +113,18 @@ def test_the_rate_decides_where_the_trace_does_not(
     rate: float, trace: TraceId, *, wanted: bool
 ) -> None:
     assert Sampler(rate, lambda _: 0).wants(trace) is wanted
+
+
+def test_more_traces_than_the_limit_are_counted_and_not_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "BURST", 3)
+    monkeypatch.setattr(room, "FLUSH_INTERVAL_S", 0.001)
+    config = SpanExporterConfig(sample_rate=1.0, max_traces_per_second=2)
+    world = World(free_port(), config)
+    wanted = [world.exporter.wants(TraceId(n, n, n)) for n in range(5)]
+    assert wanted == [True, True, True, False, False]
+    assert world.tree.counter("telemeter", "mine", "limited").value == 2
+    world.exporter.start()
+    wait_until(lambda: world.exporter.wants(TraceId(9, 9, 9)))
+    world.exporter.close()

@@ -15,7 +15,7 @@ def test_a_span_is_a_line_of_the_level(caplog: pytest.LogCaptureFixture) -> None
     span = Span(TraceId(0xA1, 0xB2, 0xC3), "SERVER", "GET", "out", 1)
     span.duration_us = 12
     span.tags["http.uri"] = "/a\nb"
-    telemeter.record(span)
+    telemeter.record([span])
     (record,) = caplog.records
     assert record.levelno == logging.DEBUG
     assert record.getMessage() == (
