@@ -59,6 +59,7 @@ DISCOVERY: Final = (
             counter("unexpected_code_total", "Answers that were neither of these."),
             counter("unknown_srv_hosts_results_total", "Groups of records without an address."),
             histogram("request_duration_ms", "Milliseconds of a question."),
+            gauge("lookup_dns/iteration/<name>", "Questions since the name is in use."),
         ),
     ),
     Section(

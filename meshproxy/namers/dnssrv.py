@@ -60,7 +60,7 @@ class DnsSrvNamer:
                 self,
                 name,
                 lambda line: asker.follow(line, name),
-                line=lambda _moved: _Line(),
+                line=lambda _moved: _Line(metrics, name),
                 backoff=equal_jitter(min(1.0, interval_s), interval_s),
                 stats=stats,
                 unknown=lambda _: Ok(()),
@@ -103,14 +103,19 @@ class DnsSrvNamer:
 
 
 class _Line:
-    """When a name was asked for and answered."""
+    """When a name was asked for and answered, and how often, as the metrics show meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Tree, name: str) -> None:
         self.request = ""
         self.requested_at = self.responded_at = 0.0
+        self.iteration = 0
+        self._metrics = metrics
+        self._gauge = ("lookup_dns", "iteration", name)
+        metrics.gauge(*self._gauge, fn=lambda: self.iteration)
 
     def close(self) -> None:
-        """Does nothing: there is nothing to close."""
+        """Shows it no longer."""
+        self._metrics.remove(*self._gauge)
 
 
 class _Asker:
@@ -142,6 +147,7 @@ class _Asker:
 
     def _ask(self, line: _Line, name: str) -> Services:
         line.request, line.requested_at = f"SRV {name}", time.time()
+        line.iteration += 1
         begun = time.monotonic()
         try:
             services = self._resolver.services(name, self._servers)

@@ -220,3 +220,15 @@ routers: [{{protocol: http, servers: [{{port: 0}}]}}]
 """
     with pytest.raises(ConfigErrors, match=what):
         load(text, "test.yaml")
+
+
+def test_how_often_a_name_was_asked_for_is_shown_while_it_is_in_use(
+    server: DnsServer, tmp_path: FilePath
+) -> None:
+    server.put(WEB, "0 0 80 a.test.", ttl=1, kind="SRV")
+    world = World(tmp_path, server.port)
+    own = world.metrics.scope("#/io.l5d.dnssrv")
+    with Rebinding(world.namer, f"/{WEB}"):
+        wait_until(lambda: world.count("lookup_successes_total") == 2)
+        assert own.gauge("lookup_dns", "iteration", WEB).read() == 2
+    wait_until(lambda: "lookup_dns" not in own.scopes)
