@@ -245,7 +245,10 @@ class Endpoint:
 
 
 def classify(request: Request, response: Response, classifier: Classifier) -> None:
-    """Stores the class of *response* by its head, or by its end, which may still have to come."""
+    """Stores the class of *response* by its head, or by its end, which may still have to come.
+
+    A body that the client gives up has no end, and says nothing.
+    """
     body = request.body
     result = classifier.response(
         request.method,
@@ -259,7 +262,7 @@ def classify(request: Request, response: Response, classifier: Classifier) -> No
     ending, arriving = response.ending, response.body
 
     def ended(broken: bool) -> None:
-        if not broken:
+        if not broken and getattr(arriving, "is_complete", True):
             trailers = None if isinstance(arriving, bytes) else arriving.trailers
             _store(response, classifier.end(trailers))
 

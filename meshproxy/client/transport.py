@@ -98,6 +98,8 @@ class Transport:
     session: Session = field(default_factory=Session)
     no_delay: bool = True
     keep_alive: bool | None = None
+    protocol: str = "http"
+    """What the endpoint speaks: `http`, `h2` or `auto`."""
     h2: LocalSettings = field(default_factory=LocalSettings)
     """What endpoints of HTTP/2 are asked for."""
     pings: KeepAlive = field(default_factory=KeepAlive)

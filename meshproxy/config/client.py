@@ -42,9 +42,8 @@ class ClientSettings(H2Keys):
     protocol: Literal["same", "http", "h2", "auto"] | None = key(
         default=None,
         added=True,
-        only=("same",),
-        doc="What endpoints speak: `same` as the router's clients, the default; `http`; `h2`; or "
-        "`auto`, what they choose in the TLS handshake.",
+        doc="What endpoints speak: `same` as the router's protocol, the default; `http`; `h2`; or "
+        "`auto`, what they choose in the TLS handshake, and HTTP/1.1 in plain text.",
     )
     load_balancer: BalancerConfig | None = key(default=None, doc="`p2c` when unset.")
     host_connection_pool: HostConnectionPoolConfig | None = key(

@@ -7,10 +7,10 @@ from typing import Any, Final
 from meshproxy.config.decode import Config, Problem, key
 from meshproxy.h2.frames import MAX_FRAME_BYTES, MIN_FRAME_BYTES
 from meshproxy.h2.settings import MAX_WINDOW_BYTES, LocalSettings
+from meshproxy.http.limits import Limits
 
 STREAM_WINDOW_BYTES: Final = 262_144
 CONNECTION_WINDOW_BYTES: Final = 1_048_576
-HEADER_LIST_BYTES: Final = 8192
 UPDATE_RATIO: Final = 0.99
 _MAX_TABLE_BYTES: Final = 65_536
 _MAX_LIST_BYTES: Final = 1_048_576
@@ -50,7 +50,7 @@ class H2Keys(Config):
         maximum=_MAX_LIST_BYTES,
         only_for="h2",
         doc="Most bytes of the fields of a message, each counted with 32 more; "
-        f"{HEADER_LIST_BYTES} when unset.",
+        "8192 when unset, or what maxHeadersKB says.",
     )
     window_update_ratio: float | None = key(
         default=None,
@@ -73,8 +73,14 @@ def written_keys(keys: H2Keys) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(keys, name)) is not None}
 
 
-def h2_settings(keys: H2Keys, max_concurrent_streams: int = 1000) -> LocalSettings:
-    """Returns what is asked of the other side of a connection with *keys*."""
+def h2_settings(
+    keys: H2Keys, limits: Limits | None = None, max_concurrent_streams: int = 1000
+) -> LocalSettings:
+    """Returns what is asked of the other side of a connection with *keys*.
+
+    A message may have as many fields, and bytes of them, as *limits* say, unless *keys* do.
+    """
+    limits = limits or Limits()
     window = keys.initial_stream_window_bytes
     unset = LocalSettings()
     return LocalSettings(
@@ -83,7 +89,10 @@ def h2_settings(keys: H2Keys, max_concurrent_streams: int = 1000) -> LocalSettin
         window_update_ratio=keys.window_update_ratio or UPDATE_RATIO,
         header_table_bytes=_or(keys.header_table_bytes, unset.header_table_bytes),
         max_frame_bytes=_or(keys.max_frame_bytes, unset.max_frame_bytes),
-        max_header_list_bytes=_or(keys.max_header_list_bytes, HEADER_LIST_BYTES),
+        max_header_list_bytes=_or(
+            keys.max_header_list_bytes, min(limits.header_bytes, _MAX_LIST_BYTES)
+        ),
+        max_header_fields=limits.header_count,
         max_concurrent_streams=max_concurrent_streams,
     )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
     "protocols": {
         "http": "meshproxy.protocols.http:HttpRouterConfig",
-        "h2": None,
+        "h2": "meshproxy.protocols.h2:H2RouterConfig",
         "thrift": None,
         "mux": None,
         "thriftmux": None,

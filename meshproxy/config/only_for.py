@@ -21,9 +21,10 @@ def misplaced(config: Config, protocols: frozenset[str], at: str = "") -> Iterat
         elif isinstance(value, Config):
             yield from misplaced(value, protocols, path)
         elif isinstance(value, tuple):
+            is_one = spec.one_or_many and len(value) == 1
             for index, item in enumerate(value):
                 if isinstance(item, Config):
-                    yield from misplaced(item, protocols, f"{path}[{index}]")
+                    yield from misplaced(item, protocols, path if is_one else f"{path}[{index}]")
 
 
 def _fits(only_for: str | None, protocols: frozenset[str]) -> bool:

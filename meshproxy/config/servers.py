@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from meshproxy.config.decode import Config, Ip, Port, key
+from meshproxy.config.decode import Ip, Port, key
+from meshproxy.config.h2 import H2Keys
 from meshproxy.config.scalars import AddressRange
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.tls import ServerTlsConfig
@@ -10,7 +11,7 @@ from meshproxy.naming.path import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerConfig(Config):
+class ServerConfig(H2Keys):
     """A listening socket."""
 
     port: Port = key(default=Port(4140), doc="The port to listen on.")

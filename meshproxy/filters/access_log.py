@@ -92,9 +92,12 @@ class AccessLog:
 
         def ended(broken: bool) -> None:
             entry.sent = body.received
-            self._end(request, entry, response, is_whole=not broken)
+            self._end(request, entry, response, is_whole=not broken and body.is_complete)
 
-        ending.then(ended)
+        if ending.has_come:  # while it was held back, see `filters.stream_retries`
+            ended(broken=body.is_broken)
+        else:
+            ending.then(ended)
 
     def _end(
         self, request: Request, entry: LogEntry, response: Response | None, *, is_whole: bool

@@ -21,7 +21,6 @@ from meshproxy.errors import (
 from meshproxy.filters.admission import Overloaded
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.h2 import grpc
-from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.grpc import GrpcStatus
 from meshproxy.h2.reset import StreamReset, passed_on
 from meshproxy.http import l5d
@@ -52,17 +51,19 @@ class StreamErrors(ErrorResponder):
         self._grpc_status = grpc_status
 
     def respond(self, request: Request, error: ProxyError) -> Response:
-        """Counts *error* and returns what its client gets.
+        """Counts *error* and returns what its client gets, which is a response for HTTP/1.
 
         Raises StreamReset if that is a reset: what the endpoint did, or REFUSED_STREAM.
         """
         response = self.answer(error)
+        if request.version != b"2":
+            return response
         if isinstance(error, StreamReset):
             raise StreamReset(str(error), passed_on(error.code)) from error
         if self._grpc_status and grpc.is_grpc(request.headers):
             return call_failed(response, error)
         if isinstance(error, _REFUSED):
-            raise StreamReset(str(error), ErrorCode.REFUSED_STREAM) from error
+            raise StreamReset(str(error), grpc.reset_of_status(status_of(error))) from error
         return response
 
 

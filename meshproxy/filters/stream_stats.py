@@ -13,6 +13,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
 _CUT = "cut"
+_CANCELLED = "cancelled"
 _INCOMPLETE = "incomplete"
 
 
@@ -65,7 +66,9 @@ class StreamStats:
             return response
 
         def ended(broken: bool) -> None:
-            self._record(request, _CUT if broken else "", _received(body), started)
+            is_complete = getattr(body, "is_complete", True)
+            reason = _CUT if broken else "" if is_complete else _CANCELLED
+            self._record(request, reason, _received(body), started)
 
         ending.then(ended)
         return response

@@ -49,6 +49,18 @@ def status_of_reset(code: int) -> GrpcStatus:
     return _OF_RESET.get(code, GrpcStatus.UNKNOWN)
 
 
+_RESETS: Final[Mapping[GrpcStatus, ErrorCode]] = {
+    GrpcStatus.INTERNAL: ErrorCode.INTERNAL_ERROR,
+    GrpcStatus.UNAVAILABLE: ErrorCode.REFUSED_STREAM,
+    GrpcStatus.RESOURCE_EXHAUSTED: ErrorCode.ENHANCE_YOUR_CALM,
+}
+
+
+def reset_of_status(status: GrpcStatus) -> ErrorCode:
+    """Returns the code to reset the stream of a call with, whose outcome is *status*."""
+    return _RESETS.get(status, ErrorCode.CANCEL)
+
+
 def is_grpc(headers: Headers) -> bool:
     """Returns True if the message with these fields belongs to a gRPC call."""
     kind = headers.get(b"content-type")

@@ -72,6 +72,11 @@ class AwaitedBody(Body, Protocol):
         """Bytes that have arrived so far, read or not."""
         ...
 
+    @property
+    def is_complete(self) -> bool:
+        """True once all of it has arrived."""
+        ...
+
     def await_end(self, most: int, seconds: float) -> bool:
         """Waits until the end has arrived, without reading; returns False if it will not wait on.
 

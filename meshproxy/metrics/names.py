@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from meshproxy.metrics.discovery_names import DISCOVERY
+from meshproxy.metrics.h2_names import H2
 from meshproxy.metrics.metric import Metric, Section
 from meshproxy.metrics.metric import counter as _counter
 from meshproxy.metrics.metric import gauge as _gauge
@@ -250,6 +251,7 @@ PLACES: Final = (
         _DECISIONS,
     ),
     Section("rt/<router>", "The router.", (_gauge("originator", "1 if the router starts calls."),)),
+    *H2,
     *DISCOVERY,
     Section(
         "telemeter/statsd",

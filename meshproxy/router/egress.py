@@ -119,7 +119,7 @@ class Gate:
             self._allowed.value += 1
             self._counts[rule.name].value += 1
         if passage.is_limited:
-            if response.ending is not None:
+            if response.ending is not None and not response.ending.has_come:
                 response.ending.then(passage.leave)
             else:
                 passage.leave()

@@ -117,9 +117,10 @@ class ClientPolicy:
                 limit_seconds(self.pool.idle_time_ms or 0),
                 self.pool.min_size,
             ),
+            protocol=self.protocol,
+            h2=self.h2,
             no_delay=self.socket.no_delay,
             keep_alive=self.socket.keep_alive,
-            h2=self.h2,
             source_address=self.source_address,
         )
 

@@ -23,6 +23,7 @@ from meshproxy.router.policy import HTTP_UNSET, Unset
 
 _BY_HOST: Final = {"io.l5d.ingress", "io.l5d.methodAndHost", "io.l5d.static"}
 """Kinds of identifiers that look at Host, or at nothing of the client's choice."""
+_HOST: Final = {"host", ":authority"}
 
 
 class Router:
@@ -105,5 +106,5 @@ class Router:
 def _are_by_host(identifiers: Sequence[IdentifierConfig]) -> bool:
     """Returns True if clients choose a name by Host alone."""
     return all(
-        one.kind in _BY_HOST or getattr(one, "header", "").lower() == "host" for one in identifiers
+        one.kind in _BY_HOST or getattr(one, "header", "").lower() in _HOST for one in identifiers
     )

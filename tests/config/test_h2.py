@@ -32,7 +32,7 @@ def test_every_key_arrives() -> None:
     )
     assert errors == []
     assert config is not None
-    assert h2_settings(config, 7) == LocalSettings(
+    assert h2_settings(config, max_concurrent_streams=7) == LocalSettings(
         stream_window_bytes=2_000_000,
         connection_window_bytes=2_000_000,
         window_update_ratio=0.5,

@@ -92,7 +92,7 @@ def test_one_identifier_needs_no_list(identifier: str) -> None:
             SMALLEST + "interpreter: {transformers: []}\n",
             "f:3:14: interpreter.kind: is missing, write one of: default, io.l5d.",
         ),
-        ("protocol: h2\n", "f:1:1: protocol: h2 is not supported yet, use one of: http"),
+        ("protocol: mux\n", "f:1:1: protocol: mux is not supported yet, use one of: h2, http"),
         ("protocol: htp\n", "f:1:1: protocol: 'htp' is unknown, did you mean http?"),
         (SMALLEST + "dtab: /a => b\n", "f:3:7: dtab: "),
         (SMALLEST + "dstPrefix: svc\n", "f:3:12: dstPrefix: "),

@@ -12,6 +12,7 @@ from meshproxy.h2.grpc import (
     encode_message,
     is_grpc,
     read_status,
+    reset_of_status,
     status_of_reset,
 )
 from meshproxy.http.headers import of
@@ -21,6 +22,11 @@ def test_a_reset_has_a_status() -> None:
     assert status_of_reset(ErrorCode.REFUSED_STREAM) is GrpcStatus.UNAVAILABLE
     assert status_of_reset(ErrorCode.CANCEL) is GrpcStatus.CANCELLED
     assert status_of_reset(ErrorCode.STREAM_CLOSED) is GrpcStatus.UNKNOWN
+
+
+def test_a_status_has_a_reset() -> None:
+    assert reset_of_status(GrpcStatus.UNAVAILABLE) is ErrorCode.REFUSED_STREAM
+    assert reset_of_status(GrpcStatus.DEADLINE_EXCEEDED) is ErrorCode.CANCEL
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,17 @@ class Streaming:
         self.held = self.received = len(data)
         self.ending = Ending()
         self.waited: list[tuple[int, float]] = []
-        self.is_closed = False
+        self.is_closed = self.is_complete = False
 
     def end(self, *, broken: bool = False) -> None:
         """Let the end arrive."""
         if not broken:
-            self.trailers = self._late
+            self.trailers, self.is_complete = self._late, True
         self.ending.come(broken)
+
+    def give_up(self) -> None:
+        """Let the client give it up before its end."""
+        self.ending.come(broken=False)
 
     def await_end(self, most: int, seconds: float) -> bool:
         """See `http.body.AwaitedBody`."""

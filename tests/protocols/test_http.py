@@ -6,7 +6,7 @@ from pathlib import Path
 from meshproxy.config.errors import Severity
 from meshproxy.http.limits import Limits
 from meshproxy.protocols.http import HttpRouterConfig
-from meshproxy.protocols.http_server import HttpServerConfig
+from meshproxy.protocols.message_server import HttpServerConfig
 
 ENOUGH = 2**31
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from tests.vectors import headers, loadband, naming, telemetry, traffic
+from tests.vectors import h2, headers, loadband, naming, telemetry, traffic
 
 Case: TypeAlias = Mapping[str, Any]
 Check: TypeAlias = Callable[[Case], "tuple[object, object]"]
@@ -20,6 +20,8 @@ KINDS: dict[str, Check] = {
     **headers.KINDS,
     **telemetry.KINDS,
 }
+GROUPS: dict[str, Check] = {**h2.KINDS}
+"""Those of files that map each kind to its cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,19 @@ def cases_of(file: Path) -> list[Case]:
     match content:
         case {"cases": list(cases)}:
             return cases
+        case dict() if content and all(isinstance(group, list) for group in content.values()):
+            return [{"group": name, **case} for name, group in content.items() for case in group]
     raise ValueError("no list of `cases`")
 
 
 def run(case: Case) -> Failure | None:
     """Run one case; an unknown kind and an exception are failures."""
-    name, kind = str(case.get("id")), str(case.get("kind"))
-    check = KINDS.get(kind)
+    name, group = str(case.get("id")), case.get("group")
+    kind = str(case.get("kind") if group is None else group)
+    known = KINDS if group is None else GROUPS
+    check = known.get(kind)
     if check is None:
-        return Failure(name, kind, f"a kind among {', '.join(sorted(KINDS))}", "an unknown kind")
+        return Failure(name, kind, f"a kind among {', '.join(sorted(known))}", "an unknown kind")
     try:
         expected, got = check(case)
     except Exception as error:  # noqa: BLE001 - whatever breaks a case is its result

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from tests.vectors.__main__ import main
-from tests.vectors.runner import KINDS, cases_of, run
+from tests.vectors.runner import GROUPS, KINDS, cases_of, run
 
 FILES = sorted((Path(__file__).parent.parent / "corpus" / "vectors").glob("*.yaml"))
 CASES = [
     pytest.param(case, id=case["id"])
     for file in FILES
     for case in cases_of(file)
-    if case["kind"] in KINDS
+    if case.get("kind") in KINDS or case.get("group") in GROUPS
 ]
 
 
@@ -33,6 +33,12 @@ def test_a_case_about_headers_fails_on_what_is_missing_and_on_what_is_left() -> 
     for expect in ({"present": {"X": ["1"]}}, {"present": {"Host": ["b"]}}, {"absent": ["Host"]}):
         case = {"id": "x", "kind": "header_rewrite", "given": given, "expect": expect}
         assert run(case) is not None
+
+
+def test_a_case_of_a_group_fails_on_another_class() -> None:
+    case = {"id": "x", "group": "grpc_classifier", "kind": "default", "status": 503, "when": "head"}
+    assert run({**case, "expect": "failure"}) is None
+    assert run({**case, "expect": "success"}) is not None
 
 
 def test_a_rate_of_one_is_as_good_as_none() -> None:

@@ -34,8 +34,8 @@ class Inbound(Waiting):
 
     __slots__ = (
         "_failure", "_faults", "_fresh", "_idle_seconds", "_kept", "_latest", "_max_bytes",
-        "_owed", "_owner", "_sink", "_size", "held", "invite", "is_broken", "is_complete",
-        "length", "on_end", "trailers",
+        "_owed", "_owner", "_sink", "held", "invite", "is_broken", "is_complete",
+        "length", "on_end", "received", "trailers",
     )  # fmt: skip
 
     is_bulk = False
@@ -62,7 +62,8 @@ class Inbound(Waiting):
         """Bytes that have arrived and have not been read."""
         self._owed = 0
         """Bytes of the piece read last, which the peer is granted again with the next one."""
-        self._size = 0
+        self.received = 0
+        """Bytes that have arrived so far, read or not."""
         self.trailers: Headers | None = None
         """The fields after the body, once all of it has arrived."""
         self.is_complete = False
@@ -82,11 +83,11 @@ class Inbound(Waiting):
     def receive(self, data: bytes | memoryview, ends: bool) -> None:
         """Takes a piece, which *ends* the body or not; called while the engine reads."""
         count = len(data)
-        self._size += count
+        self.received += count
         if self._failure is not None:
             self.handed(count)
             return
-        if self._size > self._max_bytes:
+        if self.received > self._max_bytes:
             self.handed(count)
             self.fail(BodyTooLarge("the request body is over maxRequestBodyKB"))
             return
@@ -106,9 +107,10 @@ class Inbound(Waiting):
         self.trailers = trailers
         if self._failure is not None:
             return
-        if self._sink is not None:
-            self._sink.finish(trailers)
-        self._end()
+        sink = self._sink
+        self._end()  # whoever hears of it may add to the trailers
+        if sink is not None:
+            sink.finish(trailers)
         self.resume_soon(self._owner.session)
 
     def fail(self, error: ProxyError) -> None:
@@ -265,7 +267,7 @@ class Inbound(Waiting):
 
     def _invite(self) -> None:
         invite, self.invite = self.invite, None
-        if invite is not None and not self._size and not self.is_complete:
+        if invite is not None and not self.received and not self.is_complete:
             invite()
 
     def _forward(self, data: bytes | memoryview, ends: bool) -> None:

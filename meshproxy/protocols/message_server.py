@@ -1,9 +1,12 @@
-"""Servers of `http` routers (linkerd: linkerd/core/.../Server.scala, .../HttpConfig.scala)."""
+"""Servers of HTTP/1 and HTTP/2.
+
+linkerd: linkerd/core/.../Server.scala, .../HttpConfig.scala, .../H2Config.scala
+"""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from meshproxy.config.bases import LabelerConfig
 from meshproxy.config.decode import Config, Port, Problem, default_of, key
@@ -36,9 +39,10 @@ class ForwardedHeaderConfig(Config):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpServerConfig(ServerConfig):
-    """A listening socket of an `http` router."""
+class MessageServerConfig(ServerConfig):
+    """A listening socket of an `http` or an `h2` router."""
 
+    speaks: ClassVar[str] = "http"
     former: ClassVar = {
         "engine": "removed in Linkerd 1.3, remove it",
         "idleTimeMs": "it belongs under serverSession",
@@ -62,7 +66,21 @@ class HttpServerConfig(ServerConfig):
         "front, so only the last address is known to be true.",
     )
     timestamp_header: str | None = key(
-        default=None, doc="Header for the time of arrival, in ms since 1970."
+        default=None,
+        only_for="http",
+        doc="Header for the time of arrival, in ms since 1970.",
+    )
+    protocol: Literal["same", "http", "h2", "auto"] = key(
+        default="same",
+        added=True,
+        doc="What clients may speak: `same` as the router's protocol, `http`, `h2`, or `auto`: "
+        "either, by ALPN under TLS and else by the first bytes.",
+    )
+    max_concurrent_streams_per_connection: int = key(
+        default=1000,
+        minimum=1,
+        only_for="h2",
+        doc="Most requests in progress on a connection; more are refused with REFUSED_STREAM.",
     )
     max_call_depth: int = key(
         default=1000, doc="Most proxies that a request may have passed, counted in Via."
@@ -86,10 +104,20 @@ class HttpServerConfig(ServerConfig):
     )
 
     def check(self) -> Iterable[Problem]:
-        """Yields a problem if the name for the timestamp cannot be a header's."""
+        """Yields problems: a ratio out of bounds, a timestamp whose name cannot be a header's."""
+        yield from ServerConfig.check(self)
         name = self.timestamp_header
         if name is not None and not TOKEN(name.encode()):
             yield Problem(f"{name!r} cannot be the name of a header", "timestampHeader")
+
+    @property
+    def spoken(self) -> str:
+        """What clients may speak: `http`, `h2` or `auto`."""
+        return self.speaks if self.protocol == "same" else self.protocol
+
+    def also_speaks(self) -> Iterable[str]:
+        """Returns what `protocol` says of clients, beside the router's own."""
+        return {"auto": ("http", "h2")}.get(self.protocol, (self.spoken,))
 
     def limits(self, messages: Limits) -> Limits:
         """Returns *messages*, the limits of the router, with those of this server's connections."""
@@ -114,6 +142,8 @@ class HttpServerConfig(ServerConfig):
         compression_level: int,
         log: AccessLog | None,
         recent: RecentRequests,
+        *,
+        grpc_status: bool,
     ) -> list[HttpFilter]:
         """Returns the filters around the router labelled *router*, outermost first."""
         forwarded = None
@@ -134,6 +164,7 @@ class HttpServerConfig(ServerConfig):
             timestamp_header=self.timestamp_header,
             compression_level=compression_level,
             access_log=log,
+            grpc_status=None if self.spoken == "http" else grpc_status,
             recent=recent,
             router=router,
             server=f"{self.ip}/{self.port}",
@@ -142,3 +173,17 @@ class HttpServerConfig(ServerConfig):
 
 def _seconds(milliseconds: int | None, default: float) -> float:
     return default if milliseconds is None else milliseconds / 1000 or math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpServerConfig(MessageServerConfig):
+    """A listening socket of an `http` router."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class H2ServerConfig(MessageServerConfig):
+    """A listening socket of an `h2` router."""
+
+    speaks: ClassVar[str] = "h2"
+
+    port: Port = key(default=Port(4142), doc="The port to listen on.")

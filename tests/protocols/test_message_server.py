@@ -3,7 +3,7 @@ import pytest
 from meshproxy.config.decode import decode
 from meshproxy.config.document import parse
 from meshproxy.config.errors import Findings
-from meshproxy.protocols.http_server import HttpServerConfig
+from meshproxy.protocols.message_server import HttpServerConfig
 
 
 def read(text: str) -> tuple[HttpServerConfig | None, list[str]]:
