@@ -10,6 +10,7 @@ import gevent
 from gevent import socket
 
 from meshproxy.config.sockets import SocketOptionsConfig
+from meshproxy.config.watched import Watched
 from meshproxy.errors import ProxyError
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.h2.settings import LocalSettings
@@ -95,7 +96,7 @@ def parameters(
         protocol=protocol,
         max_connections=max_connections,
         metrics=server.metrics,
-        context=tls,
+        context=None if tls is None else Watched((), lambda: tls),
         options=SocketOptionsConfig(),
     )
 
