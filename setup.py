@@ -40,6 +40,7 @@ TEST = [
     "protobuf>=4.22",
     "py-consul>=1.7",
     "pytest>=8.2",
+    "requests>=2.31",
     "setuptools>=70.1",
     "trustme>=1.1",
     "websocket-client>=1.7",

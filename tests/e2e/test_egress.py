@@ -12,6 +12,7 @@ import pytest
 
 from meshproxy.config.errors import ConfigErrors
 from meshproxy.config.load import load
+from meshproxy.runtime.reload import reload
 from tests.kit.certs import Certs
 from tests.kit.dns import DnsServer
 from tests.kit.downstream import Downstream
@@ -401,7 +402,9 @@ def test_a_reload_changes_the_rules_and_keeps_buckets_that_it_leaves_alone(world
         assert client.get("b.test").status == 403
 
 
-def test_no_request_sees_half_a_policy_or_none(world: World) -> None:
+def test_no_request_sees_half_a_policy_or_none_and_no_broken_file_opens_the_gate(
+    world: World,
+) -> None:
     for host in ("a.test", "b.test"):
         world.dns.put(host, "8.8.8.8")
     file = world.directory / "rules.yaml"
@@ -418,15 +421,17 @@ def test_no_request_sees_half_a_policy_or_none(world: World) -> None:
                         statuses.add(client.get(host).status)
 
         asking = [gevent.spawn(ask) for _ in range(4)]
+        outcomes = []
         for number in range(12):
-            file.write_text(good.format(number) if number % 2 else "- {name: r, action: alow}")
-            if number % 2:
-                proxy.linker.reload(load(text, "test.yaml"))
-            else:
-                with pytest.raises(ConfigErrors):
-                    load(text, "test.yaml")
+            written = (good.format(number), "", "- {name: r, action: alow}", None)[number % 4]
+            file.write_text(written or "")
+            if written is None:
+                file.unlink()
+            outcomes.append(reload(proxy.linker, lambda: load(text, "test.yaml")) is None)
             gevent.sleep(0)
         gevent.joinall(asking, raise_error=True)
+        assert proxy.counts("reload", "ok", "failed") == [3, 9]
+    assert outcomes == [True, False, False, False] * 3
     assert seen == {"a.test": {200}, "b.test": {403}}
     assert "b.test" not in {name for name, _, _ in world.dns.asked}
 

@@ -6,7 +6,15 @@ from itertools import cycle, islice
 from meshproxy.egress.addresses import ORDINARY, Target, target_of
 from meshproxy.egress.callers import Caller, Callers, RangeEntry, read_caller
 from meshproxy.egress.entries import Choice, HostEntry, Item, MethodEntry, PathEntry, PortEntry
-from meshproxy.egress.rules import DEFAULT, EgressPolicy, Facts, Rule, RuleAction, Verdict
+from meshproxy.egress.rules import (
+    AT_PARENT,
+    DEFAULT,
+    EgressPolicy,
+    Facts,
+    Rule,
+    RuleAction,
+    Verdict,
+)
 from meshproxy.egress.targets import Destination, TargetEntry
 from meshproxy.naming.path import Path
 
@@ -108,7 +116,7 @@ class Case:
             client=Path.parse(paths[self._next() % 4]),
             is_guarded=self._next() % 4 > 0,
             port=[80, 443, 6500, 8080][self._next() % 4],
-            target=target_of(ADDRESSES[self._next() % 8]),
+            target=AT_PARENT if (drawn := self._next() % 9) == 8 else target_of(ADDRESSES[drawn]),
         )
 
 
@@ -141,14 +149,15 @@ def _applies(rule: Rule, facts: Facts) -> bool:
     keys = ("host", "service", "method", "caller", "client", "port")
     pairs = [(getattr(rule, key), getattr(facts, key)) for key in keys]
     return all(choice is None or choice.matches(fact) for choice, fact in pairs) and (
-        rule.to is None or rule.to.matches(Destination(facts.target))
+        rule.to is None
+        or (facts.target is not AT_PARENT and rule.to.matches(Destination(facts.target)))
     )
 
 
 def _is_covered(rule: Rule, facts: Facts) -> bool:
     """Whether *rule* may allow the address, by its class."""
     target = facts.target
-    if facts.is_guarded is False:
+    if facts.is_guarded is False or target is AT_PARENT:
         return True
     if rule.to is not None:
         return rule.to.matches(Destination(target, by_name=True))
