@@ -18,7 +18,7 @@ import tempfile  # noqa: E402
 from collections import defaultdict  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from tests.bench import fairness, growth, report, updates  # noqa: E402
+from tests.bench import fairness, growth, report, rules, updates  # noqa: E402
 from tests.bench.configs import ROOT  # noqa: E402
 from tests.bench.load import Measured, check, measure  # noqa: E402
 from tests.bench.proxies import MESHPROXY, PEERS, WHERE, Proxy, Running, by  # noqa: E402
@@ -57,6 +57,12 @@ def main() -> int:
                 for kind in updates.KINDS
             }
             text += updates.markdown(seen)
+        if options.rules:
+            spent = {
+                kind: [rules.measure_rules(kind) for _ in range(options.reps)]
+                for kind in rules.KINDS
+            }
+            text += rules.markdown(spent)
     print(text)
     if options.write:
         report.replace_between_markers(DOCUMENT, text)
@@ -82,6 +88,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--growth", action="store_true", help="growth of the cost too")
     parser.add_argument("--fairness", action="store_true", help="greedy clients, overload too")
     parser.add_argument("--updates", action="store_true", help="updates of a large service too")
+    parser.add_argument("--rules", action="store_true", help="the cost of egress rules too")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md and .svg")
     options = parser.parse_args()
     options.scenarios = options.scenarios or list(SCENARIOS)

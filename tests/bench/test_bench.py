@@ -8,7 +8,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from meshproxy.config.load import load
-from tests.bench import configs, fairness, growth, report, updates
+from tests.bench import configs, fairness, growth, report, rules, updates
 from tests.bench.load import Measured, check, measure
 from tests.bench.machine import cpu_s, family, memory_kib
 from tests.bench.proxies import MESHPROXY, Proxy, Running
@@ -124,3 +124,10 @@ def test_updates_are_measured(tmp_path: Path, kind: str) -> None:
     assert found.longest_ms > 0
     row = updates.markdown({kind: [found]}).splitlines()[-1]
     assert row.startswith(f"| {kind} | ")
+
+
+@pytest.mark.parametrize("kind", rules.KINDS)
+def test_the_cost_of_rules_is_measured(kind: str) -> None:
+    spent = rules.measure_rules(kind, requests=50)
+    row = rules.markdown({kind: [spent]}).splitlines()[-1]
+    assert row == f"| {kind} | {spent:.2f} us | {rules.KINDS[kind]:g} us |"
