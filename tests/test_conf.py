@@ -10,7 +10,7 @@ import yaml
 from meshproxy.config.load import read
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path as Name
-from meshproxy.protocols.http import HttpRouterConfig
+from meshproxy.protocols.message_router import MessageRouterConfig
 from meshproxy.router.path_policy import path_policy
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +61,7 @@ def test_no_file_opens_a_port_to_other_machines(file: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_no_file_retries_at_once(file: Path) -> None:
     for router in read(file.read_text(), str(file)).config.routers:
-        assert isinstance(router, HttpRouterConfig)
+        assert isinstance(router, MessageRouterConfig)
         waits = path_policy(router.service, Name.parse("/svc/web")).backoff()
         assert all(wait > 0 for wait in islice(waits, 5))
 
