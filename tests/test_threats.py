@@ -7,12 +7,13 @@ import pytest
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs/threats.md").read_text()
+EGRESS = (TESTS.parent / "docs/egress-control.md").read_text()
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")]
     for line in PAGE.splitlines()
     if line.startswith("| ") and not line.startswith(("| it tries ", "| --- "))
 ]
-NAMED = sorted(set(re.findall(r"`([\w/]+\.py)::(test_\w+)`", PAGE)))
+NAMED = sorted(set(re.findall(r"`([\w/]+\.py)::(test_\w+)`", PAGE + EGRESS)))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])

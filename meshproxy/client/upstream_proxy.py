@@ -143,9 +143,9 @@ class UpstreamProxy:
         sock.close()
         answered = f"{status} {reason}".rstrip()
         if status == LoopDetected.status:
-            raise LoopDetected(f"Loop detected: the parent proxy {parent} answers {answered}")
+            raise LoopDetected(f"Loop detected: the parent proxy {parent} responds with {answered}")
         if status >= 500:
-            raise OSError(f"it answers {answered}")
+            raise OSError(f"its response is {answered}")
         hint = ""
         if status == 407:
             wants = "its user and password are" if self._credentials else "user:password belong"

@@ -1,4 +1,4 @@
-"""What kind of network an address belongs to: a table of our own, the same for every Python.
+"""Classes of IP addresses, from a table of our own that is the same for every Python.
 
 IANA's special-purpose address registries (RFC 6890), RFC 4291, 6052, 8215, 3056, 4380 and 5214, and
 the metadata services of AWS, GCP, Azure and Alibaba.
@@ -15,7 +15,7 @@ IpNetwork = IPv4Network | IPv6Network
 
 
 class AddressClass(Enum):
-    """What rules call a kind of network; the value is how they spell it."""
+    """A class of addresses; the value is its name in rules."""
 
     PUBLIC = "public"
     PRIVATE = "private"
@@ -27,17 +27,17 @@ class AddressClass(Enum):
 
 
 ORDINARY: Final = frozenset({AddressClass.PUBLIC, AddressClass.PRIVATE})
-"""Classes that a rule covers without naming them."""
+"""Classes that a rule without `to` covers."""
 
 
 class Target(NamedTuple):
-    """An address as it is judged."""
+    """The address that rules are compared with, and its class."""
 
     address: IpAddress
-    """The IPv4 address inside, if it carries one."""
+    """The embedded IPv4 address if there is one, else the address itself."""
     kind: AddressClass
     network: IpNetwork
-    """The network of the table that makes it so."""
+    """The network in the table that gives the class."""
 
 
 _NETWORKS: Final = {
@@ -56,7 +56,7 @@ _NETWORKS: Final = {
     ),
     AddressClass.PUBLIC: "0.0.0.0/0 2000::/3",
 }
-"""Of the networks an address is in, the smallest decides. IPv6 beside 2000::/3 is unassigned."""
+"""The smallest network that contains an address decides. IPv6 outside 2000::/3 is unassigned."""
 
 
 class _Row(NamedTuple):
@@ -91,7 +91,7 @@ _ALL_ONES: Final = 0xFFFFFFFF
 
 @lru_cache(4096)
 def target_of(host: str) -> Target | None:
-    """Returns how a connection to *host* is judged, None if it is not an address."""
+    """Returns the target that a connection to *host* has; None if it is not an address."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -100,7 +100,7 @@ def target_of(host: str) -> Target | None:
 
 
 def classified(address: IpAddress) -> Target:
-    """Returns *address*, or the IPv4 address that it carries, with its class."""
+    """Returns *address*, or its embedded IPv4 address, with the class."""
     if isinstance(address, IPv4Address):
         return _looked_up(address)
     number = int(address)
@@ -115,7 +115,7 @@ def classified(address: IpAddress) -> Target:
 
 
 def _embedded(number: int) -> Iterator[int]:
-    """Yields the IPv4 address inside; several where the prefix does not tell how it is stored."""
+    """Yields the embedded IPv4 address; several if the prefix does not say where it is stored."""
     if number >> 32 in _EMBEDDED_IN_96:
         if number > 1:
             yield number & _ALL_ONES
@@ -128,7 +128,7 @@ def _embedded(number: int) -> Iterator[int]:
 
 
 def _embedded_by_local_nat64(number: int) -> Iterator[int]:
-    """Yields what *number* may hold, by prefixes of 48 to 96 bits (RFC 6052 section 2.2)."""
+    """Yields the addresses that prefixes of 48 to 96 bits would embed (RFC 6052 section 2.2)."""
 
     def bits(start: int, length: int) -> int:
         return (number >> (128 - start - length)) & ((1 << length) - 1)

@@ -1,4 +1,4 @@
-"""The values of `from`: who a rule is for, by address or by a name in the client's certificate."""
+"""The values of `from`: clients, by address or by a name in their certificate."""
 
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -13,7 +13,7 @@ _EXACT: Final = 1_000_000
 
 
 class Caller(NamedTuple):
-    """Who sends a request: the address, and the names of the verified certificate if there is one.
+    """The client of a request: its address, and the names of its verified certificate, if any.
 
     Names are `uri:...` and `dns:...`, in the order of the certificate.
     """
@@ -29,7 +29,7 @@ class RangeEntry:
     network: IpNetwork
 
     def match(self, fact: IpAddress | None) -> int | None:
-        """As for every entry: the length of the prefix."""
+        """Returns the length of the prefix; None without a match."""
         return self.network.prefixlen if fact is not None and fact in self.network else None
 
     def covers(self, other: "RangeEntry") -> bool:
@@ -44,10 +44,10 @@ class NameEntry:
     kind: str
     text: str
     wildcard: str = ""
-    """Where the `*` is: `first` or `last`; empty if there is none."""
+    """The place of the `*`, `first` or `last`; empty if there is none."""
 
     def match(self, fact: str) -> int | None:
-        """As for every entry: the number of characters, an exact name beyond all."""
+        """Returns the number of characters, or more than any pattern has for an exact name."""
         kind, _, name = fact.partition(":")
         if kind != self.kind:
             return None
@@ -72,7 +72,7 @@ class NameEntry:
 
 
 def read_caller(text: str) -> RangeEntry | NameEntry:
-    """Returns the entry of `from` that *text* is. Raises ValueError, with the remedy."""
+    """Parses an entry of `from`. Raises ValueError with the remedy."""
     kind, colon, name = text.partition(":")
     if not colon or kind not in ("dns", "uri"):
         try:
@@ -90,7 +90,7 @@ def read_caller(text: str) -> RangeEntry | NameEntry:
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """The value of `from`: ranges and names, each kind by itself.
+    """The value of `from`: ranges and names, which are compared separately.
 
     A range cannot be more specific than a name, so what either takes away is gone.
     """
@@ -103,7 +103,7 @@ class Callers:
         return self.name_of(caller) is not None
 
     def name_of(self, caller: Caller) -> str | None:
-        """Returns what *caller* is one of them by, its name or address; None if it is not."""
+        """Returns the name or address by which *caller* matches; None if it does not."""
         address = _address_of(caller)
         if _takes(self.ranges, address) or any(_takes(self.names, name) for name in caller.names):
             return None
@@ -113,12 +113,12 @@ class Callers:
         return named
 
     def covers(self, other: "Callers") -> bool:
-        """Returns True if it surely matches whoever *other* matches."""
+        """Returns True if it certainly matches every caller that *other* matches."""
         return self.ranges.covers(other.ranges) and self.names.covers(other.names)
 
 
 def _address_of(caller: Caller) -> IpAddress | None:
-    """Returns the address of *caller*, IPv4 if a socket of IPv6 took it; None for no address."""
+    """Returns the address of *caller*, an IPv4-mapped one as IPv4; None if it is not an address."""
     try:
         address = ip_address(caller.address)
     except ValueError:
@@ -128,7 +128,7 @@ def _address_of(caller: Caller) -> IpAddress | None:
 
 
 def _takes(choice: Choice[Any], fact: Any) -> bool:
-    """Returns True if an entry that takes away decides about *fact*."""
+    """Returns True if an entry with `!` decides about *fact*."""
     return any(
         item.takes_away and item.entry.match(fact) is not None for item in choice.items
     ) and (not choice.matches(fact))

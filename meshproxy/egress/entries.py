@@ -1,4 +1,4 @@
-"""The values that the keys of a rule are written with, and what each of them matches.
+"""The values of a rule's keys, and what each of them matches.
 
 Every entry says how specific its match is, so that of several the most specific can decide.
 """
@@ -27,11 +27,11 @@ class RuleEntry(Protocol[F_contra]):
     """One value of a key, without its `!`."""
 
     def match(self, fact: F_contra) -> int | None:
-        """Returns how specific the match with *fact* is, None if there is none."""
+        """Returns how specific the match with *fact* is; None without a match."""
         ...
 
     def covers(self, other: Any) -> bool:
-        """Returns True if it matches whatever *other*, an entry of its kind, matches."""
+        """Returns True if it matches everything that *other*, an entry of its kind, matches."""
         ...
 
 
@@ -39,22 +39,22 @@ E_co = TypeVar("E_co", bound=RuleEntry[Any], covariant=True)
 
 
 class Item(NamedTuple, Generic[E_co]):
-    """An entry as it stands in a list."""
+    """An entry of a list, with or without `!`."""
 
     entry: E_co
     takes_away: bool = False
     text: str = ""
-    """As it is written."""
+    """The text in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[E_co]):
-    """All that is written for one key."""
+    """The entries of one key."""
 
     items: tuple[Item[E_co], ...]
 
     def matches(self, fact: Any) -> bool:
-        """Returns True if the most specific entry that matches *fact* does not take away.
+        """Returns True if the most specific entry that matches *fact* has no `!`.
 
         Of two that are as specific, the one that takes away decides.
         """
@@ -66,7 +66,7 @@ class Choice(Generic[E_co]):
         return chosen
 
     def covers(self, other: "Choice[Any]") -> bool:
-        """Returns True if it surely matches whatever *other* matches."""
+        """Returns True if it certainly matches everything that *other* matches."""
         if any(item.takes_away for item in self.items):
             return self == other
         return all(
@@ -80,12 +80,12 @@ class HostEntry:
     """`a.test`, `*.a.test`, `*` or an address; compared with a normalised host."""
 
     name: str
-    """What is left without `*.`."""
+    """The name without `*.`."""
     is_pattern: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads an entry. Raises ValueError, with the remedy."""
+        """Parses an entry. Raises ValueError with the remedy."""
         if text == "*":
             return cls("", True)
         is_pattern = text.startswith("*.")
@@ -107,7 +107,7 @@ class HostEntry:
         return cls(name, is_pattern)
 
     def match(self, fact: str) -> int | None:
-        """As for every entry: the number of labels, an exact name beyond all."""
+        """Returns the number of labels, or more than any pattern has for an exact name."""
         if not self.is_pattern:
             return _EXACT if fact == self.name else None
         if not self.name:
@@ -152,13 +152,13 @@ class PathEntry:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads an entry. Raises ValueError, with the remedy."""
+        """Parses an entry. Raises ValueError with the remedy."""
         if not text.startswith("/"):
             raise ValueError(f"{text} is not a path prefix, write such as /svc/web")
         return cls(PathMatcher.parse(text))
 
     def match(self, fact: Path) -> int | None:
-        """As for every entry: the number of segments."""
+        """Returns the number of segments; None without a match."""
         return self.prefix.length if self.prefix.match(fact) is not None else None
 
     def covers(self, other: "PathEntry") -> bool:
@@ -175,7 +175,7 @@ class PortEntry:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads an entry. Raises ValueError, with the remedy."""
+        """Parses an entry. Raises ValueError with the remedy."""
         found = _PORTS(text)
         if found is None:
             raise ValueError(f"{text} is not a port, write such as 443 or 6000-6999")
@@ -187,7 +187,7 @@ class PortEntry:
         return cls(first, last)
 
     def match(self, fact: int) -> int | None:
-        """As for every entry: the narrower, the more specific."""
+        """Returns a number that is higher for narrower ranges; None without a match."""
         return _MAX_PORT - (self.last - self.first) if self.first <= fact <= self.last else None
 
     def covers(self, other: "PortEntry") -> bool:
@@ -197,13 +197,13 @@ class PortEntry:
 
 @dataclass(frozen=True, slots=True)
 class MethodEntry:
-    """A method, in its own case."""
+    """A method; case-sensitive."""
 
     method: bytes
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads an entry. Raises ValueError, with the remedy."""
+        """Parses an entry. Raises ValueError with the remedy."""
         if not _TOKEN(text):
             raise ValueError(f"{text} is not a method, write such as GET")
         return cls(text.encode("ascii"))

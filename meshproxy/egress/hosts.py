@@ -1,4 +1,4 @@
-"""How a host is spelled before it is compared: one spelling for one destination.
+"""The normalised form of hosts, so that one destination is compared in one spelling.
 
 RFC 3986 section 3.2.2, RFC 4291 section 2.2.
 """
@@ -32,6 +32,6 @@ def normalised(host: str) -> str:
 
 
 def host_of(authority: str) -> str:
-    """Returns the host of *authority*, which may have a port, as `normalised` does."""
+    """Returns the normalised host of *authority*, which may have a port. Raises ValueError."""
     host, colon, _ = authority.rpartition(":")
     return normalised(host if colon and not authority.endswith("]") else authority)

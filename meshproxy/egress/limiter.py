@@ -1,4 +1,4 @@
-"""How many requests a rule lets through: so many a second, and so many at a time."""
+"""Rate and concurrency limits of rules."""
 
 import math
 from collections import OrderedDict
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 MAX_CALLERS: Final = 10_000
 _LOOKS: Final = 16
-"""Entries looked at for one that can be forgotten."""
+"""Number of callers examined to find one that can be forgotten."""
 
 
 class Limit(NamedTuple):
@@ -16,14 +16,14 @@ class Limit(NamedTuple):
 
     per_second: float | None = None
     burst: int = 1
-    """Requests at once after a pause."""
+    """Most requests at once after a pause."""
     concurrent: int | None = None
     by_caller: bool = False
-    """Each caller has this limit to itself."""
+    """True if the limit applies to each caller separately."""
 
 
 class _Bucket:
-    """Tokens for requests to come, and the number of those in progress."""
+    """A token bucket, and the number of requests in progress."""
 
     __slots__ = ("filled_at", "running", "tokens")
 
@@ -34,7 +34,7 @@ class _Bucket:
 
 
 class Limiter:
-    """Keeps to *limit*; at most 10,000 callers are known, the longest unused is forgotten."""
+    """Enforces *limit*, for at most 10,000 callers; the least recently used is forgotten."""
 
     def __init__(self, limit: Limit, now: Callable[[], float] = monotonic) -> None:
         self.limit = limit
@@ -42,7 +42,7 @@ class Limiter:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def enter(self, caller: str) -> int:
-        """Lets a request of *caller* in and returns 0, or returns the seconds that it should wait.
+        """Admits a request of *caller* and returns 0, or returns the seconds until one is admitted.
 
         Who was let in calls `leave` at the end.
         """
@@ -61,7 +61,7 @@ class Limiter:
         return 0
 
     def leave(self, caller: str) -> None:
-        """Ends a request of *caller* that was let in."""
+        """Records the end of an admitted request of *caller*."""
         bucket = self._buckets.get(caller if self.limit.by_caller else "")
         if bucket is not None:
             bucket.running -= 1
@@ -77,7 +77,7 @@ class Limiter:
         return bucket
 
     def _forget(self) -> None:
-        """Forgets the longest unused caller without a request in progress, if one is near."""
+        """Forgets the least recently used caller without a request in progress, if soon found."""
         for _ in range(_LOOKS):
             caller = next(iter(self._buckets))
             if not self._buckets[caller].running:

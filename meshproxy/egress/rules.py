@@ -1,4 +1,4 @@
-"""A list of rules, judged by what is known so far: it decides, or what is left of it stays open.
+"""Evaluates a list of rules with the facts known so far: a verdict, or the rules still open.
 
 The first `allow` or `deny` that applies decides; the default is the last rule. Judging is partial
 evaluation: `given` drops the rules that cannot apply any more, and of the others the keys that
@@ -24,7 +24,7 @@ DEFAULT: Final = "default"
 
 
 class RuleAction(Enum):
-    """What a rule does."""
+    """The action of a rule."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -32,7 +32,7 @@ class RuleAction(Enum):
 
 
 class Unknown(Enum):
-    """Stands for a fact that is not known yet."""
+    """A fact that is not known yet."""
 
     UNKNOWN = "unknown"
 
@@ -41,7 +41,7 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 
 class AtParent(Enum):
-    """Stands for an address that a parent proxy will look up, as the name is unknown here."""
+    """The address of a name that is unknown here and that a parent proxy will look up."""
 
     AT_PARENT = "at parent"
 
@@ -61,14 +61,14 @@ class Facts:
     client: Path | Unknown = UNKNOWN
     """The bound name."""
     is_guarded: bool | Unknown = UNKNOWN
-    """Somebody else than the operator chose the address."""
+    """True if somebody other than the operator chose the address."""
     port: int | Unknown = UNKNOWN
     target: Target | Unknown | AtParent | None = UNKNOWN
     """The address connected to; None if it is no address. No `to` matches AT_PARENT."""
 
 
 _KEYS: Final = ("host", "service", "method", "caller", "client", "port")
-"""Facts that are compared with the key of a rule of that name."""
+"""Names of the facts that are compared with the rule's key of the same name."""
 _HOST: Final = 1
 _TO: Final = 1 << len(_KEYS)
 _GUARD: Final = _TO << 1
@@ -94,12 +94,12 @@ class Rule:
 
     @property
     def open_keys(self) -> int:
-        """What has to be known before it applies: a bit for each key, and one for the guard."""
+        """The facts it depends on: a bit for each key, and one for the guard."""
         keys = sum(1 << bit for bit, key in enumerate(_KEYS) if getattr(self, key) is not None)
         return keys | (_TO if self.to else 0) | (_GUARD if self.action is RuleAction.ALLOW else 0)
 
     def covers(self, later: "Rule") -> bool:
-        """Returns True if it decides about all that *later* is for, where the guard lets it."""
+        """Returns True if it decides about everything that *later* matches and the guard allows."""
         if self.action is RuleAction.REPORT:
             return False
         for key in (*_KEYS, "to"):
@@ -110,7 +110,7 @@ class Rule:
 
 
 def _is_ordinary(to: Choice[TargetEntry] | None) -> bool:
-    """Returns True if *to* names no class, and no range in one, that needs to be named."""
+    """Returns True if *to* names ordinary classes only, and ranges in those."""
     if to is None:
         return True
     kinds = (
@@ -120,29 +120,29 @@ def _is_ordinary(to: Choice[TargetEntry] | None) -> bool:
 
 
 class Open(NamedTuple):
-    """A rule that may apply, and which of its keys are still to be compared."""
+    """A rule that may apply, and the bits of its keys that are not compared yet."""
 
     rule: Rule
     keys: int
 
 
 class Verdict(NamedTuple):
-    """How a policy has decided."""
+    """The decision of a policy."""
 
     is_allowed: bool
     rule: Rule | None
-    """What decided; None if the class of the address did, as no rule names it."""
+    """The rule that decided; None if the class of the address did, since no rule names it."""
     reported: tuple[str, ...] = ()
     """Rules that would have denied it."""
 
 
 class EgressPolicy:
-    """The rules that may apply, in order; equal ones judge alike."""
+    """The rules that may apply, in order; equal policies decide alike."""
 
     def __init__(self, rules: Iterable[Open], *, has_withheld: bool = False) -> None:
         self.rules = tuple(rules)
         self.has_withheld = has_withheld
-        """A rule would have allowed it but for the class of the address."""
+        """True if only the class of the address kept a rule from allowing it."""
         self._hash = hash((self.rules, has_withheld))
 
     @classmethod
@@ -166,7 +166,7 @@ class EgressPolicy:
         return self._hash
 
     def given(self, facts: Facts) -> "EgressPolicy":
-        """Returns what is left of it where *facts* hold as well."""
+        """Returns the policy that is left if *facts* are known as well."""
         left: list[Open] = []
         has_withheld = self.has_withheld
         for rule, keys in self._candidates(facts.host):
@@ -182,7 +182,7 @@ class EgressPolicy:
         return EgressPolicy(left, has_withheld=has_withheld)
 
     def verdict(self) -> Verdict | None:
-        """Returns what it decides, None while an open rule may still allow it."""
+        """Returns the decision; None while an open rule may still change it."""
         reported: list[str] = []
         is_open = may_allow = False
         for rule, keys in self.rules:
@@ -209,7 +209,7 @@ class EgressPolicy:
         return next((rule for rule, _ in self.rules if rule.action is RuleAction.ALLOW), None)
 
     def _candidates(self, host: str | Unknown) -> Iterable[Open]:
-        """Yields the rules that may apply to *host*, found by it where they are many."""
+        """Yields the rules that may apply to *host*; many rules are found by an index of hosts."""
         if isinstance(host, Unknown) or len(self.rules) <= _FEW:
             return self.rules
         others, by_host = self._by_host
@@ -222,7 +222,7 @@ class EgressPolicy:
 
     @cached_property
     def _by_host(self) -> tuple[list[int], dict[str, list[int]]]:
-        """The places of rules for any host, and of the others by what they are written with."""
+        """The indexes of rules for any host, and of the others by host."""
         others: list[int] = []
         by_host: dict[str, list[int]] = {}
         for at, (rule, keys) in enumerate(self.rules):
@@ -239,11 +239,11 @@ class EgressPolicy:
 
 
 _FEW: Final = 16
-"""So many rules are tried one after the other."""
+"""Up to this number, rules are compared one after the other."""
 
 
 def joint(policies: Iterable[EgressPolicy]) -> Verdict | None:
-    """Returns what *policies* decide if all of them have to allow; None while that is open."""
+    """Returns the decision if all *policies* have to allow; None while it is open."""
     verdicts = [policy.verdict() for policy in policies]
     reported: dict[str, None] = {}
     for verdict in verdicts:
@@ -280,7 +280,7 @@ def _compared(rule: Rule, keys: int, facts: Facts) -> int | None:
 
 
 def _is_withheld(rule: Rule, facts: Facts) -> bool:
-    """Returns True if the guard keeps *rule* from allowing the address of *facts*."""
+    """Returns True if *rule* may not allow the address, since it does not name the class."""
     target = facts.target
     if isinstance(target, Unknown | AtParent):
         return False

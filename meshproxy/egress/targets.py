@@ -1,4 +1,4 @@
-"""The values of `to`: what addresses a rule is for, by class or by range."""
+"""The values of `to`: addresses, by class or by range."""
 
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -8,12 +8,12 @@ from meshproxy.egress.addresses import ORDINARY, AddressClass, IpNetwork, Target
 
 
 class Destination(NamedTuple):
-    """The address connected to, as a `to` is compared with it."""
+    """The address connected to, for comparison with `to`."""
 
     target: Target | None
-    """None for what is no address."""
+    """None if it is not an address."""
     by_name: bool = False
-    """Only an entry for its very class counts, unless that is an ordinary one."""
+    """True if only an entry for the class itself matches, unless the class is ordinary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class TargetEntry:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads an entry. Raises ValueError, with the remedy."""
+        """Parses an entry. Raises ValueError with the remedy."""
         if text and text[0].isalpha() and ":" not in text:
             try:
                 return cls(AddressClass(text))
@@ -39,7 +39,7 @@ class TargetEntry:
         return cls(None, network)
 
     def match(self, fact: Destination) -> int | None:
-        """As for every entry: the length of the prefix, of a class that of its network."""
+        """Returns the length of the prefix, or of a class's network; None without a match."""
         target, by_name = fact
         if target is None:
             return None
@@ -52,7 +52,7 @@ class TargetEntry:
         return self.network.prefixlen
 
     def kind_of_range(self) -> AddressClass | None:
-        """Returns the class that the whole range is in, None if there is no such class."""
+        """Returns the class that contains the whole range; None if there is none."""
         if self.network is None:
             return None
         target = classified(self.network.network_address)
@@ -77,7 +77,7 @@ def is_within(inner: IpNetwork, outer: IpNetwork) -> bool:
 
 
 def read_network(text: str) -> IpNetwork:
-    """Returns the range, or the one address, that *text* is. Raises ValueError, with the remedy."""
+    """Parses a range or one address. Raises ValueError with the remedy."""
     try:
         return ip_network(text)
     except ValueError:

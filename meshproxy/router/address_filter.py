@@ -1,4 +1,4 @@
-"""Which addresses of a client its requests may reach, by what is left of the egress rules."""
+"""Filters the addresses of a client by the egress rules that are still open."""
 
 from typing import TypeAlias
 
@@ -19,7 +19,7 @@ from meshproxy.naming.addr import Address
 from meshproxy.router.passage import Refusal, passage_of
 
 Policies: TypeAlias = tuple[EgressPolicy, ...]
-"""What is left of the rules; all of them have to allow. The second is for where a dtab leads."""
+"""The open rules; all policies have to allow. The second is for the host a dtab led to."""
 
 
 class OpenRules:
@@ -30,11 +30,11 @@ class OpenRules:
     def __init__(self, policy: EgressPolicy, asked: Facts) -> None:
         self.policy = policy
         self.asked = asked
-        """What is known but for the host, if the request has a dtab that may lead elsewhere."""
+        """The known facts except the host, if a dtab of the request may lead to another one."""
 
 
 class AddressFilter:
-    """What *policies* say about the addresses of one client; *filtered* counts the refused ones."""
+    """The decisions of *policies* about a client's addresses; *filtered* counts refusals."""
 
     def __init__(self, policies: Policies, filtered: Counter) -> None:
         self._policies = policies
@@ -42,9 +42,9 @@ class AddressFilter:
         self._admitted: dict[Address, Verdict] = {}
         self._refused: dict[Address, Refusal] = {}
         self._verdicts: dict[str, Verdict] = {}
-        """Of the admitted addresses, as requests name them."""
+        """The decisions about admitted addresses, by `host:port`."""
         self._rules: tuple[Rule, ...] = ()
-        """Those that allow them."""
+        """The rules that allow them."""
 
     def admits(self, address: Address) -> bool:
         """Returns True if *address* may be connected to."""
@@ -62,13 +62,13 @@ class AddressFilter:
         self._refused.pop(address, None)
 
     def settle(self) -> None:
-        """Applies what was decided and forgotten to the requests from now on."""
+        """Applies the changes since the last call to requests from now on."""
         self._verdicts = {show(address): verdict for address, verdict in self._admitted.items()}
         found = [verdict.rule for verdict in self._verdicts.values()]
         self._rules = tuple(dict.fromkeys(rule for rule in found if rule is not None))
 
     def admit(self, request: Request) -> None:
-        """Notes what was decided about *request*. Raises Forbidden and RateLimited."""
+        """Records the decision about *request*. Raises Forbidden and RateLimited."""
         passage = passage_of(request)
         if not self._verdicts:
             if self._refused:
@@ -78,13 +78,13 @@ class AddressFilter:
         passage.enter(self._rules)
 
     def note(self, request: Request) -> None:
-        """Notes what was decided about the address that served *request*, if that differs."""
+        """Records the decision about the address that served *request*, if it differs."""
         verdict = self._verdicts.get(request.endpoint) if len(self._rules) > 1 else None
         if verdict is not None:
             passage_of(request).verdict = verdict
 
     def _judged(self, address: Address) -> tuple[Verdict, Refusal | None]:
-        """Returns what was decided about *address*, and why no request may go there, if so.
+        """Returns the decision about *address*, and the refusal if there is one.
 
         A name that a parent proxy looks up may lead to any of the addresses found here, so all of
         them have to be allowed.

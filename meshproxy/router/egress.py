@@ -1,4 +1,4 @@
-"""Asks the egress rules of a router: before a name is looked up, where it is bound, at addresses.
+"""Evaluates the egress rules of a router: before binding, at the bound name, at addresses.
 
 What a refusal was for is counted here, once for each request, and nowhere below: it touches no
 breaker, balancer or statistic of a client.
@@ -39,16 +39,16 @@ _REMEMBERED: Final = 4096
 
 
 class Judgement(NamedTuple):
-    """What becomes of requests that are alike, before their name is looked up."""
+    """The decision about requests with equal facts, before their name is looked up."""
 
     host: str
     open: OpenRules
     verdict: Verdict
-    """While it is open, that the first rule that may allow it does."""
+    """While it is open: that of the first rule that may allow the request."""
 
 
 class Gate:
-    """The rules of one router, with its limits and what it counts; some of it is *before*'s."""
+    """The rules, limits and counters of one router; it takes over limiters of *before*."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Gate:
         names_by_host: bool = True,
     ) -> None:
         self._names_by_host = names_by_host
-        """Names are made of Host; if not, the host where a name leads has to be judged too."""
+        """True if names are made of Host; otherwise the host that a name leads to is judged too."""
         self.policy = config.policy()
         self._rules = {one.rule for one in self.policy.rules}
         earlier = before.limiters_of(self._rules) if before is not None else {}
@@ -83,13 +83,13 @@ class Gate:
         self.filtered = self._metrics.counter("filtered")
 
     def limiters_of(self, rules: Iterable[Rule]) -> dict[str, Limiter]:
-        """Returns the limiters of those of *rules* that are its own too."""
+        """Returns the limiters of the rules that it has in common with *rules*."""
         limiters = self._limiters
         names = [rule.name for rule in rules if rule in self._rules]
         return {name: limiters[name] for name in names if name in limiters}
 
     def knows(self, policies: Policies) -> bool:
-        """Returns True if all that is left in *policies* are its rules."""
+        """Returns True if all rules in *policies* are its own."""
         return all(one.rule in self._rules for policy in policies for one in policy.rules)
 
     def serve(
@@ -126,7 +126,7 @@ class Gate:
         return response
 
     def at_bound(self, bound: Bound, rules: OpenRules) -> Policies | Refusal:
-        """Returns what is left of *rules* for *bound*, or why no request may go there."""
+        """Returns the policies that are left of *rules* for *bound*, or the refusal."""
         try:
             host, port = host_and_port(bound.id)
         except ValueError as error:
@@ -175,7 +175,7 @@ class Gate:
         return Judgement(host or path.show(), rules, verdict)
 
     def _open(self, policy: EgressPolicy, asked: Facts) -> OpenRules:
-        """Returns the same object for what is alike, so that it is a key that is cheap to find."""
+        """Returns one object for equal arguments, since comparing keys by identity is cheap."""
         key = (policy, asked)
         found = self._alike.get(key)
         return self._alike.keep(key, OpenRules(policy, asked)) if found is None else found

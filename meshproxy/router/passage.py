@@ -1,4 +1,4 @@
-"""One request and what egress rules have decided about it."""
+"""The egress decision about one request."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -13,13 +13,13 @@ _KINDS: Final = {"DNS": "dns", "URI": "uri"}
 
 
 class RateLimited(ProxyError):
-    """A rule lets no more requests through now."""
+    """The request is over the limit of a rule."""
 
     by_client = True
     status = 429
     reason = "rate_limited"
     seconds = 1
-    """When the next one may pass."""
+    """Seconds until another request is admitted."""
 
     @property
     def fields(self) -> tuple[tuple[bytes, bytes], ...]:  # type: ignore[override]
@@ -28,15 +28,15 @@ class RateLimited(ProxyError):
 
 
 class Refusal(NamedTuple):
-    """Why no request may go somewhere."""
+    """A decision that no request may go somewhere, and the reason."""
 
     verdict: Verdict
     where: str
-    """What follows the host in the message."""
+    """The text after the host in the message."""
 
 
 class Passage:
-    """One request on its way through the rules: what they decided, and the limits it is under."""
+    """The decision about one request so far, and the limits it counts against."""
 
     __slots__ = ("_entered", "_limiters", "_peer", "decision", "host", "verdict")
 
@@ -63,7 +63,7 @@ class Passage:
 
     @property
     def caller(self) -> str:
-        """Returns the name that its rule matched, else the first one, else the address."""
+        """Returns the certificate's name that the rule matched, or its first, or the address."""
         caller = caller_of(self._peer)
         rule = self.verdict.rule
         matched = rule.caller.name_of(caller) if rule is not None and rule.caller else None
@@ -77,7 +77,7 @@ class Passage:
         return bool(self._entered)
 
     def show(self) -> str:
-        """Returns what was decided, by which rule, what was reported, and who asked."""
+        """Returns the decision, the rule, what was reported, and the caller, as text."""
         rule = f" by {self.rule}" if self.rule is not None else ""
         reported = f", reported by {', '.join(self.reported)}" if self.reported else ""
         return f"{self.decision}{rule}{reported}, for {self.caller}"
@@ -103,7 +103,7 @@ class Passage:
             self._entered += ((limiter, caller),)
 
     def leave(self, _broken: object = None) -> None:
-        """Ends what counts against limits."""
+        """Ends counting against limits."""
         entered, self._entered = self._entered, ()
         for limiter, caller in entered:
             limiter.leave(caller)
@@ -133,7 +133,7 @@ def passage_of(request: Request) -> Passage:
 
 
 def caller_of(peer: Peer | None) -> Caller:
-    """Returns who is at the other end of *peer*."""
+    """Returns the client at the other end of *peer*."""
     if peer is None:
         return Caller("")
     certificate = peer.certificate

@@ -172,7 +172,7 @@ def test_when_none_serves_each_reason_is_told() -> None:
         with pytest.raises(NoParent) as caught:
             Asking(gone, bad.address, "unknown.test:1").connect()
         assert str(caught.value) == (
-            f"no parent proxy serves: {gone}: Connection refused; {bad.address}: it answers "
+            f"no parent proxy serves: {gone}: Connection refused; {bad.address}: its response is "
             "502 Said So; unknown.test:1: it has no address"
         )
 

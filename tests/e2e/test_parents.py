@@ -238,7 +238,7 @@ def test_two_proxies_that_are_each_other_s_parent_end_the_loop(world: World) -> 
     ).replace("{port: 0, ip: 127.0.0.1, con", f"{{port: {port}, ip: 127.0.0.1, con")
     world.stack.enter_context(Proxy(text))
     reply = get(first.port(), "web.test")
-    assert (reply.status, "answers 508" in said(reply)) == (508, True)
+    assert (reply.status, "responds with 508" in said(reply)) == (508, True)
 
 
 def test_a_proxy_is_not_its_own_parent(world: World) -> None:
@@ -254,3 +254,35 @@ def test_a_proxy_is_not_its_own_parent(world: World) -> None:
     proxy = world.stack.enter_context(Proxy(text))
     reply = get(proxy.port(), "web.test")
     assert (reply.status, "a loop, router http of this proxy" in said(reply)) == (502, True)
+
+
+def test_the_example_of_a_corporate_network_does_what_it_says(world: World, tmp_path: Path) -> None:
+    parent = world.parent()
+    parent.names |= {
+        "pypi.org:80": ("127.0.0.1", world.web.port),
+        "api.bank.test:443": ("127.0.0.1", world.safe.port),
+    }
+    (tmp_path / "parent").write_text("us:hush")
+    (tmp_path / "partner-key").write_text("key")
+    text = (Path(__file__).parents[2] / "conf/corporate.yaml").read_text()
+    text = text.replace("/etc/meshproxy", str(tmp_path)).replace("/dev/stdout", f"{tmp_path}/log")
+    text = text.replace("parent-a.corp.test:3128, parent-b.corp.test:3128", parent.address)
+    text = text.replace("port: 4140", "port: 0")
+    text += f"admin: {{port: 0}}\ndns: {{nameservers: ['127.0.0.1:{world.dns.port}']}}\n"
+    world.dns.put("in.corp.test", "10.255.255.1")
+    world.dns.put("api.partner.test", "169.254.169.254")
+    with Proxy(text) as proxy:
+        port = proxy.port("egress")
+        assert get(port, "pypi.org").body == b"web"
+        with WireClient(port) as client:
+            client.send(b"CONNECT api.bank.test:443 HTTP/1.1\r\nHost: api.bank.test:443\r\n\r\n")
+            assert client.sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+        assert get(port, "api.bank.test").status == 403
+        assert get(port, "example.test").status == 403
+        assert get(port, "api.partner.test:443").status == 403
+        assert get(port, "in.corp.test").status == 502
+    assert parent.asked == ["pypi.org:80", "api.bank.test:443"]
+    assert all(b"Proxy-Authorization: Basic dXM6aHVzaA==" in head for head in parent.heads)
+    assert {name for name, _, _ in world.dns.asked} == {
+        *("pypi.org", "api.bank.test", "api.partner.test", "in.corp.test")
+    }

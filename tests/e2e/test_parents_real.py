@@ -116,7 +116,7 @@ def test_plain_text_tls_and_tunnels_go_through_it(world: World, kind: str) -> No
 def test_what_it_cannot_find_is_502(world: World, kind: str) -> None:
     proxy = world.proxy(world.parent(kind))
     reply = get(proxy.port(), "nowhere.test")
-    assert (reply.status, "it answers 50" in said(reply)) == (502, True)
+    assert (reply.status, "its response is 50" in said(reply)) == (502, True)
 
 
 def test_what_it_forbids_is_said(world: World) -> None:
