@@ -63,7 +63,12 @@ class StreamRetries:
         await_end = getattr(response.body, "await_end", None)
         if await_end is None:  # a body that arrives only while it is read
             return
-        if not await_end(self._size, self._seconds):
+        try:
+            has_come = await_end(self._size, self._seconds)
+        except BaseException:  # the client has left, and nobody else knows of the response
+            response.close()
+            raise
+        if not has_come:
             too_long = response.body.held > self._size  # type: ignore[union-attr] # it has both
             counter = self._response_too_long if too_long else self._timed_out
             counter.value += 1

@@ -213,3 +213,19 @@ def test_a_failure_has_a_reason_code(answer: Response, reason: str) -> None:
         body_of(found)
     (one,) = log.entries
     assert one.failure == reason
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_a_stream_that_has_ended_while_it_was_held_is_logged_at_once(broken: bool) -> None:
+    log, body = Log(), Streaming(b"data")
+    body.end(broken=broken)
+    log.filter(request(version=b"2"), Replies(stream_response(body)))
+    (entry,) = log.entries
+    assert (entry.sent, entry.is_whole) == (4, not broken)
+
+
+def test_a_stream_that_the_client_gave_up_is_not_whole() -> None:
+    log, body = Log(), Streaming(b"data")
+    log.filter(request(version=b"2"), Replies(stream_response(body)))
+    body.give_up()
+    assert not log.entries[0].is_whole

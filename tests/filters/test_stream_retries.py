@@ -17,6 +17,7 @@ from meshproxy.config.bases import ClassifierConfig
 from meshproxy.errors import ConnectionClosed
 from meshproxy.filters.retries import Retries
 from meshproxy.filters.stream_retries import StreamRetries
+from meshproxy.h2.reset import ClientReset
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from tests.kit.messages import Pieces, Replies
@@ -116,6 +117,15 @@ def test_nothing_is_held_back_once_the_head_has_decided() -> None:
     assert Retrying(first)() is first
     assert isinstance(first.body, Streaming)
     assert first.body.waited == []
+
+
+def test_a_client_that_leaves_while_a_response_is_held_ends_it() -> None:
+    first = ending(AWAY)
+    assert isinstance(first.body, Streaming)
+    first.body.interruption = ClientReset("gone")
+    with pytest.raises(ClientReset):
+        Retrying(first)()
+    assert first.body.is_closed
 
 
 def test_a_body_that_comes_only_when_it_is_read_is_passed_on() -> None:

@@ -25,11 +25,15 @@ class Streaming:
         self.trailers: Headers | None = None
         self.held = self.received = len(data)
         self.ending = Ending()
+        self.is_broken = False
+        self.interruption: BaseException | None = None
+        """What ends a wait for the end."""
         self.waited: list[tuple[int, float]] = []
         self.is_closed = self.is_complete = False
 
     def end(self, *, broken: bool = False) -> None:
         """Let the end arrive."""
+        self.is_broken = broken
         if not broken:
             self.trailers, self.is_complete = self._late, True
         self.ending.come(broken)
@@ -41,6 +45,8 @@ class Streaming:
     def await_end(self, most: int, seconds: float) -> bool:
         """See `http.body.AwaitedBody`."""
         self.waited.append((most, seconds))
+        if self.interruption is not None:
+            raise self.interruption
         if self.held > most or self._within is None or self._within > seconds:
             return False
         self.end()

@@ -158,6 +158,25 @@ def test_a_call_that_the_client_gives_up_is_no_failure_of_the_endpoint() -> None
         assert router.counts(client, "failures", "cut_responses") == [0, 0]
 
 
+def test_a_client_that_leaves_while_a_response_is_held_back_is_known_to_the_endpoint() -> None:
+    def answer(peer: Peer, event: object) -> None:
+        if isinstance(event, StreamEnded):
+            peer.head(event.stream_id)
+
+    service = (
+        "service: {responseClassifier: {kind: io.l5d.h2.grpc.default}, "
+        "classificationTimeoutMs: 60000}"
+    )
+    with H2Endpoint(answer) as origin, Router(origin.port, service) as router:
+        stream_id = router.client.ask(CALL)
+        scope = f"rt/h2/client/$/inet/127.0.0.1/{origin.port}"
+        wait_until(lambda: router.counts(scope, "status/200") == [1])
+        router.client.h2.reset_stream(stream_id, ErrorCode.CANCEL)
+        router.client.flush()
+        wait_until(lambda: bool(origin.peers[0].resets))
+        router.wait_count(scope, "stream/failures/cancelled")
+
+
 def test_what_nobody_can_name_is_refused() -> None:
     identifier = "identifier: {kind: io.l5d.header.token, header: x-name}"
     with Router(1, identifier) as router:
