@@ -225,6 +225,14 @@ def test_requests_over_the_limit_are_refused() -> None:
         assert router.reset() == ErrorCode.REFUSED_STREAM
 
 
+def test_endpoints_are_told_what_the_client_s_keys_say() -> None:
+    client = "client: {initialStreamWindowBytes: 70000, maxFrameBytes: 20000}"
+    with H2Endpoint() as origin, Router(origin.port, client) as router:
+        router.ask()
+        settings = origin.peers[0].h2.remote_settings
+        assert (settings.initial_window_size, settings.max_frame_size) == (70_000, 20_000)
+
+
 def test_the_access_log_has_a_line_for_each_stream(tmp_path: Path) -> None:
     file = tmp_path / "access.log"
     with H2Endpoint() as origin, Router(origin.port, f"h2AccessLog: {file}") as router:

@@ -31,10 +31,10 @@ def config(protocol: str, spoken: str, port: int, more: str = "") -> str:
     return ROUTER.format(protocol=protocol, spoken=spoken, port=port, more=more)
 
 
-def status_by_h2(sock: socket.socket) -> str:
+def status_by_h2(sock: socket.socket, *fields: tuple[str, str]) -> str:
     """Return the status of a GET over *sock*."""
     wire = H2Wire(sock)
-    wire.ask(GET)
+    wire.ask((*GET, *fields))
     for event in wire.events():
         if type(event).__name__ == "ResponseReceived":
             return str(dict(event.headers)[":status"])
@@ -56,6 +56,13 @@ def test_a_server_of_an_h2_router_takes_both() -> None:
             assert status_by_h2(sock) == "200"
         (peer,) = origin.peers
         assert [head["via"] for head in peer.heads.values()] == ["1.1 linkerd", "2 linkerd"]
+
+
+def test_limits_of_heads_are_the_router_s_for_both() -> None:
+    with Proxy(config("http", "auto", 1) + "  maxHeaderCount: 6\n") as proxy:
+        assert get(proxy.port("r"), "web", "/", *(f"X-{n}: 1" for n in range(9))).status == 431
+        with socket.create_connection(("127.0.0.1", proxy.port("r")), timeout=WAIT_S) as sock:
+            assert status_by_h2(sock, *((f"x-{n}", "1") for n in range(9))) == "431"
 
 
 def test_a_router_reaches_endpoints_of_the_other_protocol() -> None:

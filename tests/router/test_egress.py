@@ -7,7 +7,7 @@ import pytest
 
 from meshproxy.config.load import load
 from meshproxy.errors import Forbidden, LoopDetected, ProxyError
-from meshproxy.http.message import Certificate, Request, Response, text_response
+from meshproxy.http.message import Certificate, Ending, Request, Response, text_response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG, Addr
 from meshproxy.naming.bound import Bound, ChosenBy
@@ -43,6 +43,7 @@ class Subject(Gate):
         super().__init__(egress, self.tree, before)
         self.keys: list[JudgedPath] = []
         self.error: ProxyError | None = None
+        self.ending: Ending | None = None
 
     def ask(self, asked: Request | None = None, name: Path = NAME) -> Request:
         asked = asked or request()
@@ -56,7 +57,9 @@ class Subject(Gate):
             raise self.error
         if asked.egress is not None and key[2].policy.first_to_allow is not None:
             asked.egress.enter([key[2].policy.first_to_allow])  # type: ignore[union-attr]
-        return text_response(200, "ok")
+        response = text_response(200, "ok")
+        response.ending = self.ending
+        return response
 
     def count(self, *names: str) -> float:
         return self.tree.counter("egress", *names).value
@@ -136,6 +139,13 @@ def test_a_limit_ends_with_the_request_and_lives_on_over_a_reload() -> None:
     with pytest.raises(LoopDetected):
         busy.ask()
     busy.error = None
+    assert busy.ask().egress is not None
+    busy.ending = Ending()
+    busy.ask()
+    with pytest.raises(RateLimited):
+        busy.ask()
+    busy.ending.come(broken=False)
+    busy.ask()  # the end came while the response was held back
     assert busy.ask().egress is not None
 
 

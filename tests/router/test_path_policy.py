@@ -83,3 +83,7 @@ def test_buffers_and_time_of_a_held_response_come_from_several_rules() -> None:
     policy = path_policy(config, HELLO, PathPolicy(held_response=HeldResponse()))
     assert policy.retry_buffer_bytes == 16_384
     assert policy.held_response == HeldResponse(seconds=0.35, bytes=16_383)
+    both = GlobalSvcConfig(
+        classification_timeout_ms=5, retry_buffer_size=RetryBufferSizeConfig(response_bytes=7)
+    )
+    assert path_policy(both, HELLO).held_response == HeldResponse(seconds=0.005, bytes=7)

@@ -112,3 +112,17 @@ def test_an_identifier_that_follows_something_reports_and_ends_with_the_router()
         wait_until(lambda: api.watchers)
         edge.close()
         wait_until(lambda: not api.watchers)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "is_by_host"),
+    [
+        ("{kind: io.l5d.header.token}", True),
+        ("{kind: io.l5d.header.token, header: ':authority'}", True),
+        ("{kind: io.l5d.header.token, header: x-name}", False),
+    ],
+)
+def test_egress_knows_if_names_come_from_the_host_alone(identifier: str, is_by_host: bool) -> None:
+    one = router(1, f"  identifier: {identifier}\n  egress: {{}}")
+    assert one.gate is not None
+    assert one.gate._names_by_host is is_by_host
