@@ -173,7 +173,7 @@ class Binding:
         )
         self.dtab_lines = _lines(config.dtab)
         """The table as errors show it."""
-        self._files = files_of(config.client)
+        self._files = files_of(config.client, unset.client)
         self.kept = KeptNames(interpreter, config.dtab, sizes.paths)
         """Names of the binding before, until the next sweep."""
         self._is_retired = False

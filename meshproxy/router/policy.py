@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from meshproxy.accrual.policies import ConsecutiveFailuresConfig
 from meshproxy.balancers.p2c import P2cConfig
 from meshproxy.budget import RetryBudget
+from meshproxy.client.connector import H2, HTTP
 from meshproxy.client.tls import ClientAuth, TlsSettings, present_context
 from meshproxy.client.transport import Session, Transport
 from meshproxy.config.bases import AccrualConfig, BalancerConfig
@@ -39,6 +40,8 @@ from meshproxy.router.path_policy import PathPolicy, limit_seconds
 
 CONNECT_SECONDS: Final = 1.0
 TLS_CONNECT_SECONDS: Final = 2.0
+_OFFERED: Final = {"http": (HTTP,), "h2": (H2,), "auto": (H2, HTTP)}
+"""What is offered in ALPN (RFC 7301) by `protocol`, the preferred one first."""
 PARENT_SECONDS: Final = 5.0
 """For a parent and its own connecting."""
 _AS_WRITTEN: Final = {
@@ -135,16 +138,19 @@ class Unset(NamedTuple):
 HTTP_UNSET: Final = Unset(ClientPolicy(), PathPolicy())
 
 
-def files_of(config: ClientConfig) -> list[Watched[Any]]:
+def files_of(config: ClientConfig, unset: ClientPolicy = HTTP_UNSET.client) -> list[Watched[Any]]:
     """Returns what the files of *config* hold at present: TLS contexts and secrets.
 
     Clients use it while it is in memory. Raises `TlsFailed` and `ValueError`, naming the file, if
     one cannot be used.
     """
     found: list[Watched[Any]] = []
+    written = {settings.protocol for _, settings in config.rules} - {None, "same"}
+    offered = [_OFFERED[protocol] for protocol in sorted({unset.protocol, *filter(None, written)})]
     for _, settings in config.rules:
         if settings.tls is not None and settings.tls.enabled:
-            found.append(present_context(_context_settings(settings.tls)))
+            made_of = _context_settings(settings.tls)
+            found += [present_context(replace(made_of, alpn=alpn)) for alpn in offered]
         secrets = [header_value(one.file) for one in settings.inject_headers or ()]
         if settings.upstream_proxy is not None and settings.upstream_proxy.credentials_file:
             secrets.append(basic_credentials(settings.upstream_proxy.credentials_file))
@@ -185,7 +191,10 @@ def client_policy(
     written.setdefault("connect_seconds", seconds)
     if h2:
         written["h2"] = h2_settings(H2Keys(**h2))
-    return replace(unset, **written)
+    policy = replace(unset, **written)
+    if policy.tls is None:
+        return policy
+    return replace(policy, tls=replace(policy.tls, alpn=_OFFERED[policy.protocol]))
 
 
 def client_tls(config: ClientTlsConfig) -> tuple[SSLContext, str | None] | None:

@@ -7,10 +7,14 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 import pytest
+from gevent import socket
+from h2.events import ResponseReceived
 
 from tests.kit.certs import Certs
 from tests.kit.dns import DnsServer
 from tests.kit.downstream import Downstream
+from tests.kit.h2_endpoint import H2Endpoint
+from tests.kit.h2_wire import GET, H2Wire
 from tests.kit.k8s import wait_until
 from tests.kit.parent import Parent
 from tests.kit.proxy import Proxy
@@ -160,9 +164,13 @@ def test_what_our_own_look_up_finds_is_judged_before_a_parent_hears_of_it(
     assert parent.asked == []
 
 
-def test_a_name_that_is_bound_again_is_judged_again(world: World) -> None:
+PROBATION = "}\n      loadBalancer: {kind: p2c, enableProbation: true"
+
+
+@pytest.mark.parametrize("more", ["", PROBATION], ids=["", "probation"])
+def test_a_name_that_is_bound_again_is_judged_again(world: World, more: str) -> None:
     parent = world.parent()
-    proxy = world.proxy(parent)
+    proxy = world.proxy(parent, more=more)
     world.dns.put("web.test", "8.8.8.8", ttl=1)
     with WireClient(proxy.port()) as client:
         assert client.get("web.test").status == 200
@@ -171,6 +179,8 @@ def test_a_name_that_is_bound_again_is_judged_again(world: World) -> None:
         before = len(parent.asked)
         assert client.get("web.test").status == 403
         assert len(parent.asked) == before
+        world.dns.put("web.test", "8.8.8.8", ttl=1)
+        wait_until(lambda: client.get("web.test").status == 200)
 
 
 @pytest.mark.parametrize("host", ["127.1", "0x7f000001", "2130706433"])
@@ -241,6 +251,14 @@ def test_two_proxies_that_are_each_other_s_parent_end_the_loop(world: World) -> 
     assert (reply.status, "responds with 508" in said(reply)) == (508, True)
 
 
+def test_a_name_of_this_proxy_is_told_to_no_parent(world: World) -> None:
+    parent = world.parent(answer=200)
+    world.dns.put("us.test", "127.0.0.1", "8.8.8.8")
+    proxy = world.proxy(parent, egress="")
+    assert get(proxy.port(), f"us.test:{proxy.port()}").status == 508
+    assert parent.asked == []
+
+
 def test_a_proxy_is_not_its_own_parent(world: World) -> None:
     port = free_port()
     text = CONFIG.format(
@@ -286,3 +304,58 @@ def test_the_example_of_a_corporate_network_does_what_it_says(world: World, tmp_
     assert {name for name, _, _ in world.dns.asked} == {
         *("pypi.org", "api.bank.test", "api.partner.test", "in.corp.test")
     }
+
+
+H2_CONFIG = """
+admin: {{ip: 127.0.0.1, port: 0}}
+dns: {{nameservers: ["127.0.0.1:{dns}"]}}
+routers:
+- protocol: h2
+  label: h2
+  dtab: /svc => /$/io.buoyant.rinet/{port}
+  egress: {{default: deny, rules: [{{name: lan, action: allow, from: 192.0.2.7, host: web.test}}]}}
+  servers:
+  - {{port: 0, ip: 127.0.0.1, proxyProtocolFrom: 127.0.0.1}}
+  client:
+    upstreamProxy: {{addresses: "{parent}"}}
+    injectHeaders: [{{name: X-Key, file: {key}, overPlainText: true}}]
+    {tls}
+"""
+
+
+@pytest.mark.parametrize("protocol", ["h2", "auto"])
+@pytest.mark.parametrize("is_tls", [True, False])
+def test_http_2_has_load_balancers_parents_and_secrets_too(
+    world: World, tmp_path: Path, protocol: str, is_tls: bool
+) -> None:
+    (tmp_path / "key").write_text("s3cret")
+    context = world.certs.server("web.test") if is_tls else None
+    if context is not None:
+        context.set_alpn_protocols(["h2"])
+    tls = f"tls: {{commonName: web.test, trustCertsBundle: {world.certs.bundle}}}" * is_tls
+    if protocol == "auto" and is_tls:
+        tls = f"protocol: auto\n    {tls}"
+    with H2Endpoint(tls=context) as endpoint:
+        host = f"web.test:{endpoint.port}"
+        parent = world.stack.enter_context(Parent({host: ("127.0.0.1", endpoint.port)}))
+        text = H2_CONFIG.format(
+            dns=world.dns.port,
+            port=endpoint.port,
+            parent=parent.address,
+            key=tmp_path / "key",
+            tls=tls,
+        )
+        with Proxy(text) as proxy:
+            statuses = {}
+            for client in ("192.0.2.7", "192.0.2.8"):
+                sock = socket.create_connection(("127.0.0.1", proxy.port("h2")))
+                with sock:
+                    sock.sendall(f"PROXY TCP4 {client} 10.0.0.1 4000 80\r\n".encode())
+                    wire = H2Wire(sock)
+                    asked = wire.ask((*GET[:2], (":authority", "web.test"), *GET[3:]))
+                    head = dict(wire.until(ResponseReceived, asked).headers)
+                    statuses[client] = head[":status"]
+            assert statuses == {"192.0.2.7": "200", "192.0.2.8": "403"}
+        assert parent.asked == [host]
+        (head,) = endpoint.peers[0].heads.values()
+        assert head["x-key"] == "s3cret"

@@ -111,6 +111,15 @@ def test_others_may_not_send_one(tmp_path: Path, header: bytes) -> None:
         assert proxy.counts(SERVER, "proxy_protocol_failures") == [0]
 
 
+def test_a_range_of_ipv4_is_for_a_server_of_both_families_too(tmp_path: Path) -> None:
+    with Downstream(page) as web:
+        text = config(tmp_path, web.port).replace("  - port: 0\n", "  - port: 0\n    ip: '::'\n")
+        with Proxy(text) as proxy, WireClient(proxy.port()) as asking:
+            asking.send(V1 + GET)
+            assert asking.read().status == 200
+        assert web.requests[0].get("x-forwarded-for") == "192.0.2.7"
+
+
 def test_it_comes_before_tls(tmp_path: Path) -> None:
     certs = Certs(tmp_path)
     chain, key = certs.files("proxy.test")

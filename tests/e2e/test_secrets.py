@@ -175,6 +175,17 @@ def test_no_page_of_the_admin_server_shows_one(world: World, path: str) -> None:
         assert f"{world.directory}/key" in reply.body.decode()
 
 
+def test_the_tap_shows_none(world: World) -> None:
+    with WireClient(world.proxy.linker.admin_port) as reader:
+        reader.send(b"GET /tap?seconds=30 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        data = reader.sock.recv(4096)
+        for host in ("safe", "plain", "open", "gone"):
+            get(world.proxy.port(), host)
+        while data.count(b'"path"') < 4:
+            data += reader.sock.recv(65536)
+        assert not shows(data)
+
+
 def test_no_log_shows_one(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for host in ("safe", "plain", "open", "gone"):
