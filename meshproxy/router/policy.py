@@ -202,10 +202,16 @@ def client_tls(config: ClientTlsConfig) -> tuple[SSLContext, str | None] | None:
 
     Returns None if it is disabled. Raises `TlsFailed` if it cannot work.
     """
-    if not config.enabled:
-        return None
-    written = _tls_settings(config, {})
-    return present_context(written["tls"]).value, written["server_name"]
+    found = client_context(config)
+    return None if found is None else (found.value, _tls_settings(config, {})["server_name"])
+
+
+def client_context(config: ClientTlsConfig) -> Watched[SSLContext] | None:
+    """Returns the context of such a block, which is the same while it is held and no file changes.
+
+    Returns None if it is disabled. Raises `TlsFailed` if it cannot work.
+    """
+    return present_context(_tls_settings(config, {})["tls"]) if config.enabled else None
 
 
 def new_budget(config: RetryBudgetConfig) -> RetryBudget:

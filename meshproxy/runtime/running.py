@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from meshproxy.config.model import Kinded
 from meshproxy.config.tls import ClientTlsConfig
+from meshproxy.config.watched import Watched
 from meshproxy.errors import ProxyError
 from meshproxy.naming.path import Path
-from meshproxy.router.policy import client_tls
+from meshproxy.router.policy import client_context
 
 T = TypeVar("T")
 _NAMERS = b"#"
@@ -20,8 +21,8 @@ class Built(NamedTuple):
 
     config: Kinded
     uses: tuple[object, ...]
-    tls: tuple[SSLContext, str | None] | None
-    """Of the files of its `tls` block, as they were."""
+    tls: tuple[Watched[SSLContext], SSLContext] | None
+    """Its `tls` block, and the context that its files made."""
     product: Any
 
 
@@ -61,10 +62,11 @@ def names_another(config: Kinded) -> bool:
     )
 
 
-def _tls_of(config: Kinded) -> tuple[SSLContext, str | None] | None:
+def _tls_of(config: Kinded) -> tuple[Watched[SSLContext], SSLContext] | None:
     """Returns the context for the present files of a `tls` block; None if it cannot work."""
     tls = getattr(config, "tls", None)
     try:
-        return client_tls(tls) if isinstance(tls, ClientTlsConfig) else None
+        found = client_context(tls) if isinstance(tls, ClientTlsConfig) else None
     except ProxyError:
         return None
+    return None if found is None else (found, found.value)
