@@ -75,11 +75,12 @@ class Session:
 class ExpiryStats:
     """Counters of connections closed for their age, in the client's scope of the metrics."""
 
-    __slots__ = ("idle", "lifetime")
+    __slots__ = ("idle", "lifetime", "unanswered")
 
     def __init__(self, metrics: Tree) -> None:
         self.idle = metrics.counter("idle")
         self.lifetime = metrics.counter("lifetime")
+        self.unanswered = metrics.counter("unanswered_pings")
 
 
 @dataclass(frozen=True, slots=True)

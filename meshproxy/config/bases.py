@@ -11,8 +11,10 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 from meshproxy.config.model import Kinded, key
 from meshproxy.config.tls import ClientTlsConfig
 from meshproxy.ewma import Load
+from meshproxy.h2.settings import KeepAlive, LocalSettings
+from meshproxy.http.origin import Origin
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.addr import Addr
+from meshproxy.naming.addr import Addr, Address
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.namer import Interpreter, Lookup, Namer, Transformer
 from meshproxy.naming.nametree import NameTree
@@ -76,6 +78,8 @@ class InterpreterDeps:
     environ: Mapping[str, str]
     tls: Callable[[ClientTlsConfig], Tls | None]
     """Loads the files of a `tls` block; None if it is disabled. Raises TlsFailed."""
+    http2: Callable[[ClientTlsConfig | None, LocalSettings, KeepAlive], Callable[[Address], Origin]]
+    """Returns what reaches servers by HTTP/2, plain without a `tls` block. Raises TlsFailed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

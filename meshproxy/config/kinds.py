@@ -45,7 +45,7 @@ KINDS: Final[Mapping[str, Mapping[str, str | None]]] = {
         "io.l5d.consul.interpreter": "meshproxy.interpreters.consul:ConsulInterpreterConfig",
         "io.l5d.k8s.configMap": "meshproxy.interpreters.k8s:ConfigMapInterpreterConfig",
         "io.l5d.k8s.istio": None,
-        "io.l5d.mesh": None,
+        "io.l5d.mesh": "meshproxy.interpreters.mesh:MeshConfig",
         "io.l5d.namerd": None,
         "io.l5d.namerd.http": "meshproxy.interpreters.namerd:NamerdHttpConfig",
     },

@@ -54,8 +54,12 @@ class LocalSettings:
 class KeepAlive:
     """When a client asks a server that is silent if it is still there, by a PING; in seconds."""
 
-    after_seconds: float = 30.0
-    """Without a byte from the server, while streams are open; infinity means never."""
+    after_seconds: float = 330.0
+    """Without a byte from the server, while streams are open; infinity means never.
+
+    Servers of gRPC end connections on which PINGs arrive oftener than every five minutes, data
+    apart (grpc: doc/keepalive.md).
+    """
     answer_seconds: float = 10.0
     """For its answer; without one the connection is closed."""
 

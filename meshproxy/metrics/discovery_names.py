@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from meshproxy.metrics.connection_names import CONNECTING
 from meshproxy.metrics.metric import Section, counter, gauge, histogram
 
 KUBERNETES: Final = (
@@ -78,6 +79,16 @@ DISCOVERY: Final = (
     ),
     Section("rt/<router>/interpreter/<kind>/bind", "Names that namerd binds. Added.", WATCHES),
     Section("rt/<router>/interpreter/<kind>/addr", "Bound names of namerd. Added.", WATCHES),
+    Section(
+        "rt/<router>/interpreter/<kind>/delegate",
+        "Names whose steps `io.l5d.mesh` is asked for. Added.",
+        WATCHES,
+    ),
+    Section(
+        "rt/<router>/interpreter/<kind>/connection",
+        "Connections of `io.l5d.mesh` to namerd. Added.",
+        CONNECTING,
+    ),
     Section(
         "inet/dns",
         "The resolver of `/$/inet`, `io.buoyant.rinet` and their kin.",

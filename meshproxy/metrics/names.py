@@ -7,6 +7,7 @@ those that say they are added.
 from collections.abc import Iterator
 from typing import Final
 
+from meshproxy.metrics.connection_names import CONNECTING, CONNECTIONS
 from meshproxy.metrics.discovery_names import DISCOVERY
 from meshproxy.metrics.h2_names import H2
 from meshproxy.metrics.metric import Metric, Section
@@ -34,14 +35,6 @@ STATUSES: Final = (
     _counter("status/error", "Requests that ended without a response."),
     _histogram("time/<class>", "Milliseconds to the response's head, by class of status."),
     _histogram("time/error", "Milliseconds to the error."),
-)
-
-CONNECTIONS: Final = (
-    _counter("connects", "Connections opened."),
-    _counter("closes", "Connections closed."),
-    _gauge("connections", "Connections open."),
-    _counter("received_bytes", "Bytes received on the wire, those of TLS included."),
-    _counter("sent_bytes", "Bytes sent on the wire, those of TLS included."),
 )
 
 STREAMS: Final = (
@@ -126,20 +119,11 @@ PLACES: Final = (
         (
             *OUTCOMES,
             *STATUSES,
-            *CONNECTIONS,
-            _counter("cancelled_connects", "Connects given up because the request's time was up."),
-            _counter("stale_connections", "Kept connections found closed when used. Added."),
+            *CONNECTING,
             _counter("cut_responses", "Responses that broke off before their end. Added."),
-            _histogram("connect_latency_ms", "Milliseconds to connect, TLS included."),
-            _histogram("failed_connect_latency_ms", "Milliseconds until connecting failed."),
             _gauge("available", "1 if any of its endpoints takes requests."),
             _gauge("pool_size", "Open connections to all endpoints."),
             _gauge("pool_cached", "Connections that wait for a request."),
-            _gauge("pool_waiters", "Requests that wait for a connection."),
-            _counter("pool_num_waited", "Requests that had to wait for a connection."),
-            _counter("pool_num_too_many_waiters", "Requests refused, the queue being full."),
-            _counter("idle", "Connections closed because nobody used them."),
-            _counter("lifetime", "Connections closed because of their age."),
             _counter("retries/requeues", "Attempts moved to another endpoint, nothing being sent."),
             _histogram("retries/requeues_per_request", "How often each request was moved."),
             _counter("retries/budget_exhausted", "Moves not made because the budget was spent."),

@@ -202,8 +202,8 @@ def client_tls(config: ClientTlsConfig) -> tuple[SSLContext, str | None] | None:
 
     Returns None if it is disabled. Raises `TlsFailed` if it cannot work.
     """
-    found = client_context(config)
-    return None if found is None else (found.value, _tls_settings(config, {})["server_name"])
+    settings, name = client_tls_settings(config)
+    return None if settings is None else (present_context(settings).value, name)
 
 
 def client_context(config: ClientTlsConfig) -> Watched[SSLContext] | None:
@@ -211,7 +211,19 @@ def client_context(config: ClientTlsConfig) -> Watched[SSLContext] | None:
 
     Returns None if it is disabled. Raises `TlsFailed` if it cannot work.
     """
-    return present_context(_tls_settings(config, {})["tls"]) if config.enabled else None
+    settings, _ = client_tls_settings(config)
+    return None if settings is None else present_context(settings)
+
+
+def client_tls_settings(config: ClientTlsConfig | None) -> tuple[TlsSettings | None, str | None]:
+    """Returns the settings and the name of a `tls` block outside a client; None if it is disabled.
+
+    Raises `TlsFailed` if it cannot work.
+    """
+    if config is None or not config.enabled:
+        return None, None
+    written = _tls_settings(config, {})
+    return written["tls"], written["server_name"]
 
 
 def new_budget(config: RetryBudgetConfig) -> RetryBudget:

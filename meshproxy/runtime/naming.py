@@ -36,6 +36,7 @@ from meshproxy.naming.path import Path
 from meshproxy.net.slices import Slices
 from meshproxy.router.policy import client_tls
 from meshproxy.runtime.building import Problems, build
+from meshproxy.runtime.origins import http2_to
 from meshproxy.runtime.running import Running, names_another
 from meshproxy.var import Activity
 
@@ -128,14 +129,16 @@ class Naming:
 
     def _new_interpreter(self, config: InterpreterConfig, router: str, where: str) -> Interpreter:
         transformers = self._transformers(config.transformers, where, self.namers)
+        metrics = self._metrics.scope("rt", router, "interpreter", config.kind)
         deps = InterpreterDeps(
             namers=self.namers,
             system=self.system,
             transformers=transformers,
-            metrics=self._metrics.scope("rt", router, "interpreter", config.kind),
+            metrics=metrics,
             bind=self._binder(()),
             environ=self._environ,
             tls=client_tls,
+            http2=partial(http2_to, metrics.scope("connection")),
         )
         interpreter: Interpreter = build(config, where, lambda: deps)
         return interpreter

@@ -13,6 +13,7 @@ from meshproxy.naming.addr import ADDR_NEG, Addr, AddrBound, Address
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
 from meshproxy.router.policy import client_tls
+from meshproxy.runtime.origins import http2_to
 from meshproxy.var import Var
 
 
@@ -62,5 +63,6 @@ def interpreter_deps(**others: Any) -> InterpreterDeps:
         "bind": partial(DefaultInterpreter((), system).bind, Dtab()),
         "environ": {},
         "tls": load_tls,
+        "http2": partial(http2_to, Tree()),
     }
     return InterpreterDeps(**{**defaults, **others})

@@ -167,6 +167,7 @@ class ClientSession(H2Session):
         if self.is_closed:
             return
         if now >= self._pong_by:
+            self._expiry.unanswered.value += 1
             self.stream.reset()
             self.lost("keepalive")
         elif now >= self._dies_at:

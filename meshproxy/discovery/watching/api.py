@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -113,15 +113,9 @@ class Api:
         where = addresses_of(bind(Path.of("$", "inet", host, str(port))))
         return cls(where, authority(host, port), **others)
 
-    @contextmanager
-    def place(self) -> Iterator[bool]:
+    def place(self) -> AbstractContextManager[bool]:
         """Takes one of the `MAX_HELD` places for held requests, if there is one."""
-        has_place = self._held.acquire(blocking=False)
-        try:
-            yield has_place
-        finally:
-            if has_place:
-                self._held.release()
+        return place_among(self._held)
 
     def headers(self) -> Mapping[str, str]:
         """Returns the header fields of every request. Raises `ApiFailure` without credentials."""
@@ -159,6 +153,17 @@ class Api:
             server_hostname=name,
             assert_hostname=name if context.verify_mode else False,
         )
+
+
+@contextmanager
+def place_among(places: BoundedSemaphore) -> Iterator[bool]:
+    """Takes one of *places* for the block, if one is free; says if it has."""
+    has_place = places.acquire(blocking=False)
+    try:
+        yield has_place
+    finally:
+        if has_place:
+            places.release()
 
 
 def addresses_of(bound: Activity[NameTree[Bound]]) -> Var[Addr]:

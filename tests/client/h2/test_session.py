@@ -89,6 +89,7 @@ def test_a_silent_endpoint_is_asked_if_it_is_there_and_if_not_the_session_ends()
         with pytest.raises(ConnectionClosed):
             sessions.send()
         assert len(pings) == 1
+        assert sessions.count("unanswered_pings") == 1
         wait_until(lambda: sessions.open == 0)
 
 

@@ -1,0 +1,281 @@
+"""gRPC calls to a discovery API, over HTTP/2.
+
+https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md. A message is a byte that says if it
+is compressed, four bytes of length, and protobuf. The status is in the trailers, or in the head if
+there is no message.
+"""
+
+import random
+import time
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from struct import Struct
+from typing import Final, TypeAlias
+from urllib.parse import unquote
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from meshproxy.discovery.watching.api import MAX_HELD, MAX_TRIES, Bounds, place_among
+from meshproxy.discovery.watching.decoding import Malformed
+from meshproxy.discovery.watching.failure import ApiFailure, Complaints, Reason
+from meshproxy.discovery.watching.location import Location
+from meshproxy.errors import Phase, ProxyError, ServiceTimedOut, TlsFailed
+from meshproxy.http.body import Body
+from meshproxy.http.headers import of
+from meshproxy.http.message import Request, Response
+from meshproxy.http.origin import Origin
+from meshproxy.http.whole_body import WholeBody
+from meshproxy.naming.addr import Addr, Address
+from meshproxy.var import Var
+
+Dial: TypeAlias = Callable[[Address], Origin]
+"""Returns what reaches an address; nothing is connected yet."""
+
+CONTENT_TYPE: Final = b"application/grpc"
+_PREFIX: Final = Struct("!BI")
+_OK: Final = b"0"
+_SHOWN: Final = 100
+
+
+class Messages:
+    """Cuts the pieces of a body into messages of at most *limit* bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = bytearray()
+
+    @property
+    def is_between(self) -> bool:
+        """No message has begun that has not ended."""
+        return not self._held
+
+    def feed(self, piece: bytes | memoryview) -> Iterator[bytes]:
+        """Yields the messages that *piece* completes.
+
+        Raises `Malformed` for one that is too long, or compressed, which nobody asked for.
+        """
+        held = self._held
+        held += piece
+        while len(held) >= _PREFIX.size:
+            is_compressed, size = _PREFIX.unpack_from(held)
+            if is_compressed:
+                raise Malformed("a message is compressed")
+            if size > self._limit:
+                raise Malformed(f"a message is over {self._limit} bytes")
+            end = _PREFIX.size + size
+            if len(held) < end:
+                return
+            message = bytes(held[_PREFIX.size : end])
+            del held[:end]
+            yield message
+
+
+class Channel:
+    """A server of gRPC at the addresses of *where*; *dial* reaches one of them at a time."""
+
+    def __init__(
+        self, where: Var[Addr], host: str, dial: Dial, bounds: Bounds | None = None
+    ) -> None:
+        self.where = where
+        self.host = host
+        """The authority of every request, and its name in logs."""
+        self.bounds = bounds or Bounds()
+        self.complaints = Complaints(host)
+        self._dial = dial
+        self._streams = BoundedSemaphore(MAX_HELD)
+        self._origin: tuple[Address, Origin] | None = None
+        self._users = 0
+
+    def join(self) -> None:
+        """Keeps the connection open until the same number of calls of `leave`."""
+        self._users += 1
+
+    def leave(self) -> None:
+        """Closes the connection if nobody is left who may call."""
+        self._users -= 1
+        if not self._users and self._origin is not None:
+            self._origin[1].close()
+            self._origin = None
+
+    def place(self) -> AbstractContextManager[bool]:
+        """Takes one of the `MAX_HELD` places for streams, if there is one."""
+        return place_among(self._streams)
+
+    def send(self, request: Request, deadline: float, location: Location) -> Response:
+        """Sends *request* to one of the addresses, the same as before while it is one.
+
+        Another one is tried if there is no connection. Raises `ApiFailure`.
+        """
+        addresses = location.addresses(self.bounds.connect_s)
+        failure = ApiFailure(Reason.CONNECT, f"{self.host} has no address")
+        for address in self._order(addresses):
+            origin = self._reach(address)
+            location.peer = address
+            try:
+                return origin.exchange(request, deadline)
+            except ProxyError as error:
+                failure = _failure(error, address)
+                if error.phase is not Phase.CONNECT:
+                    break
+        raise failure
+
+    def _order(self, addresses: Collection[Address]) -> list[Address]:
+        """Returns the addresses to try, in order."""
+        present = self._origin and self._origin[0]
+        others = [each for each in addresses if each != present]
+        found = random.sample(others, min(len(others), MAX_TRIES))
+        return [present, *found[1:]] if present is not None and present in addresses else found
+
+    def _reach(self, address: Address) -> Origin:
+        if self._origin is not None:
+            if self._origin[0] == address:
+                return self._origin[1]
+            self._origin[1].close()
+        origin = self._dial(address)
+        self._origin = address, origin
+        return origin
+
+
+class Calls:
+    """The calls of one watch to *channel*, one at a time, for one greenlet; see `Line`."""
+
+    def __init__(self, channel: Channel, moved: Callable[[], None]) -> None:
+        self.request = ""
+        """The last method called, and of what."""
+        self.requested_at = 0.0
+        self.responded_at = 0.0
+        """When the last message arrived; seconds since 1970 as above."""
+        self._channel = channel
+        self._location = Location(channel.where, channel.host, moved)
+        self._next_at = 0.0
+        channel.join()
+
+    def close(self) -> None:
+        """Stops following the server. Called once."""
+        self._location.close()
+        self._channel.leave()
+
+    def ask(self, method: str, message: bytes) -> bytes:
+        """Returns the one answer. Raises `ApiFailure`."""
+        answers = list(self._call(method, message, self._channel.bounds.head_s))
+        if len(answers) != 1:
+            raise ApiFailure(Reason.MALFORMED, f"{len(answers)} messages instead of one")
+        return answers[0]
+
+    def stream(self, method: str, message: bytes) -> Generator[bytes, None, None]:
+        """Yields the answers as they arrive. Raises `ApiFailure`.
+
+        It ends when the server ends it, at the latest after about `Bounds.stream_s`.
+        """
+        limit_s = random.uniform(0.8, 1.0) * self._channel.bounds.stream_s  # noqa: S311
+        yield from self._call(method, message, limit_s)
+
+    def _call(self, method: str, message: bytes, limit_s: float) -> Generator[bytes, None, None]:
+        gevent.sleep(max(0.0, self._next_at - time.monotonic()))
+        begun = time.monotonic()
+        self._next_at = begun + self._channel.bounds.pace_s
+        self.request, self.requested_at = method, time.time()
+        with self._asking():
+            request = _request(self._channel.host, method, message)
+            response = self._channel.send(request, begun + limit_s, self._location)
+            try:
+                _check(response)
+                if (yield from self._messages(response.body, begun + limit_s)):
+                    _check_status(response)
+            finally:
+                response.close()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        self._location.is_busy = True
+        try:
+            yield
+        except Malformed as error:
+            raise ApiFailure(Reason.MALFORMED, str(error)) from error
+        except ProxyError as error:
+            raise _failure(error, self._location.peer) from error
+        finally:
+            self._location.is_busy = False
+
+    def _messages(self, body: Body | bytes, end: float) -> Generator[bytes, None, bool]:
+        """Yields messages; returns False if the time was over before the body was."""
+        bounds = self._channel.bounds
+        messages = Messages(bounds.max_bytes)
+        begun = time.monotonic()
+        is_whole = isinstance(body, bytes)
+        while True:
+            limit = end if messages.is_between else begun + bounds.body_s
+            piece = body if isinstance(body, bytes) else _piece_before(body, limit)
+            if piece is None:
+                if messages.is_between:
+                    return False
+                raise ApiFailure(Reason.STALLED, "a message does not end")
+            if messages.is_between:
+                begun = time.monotonic()
+            for message in messages.feed(piece):
+                self.responded_at = time.time()
+                yield message
+                begun = time.monotonic()
+            if is_whole or not piece:
+                break
+        if not messages.is_between:
+            raise Malformed("a message is cut short")
+        return True
+
+
+def _request(host: str, method: str, message: bytes) -> Request:
+    headers = of(
+        (b"host", host.encode()),
+        (b"content-type", CONTENT_TYPE + b"+proto"),
+        (b"te", b"trailers"),
+        (b"user-agent", b"meshproxy"),
+    )
+    sent = _PREFIX.pack(0, len(message)) + message
+    return Request(b"POST", method.encode(), b"2", headers, WholeBody(sent, len(sent)))
+
+
+def _piece_before(body: Body, limit: float) -> bytes | memoryview | None:
+    """Returns the next piece, empty at the end; None if nothing arrived before *limit*."""
+    with gevent.Timeout(max(0.001, limit - time.monotonic()), False):
+        return body.read()
+    return None
+
+
+def _check(response: Response) -> None:
+    """Raises `ApiFailure` if this is no answer of gRPC."""
+    if response.status != 200:
+        raise ApiFailure(Reason.STATUS, f"status {response.status}", response.status)
+    kind = response.headers.get(b"content-type") or b""
+    if not kind.startswith(CONTENT_TYPE):
+        raise ApiFailure(Reason.MALFORMED, "the answer is not gRPC")
+
+
+def _check_status(response: Response) -> None:
+    """Raises `ApiFailure` for a status but 0, and if there is none."""
+    body = response.body
+    trailers = None if isinstance(body, bytes) else body.trailers
+    fields = trailers if trailers is not None else response.headers
+    status = fields.get(b"grpc-status")
+    if status is None:
+        raise ApiFailure(Reason.BROKEN, "the answer ended without a status of gRPC")
+    if status != _OK:
+        number = int(status) if status.isdigit() and len(status) < 4 else None
+        said = ascii(unquote((fields.get(b"grpc-message") or b"").decode("latin-1"))[:_SHOWN])
+        raise ApiFailure(
+            Reason.STATUS, f"gRPC status {status.decode('latin-1')[:9]!a}: {said}", number
+        )
+
+
+def _failure(error: ProxyError, address: Address | None) -> ApiFailure:
+    where = f"{address.host}:{address.port}" if address is not None else "the server"
+    match error:
+        case TlsFailed():
+            reason = Reason.TLS
+        case ServiceTimedOut():
+            reason = Reason.STALLED
+        case _ if error.phase is Phase.CONNECT:
+            reason = Reason.CONNECT
+        case _:
+            reason = Reason.BROKEN
+    return ApiFailure(reason, f"{where}: {error}")
