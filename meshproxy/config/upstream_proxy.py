@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from meshproxy.config.decode import Config, Problem, RegularFile, key
 from meshproxy.config.scalars import HostAndPort
 from meshproxy.config.secrets import why_no_credentials
+
+MAX_PARENTS: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +40,13 @@ class UpstreamProxyConfig(Config):
     )
 
     def check(self) -> Iterable[Problem]:
-        """Yields problems: parents named twice, and a file without credentials."""
+        """Yields problems: too many parents, some named twice, a file without credentials."""
         for index, one in enumerate(self.addresses):
             if one in self.addresses[:index]:
                 yield Problem("is there twice, remove one", f"addresses[{index}]")
+        if len(self.addresses) > MAX_PARENTS:
+            many = f"{len(self.addresses)} parents, each waited for in turn; at most {MAX_PARENTS}"
+            yield Problem(many, "addresses")
         path = self.credentials_file
         if path is not None and (what := why_no_credentials(path)):
             yield Problem(what, "credentialsFile")

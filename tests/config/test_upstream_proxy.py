@@ -50,6 +50,7 @@ def test_no_parents_are_a_list_too() -> None:
         ("addresses: ['[127.0.0.1]:80']", "f:1:13: addresses[0]: [127.0.0.1] is not an IPv6"),
         ("addresses: ['u:p@a:80']", "f:1:13: addresses[0]: expected a host and a port"),
         ("addresses: ['a:80', 'A:80']", "f:1:21: addresses[1]: is there twice"),
+        (f"addresses: [{', '.join(f'a{n}:1' for n in range(17))}]", "f:1:1: addresses: 17 parents"),
         ("addresses: a:1\norDirect: maybe", "f:2:11: orDirect: expected true or false"),
         ("addresses: a:1\ncredentials: x", "f:2:1: credentials: unknown key, it is credentials"),
     ],
