@@ -110,8 +110,7 @@ class H2Exchange(SessionStream):
             self.reset(ErrorCode.CANCEL, failure)
             raise failure from None
         except BaseException as error:
-            code = error.code if isinstance(error, ClientReset) else ErrorCode.CANCEL
-            self.reset(code, ConnectionClosed("the exchange was given up"))
+            self.reset(_code_of(error), ConnectionClosed("the exchange was given up"))
             raise
         finally:
             wheel.forget(self._arrival)
@@ -214,16 +213,16 @@ class H2Exchange(SessionStream):
     def lost(self, code: int, error: ProxyError) -> None:
         """Ends the exchange; an error of the whole connection becomes one of this request."""
         if self.failure is None:
-            if type(error) is ConnectionClosed and self._head is None:
-                unanswered = NoResponse(str(error))
-                unanswered.nothing_sent = self._flushes == self.session.flushes
-                error = unanswered
+            if type(error) is BadResponse:
+                error = BadResponse(str(error))
+            elif type(error) is ConnectionClosed:
+                error = self._cut_off(str(error))
             super().lost(code, error)
             self._wake()
 
     def source_failed(self, error: ProxyError) -> None:
         """Resets the stream, whose request cannot be completed."""
-        self.reset(error.code if isinstance(error, ClientReset) else ErrorCode.CANCEL, error)
+        self.reset(_code_of(error), error)
 
     def sink_lost(self, code: int) -> None:
         """Resets the stream, whose response nobody receives any more."""
@@ -237,3 +236,15 @@ class H2Exchange(SessionStream):
         """Resets the stream of an endpoint that does not take the request's body."""
         error = ServiceTimedOut("timed out sending the request's body")
         self.reset(ErrorCode.CANCEL, error)
+
+    def _cut_off(self, why: str) -> ProxyError:
+        if self._head is not None:
+            return ConnectionClosed(why)
+        unanswered = NoResponse(why)
+        unanswered.nothing_sent = self._flushes == self.session.flushes
+        return unanswered
+
+
+def _code_of(error: BaseException) -> int:
+    """Returns the code that tells an endpoint why its stream is given up."""
+    return passed_on(error.code) if isinstance(error, ClientReset) else ErrorCode.CANCEL

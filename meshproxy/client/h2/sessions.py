@@ -150,7 +150,7 @@ class EndpointSessions:
             for session in self._sessions:
                 if session.has_room:
                     return session
-        is_full = len(self._sessions) >= self._most and not self._is_connecting
+        is_full = self._live >= self._most and not self._is_connecting
         began = monotonic()
         try:
             return self._wait(deadline, is_full=is_full)
@@ -204,25 +204,33 @@ class EndpointSessions:
                 session.promised += 1
                 line.popleft().set(session)
 
+    @property
+    def _live(self) -> int:
+        """Sessions that will have room again; the others end with their last stream."""
+        return sum(not session.is_over for session in self._sessions)
+
     def _connect_if_needed(self) -> None:
-        if self._line and not self._is_connecting and len(self._sessions) < self._most:
+        if (
+            self._line
+            and not self._is_connecting
+            and self._live < self._most
+            and len(self._sessions) < self._most + MAX_SESSIONS
+        ):
             self._is_connecting = True
             gevent.spawn(self._connect)
 
     def _connect(self) -> None:
-        """Makes a connection for those who wait; without any, its failure is theirs."""
+        """Makes a connection for those who wait; its failure is theirs if it is the only one."""
         line = self._line
-        limits = self._transport.limits
         try:
-            self._open(monotonic() + limits.first_byte)
+            self._open(monotonic() + self._transport.limits.first_byte)
         except ProxyError as error:
-            while line and not self._sessions:
+            self._is_connecting = False
+            while line and not self._live:
                 line.popleft().set_exception(_copy(error))
         else:
-            self._admit()
-        finally:
             self._is_connecting = False
-        if self._sessions:
+            self._admit()
             self._connect_if_needed()
 
     # Sessions.

@@ -15,7 +15,7 @@ from meshproxy.errors import (
     ServiceTimedOut,
 )
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.reset import StreamRefused, StreamReset
+from meshproxy.h2.reset import ClientReset, StreamRefused, StreamReset
 from meshproxy.http.headers import of
 from tests.kit.h2_endpoint import Peer
 from tests.kit.k8s import wait_until
@@ -269,7 +269,12 @@ def test_a_response_that_nobody_reads_on_is_reset() -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(ClientGone("gone"), ErrorCode.CANCEL), (gevent.GreenletExit(), ErrorCode.CANCEL)],
+    [
+        (ClientReset("reset", 0x99), ErrorCode.INTERNAL_ERROR),
+        (ClientReset("reset", ErrorCode.NO_ERROR), ErrorCode.NO_ERROR),
+        (ClientGone("gone"), ErrorCode.CANCEL),
+        (gevent.GreenletExit(), ErrorCode.CANCEL),
+    ],
 )
 def test_a_request_that_is_given_up_resets_its_stream(error: BaseException, code: int) -> None:
     with to_endpoint(lambda *_: None) as (sessions, endpoint):

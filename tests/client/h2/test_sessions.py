@@ -176,6 +176,52 @@ def test_a_failure_to_connect_is_that_of_all_who_wait() -> None:
         sessions.open_session(gevent.get_hub().loop.now() + 10)
 
 
+def test_a_failure_to_connect_once_more_is_tried_once_while_others_work() -> None:
+    held = Held()
+    with to_endpoint(held, TWO_STREAMS) as (sessions, endpoint):
+        sessions.script = held  # type: ignore[attr-defined]
+        settled(sessions)
+        sending = asking(sessions, 2)
+        wait_until(lambda: len(held.waiting) == 2)
+        endpoint.stop_listening()
+        failed = sessions.metrics.stat("failed_connect_latency_ms")
+        sending += asking(sessions, 1)
+        wait_until(lambda: failed.read().summary().count)
+        held.answer()
+        wait_until(lambda: held.waiting)
+        held.answer()
+        assert [each.get(timeout=10).status for each in sending] == [200] * 3
+        assert failed.read().summary().count == 1
+
+
+def test_a_session_that_is_ending_does_not_hold_up_the_next_one() -> None:
+    held = Held()
+    with to_endpoint(held, max_size=1) as (sessions, endpoint):
+        (first,) = asking(sessions, 1)
+        wait_until(lambda: held.waiting)
+        endpoint.peers[0].go_away(1)
+        wait_until(lambda: not sessions._live)
+        (second,) = asking(sessions, 1)
+        wait_until(lambda: len(held.waiting) == 2)
+        assert len(endpoint.peers) == 2
+        held.answer()
+        assert [first.get(timeout=10).status, second.get(timeout=10).status] == [200, 200]
+
+
+def test_without_a_live_session_a_failure_to_connect_is_told_at_once() -> None:
+    held = Held()
+    with to_endpoint(held) as (sessions, endpoint):
+        (first,) = asking(sessions, 1)
+        wait_until(lambda: held.waiting)
+        endpoint.peers[0].go_away(1)
+        wait_until(lambda: not sessions._live)
+        endpoint.stop_listening()
+        with pytest.raises(ConnectFailed):
+            sessions.send()
+        held.answer()
+        assert first.get(timeout=10).status == 200
+
+
 def test_who_cannot_wait_for_the_connection_goes_and_it_is_there_for_the_next() -> None:
     with to_endpoint() as (sessions, endpoint):
         with pytest.raises(TimedOutConnecting):
