@@ -18,6 +18,8 @@ _BODILESS = (204, 304)
 class H2Client(H2Connection):
     """Calls *events* with the responses of a server."""
 
+    __slots__ = ("_is_going", "_next")
+
     def __init__(self, events: ClientEvents, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=True)
         self._events: ClientEvents = events

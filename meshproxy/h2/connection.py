@@ -30,6 +30,11 @@ _REMEMBERED_RESETS = 1000
 class H2Connection(FrameSender):
     """What `H2Server` and `H2Client` share, which know whose streams are whose."""
 
+    __slots__ = (
+        "_decoder", "_events", "_local", "_new_window", "_now", "_resets", "_window",
+        "is_acknowledged", "reader",
+    )  # fmt: skip
+
     def __init__(
         self, events: H2Events, local: LocalSettings, now: float, *, is_client: bool
     ) -> None:

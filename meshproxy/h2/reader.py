@@ -15,7 +15,6 @@ MAX_BLOCK_BYTES = 32 * 1024
 MAX_CONTINUATIONS = 8
 COPIED_BYTES = 4096
 """Payloads of DATA over this are handed on as views of what was read."""
-
 _MAX_PIECES = 64
 """Pieces of a frame that are held before they are joined: small ones cost more than they have."""
 
@@ -60,25 +59,25 @@ class FrameReader:
     A frame may have *max_frame_bytes*. The first bytes must be *preface*, the first frame SETTINGS.
     """
 
+    __slots__ = (
+        "_block", "_block_bytes", "_block_ends", "_block_stream", "_handler", "_has_begun",
+        "_held", "_held_kind", "_max_frame_bytes", "_needed", "_pieces", "preface",
+    )  # fmt: skip
+
     def __init__(self, handler: FrameHandler, max_frame_bytes: int, preface: bytes) -> None:
         self._handler = handler
         self._max_frame_bytes = max_frame_bytes
-        self._preface = preface
+        self.preface = preface
+        """What the peer still has to begin with."""
         self._has_begun = False
         self._pieces: list[bytes] = []
         self._held = 0
-        self._held_kind = frames.SETTINGS
-        """Type of the frame of which only the beginning is there."""
+        self._held_kind = frames.SETTINGS  # of the frame of which only a part is there
         self._needed = 0
         self._block: list[bytes] = []
         self._block_bytes = 0
         self._block_stream = 0
         self._block_ends = False
-
-    @property
-    def is_greeted(self) -> bool:
-        """True once the preface has come, for a side that gets one."""
-        return not self._preface
 
     @property
     def is_within_head(self) -> bool:
@@ -97,20 +96,20 @@ class FrameReader:
             data = b"".join(self._pieces)
             self._pieces.clear()
         at = 0
-        if self._preface:
+        if self.preface:
             at = self._read_preface(data)
-        if not self._preface:
+        if not self.preface:
             at = self._read_frames(data, at)
         if at < len(data):
             self._pieces.append(data[at:] if at else data)
         self._held = len(data) - at
 
     def _read_preface(self, data: bytes) -> int:
-        size = len(self._preface)
-        if data[:size] == self._preface:
-            self._preface = b""
+        size = len(self.preface)
+        if data[:size] == self.preface:
+            self.preface = b""
             return size
-        if not self._preface.startswith(data):
+        if not self.preface.startswith(data):
             raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "no HTTP/2 connection preface")
         self._needed = size
         return 0

@@ -17,6 +17,8 @@ _NONE: frozenset[bytes] = frozenset()
 class FrameSender:
     """Open streams, and what waits to be written to the socket."""
 
+    __slots__ = ("_encoder", "_guard", "_out", "_peer", "_replies", "_send_window", "_streams")
+
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._out: list[bytes | memoryview] = []

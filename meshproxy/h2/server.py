@@ -18,6 +18,8 @@ class H2Server(H2Connection):
     that a client that resets its requests does not have more of them served at once.
     """
 
+    __slots__ = ("_last", "_last_served", "_unreleased")
+
     def __init__(self, events: ServerEvents, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=False)
         self._events: ServerEvents = events

@@ -12,7 +12,7 @@ from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.router.own_listeners import OwnListener
-from meshproxy.server.listener import listen
+from meshproxy.server.listening import listen
 
 Address = tuple[str, int]
 

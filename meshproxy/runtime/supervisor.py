@@ -47,7 +47,8 @@ from meshproxy.runtime.telemetry import Telemetry
 from meshproxy.runtime.worker_pool import WorkerPool
 from meshproxy.runtime.worker_process import WorkerProcess
 from meshproxy.runtime.workers_pages import WorkersPages
-from meshproxy.server.listener import Listener, ServerParameters, listen
+from meshproxy.server.listener import Listener, ServerParameters
+from meshproxy.server.listening import listen
 from meshproxy.timeline import timeline
 
 

@@ -57,6 +57,10 @@ class Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types
         self._is_failing = False
         return accepted if accepted is not None and self.admits(accepted[0]) else None
 
+    def do_handle(self, *accepted: object) -> None:
+        """Has an accepted socket served. Whoever does that closes it too."""
+        self._spawn(self._handle, *accepted)
+
     def _put_off(self, error: OSError) -> None:
         self.failures.value += 1
         if not self._is_failing:

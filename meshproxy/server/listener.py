@@ -6,14 +6,14 @@ that is not enough, the client is refused at once.
 """
 
 import contextlib
-import fcntl
 import logging
 import socket
 import ssl
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from time import monotonic
 
@@ -23,17 +23,19 @@ from gevent.pool import Group
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.config.watched import Watched
 from meshproxy.errors import BadRequest, NoDescriptor
+from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import Tree
-from meshproxy.net.descriptors import CLIENTS, ENDPOINTS, allowed, is_beyond, spares
+from meshproxy.net.descriptors import CLIENTS, allowed, is_beyond, spares
 from meshproxy.net.proxy_protocol import BadHeader
 from meshproxy.net.stream import Stream
 from meshproxy.net.traffic import traffic
 from meshproxy.server.acceptor import Acceptor
+from meshproxy.server.lasting import LastingConversations
+from meshproxy.server.listening import BACKLOG, shown
 from meshproxy.server.opening import Balancers, shake_hands
-from meshproxy.server.protocol import Conversation, ServerProtocol
+from meshproxy.server.protocol import Conversation, Lasting, ServerProtocol
 
 _log = logging.getLogger(__name__)
-_BACKLOG = 4096
 _ROOM_SHARE = 0.1
 """Share of the connections closed at once, if idle, for clients that wait."""
 _FIRST_SECONDS = 1.0
@@ -44,8 +46,6 @@ _MOST_REFUSED = 8
 """Connections refused but not closed yet; the oldest is closed for the next one."""
 _SAID_SECONDS = 10.0
 """Time between two log lines about refusals."""
-_HIGH_DESCRIPTOR = 16384
-"""The kernel's table of descriptors grows to the highest one, by 8 bytes for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,7 @@ class Listener:
         """The monotonic second at which each was accepted, oldest first."""
         self._is_draining = False
         self._greenlets = Group()
+        self._lasting = LastingConversations()
         self._refused: deque[gevent.Greenlet] = deque()
         self._said_at = self._busy_until = -inf
         self._accepted = 0
@@ -100,7 +101,7 @@ class Listener:
         self.renew()
         self._count()
         self._most = parameters.max_connections or sys.maxsize
-        self._server.socket.listen(parameters.options.backlog or _BACKLOG)
+        self._server.socket.listen(parameters.options.backlog or BACKLOG)
         adopt = parameters.protocol.adopt
         self._end_connections([one for one in self._connections if not adopt(one)])
         self._server.resume()
@@ -121,10 +122,13 @@ class Listener:
     def close(self, grace_seconds: float) -> bool:
         """Drains, then cuts what still runs. Returns True if all requests had finished."""
         self.drain()
+        deadline = monotonic() + grace_seconds
         try:
-            return bool(self._greenlets.join(timeout=grace_seconds))
+            have_ended = bool(self._greenlets.join(timeout=grace_seconds))
+            return self._lasting.wait(deadline - monotonic()) and have_ended
         finally:
             self._greenlets.kill()
+            self._lasting.cut()
 
     def _count(self) -> None:
         """Creates the counters under the parameters' metrics."""
@@ -202,28 +206,37 @@ class Listener:
         self._greenlets.spawn(*work)
 
     def _serve(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
-        closes = self._closes
         self._connects.value += 1
         gevent.getcurrent().link_exception(self._count_fault)
+        closed = partial(self._closed, self._closes)
+        lasts = False
         try:
-            self._serve_connection(sock, peer)
+            lasts = self._serve_connection(sock, peer, closed)
         except OSError as error:
             _log.debug("connection from %s ended: %s", peer[0], error)
         finally:
-            closes.value += 1
-            self._accepted -= 1
-            self._server.resume()
+            if not lasts:
+                sock.close()
+                closed()
+
+    def _closed(self, closes: Counter) -> None:
+        closes.value += 1
+        self._accepted -= 1
+        self._server.resume()
 
     def _count_fault(self, _greenlet: gevent.Greenlet) -> None:
         """Counts a connection that was ended by an exception, which gevent has printed."""
         self._faults.value += 1
 
-    def _serve_connection(self, sock: gevent.socket.socket, peer: tuple[str, int]) -> None:
+    def _serve_connection(
+        self, sock: gevent.socket.socket, peer: tuple[str, int], closed: Callable[[], None]
+    ) -> bool:
+        """Serves *sock*. Returns True if that goes on, and *closed* is called at its end."""
         parameters = self._parameters
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, parameters.options.no_delay)
         if parameters.options.keep_alive is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, parameters.options.keep_alive)
-        remote, local = _show(peer), _show(sock.getsockname())
+        remote, local = shown(peer), shown(sock.getsockname())
         if parameters.proxy_protocol is not None:
             remote = self._client_of(sock, peer[0], parameters.proxy_protocol) or remote
         context = self._context
@@ -235,14 +248,23 @@ class Listener:
         numbers, endings = self._open, self._endings
         for number in numbers:
             number.value += 1
-        try:
-            connection.run()
-        finally:
+
+        def ended() -> None:
             for number in numbers:
                 number.value -= 1
             del self._connections[connection]
             if connection.ending:
                 endings[connection.ending].value += 1
+
+        lasting: Lasting | None = None
+        try:
+            lasting = connection.run()
+        finally:
+            if lasting is None:
+                ended()
+            else:
+                self._lasting.keep(lasting, ended, closed)
+        return lasting is not None
 
     def _client_of(self, sock: gevent.socket.socket, host: str, balancers: Balancers) -> str | None:
         """Returns the client that a load balancer's header names. Raises OSError if it is bad."""
@@ -263,35 +285,3 @@ class Listener:
         except OSError:
             self._tls_failures.value += 1
             raise
-
-
-def listen(address: tuple[str, int], options: SocketOptionsConfig) -> gevent.socket.socket:
-    """Returns a socket that listens at *address*. Raises OSError that names the address."""
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    sock = gevent.socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, options.reuse_addr)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, options.reuse_port)
-        sock.bind(address)
-        sock.listen(options.backlog or _BACKLOG)
-    except OSError as error:
-        sock.close()
-        raise OSError(error.errno, f"{_show(address)}: {error.strerror}") from error
-    return _raised(sock) if options.reuse_port else sock
-
-
-def _raised(sock: gevent.socket.socket) -> gevent.socket.socket:
-    """Returns *sock* under a descriptor above those of connections.
-
-    Linux closes a killed process's highest descriptors first, so clients that reconnect after a
-    reset reach another worker rather than this one's backlog.
-    """
-    wanted = int(min((allowed() or inf) * ENDPOINTS, _HIGH_DESCRIPTOR))
-    with sock:
-        raised = fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, wanted)
-    return gevent.socket.socket(fileno=raised)
-
-
-def _show(address: tuple[str, int]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

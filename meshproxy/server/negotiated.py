@@ -13,7 +13,7 @@ from meshproxy.h2.frames import PREFACE
 from meshproxy.net.stream import Stream, StreamTimeout
 from meshproxy.server.h1.protocol import Http1
 from meshproxy.server.h2.protocol import Http2
-from meshproxy.server.protocol import Conversation
+from meshproxy.server.protocol import Conversation, Lasting
 
 ALPN = ("h2", "http/1.1")
 """What such a server offers in TLS, in the order of its preference."""
@@ -58,8 +58,16 @@ class Undecided:
         self._local = local
         self._chosen: Conversation | None = None
         self._is_draining = False
-        self.ending = ""
+        self._ending = ""
+
+    @property
+    def ending(self) -> str:
         """See `Conversation`."""
+        return self._ending if self._chosen is None else self._chosen.ending
+
+    @ending.setter
+    def ending(self, ending: str) -> None:
+        self._ending = ending
 
     @property
     def is_draining(self) -> bool:
@@ -84,21 +92,18 @@ class Undecided:
         self._stream.expire()
         return True
 
-    def run(self) -> None:
+    def run(self) -> Lasting | None:
         """Reads the first bytes, then serves by the protocol that they are."""
         received = self._first_bytes()
         if not received:
             self._stream.close()
-            return
+            return None
         protocol = self._protocol
         chosen = protocol.http2 if received.startswith(PREFACE) else protocol.http1
         conversation = chosen.accept(self._stream, self._remote, self._local, received)
         conversation.is_draining = self._is_draining
         self._chosen = conversation
-        try:
-            conversation.run()
-        finally:
-            self.ending = conversation.ending
+        return conversation.run()
 
     def _first_bytes(self) -> bytes:
         """Returns what has come once it decides; empty if too little comes."""
@@ -114,7 +119,7 @@ class Undecided:
                 if deadline < inf:
                     deadline = min(deadline, monotonic() + limits.head_seconds)
         except StreamTimeout:
-            self.ending = "" if self._is_draining else "idle"
+            self._ending = "" if self._is_draining else "idle"
             return b""
         except OSError:
             return b""

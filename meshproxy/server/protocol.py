@@ -4,10 +4,22 @@ Each protocol has a room of its own below this one (`server/h1`); a protocol tha
 or by the first bytes is one that delegates to others.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from meshproxy.errors import ProxyError
 from meshproxy.net.stream import Stream
+
+
+class Lasting(Protocol):
+    """What goes on without a greenlet after its conversation's `run`."""
+
+    on_end: Callable[[], object] | None
+    """Called once when the stream has been closed; it must not wait."""
+
+    def cut(self) -> None:
+        """Closes the stream at once."""
+        ...
 
 
 class Conversation(Protocol):
@@ -18,8 +30,11 @@ class Conversation(Protocol):
     is_draining: bool
     """True if the connection is to end with its present request."""
 
-    def run(self) -> None:
-        """Serves until the end, then closes the stream in any case. Raises OSError."""
+    def run(self) -> Lasting | None:
+        """Serves until the end, then closes the stream in any case. Raises OSError.
+
+        Returns what goes on by itself, if that is how it serves.
+        """
         ...
 
     def end_idle(self) -> bool:

@@ -22,7 +22,8 @@ from meshproxy.server.h1.protocol import Http1
 from meshproxy.server.h2.protocol import Http2
 from meshproxy.server.h2.session import ServerSession
 from meshproxy.server.h2.stats import H2ServerStats
-from meshproxy.server.listener import Listener, ServerParameters, listen
+from meshproxy.server.listener import Listener, ServerParameters
+from meshproxy.server.listening import listen
 from meshproxy.server.negotiated import Negotiated
 from meshproxy.server.protocol import ServerProtocol
 from meshproxy.service import Service, stack

@@ -10,7 +10,7 @@ from meshproxy.config.schema import LinkerConfig
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.runtime.addresses import Addresses, server_ports, worker_config
 from meshproxy.runtime.listen_addresses import ListenAddress
-from meshproxy.server.listener import listen
+from meshproxy.server.listening import listen
 
 SHARED = SocketOptionsConfig(reuse_port=True)
 

@@ -17,7 +17,8 @@ from meshproxy.http.message import Request, Response, text_response
 from meshproxy.metrics.tree import Tree
 from meshproxy.net.descriptors import ADMIN, CLIENTS
 from meshproxy.server.h1.protocol import Http1
-from meshproxy.server.listener import Listener, ServerParameters, listen
+from meshproxy.server.listener import Listener, ServerParameters
+from meshproxy.server.listening import listen
 from meshproxy.service import Service
 from tests.kit.certs import Certs
 from tests.kit.k8s import wait_until

@@ -32,6 +32,12 @@ class H2Session(SessionWriter):
     The engine's streams belong to `SessionStream`s. Times are those of *limits*.
     """
 
+    __slots__ = (
+        "_acknowledged_by", "_head_by", "_is_finishing", "_is_reading", "_is_waking",
+        "_must_drain", "_woken", "deadline", "ending", "filed_until", "idle_since", "is_ending",
+        "limits", "on_closed",
+    )  # fmt: skip
+
     def __init__(self, stream: Stream, limits: Limits) -> None:
         super().__init__(stream, get_hub().loop)
         self.limits = limits

@@ -21,12 +21,17 @@ _ROOM = 256 * 1024
 class SessionWriter:
     """Writes what `engine` has to send to `stream`."""
 
+    __slots__ = (
+        "_backlog", "_is_queued", "_loop", "_ring", "blocked_since", "engine", "is_bulk",
+        "is_closed", "progressed_at", "room", "stalled", "stream",
+    )  # fmt: skip
+
     engine: H2Connection
-    is_closed = False
 
     def __init__(self, stream: Stream, loop: Any) -> None:
         self.stream = stream
         self._loop = loop
+        self.is_closed = False
         self._is_queued = False
         self._backlog: memoryview | None = None
         self.blocked_since = inf

@@ -7,9 +7,6 @@ from math import inf
 from time import monotonic
 from typing import Any, Protocol
 
-from gevent import get_hub, getcurrent
-from greenlet import greenlet
-
 from meshproxy.errors import ProxyError
 from meshproxy.h2 import frames
 from meshproxy.h2.fields import RequestHead
@@ -71,6 +68,22 @@ class Terms(Protocol):
 class ServerSession(H2Session):
     """Serves one accepted connection until either side ends it: a `Conversation`."""
 
+    __slots__ = (
+        "_arrivals",
+        "_certificate",
+        "_dies_at",
+        "_last_call_by",
+        "_next_turn",
+        "_received",
+        "is_draining",
+        "local",
+        "on_end",
+        "remote",
+        "scheme",
+        "stats",
+        "terms",
+    )  # fmt: skip
+
     engine: H2Server
 
     def __init__(
@@ -89,7 +102,8 @@ class ServerSession(H2Session):
         self._received = received
         self._arrivals: deque[Call] = deque()
         self._next_turn: Any = None
-        self._runner: greenlet | None = None
+        self.on_end: Callable[[], object] | None = None
+        """Called once after the end."""
         self._dies_at = monotonic() + self.limits.life_seconds
         self._last_call_by = inf
         self._certificate: Certificate | None = None
@@ -101,23 +115,19 @@ class ServerSession(H2Session):
             self._certificate = peer_certificate(self.stream.sock)
         return self._certificate
 
-    def run(self) -> None:
-        """Serves until the end, then closes the socket in any case."""
-        hub = get_hub()
+    def run(self) -> "ServerSession":
+        """Begins to serve, and returns itself, as no greenlet is needed for that."""
         self.stats.open.value += 1
-        self._runner = getcurrent()
-        self.on_closed = self._end_run
-        try:
-            self.start(self._received, greets=not self.stream.is_plain)
-            self._received = b""
-            if self.is_draining:
-                hub.loop.run_callback(self.end_idle)
-            while self.stream.sock is not None:
-                hub.switch()
-        finally:
-            self._runner = None
-            self.stats.open.value -= 1
-            self.lost("")
+        self.on_closed = self._closed
+        self.start(self._received, greets=not self.stream.is_plain)
+        self._received = b""
+        if self.is_draining:
+            self._loop.run_callback(self.end_idle)
+        return self
+
+    def cut(self) -> None:
+        """Closes the connection at once."""
+        self.lost("")
 
     def adopt(self, terms: Terms) -> None:
         """Serves by *terms* from the next request on."""
@@ -196,7 +206,7 @@ class ServerSession(H2Session):
                 self.release(call)
         if arrivals:
             if self._next_turn is None:
-                self._next_turn = get_hub().loop.timer(_AT_ONCE)
+                self._next_turn = self._loop.timer(_AT_ONCE)
             self._next_turn.start(self._serve_arrivals)
 
     def unblocked(self) -> None:
@@ -238,7 +248,7 @@ class ServerSession(H2Session):
     def broken_off(self, code: int, why: str) -> None:
         """Counts what has ended the session, and tells a client of HTTP/1 so in its words."""
         self.stats.gone_away(code)
-        if not self.engine.reader.is_greeted:
+        if self.engine.reader.preface:
             self.engine.take()
             with contextlib.suppress(OSError):
                 self.stream.send_some(_HTTP_1)
@@ -253,14 +263,12 @@ class ServerSession(H2Session):
             self._last_call_by = monotonic() + _LAST_CALL_SECONDS
             self.watch_until(self._last_call_by)
 
-    def _end_run(self) -> None:
+    def _closed(self) -> None:
+        self.stats.open.value -= 1
         if self._next_turn is not None:
             self._next_turn.stop()
             self._next_turn.close()
         while self._arrivals:
             self.release(self._arrivals.popleft())
-        get_hub().loop.run_callback(self._wake_runner)
-
-    def _wake_runner(self) -> None:
-        if self._runner is not None:
-            self._runner.switch()
+        if self.on_end is not None:
+            self.on_end()
