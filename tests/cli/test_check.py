@@ -1,8 +1,10 @@
 """`meshproxy check`: it refuses what `serve` refuses, says all of it, and lets the rest pass."""
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cli.test_main import said
 from tests.e2e.test_command import ROOT, run
@@ -156,3 +158,43 @@ def test_names_that_cannot_bind_are_warned_of_with_their_places(
     places = [":".join(line.split(":")[2:4]) for line in errors.splitlines()]
     assert places == ["5:5", "6:5", "7:5"]
     assert all(line.startswith(f"warning: {file}:") for line in errors.splitlines())
+
+
+KINDS = yaml.safe_load((ROOT / "tests/corpus/configs/kinds.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("is_json", [False, True], ids=["YAML", "JSON"])
+def test_it_takes_every_kind_and_key_of_linkerd_s_examples(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    is_json: bool,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POD_IP", "127.0.0.1")
+    monkeypatch.setenv("NODE_NAME", "node")
+    Certs(tmp_path).files("a.test")
+    for directory in ("disco", "logs"):
+        (tmp_path / directory).mkdir()
+    (tmp_path / "disco" / "dtab").write_text("/svc => /#/io.l5d.fs ;\n")
+    file = tmp_path / "config.yaml"
+    config = {"admin": {"ip": "127.0.0.1", "port": 0}, **KINDS[name]}
+    file.write_text(json.dumps(config) if is_json else yaml.safe_dump(config))
+    status, _, errors = said(capsys, "check", str(file))
+    assert status == 0, errors
+
+
+def test_thrift_namerd_is_refused_with_what_serves_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.yaml"
+    interpreter = "{kind: io.l5d.namerd, dst: /$/inet/localhost/4100, namespace: default}"
+    file.write_text(
+        f"routers:\n- protocol: http\n  interpreter: {interpreter}\n  servers: [{{port: 0}}]\n"
+    )
+    status, _, errors = said(capsys, "check", str(file))
+    assert status == 1
+    assert all(kind in errors for kind in ("io.l5d.namerd.http", "io.l5d.mesh"))
