@@ -105,12 +105,12 @@ class EndpointSessions:
         Raises ConnectFailed, TlsFailed and TimedOutConnecting.
         """
         self._open(deadline)
-        self._admit()
+        self._settle()
 
     def adopt(self, connection: Connection) -> None:
         """Takes over *connection*, which is open and speaks HTTP/2."""
         self._begin(connection, opened(connection))
-        self._admit()
+        self._settle()
 
     @property
     def is_current(self) -> bool:
@@ -139,8 +139,7 @@ class EndpointSessions:
     def close(self) -> None:
         """Closes idle connections now, the others after their last exchange."""
         self._is_closed = True
-        for session in self._sessions[:]:
-            session.retire()
+        self._settle()
 
     # Who waits, and for what.
 
@@ -204,6 +203,14 @@ class EndpointSessions:
                 session.promised += 1
                 line.popleft().set(session)
 
+    def _settle(self) -> None:
+        """Looks at what may have changed: who can go on, and what is not needed after `close`."""
+        self._admit()
+        if self._is_closed and not self._line:
+            for session in self._sessions[:]:
+                if not session.promised and not session.is_over:
+                    session.retire()
+
     @property
     def _live(self) -> int:
         """Sessions that will have room again; the others end with their last stream."""
@@ -230,7 +237,7 @@ class EndpointSessions:
                 line.popleft().set_exception(_copy(error))
         else:
             self._is_connecting = False
-            self._admit()
+            self._settle()
             self._connect_if_needed()
 
     # Sessions.
@@ -260,13 +267,11 @@ class EndpointSessions:
         if self._sessions:
             idle_seconds = min(idle_seconds, _SPARE_SECONDS)
         session = ClientSession(
-            stream, self._transport, idle_seconds, self._stats.expiry, self._admit
+            stream, self._transport, idle_seconds, self._stats.expiry, self._settle
         )
         session.on_closed = partial(self._ended, session, connection)
         self._sessions.append(session)
         session.start()
-        if self._is_closed:
-            session.retire()
 
     def _ended(self, session: ClientSession, connection: Connection) -> None:
         """Forgets a session whose socket is closed; called in the hub."""

@@ -1,11 +1,16 @@
 """Requests and responses on streams, with an endpoint by PyPI's `h2`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from time import monotonic
+from typing import Any
 
 import gevent
 import pytest
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, Event, RequestReceived, StreamEnded
+from h2.events import DataReceived, Event, RequestReceived, ResponseReceived, StreamEnded
+from h2.events import StreamReset as ResetReceived
 
 from meshproxy.errors import (
     BadResponse,
@@ -17,11 +22,14 @@ from meshproxy.errors import (
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.reset import ClientReset, StreamRefused, StreamReset
 from meshproxy.http.headers import of
-from tests.kit.h2_endpoint import Peer
+from meshproxy.http.limits import Limits
+from tests.kit.h2_endpoint import H2Endpoint, Peer, Script
+from tests.kit.h2_serving import serving_h2
+from tests.kit.h2_wire import POST, H2Wire
 from tests.kit.k8s import wait_until
 from tests.kit.messages import Pieces, body_of, request
 
-from .conftest import to_endpoint
+from .conftest import WAIT_S, Sessions, to_endpoint
 
 LARGE = bytes(300_000)
 
@@ -340,3 +348,154 @@ def test_data_is_received_in_any_number_of_pieces() -> None:
         body = Pieces(*[b"%d," % n for n in range(100)], chunked=True)
         response = sessions.send(request(method=b"POST", body=body))
         assert body_of(response) == b"".join(b"%d," % n for n in range(100))
+
+
+# --- a client of HTTP/2 in front: bodies are coupled ---
+
+
+@contextmanager
+def relayed(script: Script, **more: Any) -> Iterator[tuple[H2Wire, Sessions, H2Endpoint]]:
+    """Give a client of PyPI's `h2` whose requests go to an endpoint by both sides of ours."""
+    limits = replace(Limits(), **more)
+    with (
+        to_endpoint(script, limits=more) as (sessions, endpoint),
+        serving_h2(lambda asked: sessions.exchange(asked, monotonic() + WAIT_S), limits) as server,
+        server.client() as wire,
+    ):
+        yield wire, sessions, endpoint
+
+
+def later(answer: Callable[[bytes], bytes]) -> Script:
+    """Return a script that makes a response of each body, and reads on while it sends it."""
+    return on(
+        StreamEnded,
+        lambda peer, at: gevent.spawn(peer.reply, at, answer(peer.bodies[at])),
+    )
+
+
+def echo(peer: Peer, event: Event) -> None:
+    """Send back each piece as it comes."""
+    if isinstance(event, RequestReceived):
+        peer.head(event.stream_id)
+    elif isinstance(event, DataReceived):
+        peer.send(event.stream_id, event.data)
+    elif isinstance(event, StreamEnded):
+        peer.send(event.stream_id, ends=True)
+
+
+def test_both_directions_go_on_at_once_after_the_head() -> None:
+    with relayed(echo) as (wire, _, endpoint):
+        at = wire.ask(POST, b"one", ends=False)
+        wire.until(ResponseReceived, at)
+        assert wire.until(DataReceived, at).data == b"one"
+        wire.send(at, b"two")
+        assert wire.until(DataReceived, at).data == b"two"
+        wire.send(at, b"", ends=True)
+        wire.until(StreamEnded, at)
+        assert endpoint.peers[0].resets == {}
+
+
+def test_a_request_longer_than_all_windows_arrives_and_comes_back() -> None:
+    with relayed(later(lambda body: body)) as (
+        wire,
+        _,
+        _e,
+    ):
+        at = wire.ask(POST, ends=False, body=b"")
+        sent = b""
+        while len(sent) < 500_000:
+            wire.glance()
+            count = wire.fill(at)
+            sent += bytes(count)
+        wire.send(at, b"", ends=True)
+        assert wire.body(at) == sent
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (ErrorCodes.CANCEL, ErrorCodes.CANCEL),
+        (ErrorCodes.INTERNAL_ERROR, ErrorCodes.INTERNAL_ERROR),
+        (0x99, ErrorCodes.INTERNAL_ERROR),
+    ],
+)
+@pytest.mark.parametrize("after_head", [False, True])
+def test_a_reset_of_the_client_reaches_the_endpoint_with_its_code(
+    code: int, expected: int, after_head: bool
+) -> None:
+    def act(peer: Peer, at: int) -> None:
+        if after_head:
+            peer.head(at)
+            peer.send(at, b"abc")
+
+    with relayed(on(RequestReceived, act)) as (wire, sessions, endpoint):
+        at = wire.ask(POST, b"one", ends=False)
+        wait_until(lambda: endpoint.peers and endpoint.peers[0].bodies.get(1))
+        if after_head:
+            wire.until(DataReceived, at)
+        wire.h2.reset_stream(at, code)
+        wire.flush()
+        wait_until(lambda: endpoint.peers[0].resets == {1: expected})
+        assert sessions.count("cut_responses") == 0
+
+
+@pytest.mark.parametrize("code", [ErrorCodes.INTERNAL_ERROR, 0x99])
+def test_a_reset_of_the_client_after_its_request_reaches_the_endpoint(code: int) -> None:
+    def act(peer: Peer, at: int) -> None:
+        peer.head(at)
+        peer.send(at, b"abc")
+
+    with relayed(on(StreamEnded, act)) as (wire, _, endpoint):
+        at = wire.ask()
+        wire.until(DataReceived, at)
+        wire.h2.reset_stream(at, code)
+        wire.flush()
+        wait_until(lambda: endpoint.peers[0].resets == {1: ErrorCodes.INTERNAL_ERROR})
+
+
+def test_a_request_that_stalls_after_the_head_is_given_up() -> None:
+    with relayed(echo, read_idle=0.05) as (wire, sessions, endpoint):
+        at = wire.ask(POST, b"one", ends=False)
+        wire.until(ResetReceived, at)
+        wait_until(lambda: endpoint.peers[0].resets == {1: ErrorCodes.CANCEL})
+        assert sessions.idle == 1
+
+
+def test_a_response_without_a_body_ends_a_request_that_has_not_ended() -> None:
+    script = on(RequestReceived, lambda peer, at: peer.head(at, 204, ends=True))
+    with relayed(script) as (wire, sessions, endpoint):
+        at = wire.ask(POST, b"one", ends=False)
+        wire.until(StreamEnded, at)
+        wait_until(lambda: endpoint.peers[0].resets == {1: ErrorCodes.CANCEL})
+        assert sessions.idle == 1
+
+
+def test_the_time_for_the_first_byte_begins_when_the_request_has_ended() -> None:
+    with relayed(lambda *_: None, first_byte=0.05) as (wire, _, endpoint):
+        at = wire.ask(POST, b"one", ends=False)
+        wait_until(lambda: endpoint.peers and endpoint.peers[0].bodies.get(1))
+        assert endpoint.peers[0].resets == {}
+        wire.send(at, b"", ends=True)
+        head = wire.until(ResponseReceived, at)
+        assert dict(head.headers)[":status"] == "503"
+
+
+def test_a_body_that_came_whole_is_granted_again() -> None:
+    body = bytes(60_000)
+    with relayed(later(lambda _: body)) as (wire, _, _endpoint):
+        for _ in range(20):
+            assert wire.body(wire.ask()) == body
+
+
+def test_each_request_of_a_connection_that_breaks_the_rules_has_its_own_error() -> None:
+    def act(peer: Peer, at: int) -> None:
+        if at == 3:
+            peer.sock.sendall(b"\0\0\3\x03\0\0\0\0\1\0\0\0")
+
+    with to_endpoint(on(RequestReceived, act)) as (sessions, _):
+        sending = [gevent.spawn(sessions.send) for _ in range(2)]
+        gevent.joinall(sending)
+        first, second = (each.exception for each in sending)
+        assert isinstance(first, BadResponse)
+        assert isinstance(second, BadResponse)
+        assert first is not second

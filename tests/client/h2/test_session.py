@@ -153,3 +153,57 @@ def test_a_request_above_the_last_stream_goes_out_again_on_another_session() -> 
         assert sessions.send().body == b"ok"
         assert len(endpoint.peers) == 2
         assert sessions.count("stale_connections") == 1
+
+
+def test_it_is_idle_since_the_end_of_its_last_stream() -> None:
+    def bodiless(peer: Peer, event: object) -> None:
+        if isinstance(event, RequestReceived):
+            peer.head(event.stream_id, 204, ends=True)
+
+    with to_endpoint(bodiless) as (sessions, _):
+        sessions.send()
+        (session,) = sessions._sessions
+        before = monotonic()
+        sessions.send()
+        wait_until(lambda: session.idle_since >= before)
+
+
+def test_a_ping_is_not_repeated_while_its_answer_is_due() -> None:
+    pings: list[object] = []
+
+    def script(peer: Peer, event: object) -> None:
+        if isinstance(event, RequestReceived):
+            requests.append(event)
+        elif isinstance(event, PingReceived):
+            pings.append(event)
+            if len(requests) == 1:
+                peer.reply(1)
+
+    requests: list[object] = []
+    with to_endpoint(script) as (sessions, _):
+        sending = gevent.spawn(sessions.send)
+        wait_until(lambda: requests)
+        (session,) = sessions._sessions
+        for seconds in (331, 332, 333):
+            session.check(monotonic() + seconds)
+        assert sending.get(timeout=10).status == 200
+        assert len(pings) == 1
+
+
+def test_a_session_that_was_told_to_go_does_not_count_as_too_old() -> None:
+    requests: list[object] = []
+
+    def script(_: Peer, event: object) -> None:
+        if isinstance(event, RequestReceived):
+            requests.append(event)
+
+    with to_endpoint(script, session=Session(life_seconds=1000.0)) as (sessions, endpoint):
+        sending = gevent.spawn(sessions.send)
+        wait_until(lambda: requests)
+        (session,) = sessions._sessions
+        endpoint.peers[0].go_away(1)
+        wait_until(lambda: session.is_retired)
+        session.check(monotonic() + 1001)
+        assert sessions.count("lifetime") == 0
+        endpoint.peers[0].reply(1)
+        assert sending.get(timeout=10).status == 200

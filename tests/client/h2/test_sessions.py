@@ -6,9 +6,11 @@ from pathlib import Path
 
 import gevent
 import pytest
+from gevent.event import AsyncResult
 from h2.events import RequestReceived, StreamEnded
 from h2.settings import SettingCodes
 
+from meshproxy.client.h2.session import ClientSession
 from meshproxy.client.h2.sessions import MAX_SESSIONS
 from meshproxy.client.tls import TlsSettings
 from meshproxy.client.transport import Session
@@ -343,3 +345,77 @@ def test_a_tunnel_is_plain_and_its_own_connection() -> None:
         assert response.status == 200
         wait_until(lambda: len(endpoint.peers) == 1)
         response.close()
+
+
+def test_those_who_wait_get_a_new_connection_when_the_only_one_breaks() -> None:
+    held = Held()
+    with to_endpoint(held, TWO_STREAMS, max_size=1) as (sessions, endpoint):
+        sessions.script = held  # type: ignore[attr-defined]
+        settled(sessions)
+        post = [gevent.spawn(sessions.send, request(method=b"POST")) for _ in range(2)]
+        wait_until(lambda: len(held.waiting) == 2)
+        (last,) = asking(sessions, 1)
+        wait_until(lambda: sessions.metrics.gauge("pool_waiters").read() == 1)
+        held.waiting.clear()
+        endpoint.peers[0].sock.shutdown(2)
+        gevent.joinall(post)
+        assert all(isinstance(each.exception, ConnectionClosed) for each in post)
+        wait_until(lambda: held.waiting)
+        held.answer()
+        assert last.get(timeout=10).status == 200
+
+
+def test_a_connection_that_is_made_while_closing_serves_who_waits_and_ends() -> None:
+    with to_endpoint() as (sessions, _):
+        (sending,) = asking(sessions, 1)
+        gevent.sleep(0)
+        sessions.close()
+        wait_until(sending.ready)
+        wait_until(lambda: sessions.count("closes") == sessions.count("connects") == 1)
+
+
+def test_sessions_beyond_the_first_do_not_stay_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meshproxy.client.h2.sessions._SPARE_SECONDS", 0.05)
+    held = Held()
+    with to_endpoint(held, TWO_STREAMS) as (sessions, _):
+        sessions.script = held  # type: ignore[attr-defined]
+        settled(sessions)
+        sending = asking(sessions, 3)
+        wait_until(lambda: len(held.waiting) == 3)
+        held.answer()
+        gevent.joinall(sending)
+        wait_until(lambda: sessions.open == 1)
+        assert sessions.idle == 1
+
+
+def test_a_place_that_comes_as_its_owner_gives_up_is_free_again() -> None:
+    with to_endpoint() as (sessions, _):
+        sessions.send()
+        (session,) = sessions._sessions
+        turn: AsyncResult[ClientSession] = AsyncResult()
+        session.promised = 1
+        turn.set(session)
+        sessions._give_up(turn)
+        assert session.promised == 0
+
+
+def test_an_endpoint_that_says_farewell_for_ever_gets_a_bounded_number_of_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("meshproxy.client.h2.sessions.MAX_SESSIONS", 1)
+    held = Held()
+    with to_endpoint(held, max_size=1) as (sessions, endpoint):
+        sending = []
+        for number in range(2):
+            sending += asking(sessions, 1)
+            wait_until(lambda number=number: len(held.waiting) == number + 1)
+            endpoint.peers[number].go_away(1)
+            wait_until(lambda: not sessions._live)
+        sending += asking(sessions, 1)
+        wait_until(lambda: sessions._line)
+        assert len(endpoint.peers) == 2
+        held.answer(1)
+        wait_until(lambda: len(endpoint.peers) == 3)
+        wait_until(lambda: len(held.waiting) == 2)
+        held.answer()
+        assert [each.get(timeout=10).status for each in sending] == [200] * 3
