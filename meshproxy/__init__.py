@@ -25,6 +25,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `http.hop._options` | 256 | options of Connection by value |
 | `http.target._checked` | 4,096 | lines of Host that are sound |
 | `identifiers.ingress` (`lru_cache`) | 10,000 | path matchers of Ingress rules |
+| `naming.path` (`lru_cache`) | 1,024 | texts of names |
 | `net.descriptors.spares` | holders in use | what holds spare descriptors |
 | `net.framings._buffers` | 16 of 256 KiB | buffers that no body uses |
 | `net.pipe._spare` | 16 | pipes that no body uses |

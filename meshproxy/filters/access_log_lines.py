@@ -11,6 +11,8 @@ from meshproxy.http.message import EgressDecision
 from meshproxy.recent.request import shares
 
 _UNSAFE = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+_MASK = bytes(ord("?") if _UNSAFE.match(bytes([byte])) else byte for byte in range(256))
+"""A translation that changes any text with an unsafe byte, which is faster than looking for one."""
 
 
 @dataclass(slots=True)
@@ -127,6 +129,8 @@ FORMATS: dict[str, Callable[[LogEntry], bytes]] = {"combined": combined, "json":
 def _quoted(value: bytes | None) -> bytes:
     if value is None:
         return b"-"
+    if value.translate(_MASK) == value:
+        return value
     return _UNSAFE.sub(lambda match: b"\\x%02X" % match[0][0], value)
 
 

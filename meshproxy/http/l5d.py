@@ -93,4 +93,6 @@ def encode_error(message: str, limit: int) -> bytes:
 
 def error_text(headers: Headers) -> str:
     """Returns the text of `l5d-err`, "" without one."""
+    if ERR not in headers.names:
+        return ""
     return unquote_plus((headers.get(ERR) or b"").decode("latin-1"), "latin-1")

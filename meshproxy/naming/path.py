@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, Self
 
 from meshproxy.naming.parser import Parser
@@ -48,7 +49,7 @@ class Path(tuple[bytes, ...]):
 
     def show(self) -> str:
         """Returns the canonical text; a segment with an unusual byte is escaped as a whole."""
-        return "/" + "/".join(self.show_segments())
+        return _shown(self)
 
     def show_segments(self) -> list[str]:
         """Returns the canonical text of each segment."""
@@ -73,6 +74,11 @@ class Path(tuple[bytes, ...]):
 
     def __repr__(self) -> str:
         return f"Path({self.show()!r})"
+
+
+@lru_cache(1024)
+def _shown(path: Path) -> str:
+    return "/" + "/".join(path.show_segments())
 
 
 def show_segment(segment: bytes) -> str:

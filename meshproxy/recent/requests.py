@@ -23,6 +23,8 @@ CAPACITY: Final = 100
 SLOW_MS: Final = 1000.0
 PER_SECOND: Final = 50
 """Of those that went well, the first so many of each second are kept unless a rate is chosen."""
+SAMPLED_PER_SECOND: Final = 1000
+"""With a rate, at most so many of each second are kept, or as many as there is room for."""
 MAX_WATCHED: Final = 2000
 """Of all that end within a second, so many can be told to a supervisor while it watches."""
 
@@ -66,7 +68,7 @@ class RecentRequests:
     def sample(
         self, rate: float | None = None, capacity: int = CAPACITY, slow_ms: float = SLOW_MS
     ) -> None:
-        """Keeps *capacity* of those that went well, of a share of *rate*, or the first of a second.
+        """Keeps *capacity* of those that went well: a share of *rate*, and the first of a second.
 
         A request is slow from *slow_ms* on.
         """
@@ -74,11 +76,12 @@ class RecentRequests:
         self._slow_ms = slow_ms
         self._capacity = capacity
         self._resize()
-        self._adjust()
+        self.refill()
 
     def refill(self) -> None:
         """Begins another second; called about once each."""
-        self._left = PER_SECOND
+        most = PER_SECOND if self._rate is None else max(SAMPLED_PER_SECOND, self._capacity)
+        self._left = most
         self._adjust()
 
     def watch(self, seconds: float) -> None:
@@ -189,8 +192,8 @@ class RecentRequests:
         """Returns True if a request that went well is not kept; otherwise counts it."""
         if self._followers or total_ms >= self._slow_ms or self._watched_until:
             return False
-        if self._rate is not None:
-            return self._draw() >= self._rate
+        if self._rate is not None and self._draw() >= self._rate:
+            return True
         self._left -= 1
         if not self._left:
             self._adjust()
@@ -222,5 +225,5 @@ class RecentRequests:
             self._watched_until = 0.0
             self._resize()
         wants_all = self._followers or self._watched_until
-        wants_some = self._left > 0 if self._rate is None else self._rate > 0
+        wants_some = self._left > 0 and self._rate != 0
         self.from_ms = -1.0 if wants_all or wants_some else self._slow_ms

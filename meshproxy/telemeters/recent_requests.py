@@ -23,7 +23,10 @@ class RecentRequestsConfig(TelemeterConfig):
     kind: ClassVar[str] = "io.l5d.recentRequests"
     in_workers: ClassVar[bool] = True
     sample_rate: float = key(
-        minimum=0, maximum=1, quoted=True, doc="The share of requests to record."
+        minimum=0,
+        maximum=1,
+        quoted=True,
+        doc="The share of requests to record, at most 1,000 of each second or `capacity`.",
     )
     capacity: int = key(default=10, minimum=1, maximum=10000, doc="How many to keep.")
     slow_ms: int = key(

@@ -18,7 +18,7 @@ import tempfile  # noqa: E402
 from collections import defaultdict  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from tests.bench import fairness, growth, report, rules, updates  # noqa: E402
+from tests.bench import fairness, growth, observed, report, rules, updates  # noqa: E402
 from tests.bench.configs import ROOT  # noqa: E402
 from tests.bench.load import Measured, check, measure  # noqa: E402
 from tests.bench.proxies import MESHPROXY, PEERS, WHERE, Proxy, Running, by  # noqa: E402
@@ -51,6 +51,8 @@ def main() -> int:
         if options.fairness:
             runs = [fairness.compare(world, options.secs) for _ in range(options.reps)]
             text += fairness.markdown(runs)
+        if options.observed:
+            text += observed.markdown(observed.interleaved(world, options.reps, options.secs))
         if options.updates:
             seen = {
                 kind: [updates.measure_updates(world, kind, 6) for _ in range(options.reps)]
@@ -89,6 +91,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--fairness", action="store_true", help="greedy clients, overload too")
     parser.add_argument("--updates", action="store_true", help="updates of a large service too")
     parser.add_argument("--rules", action="store_true", help="the cost of egress rules too")
+    parser.add_argument("--observed", action="store_true", help="everything reported too")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md and .svg")
     options = parser.parse_args()
     options.scenarios = options.scenarios or list(SCENARIOS)

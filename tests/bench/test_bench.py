@@ -8,7 +8,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from meshproxy.config.load import load
-from tests.bench import configs, fairness, growth, report, rules, updates
+from tests.bench import configs, fairness, growth, observed, report, rules, updates
 from tests.bench.load import Measured, check, measure
 from tests.bench.machine import cpu_s, family, memory_kib
 from tests.bench.proxies import MESHPROXY, Proxy, Running
@@ -109,6 +109,22 @@ def test_greedy_clients_and_overload_are_measured(tmp_path: Path) -> None:
     for one in run.overloads:
         assert one.goodput_per_s > 0
         assert 0 < one.refused_ms(0.5) <= one.refused_ms(1)
+
+
+@pytest.mark.skipif(not (find("wrk") and find("nginx")), reason="needs wrk and nginx")
+def test_what_reports_cost_is_measured(tmp_path: Path) -> None:
+    with World(tmp_path) as world:
+        found = observed.compare(world, 1)
+        logged = (tmp_path / "access.log").read_bytes().count(b'"GET /small HTTP/1.1" 200')
+    assert min(found) > 1
+    assert logged > 10
+
+
+def test_what_reports_cost_is_told_as_the_median_of_ratios() -> None:
+    runs = [observed.Compared(10, on) for on in (12, 20, 11)]
+    text = observed.markdown({"statsd": runs[:1], observed.ALL: runs})
+    assert "| statsd | 1.20 | 1.20 - 1.20 |  |" in text
+    assert "| all of it | 1.20 | 1.10 - 2.00 | 1.15 |" in text
 
 
 def test_a_proxy_that_is_not_here_is_known_by_that() -> None:

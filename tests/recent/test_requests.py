@@ -11,7 +11,13 @@ from meshproxy.http.limits import Limits
 from meshproxy.http.message import Response
 from meshproxy.recent import requests
 from meshproxy.recent.request import RecentRequest
-from meshproxy.recent.requests import CAPACITY, MAX_WATCHED, PER_SECOND, RecentRequests
+from meshproxy.recent.requests import (
+    CAPACITY,
+    MAX_WATCHED,
+    PER_SECOND,
+    SAMPLED_PER_SECOND,
+    RecentRequests,
+)
 from meshproxy.recent.wanted import Wanted
 from tests.kit.clock import FakeClock
 from tests.kit.messages import request
@@ -179,3 +185,15 @@ def test_all_are_kept_while_a_supervisor_watches(monkeypatch: pytest.MonkeyPatch
     assert recent.from_ms == requests.SLOW_MS
     end(recent, fine())
     assert shown(recent) == []
+
+
+def test_a_rate_of_one_keeps_so_many_of_each_second() -> None:
+    recent = RecentRequests()
+    recent.sample(1.0, 5)
+    for number in range(SAMPLED_PER_SECOND + 2):
+        end(recent, fine(), number / 10)
+    newest = (SAMPLED_PER_SECOND - 1) / 10
+    assert shown(recent)[0].latency_ms == newest
+    recent.refill()
+    end(recent, fine(), 1.5)
+    assert [one.latency_ms for one in shown(recent)[:2]] == [1.5, newest]
