@@ -18,13 +18,20 @@ Node = dict[str, Any]
 _WEIGHT: Final = "endpoint_addr_weight"
 
 
-def delegation_tree(step: Step, above: Path) -> Node:
-    """Returns *step* and all after it; *above* is the path of what has none of its own."""
+def delegation_tree(step: Step, above: Path, *, is_detailed: bool = False) -> Node:
+    """Returns *step* and all after it; *above* is the path of what has none of its own.
+
+    If it *is_detailed*, a rule has its place too, and an answer the prefix of who gave it.
+    """
     path = step.name or above
     node: Node = {"type": "", "path": path.show()}
     if step.entry is not None:
         node["dentry"] = {"prefix": step.entry.prefix.show(), "dst": step.entry.dst.show()}
-    after = [delegation_tree(one, path) for one in step.steps]
+        if is_detailed and step.entry.place:
+            node["dentry"]["place"] = step.entry.place
+    if is_detailed and step.by is not None:
+        node["by"] = step.by.show()
+    after = [delegation_tree(one, path, is_detailed=is_detailed) for one in step.steps]
     bound = _bound(step.state)
     if not after:
         return node | _end(step.state)

@@ -5,12 +5,12 @@ linkerd: linkerd/admin/.../DelegationHandler.scala, namerd/.../DelegateHandler.s
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from html import escape
-from time import monotonic
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
-from meshproxy.admin.delegation_tree import delegation_tree, ends
+from meshproxy.admin.delegating import delegated
+from meshproxy.admin.delegation_tree import delegation_tree
 from meshproxy.admin.pages import (
     HTML,
     JSON,
@@ -21,12 +21,10 @@ from meshproxy.admin.pages import (
     refuse_method,
     text,
 )
-from meshproxy.naming.addr import Addr, AddrPending
 from meshproxy.naming.delegation import Delegation
 from meshproxy.naming.dtab import Dtab
-from meshproxy.naming.nametree import Leaf
 from meshproxy.naming.path import Path
-from meshproxy.var import PENDING, Activity, Ok, Pending, State, wait
+from meshproxy.var import Activity, Pending
 
 PATH: Final = "/delegator.json"
 PAGE: Final = "/delegator"
@@ -121,35 +119,10 @@ def _answer(routers: Mapping[str, Delegator], fields: Mapping[str, str]) -> Admi
 
 def _tree(following: Activity[Delegation], path: Path) -> dict[str, Any]:
     """Returns the tree when all of it and its addresses are known, or the time is over."""
-    deadline = monotonic() + WAIT_S
-    with ExitStack() as observed:
-        observed.callback(following.observe(_ignore))
-        wait(following.map(_complete), WAIT_S)
-        state = following.sample()
-        if not isinstance(state, Ok) or isinstance(state.value.state, Pending):
+    with delegated(following, WAIT_S) as found:
+        if found is None or isinstance(found.state, Pending):
             raise _Refused(503, "Request timed out.")
-        root = state.value.root
-        for end in ends(root):
-            match end.state:
-                case Ok(Leaf(bound)):
-                    observed.callback(bound.addr.observe(_ignore))
-                    wait(bound.addr.map(_known), max(deadline - monotonic(), 0))
-        return delegation_tree(root, path)
-
-
-def _complete(state: State[Delegation]) -> State[Delegation]:
-    if not isinstance(state, Ok):
-        return state
-    is_pending = any(isinstance(end.state, Pending) for end in ends(state.value.root))
-    return PENDING if is_pending else state
-
-
-def _known(addr: Addr) -> State[Addr]:
-    return PENDING if isinstance(addr, AddrPending) else Ok(addr)
-
-
-def _ignore(_: object) -> None:
-    """Keeps what is observed alive."""
+        return delegation_tree(found.root, path)
 
 
 def _page(label: str, dtabs: Mapping[str, Dtab]) -> str:
@@ -169,6 +142,8 @@ def _page(label: str, dtabs: Mapping[str, Dtab]) -> str:
 <p><label>Dtab<br>
 <textarea id="dtab" rows="10" spellcheck="false">{escape(rules)}</textarea></label></p>
 </form>
+<p><a id="explain" href="explain?router={escape(quote(label))}">Explain it with its clients, \
+settings and endpoints</a></p>
 <div id="tree" role="status" data-router="{escape(label)}"></div>
 <script src="files/delegator.js"></script>""",
     )

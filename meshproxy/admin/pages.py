@@ -54,19 +54,28 @@ class AdminRequest:
     content_type: str = ""
     host: str = ""
     """The field Host as received."""
+    accept: str = ""
+    """The field Accept as received."""
 
     @classmethod
     def of(
-        cls, method: str, target: str, body: bytes = b"", content_type: str = "", host: str = ""
+        cls,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        content_type: str = "",
+        host: str = "",
+        accept: str = "",
     ) -> "AdminRequest":
         """Splits *target*; if it has more than `MAX_PARAMETERS` parameters, they are ignored."""
         try:
             parts = urlsplit(target)
             pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
         except ValueError:
-            return cls(method, unquote(target.partition("?")[0]), {}, body, content_type, host)
+            path = unquote(target.partition("?")[0])
+            return cls(method, path, {}, body, content_type, host, accept)
         query = dict(reversed(pairs))
-        return cls(method, unquote(parts.path), query, body, content_type, host)
+        return cls(method, unquote(parts.path), query, body, content_type, host, accept)
 
     def is_set(self, name: str) -> bool:
         """Returns True if the parameter *name* is set to yes."""

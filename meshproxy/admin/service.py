@@ -18,7 +18,8 @@ def admin_service(admin: Admin, request: Request) -> Response:
     method, target = request.method.decode("ascii"), request.target.decode("latin-1")
     content_type = (request.headers.get(b"content-type") or b"").decode("latin-1")
     host = (request.headers.get(b"host") or b"").decode("latin-1")
-    found = admin(AdminRequest.of(method, target, body, content_type, host))
+    accept = (request.headers.get(b"accept") or b"").decode("latin-1")
+    found = admin(AdminRequest.of(method, target, body, content_type, host, accept))
     headers = of((b"Content-Type", found.content_type.encode("latin-1")))
     if found.stream is None:
         headers.add(b"Content-Length", b"%d" % len(found.body))

@@ -19,6 +19,8 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
     """The values allowed; any if empty."""
     default: str | None = None
+    is_many: bool = False
+    """True if it may be repeated."""
 
 
 class Operand(NamedTuple):
@@ -29,6 +31,8 @@ class Operand(NamedTuple):
     choices: tuple[str, ...] = ()
     """The values allowed; if empty, it is the name of a file."""
     is_required: bool = True
+    is_many: bool = False
+    """True for any number of them."""
 
 
 class Command(NamedTuple):
@@ -96,9 +100,34 @@ COMMANDS: Final = {
         ),
     ),
     "explain": Command(
-        "print how NAME, such as /svc/web, is delegated; status 0 if it leads to an endpoint",
-        (_CONFIG, Operand("NAME", "the name to look up")),
+        "print where NAME, such as /svc/web, goes and why; status 0 if that is an endpoint",
         (
+            _CONFIG._replace(is_required=False),
+            Operand("NAME", "the name to look up", is_required=False, is_many=True),
+        ),
+        (
+            Option(
+                ("--request",),
+                "a request to look up, such as 'GET http://web/a', instead of a name",
+                value="REQUEST",
+            ),
+            Option(
+                ("--header",),
+                "a header field of it, such as 'l5d-dtab: /svc => /canary'; may be repeated",
+                value="FIELD",
+                is_many=True,
+            ),
+            Option(
+                ("--admin",),
+                f"ask the running proxy with these admin pages, such as {ADMIN}, not CONFIG",
+                value="URL",
+            ),
+            Option(
+                ("--all",),
+                "print which NAMEs would go elsewhere under the configuration in FILE; without "
+                "one, all known names; status 0 if none would",
+                value="FILE",
+            ),
             Option(("--router",), "the router by its label; the first if not given", value="LABEL"),
             Option(("--dtab",), "entries that come after those of the router", value="DTAB"),
             Option(("--json",), "print one object, the tree as in /delegator.json"),

@@ -95,7 +95,7 @@ def _parser(name: str, command: Command) -> argparse.ArgumentParser:
         parser.add_argument(
             operand.name.lower(),
             metavar=operand.name,
-            nargs=None if operand.is_required else "?",
+            nargs="*" if operand.is_many else None if operand.is_required else "?",
             choices=operand.choices or None,
             help=operand.help,
         )
@@ -105,6 +105,7 @@ def _parser(name: str, command: Command) -> argparse.ArgumentParser:
         else:
             parser.add_argument(
                 *option.names,
+                action="append" if option.is_many else "store",
                 metavar=option.value,
                 choices=option.choices or None,
                 default=option.default,
@@ -117,6 +118,9 @@ def _summaries() -> str:
     lines = ["commands:"]
     for name, command in COMMANDS.items():
         words = ["meshproxy", *([] if name == SERVE else [name])]
-        words += [one.name if one.is_required else f"[{one.name}]" for one in command.operands]
+        words += [
+            one.name if one.is_required else f"[{one.name}{'...' if one.is_many else ''}]"
+            for one in command.operands
+        ]
         lines += [f"  {' '.join(words)}", f"      {command.summary}"]
     return "\n".join(lines)

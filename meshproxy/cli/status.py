@@ -1,24 +1,19 @@
 """`meshproxy status`: what a running proxy says is wrong, which its admin page shows first."""
 
-import json
 import sys
 from argparse import Namespace
-from typing import Any, Final
 
-import urllib3
 from urllib3.exceptions import HTTPError
 
+from meshproxy.cli.asking import ask
 from meshproxy.cli.printable import printable
-
-_WAIT_S: Final = 5.0
-_MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 def run(given: Namespace) -> int:
     """Prints the problems, or that there are none; 0 if there are none, 1 if any or no answer."""
     url = f"{given.admin.rstrip('/')}/overview.json?limit=0"
     try:
-        overview = _ask(url)
+        overview = ask(url)
         problems = [str(one["what"]) for one in overview["problems"]]
         count = max(int(overview["problem_count"]), len(problems))
         labels = [str(one["label"]) for one in overview["routers"]]
@@ -36,19 +31,3 @@ def run(given: Namespace) -> int:
         return 1
     print(printable(f"ok: {', '.join(labels)}"))
     return 0
-
-
-def _ask(url: str) -> Any:
-    """Returns the JSON at *url*. Raises HTTPError or ValueError."""
-    with urllib3.PoolManager() as pool:
-        response = pool.request(
-            "GET", url, timeout=_WAIT_S, retries=False, redirect=False, preload_content=False
-        )
-        body = response.read(_MAX_BYTES)
-        response.close()
-    if response.status != 200:
-        raise ValueError(f"the answer has status {response.status}")
-    try:
-        return json.loads(body)
-    except ValueError:
-        raise ValueError("the answer is no JSON") from None

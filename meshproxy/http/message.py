@@ -148,7 +148,7 @@ class Request:
     | --- | --- |
     | `method`, `version`, `headers` | the server that read it; filters change `headers` in place |
     | `target` | the server; `identifiers` where an identifier consumes a part of the path |
-    | `scheme`, `body`, `peer` | the server |
+    | `scheme`, `body`, `peer` | the server; `admin/asked` for a request that is not sent |
     | `trace` | `filters/trace` |
     | `local_dtab` | `filters/context` |
     | `ctx_deadline` | `filters/context`, `filters/timeouts` |

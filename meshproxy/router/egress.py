@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshproxy.config.egress import EgressConfig
 from meshproxy.discovery.hostname import full_form
+from meshproxy.egress.addresses import target_of
 from meshproxy.egress.hosts import host_of, normalised
 from meshproxy.egress.limiter import Limiter
 from meshproxy.egress.rules import (
@@ -28,6 +29,7 @@ from meshproxy.http.authority import canonical
 from meshproxy.http.memo import Memo
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
+from meshproxy.naming.addr import Address
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
@@ -45,6 +47,24 @@ class Judgement(NamedTuple):
     open: OpenRules
     verdict: Verdict
     """While it is open: that of the first rule that may allow the request."""
+
+
+class Judged(NamedTuple):
+    """A decision as far as it is known."""
+
+    verdict: Verdict | None
+    """None if it depends on what is not known: who asks, for example."""
+
+    def describe(self) -> dict[str, Any]:
+        """Returns `decision`, which is `allow`, `deny` or `depends`, `rule` and `reported`."""
+        verdict = self.verdict
+        if verdict is None:
+            return {"decision": "depends", "rule": None, "reported": []}
+        return {
+            "decision": "allow" if verdict.is_allowed else "deny",
+            "rule": verdict.rule.name if verdict.rule is not None else None,
+            "reported": list(verdict.reported),
+        }
 
 
 class Gate:
@@ -124,6 +144,33 @@ class Gate:
             else:
                 passage.leave()
         return response
+
+    def judge(
+        self,
+        path: Path,
+        request: Request | None = None,
+        bound: Bound | None = None,
+        address: Address | None = None,
+    ) -> "Judged":
+        """Returns what the rules say as far as this is known; it counts nothing."""
+        asked = Facts(service=path)
+        if request is not None:
+            host = request.headers.get(b"host") or b""
+            try:
+                name = host_of(canonical(host).decode("latin-1")) if host else ""
+            except ValueError:
+                return Judged(Verdict(False, None))
+            asked = replace(asked, method=request.method, host=name)
+        policy = self.policy.given(asked)
+        if bound is None:
+            return Judged(policy.verdict())
+        left = self.at_bound(bound, OpenRules(policy, asked))
+        if isinstance(left, Refusal):
+            return Judged(left.verdict)
+        if address is not None:
+            facts = Facts(port=address.port, target=target_of(address.host))
+            left = tuple(one.given(facts) for one in left)
+        return Judged(joint(left))
 
     def at_bound(self, bound: Bound, rules: OpenRules) -> Policies | Refusal:
         """Returns the policies that are left of *rules* for *bound*, or the refusal."""

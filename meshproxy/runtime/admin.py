@@ -16,6 +16,8 @@ from meshproxy.admin.browsers import SameOrigin, harden, hardened
 from meshproxy.admin.control import control
 from meshproxy.admin.delegator import PAGE as DELEGATOR_PAGE
 from meshproxy.admin.delegator import delegator_page
+from meshproxy.admin.explain import PATH as EXPLAIN
+from meshproxy.admin.explain import explain_page
 from meshproxy.admin.identify import identify_service
 from meshproxy.admin.log_levels import log_levels_page
 from meshproxy.admin.metrics_json import metrics_json
@@ -105,6 +107,8 @@ def admin_parameters(
         ),
         **probes(controls.why_not_ready),
     }
+    if (explaining := state.get(EXPLAIN, controls.elsewhere)) is not None:
+        handlers[EXPLAIN] = explain_page(explaining, config.routers)
     admin = Admin(handlers, _security(config.admin), controls.elsewhere)
     for_tools = {path.encode() for path in ("/live", "/ready", "/admin/ping", *numbers)}
 

@@ -16,14 +16,18 @@ from meshproxy.admin.discovery import discovery_json
 from meshproxy.admin.endpoints import endpoints_pages
 from meshproxy.admin.events import PATH as EVENTS
 from meshproxy.admin.events import events_json
+from meshproxy.admin.explain import PATH as EXPLAIN
+from meshproxy.admin.explain import explain_json
+from meshproxy.admin.explanation import Explainable
 from meshproxy.admin.log_levels import PATH as LOG_LEVELS
 from meshproxy.admin.log_levels import log_levels
 from meshproxy.admin.pages import JSON, TEXT, AdminHandler, shown
 from meshproxy.admin.threads import threads
 from meshproxy.client.endpoint import Endpoint
-from meshproxy.naming.namer import Explainer
+from meshproxy.naming.namer import Explainer, Interpreter
 from meshproxy.naming.path import Path
 from meshproxy.protocols.protocol import ServedRouter
+from meshproxy.router.router import Router
 from meshproxy.runtime.naming import Naming
 from meshproxy.timeline import timeline
 
@@ -55,7 +59,7 @@ def state_pages(naming: Naming, routers: Sequence[ServedRouter]) -> Mapping[str,
                     return client.endpoints()
         return ()
 
-    interpreters = zip(routers, naming.interpreters, strict=True)
+    interpreters = list(zip(routers, naming.interpreters, strict=True))
     delegators = {
         router.config.name: Delegator(
             router.config.dtab, one.delegate if isinstance(one, Explainer) else None
@@ -64,6 +68,7 @@ def state_pages(naming: Naming, routers: Sequence[ServedRouter]) -> Mapping[str,
     }
     return {
         DELEGATOR: delegator_json(delegators),
+        EXPLAIN: explain_json({one.config.name: _explainable(one, by) for one, by in interpreters}),
         **endpoints_pages(endpoints),
         DISCOVERY: discovery_json(lambda: naming.following),
         EVENTS: events_json(timeline),
@@ -73,6 +78,13 @@ def state_pages(naming: Naming, routers: Sequence[ServedRouter]) -> Mapping[str,
         LOG_LEVELS: log_levels,
         THREADS: threads_page,
     }
+
+
+def _explainable(router: ServedRouter, interpreter: Interpreter) -> Explainable | None:
+    if not isinstance(interpreter, Explainer):
+        return None
+    gate = router.gate if isinstance(router, Router) else None
+    return Explainable(router.config, router.identify, interpreter.delegate, gate, router.clients)
 
 
 def _of_namer(bound_id: Path) -> Path:

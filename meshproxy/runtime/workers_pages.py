@@ -9,6 +9,7 @@ from meshproxy.admin.client_state import merged
 from meshproxy.admin.delegator import PATH as DELEGATOR
 from meshproxy.admin.discovery import PATH as DISCOVERY
 from meshproxy.admin.events import PATH as EVENTS
+from meshproxy.admin.explain import PATH as EXPLAIN
 from meshproxy.admin.log_levels import PATH as LOG_LEVELS
 from meshproxy.admin.pages import JSON, AdminHandler, AdminRequest, AdminResponse, text
 from meshproxy.runtime.state import BOUND_NAMES, CLIENT_STATE
@@ -46,6 +47,7 @@ _MERGES: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     BOUND_NAMES: _union,
     CLIENT_STATE: lambda answers: merged(answers.values()),
     DELEGATOR: _first,
+    EXPLAIN: _first,
     DISCOVERY: _names,
     EVENTS: _latest,
     LOG_LEVELS: _first,

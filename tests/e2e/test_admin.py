@@ -175,7 +175,7 @@ def test_no_page_shows_a_token() -> None:
 
 
 _ACTIONS = ("/admin/drain", "/admin/endpoint", "/admin/reload", "/admin/shutdown")
-_STATUSES = {**dict.fromkeys(_ACTIONS, 405), "/delegator.json": 400, "/tap": 400}
+_STATUSES = {**dict.fromkeys(_ACTIONS, 405), "/delegator.json": 400, "/explain": 400, "/tap": 400}
 
 
 def index(port: int) -> list[str]:

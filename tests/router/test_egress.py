@@ -9,7 +9,7 @@ from meshproxy.config.load import load
 from meshproxy.errors import Forbidden, LoopDetected, ProxyError
 from meshproxy.http.message import Certificate, Ending, Request, Response, text_response
 from meshproxy.metrics.tree import Tree
-from meshproxy.naming.addr import ADDR_NEG, Addr
+from meshproxy.naming.addr import ADDR_NEG, Addr, Address
 from meshproxy.naming.bound import Bound, ChosenBy
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
@@ -197,3 +197,27 @@ def test_a_thousand_rules_cost_a_request_as_much_as_one() -> None:
         asked.peer = Sender()
         costs.append(lines_run(partial(gate.serve, NAME, asked, lambda *_: text_response(200, ""))))
     assert costs[0] == costs[1] < 80
+
+
+# --- asked, not served ---
+
+
+def test_a_judgement_that_is_only_asked_for_counts_nothing() -> None:
+    gate = Subject("rules: [{name: a, action: allow, host: web}], default: deny")
+    other = request()
+    other.headers.set(b"Host", b"other")
+    assert gate.judge(NAME).describe()["decision"] == "depends"
+    denied = {"decision": "deny", "rule": "default", "reported": []}
+    assert gate.judge(NAME, other).describe() == denied
+    assert gate.judge(NAME, other, Bound(Path.of("#", "fs", "web"), NOWHERE)).describe() == denied
+    assert [gate.count("allowed"), gate.count("denied")] == [0, 0]
+
+
+def test_an_address_is_judged_by_its_class() -> None:
+    gate = Subject("rules: [{name: a, action: allow, host: web}]")
+    bound = Bound(Path.of("#", "fs", "web"), NOWHERE, chosen_by=ChosenBy.REQUEST)
+    found = [
+        gate.judge(NAME, request(), bound, Address(host, 80)).describe()["decision"]
+        for host in ("10.0.0.1", "169.254.169.254")
+    ]
+    assert found == ["allow", "deny"]

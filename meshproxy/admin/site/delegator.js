@@ -59,6 +59,8 @@ async function ask() {
   const tree = at("tree");
   const question = { namespace: tree.dataset.router, dtab: at("dtab").value, path: at("path").value };
   tree.replaceChildren(element("p", "Asking"));
+  const query = new URLSearchParams({ router: question.namespace, path: question.path });
+  at("explain").href = "explain?" + query;
   try {
     const answer = await fetch("delegator.json", {
       method: "POST",
