@@ -11,7 +11,7 @@ from meshproxy.backoff import Backoff, equal_jitter
 from meshproxy.config.bases import InterpreterConfig, InterpreterDeps
 from meshproxy.config.decode import Config, Problem, key
 from meshproxy.config.tls import ClientTlsConfig
-from meshproxy.discovery.grpc import Calls, Channel
+from meshproxy.discovery.grpc.channel import Calls, Channel
 from meshproxy.discovery.mesh.questions import Mesh
 from meshproxy.discovery.watching.api import addresses_of
 from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats

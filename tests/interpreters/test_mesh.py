@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from meshproxy.config.tls import ClientTlsConfig
-from meshproxy.discovery.grpc import Channel
+from meshproxy.discovery.grpc.channel import Channel
 from meshproxy.discovery.mesh.questions import Mesh as MeshQuestions
 from meshproxy.discovery.watching.api import MAX_HELD, Bounds
 from meshproxy.h2.settings import KeepAlive, LocalSettings

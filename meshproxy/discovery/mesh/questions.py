@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import gevent
 
-from meshproxy.discovery.grpc import Calls, Channel
+from meshproxy.discovery.grpc.channel import Calls, Channel
 from meshproxy.discovery.mesh.delegation import Delegations
 from meshproxy.discovery.mesh.replicas import read_replicas
 from meshproxy.discovery.mesh.trees import read_bound_tree, write_dtab, write_path, write_tree

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 from h2.events import StreamEnded
 
-from meshproxy.discovery.grpc import Calls, Channel
+from meshproxy.discovery.grpc.channel import Calls, Channel
 from meshproxy.discovery.mesh.questions import Mesh
 from meshproxy.discovery.watching.api import Bounds
 from meshproxy.discovery.watching.decoding import Malformed

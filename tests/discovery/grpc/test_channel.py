@@ -8,12 +8,9 @@ from typing import Any
 import pytest
 from h2.errors import ErrorCodes
 from h2.events import RequestReceived, StreamEnded
-from hypothesis import given
-from hypothesis import strategies as st
 
-from meshproxy.discovery.grpc import Calls, Channel, Messages
+from meshproxy.discovery.grpc.channel import Calls, Channel
 from meshproxy.discovery.watching.api import Bounds
-from meshproxy.discovery.watching.decoding import Malformed
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.h2.settings import KeepAlive, LocalSettings
 from meshproxy.metrics.tree import Tree
@@ -30,26 +27,6 @@ KIND = ("content-type", "application/grpc")
 
 def framed(*messages: bytes) -> bytes:
     return b"".join(b"\0" + len(one).to_bytes(4) + one for one in messages)
-
-
-@given(st.lists(st.binary(max_size=30)), st.integers(min_value=1, max_value=20))
-def test_messages_are_the_same_in_any_pieces(sent: list[bytes], size: int) -> None:
-    messages = Messages(30)
-    wire = framed(*sent)
-    found: list[bytes] = []
-    for at in range(0, len(wire), size):
-        found += messages.feed(wire[at : at + size])
-    assert found == sent
-    assert messages.is_between
-
-
-@pytest.mark.parametrize(
-    ("wire", "why"),
-    [(b"\1\0\0\0\1x", "compressed"), (b"\0\0\0\0\x1f", "over 30 bytes")],
-)
-def test_a_message_that_cannot_be_is_refused(wire: bytes, why: str) -> None:
-    with pytest.raises(Malformed, match=why):
-        list(Messages(30).feed(wire))
 
 
 def reach(where: Var[Addr], bounds: Bounds = QUICK) -> Channel:
@@ -138,8 +115,8 @@ def stalling(peer: Peer, stream_id: int) -> None:
         (body_only(framed(b"x"), KIND), Reason.BROKEN, "without a status"),
         (body_only(framed(b"x")[:-1], KIND), Reason.MALFORMED, "cut short"),
         (body_only(framed(bytes(1001)), KIND), Reason.MALFORMED, "over 1000 bytes"),
-        (answering(), Reason.MALFORMED, "0 messages instead of one"),
-        (answering(b"a", b"b"), Reason.MALFORMED, "2 messages instead of one"),
+        (answering(), Reason.MALFORMED, "no message"),
+        (answering(b"a", b"b"), Reason.MALFORMED, "more than one message"),
         (lambda peer, at: peer.reset(at, ErrorCodes.INTERNAL_ERROR), Reason.BROKEN, "INTERNAL"),
         (lambda peer, _: peer.close(), Reason.BROKEN, "lost"),
         (stalling, Reason.STALLED, "a message does not end"),
@@ -223,3 +200,24 @@ def test_the_connection_is_closed_after_the_last_who_may_call() -> None:
         assert len(server.peers) == 1
         second.close()
         wait_until(lambda: server.peers[0].sock.closed)
+
+
+def test_all_answers_together_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meshproxy.discovery.grpc.channel.MAX_ALL_BYTES", 350)
+
+    def script(peer: Peer, event: object) -> None:
+        if isinstance(event, StreamEnded):
+            answering(bytes(100), bytes(100))(peer, event.stream_id)
+
+    with H2Endpoint(script) as server:
+        channel = reach(at(server.port))
+        calls = [Calls(channel, lambda: None) for _ in range(3)]
+        for each in calls[:2]:
+            assert list(each.stream("/a.B/C", b"")) == [bytes(100)] * 2
+        assert channel.held_bytes == 200
+        with pytest.raises(ApiFailure) as raised:
+            list(calls[2].stream("/a.B/C", b""))
+        assert raised.value.reason is Reason.TOO_LARGE
+        for each in calls:
+            each.close()
+        assert channel.held_bytes == 0

@@ -1,74 +1,34 @@
-"""gRPC calls to a discovery API, over HTTP/2.
-
-https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md. A message is a byte that says if it
-is compressed, four bytes of length, and protobuf. The status is in the trailers, or in the head if
-there is no message.
-"""
+"""Calls to a discovery API over one connection to one of its addresses."""
 
 import random
 import time
 from collections.abc import Callable, Collection, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from struct import Struct
-from typing import Final, TypeAlias
-from urllib.parse import unquote
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import TypeAlias
 
 import gevent
 from gevent.lock import BoundedSemaphore
 
-from meshproxy.discovery.watching.api import MAX_HELD, MAX_TRIES, Bounds, place_among
+from meshproxy.discovery.grpc.messages import Messages, check_head, check_status, request_of
+from meshproxy.discovery.watching.api import (
+    MAX_ALL_BYTES,
+    MAX_HELD,
+    MAX_TRIES,
+    Bounds,
+    place_among,
+)
 from meshproxy.discovery.watching.decoding import Malformed
 from meshproxy.discovery.watching.failure import ApiFailure, Complaints, Reason
 from meshproxy.discovery.watching.location import Location
 from meshproxy.errors import Phase, ProxyError, ServiceTimedOut, TlsFailed
 from meshproxy.http.body import Body
-from meshproxy.http.headers import of
 from meshproxy.http.message import Request, Response
 from meshproxy.http.origin import Origin
-from meshproxy.http.whole_body import WholeBody
 from meshproxy.naming.addr import Addr, Address
 from meshproxy.var import Var
 
 Dial: TypeAlias = Callable[[Address], Origin]
 """Returns what reaches an address; nothing is connected yet."""
-
-CONTENT_TYPE: Final = b"application/grpc"
-_PREFIX: Final = Struct("!BI")
-_OK: Final = b"0"
-_SHOWN: Final = 100
-
-
-class Messages:
-    """Cuts the pieces of a body into messages of at most *limit* bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._held = bytearray()
-
-    @property
-    def is_between(self) -> bool:
-        """No message has begun that has not ended."""
-        return not self._held
-
-    def feed(self, piece: bytes | memoryview) -> Iterator[bytes]:
-        """Yields the messages that *piece* completes.
-
-        Raises `Malformed` for one that is too long, or compressed, which nobody asked for.
-        """
-        held = self._held
-        held += piece
-        while len(held) >= _PREFIX.size:
-            is_compressed, size = _PREFIX.unpack_from(held)
-            if is_compressed:
-                raise Malformed("a message is compressed")
-            if size > self._limit:
-                raise Malformed(f"a message is over {self._limit} bytes")
-            end = _PREFIX.size + size
-            if len(held) < end:
-                return
-            message = bytes(held[_PREFIX.size : end])
-            del held[:end]
-            yield message
 
 
 class Channel:
@@ -86,6 +46,8 @@ class Channel:
         self._streams = BoundedSemaphore(MAX_HELD)
         self._origin: tuple[Address, Origin] | None = None
         self._users = 0
+        self.held_bytes = 0
+        """Bytes of the latest messages of all calls."""
 
     def join(self) -> None:
         """Keeps the connection open until the same number of calls of `leave`."""
@@ -149,19 +111,27 @@ class Calls:
         self._channel = channel
         self._location = Location(channel.where, channel.host, moved)
         self._next_at = 0.0
+        self._held = 0
+        """Bytes of the latest message, and of one that is arriving."""
         channel.join()
 
     def close(self) -> None:
         """Stops following the server. Called once."""
+        self._hold(0)
         self._location.close()
         self._channel.leave()
 
     def ask(self, method: str, message: bytes) -> bytes:
         """Returns the one answer. Raises `ApiFailure`."""
-        answers = list(self._call(method, message, self._channel.bounds.head_s))
-        if len(answers) != 1:
-            raise ApiFailure(Reason.MALFORMED, f"{len(answers)} messages instead of one")
-        return answers[0]
+        found: bytes | None = None
+        with closing(self._call(method, message, self._channel.bounds.head_s)) as answers:
+            for answer in answers:
+                if found is not None:
+                    raise ApiFailure(Reason.MALFORMED, "more than one message")
+                found = answer
+        if found is None:
+            raise ApiFailure(Reason.MALFORMED, "no message")
+        return found
 
     def stream(self, method: str, message: bytes) -> Generator[bytes, None, None]:
         """Yields the answers as they arrive. Raises `ApiFailure`.
@@ -177,14 +147,23 @@ class Calls:
         self._next_at = begun + self._channel.bounds.pace_s
         self.request, self.requested_at = method, time.time()
         with self._asking():
-            request = _request(self._channel.host, method, message)
+            self._hold(0)
+            request = request_of(self._channel.host, method, message)
             response = self._channel.send(request, begun + limit_s, self._location)
             try:
-                _check(response)
+                check_head(response)
                 if (yield from self._messages(response.body, begun + limit_s)):
-                    _check_status(response)
+                    check_status(response)
             finally:
                 response.close()
+
+    def _hold(self, size: int) -> None:
+        """Counts the bytes held. Raises `ApiFailure` if they are too many for all together."""
+        self._channel.held_bytes += size - self._held
+        self._held = size
+        if size and self._channel.held_bytes > MAX_ALL_BYTES:
+            what = f"all answers together are over {MAX_ALL_BYTES} bytes"
+            raise ApiFailure(Reason.TOO_LARGE, what)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -213,7 +192,9 @@ class Calls:
                 raise ApiFailure(Reason.STALLED, "a message does not end")
             if messages.is_between:
                 begun = time.monotonic()
+            self._hold(self._held + len(piece))
             for message in messages.feed(piece):
+                self._hold(len(message) + messages.held)
                 self.responded_at = time.time()
                 yield message
                 begun = time.monotonic()
@@ -224,47 +205,11 @@ class Calls:
         return True
 
 
-def _request(host: str, method: str, message: bytes) -> Request:
-    headers = of(
-        (b"host", host.encode()),
-        (b"content-type", CONTENT_TYPE + b"+proto"),
-        (b"te", b"trailers"),
-        (b"user-agent", b"meshproxy"),
-    )
-    sent = _PREFIX.pack(0, len(message)) + message
-    return Request(b"POST", method.encode(), b"2", headers, WholeBody(sent, len(sent)))
-
-
 def _piece_before(body: Body, limit: float) -> bytes | memoryview | None:
     """Returns the next piece, empty at the end; None if nothing arrived before *limit*."""
     with gevent.Timeout(max(0.001, limit - time.monotonic()), False):
         return body.read()
     return None
-
-
-def _check(response: Response) -> None:
-    """Raises `ApiFailure` if this is no answer of gRPC."""
-    if response.status != 200:
-        raise ApiFailure(Reason.STATUS, f"status {response.status}", response.status)
-    kind = response.headers.get(b"content-type") or b""
-    if not kind.startswith(CONTENT_TYPE):
-        raise ApiFailure(Reason.MALFORMED, "the answer is not gRPC")
-
-
-def _check_status(response: Response) -> None:
-    """Raises `ApiFailure` for a status but 0, and if there is none."""
-    body = response.body
-    trailers = None if isinstance(body, bytes) else body.trailers
-    fields = trailers if trailers is not None else response.headers
-    status = fields.get(b"grpc-status")
-    if status is None:
-        raise ApiFailure(Reason.BROKEN, "the answer ended without a status of gRPC")
-    if status != _OK:
-        number = int(status) if status.isdigit() and len(status) < 4 else None
-        said = ascii(unquote((fields.get(b"grpc-message") or b"").decode("latin-1"))[:_SHOWN])
-        raise ApiFailure(
-            Reason.STATUS, f"gRPC status {status.decode('latin-1')[:9]!a}: {said}", number
-        )
 
 
 def _failure(error: ProxyError, address: Address | None) -> ApiFailure:
