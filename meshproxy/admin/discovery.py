@@ -80,8 +80,10 @@ def _problem(source: str, failing: Sequence[Mapping[str, Any]], now: float) -> s
     names = {row["name"] for row in failing}
     what = first["name"] if len(names) == 1 else f"{len(names)} names"
     seconds = max(now - first["failing_since"], 0)
-    is_known = all(row["answered_at"] for row in failing)
-    then = "the last good answer is in use" if is_known else "some had no answer yet"
+    known = sum(bool(row["answered_at"]) for row in failing)
+    then = "the last good answer is in use" if known else "there was no answer yet"
+    if 0 < known < len(failing):
+        then = "of some there was no answer yet"
     return f"{source} fails for {what} since {seconds:.0f} s: {first['failure']}; {then}"
 
 

@@ -20,10 +20,10 @@ JSON: Final = "application/json"
 
 MAX_PARAMETERS: Final = 100
 _SITE: Final = resources.files("meshproxy.admin") / "site"
+_SCRIPTS: Final = ("delegator", "dom", "lists", "overview", "page", "requests", "settings", "table")
 _FILES: Final = {
-    "/files/delegator.js": "text/javascript; charset=utf-8",
+    **{f"/files/{name}.js": "text/javascript; charset=utf-8" for name in _SCRIPTS},
     "/files/icon.svg": "image/svg+xml",
-    "/files/overview.js": "text/javascript; charset=utf-8",
     "/files/style.css": "text/css; charset=utf-8",
 }
 """What pages use, by its path; the file in the directory of the site has the name at its end."""
@@ -176,7 +176,10 @@ def document(title: str, body: str) -> str:
         '<meta name="viewport" content="width=device-width">'
         f'<title>{title}</title><link rel="icon" href="files/icon.svg">'
         '<link rel="stylesheet" href="files/style.css"></head>\n'
-        f"<body><h1>{title}</h1>\n{body}\n</body></html>\n"
+        '<body><header class="top"><h1><a href="./">meshproxy</a></h1>'
+        '<nav aria-label="Pages"><a href="./">Overview</a> <a href="delegator">Names</a> '
+        '<a href="./#settings">Settings</a> <a href="help">Help</a></nav></header>\n'
+        f"<main><h2>{title}</h2>\n{body}\n</main></body></html>\n"
     )
 
 
@@ -202,7 +205,7 @@ class Admin:
         self._elsewhere = elsewhere
         index = shown(lambda: (TEXT, "".join(f"{path}\n" for path in self._paths()).encode()))
         self._pages = {
-            "/": _file("overview.html", HTML),
+            "/": _file("index.html", HTML),
             "/help": shown(lambda: (HTML, self._links().encode())),
             "/admin": index,
             "/admin/index.txt": index,

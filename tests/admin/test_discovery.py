@@ -84,13 +84,13 @@ CONSUL = "/#/io.l5d.consul"
         ),
         (
             [row(CONSUL, NEVER), row(CONSUL, STALE)],
-            [f"{CONSUL} fails for 2 names since 20 s: refused; some had no answer yet"],
+            [f"{CONSUL} fails for 2 names since 20 s: refused; of some there was no answer yet"],
         ),
         ([row(DNS, NEVER)], []),
         (
             [row(DNS, STALE), row(CONSUL, NEVER)],
             [
-                f"{CONSUL} fails for /new since 10 s: no such host; some had no answer yet",
+                f"{CONSUL} fails for /new since 10 s: no such host; there was no answer yet",
                 "DNS fails for /web since 20 s: refused; the last good answer is in use",
             ],
         ),

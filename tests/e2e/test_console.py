@@ -1,25 +1,35 @@
 """The admin page in a browser: what it shows is what was served, and nothing goes elsewhere."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from meshproxy.timeline import Kind, timeline
+from tests.e2e.test_command import Serving
 from tests.kit.chromium import Chromium, needs_chromium
 from tests.kit.downstream import Answer, Downstream
 from tests.kit.proxy import Proxy
 from tests.kit.wire import get
 
+from .test_workers import with_workers
+
 pytestmark = needs_chromium
 
 CONFIG = """
 admin: {{port: 0}}
-namers: [{{kind: io.l5d.fs, rootDir: {names}}}]
+namers:
+- {{kind: io.l5d.fs, rootDir: {names}}}
+- {{kind: io.l5d.consul, port: 1, token: s3cret, prefix: /gone}}
+telemetry: [{{kind: io.l5d.recentRequests, sampleRate: 1.0}}]
 routers:
 - protocol: http
   label: egress
   identifier: {{kind: io.l5d.path, segments: 1, consume: true}}
-  dtab: /svc => /#/io.l5d.fs
+  dtab: |
+    /svc => /#/io.l5d.fs ;
+    /svc/away => /#/gone/dc1 ;
   servers: [{{port: 0, ip: 127.0.0.1}}]
   client: {{failureAccrual: {{kind: io.l5d.consecutiveFailures, failures: 2}}}}
 """
@@ -50,14 +60,31 @@ def proxy(tmp_path: Path) -> Iterator[Proxy]:
         yield running
 
 
-def show(browser: Chromium, proxy: Proxy, width: int = 1280, *, dark: bool = False) -> str:
-    """Open the page and wait until it shows the router; its address."""
+def show(
+    browser: Chromium, proxy: Proxy, width: int = 1280, tab: str = "", *, dark: bool = False
+) -> str:
+    """Open the page, and wait until it shows *tab*; its address."""
     url = f"http://127.0.0.1:{proxy.linker.admin_port}/"
+    browser.open("about:blank", width, dark=dark)
     browser.asked.clear()
     browser.complaints.clear()
-    browser.open(url, width, dark=dark)
-    browser.wait_for("document.querySelectorAll('.router tbody tr').length >= 4")
+    browser.open(url + tab, width, dark=dark)
+    browser.wait_for(f"document.querySelectorAll({ROWS[tab.partition('?')[0]]!r}).length > 0")
     return url
+
+
+ROWS = {
+    "": ".router tbody tr:nth-child(2)",
+    "#overview": ".router tbody tr",
+    "#requests": "#requests-table tbody tr",
+    "#events": "#events-table tbody tr",
+    "#discovery": "#discovery-table tbody tr",
+    "#settings": "#levels tbody tr",
+}
+"""What a tab has when it is shown."""
+
+STATE = "document.querySelector('.details tbody td.number')?.innerText"
+"""The state of the first endpoint that is shown."""
 
 
 def cells(browser: Chromium, name: str) -> list[str]:
@@ -67,6 +94,32 @@ def cells(browser: Chromium, name: str) -> list[str]:
         .map((row) => [...row.cells].map((cell) => cell.textContent))[0]"""
     found: list[str] = browser.run(script)
     return found
+
+
+def column(browser: Chromium, table: str, number: int) -> list[str]:
+    """Return the texts of a column of the table in the element *table*."""
+    script = f"""[...document.querySelectorAll("#{table} tbody tr:not(.details)")]
+        .map((row) => row.cells[{number}].textContent)"""
+    found: list[str] = browser.run(script)
+    return found
+
+
+def click(browser: Chromium, text: str, within: str = "body") -> None:
+    """Click the link or button that shows *text*."""
+    script = f"""[...document.querySelectorAll("{within} a, {within} button")]
+        .find((one) => one.textContent === {text!r} && one.checkVisibility()).click()"""
+    browser.run(script)
+
+
+def write(browser: Chromium, field: str, text: str) -> None:
+    """Write *text* into the field."""
+    browser.run(
+        f"""(() => {{ const field = document.querySelector({field!r}); field.value = {text!r};
+        field.dispatchEvent(new Event("input", {{bubbles: true}})) }})()"""
+    )
+
+
+# --- the overview ---
 
 
 def test_numbers_are_those_of_the_traffic_and_nothing_is_asked_elsewhere(
@@ -82,62 +135,83 @@ def test_numbers_are_those_of_the_traffic_and_nothing_is_asked_elsewhere(
     assert browser.run("document.querySelectorAll('img').length") == 0
     assert browser.run("document.title") == "meshproxy"
     assert browser.complaints == []
-    assert {asked for asked in browser.asked if not asked.startswith(url)} == set()
+    assert {asked for asked in browser.asked if not asked.startswith((url, "about:"))} == set()
 
 
-def test_two_clicks_from_a_problem_is_the_endpoint_and_its_breaker(
+def test_two_clicks_from_a_problem_is_the_endpoint_its_breaker_and_its_requests(
     browser: Chromium, proxy: Proxy
 ) -> None:
     show(browser, proxy)
-    assert "1 of 2 endpoints of /#/io.l5d.fs/web out" in browser.text()
-    browser.run("document.querySelector('#problems button').click()")
+    text = browser.run("document.querySelector('#problems a').textContent")
+    assert text.startswith("1 of 2 endpoints of /#/io.l5d.fs/web out")
+    browser.run("document.querySelector('#problems a').click()")
     browser.wait_for("document.querySelectorAll('.details tbody tr').length === 2")
     states = browser.run(
         "[...document.querySelectorAll('.details tbody tr')].map((row) => row.cells[1].innerText)"
     )
-    assert sorted(state.partition(",")[0] for state in states) in (
-        ["alive", "dead"],
-        ["alive", "probe open"],
-    )
+    assert sorted(states) in (["alive", "dead"], ["alive", "out, next request probes"])
+    browser.run("""[...document.querySelectorAll('.details tbody tr')]
+        .find((row) => row.cells[1].innerText !== "alive").querySelector("a").click()""")
+    browser.wait_for("document.querySelectorAll('#requests-table tbody tr').length > 0")
+    assert set(column(browser, "requests-table", 1)) == {"503"}
+    assert browser.complaints == []
+
+
+def test_a_problem_that_is_not_shown_is_looked_for(browser: Chromium, proxy: Proxy) -> None:
+    show(browser, proxy)
+    write(browser, "#wanted", "fine")
+    browser.wait_for("document.querySelectorAll('.router tbody tr').length === 2")
+    browser.run("document.querySelector('#problems a').click()")
+    browser.wait_for("document.querySelectorAll('.details tbody tr').length === 2")
+    assert browser.run("document.activeElement.textContent") == "/#/io.l5d.fs/web"
+
+
+def test_an_endpoint_is_marked_dead_and_alive_by_its_buttons(
+    browser: Chromium, proxy: Proxy
+) -> None:
+    show(browser, proxy)
+    click(browser, "/#/io.l5d.fs/fine")
+    for state in ("dead", "alive"):
+        button = f"button[aria-label$='{state}']"
+        browser.wait_for(f'document.querySelectorAll("{button}").length === 1')
+        click(browser, f"Mark {state}")
+        browser.wait_for(
+            f"document.querySelector('.details tbody td.number').innerText == {state!r}"
+        )
+        said = browser.run("document.getElementById('said').textContent")
+        assert f"is {state}" in said
+    show(browser, proxy, tab="#events")
+    assert "marked alive by hand" in column(browser, "events-table", 3)
     assert browser.complaints == []
 
 
 def test_a_name_is_one_click_from_its_delegation(browser: Chromium, proxy: Proxy) -> None:
     assert get(proxy.port("egress"), "any", "/nowhere").status == 502
-    show(browser, proxy)
     for name, end in (
         ("/svc/fine", "bound to /#/io.l5d.fs/fine: 127.0.0.1:"),
         ("/svc/nowhere", "~"),
     ):
-        link = f"[...document.querySelectorAll('a')].find((one) => one.textContent === '{name}')"
-        browser.run(f"{link}.click()")
+        show(browser, proxy)
+        click(browser, name)
         browser.wait_for("document.querySelectorAll('#tree li').length >= 2")
         assert end in browser.text()
         assert "/svc => /#/io.l5d.fs" in browser.text()
-        show(browser, proxy)
     assert browser.complaints == []
 
 
 def test_the_keyboard_is_enough(browser: Chromium, proxy: Proxy) -> None:
     show(browser, proxy)
-    for _ in range(30):
+    for _ in range(40):
         browser.press("Tab")
         if browser.run("document.activeElement.textContent") == "/#/io.l5d.fs/fine":
             break
     browser.press("Enter")
     browser.wait_for("document.querySelectorAll('.details tbody tr').length === 1")
     assert browser.run("document.activeElement.getAttribute('aria-expanded')") == "true"
+    browser.press("Tab")
+    assert browser.run("document.activeElement.textContent") == "Mark dead"
     browser.press("Enter")
-    browser.wait_for("document.querySelectorAll('.details').length === 0")
-
-
-@pytest.mark.parametrize("path", ["", "help", "logging", "delegator#/svc/fine"])
-def test_a_narrow_window_in_the_dark_is_enough(browser: Chromium, proxy: Proxy, path: str) -> None:
-    browser.open(show(browser, proxy, 400, dark=True) + path, 400, dark=True)
-    browser.wait_for("document.readyState === 'complete' && document.body !== null")
-    browser.wait_for("document.documentElement.scrollWidth <= 400")
-    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 31)"
-    assert browser.complaints == []
+    browser.wait_for(f"{STATE} === 'dead'")
 
 
 def test_rows_are_made_once_and_only_what_changes_is_written(
@@ -149,9 +223,128 @@ def test_rows_are_made_once_and_only_what_changes_is_written(
     show(browser, proxy)
     browser.run("document.getElementById('every').click()")
     browser.wait_for("document.querySelectorAll('.router tbody tr').length > 900")
-    browser.run("ask()")  # now there are two answers, and so rates
-    browser.run("""window.written = 0; new MutationObserver((seen) => { written += seen.length })
+    drawn = "document.body.dataset.at"
+    for _ in range(2):  # now there are two answers, and so rates
+        browser.run("window.drawn = document.body.dataset.at")
+        browser.wait_for(f"{drawn} !== window.drawn")
+    browser.run("""window.written = 0; window.drawn = document.body.dataset.at;
+        new MutationObserver((seen) => { written += seen.length })
         .observe(document.getElementById('routers'),
                  {childList: true, characterData: true, subtree: true})""")
-    browser.run("ask()")
+    browser.wait_for(f"{drawn} !== window.drawn")
     assert browser.run("written") < 100
+
+
+# --- the other tabs ---
+
+
+def test_a_recent_request_is_found_and_opened(browser: Chromium, proxy: Proxy) -> None:
+    assert get(proxy.port("egress"), "any", "/nowhere/" + "%3Cimg%20src=x%3E").status == 502
+    show(browser, proxy, tab="#requests?status=5xx")
+    assert browser.run("document.querySelector('[name=status]').value") == "5xx"
+    assert set(column(browser, "requests-table", 1)) == {"502", "503"}
+    write(browser, "#requests-filter [name=q]", "nowhere")
+    browser.wait_for("document.querySelectorAll('#requests-table tbody tr').length === 1")
+    assert column(browser, "requests-table", 2) == ["GET any/%3Cimg%20src=x%3E"]
+    assert browser.run("location.hash") == "#requests?q=nowhere&status=5xx"
+    browser.run("document.querySelector('#requests-table tbody button').click()")
+    browser.wait_for("document.querySelectorAll('.lanes .track').length >= 1")
+    assert "attempt 1" in browser.text()
+    write(browser, "#requests-filter [name=q]", "/web")
+    browser.wait_for("document.querySelectorAll('#requests-table tbody tr').length > 2")
+    assert "GET any/%3Cimg%20src=x%3E" in column(browser, "requests-table", 2)
+    click(browser, "/svc/nowhere", "#requests-table")
+    browser.wait_for("location.pathname === '/explain' && document.readyState === 'complete'")
+    assert "/svc => /#/io.l5d.fs" in browser.text()
+    assert browser.complaints == []
+
+
+def test_discovery_that_fails_is_a_problem_and_leads_to_its_state(
+    browser: Chromium, proxy: Proxy
+) -> None:
+    assert get(proxy.port("egress"), "any", "/away").status == 502
+    show(browser, proxy)
+    browser.wait_for("document.body.innerText.includes('/#/gone fails for ')")
+    browser.run("[...document.querySelectorAll('#problems a')].at(-1).click()")
+    browser.wait_for("document.querySelectorAll('#discovery-table tbody tr').length > 0")
+    (states,) = {state.partition(":")[0][:5] for state in column(browser, "discovery-table", 2)}
+    assert states == "fails"
+    assert "refused" in column(browser, "discovery-table", 2)[0]
+    assert browser.complaints == []
+
+
+def test_events_tell_what_happened_and_escape_it(browser: Chromium, proxy: Proxy) -> None:
+    timeline.note(Kind.ADDRESSES, HOSTILE, HOSTILE)
+    show(browser, proxy, tab="#events")
+    assert HOSTILE in column(browser, "events-table", 2)
+    assert browser.run("document.querySelectorAll('img').length") == 0
+    write(browser, "#events-wanted", "failures in a row: status 503")
+    browser.wait_for("""[...document.querySelectorAll('#events-table tbody tr')]
+        .every((row) => row.cells[3].textContent.includes("2 failures in a row: status 503"))""")
+    click(browser, "/#/io.l5d.fs/web", "#events-table")
+    browser.wait_for("document.querySelectorAll('.details tbody tr').length === 2")
+    assert browser.complaints == []
+
+
+def test_settings_set_a_level_drain_and_show_no_secret(browser: Chromium, proxy: Proxy) -> None:
+    logger = logging.getLogger("meshproxy.var")
+    before = logger.level
+    show(browser, proxy, tab="#settings")
+    try:
+        browser.run("""(() => { const form = document.querySelector("[value='meshproxy.var']").form;
+            form.elements.level.value = "CRITICAL"; form.requestSubmit() })()""")
+        browser.wait_for("document.getElementById('said').textContent.includes('CRITICAL')")
+        assert logger.level == logging.CRITICAL
+    finally:
+        logger.setLevel(before)
+    click(browser, "Drain: not ready, serve on")
+    browser.wait_for("document.body.innerText.includes('Not ready: draining')")
+    click(browser, "End draining")
+    browser.wait_for("!document.body.innerText.includes('Not ready: draining')")
+    shown = browser.run("document.getElementById('configuration').textContent")
+    assert "io.l5d.consul" in shown
+    assert "s3cret" not in shown
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("tab", [*ROWS, "help", "logging", "requests", "delegator#/svc/fine"])
+def test_a_narrow_window_in_the_dark_is_enough_and_every_link_leads_on(
+    browser: Chromium, proxy: Proxy, tab: str
+) -> None:
+    assert get(proxy.port("egress"), "any", "/away").status == 502
+    url = show(browser, proxy, 400, tab if tab in ROWS else "", dark=True)
+    if tab not in ROWS:
+        browser.open(url + tab, 400, dark=True)
+        browser.wait_for("document.readyState === 'complete' && document.body !== null")
+    browser.wait_for("document.documentElement.scrollWidth <= 400")
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 31)"
+    links = browser.run("[...document.querySelectorAll('a')].map((one) => one.href.split('#')[0])")
+    for link in sorted(set(links)):
+        assert link.startswith(url)
+        status = get(proxy.linker.admin_port, "localhost", link.removeprefix(url[:-1])).status
+        needing = {url + path for path in ("delegator.json", "explain", "tap")}
+        assert status == (400 if link in needing else 200), link
+    assert browser.complaints == []
+
+
+def test_workers_are_shown_as_one_proxy(browser: Chromium, tmp_path: Path) -> None:
+    names = tmp_path / "names"
+    names.mkdir()
+    with Downstream(lambda _: b"served") as origin:
+        (names / "web").write_text(f"127.0.0.1 {origin.port}")
+        serving = Serving(with_workers(CONFIG.format(names=names), 2), tmp_path)
+        with serving.daemon:
+            for _ in range(10):
+                assert get(serving.port, "any", "/web").status == 200
+            browser.complaints.clear()
+            browser.open(f"http://127.0.0.1:{serving.admin_port}/")
+            browser.wait_for("document.querySelectorAll('#workers tbody tr').length === 2")
+            browser.wait_for("document.querySelectorAll('.router tbody tr').length === 2")
+            assert cells(browser, "/svc/web")[4] == "10"
+            click(browser, "/#/io.l5d.fs/web")
+            browser.wait_for("document.querySelectorAll('.details tbody tr').length >= 1")
+            assert "worker " in browser.run("document.querySelector('.details').innerText")
+            for tab in ("requests", "events", "settings"):
+                browser.run(f"location.hash = '#{tab}'")
+                browser.wait_for(f"document.querySelectorAll({ROWS['#' + tab]!r}).length > 0")
+            assert browser.complaints == []

@@ -1,60 +1,13 @@
-"use strict";
+// Routers with their services and clients; rates are differences between two answers.
+import { ask, find, link, make, milliseconds, percent, put, quality, say, short, span } from "./dom.js";
+import { fill, forget, newTable, openingCell, plainCell } from "./table.js";
 
-// The overview, asked for every two seconds; rates are differences between two answers.
-const PERIOD_MS = 2000;
-const SHOWN_ROWS = 50;
-const ALL_ROWS = 100000;
 const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 600;
+const HEIGHT = 56;
 
-const find = (id) => document.getElementById(id);
 let before = new Map(); // what was counted at the last answer, by kind, router and name
 let beforeAt = 0;
-let asking = null;
-
-function make(tag, text, kind) {
-  const element = document.createElement(tag);
-  if (text !== undefined) element.textContent = text;
-  if (kind) element.className = kind;
-  return element;
-}
-
-function put(element, text, kind) {
-  if (element.textContent !== text) element.textContent = text;
-  if (kind !== undefined && element.className !== kind) element.className = kind;
-}
-
-// --- numbers in words ---
-
-function short(number) {
-  if (number === null || number === undefined) return "–";
-  if (number >= 1e6) return (number / 1e6).toFixed(1) + " M";
-  if (number >= 1e4) return (number / 1e3).toFixed(1) + " k";
-  return Number.isInteger(number) ? String(number) : number.toFixed(1);
-}
-
-const milliseconds = (number) => (number === null ? "–" : short(number) + " ms");
-
-function span(seconds) {
-  if (seconds < 120) return Math.round(seconds) + " s";
-  if (seconds < 7200) return Math.round(seconds / 60) + " min";
-  if (seconds < 172800) return (seconds / 3600).toFixed(1) + " h";
-  return (seconds / 86400).toFixed(1) + " d";
-}
-
-// Rounded down: 100 % is all of them.
-function percent({ success, requests }) {
-  if (!requests) return "–";
-  const share = (100 * success) / requests;
-  return (share < 99 ? Math.floor(share) : Math.floor(share * 100) / 100) + " %";
-}
-
-function quality({ success, requests }) {
-  if (!requests) return "";
-  const share = success / requests;
-  return share >= 0.99 ? "good" : share >= 0.9 ? "warn" : "bad";
-}
-
-// --- what came since the last answer ---
 
 function change(row, key, seconds, now) {
   const earlier = before.get(key);
@@ -62,162 +15,142 @@ function change(row, key, seconds, now) {
   if (!earlier || seconds <= 0 || row.requests < earlier.requests) return null;
   const requests = row.requests - earlier.requests;
   return {
-    rate: requests / seconds,
     requests,
+    rate: requests / seconds,
     success: row.success - earlier.success,
-    retries: (row.retries - earlier.retries) / seconds,
+    retries: Math.max(row.retries - earlier.retries, 0),
   };
 }
 
-// --- columns: a title, the text of a row, and how it is marked ---
+// --- columns and figures ---
 
+const isExhausted = (row) => (row.exhausted ? "warn" : "");
+const RATE = { title: "Requests/s", text: (row, delta) => short(delta && delta.rate) };
+const NOW = {
+  title: "Success now",
+  text: (row, delta) => (delta ? percent(delta) : "–"),
+  mark: (row, delta) => (delta ? quality(delta) : ""),
+};
 const IN_COMMON = [
-  ["Requests/s", (row, delta) => short(delta && delta.rate)],
-  ["Success now", (row, delta) => (delta ? percent(delta) : "–"), (row, delta) => (delta ? quality(delta) : "")],
-  ["Success", percent, quality],
-  ["Requests", (row) => short(row.requests)],
-  ["Pending", (row) => short(row.pending)],
-  ["p50", (row) => milliseconds(row.p50)],
-  ["p95", (row) => milliseconds(row.p95)],
-  ["p99", (row) => milliseconds(row.p99)],
+  RATE,
+  NOW,
+  { title: "Success", text: percent, mark: quality, isMore: true },
+  { title: "Requests", text: (row) => short(row.requests), isLess: true },
+  { title: "Pending", text: (row) => short(row.pending), isMore: true },
+  { title: "p50", text: (row) => milliseconds(row.p50), isMore: true },
+  { title: "p95", text: (row) => milliseconds(row.p95), isMore: true },
+  { title: "p99", text: (row) => milliseconds(row.p99), isLess: true },
+  { title: "Retries", text: (row) => short(row.retries), isMore: true },
+  {
+    title: "Budget",
+    text: (row) => (row.exhausted ? `exhausted ${short(row.exhausted)} ×` : short(row.budget)),
+    mark: isExhausted,
+    isMore: true,
+  },
 ];
-const ROUTER = [
-  ...IN_COMMON,
-  ["Longest", (row) => milliseconds(row.max)],
-  ["Connections", (row) => short(row.connections)],
-  ["Retries/s", (row, delta) => short(delta && delta.retries)],
-  ["Budget exhausted", (row) => short(row.exhausted), (row) => (row.exhausted ? "warn" : "")],
-];
-const SERVICE = [
-  ...IN_COMMON,
-  ["Retries", (row) => short(row.retries)],
-  ["Retry budget", (row) => short(row.budget) + (row.exhausted ? ", exhausted " + short(row.exhausted) : ""),
-    (row) => (row.exhausted ? "warn" : "")],
-];
+const SERVICE = IN_COMMON;
 const CLIENT = [
-  ["Endpoints", (row) => short(row.available) + " of " + short(row.endpoints),
-    (row) => (row.available < row.endpoints || !row.endpoints ? "bad" : "good")],
-  ...SERVICE,
-  ["Connections", (row) => short(row.connections)],
-  ["Removals", (row) => short(row.removals)],
+  {
+    title: "Endpoints",
+    text: (row) => short(row.available) + " of " + short(row.endpoints),
+    mark: (row) => (row.available < row.endpoints || !row.endpoints ? "bad" : "good"),
+  },
+  { ...RATE, isLess: true },
+  ...IN_COMMON.slice(1),
+  { title: "Connections", text: (row) => short(row.connections), isMore: true },
 ];
+const FIGURES = [
+  RATE,
+  NOW,
+  { title: "p50", text: (row) => milliseconds(row.p50) },
+  { title: "p95", text: (row) => milliseconds(row.p95) },
+  { title: "p99", text: (row) => milliseconds(row.p99) },
+  { title: "Longest", text: (row) => milliseconds(row.max) },
+  { title: "Pending", text: (row) => short(row.pending) },
+  { title: "Connections", text: (row) => short(row.connections) },
+  {
+    title: "Retries",
+    text: (row, delta) => (delta && delta.requests ? ((100 * delta.retries) / delta.requests).toFixed(1) + " %" : "–"),
+  },
+  { title: "Out of budget", text: (row) => short(row.exhausted) + " ×", mark: isExhausted },
+  { title: "Since the start", text: (row) => `${short(row.requests)}, ${percent(row)}`, mark: quality },
+];
+const STATES = {
+  alive: "alive", dead: "dead", probe_open: "out, next request probes", probe_closed: "being probed",
+  failing_fast: "no connection", closed: "removed",
+};
 const ENDPOINT = [
-  ["State", (row) => row.state.replace("_", " ") + (row.seconds_out ? ", probed in " + span(row.seconds_out) : ""),
-    (row) => (row.state === "alive" ? "good" : "bad")],
-  ["Pending", (row) => short(row.pending)],
-  ["Latency (EWMA)", (row) => milliseconds(row.ewma_ms)],
-  ["Idle connections", (row) => short(row.idle)],
-  ["Weight", (row) => short(row.weight)],
+  { title: "State", text: (row) => STATES[row.state] || row.state, mark: (row) => (row.state === "alive" ? "good" : "bad") },
+  { title: "Out for", text: (row) => (row.out_for_s ? span(row.out_for_s) : "–"), isLess: true },
+  { title: "Probed in", text: (row) => (row.seconds_out > 0 ? span(row.seconds_out) : "–") },
+  { title: "Load", text: (row) => short(row.pending), isLess: true },
+  { title: "EWMA", text: (row) => milliseconds(row.ewma_ms), isLess: true },
+  { title: "Idle connections", text: (row) => short(row.idle), isMore: true },
+  { title: "Weight", text: (row) => short(row.weight), isMore: true },
+  { title: "", draw: drawMark, isText: true },
 ];
 
-// --- tables: rows are kept and changed, so that the focus stays and little is drawn ---
+// --- endpoints below their client ---
 
-function newTable(columns, first) {
-  const wrapper = make("div", undefined, "wide");
-  const table = wrapper.appendChild(make("table"));
-  const head = table.appendChild(make("thead")).appendChild(make("tr"));
-  head.append(make("th", first), ...columns.map(([title]) => make("th", title, "number")));
-  wrapper.body = table.appendChild(make("tbody"));
-  wrapper.body.kept = new Map();
-  return wrapper;
-}
-
-function forget(kept, isWanted) {
-  for (const [name, line] of kept) {
-    if (!isWanted(name)) {
-      if (line.below) line.below.remove();
-      line.remove();
-      kept.delete(name);
-    }
+function drawMark(cell, row) {
+  const state = row.state === "alive" ? "dead" : "alive";
+  if (cell.shown === state) return;
+  cell.shown = state;
+  const form = make("form");
+  form.method = "post";
+  form.action = "admin/endpoint";
+  const { router, client, address } = row;
+  for (const [name, value] of Object.entries({ router, client, address, state })) {
+    const field = form.appendChild(make("input"));
+    Object.assign(field, { type: "hidden", name, value });
   }
+  form.appendChild(make("button", "Mark " + state)).setAttribute("aria-label", `Mark ${address} ${state}`);
+  cell.replaceChildren(form, " ", link("Requests", "#requests?" + new URLSearchParams({ endpoint: address })));
 }
-
-function fill(body, columns, rows, deltas, newCell) {
-  const wanted = new Set(rows.map((row) => row.name));
-  forget(body.kept, (name) => wanted.has(name));
-  let place = body.firstChild;
-  const stand = (line) => {
-    if (line === place) place = place.nextSibling;
-    else body.insertBefore(line, place);
-  };
-  rows.forEach((row, index) => {
-    let line = body.kept.get(row.name);
-    if (!line) {
-      line = make("tr");
-      line.append(newCell(row, line), ...columns.map(() => make("td")));
-      body.kept.set(row.name, line);
-    }
-    stand(line);
-    if (line.below) stand(line.below);
-    columns.forEach(([, text, mark], at) => {
-      put(line.cells[at + 1], text(row, deltas[index]), ("number " + (mark ? mark(row, deltas[index]) : "")).trim());
-    });
-  });
-}
-
-const plainCell = (row) => make("td", row.name);
-
-// A service's name leads to how it is delegated.
-function serviceCell(router) {
-  return (row) => {
-    const cell = make("td");
-    const link = cell.appendChild(make("a", row.name));
-    link.href = "delegator?" + new URLSearchParams({ router }) + "#" + encodeURI(row.name);
-    return cell;
-  };
-}
-
-// --- a client, and its endpoints below it ---
 
 async function showEndpoints(router, client, line) {
-  const answer = await fetch("endpoints.json?" + new URLSearchParams({ router, client }));
-  if (!answer.ok) throw new Error("status " + answer.status);
-  const found = await answer.json();
+  const found = await ask("endpoints.json", { router, client });
   if (!line.below) return;
   const byWorker = Array.isArray(found) ? { "": found } : found;
   const rows = Object.entries(byWorker).flatMap(([worker, endpoints]) =>
-    endpoints.map((one) => ({ ...one, name: one.address + (worker && ", " + worker) })));
-  fill(line.below.body, ENDPOINT, rows, [], plainCell);
+    endpoints.map((one) => ({ ...one, router, client, name: one.address + (worker && ", " + worker) })));
+  line.below.table.hidden = !rows.length;
+  line.below.empty.hidden = rows.length > 0;
+  fill(line.below.table.body, ENDPOINT, rows, plainCell);
 }
 
-function clientCell(router) {
-  return (row, line) => {
-    const cell = make("td");
-    const button = cell.appendChild(make("button", row.name, "name"));
-    line.toggle = () => {
-      if (line.below) {
-        line.below.remove();
-        line.below = undefined;
-      } else {
-        line.below = make("tr", undefined, "details");
-        const inside = line.below.appendChild(make("td"));
-        inside.colSpan = CLIENT.length + 1;
-        line.below.body = inside.appendChild(newTable(ENDPOINT, "Endpoint")).body;
-        line.after(line.below);
-        showEndpoints(router, row.name, line).catch(fail);
-      }
-      button.setAttribute("aria-expanded", String(Boolean(line.below)));
-    };
-    button.setAttribute("aria-expanded", "false");
-    button.addEventListener("click", line.toggle);
-    return cell;
-  };
-}
+const clientCell = (router) => (row, line) =>
+  openingCell(row, line, CLIENT.length, (inside) => {
+    line.below.table = newTable(ENDPOINT, "Endpoint");
+    line.below.empty = make("p", "It has no endpoints: discovery gives no address.", "bad");
+    line.below.empty.hidden = true;
+    const tail = make("p", undefined, "note");
+    tail.append(link("Requests of this client", "#requests?" + new URLSearchParams({ name: row.name })));
+    inside.append(line.below.table, line.below.empty, tail);
+    showEndpoints(router, row.name, line).catch((error) => say(error.message, "bad"));
+  });
+
+// A service's name leads to how it is delegated.
+const serviceCell = (router) => (row) => {
+  const cell = make("td");
+  cell.append(link(row.name, "delegator?" + new URLSearchParams({ router }) + "#" + encodeURI(row.name)));
+  return cell;
+};
 
 // --- a router ---
 
 function newRouter(label) {
-  const section = make("section", undefined, "router");
+  const section = make("section", undefined, "router card");
   section.appendChild(make("h2", "Router " + label));
   const list = section.appendChild(make("dl", undefined, "figures"));
-  section.figures = ROUTER.map(([title]) => {
+  section.figures = FIGURES.map(({ title }) => {
     const figure = list.appendChild(make("div"));
     figure.appendChild(make("dt", title));
     return figure.appendChild(make("dd"));
   });
-  section.spark = section.appendChild(document.createElementNS(SVG, "svg"));
-  section.spark.setAttribute("class", "spark");
-  section.spark.setAttribute("viewBox", "0 0 300 48");
+  const chart = section.appendChild(make("figure", undefined, "spark"));
+  section.spark = chart.appendChild(document.createElementNS(SVG, "svg"));
+  section.spark.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   section.spark.setAttribute("preserveAspectRatio", "none");
   section.spark.setAttribute("role", "img");
   section.lines = ["requests", "failures"].map((kind) => {
@@ -225,13 +158,15 @@ function newRouter(label) {
     line.setAttribute("class", kind);
     return line;
   });
+  section.caption = chart.appendChild(make("figcaption"));
   section.parts = [
     ["services", "Services", SERVICE, "Service", serviceCell],
     ["clients", "Clients", CLIENT, "Client", clientCell],
   ].map(([key, title, columns, first, cellOf]) => {
     const heading = section.appendChild(make("h3"));
-    const body = section.appendChild(newTable(columns, first)).body;
-    return { key, title, columns, heading, body, newCell: cellOf(label) };
+    const wrapper = section.appendChild(make("div", undefined, "wide"));
+    const { body } = wrapper.appendChild(newTable(columns, first));
+    return { key, title, columns, heading, wrapper, body, newCell: cellOf(label) };
   });
   return section;
 }
@@ -244,93 +179,41 @@ function draw(section, history) {
     return [all / seconds, Math.max(all - (success - fine), 0) / seconds];
   });
   const top = Math.max(1, ...rates.map(([all]) => all));
+  const step = WIDTH / Math.max(rates.length - 1, 1);
   section.lines.forEach((line, which) => {
     const points = rates.map((rate, index) =>
-      `${((index / Math.max(rates.length - 1, 1)) * 300).toFixed(1)},${(46 - (44 * rate[which]) / top).toFixed(1)}`);
-    line.setAttribute("d", points.length > 1 ? "M" + points.join("L") : "");
+      `${(index * step).toFixed(1)},${(HEIGHT - 1 - ((HEIGHT - 4) * rate[which]) / top).toFixed(1)}`);
+    const path = `M0,${HEIGHT}L${points.join("L")}L${WIDTH},${HEIGHT}Z`;
+    line.setAttribute("d", points.length > 1 ? path : "");
   });
   const past = history.length > 1 ? span(history.at(-1)[0] - history[0][0]) : "0 s";
-  section.spark.setAttribute("aria-label",
-    `Requests per second in the last ${past}, ${short(top)} at most; failures in red`);
+  const told = `Requests per second in the last ${past}, ${short(top)} at most; failures in red`;
+  section.spark.setAttribute("aria-label", told);
+  put(section.caption, told);
 }
 
 function showRouter(section, router, seconds, now) {
   const delta = change(router, "router " + router.label, seconds, now);
-  ROUTER.forEach(([, text, mark], at) => {
-    put(section.figures[at], text(router, delta), mark ? mark(router, delta) : "");
+  FIGURES.forEach(({ text, mark }, at) => {
+    put(section.figures[at], text(router, delta), (mark && mark(router, delta)) || "");
   });
   draw(section, router.history);
-  for (const { key, title, columns, heading, body, newCell } of section.parts) {
+  for (const { key, title, columns, heading, wrapper, body, newCell } of section.parts) {
     const { rows, found, total } = router[key];
     const shown = rows.length < found ? `${rows.length} of ${found}` : `${found}`;
     put(heading, `${title}: ${shown}${found < total ? `, of ${total} in all` : ""}`);
+    wrapper.hidden = !rows.length;
     const deltas = rows.map((row) => change(row, `${key} ${router.label} ${row.name}`, seconds, now));
-    fill(body, columns, rows, deltas, newCell);
+    fill(body, columns, rows, newCell, deltas);
     for (const [name, line] of body.kept) {
-      if (line.below) showEndpoints(router.label, name, line).catch(fail);
+      if (line.below) showEndpoints(router.label, name, line).catch((error) => say(error.message, "bad"));
     }
   }
 }
 
-// --- the whole page ---
-
-function clientLine(router, client) {
-  const section = find("routers").kept.get(router);
-  return section && section.parts.find((part) => part.key === "clients").body.kept.get(client);
-}
-
-async function lead(router, client) {
-  if (!clientLine(router, client)) {
-    find("wanted").value = client;
-    await ask();
-  }
-  const line = clientLine(router, client);
-  if (!line) return;
-  if (!line.below) line.toggle();
-  line.querySelector("button").focus();
-}
-
-function showProblems(problems, count) {
-  const many = count === 1 ? "1 problem" : `${count} problems`;
-  put(find("verdict"), count ? many : "All is well", count ? "bad" : "good");
-  const list = find("problems");
-  const text = JSON.stringify(problems);
-  if (list.text === text) return;
-  list.text = text;
-  list.replaceChildren(...problems.map((problem) => {
-    const item = make("li");
-    if (problem.client) {
-      const button = item.appendChild(make("button", problem.what, "name"));
-      button.addEventListener("click", () => lead(problem.router, problem.client));
-    } else {
-      item.textContent = problem.what;
-    }
-    return item;
-  }));
-}
-
-function showWorkers(workers) {
-  find("workers").hidden = !workers;
-  find("workers").querySelector("tbody").replaceChildren(...(workers || []).map((one) => {
-    const line = make("tr");
-    line.append(
-      make("td", String(one.worker)),
-      make("td", one.state, one.state === "serving" ? "good" : "bad"),
-      make("td", String(one.pid), "number"),
-      make("td", span(one.uptime / 1000), "number"),
-    );
-    return line;
-  }));
-}
-
-function show(overview) {
+export function showRouters(overview) {
   const now = new Map();
   const seconds = beforeAt ? overview.at - beforeAt : 0;
-  const { rss, fds } = overview.process;
-  put(find("process"), `${overview.version}, up ${span(overview.uptime_ms / 1000)}, ` +
-    `${short(rss / 1048576)} MB, ${short(fds)} descriptors`, "");
-  showProblems(overview.problems, overview.problem_count);
-  showWorkers(overview.workers);
   const sections = find("routers");
   sections.kept = sections.kept || new Map();
   const labels = new Set(overview.routers.map((router) => router.label));
@@ -345,33 +228,30 @@ function show(overview) {
   beforeAt = overview.at;
 }
 
-function fail(error) {
-  put(find("process"), "No answer: " + error.message, "bad");
+// Opens a client, of any router if none is named; returns false if it is not shown.
+export function openClient(router, client) {
+  const sections = [...find("routers").kept].filter(([label]) => !router || label === router);
+  const lines = sections.map(([, section]) => section.parts.at(-1).body.kept.get(client));
+  const line = lines.find(Boolean);
+  if (!line) return false;
+  if (!line.below) line.toggle();
+  line.querySelector("button").focus();
+  line.scrollIntoView({ block: "nearest" });
+  return true;
 }
 
-async function askOnce() {
-  try {
-    const limit = find("every").checked ? ALL_ROWS : SHOWN_ROWS;
-    const answer = await fetch("overview.json?" + new URLSearchParams({ q: find("wanted").value, limit }));
-    if (!answer.ok) throw new Error("status " + answer.status);
-    show(await answer.json());
-  } catch (error) {
-    fail(error);
-  }
-}
+// --- workers ---
 
-// One question at a time, and the last one is about what is wanted by then.
-function ask() {
-  const turn = (asking || Promise.resolve()).then(askOnce);
-  asking = turn;
-  return turn.finally(() => {
-    if (asking === turn) asking = null;
-  });
-}
+const WORKER = [
+  { title: "State", text: (row) => row.state, mark: (row) => (row.state === "serving" ? "good" : "bad") },
+  { title: "Process", text: (row) => String(row.pid) },
+  { title: "Up", text: (row) => span(row.uptime / 1000) },
+];
 
-find("wanted").addEventListener("input", ask);
-find("every").addEventListener("change", ask);
-setInterval(() => {
-  if (!asking && !document.hidden && !find("paused").checked) ask();
-}, PERIOD_MS);
-ask();
+export function showWorkers(workers) {
+  const section = find("workers");
+  section.hidden = !workers;
+  const place = section.querySelector(".wide");
+  const table = place.firstChild || place.appendChild(newTable(WORKER, "Worker"));
+  fill(table.body, WORKER, (workers || []).map((one) => ({ ...one, name: String(one.worker) })), plainCell);
+}
