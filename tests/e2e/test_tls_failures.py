@@ -149,7 +149,8 @@ def test_refusals_are_one_line_in_the_log(tmp_path: Path) -> None:
         with serving.daemon:
             for _ in range(REQUESTS):
                 assert get(serving.port, "web").status == 502
-    told = [line for line in serving.daemon.output().splitlines() if "b.test" in line]
+    log = serving.daemon.output().splitlines()
+    told = [line for line in log if " WARNING " in line and "b.test" in line]
     assert len(told) == 1
     assert told[0].endswith(
         f" WARNING /$/inet/127.0.0.1/{endpoint.port} at {endpoint.address}: "
