@@ -12,7 +12,14 @@ from meshproxy.http.phases import BIND
 from meshproxy.http.trace import Kind, Span, Trace
 from meshproxy.http.trace_id import TraceId
 
-_DESCRIBED = (b"content-length", b"content-type", b"transfer-encoding")
+_DESCRIBED = {
+    prefix: tuple(
+        (name, prefix + name.decode("ascii"))
+        for name in (b"content-length", b"content-type", b"transfer-encoding")
+    )
+    for prefix in ("http.req.", "http.rsp.")
+}
+"""The fields that spans have, with their tags."""
 
 
 def end_attempt(span: Span, trace: Trace) -> None:
@@ -89,10 +96,10 @@ def describe_request(span: Span, request: Request) -> None:
 
 
 def _describe(span: Span, prefix: str, headers: Headers) -> None:
-    for name in _DESCRIBED:
-        value = headers.get(name)
-        if value is not None:
-            span.tags[prefix + name.decode("ascii")] = value.decode("latin-1")
+    names = headers.names
+    for name, tag in _DESCRIBED[prefix]:
+        if name in names:
+            span.tags[tag] = (headers.get(name) or b"").decode("latin-1")
 
 
 def await_end(span: Span, response: Response, finish: Callable[[], None]) -> None:

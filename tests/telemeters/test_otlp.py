@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshproxy.config.decode import decode
 from meshproxy.config.document import parse
@@ -59,3 +61,17 @@ def test_an_endpoint_that_cannot_be_posted_to_is_refused(text: str) -> None:
     findings = Findings("f")
     assert decode(OtlpConfig, parse(text, findings), findings) is None
     assert "is not a URL" in str(findings.found[0])
+
+
+@given(st.dictionaries(st.text(), st.text()), st.text(), st.text(), st.text())
+def test_any_text_is_told_as_it_is(
+    tags: dict[str, str], name: str, service: str, what: str
+) -> None:
+    one = Span(TraceId(1, 2, 3), "INTERNAL", name, service, 5)
+    one.tags, one.events = tags, [(7, what)]
+    (resource,) = json.loads(encode([one]))["resourceSpans"]
+    assert resource["resource"]["attributes"][0]["value"] == {"stringValue": service}
+    (found,) = resource["scopeSpans"][0]["spans"]
+    told = {each["key"]: each["value"]["stringValue"] for each in found["attributes"]}
+    assert (told, found["name"], found["kind"]) == (tags, name, 1)
+    assert found["events"] == [{"timeUnixNano": "7000", "name": what}]

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshproxy.config.decode import decode
 from meshproxy.config.document import parse
@@ -53,3 +55,16 @@ def test_the_port_of_scribe_is_warned_of(text: str, *, warned: bool) -> None:
     findings = Findings("f")
     assert decode(ZipkinConfig, parse(text, findings), findings) is not None
     assert any("9411" in str(one) for one in findings.found) is warned
+
+
+@given(st.dictionaries(st.text(), st.text()), st.text(), st.text(), st.text())
+def test_any_text_is_told_as_it_is(
+    tags: dict[str, str], name: str, service: str, what: str
+) -> None:
+    one = Span(TraceId(1, 2, 3), "CLIENT", name, service, 5)
+    one.tags, one.events, one.remote = tags, [(7, what)], f"[{what}]:80"
+    (found,) = json.loads(encode([one]))
+    assert (found["tags"], found["name"]) == (tags, name.lower())
+    assert found["localEndpoint"] == {"serviceName": service}
+    assert found["annotations"] == [{"timestamp": 7, "value": what}]
+    assert found["remoteEndpoint"] == {"ipv6": what.strip("[]"), "port": 80}
