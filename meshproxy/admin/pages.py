@@ -31,13 +31,9 @@ _REPORTING: Final = """\
 <h2>What to include in a fault report</h2>
 <ul>
 <li>the request, the response, and what was expected: status, <code>l5d-err</code>, body</li>
-<li>the version: <a href="/admin/server_info">/admin/server_info</a></li>
-<li>the configuration, without its secrets: <a href="/config.json">/config.json</a></li>
-<li>the metrics, twice some seconds apart:
-<a href="/admin/metrics.json?pretty=1">/admin/metrics.json</a></li>
-<li>what it knows of the world: <a href="/client_state.json">/client_state.json</a>, and each
-page below <code>/namer_state/</code></li>
-<li>if something hangs, what waits: <a href="/admin/threads">/admin/threads</a></li>
+<li><a href="/admin/bug-report.zip">a file with what the proxy knows</a>: versions, configuration
+without its secrets, metrics, state, events, the latest failures, and what waits</li>
+<li>if it concerns one name, <a href="/explain">its explanation</a></li>
 <li>the log of the process; <a href="/logging">/logging</a> makes it say more</li>
 </ul>"""
 
@@ -203,7 +199,7 @@ class Admin:
     ) -> None:
         self._security = security or Security()
         self._elsewhere = elsewhere
-        index = shown(lambda: (TEXT, "".join(f"{path}\n" for path in self._paths()).encode()))
+        index = shown(lambda: (TEXT, "".join(f"{path}\n" for path in self.paths()).encode()))
         self._pages = {
             "/": _file("index.html", HTML),
             "/help": shown(lambda: (HTML, self._links().encode())),
@@ -224,13 +220,13 @@ class Admin:
         handler = self._files.get(path) or self._pages.get(path, self._elsewhere)
         return failure(404) if handler is None else handler(request)
 
-    def _paths(self) -> list[str]:
+    def paths(self) -> list[str]:
         """Returns the paths of all pages, sorted."""
         elsewhere = () if self._elsewhere is None else self._elsewhere.paths()
         return sorted(filter(self._security.allows, {*self._pages, *elsewhere}))
 
     def _links(self) -> str:
-        items = "\n".join(f"<li>{self._link(path)}</li>" for path in self._paths())
+        items = "\n".join(f"<li>{self._link(path)}</li>" for path in self.paths())
         return document("Help", f"<ul>\n{items}\n</ul>\n{_REPORTING}")
 
     def _link(self, path: str) -> str:

@@ -13,6 +13,8 @@ from ipaddress import ip_address
 from math import inf
 
 from meshproxy.admin.browsers import SameOrigin, harden, hardened
+from meshproxy.admin.bug_report import PATH as BUG_REPORT
+from meshproxy.admin.bug_report import BugReport
 from meshproxy.admin.control import control
 from meshproxy.admin.delegator import PAGE as DELEGATOR_PAGE
 from meshproxy.admin.delegator import delegator_page
@@ -109,6 +111,14 @@ def admin_parameters(
     }
     if (explaining := state.get(EXPLAIN, controls.elsewhere)) is not None:
         handlers[EXPLAIN] = explain_page(explaining, config.routers)
+
+    def ask(request: AdminRequest) -> AdminResponse:
+        return admin(request)
+
+    def paths() -> list[str]:
+        return admin.paths()
+
+    handlers[BUG_REPORT] = BugReport(ask, paths)
     admin = Admin(handlers, _security(config.admin), controls.elsewhere)
     for_tools = {path.encode() for path in ("/live", "/ready", "/admin/ping", *numbers)}
 
