@@ -30,7 +30,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `net.framings._buffers` | 16 of 256 KiB | buffers that no body uses |
 | `net.pipe._spare` | 16 | pipes that no body uses |
 | `net.traffic.traffic` | connections | what connections have sent and received |
-| `net.turn._turn` | connections | streams with data queued for this turn |
+| `net.turn.turn` | connections | streams with data queued for this turn |
 | `net.wheel.wheel` | waits | deadlines of waits |
 | `server.date._date` | 1 | the Date field of this second |
 | `server.h1.response` (`lru_cache`) | 256 | status lines |

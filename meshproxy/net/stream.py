@@ -24,7 +24,7 @@ from greenlet import greenlet
 from meshproxy.http.body import Interruption, Splice
 from meshproxy.net.pipe import FLAGS, SIZE, Pipe
 from meshproxy.net.traffic import traffic
-from meshproxy.net.turn import Sender
+from meshproxy.net.turn import Unsent, at_end_of_turn, turn
 from meshproxy.net.wheel import Alarm, wheel
 
 _READ, _WRITE = 1, 2
@@ -41,23 +41,26 @@ class StreamTimeout(Exception):
     """A wait on a stream passed its deadline."""
 
 
-class Stream(Sender):
+class Stream:
     """A plain TCP connection. One greenlet reads and one, usually the same, writes."""
 
     __slots__ = (
         "_armed",
         "_descriptor",
+        "_loop",
         "_reader",
         "_receive",
         "_receive_into",
         "_send",
         "_send_message",
         "_switch",
+        "_waiter",
         "_write_waiter",
         "_writer",
         "deadline",
         "filed_until",
         "on_stray",
+        "queued",
         "sock",
     )
 
@@ -66,7 +69,7 @@ class Stream(Sender):
 
     def __init__(self, sock: gevent.socket.socket) -> None:
         hub = get_hub()
-        super().__init__(hub.loop)
+        self._loop = hub.loop
         self.sock = sock
         raw = sock._sock  # noqa: SLF001 - the non-blocking socket below gevent's waiting
         self._receive: Callable[[int], bytes] = raw.recv
@@ -74,6 +77,10 @@ class Stream(Sender):
         self._send: Callable[[bytes | memoryview], int] = raw.send
         self._send_message: Callable[[list[bytes | memoryview]], int] = raw.sendmsg
         self._switch = hub.switch
+        self.queued = b""
+        """Data to be sent at the end of this loop turn."""
+        self._waiter: greenlet | None = None
+        """The greenlet that waits for something to read."""
         self._write_waiter: greenlet | None = None
         self._writer: Any = None
         self.deadline = math.inf
@@ -182,6 +189,57 @@ class Stream(Sender):
             return send(data)
         except BlockingIOError:
             return 0
+
+    def enqueue(self, data: bytes) -> bool:
+        """Queues *data* to be sent at the end of this loop turn.
+
+        Returns False, and queues nothing, if no other event is pending, or if something is queued
+        already, so that the queue of a peer that does not read cannot grow.
+
+        The caller's next call must be `receive`, which raises Unsent if the socket does not accept
+        all of it; a caller that does not handle that calls `flush` first.
+        """
+        if self.queued or not (turn or self._loop.pendingcnt):
+            return False
+        at_end_of_turn(self._loop, self)
+        self.queued = data
+        return True
+
+    def flush(self, timeout: float) -> None:
+        """Sends all that is queued now; for *timeout*, see `Stream.send`."""
+        if self.queued:
+            self.send(b"", timeout)
+
+    def cancel(self) -> bool:
+        """Drops what is queued. Returns True if there was something; none of it was sent."""
+        return bool(self._take_queued())
+
+    def send_queued(self) -> None:
+        """Sends what is queued; if the socket does not accept all, raises Unsent in the reader.
+
+        Without a reader the rest stays queued and is sent before anything else.
+        """
+        data = self.queued
+        if not data:
+            return
+        self.queued = b""
+        begun = True
+        try:
+            rest = data[self.send_some(data) :]
+        except OSError:
+            rest, begun = data, False  # sending it again raises the error where it is handled
+        if not rest:
+            return
+        waiter = self._waiter
+        if waiter is None:
+            self.queued = rest
+        else:
+            self._waiter = None
+            waiter.throw(Unsent(rest, begun=begun))
+
+    def _take_queued(self) -> bytes:
+        data, self.queued = self.queued, b""
+        return data
 
     def send_pieces(self, pieces: list[bytes | memoryview]) -> int:
         """Sends what the socket accepts at once of *pieces*, without joining them.
