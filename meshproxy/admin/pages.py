@@ -174,7 +174,8 @@ def document(title: str, body: str) -> str:
         '<link rel="stylesheet" href="files/style.css"></head>\n'
         '<body><header class="top"><h1><a href="./">meshproxy</a></h1>'
         '<nav aria-label="Pages"><a href="./">Overview</a> <a href="delegator">Names</a> '
-        '<a href="./#settings">Settings</a> <a href="help">Help</a></nav></header>\n'
+        '<a href="explain">Explain</a> <a href="./#settings">Settings</a> '
+        '<a href="help">Help</a></nav></header>\n'
         f"<main><h2>{title}</h2>\n{body}\n</main></body></html>\n"
     )
 

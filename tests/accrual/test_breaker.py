@@ -227,6 +227,7 @@ def test_the_timeline_tells_why_and_until_when(clock: FakeClock, tree: Tree) -> 
 def test_it_knows_since_when_it_is_dead(clock: FakeClock, tree: Tree) -> None:
     accrual = breaker(clock, tree, 5.0, 60.0)
     assert accrual.dead_s == 0
+    clock.advance(3)
     fail(accrual, 2)
     clock.advance(5)
     fail(accrual)

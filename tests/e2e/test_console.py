@@ -10,6 +10,7 @@ from meshproxy.timeline import Kind, timeline
 from tests.e2e.test_command import Serving
 from tests.kit.chromium import Chromium, needs_chromium
 from tests.kit.downstream import Answer, Downstream
+from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
 from tests.kit.wire import get
 
@@ -307,6 +308,20 @@ def test_settings_set_a_level_drain_and_show_no_secret(browser: Chromium, proxy:
     assert browser.complaints == []
 
 
+def test_controls_that_are_closed_are_not_offered(browser: Chromium, tmp_path: Path) -> None:
+    closed = "admin: {port: 0, security: {controlEnabled: false}}"
+    with Downstream(lambda _: b"served") as origin:
+        (tmp_path / "web").write_text(f"127.0.0.1 {origin.port}")
+        config = CONFIG.format(names=tmp_path).replace("admin: {port: 0}", closed)
+        with Proxy(config) as proxy:
+            assert get(proxy.port("egress"), "any", "/web").status == 200
+            show(browser, proxy, tab="#overview")
+            browser.wait_for("document.querySelectorAll('.controls form').length === 0")
+            click(browser, "/#/io.l5d.fs/web")
+            browser.wait_for(f"{STATE} === 'alive'")
+            assert browser.run("document.querySelectorAll('form').length") == 0
+
+
 @pytest.mark.parametrize("tab", [*ROWS, "help", "logging", "requests", "delegator#/svc/fine"])
 def test_a_narrow_window_in_the_dark_is_enough_and_every_link_leads_on(
     browser: Chromium, proxy: Proxy, tab: str
@@ -340,7 +355,7 @@ def test_workers_are_shown_as_one_proxy(browser: Chromium, tmp_path: Path) -> No
             browser.open(f"http://127.0.0.1:{serving.admin_port}/")
             browser.wait_for("document.querySelectorAll('#workers tbody tr').length === 2")
             browser.wait_for("document.querySelectorAll('.router tbody tr').length === 2")
-            assert cells(browser, "/svc/web")[4] == "10"
+            wait_until(lambda: cells(browser, "/svc/web")[4] == "10")
             click(browser, "/#/io.l5d.fs/web")
             browser.wait_for("document.querySelectorAll('.details tbody tr').length >= 1")
             assert "worker " in browser.run("document.querySelector('.details').innerText")

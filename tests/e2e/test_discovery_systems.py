@@ -1,5 +1,6 @@
 """Every discovery system behind a whole proxy: services come, change and go, and so do systems."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -308,6 +309,22 @@ def test_the_state_of_a_name_is_shown(world: World) -> None:
     assert (page.status, page.get("Content-Type")) == (200, "application/json")
     assert '"running": true' in page.body.decode()
     assert world.one[0] in page.body.decode()
+
+
+def test_names_in_use_are_listed_and_what_discovery_believes_of_them(world: World) -> None:
+    world.system.put(world.one)
+    world.wait(b"one")
+
+    def shown(path: str) -> Any:
+        return json.loads(get(world.proxy.linker.admin_port, "localhost", path).body)
+
+    of_namers = [name for name in shown("/client_state.json") if name.startswith("/#/")]
+    assert shown("/bound-names.json") == of_namers
+    rows = shown("/discovery.json")["names"]
+    mine = [row for row in rows if row["source"] != "DNS"]
+    assert mine
+    assert all(row["answer"] and row["answered_at"] and not row["failure"] for row in mine)
+    assert shown("/overview.json")["problems"] == []
 
 
 def test_names_that_clients_make_up_cost_a_bounded_number_of_connections(world: World) -> None:

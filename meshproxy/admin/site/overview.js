@@ -1,5 +1,6 @@
 // Routers with their services and clients; rates are differences between two answers.
 import { ask, find, link, make, milliseconds, percent, put, quality, say, short, span } from "./dom.js";
+import { isOpen } from "./settings.js";
 import { fill, forget, newTable, openingCell, plainCell } from "./table.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -105,7 +106,7 @@ function drawMark(cell, row) {
     Object.assign(field, { type: "hidden", name, value });
   }
   form.appendChild(make("button", "Mark " + state)).setAttribute("aria-label", `Mark ${address} ${state}`);
-  cell.replaceChildren(form, " ", link("Requests", "#requests?" + new URLSearchParams({ endpoint: address })));
+  cell.replaceChildren(isOpen("admin/endpoint") ? form : "", " ", link("Requests", "#requests?" + new URLSearchParams({ endpoint: address })));
 }
 
 async function showEndpoints(router, client, line) {

@@ -3,7 +3,7 @@ import { ask, find, link, make, put, say, short, span } from "./dom.js";
 import { refreshDiscovery, refreshEvents } from "./lists.js";
 import { openClient, showRouters, showWorkers } from "./overview.js";
 import * as requests from "./requests.js";
-import { refreshConfiguration, refreshLevels, sendForms } from "./settings.js";
+import { hideClosed, refreshConfiguration, refreshLevels, sendForms } from "./settings.js";
 
 const PERIOD_MS = 2000;
 const SHOWN_ROWS = 50;
@@ -51,8 +51,8 @@ function showProcess({ version, uptime_ms: uptime, process: { rss, fds } }) {
 
 function showDraining(problems) {
   const isDraining = problems.some(({ what }) => what.includes("draining"));
-  find("drain").hidden = isDraining;
-  find("undrain").hidden = !isDraining;
+  find("drain")?.toggleAttribute("hidden", isDraining);
+  find("undrain")?.toggleAttribute("hidden", !isDraining);
 }
 
 // Opens the client that the address names, once; looks for it by its name if it is not shown.
@@ -133,6 +133,7 @@ document.addEventListener("click", ({ target }) => {
   if (target.closest("a")?.href === location.href) follow();
 });
 sendForms(refresh);
+hideClosed().catch((error) => say(error.message, "bad"));
 setInterval(() => {
   if (!asking && !document.hidden && !find("paused").checked) refresh();
 }, PERIOD_MS);

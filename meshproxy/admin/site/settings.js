@@ -16,10 +16,24 @@ function drawLevel(cell, row) {
     cell.choice.setAttribute("aria-label", "Level of " + row.name);
     cell.choice.append(...LEVELS.map((level) => make("option", level)));
     cell.choice.value = row.level;
-    form.append(" ", make("button", "Set"));
+    if (isOpen("logging.json")) form.append(" ", make("button", "Set"));
   }
   // a choice that is not sent yet stays
   if (cell.choice.told !== row.level) cell.choice.value = cell.choice.told = row.level;
+}
+
+// The paths of this server that are not closed by its configuration; all, until they are known.
+let paths = null;
+export const isOpen = (path) => !paths || paths.has("/" + path);
+
+// Leaves out the forms that this server would not take.
+export async function hideClosed() {
+  const answer = await fetch("admin/index.txt");
+  if (!answer.ok) return;
+  paths = new Set((await answer.text()).split("\n"));
+  for (const form of document.querySelectorAll(".controls form")) {
+    if (!isOpen(form.getAttribute("action"))) form.parentElement.removeChild(form);
+  }
 }
 
 export async function refreshLevels() {
