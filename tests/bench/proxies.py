@@ -8,7 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from tests.bench import configs
 from tests.bench.machine import cores, family
@@ -104,6 +105,17 @@ class Running:
     def pids(self) -> list[int]:
         """All its processes."""
         return family(self._daemon.process.pid)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.stop()
 
     def stop(self) -> None:
         """End it with all its processes."""

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from statistics import median
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from tests.bench.load import Measured
 from tests.bench.scenarios import SCENARIOS, Goal, Scenario
 
-BEGIN: Final = "<!-- bench: begin -->"
-END: Final = "<!-- bench: end -->"
 Results = Mapping[tuple[str, str], Sequence[Measured]]
 """By scenario and proxy: one result of each repetition, in the same order."""
 
@@ -36,10 +34,10 @@ def cost(scenario: Scenario, one: Measured) -> float:
     return one.p50_ms if scenario.by_latency else one.cpu_us
 
 
-def verdicts(results: Results) -> list[Verdict]:
+def verdicts(results: Results, scenarios: Mapping[str, Scenario] = SCENARIOS) -> list[Verdict]:
     """Return, for every goal that was measured, the median of the ratios within a repetition."""
     found = []
-    for name, scenario in SCENARIOS.items():
+    for name, scenario in scenarios.items():
         ours = results.get((name, "meshproxy"), ())
         for goal in scenario.goals:
             theirs = results.get((name, goal.peer), ())
@@ -51,11 +49,11 @@ def verdicts(results: Results) -> list[Verdict]:
     return found
 
 
-def markdown(results: Results) -> str:
+def markdown(results: Results, scenarios: Mapping[str, Scenario] = SCENARIOS) -> str:
     """Return the tables of goals and of medians."""
     lines = ["| scenario | against | ratio | lowest - highest | must | aim | reached |"]
     lines.append("| --- | --- | --- | --- | --- | --- | --- |")
-    for one in verdicts(results):
+    for one in verdicts(results, scenarios):
         low, high = one.spread
         lines.append(
             f"| {one.scenario} | {one.goal.peer} | {one.ratio:.2f} | {low:.2f} - {high:.2f} "
@@ -81,13 +79,19 @@ def growth_markdown(growth: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def replace_between_markers(file: Path, text: str) -> None:
-    """Put *text* between the markers of *file*; ValueError when they are not there."""
-    before, begin, rest = file.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+def markers(name: str = "bench") -> tuple[str, str]:
+    """Return the lines before and after the tables *name* of a document."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+def replace_between_markers(file: Path, text: str, name: str = "bench") -> None:
+    """Put *text* between the markers *name* of *file*; ValueError when they are not there."""
+    first, last = markers(name)
+    before, begin, rest = file.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ValueError(f"{file} has no {BEGIN} and {END}")
-    file.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+        raise ValueError(f"{file} has no {first} and {last}")
+    file.write_text(f"{before}{first}\n{text}{last}{after}")
 
 
 _ROW, _LEFT, _UNIT = 26, 210, 240

@@ -32,7 +32,7 @@ def test_a_ratio_is_the_median_of_those_inside_a_repetition() -> None:
 
 def test_the_tables_go_between_the_markers_of_the_document(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
-    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    document.write_text("before\n{}\nold\n{}\nafter\n".format(*report.markers()))
     report.replace_between_markers(document, report.markdown(RUNS))
     text = document.read_text()
     assert "| small | envoy | 0.60 | 0.40 - 0.90 | 0.90 | 0.70 | aim |" in text

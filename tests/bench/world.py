@@ -65,7 +65,7 @@ class World:
         self.port, self.tls_port = free_port(), free_port()
         certs = Certs(home)
         self.bundle = certs.bundle
-        chain, key = certs.files(NAME)
+        self.chain, self.key = certs.files(NAME)
         (home / "www" / "put").mkdir(parents=True)
         for name, body in FILES.items():
             (home / "www" / name).write_bytes(body)
@@ -74,8 +74,8 @@ class World:
             _NGINX.format(
                 user=getpass.getuser(),
                 home=home,
-                chain=chain,
-                key=key,
+                chain=self.chain,
+                key=self.key,
                 port=self.port,
                 tls_port=self.tls_port,
                 small=SMALL.decode(),
