@@ -53,6 +53,11 @@ class ClientSettings(H2Keys):
         default=None,
         doc="Mark an endpoint dead when a connection to it fails, until one can be made again.",
     )
+    endpoint_stats: bool | None = key(
+        default=None,
+        added=True,
+        doc="Count the attempts of each endpoint too, below `client/<id>/endpoint/<address>`.",
+    )
     failure_accrual: AccrualConfig | None = key(
         default=None, doc="`io.l5d.consecutiveFailures` with 5 when unset."
     )

@@ -8,13 +8,18 @@ body that is still arriving. Latency is always that of the head.
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
+from typing import Generic, TypeVar
 
 from meshproxy.errors import LoopDetected, ProxyError
+from meshproxy.filters.streamed_bodies import StreamedBodies
 from meshproxy.http.message import Ending, Request, Response
 from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import MAX_CHILDREN, OVERFLOW, Tree
+from meshproxy.naming.path import Path
 from meshproxy.recent.requests import RecentRequests
 from meshproxy.service import Service
+
+Name = TypeVar("Name")
 
 _CUT = "cut"
 _CLASSIFIED = "com.twitter.finagle.service.ResponseClassificationSyntheticException"
@@ -78,41 +83,6 @@ class Statuses(dict[int, tuple[Counter, Callable[[float], None]]]):
         self._error_ms.add(elapsed_ms)
 
 
-class Streams:
-    """Bodies that were still arriving when their heads were passed on, in one direction."""
-
-    __slots__ = ("_closed", "_duration_ms", "_opened")
-
-    def __init__(self, metrics: Tree) -> None:
-        self._opened = opened = metrics.counter("opened")
-        self._closed = closed = metrics.counter("closed")
-        self._duration_ms = metrics.stat("duration_ms")
-        metrics.gauge("pending", fn=lambda: opened.value - closed.value)
-
-    def through(self, service: Service[Request, Response], request: Request) -> Response:
-        """Serves *request*, whose body is a stream that ends with the head of its response."""
-        end = self._begin()
-        try:
-            return service(request)
-        finally:
-            end()
-
-    def until(self, ending: Ending) -> None:
-        """Counts the body of a response as open until *ending*."""
-        end = self._begin()
-        ending.then(lambda _broken: end())
-
-    def _begin(self) -> Callable[[], None]:
-        self._opened.value += 1
-        began = monotonic()
-
-        def end() -> None:
-            self._closed.value += 1
-            self._duration_ms.add((monotonic() - began) * 1000.0)
-
-        return end
-
-
 class PathStats(Outcomes):
     """What the callers of one logical name see, retries included."""
 
@@ -156,8 +126,8 @@ class ServerStats(Outcomes):
     ) -> None:
         super().__init__(metrics)
         self._statuses = Statuses(metrics)
-        self._uploads = Streams(metrics.scope("stream", "request"))
-        self._responses = Streams(metrics.scope("stream", "response"))
+        self._uploads = StreamedBodies(metrics.scope("stream", "request"))
+        self._responses = StreamedBodies(metrics.scope("stream", "response"))
         self._recent = recent
         self._where = router, server
 
@@ -199,8 +169,8 @@ class ServerStats(Outcomes):
         return response
 
 
-class NamedOutcomes(Outcomes):
-    """The same for one name that uses a client; its scope is kept until `forget`."""
+class NamedOutcomes(PathStats):
+    """The same for one of several; its scope is kept until `forget`."""
 
     __slots__ = ("_begun_before",)
 
@@ -219,36 +189,77 @@ class NamedOutcomes(Outcomes):
         self._metrics.prune()
 
 
+class OutcomesByName(dict[Name | None, PathStats], Generic[Name]):
+    """Outcomes by name, *shown* as the scopes in *metrics*; looking one up creates it.
+
+    Past `MAX_CHILDREN`, names share those called `other`, as do requests without a name.
+    """
+
+    __slots__ = ("_metrics", "_others", "_shown")
+
+    def __init__(self, metrics: Tree, shown: Callable[[Name], str]) -> None:
+        super().__init__()
+        self._metrics = metrics
+        self._shown = shown
+        self._others: PathStats | None = None
+
+    def __missing__(self, name: Name | None) -> PathStats:
+        if name is None or len(self) >= MAX_CHILDREN:
+            if self._others is None:
+                self._others = PathStats(self._metrics.scope(OVERFLOW))
+            return self._others
+        self[name] = outcomes = NamedOutcomes(self._metrics.scope(self._shown(name)))
+        return outcomes
+
+    def sweep(self) -> None:
+        """Forgets the names that were not used since the last call."""
+        for name, outcomes in list(self.items()):
+            if isinstance(outcomes, NamedOutcomes) and not outcomes.was_used():
+                del self[name]
+                outcomes.forget()
+
+    def close(self) -> None:
+        """Forgets all names: their scope itself may be one that others share."""
+        for outcomes in self.values():
+            if isinstance(outcomes, NamedOutcomes):
+                outcomes.forget()
+        self.clear()
+
+
 class ClientStats(Outcomes):
     """The attempts of one client, in all and for each of `MAX_CHILDREN` names that use it.
 
     A request refused because of a loop is not an attempt.
     """
 
-    __slots__ = ("_by_name", "_others", "_statuses")
+    __slots__ = ("_by_name", "_statuses", "by_endpoint")
 
-    def __init__(self, metrics: Tree) -> None:
+    def __init__(self, metrics: Tree, *, by_endpoint: bool = False) -> None:
         super().__init__(metrics)
         self._statuses = Statuses(metrics)
-        self._by_name: dict[object, NamedOutcomes] = {}
-        self._others: Outcomes | None = None
+        self._by_name: OutcomesByName[Path] = OutcomesByName(
+            metrics.scope("service"), lambda name: name.show()[1:]
+        )
+        self.by_endpoint: OutcomesByName[str] | None = None
+        """The attempts by endpoint, for the client to record; None if nobody asked for them."""
+        if by_endpoint:
+            self.by_endpoint = OutcomesByName(metrics.scope("endpoint"), str)
 
     def sweep(self) -> None:
-        """Forgets the names that were not used since the last call."""
-        for name, outcomes in list(self._by_name.items()):
-            if not outcomes.was_used():
-                del self._by_name[name]
-                outcomes.forget()
+        """Forgets the names and endpoints that were not used since the last call."""
+        self._by_name.sweep()
+        if self.by_endpoint is not None:
+            self.by_endpoint.sweep()
 
     def close(self) -> None:
-        """Forgets all names: the scope itself may be one that other clients share."""
-        for outcomes in self._by_name.values():
-            outcomes.forget()
-        self._by_name = {}
+        """Forgets all names and endpoints."""
+        self._by_name.close()
+        if self.by_endpoint is not None:
+            self.by_endpoint.close()
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves one attempt and records it."""
-        named = self._by_name.get(request.dst) or self._new(request)
+        named = self._by_name[request.dst]
         self.begun.value += 1
         named.begun.value += 1
         started = monotonic()
@@ -287,13 +298,3 @@ class ClientStats(Outcomes):
             add_ms = named.latency.add
             add_ms(elapsed_ms)
         return response
-
-    def _new(self, request: Request) -> Outcomes:
-        """Returns the instruments of a name; past the bound names share those called `other`."""
-        if request.dst is None or len(self._by_name) >= MAX_CHILDREN:
-            if self._others is None:
-                self._others = Outcomes(self._metrics.scope("service", OVERFLOW))
-            return self._others
-        outcomes = NamedOutcomes(self._metrics.scope("service", request.dst.show()[1:]))
-        self._by_name[request.dst] = outcomes
-        return outcomes

@@ -144,6 +144,11 @@ PLACES: Final = (
         OUTCOMES,
     ),
     Section(
+        "rt/<router>/client/<id>/endpoint/<address>",
+        "Attempts of that client by endpoint, if it has `endpointStats`. Added.",
+        OUTCOMES,
+    ),
+    Section(
         "rt/<router>/client/<id>/loadbalancer",
         "The endpoints of that client.",
         (

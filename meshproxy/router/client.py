@@ -85,7 +85,7 @@ class Client:
         self._loop_error = guard.error
         self._egress = egress
         self._policy = policy = key.policy
-        self.stats = ClientStats(metrics)
+        self.stats = ClientStats(metrics, by_endpoint=policy.endpoint_stats)
         self._budget = new_budget(policy.requeue_budget)
         self._transport = policy.transport(key.limits)
         balancing, config = metrics.scope("loadbalancer"), policy.balancer
@@ -102,6 +102,8 @@ class Client:
         )
         self._diagnostics = diagnose(self.id)
         self._rewrite_host: RewriteHost | None = None
+        self._is_plain = not policy.endpoint_stats
+        """True if requests need nothing between the balancer and the endpoint."""
         size, any_open = self._classes.size, self._classes.any_open
         measure(metrics, self._new_endpoint.connects, self._table.endpoints, any_open)
         self.addr: Addr = ADDR_PENDING
@@ -170,13 +172,15 @@ class Client:
         endpoint = self._table.balancer.pick()
         if endpoint.name in request.tried:
             endpoint = self._best_untried(request) or endpoint
-        if self._rewrite_host is None and request.method not in METHODS:
+        if self._is_plain and request.method not in METHODS:
             return endpoint.serve(request)
         return self._serve_specially(request, endpoint)
 
     def _serve_specially(self, request: Request, endpoint: Endpoint) -> Response:
-        """Serves a request with another Host to send, or with a limit of hops."""
-        rewrite, service = self._rewrite_host, endpoint.serve
+        """Serves a request that is counted, with another Host to send, or with a limit of hops."""
+        rewrite, by_endpoint, service = self._rewrite_host, self.stats.by_endpoint, endpoint.serve
+        if by_endpoint is not None:
+            service = partial(by_endpoint[endpoint.name], service=service)
         if rewrite is not None:
             service = partial(rewrite, service=service)
         if request.method in METHODS:
@@ -235,6 +239,7 @@ class Client:
             return
         authority = addr.authority if isinstance(addr, AddrBound) else None
         self._rewrite_host = RewriteHost(authority) if authority else None
+        self._is_plain = not authority and self.stats.by_endpoint is None
         note_change(self.id.show(), self.addr, addr)
         self.addr = addr
         self._table.follow(addr.addresses if isinstance(addr, AddrBound) else frozenset())

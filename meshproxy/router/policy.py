@@ -54,6 +54,7 @@ _AS_WRITTEN: Final = {
     "socket_options": "socket",
     "forward_client_cert": "forward_client_cert",
     "fail_fast": "fail_fast",
+    "endpoint_stats": "endpoint_stats",
     "drop_default_port": "drop_default_port",
     "upstream_proxy": "upstream_proxy",
     "inject_headers": "inject_headers",
@@ -83,6 +84,7 @@ class ClientPolicy:
     socket: SocketOptionsConfig = field(default_factory=SocketOptionsConfig)
     forward_client_cert: bool = False
     fail_fast: bool = False
+    endpoint_stats: bool = False
     drop_default_port: bool = False
     protocol: Literal["http", "h2", "auto"] = "http"
     """What endpoints speak; `auto` is what they choose in the TLS handshake."""

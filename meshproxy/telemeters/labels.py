@@ -28,8 +28,8 @@ def placed(scope: Scope, *, exceptions: bool = True) -> tuple[str, Labels]:
                 labels["rt"] = router
             case ["rt", kind, named] if kind in _OBJECTS and kind not in labels:
                 labels[kind] = named
-            case ["rt", "client", "service", named] if "service" not in labels:
-                labels["service"] = named
+            case ["rt", "client", ("service" | "endpoint") as kind, named] if kind not in labels:
+                labels[kind] = named
             case ["rt", kind, ("failures" | "exn") as group, error] if (
                 exceptions and kind in _OBJECTS
             ):

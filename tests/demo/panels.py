@@ -6,8 +6,13 @@ from dataclasses import dataclass
 ROUTER, WINDOW = "$router", "$__rate_interval"
 """What Grafana replaces in queries."""
 _QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99"}
-_OBJECTS = {"router": "server", "service": "service", "client": "client"}
-_DEEPEST = {"service": 4, "client": 12}
+_OBJECTS = {
+    "router": "server",
+    "service": "service",
+    "client": "client",
+    "endpoint": "client:endpoint",
+}
+_DEEPEST = {"service": 4, "client": 12, "endpoint": 12}
 """Elements that names of a kind have at most, `svc` not counted: graphite has no pattern for any
 number of them."""
 
@@ -32,7 +37,7 @@ class Row:
 
 
 def _by(kind: str) -> str:
-    return "rt" if kind == "router" else f"rt, {kind}"
+    return {"router": "rt", "endpoint": "rt, client, endpoint"}.get(kind, f"rt, {kind}")
 
 
 def _legend(kind: str) -> str:
@@ -57,16 +62,23 @@ def _paths(kind: str, group: str, ending: str) -> str:
     ]
     if kind == "service":
         return f"group({','.join(f'{start}service.svc.{name}.{ending}' for name in names)})"
+    if kind == "endpoint":
+        ending = f"endpoint.*.{ending}"
     every = ",".join(f"{start}client.{name}.{ending}" for name in names)
-    return rf"exclude(group({every}),'\.service\.svc\.')"
+    if kind == "endpoint":
+        return f"group({every})"
+    return rf"exclude(group({every}),'\.(service\.svc|endpoint)\.')"
 
 
 def _nodes(kind: str, endings: int) -> str:
     """Return the nodes of a path that tell one *kind* from another."""
     last = -1 - endings
-    return {"router": "4", "service": f"4,{last}", "client": f"4,{last - 2},{last - 1},{last}"}[
-        kind
-    ]
+    return {
+        "router": "4",
+        "service": f"4,{last}",
+        "client": f"4,{last - 2},{last - 1},{last}",
+        "endpoint": f"4,{last - 2},{last}",
+    }[kind]
 
 
 def _success_rate(kind: str) -> Panel:
@@ -233,6 +245,9 @@ def rows() -> Sequence[Row]:
                     "ops",
                 ),
                 _read("client", "Load of the endpoints", {"loadbalancer/load": ""}),
+                _success_rate("endpoint"),
+                _counted("endpoint", "Attempts", {"requests": ""}),
+                _latency("endpoint"),
                 _read(
                     "client",
                     "Pools",

@@ -99,6 +99,9 @@ class World:
                 if self._statsd_port is not None:
                     telemeter["gaugeIntervalMs"] = 1000
         outgoing, incoming = config["routers"]
+        if self._statsd_port is not None:
+            outgoing["client"]["configs"][0]["endpointStats"] = True
+            incoming["client"]["endpointStats"] = True
         outgoing["egress"] = {"rules": [{"name": "us", "action": "allow", "to": "loopback"}]}
         outgoing["servers"] = [{"port": self.port, "ip": "127.0.0.1"}]
         incoming["servers"] = [{"port": self._incoming, "ip": NODE}]

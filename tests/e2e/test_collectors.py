@@ -115,6 +115,21 @@ def test_bytes_are_those_of_the_wire(proxy: Proxy, origin: Downstream) -> None:
     assert proxy.counts(SERVER, "received_bytes", "sent_bytes") == [there, back]
 
 
+def test_attempts_are_counted_by_endpoint_where_that_is_asked_for(origin: Downstream) -> None:
+    text = CONFIG.format(port=origin.port)
+    text += "  client: {endpointStats: true}\n"
+    with Proxy(text) as proxy:
+        for target in ("/1", "/2", "/fail"):
+            get(proxy.port(), "web", target)
+        scope = f"{client(origin.port)}/endpoint/127.0.0.1:{origin.port}"
+        names = ("requests", "success", "failures", "pending")
+        assert proxy.counts(scope, *names) == [3, 2, 1, 0]
+        shown = page(proxy, "/admin/metrics/prometheus")
+        labels = f'rt="http", client="$/inet/127.0.0.1/{origin.port}"'
+        line = f'rt:client:endpoint:requests{{{labels}, endpoint="127.0.0.1:{origin.port}"}} 3'
+        assert line in shown
+
+
 def test_streams_are_opened_and_closed(proxy: Proxy) -> None:
     get(proxy.port(), "web", "/10")
     get(proxy.port(), "web", "/300000")

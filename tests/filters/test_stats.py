@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from meshproxy.errors import ClientGone, ConnectFailed, Forbidden, NoHosts, ProxyError
-from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
+from meshproxy.filters.stats import ClientStats, OutcomesByName, PathStats, ServerStats
 from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Ending, Request, Response
@@ -15,7 +15,7 @@ from meshproxy.naming.path import Path
 from meshproxy.recent.requests import RecentRequests
 from meshproxy.recent.wanted import Wanted
 from meshproxy.service import Filter
-from tests.kit.messages import Pieces, Replies, request, response
+from tests.kit.messages import Replies, request, response
 
 SYNTHETIC = "failures/com.twitter.finagle.service.ResponseClassificationSyntheticException"
 Stats = Callable[[Tree], Filter[Request, Response]]
@@ -206,37 +206,18 @@ def test_a_body_that_is_still_coming_settles_what_is_counted(stats: Stats) -> No
     assert expected.items() <= after.items()
 
 
-def streams(tree: Tree, direction: str) -> list[float]:
-    """Return how many bodies were opened, closed, are pending, and were timed."""
-    found = shown(tree)
-    names = ("opened", "closed", "pending", "duration_ms")
-    return [found[f"stream/{direction}/{name}"] for name in names]
-
-
-def test_bodies_that_are_still_coming_are_streams() -> None:
+def test_outcomes_by_name_are_forgotten_when_unused_and_all_at_the_end() -> None:
     tree = Tree()
-    stats = of_server(tree)
-    answer, its_end = coming(breaks=False)
-    stats(request(body=Pieces(b"whole")), Replies(response(body=b"whole")))
-    assert (streams(tree, "request"), streams(tree, "response")) == ([0] * 4, [0] * 4)
-    stats(request(body=Pieces(b"x", is_complete=False)), Replies(answer))
-    assert (streams(tree, "request"), streams(tree, "response")) == ([1, 1, 0, 1], [1, 0, 1, 0])
-    its_end.come(broken=True)
-    assert streams(tree, "response") == [1, 1, 0, 1]
-
-
-def test_a_request_that_streams_is_over_when_it_fails() -> None:
-    tree = Tree()
-    inside: list[list[float]] = []
-
-    def fail(_: Request) -> Response:
-        inside.append(streams(tree, "request"))
-        raise ConnectFailed("x")
-
-    with pytest.raises(ConnectFailed):
-        of_server(tree)(request(body=Pieces(b"x", is_complete=False)), fail)
-    assert inside == [[1, 0, 1, 0]]
-    assert streams(tree, "request") == [1, 1, 0, 1]
+    by_endpoint = OutcomesByName(tree.scope("endpoint"), str)
+    for name in ("a:80", "b:80"):
+        by_endpoint[name](request(), Replies(response()))
+    by_endpoint.sweep()
+    by_endpoint["b:80"](request(), Replies(failed(503)))
+    by_endpoint.sweep()
+    assert list(tree.scope("endpoint").scopes) == ["b:80"]
+    assert {"endpoint/b:80/requests": 2, "endpoint/b:80/failures": 1}.items() <= shown(tree).items()
+    by_endpoint.close()
+    assert list(tree.scope("endpoint").scopes) == []
 
 
 def test_a_tunnel_counts_with_its_head() -> None:
