@@ -73,6 +73,10 @@ def explain(router: Explainable, asked: Asked, seconds: float) -> dict[str, Any]
         "request": identified,
         "override": override.show(),
         "bound": False,
+        "pending": [],
+        "why": [],
+        "clients": [],
+        "tree": None,
     }
     if path is None:
         return shown

@@ -13,6 +13,7 @@ ENDPOINT: Final = "endpoint"
 """Reason code: the endpoint's own response was classified as a failure."""
 CUT: Final = "cut"
 """Reason code: the endpoint cut the body of its response short."""
+_LEFT_OUT: Final = " [...] "
 MAX_TEXT: Final = 512
 """Characters kept of a target, and of the text of an error."""
 
@@ -155,7 +156,7 @@ def recent(
         latency_ms,
         body_ms,
         reason,
-        why[:MAX_TEXT],
+        _shortened(why),
         _shown(request.dst),
         _shown(request.bound_id),
         request.endpoint,
@@ -197,6 +198,14 @@ def trace_of(request: Request) -> str:
 def _plain(attempt: Attempt, started: float) -> list[Any]:
     ended, resumed = ((at - started) * 1000 for at in (attempt.ended, attempt.resumed))
     return [_shown(attempt.bound_id), attempt.endpoint, attempt.result, ended, resumed]
+
+
+def _shortened(text: str) -> str:
+    """Returns the beginning and the end of *text*: a list of dtab entries may be in between."""
+    if len(text) <= MAX_TEXT:
+        return text
+    kept = (MAX_TEXT - len(_LEFT_OUT)) // 2
+    return text[:kept] + _LEFT_OUT + text[-kept:]
 
 
 def _shown(path: Path | None) -> str:

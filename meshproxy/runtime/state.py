@@ -27,6 +27,7 @@ from meshproxy.client.endpoint import Endpoint
 from meshproxy.naming.namer import Explainer, Interpreter
 from meshproxy.naming.path import Path
 from meshproxy.protocols.protocol import ServedRouter
+from meshproxy.router.client import Client
 from meshproxy.router.router import Router
 from meshproxy.runtime.naming import Naming
 from meshproxy.timeline import timeline
@@ -84,7 +85,11 @@ def _explainable(router: ServedRouter, interpreter: Interpreter) -> Explainable 
     if not isinstance(interpreter, Explainer):
         return None
     gate = router.gate if isinstance(router, Router) else None
-    return Explainable(router.config, router.identify, interpreter.delegate, gate, router.clients)
+
+    def clients() -> Sequence[Client]:  # looked up late: a plugin may have none
+        return router.clients()
+
+    return Explainable(router.config, router.identify, interpreter.delegate, gate, clients)
 
 
 def _of_namer(bound_id: Path) -> Path:

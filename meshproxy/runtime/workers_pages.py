@@ -43,11 +43,18 @@ def _told_apart(answers: Mapping[str, list[Row]]) -> list[Row]:
     return [row | {"process": process} for process, rows in answers.items() for row in rows]
 
 
+def _best_informed(answers: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Returns the explanation with the most clients in use, as it knows their breakers and load."""
+    return max(
+        answers.values(), key=lambda one: sum(client["is_running"] for client in one["clients"])
+    )
+
+
 _MERGES: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     BOUND_NAMES: _union,
     CLIENT_STATE: lambda answers: merged(answers.values()),
     DELEGATOR: _first,
-    EXPLAIN: _first,
+    EXPLAIN: _best_informed,
     DISCOVERY: _names,
     EVENTS: _latest,
     LOG_LEVELS: _first,

@@ -35,6 +35,13 @@ def test_a_request_is_kept_without_its_query_and_cut_to_a_bound() -> None:
     assert len(kept(Request(b"GET", b"/" * 5000, b"1.1", of())).path) == MAX_TEXT
 
 
+def test_of_a_long_text_the_beginning_and_the_end_are_kept() -> None:
+    why = "begin" + 9000 * "x" + "end"
+    kept_of = recent("http", "ip/1", request(), 502, "no_hosts", why, 1.0, 0.0, 100.0).why
+    assert MAX_TEXT - 2 <= len(kept_of) <= MAX_TEXT
+    assert (kept_of[:5], kept_of[-3:]) == ("begin", "end")
+
+
 def test_what_a_request_waited_for_adds_up_to_its_time() -> None:
     asked = request()
     spend(asked, BIND, 0.002)

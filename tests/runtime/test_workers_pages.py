@@ -44,6 +44,15 @@ def test_what_means_the_same_is_merged_and_the_rest_told_apart(
     assert (got.status, got.content_type, json.loads(got.body)) == (200, JSON, expected)
 
 
+def test_the_worker_that_knows_the_clients_explains() -> None:
+    answers = [
+        {"clients": [{"is_running": running}], "worker": number}
+        for number, running in enumerate((False, True, False))
+    ]
+    got = json.loads(get(page(*map(as_json, answers)), "/explain").body)
+    assert got["worker"] == 1
+
+
 def test_events_are_told_apart_and_the_latest_comes_first() -> None:
     answers = [[{"at": 3}, {"at": 1}], [{"at": 2}]]
     own = {"/events.json": as_json([{"at": 4}])}
