@@ -1,6 +1,7 @@
 """Every discovery system behind a whole proxy: services come, change and go, and so do systems."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ routers:
   {interpreter}
   servers: [{{port: 0, ip: 127.0.0.1}}]
 """
+OWN_HOST = f"127.{os.getpid() >> 8 & 127 | 128}.{os.getpid() & 255}.80"
+"""For port 80, as another suite may run at the same time."""
 
 
 @dataclass
@@ -95,7 +98,7 @@ def marathon(**where: Any) -> System:
 
 def rancher(**where: Any) -> System:
     try:
-        server = RancherMetadata(**{"host": "127.0.0.80", **where, "port": 80})
+        server = RancherMetadata(**{"host": OWN_HOST, **where, "port": 80})
     except PermissionError:
         pytest.skip("the metadata service is at port 80, which is not ours to take")
 
