@@ -177,7 +177,8 @@ class EndpointPool:
             self._idle.put(connection)
         else:
             connection.close()
-        self._leave()
+        if self._limiter is not None:
+            self._limiter.leave()
 
     def _leave(self) -> None:
         if self._limiter is not None:
