@@ -77,7 +77,7 @@ class H2Connection(FrameSender):
         stream.unconsumed -= count
         self._grant(count)
         if stream.can_receive and (increment := stream.window.consume(count)):
-            self._out.append(frames.window_update(stream.id, increment))
+            self._grants[stream.id] = self._grants.get(stream.id, 0) + increment
 
     # The reader calls what follows, frame by frame.
 
@@ -284,7 +284,7 @@ class H2Connection(FrameSender):
     def _grant(self, count: int) -> None:
         """Grants bytes of the connection's window again."""
         if count and (increment := self._window.consume(count)):
-            self._out.append(frames.window_update(0, increment))
+            self._grants[0] = self._grants.get(0, 0) + increment
 
     def _check_late(self, stream_id: int, kind: int) -> None:
         """Raises what a frame deserves that comes for a stream in no state for it, if anything."""

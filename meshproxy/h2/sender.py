@@ -17,11 +17,22 @@ _NONE: frozenset[bytes] = frozenset()
 class FrameSender:
     """Open streams, and what waits to be written to the socket."""
 
-    __slots__ = ("_encoder", "_guard", "_out", "_peer", "_replies", "_send_window", "_streams")
+    __slots__ = (
+        "_encoder",
+        "_grants",
+        "_guard",
+        "_out",
+        "_peer",
+        "_replies",
+        "_send_window",
+        "_streams",
+    )
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._out: list[bytes | memoryview] = []
+        self._grants: dict[int, int] = {}
+        """Bytes to be granted to the peer by stream, 0 for the connection: one frame for each."""
         self._replies = 0
         self._encoder = Encoder()
         self._peer = PeerSettings()
@@ -46,7 +57,7 @@ class FrameSender:
     @property
     def has_output(self) -> bool:
         """True if `take` would return anything."""
-        return bool(self._out)
+        return bool(self._out or self._grants)
 
     def take(self) -> list[bytes | memoryview]:
         """Returns what is to be written, in order, and forgets it.
@@ -54,6 +65,11 @@ class FrameSender:
         Called when the socket takes more; what is not taken is what limits answers to PINGs.
         """
         out, self._out = self._out, []
+        if self._grants:
+            for stream_id, count in self._grants.items():
+                if not stream_id or stream_id in self._streams:
+                    out.append(frames.window_update(stream_id, count))
+            self._grants.clear()
         self._replies = 0
         return out
 

@@ -159,13 +159,13 @@ class Stream:
             return False
         return not pipe.held
 
-    def receive_buffered(self) -> bytes | None:
+    def receive_buffered(self, most: int = RECEIVE) -> bytes | None:
         """Returns what has arrived, None if nothing has; never waits and never raises.
 
-        Empty at the end of input, however it ended.
+        At most *most* bytes; empty at the end of input, however it ended.
         """
         try:
-            return self._receive(RECEIVE)
+            return self._receive(most)
         except BlockingIOError:
             return None
         except OSError:

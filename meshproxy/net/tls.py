@@ -9,6 +9,8 @@ from gevent.ssl import SSLSocket
 
 from meshproxy.net.stream import RECEIVE, Stream
 
+_RECORD = 16384
+"""Bytes of the longest TLS record."""
 _MOST_PIECES = 256
 """Most TLS records read together, each of 16 KiB at most."""
 
@@ -101,12 +103,23 @@ class TlsStream(Stream):
             self._ahead = ConnectionResetError("TLS ended without close_notify")
         return len(buffer) - room
 
-    def receive_buffered(self) -> bytes | None:
-        """As for plain streams."""
+    def receive_buffered(self, most: int = RECEIVE) -> bytes | None:
+        """As for plain streams; of full records, several are read at once."""
         try:
-            return self._read_now() if self._ahead is None else self._take_ahead()
+            data = self._read_now() if self._ahead is None else self._take_ahead()
         except OSError:
             return b""
+        if data is None or len(data) < _RECORD:
+            return data
+        return b"".join(self._read_records(data, most))
+
+    def _read_records(self, first: bytes, most: int) -> list[bytes]:
+        """Returns *first* and the records after it that have arrived, up to *most* bytes."""
+        pieces = [first]
+        with contextlib.suppress(OSError):  # the next read raises it again
+            while (most := most - len(pieces[-1])) > 0 and (piece := self._read_now()):
+                pieces.append(piece)
+        return pieces
 
     def _look_ahead(self) -> None:
         """Reads what has arrived, or the error that ended it, for the next `receive`."""

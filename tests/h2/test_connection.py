@@ -58,6 +58,16 @@ def test_consumed_bytes_are_granted_again_below_the_ratio_and_padding_at_once() 
     assert stream.unconsumed == 2 * 16128 + 1
 
 
+def test_what_is_consumed_in_one_turn_is_granted_by_one_frame() -> None:
+    made, recorder = server(window_update_ratio=0.99)
+    made.receive(headers(1, POST, ends=False) + data(1, bytes(4000)) * 2, NOW)
+    for _ in range(2):
+        made.consume(recorder.streams[1], 4000)
+    assert made.has_output
+    assert sorted(one.stream_id for one in said(made)) == [0, 1]
+    assert not made.has_output
+
+
 def test_a_stream_whose_end_has_come_is_granted_nothing() -> None:
     made, recorder = server(window_update_ratio=0.99)
     made.receive(headers(1, POST, ends=False) + data(1, b"x" * 9000, ends=True), NOW)

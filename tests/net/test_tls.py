@@ -139,6 +139,21 @@ def test_what_was_read_ahead_is_given_in_parts(tls_pair: Pair) -> None:
     assert not stream.is_readable
 
 
+def test_full_records_are_read_together(tls_pair: Pair) -> None:
+    stream, other = tls_pair
+    sent = bytes(range(256)) * 1024
+    sending = gevent.spawn(other.sendall, sent)
+    sending.join()
+    wait_until_readable(stream)
+    first = stream.receive_buffered(65536) or b""
+    assert 16384 < len(first) <= 65536 + 16384
+    rest = b""
+    while len(first + rest) < len(sent):
+        rest += stream.receive_buffered() or b""
+        gevent.sleep(0)
+    assert first + rest == sent
+
+
 @pytest.mark.parametrize("is_clean", [True, False])
 def test_records_that_have_come_are_taken_together_and_the_end_after_them(
     tls_pair: Pair, *, is_clean: bool

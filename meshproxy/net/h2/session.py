@@ -19,7 +19,7 @@ from meshproxy.h2.stream import H2Stream
 from meshproxy.http.limits import Limits
 from meshproxy.net.h2.linger import Linger
 from meshproxy.net.h2.writer import SessionWriter
-from meshproxy.net.stream import Stream
+from meshproxy.net.stream import RECEIVE, Stream
 from meshproxy.net.wheel import wheel
 
 _SETTINGS_SECONDS = 10.0
@@ -33,7 +33,7 @@ class H2Session(SessionWriter):
     """
 
     __slots__ = (
-        "_acknowledged_by", "_head_by", "_is_finishing", "_is_reading", "_is_waking",
+        "_acknowledged_by", "_head_by", "_is_finishing", "_is_reading", "_is_waking", "_most",
         "_must_drain", "_woken", "deadline", "ending", "filed_until", "idle_since", "is_ending",
         "limits", "on_closed",
     )  # fmt: skip
@@ -51,6 +51,7 @@ class H2Session(SessionWriter):
         self._is_reading = self._is_waking = self._is_finishing = self._must_drain = False
         self._acknowledged_by = monotonic() + _SETTINGS_SECONDS
         self._head_by = inf
+        self._most = RECEIVE
         self.idle_since = monotonic()
         """Monotonic second since which no stream is open; of no meaning while one is."""
         self.deadline = self.filed_until = inf
@@ -193,8 +194,9 @@ class H2Session(SessionWriter):
             self._readable()
 
     def _readable(self) -> None:
-        data = self.stream.receive_buffered()
+        data = self.stream.receive_buffered(self._most)
         if data:
+            self._most = 4 * RECEIVE if len(data) >= RECEIVE else RECEIVE
             self._feed(data)
         elif data is not None:
             self.lost("")
@@ -217,9 +219,7 @@ class H2Session(SessionWriter):
             self._head_by = inf
         if self._woken:
             self._wake()
-        if engine.has_output:
-            self.touch()
-        if self.is_ending and not engine.open_streams:
+        if engine.has_output or (self.is_ending and not engine.open_streams):
             self.touch()
 
     def _wake_soon(self) -> None:

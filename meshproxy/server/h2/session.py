@@ -152,7 +152,10 @@ class ServerSession(H2Session):
     def release(self, call: Call) -> None:
         """Says that nothing works for *call* any more."""
         self.stats.streams.value -= 1
-        self.engine.release(call.stream)
+        stream = call.stream
+        self.engine.release(stream)
+        if not stream.can_send and not stream.can_receive:
+            stream.owner = None  # or the two would wait for the garbage collector
         self.idle_since = monotonic()
 
     # What the engine calls besides.
