@@ -11,6 +11,7 @@ from gevent.event import AsyncResult
 
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.net.descriptors import raise_allowed
+from meshproxy.runtime.garbage import collect_seldom
 from meshproxy.runtime.linker import Linker
 from meshproxy.runtime.reload import Source, reload
 from meshproxy.runtime.supervisor import Supervisor
@@ -47,6 +48,7 @@ def serve(config: LinkerConfig, source: Source, started: Callable[[], None] | No
     _on_signals(stop, linker.kill if isinstance(linker, Supervisor) else None)
     gevent.signal_handler(signal.SIGHUP, lambda: stop.ready() or bring_in())
     linker.start()
+    collect_seldom()
     close_unused(sockets, names)
     systemd.ready()
     if started is not None:

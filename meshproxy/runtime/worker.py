@@ -25,6 +25,7 @@ from meshproxy.naming.dtab import Dtab
 from meshproxy.net.channel import Channel
 from meshproxy.net.turn import next_turn
 from meshproxy.runtime.building import CannotStart
+from meshproxy.runtime.garbage import collect_seldom
 from meshproxy.runtime.linker import Linker
 from meshproxy.runtime.process_log import log_to_stderr, set_levels
 from meshproxy.runtime.questions import answer_to
@@ -133,6 +134,7 @@ def main(descriptor: int, number: int, log_level: str, log_form: str) -> int:
     except (CannotStart, ConfigErrors) as error:
         channel.send("cannot start", str(error))
         return 1
+    collect_seldom()
     channel.send("serving")
     return Worker(channel, linker).run()
 

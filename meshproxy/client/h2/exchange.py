@@ -114,6 +114,8 @@ class H2Exchange(SessionStream):
             raise
         finally:
             wheel.forget(self._arrival)
+            if self._ending is None:
+                self.let_go()
 
     def _response(self) -> Response:
         """Returns the response with its body, or what came of it so far."""
@@ -194,6 +196,7 @@ class H2Exchange(SessionStream):
             self._give_up_request()
         if self._ending is not None:
             self._ending.come(broken)
+            self.let_go()
 
     def _give_up_request(self) -> None:
         """Gives up what is left of a request that has been answered completely."""

@@ -55,6 +55,15 @@ class SessionStream:
         if self._outbound is not None:
             self._outbound.abandon(code)
 
+    def let_go(self) -> None:
+        """Breaks the references in a circle once the stream is closed.
+
+        So its memory is freed at once; the garbage collector took a tenth of the time of a request.
+        """
+        stream = self.stream
+        if not stream.can_send and not stream.can_receive:
+            stream.owner = self.inbound = self._outbound = None
+
     def output_ended(self) -> None:
         """Called when the last of what goes out has been handed to the engine."""
 

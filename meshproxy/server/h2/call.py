@@ -186,7 +186,9 @@ class Call(SessionStream):
         """Ends the service's wait too, if it is still at work."""
         if self.failure is None:
             super().lost(code, error)
-            if self._greenlet is not None and self._greenlet is not getcurrent():
+            if self._greenlet is None:
+                self.let_go()
+            elif self._greenlet is not getcurrent():
                 self.session.soon(self._interrupt)
 
     def _interrupt(self) -> None:
@@ -202,6 +204,8 @@ class Call(SessionStream):
             self.session.touch()
         if inbound is not None:
             inbound.close()
+        if self._greenlet is None:
+            self.let_go()
 
     def source_failed(self, error: ProxyError) -> None:
         """Resets the stream, whose response cannot be completed."""

@@ -152,10 +152,8 @@ class ServerSession(H2Session):
     def release(self, call: Call) -> None:
         """Says that nothing works for *call* any more."""
         self.stats.streams.value -= 1
-        stream = call.stream
-        self.engine.release(stream)
-        if not stream.can_send and not stream.can_receive:
-            stream.owner = None  # or the two would wait for the garbage collector
+        self.engine.release(call.stream)
+        call.let_go()
         self.idle_since = monotonic()
 
     # What the engine calls besides.

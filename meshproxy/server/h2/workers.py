@@ -17,13 +17,23 @@ def run(work: Callable[[], object]) -> None:
 
     An exception is logged by the hub, and no more: other streams are being served meanwhile.
     """
-    (_idle.pop() if _idle else greenlet(_serve, get_hub())).switch(work)
+    (_idle.pop() if _idle else _begun()).switch(work)
 
 
-def _serve(work: Callable[[], object]) -> None:
+def _begun() -> greenlet:
+    """Returns a new worker, which waits: a greenlet holds what it began with until its end."""
+    worker = greenlet(_serve, get_hub())
+    worker.switch()
+    return worker
+
+
+def _serve() -> None:
     """Calls one function after the other, until there are enough idle workers."""
     worker, hub = getcurrent(), get_hub()
     while True:
+        work = None
+        while not work:  # a late switch of somebody for whom it waited before
+            work = hub.switch()
         try:
             work()
         except Exception:  # noqa: BLE001 - in the hub it would stop a session's watcher
@@ -31,7 +41,3 @@ def _serve(work: Callable[[], object]) -> None:
         if len(_idle) >= _MOST_IDLE:
             return
         _idle.append(worker)
-        following = None
-        while not following:  # a late switch of somebody for whom it waited before
-            following = hub.switch()
-        work = following

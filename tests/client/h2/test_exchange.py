@@ -12,6 +12,7 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived, ResponseReceived, StreamEnded
 from h2.events import StreamReset as ResetReceived
 
+from meshproxy.client.h2.exchange import H2Exchange
 from meshproxy.errors import (
     BadResponse,
     ClientGone,
@@ -23,11 +24,14 @@ from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.reset import ClientReset, StreamRefused, StreamReset
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
+from meshproxy.net.h2.inbound import Inbound
+from meshproxy.net.h2.outbound import Outbound
 from tests.kit.h2_endpoint import H2Endpoint, Peer, Script
 from tests.kit.h2_serving import serving_h2
 from tests.kit.h2_wire import POST, H2Wire
 from tests.kit.k8s import wait_until
 from tests.kit.messages import Pieces, body_of, request
+from tests.kit.objects import alive, without_collector
 
 from .conftest import WAIT_S, Sessions, to_endpoint
 
@@ -499,3 +503,17 @@ def test_each_request_of_a_connection_that_breaks_the_rules_has_its_own_error() 
         assert isinstance(first, BadResponse)
         assert isinstance(second, BadResponse)
         assert first is not second
+
+
+@pytest.mark.parametrize("body", [b"ok", LARGE])
+def test_an_exchange_that_is_over_leaves_nothing_to_the_garbage_collector(body: bytes) -> None:
+    def act(peer: Peer, at: int) -> None:
+        gevent.spawn(peer.reply, at, body)
+
+    with to_endpoint(on(StreamEnded, act)) as (sessions, _), without_collector():
+        before = alive(H2Exchange, Inbound, Outbound)
+        for pieces in (None, Pieces(b"abc")):
+            asked = request(method=b"POST")
+            asked.body = pieces
+            assert body_of(sessions.send(asked)) == body
+        wait_until(lambda: alive(H2Exchange, Inbound, Outbound) <= before)

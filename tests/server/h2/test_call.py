@@ -22,9 +22,13 @@ from meshproxy.h2.reset import StreamReset as ResetByEndpoint
 from meshproxy.http.headers import Headers, of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
+from meshproxy.net.h2.inbound import Inbound
+from meshproxy.net.h2.outbound import Outbound
+from meshproxy.server.h2.call import Call
 from tests.kit.certs import Certs
 from tests.kit.h2_serving import H2Serving, serving_h2
 from tests.kit.h2_wire import GET, POST, H2Wire, until
+from tests.kit.objects import alive, without_collector
 
 LONG = bytes(range(256)) * 1000
 
@@ -439,3 +443,21 @@ def test_a_scheme_that_is_not_the_connections() -> None:
     with serving_h2(service) as server, server.client() as wire:
         wire.body(wire.ask((*GET[:1], (":scheme", "HTTPS"), *GET[2:])))
         assert schemes == [b"https"]
+
+
+@pytest.mark.parametrize("size", [1, 30_000])
+def test_a_call_that_is_over_leaves_nothing_to_the_garbage_collector(size: int) -> None:
+    def echo(request: Request) -> Response:
+        assert request.body is not None
+        return Response(200, b"", Headers(), request.body)
+
+    with serving_h2(echo) as server, server.client(window=1 << 20) as wire, without_collector():
+        before = alive(Call, Inbound, Outbound)
+        for _ in range(2):
+            stream = wire.ask(POST, bytes(size))
+            assert wire.body(stream) == bytes(size)
+        until(lambda: alive(Call, Inbound, Outbound) <= before)
+        with server.client() as other:
+            other.h2.reset_stream(other.ask(POST, b"half", ends=False))
+            other.flush()
+            until(lambda: alive(Call, Inbound, Outbound) <= before)

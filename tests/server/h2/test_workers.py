@@ -1,5 +1,6 @@
 """Greenlets that serve one stream after the other."""
 
+import weakref
 from collections.abc import Callable
 
 import gevent
@@ -75,3 +76,15 @@ def test_there_are_only_so_many_idle_ones(monkeypatch: pytest.MonkeyPatch) -> No
         in_hub(lambda: workers.run(go_on.wait))
     go_on.set()
     until(lambda: len(workers._idle) == 2)
+
+
+def test_an_idle_worker_holds_nothing_of_what_it_has_done() -> None:
+    class Work:
+        def __call__(self) -> None: ...
+
+    for _ in range(2):
+        work = Work()
+        seen = weakref.ref(work)
+        in_hub(lambda work=work: workers.run(work))  # type: ignore[misc]
+        del work
+        until(lambda seen=seen: seen() is None)  # type: ignore[misc]
