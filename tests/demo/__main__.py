@@ -1,6 +1,7 @@
 """Starts the article's world and runs its three curls: `python -m tests.demo [--serve]`.
 
 `python -m tests.demo graphite` starts statsd, carbon and graphite beside it, and drives traffic.
+`python -m tests.demo grpc` puts the proxy between a greeter of gRPC's tutorial and its client.
 """
 
 from gevent import monkey
@@ -15,7 +16,7 @@ import sys  # noqa: E402
 
 import gevent  # noqa: E402
 
-from tests.demo import graphite  # noqa: E402
+from tests.demo import graphite, grpc  # noqa: E402
 from tests.demo.world import EXTERNAL, World  # noqa: E402
 
 CURLS = (
@@ -29,10 +30,12 @@ def main() -> int:
     """Run the demo; the result is 0 when every curl got what the article shows."""
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__)
     parser.add_argument("--serve", action="store_true", help="stay up until interrupted")
-    parser.add_argument("what", nargs="?", choices=("curls", "graphite"), default="curls")
+    parser.add_argument("what", nargs="?", choices=("curls", "graphite", "grpc"), default="curls")
     options = parser.parse_args()
     if options.what == "graphite":
         return graphite.main()
+    if options.what == "grpc":
+        return grpc.main()
     if not shutil.which("curl"):
         raise SystemExit("the demo needs curl")
     with World() as world:

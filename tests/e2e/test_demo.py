@@ -31,6 +31,23 @@ def test_the_three_curls_of_the_article_print_what_it_prints() -> None:
     assert "Traceback" not in ran.stderr
 
 
+def test_calls_of_grpc_reach_the_greeter_and_come_back() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.demo", "grpc"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "\nSayHello: Hello linkerd\n" in ran.stdout
+    assert "SayHelloBidiStream: Hello linkerd-a, Hello linkerd-b, Hello linkerd-c\n" in ran.stdout
+    assert "a service that nobody has: UNAVAILABLE\n" in ran.stdout
+    assert "/svc/helloworld.Greeter/success: 3\n" in ran.stdout
+    assert "Traceback" not in ran.stderr
+
+
 @pytest.mark.parametrize("program", ["demo", "bench", "fuzz", "soak"])
 def test_who_lacks_the_extras_is_told_what_to_install(program: str) -> None:
     code = (
