@@ -38,6 +38,11 @@ _INDEXED = tuple(
 """The byte or two that stand for each entry of the tables, by its index."""
 _INSERTED = 0x40
 _NEVER_INDEXED = 0x10
+_LONGEST_NAME = 64
+_heads: dict[int, Memo[bytes, bytes]] = {
+    pattern: Memo(2048) for pattern in (0, _NEVER_INDEXED, _INSERTED)
+}
+"""What comes before the value of a literal, by its pattern and name."""
 _NONE: frozenset[bytes] = frozenset()
 
 
@@ -47,6 +52,7 @@ class Encoder:
     __slots__ = (
         "_blocks",
         "_capacity",
+        "_codes",
         "_inserted",
         "_once",
         "_seen",
@@ -64,6 +70,7 @@ class Encoder:
         self._seen: Memo[Field, None] = Memo(_SEEN)
         self._once: Memo[tuple[Field, ...], None] = Memo(_REMEMBERED)
         self._blocks: Memo[tuple[Field, ...], bytes] = Memo(_REMEMBERED)
+        self._codes: Memo[Field, bytes] = Memo(_SEEN)
 
     def resize(self, table_bytes: int) -> None:
         """Follows the peer's SETTINGS_HEADER_TABLE_SIZE; of more than 4,096 bytes none is used.
@@ -78,6 +85,7 @@ class Encoder:
         self._capacity = capacity
         self._evict(0)
         self._blocks.clear()
+        self._codes.clear()
 
     def encode(self, fields: tuple[Field, ...], never_indexed: frozenset[bytes] = _NONE) -> bytes:
         """Returns the block of *fields*; no table will hold those whose name is *never_indexed*."""
@@ -106,23 +114,29 @@ class Encoder:
                 out.append(integers.encode(self._smallest, 5, 0x20))
             out.append(integers.encode(self._capacity, 5, 0x20))
             self._smallest = None
+        codes = self._codes
         for field in fields:
-            if (index := INDEX_OF.get(field)) is not None and field[0] not in never_indexed:
-                out.append(_INDEXED[index])
-            elif (serial := self._serial_of.get(field)) is not None and (
-                field[0] not in never_indexed
-            ):
-                out.append(_INDEXED[BEYOND_STATIC + self._inserted - serial])
-            else:
+            code = codes.get(field)
+            if code is None or field[0] in never_indexed:
                 name, value = field
                 if name in _SECRET or name in never_indexed:
-                    out.append(_literal(name, value, 4, _NEVER_INDEXED))
+                    code = _literal(name, value, _NEVER_INDEXED)
+                elif (index := self._index(field)) is not None:
+                    code = codes.keep(field, _INDEXED[index])
                 elif name in _VOLATILE or len(value) > _MAX_INDEXED:
-                    out.append(_literal(name, value, 4, 0))
+                    code = _literal(name, value, 0)
                 else:
                     is_stable = False
-                    out.append(self._new(field))
+                    code = self._new(field)
+            out.append(code)
         return b"".join(out), is_stable
+
+    def _index(self, field: Field) -> int | None:
+        """Returns the entry of *field* in the tables, if it has one."""
+        index = INDEX_OF.get(field)
+        if index is None and (serial := self._serial_of.get(field)) is not None:
+            return BEYOND_STATIC + self._inserted - serial
+        return index
 
     def _new(self, field: Field) -> bytes:
         """Returns a literal, and inserts *field* if it has been seen before."""
@@ -130,13 +144,14 @@ class Encoder:
         size = size_of(name, value)
         if field not in self._seen or size > self._capacity // 2:
             self._seen.keep(field, None)
-            return _literal(name, value, 4, 0)
+            return _literal(name, value, 0)
         self._evict(size)
         self._inserted += 1
         self._serial_of[field] = self._inserted
         self._size += size
         self._blocks.clear()
-        return _literal(name, value, 6, _INSERTED)
+        self._codes.clear()
+        return _literal(name, value, _INSERTED)
 
     def _evict(self, room: int) -> None:
         while self._serial_of and self._size + room > self._capacity:
@@ -145,9 +160,15 @@ class Encoder:
             del self._serial_of[oldest]
 
 
-def _literal(name: bytes, value: bytes, prefix_bits: int, pattern: int) -> bytes:
+def _literal(name: bytes, value: bytes, pattern: int) -> bytes:
+    head = _heads[pattern].get(name) or _head(name, pattern)
+    length = len(value)
+    return head + (b"%c" % length if length < 127 else integers.encode(length, 7)) + value
+
+
+def _head(name: bytes, pattern: int) -> bytes:
     index = NAME_INDEX_OF.get(name, 0)
-    head = integers.encode(index, prefix_bits, pattern)
+    head = integers.encode(index, 6 if pattern == _INSERTED else 4, pattern)
     if not index:
         head += integers.encode(len(name), 7) + name
-    return head + integers.encode(len(value), 7) + value
+    return _heads[pattern].keep(name, head) if len(name) <= _LONGEST_NAME else head

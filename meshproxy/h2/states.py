@@ -9,6 +9,8 @@ from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError
 class StreamState(enum.Enum):
     """Where a stream is in its life, seen from our side."""
 
+    __hash__ = object.__hash__  # enum's own is a function of Python, called at each step
+
     IDLE = "idle"
     OPEN = "open"
     HALF_CLOSED_LOCAL = "half-closed (local)"
@@ -19,6 +21,8 @@ class StreamState(enum.Enum):
 
 class StreamStep(enum.Enum):
     """What takes a stream from one state to the next."""
+
+    __hash__ = object.__hash__
 
     BEGIN = "HEADERS without END_STREAM"
     SEND_END = "END_STREAM sent"
