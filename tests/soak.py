@@ -230,14 +230,22 @@ def check(soak: Soak, target: Target, start: Level, rounds: list[Level]) -> list
         broken += [f"an endpoint got {breach}" for breach in endpoint.breaches]
     posted = sum((endpoint.posted for endpoint in target.endpoints), start=Counter[str]())
     broken += [f"POST {token} was sent on {n} times" for token, n in posted.items() if n > 1]
-    for level in rounds:
-        if level.descriptors > start.descriptors + SPARE_DESCRIPTORS:
-            broken.append(f"{level.descriptors} descriptors at rest, {start.descriptors} at first")
-    if rounds[1].memory_kb > rounds[0].memory_kb * (1 + MEMORY_GROWTH):
-        broken.append(f"memory grew from {rounds[0].memory_kb} to {rounds[1].memory_kb} KB")
+    broken += check_levels(start, rounds)
     if target.daemon.process.poll() is not None:
         broken.append("the proxy has ended")
     return broken + check_counters(target.metrics(), soak, target)
+
+
+def check_levels(start: Level, rounds: list[Level]) -> list[str]:
+    """Return what has grown."""
+    broken = [
+        f"{level.descriptors} descriptors at rest, {start.descriptors} at first"
+        for level in rounds
+        if level.descriptors > start.descriptors + SPARE_DESCRIPTORS
+    ]
+    if rounds[1].memory_kb > rounds[0].memory_kb * (1 + MEMORY_GROWTH):
+        broken.append(f"memory grew from {rounds[0].memory_kb} to {rounds[1].memory_kb} KB")
+    return broken
 
 
 def check_counters(metrics: dict[str, float], soak: Soak, target: Target) -> list[str]:
@@ -246,21 +254,22 @@ def check_counters(metrics: dict[str, float], soak: Soak, target: Target) -> lis
     client = _below(metrics, "rt/soak/client/#/io.l5d.fs/endpoints/")
     whole = sum(endpoint.whole for endpoint in target.endpoints)
     again = client.get("stale_connections", 0)  # sent twice in one attempt, maybe whole twice
-    sums = [
-        *_sums("server", server),
-        *_sums("client", client),
+    holding = [
+        *sums("server", server),
+        *sums("client", client),
         ("replies, server requests", soak.answered <= server["requests"] <= soak.sent),
         ("requests at endpoints, client requests", whole <= client["requests"] + again),
         ("internal errors", not server.get("failures/internal")),
     ]
-    return [f"does not add up: {what}" for what, holds in sums if not holds]
+    return [f"does not add up: {what}" for what, holds in holding if not holds]
 
 
 def _below(metrics: dict[str, float], scope: str) -> dict[str, float]:
     return {name.removeprefix(scope): value for name, value in metrics.items() if scope in name}
 
 
-def _sums(side: str, metrics: dict[str, float]) -> list[tuple[str, bool]]:
+def sums(side: str, metrics: dict[str, float]) -> list[tuple[str, bool]]:
+    """Return what must add up at rest in the *metrics* of one *side*, and whether it does."""
     get_ = metrics.get
     return [
         (f"{side} requests", get_("requests") == get_("success", 0) + get_("failures", 0)),

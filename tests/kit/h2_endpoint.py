@@ -7,6 +7,7 @@ from typing import Any
 
 import gevent
 from gevent import socket
+from gevent.lock import RLock
 from gevent.server import StreamServer
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -24,6 +25,7 @@ class Peer:
 
     def __init__(self, sock: Any, settings: Mapping[SettingCodes, int]) -> None:
         self.sock = sock
+        self._sending = RLock()
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self.h2.initiate_connection()
         if settings:
@@ -36,11 +38,14 @@ class Peer:
         """The codes of streams that the client has reset."""
         self.grants = True
         """Let the client send more than the first window."""
+        self.last_stream_id = (1 << 31) - 1
+        """Of those that are served, as GOAWAY has it."""
         self.flush()
 
     def flush(self) -> None:
         """Send what `h2` has to say."""
-        self.sock.sendall(self.h2.data_to_send())
+        with self._sending:
+            self.sock.sendall(self.h2.data_to_send())
 
     def head(
         self, stream_id: int, status: int = 200, *fields: tuple[str, str], ends: bool = False
@@ -84,8 +89,14 @@ class Peer:
 
     def go_away(self, last_stream_id: int, code: int = 0) -> None:
         """Say GOAWAY."""
+        self.last_stream_id = last_stream_id
         frame = b"\0\0\x08\x07\0\0\0\0\0" + last_stream_id.to_bytes(4) + code.to_bytes(4)
-        self.sock.sendall(frame)
+        self.say(frame)
+
+    def say(self, data: bytes) -> None:
+        """Send *data*, whatever it is."""
+        with self._sending:
+            self.sock.sendall(data)
 
     def close(self) -> None:
         """Close the connection without a word."""
