@@ -1,0 +1,100 @@
+"""Reload, drain and a worker's death while clients of HTTP/2 keep asking."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+
+from tests.e2e.test_command import Serving
+from tests.e2e.test_workers import is_running, pids, with_workers
+from tests.kit.daemons import START_S
+from tests.kit.downstream import Downstream
+from tests.kit.h2_endpoint import H2Endpoint
+from tests.kit.h2_load import STREAMS, h2_load
+from tests.kit.k8s import wait_until
+
+CONFIG = """
+admin: {{ip: 127.0.0.1, port: 0}}
+routers:
+- protocol: h2
+  dtab: /svc => /$/inet/127.0.0.1/{port}
+  client: {{protocol: {protocol}}}
+  servers:
+  - {{port: 0, ip: 127.0.0.1{keys}}}
+"""
+
+
+def config(port: int, protocol: str = "h2", keys: str = "") -> str:
+    """Return a router of HTTP/2 to an endpoint of *protocol*, with *keys* of its server."""
+    return CONFIG.format(port=port, protocol=protocol, keys=keys)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[H2Endpoint]:
+    with H2Endpoint() as running:
+        yield running
+
+
+def test_ten_reloads_with_other_keys_of_the_server_fail_no_stream(
+    tmp_path: Path, endpoint: H2Endpoint
+) -> None:
+    serving = Serving(config(endpoint.port), tmp_path)
+    with serving.daemon, h2_load(serving.port) as seen:
+        for number in range(10):
+            before = len(seen.answered)
+            keys = (
+                f", maxConcurrentStreamsPerConnection: {100 + number}, maxCallDepth: {50 + number}"
+            )
+            serving.reload(config(endpoint.port, keys=keys))
+            wait_until(lambda before=before: len(seen.answered) > before + 8)
+    assert (seen.lost, seen.goaways, seen.refusals) == ([], 0, 0)
+    assert set(seen.answered) == {(200, b"ok")}
+
+
+def test_a_reload_to_endpoints_of_http_1_fails_no_stream(
+    tmp_path: Path, endpoint: H2Endpoint
+) -> None:
+    with Downstream(lambda _: b"one") as other:
+        serving = Serving(config(endpoint.port), tmp_path)
+        with serving.daemon, h2_load(serving.port) as seen:
+            for text in (config(other.port, "http"), config(endpoint.port)) * 3:
+                before = len(seen.answered)
+                serving.reload(text)
+                wait_until(lambda before=before: len(seen.answered) > before + 50)
+    assert (seen.lost, seen.goaways, seen.refusals) == ([], 0, 0)
+    assert set(seen.answered) == {(200, b"ok"), (200, b"one")}
+
+
+def test_a_drain_answers_every_stream_that_it_has_taken(
+    tmp_path: Path, endpoint: H2Endpoint
+) -> None:
+    serving = Serving(config(endpoint.port), tmp_path)
+    with serving.daemon as daemon, h2_load(serving.port) as seen:
+        wait_until(lambda: len(seen.answered) > 50)
+        daemon.process.send_signal(signal.SIGTERM)
+        assert gevent.spawn(daemon.process.wait, START_S).get() == 0
+        wait_until(lambda: seen.refusals > 0)
+    assert seen.lost == []
+    assert seen.goaways >= 4
+    assert set(seen.answered) == {(200, b"ok")}
+
+
+def test_a_worker_that_is_killed_takes_only_its_own_connections_with_it(
+    tmp_path: Path, endpoint: H2Endpoint
+) -> None:
+    serving = Serving(with_workers(config(endpoint.port)), tmp_path)
+    with serving.daemon, h2_load(serving.port, clients=8) as seen:
+        wait_until(lambda: len(seen.answered) > 50)
+        victim = pids(serving)[0]
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(pids(serving)) == 2 and victim not in pids(serving), START_S)
+        assert all(map(is_running, pids(serving)))
+        before = len(seen.answered)
+        wait_until(lambda: len(seen.answered) > before + 50)
+    assert len(seen.lost) <= 8 * STREAMS
+    assert seen.refusals == 0
+    assert all("the connection ended" in one for one in seen.lost)
+    assert set(seen.answered) == {(200, b"ok")}
