@@ -1,9 +1,23 @@
 """An explanation in lines for people, as the command prints them and the page shows them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 Node = Mapping[str, Any]
+
+_ENDS: Final = {
+    "neg": "no such name",
+    "fail": "fails, and no other entry is tried",
+    "empty": "no endpoints, and no other entry is tried",
+}
+"""What the trees `~`, `!` and `$` mean."""
+
+_NO_ADDRESSES: Final = {
+    "bound": "no endpoints",
+    "neg": "no endpoints",
+    "pending": "no answer yet",
+}
+"""What an address set without addresses means."""
 
 
 def summary(found: Node) -> str:
@@ -76,14 +90,14 @@ def _end(node: Node) -> str:
         case "transformation":
             return f": changed by {node['name']}"
         case "neg" | "fail" | "empty":
-            return f": {node['type']}"
+            return f": {_ENDS[node['type']]}"
     return ""
 
 
 def _addresses(addr: Node) -> str:
     if addr["type"] == "bound":
         return ", ".join(f"{one['ip']}:{one['port']}" for one in addr["addrs"]) or "no endpoints"
-    return f"failed: {addr['cause']}" if addr["type"] == "failed" else str(addr["type"])
+    return f"failed: {addr['cause']}" if addr["type"] == "failed" else _NO_ADDRESSES[addr["type"]]
 
 
 def _request(request: Node) -> Iterator[str]:
@@ -92,7 +106,8 @@ def _request(request: Node) -> Iterator[str]:
 
 
 def _client(client: Node) -> Iterator[str]:
-    yield f"{client['share']:.4g} of the requests" + (
+    share = client["share"]
+    yield ("all requests" if share == 1 else f"{share * 100:.4g}% of the requests") + (
         f", residual {client['residual']}" if client["residual"] != "/" else ""
     )
     if "error" in client:
@@ -101,7 +116,7 @@ def _client(client: Node) -> Iterator[str]:
         yield f"balancer {client['balancer']}, breaker {client['breaker']}, {_tls(client['tls'])}"
     yield from _settings(client["settings"])
     if not client["endpoints"]:
-        yield f"no endpoints ({client['addr']})"
+        yield _NO_ADDRESSES.get(client["addr"], str(client["addr"]))
     for endpoint in client["endpoints"]:
         yield f"  {_endpoint(endpoint)}"
     if client["endpoint_count"] > len(client["endpoints"]):

@@ -60,13 +60,35 @@ def test_a_name_that_leads_to_an_endpoint(capsys: pytest.CaptureFixture[str], fi
         "  totalTimeoutMs: 500  (from /svc)",
         "",
         "Client /#/io.l5d.fs/web:",
-        "  1 of the requests",
+        "  all requests",
         "  balancer ewma, breaker io.l5d.consecutiveFailures, TLS for web.test, not verified",
         "  loadBalancer: {kind: ewma}  (from /)",
         "  tls: {disableValidation: true, commonName: {name}.test}  (from /#/io.l5d.fs/{name})",
         "    127.0.0.1:8080, weight 1",
         "leads to an endpoint",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["/svc/none"], ["      /#/io.l5d.fs/none  (/#/io.l5d.fs says): no such name"]),
+        (
+            ["--dtab", "/svc/web => !", "/svc/web"],
+            ["  /svc/web  (/svc/web => !): fails, and no other entry is tried"],
+        ),
+        (
+            ["--dtab", "/svc/web => $", "/svc/web"],
+            ["  /svc/web  (/svc/web => $): no endpoints, and no other entry is tried"],
+        ),
+        (["/svc/split"], ["  75% of the requests", "  25% of the requests", "  no endpoints"]),
+    ],
+)
+def test_trees_and_shares_are_in_words(
+    capsys: pytest.CaptureFixture[str], file: str, words: list[str], lines: list[str]
+) -> None:
+    output = said(capsys, "explain", file, *words)[1].splitlines()
+    assert [line for line in lines if line not in output] == []
 
 
 @pytest.mark.parametrize(
