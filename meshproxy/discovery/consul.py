@@ -87,7 +87,7 @@ class Consul:
     def service(self, line: Line, key: ServiceKey) -> Generator[ServiceNodes, None, None]:
         """Yields the nodes of a service, each time that anything of it changes."""
         wanted = self._filter
-        reader = _Reader(wanted)
+        reader = _NodeReader(wanted)
         path = f"/v1/catalog/service/{quote(key.service, safe='')}"
         query = {"dc": key.datacenter}
         if key.tag is not None:
@@ -171,7 +171,7 @@ class _Instance(NamedTuple):
     service_meta: Meta
 
 
-class _Reader:
+class _NodeReader:
     """Reads the answers about one service."""
 
     def __init__(self, nodes: NodeFilter) -> None:

@@ -11,7 +11,7 @@ from meshproxy.backoff import Backoff, equal_jitter
 from meshproxy.config.bases import InterpreterConfig, InterpreterDeps
 from meshproxy.config.decode import Config, Problem, key
 from meshproxy.config.tls import ClientTlsConfig
-from meshproxy.discovery.grpc.channel import Calls, Channel
+from meshproxy.discovery.grpc.channel import Calls, GrpcChannel
 from meshproxy.discovery.mesh.questions import Mesh
 from meshproxy.discovery.watching.api import addresses_of
 from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats
@@ -150,7 +150,7 @@ class MeshConfig(InterpreterConfig):
             if threshold is None
             else KeepAlive(threshold.min_period_ms / 1000, threshold.close_timeout_ms / 1000),
         )
-        channel = Channel(addresses_of(deps.bind(self.dst)), host_of(self.dst), dial)
+        channel = GrpcChannel(addresses_of(deps.bind(self.dst)), host_of(self.dst), dial)
         return MeshInterpreter(
             Mesh(channel, self.root),
             deps.transformers,

@@ -14,7 +14,7 @@ from meshproxy.config.errors import NotHere
 from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import Cluster, FallbackAfter, cluster_at
-from meshproxy.discovery.k8s.lookups import Found, Wanted, addr_of, endpoints, ingress
+from meshproxy.discovery.k8s.lookups import Found, WantedPort, addr_of, endpoints, ingress
 from meshproxy.discovery.k8s.objects import is_dns_label
 from meshproxy.naming.addr import Addr, AddrBound
 from meshproxy.naming.bound import Bound
@@ -24,7 +24,7 @@ from meshproxy.naming.nametree import NEG, Leaf, NameTree
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity, Ok, State, Var
 
-Find = Callable[[Cluster, Wanted, FallbackAfter], Activity[Found]]
+Find = Callable[[Cluster, WantedPort, FallbackAfter], Activity[Found]]
 """How a possible name is looked up: `endpoints` or `ingress`."""
 
 
@@ -80,7 +80,7 @@ class K8sNamer:
             if port and self.namespace in (None, namespace)
         ]
 
-    def _wanted(self, consumed: Path) -> Wanted | None:
+    def _wanted(self, consumed: Path) -> WantedPort | None:
         try:
             names = [segment.decode("ascii").lower() for segment in consumed]
         except UnicodeDecodeError:
@@ -88,7 +88,7 @@ class K8sNamer:
         namespace = self.namespace or names.pop(0)
         port, service, *value = names
         label = (self.label_key, value[0]) if self.label_key else None
-        return Wanted(namespace, port, service, label)
+        return WantedPort(namespace, port, service, label)
 
     def _fallback_after(self) -> float | None:
         return self.fallback_s

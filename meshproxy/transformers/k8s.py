@@ -15,7 +15,7 @@ from meshproxy.config.errors import NotHere
 from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import cluster_at
-from meshproxy.discovery.k8s.lookups import NODE_NAME, Wanted, addr_of, endpoints
+from meshproxy.discovery.k8s.lookups import NODE_NAME, WantedPort, addr_of, endpoints
 from meshproxy.naming.addr import Addr, AddrBound, Address
 from meshproxy.naming.namer import Transformer
 from meshproxy.naming.path import Path
@@ -119,8 +119,8 @@ class DaemonSetConfig(TransformerConfig):
         )
 
     @property
-    def _wanted(self) -> Wanted:
-        return Wanted(self.namespace.lower(), self.port.lower(), self.service.lower())
+    def _wanted(self) -> WantedPort:
+        return WantedPort(self.namespace.lower(), self.port.lower(), self.service.lower())
 
     def _through(self, addr: Var[Addr], gateways: Var[Addr]) -> Var[Addr]:
         return collect((addr, gateways)).map(lambda both: through(*both, by_node=self.host_network))

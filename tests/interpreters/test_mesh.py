@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from meshproxy.config.tls import ClientTlsConfig
-from meshproxy.discovery.grpc.channel import Channel
+from meshproxy.discovery.grpc.channel import GrpcChannel
 from meshproxy.discovery.mesh.questions import Mesh as MeshQuestions
 from meshproxy.discovery.watching.api import MAX_HELD, Bounds
 from meshproxy.h2.settings import KeepAlive, LocalSettings
@@ -52,7 +52,7 @@ def at(*ports: int) -> AddrBound:
 def build(server: Mesh, metrics: Tree | None = None, where: Any = None) -> MeshInterpreter:
     """Build one that is not patient."""
     dial = http2_to(Tree(), None, LocalSettings(), KeepAlive())
-    channel = Channel(where or Var(at(server.port)), "namerd:4321", dial, Bounds(pace_s=0.0))
+    channel = GrpcChannel(where or Var(at(server.port)), "namerd:4321", dial, Bounds(pace_s=0.0))
     questions = MeshQuestions(channel, Path.of("default"))
     return MeshInterpreter(questions, (), lambda: repeat(0.01), metrics or Tree())
 

@@ -31,7 +31,7 @@ Dial: TypeAlias = Callable[[Address], Origin]
 """Returns what reaches an address; nothing is connected yet."""
 
 
-class Channel:
+class GrpcChannel:
     """A server of gRPC at the addresses of *where*; *dial* reaches one of them at a time."""
 
     def __init__(
@@ -102,7 +102,7 @@ class Channel:
 class Calls:
     """The calls of one watch to *channel*, one at a time, for one greenlet; see `Line`."""
 
-    def __init__(self, channel: Channel, moved: Callable[[], None]) -> None:
+    def __init__(self, channel: GrpcChannel, moved: Callable[[], None]) -> None:
         self.request = ""
         """The last method called, and of what."""
         self.requested_at = 0.0

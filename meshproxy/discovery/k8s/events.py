@@ -8,14 +8,14 @@ from meshproxy.discovery.watching.failure import ApiFailure, Reason
 EventType: TypeAlias = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
 
-class Event(NamedTuple):
+class WatchEvent(NamedTuple):
     """Something that happened to an object, which is as it is now, or was at last."""
 
     type: EventType
     object: dict[str, Any]
 
 
-def read_event(line: bytes) -> Event:
+def read_event(line: bytes) -> WatchEvent:
     """Returns the event of *line*. Raises ApiFailure if it is an error, or no event at all."""
     try:
         sent = load(line)
@@ -25,7 +25,7 @@ def read_event(line: bytes) -> Event:
         raise ApiFailure(Reason.MALFORMED, "the watch sent something that is no event")
     match sent.get("type"):
         case "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" as type_:
-            return Event(type_, sent["object"])
+            return WatchEvent(type_, sent["object"])
         case "ERROR":
             code, message = sent["object"].get("code"), sent["object"].get("message")
             text = f"the watch ended with {shown(code)}: {shown(message)}"

@@ -26,7 +26,7 @@ Found: TypeAlias = frozenset[Address] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedPort:
     """A port of a service, in lower case, as the path of a name gives it."""
 
     namespace: str
@@ -54,7 +54,9 @@ class Wanted:
         return self.label is None or of.labels.get(self.label[0]) == self.label[1]
 
 
-def endpoints(cluster: Cluster, wanted: Wanted, fallback_after: FallbackAfter) -> Activity[Found]:
+def endpoints(
+    cluster: Cluster, wanted: WantedPort, fallback_after: FallbackAfter
+) -> Activity[Found]:
     """Returns the endpoints of a possible port: ready ones, each with the port of its group."""
     entry = cluster.groups(wanted.namespace, wanted.service, fallback_after)
     number = wanted.number
@@ -72,7 +74,7 @@ def endpoints(cluster: Cluster, wanted: Wanted, fallback_after: FallbackAfter) -
     return cluster.services(wanted.namespace, wanted.service, fallback_after).flat_map(behind_port)
 
 
-def ingress(cluster: Cluster, wanted: Wanted, fallback_after: FallbackAfter) -> Activity[Found]:
+def ingress(cluster: Cluster, wanted: WantedPort, fallback_after: FallbackAfter) -> Activity[Found]:
     """Returns the load balancer of a possible port, with the host name or IP from the API."""
 
     def address(services: tuple[Service, ...]) -> Found:
@@ -112,7 +114,7 @@ def _numbered_port(services: tuple[Service, ...], number: int) -> ServicePort | 
     return next((port for port in ports if port.number == number), None)
 
 
-def _behind(groups: tuple[Group, ...], wanted: Wanted, port: ServicePort) -> Found:
+def _behind(groups: tuple[Group, ...], wanted: WantedPort, port: ServicePort) -> Found:
     """Returns the endpoints of a Service's port; those of its target if none carry its name.
 
     A target that is a number is an answer even without endpoints, as in Linkerd.
@@ -123,14 +125,14 @@ def _behind(groups: tuple[Group, ...], wanted: Wanted, port: ServicePort) -> Fou
     return found
 
 
-def _named(groups: tuple[Group, ...], wanted: Wanted, name: str) -> Found:
+def _named(groups: tuple[Group, ...], wanted: WantedPort, name: str) -> Found:
     serving = [group for group in groups if name in group.ports and wanted.is_labelled(group)]
     if not serving:
         return None
     return _addresses((group, group.ports[name]) for group in serving)
 
 
-def _numbered(groups: tuple[Group, ...], wanted: Wanted, number: int) -> Found:
+def _numbered(groups: tuple[Group, ...], wanted: WantedPort, number: int) -> Found:
     serving = [group for group in groups if wanted.is_labelled(group)]
     if wanted.label and not serving:
         return None

@@ -17,7 +17,7 @@ import gevent
 
 from meshproxy.backoff import equal_jitter
 from meshproxy.discovery.k8s.api import KubernetesApi
-from meshproxy.discovery.k8s.events import Event, read_event
+from meshproxy.discovery.k8s.events import WatchEvent, read_event
 from meshproxy.discovery.k8s.namespaces import Claim
 from meshproxy.discovery.k8s.objects import Entry, Resource
 from meshproxy.discovery.k8s.table import Table, Times
@@ -206,7 +206,7 @@ class ListWatch(Generic[T]):
 
     def _events(
         self, line: Line, resource: Resource[T], version: str
-    ) -> Generator[Event, None, None]:
+    ) -> Generator[WatchEvent, None, None]:
         timing = self._api.timing
         duration_s = timing.watch_s * (0.8 + 0.2 * self._random())
         query = {
@@ -231,7 +231,7 @@ class ListWatch(Generic[T]):
             gevent.sleep(_REST_S)
             self._rested = time.monotonic()
 
-    def _apply(self, resource: Resource[T], event: Event) -> None:
+    def _apply(self, resource: Resource[T], event: WatchEvent) -> None:
         self._tally.events += 1
         if event.type == "BOOKMARK":
             return

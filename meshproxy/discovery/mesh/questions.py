@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import gevent
 
-from meshproxy.discovery.grpc.channel import Calls, Channel
+from meshproxy.discovery.grpc.channel import Calls, GrpcChannel
 from meshproxy.discovery.mesh.delegation import Delegations
 from meshproxy.discovery.mesh.replicas import read_replicas
 from meshproxy.discovery.mesh.trees import read_bound_tree, write_dtab, write_path, write_tree
@@ -32,7 +32,7 @@ _SERVICE: Final = "/io.linkerd.mesh."
 class Mesh:
     """The questions to one namerd about names under *root*, which stands for a dtab of its own."""
 
-    def __init__(self, channel: Channel, root: Path) -> None:
+    def __init__(self, channel: GrpcChannel, root: Path) -> None:
         self.channel = channel
         self._root = member(1, write_path(root))
 

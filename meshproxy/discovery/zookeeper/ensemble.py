@@ -19,7 +19,7 @@ from kazoo.exceptions import KazooException, NoNodeError, SessionExpiredError
 from meshproxy.backoff import equal_jitter
 from meshproxy.discovery.members import Resolve
 from meshproxy.discovery.watching.failure import ApiFailure, Complaints, Reason
-from meshproxy.discovery.zookeeper.session import Session, Timing
+from meshproxy.discovery.zookeeper.session import SessionTiming, ZooKeeperSession
 from meshproxy.naming.addr import (
     ADDR_PENDING,
     Addr,
@@ -47,10 +47,10 @@ T = TypeVar("T")
 class Ensemble:
     """The servers at *where*, one of which answers."""
 
-    def __init__(self, host: str, where: Var[Addr], timing: Timing | None = None) -> None:
+    def __init__(self, host: str, where: Var[Addr], timing: SessionTiming | None = None) -> None:
         self.host = host
         """Its name in logs."""
-        self.timing = timing or Timing()
+        self.timing = timing or SessionTiming()
         self.complaints = Complaints(f"ZooKeeper {host}")
         self.clients: Activity[KazooClient] = Source(self._start, PENDING)
         """The client that has a session; there is one while this is observed."""
@@ -114,7 +114,7 @@ class Ensemble:
     ) -> bool:
         """Keeps a session while it is valid. Returns True if there was one."""
         self._left, self._is_spent = 0, False
-        session = Session(servers, self.timing, self._changed.set)
+        session = ZooKeeperSession(servers, self.timing, self._changed.set)
         try:
             while self._is_good(session):
                 if session.is_connected:
@@ -130,7 +130,7 @@ class Ensemble:
             emit(PENDING)
             session.end()
 
-    def _is_good(self, session: Session) -> bool:
+    def _is_good(self, session: ZooKeeperSession) -> bool:
         if session.left_s == 0.0 or self._is_spent:
             return False
         return not (
@@ -145,7 +145,7 @@ def _settled(addr: Addr) -> State[Addr]:
     return PENDING if isinstance(addr, AddrPending) else Ok(addr)
 
 
-class Line:
+class EnsembleLine:
     """One watch's way to *ensemble*. Close it in the end."""
 
     def __init__(self, ensemble: Ensemble) -> None:

@@ -15,7 +15,7 @@ from kazoo.client import KazooClient
 from meshproxy.backoff import equal_jitter
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.discovery.watching.watch import Watch, Watches, WatchStats
-from meshproxy.discovery.zookeeper.ensemble import AT_ONCE, Ensemble, Line
+from meshproxy.discovery.zookeeper.ensemble import AT_ONCE, Ensemble, EnsembleLine
 from meshproxy.discovery.zookeeper.membership import Found, Membership, Segments
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.followed import Followed
@@ -31,7 +31,7 @@ _BACKOFF: Final = equal_jitter(0.1, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Node(Generic[T]):
+class ZooKeeperNode(Generic[T]):
     """A node: the names of its children, and those of them that are members, as they are read."""
 
     children: frozenset[str]
@@ -52,19 +52,19 @@ class Nodes(Generic[T]):
     def __init__(self, ensemble: Ensemble, membership: Membership[T], metrics: Tree) -> None:
         stats = WatchStats(metrics)
 
-        def watch(segments: Segments) -> Watch[Node[T] | None]:
+        def watch(segments: Segments) -> Watch[ZooKeeperNode[T] | None]:
             return Watch(
                 ensemble,
                 "/" + "/".join(segments),
                 lambda line: _rounds(line, segments, membership),
-                line=lambda _moved: Line(ensemble),
+                line=lambda _moved: EnsembleLine(ensemble),
                 backoff=_BACKOFF,
                 stats=stats,
                 show=_shown,
                 style="watch",
             )
 
-        self._watches: Watches[Segments, Node[T] | None] = Watches(watch)
+        self._watches: Watches[Segments, ZooKeeperNode[T] | None] = Watches(watch)
 
     @property
     def is_idle(self) -> bool:
@@ -97,7 +97,7 @@ class Nodes(Generic[T]):
     ) -> Activity[tuple[Found[T], ...]]:
         """Returns *above* and the nodes from *at* on."""
 
-        def here(state: State[Node[T] | None]) -> State[_Step[T] | None]:
+        def here(state: State[ZooKeeperNode[T] | None]) -> State[_Step[T] | None]:
             if not isinstance(state, Ok):
                 return state
             node = state.value
@@ -125,8 +125,8 @@ def _then(children: frozenset[str], rest: Segments, shorten: Callable[[str], str
 
 
 def _rounds(
-    line: Line, segments: Segments, membership: Membership[T]
-) -> Generator[Node[T] | None, None, None]:
+    line: EnsembleLine, segments: Segments, membership: Membership[T]
+) -> Generator[ZooKeeperNode[T] | None, None, None]:
     reader = _Reader(line, segments, membership)
     try:
         while True:
@@ -141,7 +141,7 @@ def _rounds(
 class _Reader(Generic[T]):
     """Reads a node, and of it only what has changed since it was read before."""
 
-    def __init__(self, line: Line, segments: Segments, membership: Membership[T]) -> None:
+    def __init__(self, line: EnsembleLine, segments: Segments, membership: Membership[T]) -> None:
         self._line = line
         self._segments = segments
         self._path = "/" + "/".join(segments)
@@ -157,7 +157,7 @@ class _Reader(Generic[T]):
         """The watches that are set."""
         return len(self._members) + (self._children is not None)
 
-    def read(self) -> Node[T] | None:
+    def read(self) -> ZooKeeperNode[T] | None:
         """Returns the node as it is now, None if there is none. Raises `ApiFailure`."""
         client = self._line.client()
         self._forget_changed(client)
@@ -173,7 +173,9 @@ class _Reader(Generic[T]):
             raise ApiFailure(Reason.TOO_LARGE, f"{len(chosen)} members, over {MAX_MEMBERS}")
         self._read_members(client, [name for name in chosen if name not in self._members])
         found = ((name, self._members.get(name)) for name in chosen)
-        return Node(frozenset(children), {name: one for name, one in found if one is not None})
+        return ZooKeeperNode(
+            frozenset(children), {name: one for name, one in found if one is not None}
+        )
 
     def _forget_changed(self, client: KazooClient) -> None:
         fired, self._fired = self._fired, set()
@@ -204,7 +206,7 @@ class _Reader(Generic[T]):
         self._line.news.set()
 
 
-def _shown(node: Node[Any] | None) -> Any:
+def _shown(node: ZooKeeperNode[Any] | None) -> Any:
     if node is None:
         return None
     return {

@@ -11,7 +11,7 @@ from kazoo.client import KazooClient
 
 from meshproxy.backoff import equal_jitter
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
-from meshproxy.discovery.zookeeper.ensemble import AT_ONCE, Ensemble, Line
+from meshproxy.discovery.zookeeper.ensemble import AT_ONCE, Ensemble, EnsembleLine
 from meshproxy.metrics.tree import Tree
 
 _BACKOFF: Final = equal_jitter(0.1, 5.0)
@@ -38,7 +38,7 @@ class Registration:
         self._client: KazooClient | None = None
         """Has the session in which the members were made."""
         self._paths: list[str] = []
-        self._line = Line(ensemble)
+        self._line = EnsembleLine(ensemble)
         self._greenlet = gevent.spawn(self._run)
 
     def close(self) -> None:

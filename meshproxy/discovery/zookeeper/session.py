@@ -29,7 +29,7 @@ log_once = LogOnce(logging.getLogger(__name__))
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class SessionTiming:
     """How long an ensemble may take, in seconds."""
 
     session_s: float = 10.0
@@ -41,14 +41,14 @@ class Timing:
     """For the last words to a server."""
 
 
-class Session:
+class ZooKeeperSession:
     """A session over whichever of *servers* can be reached, begun at once.
 
     *changed* is called, and must not block, when its state may be another.
     """
 
     def __init__(
-        self, servers: Collection[Address], timing: Timing, changed: Callable[[], None]
+        self, servers: Collection[Address], timing: SessionTiming, changed: Callable[[], None]
     ) -> None:
         self._timing = timing
         self._handler = _Handler()

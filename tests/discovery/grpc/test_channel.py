@@ -9,7 +9,7 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.events import RequestReceived, StreamEnded
 
-from meshproxy.discovery.grpc.channel import Calls, Channel
+from meshproxy.discovery.grpc.channel import Calls, GrpcChannel
 from meshproxy.discovery.watching.api import Bounds
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.h2.settings import KeepAlive, LocalSettings
@@ -29,8 +29,8 @@ def framed(*messages: bytes) -> bytes:
     return b"".join(b"\0" + len(one).to_bytes(4) + one for one in messages)
 
 
-def reach(where: Var[Addr], bounds: Bounds = QUICK) -> Channel:
-    return Channel(
+def reach(where: Var[Addr], bounds: Bounds = QUICK) -> GrpcChannel:
+    return GrpcChannel(
         where, "namerd:4321", http2_to(Tree(), None, LocalSettings(), KeepAlive()), bounds
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 from meshproxy.discovery.k8s.api import ApiServer, Timing
 from meshproxy.discovery.k8s.cluster import Cluster
-from meshproxy.discovery.k8s.lookups import Found, Wanted, addr_of, endpoints, ingress
+from meshproxy.discovery.k8s.lookups import Found, WantedPort, addr_of, endpoints, ingress
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, AddrBound, Address
 from meshproxy.var import PENDING, Activity, Ok, wait
 from tests.kit import k8s
@@ -27,13 +27,13 @@ class World:
     def endpoints(
         self, port: str, service: str = "web", label: tuple[str, str] | None = None
     ) -> Activity[Found]:
-        return endpoints(self.cluster, Wanted("default", port, service, label), lambda: None)
+        return endpoints(self.cluster, WantedPort("default", port, service, label), lambda: None)
 
     def found(self, *args: Any, **options: Any) -> Found:
         return settled(self.endpoints(*args, **options))
 
     def ingress(self, port: str) -> Found:
-        return settled(ingress(self.cluster, Wanted("default", port, "web"), lambda: None))
+        return settled(ingress(self.cluster, WantedPort("default", port, "web"), lambda: None))
 
 
 def settled(activity: Activity[Found]) -> Found:
@@ -220,21 +220,21 @@ def test_a_load_balancer_has_the_port_of_the_service(
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Wanted("default", "http", "web"), True),
-        (Wanted("default", "80", "web"), True),
-        (Wanted("default", "65535", "web"), True),
-        (Wanted("default", "0", "web"), False),
-        (Wanted("default", "65536", "web"), False),
-        (Wanted("default", "9" * 5000, "web"), False),
-        (Wanted("default", "-1", "web"), False),
-        (Wanted("default", "http", "linkerd.io"), False),
-        (Wanted("default", "http", "web:80"), False),
-        (Wanted("default", "http", "../../secrets"), False),
-        (Wanted("a b", "http", "web"), False),
-        (Wanted("default", "h_p", "web"), False),
+        (WantedPort("default", "http", "web"), True),
+        (WantedPort("default", "80", "web"), True),
+        (WantedPort("default", "65535", "web"), True),
+        (WantedPort("default", "0", "web"), False),
+        (WantedPort("default", "65536", "web"), False),
+        (WantedPort("default", "9" * 5000, "web"), False),
+        (WantedPort("default", "-1", "web"), False),
+        (WantedPort("default", "http", "linkerd.io"), False),
+        (WantedPort("default", "http", "web:80"), False),
+        (WantedPort("default", "http", "../../secrets"), False),
+        (WantedPort("a b", "http", "web"), False),
+        (WantedPort("default", "h_p", "web"), False),
     ],
 )
-def test_what_kubernetes_could_have(wanted: Wanted, expected: bool) -> None:
+def test_what_kubernetes_could_have(wanted: WantedPort, expected: bool) -> None:
     assert wanted.is_possible is expected
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 from h2.events import StreamEnded
 
-from meshproxy.discovery.grpc.channel import Calls, Channel
+from meshproxy.discovery.grpc.channel import Calls, GrpcChannel
 from meshproxy.discovery.mesh.questions import Mesh
 from meshproxy.discovery.watching.api import Bounds
 from meshproxy.discovery.watching.decoding import Malformed
@@ -46,7 +46,7 @@ def test_each_question_is_a_method_with_its_message() -> None:
     with H2Endpoint(script) as server:
         where = Var(AddrBound(frozenset({Address("127.0.0.1", server.port)})))
         dial = http2_to(Tree(), None, LocalSettings(), KeepAlive())
-        channel = Channel(where, "namerd", dial, Bounds(pace_s=0.0))
+        channel = GrpcChannel(where, "namerd", dial, Bounds(pace_s=0.0))
         mesh = Mesh(channel, Path.of("mine"))
         with closing(Calls(channel, lambda: None)) as calls:
             assert list(mesh.bind(calls, DTAB, WEB)) == [NEG]

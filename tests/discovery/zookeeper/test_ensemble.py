@@ -10,18 +10,18 @@ from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.discovery.zookeeper.ensemble import (
     MAX_LEFT,
     Ensemble,
-    Line,
+    EnsembleLine,
     ensemble_at,
     new_ensemble,
 )
-from meshproxy.discovery.zookeeper.session import Timing
+from meshproxy.discovery.zookeeper.session import SessionTiming
 from meshproxy.naming.addr import ADDR_PENDING, Addr, AddrBound, Address, AddrFailed
 from meshproxy.var import Ok, Var
 from tests.kit.deps import Literals
 from tests.kit.k8s import wait_until
 from tests.kit.zookeeper import ZooKeeper, needs_zookeeper
 
-QUICK = Timing(session_s=1.0, connect_s=1.0, answer_s=0.2, close_s=0.1)
+QUICK = SessionTiming(session_s=1.0, connect_s=1.0, answer_s=0.2, close_s=0.1)
 
 
 def at(*ports: int) -> Addr:
@@ -34,8 +34,8 @@ def ensemble(zookeeper: ZooKeeper) -> Ensemble:
 
 
 @pytest.fixture
-def line(ensemble: Ensemble) -> Iterator[Line]:
-    asking = Line(ensemble)
+def line(ensemble: Ensemble) -> Iterator[EnsembleLine]:
+    asking = EnsembleLine(ensemble)
     yield asking
     asking.close()
 
@@ -55,7 +55,7 @@ def test_all_who_ask_share_a_session_that_ends_with_the_last(
     zookeeper: ZooKeeper, ensemble: Ensemble
 ) -> None:
     wait_until(lambda: zookeeper.measure("zk_num_alive_connections") == 1)
-    first, second = Line(ensemble), Line(ensemble)
+    first, second = EnsembleLine(ensemble), EnsembleLine(ensemble)
     assert first.client() is second.client()
     first.close()
     assert session_of(ensemble) is not None
@@ -64,7 +64,7 @@ def test_all_who_ask_share_a_session_that_ends_with_the_last(
 
 
 @needs_zookeeper
-def test_answers_come_in_order_and_what_is_not_there_is_none(line: Line) -> None:
+def test_answers_come_in_order_and_what_is_not_there_is_none(line: EnsembleLine) -> None:
     client = line.client()
     asked = [
         lambda: client.get_children_async("/zookeeper"),
@@ -77,14 +77,16 @@ def test_answers_come_in_order_and_what_is_not_there_is_none(line: Line) -> None
 
 
 @needs_zookeeper
-def test_an_error_of_the_server_is_a_failure(line: Line) -> None:
+def test_an_error_of_the_server_is_a_failure(line: EnsembleLine) -> None:
     client = line.client()
     with pytest.raises(ApiFailure, match="BadArguments"):
         line.answers("nothing", [lambda: client.delete_async("/zookeeper", version=-5)])
 
 
 @needs_zookeeper
-def test_an_answer_that_does_not_come_costs_the_session(ensemble: Ensemble, line: Line) -> None:
+def test_an_answer_that_does_not_come_costs_the_session(
+    ensemble: Ensemble, line: EnsembleLine
+) -> None:
     line.client()
     before = session_of(ensemble)
     with pytest.raises(ApiFailure, match=r"no answer within 0.2 s") as caught:
@@ -95,8 +97,8 @@ def test_an_answer_that_does_not_come_costs_the_session(ensemble: Ensemble, line
 
 @needs_zookeeper
 def test_a_short_outage_keeps_the_session(zookeeper: ZooKeeper) -> None:
-    patient = Ensemble("zk.test", Var(at(zookeeper.port)), Timing())
-    asking = Line(patient)
+    patient = Ensemble("zk.test", Var(at(zookeeper.port)), SessionTiming())
+    asking = EnsembleLine(patient)
     asking.client()
     before = session_of(patient)
     zookeeper.stop()
@@ -109,7 +111,7 @@ def test_a_short_outage_keeps_the_session(zookeeper: ZooKeeper) -> None:
 
 @needs_zookeeper
 def test_a_session_that_is_lost_is_replaced(
-    zookeeper: ZooKeeper, ensemble: Ensemble, line: Line
+    zookeeper: ZooKeeper, ensemble: Ensemble, line: EnsembleLine
 ) -> None:
     line.client()
     before = session_of(ensemble)
@@ -125,7 +127,7 @@ def test_a_session_that_is_lost_is_replaced(
 
 @needs_zookeeper
 def test_a_server_that_lost_its_data_gets_a_new_session(
-    zookeeper: ZooKeeper, ensemble: Ensemble, line: Line
+    zookeeper: ZooKeeper, ensemble: Ensemble, line: EnsembleLine
 ) -> None:
     for number in range(20):
         line.client().create(f"/made-{number}", b"")
@@ -141,7 +143,7 @@ def test_an_ensemble_that_moves_is_followed(
 ) -> None:
     where: Var[Addr] = Var(at(zookeeper.port))
     moving = Ensemble("zk.test", where, QUICK)
-    line = Line(moving)
+    line = EnsembleLine(moving)
     with ZooKeeper(tmp_path_factory.mktemp("other")) as other:
         line.client()
         where.set(at(zookeeper.port, other.port))
@@ -156,7 +158,7 @@ def test_an_ensemble_that_moves_is_followed(
 
 @needs_zookeeper
 def test_watches_that_nobody_waits_for_end_with_a_new_session(
-    zookeeper: ZooKeeper, ensemble: Ensemble, line: Line
+    zookeeper: ZooKeeper, ensemble: Ensemble, line: EnsembleLine
 ) -> None:
     client = line.client()
     before = session_of(ensemble)
@@ -179,7 +181,7 @@ NOWHERE = [
 
 @pytest.mark.parametrize(("addr", "why"), NOWHERE)
 def test_without_an_address_the_failure_says_why(addr: Addr, why: str) -> None:
-    line = Line(Ensemble("zk.test", Var(addr), Timing(connect_s=0.1)))
+    line = EnsembleLine(Ensemble("zk.test", Var(addr), SessionTiming(connect_s=0.1)))
     line.ensemble.why = ""
     with pytest.raises(ApiFailure, match=r"no session within 0\.1 s") as caught:
         line.client()

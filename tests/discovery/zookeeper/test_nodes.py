@@ -9,7 +9,7 @@ from meshproxy.discovery.zookeeper import nodes as module
 from meshproxy.discovery.zookeeper.ensemble import MAX_LEFT, Ensemble
 from meshproxy.discovery.zookeeper.membership import Membership
 from meshproxy.discovery.zookeeper.nodes import Nodes
-from meshproxy.discovery.zookeeper.session import Timing
+from meshproxy.discovery.zookeeper.session import SessionTiming
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import AddrBound, Address
 from meshproxy.var import Ok, Pending, Var
@@ -17,7 +17,7 @@ from tests.kit.k8s import wait_until
 from tests.kit.zookeeper import ZooKeeper, needs_zookeeper
 
 pytestmark = needs_zookeeper
-QUICK = Timing(session_s=1.0, connect_s=1.0, answer_s=2.0, close_s=0.1)
+QUICK = SessionTiming(session_s=1.0, connect_s=1.0, answer_s=2.0, close_s=0.1)
 MEMBERS: Membership[str] = Membership(
     lambda _, children: [name for name in children if name.startswith("m")],
     lambda _, data: None if data == b"bad" else data.decode(),

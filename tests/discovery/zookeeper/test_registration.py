@@ -8,7 +8,7 @@ import pytest
 
 from meshproxy.discovery.zookeeper.ensemble import Ensemble
 from meshproxy.discovery.zookeeper.registration import Registration
-from meshproxy.discovery.zookeeper.session import Timing
+from meshproxy.discovery.zookeeper.session import SessionTiming
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import AddrBound, Address
 from meshproxy.var import Var
@@ -16,7 +16,7 @@ from tests.kit.k8s import wait_until
 from tests.kit.zookeeper import ZooKeeper, needs_zookeeper
 
 pytestmark = needs_zookeeper
-QUICK = Timing(session_s=1.0, connect_s=1.0, answer_s=1.0, close_s=0.3)
+QUICK = SessionTiming(session_s=1.0, connect_s=1.0, answer_s=1.0, close_s=0.3)
 
 
 @contextmanager

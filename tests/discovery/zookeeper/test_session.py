@@ -11,12 +11,12 @@ import pytest
 from gevent import socket
 from gevent.server import StreamServer
 
-from meshproxy.discovery.zookeeper.session import MAX_BYTES, Session, Timing
+from meshproxy.discovery.zookeeper.session import MAX_BYTES, SessionTiming, ZooKeeperSession
 from meshproxy.naming.addr import Address
 from tests.kit.k8s import wait_until
 from tests.kit.zookeeper import ZooKeeper, needs_zookeeper
 
-QUICK = Timing(session_s=1.0, connect_s=0.5, close_s=0.1)
+QUICK = SessionTiming(session_s=1.0, connect_s=0.5, close_s=0.1)
 
 
 def _ignore() -> None:
@@ -35,8 +35,8 @@ def serving(handle: Callable[[socket.socket], object]) -> Iterator[Address]:
 
 
 @contextmanager
-def session(*servers: Address, timing: Timing = QUICK) -> Iterator[Session]:
-    begun = Session(servers, timing, _ignore)
+def session(*servers: Address, timing: SessionTiming = QUICK) -> Iterator[ZooKeeperSession]:
+    begun = ZooKeeperSession(servers, timing, _ignore)
     try:
         yield begun
     finally:
@@ -46,7 +46,7 @@ def session(*servers: Address, timing: Timing = QUICK) -> Iterator[Session]:
 @needs_zookeeper
 def test_a_session_is_had_with_whoever_of_the_ensemble_answers(zookeeper: ZooKeeper) -> None:
     dead, alive = Address("127.0.0.1", 1), Address("127.0.0.1", zookeeper.port)
-    with session(dead, alive, timing=Timing()) as begun:
+    with session(dead, alive, timing=SessionTiming()) as begun:
         wait_until(lambda: begun.is_connected)
         assert begun.peer == alive
         assert begun.left_s is None
@@ -55,7 +55,7 @@ def test_a_session_is_had_with_whoever_of_the_ensemble_answers(zookeeper: ZooKee
 
 @needs_zookeeper
 def test_its_nodes_are_gone_as_soon_as_it_has_ended(zookeeper: ZooKeeper) -> None:
-    with session(Address("127.0.0.1", zookeeper.port), timing=Timing()) as begun:
+    with session(Address("127.0.0.1", zookeeper.port), timing=SessionTiming()) as begun:
         wait_until(lambda: begun.is_connected)
         begun.client.create("/mine", b"", ephemeral=True)
     with zookeeper.client() as other:
@@ -107,7 +107,7 @@ NO_SERVERS = {
 def test_who_is_no_server_is_given_up(handle: Callable[[socket.socket], object]) -> None:
     with serving(handle) as server:
         before = _descriptors()
-        begun = Session([server], QUICK, _ignore)
+        begun = ZooKeeperSession([server], QUICK, _ignore)
         wait_until(lambda: begun.left_s == 0)
         assert not begun.has_begun
         asked = time.monotonic()
