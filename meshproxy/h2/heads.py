@@ -10,6 +10,9 @@ from meshproxy.http.headers import MAX_LINE, REPEATING, Headers
 from meshproxy.http.memo import Memo
 
 _LEFT_OUT = CONNECTION_FIELDS | {b"te", b"host"}
+_RECURRING = REPEATING | {
+    b"l5d-dst-service", b"l5d-dst-client", b"l5d-dst-residual", b"l5d-success-class"
+}  # fmt: skip
 _NONE: frozenset[bytes] = frozenset()
 _TE = b"te", b"trailers"
 _fields: Memo[bytes, Field] = Memo(4096)
@@ -66,6 +69,6 @@ def _fields_of(headers: Headers) -> list[Field]:
 
 def _field(name: bytes, line: bytes) -> Field:
     field = name, line[len(name) + 1 :].strip(b" \t")
-    if name in REPEATING and len(line) <= MAX_LINE:
+    if name in _RECURRING and len(line) <= MAX_LINE:
         _fields.keep(line, field)
     return field

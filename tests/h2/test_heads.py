@@ -56,3 +56,10 @@ def test_what_was_never_indexed_stays_so() -> None:
     assert unindexed(headers.copy()) == {b"pin"}
     assert isinstance(headers, SensitiveHeaders)
     assert unindexed(of((b"pin", b"1234"))) == frozenset()
+
+
+def test_the_field_of_a_line_that_recurs_is_the_same_object_and_no_other_is_held() -> None:
+    for name, recurs in ((b"l5d-dst-client", True), (b"accept", True), (b"l5d-reqid", False)):
+        first, again = (trailer_fields(of((name, b"/a")))[0] for _ in range(2))
+        assert first == again == (name, b"/a")
+        assert (first is again) is recurs
