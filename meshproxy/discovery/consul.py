@@ -1,4 +1,4 @@
-"""What an agent of Consul says: of services, of keys, and of itself.
+"""Services, keys and the agent itself, as the HTTP API of Consul has them.
 
 Changes come by blocking queries: the answer to a question with the index of an earlier answer is
 held until there is a newer one (developer.hashicorp.com/consul/api-docs/features/blocking;
@@ -27,9 +27,9 @@ Status: TypeAlias = Literal["passing", "warning", "critical", "maintenance"]
 Meta: TypeAlias = tuple[tuple[str, str], ...]
 
 HELD_S: Final = 600.0
-"""How long an agent may hold a question; by itself it does so for up to 320 s."""
+"""How long an agent may hold a request; by default it does so for up to 320 s."""
 POLL_S: Final = 10.0
-"""How often those ask for whom no place is left to have a question held."""
+"""Poll interval of watches for which no held request is left."""
 AGENT_S: Final = 3600.0
 _INDEX_DIGITS: Final = 20
 DEFAULT_DOMAIN: Final = "consul"
@@ -55,11 +55,11 @@ class ServiceNodes:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What the agent says of itself."""
+    """The configuration of the agent."""
 
     datacenter: str
     domain: str
-    """Under which Consul's DNS has its names, without dots at its ends."""
+    """The domain of Consul's DNS, without dots at its ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class NodeFilter:
 
 
 class Consul:
-    """The questions to one agent; its generators are what watches follow."""
+    """Requests to one agent; watches follow its generators."""
 
     def __init__(
         self, api: Api, consistency: Consistency = "default", nodes: NodeFilter | None = None
@@ -111,7 +111,7 @@ class Consul:
         )
 
     def agent(self, line: Line) -> Generator[Agent, None, None]:
-        """Yields what the agent says of itself."""
+        """Yields the configuration of the agent."""
         yield from polled(lambda: _agent(line.ask("/v1/agent/self").body), lambda: AGENT_S)
 
     def _blocking(
@@ -148,7 +148,7 @@ def bad_token(token: str | None) -> bool:
 
 
 def token_headers(token: str | None) -> Mapping[str, str]:
-    """Returns what proves to the agent who asks."""
+    """Returns the header fields that authenticate a request."""
     return {} if token is None else {"X-Consul-Token": token}
 
 

@@ -1,7 +1,7 @@
 """How a host may be spelled: an address literal, a name to look up, or neither.
 
 A spelling that inet_aton(3) would expand (decimal, octal, hex, too few parts) never becomes a
-DNS question, so nobody reaches an address under a disguise.
+DNS query, so no address can be reached by a disguised spelling.
 """
 
 import ipaddress

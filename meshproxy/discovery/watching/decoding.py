@@ -242,11 +242,11 @@ class Lines:
 
     @property
     def is_between(self) -> bool:
-        """No line has begun that has not ended."""
+        """True if no line is incomplete."""
         return not self._held
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yields the lines that *data* completes, without their ends and but for empty ones.
+        """Yields the non-empty lines that *data* completes, without their ends.
 
         Raises `Malformed` for one that is too long.
         """
@@ -258,7 +258,7 @@ class Lines:
         self._hold(rest)
 
     def take_rest(self) -> bytes:
-        """Returns what came of a line that has not ended, and forgets it."""
+        """Returns the incomplete line, and forgets it."""
         whole = b"".join(self._rest).strip()
         self._rest, self._held = [], 0
         return whole

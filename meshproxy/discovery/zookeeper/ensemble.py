@@ -32,7 +32,7 @@ from meshproxy.naming.addr import (
 from meshproxy.var import PENDING, Activity, Close, Ok, Source, State, Var, collect, wait
 
 MAX_LEFT: Final = 1000
-"""Watches that nobody waits for any more; a server forgets them with the session only."""
+"""Watches that nothing waits for any more; a server forgets them only with the session."""
 AT_ONCE: Final = 20
 """Questions of one watch that are under way."""
 TURNS: Final = 10
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class Ensemble:
-    """The servers at *where*, one of which answers."""
+    """The servers at *where*, of which any one answers."""
 
     def __init__(self, host: str, where: Var[Addr], timing: SessionTiming | None = None) -> None:
         self.host = host
@@ -55,9 +55,9 @@ class Ensemble:
         self.clients: Activity[KazooClient] = Source(self._start, PENDING)
         """The client that has a session; there is one while this is observed."""
         self.why = ""
-        """Why there is none, as far as is known."""
+        """Why there is no session, if known."""
         self.asking = BoundedSemaphore(TURNS)
-        """One of its places is for one watch that asks."""
+        """Limits the watches that ask at the same time."""
         self._where = where
         self._addr: Addr = ADDR_PENDING
         self._changed = Event()
@@ -65,13 +65,13 @@ class Ensemble:
         self._is_spent = False
 
     def leave(self, watches: int) -> None:
-        """Notes that so many watches have been set, and that nobody waits for them any more."""
+        """Counts watches that are set on the server although nothing waits for them any more."""
         self._left += watches
         if self._left > MAX_LEFT:
             self.renew()
 
     def renew(self) -> None:
-        """Has another session in place of the present one."""
+        """Replaces the present session by a new one."""
         self._is_spent = True
         self._changed.set()
 
@@ -98,7 +98,7 @@ class Ensemble:
             gevent.sleep(next(waits))
 
     def _addresses(self) -> frozenset[Address]:
-        """Returns where the servers are, once that is known, none if it is not in time."""
+        """Returns the addresses of the servers; none if they are not known in time."""
         wait(self._where.map(_settled), self.timing.connect_s)
         match self._addr:
             case AddrBound(addresses) if addresses:
@@ -112,7 +112,7 @@ class Ensemble:
     def _keep_one(
         self, servers: frozenset[Address], emit: Callable[[State[KazooClient]], None]
     ) -> bool:
-        """Keeps a session while it is valid. Returns True if there was one."""
+        """Keeps a session for as long as it is valid. Returns True if one was established."""
         self._left, self._is_spent = 0, False
         session = ZooKeeperSession(servers, self.timing, self._changed.set)
         try:
@@ -146,22 +146,22 @@ def _settled(addr: Addr) -> State[Addr]:
 
 
 class EnsembleLine:
-    """One watch's way to *ensemble*. Close it in the end."""
+    """A watch's access to *ensemble*. It must be closed in the end."""
 
     def __init__(self, ensemble: Ensemble) -> None:
         self.request = ""
-        """The last question."""
+        """The last request."""
         self.requested_at = 0.0
         self.responded_at = 0.0
-        """When the last answer came; seconds since 1970 as above."""
+        """When the last answer arrived; seconds since 1970 as above."""
         self.news = Event()
-        """Set by whoever has news for the watch, and when the session is another."""
+        """Set when something has changed for the watch, and when the session is replaced."""
         self.ensemble = ensemble
         self._next_at = 0.0
         self._close = ensemble.clients.observe(lambda _: self.news.set())
 
     def close(self) -> None:
-        """Asks no more."""
+        """Stops asking."""
         self._close()
 
     def client(self) -> KazooClient:
@@ -176,7 +176,7 @@ class EnsembleLine:
         raise ApiFailure(Reason.CONNECT, f"no session within {timing.connect_s:g} s: {why}")
 
     def answers(self, request: str, asks: Sequence[Callable[[], Any]]) -> list[Any]:
-        """Returns what each of *asks*, at most `AT_ONCE`, comes to; None for nodes that are not.
+        """Returns the results of *asks*, at most `AT_ONCE`; None for nodes that do not exist.
 
         Raises `ApiFailure` if that takes too long, or for any other error.
         """
@@ -212,7 +212,7 @@ _ensembles: "WeakValueDictionary[tuple[tuple[tuple[str, int], ...], Resolve], En
 
 
 def ensemble_at(servers: Iterable[tuple[str, int]], resolve: Resolve) -> Ensemble:
-    """Returns the one ensemble of these hosts and ports, as long as anybody uses it."""
+    """Returns the ensemble of these hosts and ports, which is shared while it is in use."""
     key = (tuple(sorted(set(servers))), resolve)
     ensemble = _ensembles.get(key)
     if ensemble is None:
@@ -221,7 +221,7 @@ def ensemble_at(servers: Iterable[tuple[str, int]], resolve: Resolve) -> Ensembl
 
 
 def new_ensemble(servers: Iterable[tuple[str, int]], resolve: Resolve) -> Ensemble:
-    """Returns an ensemble whose session nobody else has."""
+    """Returns an ensemble with a session of its own."""
     listed = tuple(servers)
     where = collect([resolve(host, str(port)) for host, port in listed]).map(merged)
     return Ensemble(",".join(f"{host}:{port}" for host, port in listed), where)

@@ -15,9 +15,9 @@ class Membership(Generic[T]):
     """Which children of a node are members, and how their data is read."""
 
     choose: Callable[[Segments, Sequence[str]], Collection[str]]
-    """Given the node and the names of its children."""
+    """Called with the node and the names of its children."""
     read: Callable[[str, bytes], T | None]
-    """Given the name and the data of a member; None for one that does not count."""
+    """Called with the name and the data of a member; returns None for one that does not count."""
 
 
 class Found(NamedTuple, Generic[T]):

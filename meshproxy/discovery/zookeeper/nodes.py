@@ -1,7 +1,7 @@
 """Nodes of ZooKeeper, followed as they change.
 
-A name from a client is looked for in the list of children of the deepest node that exists on its
-way, which all names below that node share: one that nobody has registered costs no question and no
+A name from a client is looked up in the children of the deepest node that exists on its path. All
+names below that node share this list, so a name that is not registered costs no request and no
 watch.
 """
 
@@ -26,28 +26,28 @@ T = TypeVar("T")
 MAX_MEMBERS: Final = 20_000
 """Members that are read of one node."""
 ABSENT_S: Final = 1.0
-"""How often a node is looked for that is gone although its parent lists it."""
+"""How often a node that its parent lists, but that is gone, is looked up again."""
 _BACKOFF: Final = equal_jitter(0.1, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
 class ZooKeeperNode(Generic[T]):
-    """A node: the names of its children, and those of them that are members, as they are read."""
+    """A node: the names of its children, and what was read of those that are members."""
 
     children: frozenset[str]
     members: Mapping[str, T]
 
 
 class _Step(NamedTuple, Generic[T]):
-    """A node on a way, as far as that way is concerned."""
+    """A node on the path of a name."""
 
     members: Mapping[str, T]
     then: Segments
-    """Which node comes next, and what comes after it; empty at the end of the way."""
+    """The next node and those after it; empty at the end of the path."""
 
 
 class Nodes(Generic[T]):
-    """The nodes of *ensemble* that are in use, each with one watch whoever uses it."""
+    """The nodes of *ensemble* that are in use, each with one watch for all its users."""
 
     def __init__(self, ensemble: Ensemble, membership: Membership[T], metrics: Tree) -> None:
         stats = WatchStats(metrics)
@@ -68,7 +68,7 @@ class Nodes(Generic[T]):
 
     @property
     def is_idle(self) -> bool:
-        """None is in use."""
+        """True if no node is in use."""
         return not self._watches
 
     def along(
@@ -81,7 +81,7 @@ class Nodes(Generic[T]):
         return self._along((), way, shorten, ())
 
     def describe(self) -> dict[str, Any]:
-        """Returns the state of each node in use for people, by its path."""
+        """Returns the state of each node in use for human readers, by its path."""
         return self._watches.describe()
 
     def followed(self) -> Iterator[Followed]:
@@ -139,7 +139,7 @@ def _rounds(
 
 
 class _Reader(Generic[T]):
-    """Reads a node, and of it only what has changed since it was read before."""
+    """Reads a node, after the first time only what has changed."""
 
     def __init__(self, line: EnsembleLine, segments: Segments, membership: Membership[T]) -> None:
         self._line = line
@@ -150,7 +150,7 @@ class _Reader(Generic[T]):
         self._children: list[str] | None = None
         self._members: dict[str, T | None] = {}
         self._fired: set[str] = set()
-        """Those whose watch has fired, which are read anew; `""` is the node itself."""
+        """Members whose watch has fired, which are read again; `""` is the node itself."""
 
     @property
     def watches(self) -> int:
@@ -158,7 +158,7 @@ class _Reader(Generic[T]):
         return len(self._members) + (self._children is not None)
 
     def read(self) -> ZooKeeperNode[T] | None:
-        """Returns the node as it is now, None if there is none. Raises `ApiFailure`."""
+        """Returns the node as it is now; None if it does not exist. Raises `ApiFailure`."""
         client = self._line.client()
         self._forget_changed(client)
         children = self._children

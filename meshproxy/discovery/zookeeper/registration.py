@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Registration:
-    """Ephemeral *members* of *node*, by their data, made anew with each session of *ensemble*.
+    """Ephemeral *members* of *node*, by their data, created again in each session of *ensemble*.
 
     Nobody else may have sessions with *ensemble*: one in which a member may have been made
     unnoticed is given up.
@@ -36,13 +36,13 @@ class Registration:
         self._errors = metrics.counter("errors")
         self._failure: ApiFailure | None = None
         self._client: KazooClient | None = None
-        """Has the session in which the members were made."""
+        """The client of the session in which the members were created."""
         self._paths: list[str] = []
         self._line = EnsembleLine(ensemble)
         self._greenlet = gevent.spawn(self._run)
 
     def close(self) -> None:
-        """Takes the members away; waits for that, but no longer than `close_s`."""
+        """Removes the members, and waits for that for at most `close_s`."""
         self._greenlet.kill()
         paths, self._paths = self._paths, []
         limit = gevent.Timeout(self._ensemble.timing.close_s, False)

@@ -33,16 +33,16 @@ class SessionTiming:
     """How long an ensemble may take, in seconds."""
 
     session_s: float = 10.0
-    """The session is lost after so long without a connection; so are the nodes that it made."""
+    """Session timeout: without a connection for so long, it and the nodes it created are lost."""
     connect_s: float = 5.0
-    """For the first connection of a session, and for whoever waits for one."""
+    """Limit on the first connection of a session, and on the wait for one."""
     answer_s: float = 10.0
     close_s: float = 2.0
-    """For the last words to a server."""
+    """Limit on closing a session."""
 
 
 class ZooKeeperSession:
-    """A session over whichever of *servers* can be reached, begun at once.
+    """A session with any of *servers* that can be reached; it begins at once.
 
     *changed* is called, and must not block, when its state may be another.
     """
@@ -65,7 +65,7 @@ class ZooKeeperSession:
             logger=self._last_word,
         )
         self.has_begun = False
-        """There has been a connection."""
+        """True if there has been a connection."""
         self.state = KazooState.LOST
         self._disconnected_at = time.monotonic()
         self._changed = changed
@@ -74,12 +74,12 @@ class ZooKeeperSession:
 
     @property
     def is_connected(self) -> bool:
-        """Questions can be asked."""
+        """True if requests can be sent."""
         return bool(self.state == KazooState.CONNECTED)
 
     @property
     def left_s(self) -> float | None:
-        """How long it may still go without a connection; None while it has one."""
+        """Seconds until it expires without a connection; None while it has one."""
         if self.is_connected:
             return None
         if self.has_begun and self.state == KazooState.LOST:
@@ -94,16 +94,16 @@ class ZooKeeperSession:
 
     @property
     def why(self) -> str:
-        """What went wrong last, if anything did."""
+        """The last failure, if there was one."""
         return self._last_word.text
 
     def end(self) -> None:
-        """Ends it without waiting: nodes that it made are gone, and nobody hears of it any more."""
+        """Ends it without waiting: nodes that it created are gone, nothing is reported any more."""
         self._changed = _nothing
         gevent.spawn(self.end_and_wait)
 
     def end_and_wait(self) -> None:
-        """Ends it within `close_s`, whatever the server does."""
+        """Closes it within `close_s`, whatever the server does."""
         self._changed = _nothing
         cutting = gevent.spawn_later(self._timing.close_s, self._handler.cut)
         try:
@@ -127,7 +127,7 @@ def _written(server: Address) -> str:
 
 
 def _nothing() -> None:
-    """Tells nobody."""
+    """Reports nothing."""
 
 
 class _Handler(SequentialGeventHandler):  # type: ignore[misc] # kazoo has no types
@@ -148,7 +148,7 @@ class _Handler(SequentialGeventHandler):  # type: ignore[misc] # kazoo has no ty
         return self._socket
 
     def cut(self) -> None:
-        """Lets whoever waits for the server wait no longer."""
+        """Ends all waits for the server."""
         self._is_cut = True
         if self._socket is not None:
             self._socket.cut()
@@ -166,7 +166,7 @@ class _Handler(SequentialGeventHandler):  # type: ignore[misc] # kazoo has no ty
 
 
 class _Socket:
-    """A socket from which kazoo, which asks for the whole of an answer, reads no endless one."""
+    """A socket that limits the size of an answer, which kazoo reads as a whole."""
 
     def __init__(self, inner: socket.socket) -> None:
         self._inner = inner
@@ -176,20 +176,20 @@ class _Socket:
         self.close = inner.close
 
     def recv(self, size: int) -> bytes:
-        """Returns what has come, at most *size* bytes. Raises OSError if that is too much."""
+        """Returns what has arrived, at most *size* bytes. Raises OSError for a larger answer."""
         if size > MAX_BYTES:
             raise OSError(errno.EMSGSIZE, f"an answer of {size} bytes")
         data: bytes = self._inner.recv(size)
         return data
 
     def cut(self) -> None:
-        """Ends the connection under whoever reads from it."""
+        """Ends the connection, also for a greenlet that reads from it."""
         with suppress(OSError):
             self._inner.shutdown(socket.SHUT_RDWR)
 
 
 class _LastWord(logging.Logger):
-    """Keeps what kazoo warned of last instead of logging it: it would do so for each attempt."""
+    """Keeps the last warning of kazoo instead of logging one for each attempt."""
 
     def __init__(self) -> None:
         super().__init__("kazoo", logging.WARNING)
