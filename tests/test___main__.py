@@ -1,5 +1,6 @@
 """What is imported when: little for help and version, nothing that blocks before the patch."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,18 @@ def modules(when: str, *arguments: str) -> set[str]:
 
 def ours(names: set[str]) -> set[str]:
     return {name for name in names if name.partition(".")[0] == "meshproxy"}
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--print-config", "egress"]], ids=" ".join)
+def test_output_that_nobody_reads_ends_it_without_a_traceback(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "meshproxy", *arguments]
+    with os.fdopen(writing, "wb") as closed:
+        ran = subprocess.run(
+            command, cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, timeout=START_S, check=False
+        )
+    assert (ran.returncode, ran.stderr) == (141, b"")
 
 
 @pytest.mark.parametrize(

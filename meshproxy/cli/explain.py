@@ -15,7 +15,7 @@ from meshproxy.admin.explain import MAX_WAIT_S, PATH
 from meshproxy.admin.explained import lines_of, summary
 from meshproxy.admin.pages import AdminRequest
 from meshproxy.cli import explain_all
-from meshproxy.cli.asking import ask
+from meshproxy.cli.asking import ask, cause_of
 from meshproxy.cli.configuration import run_with
 from meshproxy.cli.printable import printable
 from meshproxy.config.errors import ConfigErrors
@@ -118,9 +118,9 @@ def _at_admin(given: Namespace) -> Explain:
         try:
             found: Found = ask(url)
         except (HTTPError, ValueError) as error:
-            raise ValueError(f"{base}: {error}") from error
+            raise ValueError(f"{base}: {cause_of(error)}") from error
         if not isinstance(found, dict) or "bound" not in found:
-            raise ValueError(f"{base}: this is no explanation of meshproxy's")
+            raise ValueError(f"{base}: this is not an explanation of meshproxy's")
         return found
 
     return explain

@@ -23,10 +23,10 @@ def in_words(name: str, given: Namespace, word: str) -> str:
     """Returns what is wrong with *word*, which the command *name* does not accept with *given*."""
     if word.startswith("-"):
         options = [one for option in COMMANDS[name].options for one in option.names]
-        return f"{word} is no option of {name}, {suggestion(word, [*options, '--help'])}"
+        return f"{word} is not an option of {name}, {suggestion(word, [*options, '--help'])}"
     meant = _command(given.config) if name == SERVE else None
     if meant is not None:
-        return f"{given.config} is no command, did you mean {meant}?"
+        return f"{given.config} is not a command, did you mean {meant}?"
     return f"{word} is one word too many, see meshproxy {name} --help"
 
 

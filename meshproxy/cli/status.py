@@ -5,7 +5,7 @@ from argparse import Namespace
 
 from urllib3.exceptions import HTTPError
 
-from meshproxy.cli.asking import ask
+from meshproxy.cli.asking import ask, cause_of
 from meshproxy.cli.printable import printable
 
 
@@ -18,10 +18,10 @@ def run(given: Namespace) -> int:
         count = max(int(overview["problem_count"]), len(problems))
         labels = [str(one["label"]) for one in overview["routers"]]
     except (HTTPError, ValueError) as error:
-        print(f"meshproxy: {url}: {printable(str(error))}", file=sys.stderr)
+        print(f"meshproxy: {url}: {printable(cause_of(error))}", file=sys.stderr)
         return 1
     except (KeyError, TypeError):
-        print(f"meshproxy: {url}: this is no overview of meshproxy's", file=sys.stderr)
+        print(f"meshproxy: {url}: this is not an overview of meshproxy's", file=sys.stderr)
         return 1
     for problem in problems:
         print(printable(problem))

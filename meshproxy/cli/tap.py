@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from meshproxy.cli.asking import cause_of
 from meshproxy.cli.printable import printable
 
 _SECONDS: Final = 3600
@@ -35,7 +36,7 @@ def run(given: Namespace) -> int:
         sys.stderr.close()  # the reader of our output has left
         return 0
     except (HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
-        print(f"meshproxy: {url}: {printable(str(error))}", file=sys.stderr)
+        print(f"meshproxy: {url}: {printable(cause_of(error))}", file=sys.stderr)
         return 1
 
 
@@ -54,7 +55,7 @@ def _lines(url: str) -> Iterator[str]:
         for piece in response.stream():
             *lines, rest = (rest + piece).split(b"\n")
             if len(rest) > _MAX_LINE:
-                raise ValueError("this is no tap of meshproxy's")
+                raise ValueError("this is not a tap of meshproxy's")
             yield from (line.decode() for line in lines if line)
 
 

@@ -213,7 +213,7 @@ def test_names_that_a_running_proxy_has_served_are_compared(
     ("answer", "why"),
     [
         (Answer(404, b"There is no router x"), "the answer has status 404: There is no router x"),
-        (Answer(200, b"[]"), "this is no explanation of meshproxy's"),
+        (Answer(200, b"[]"), "this is not an explanation of meshproxy's"),
     ],
 )
 def test_an_answer_that_is_none_is_one_line(

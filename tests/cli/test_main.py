@@ -57,7 +57,9 @@ def test_the_help_has_commands_statuses_and_an_example(capsys: pytest.CaptureFix
 def test_an_option_is_of_its_command_alone(capsys: pytest.CaptureFixture[str]) -> None:
     status, output, errors = said(capsys, "--verbose", "a")
     assert (status, output) == (2, "")
-    assert errors.startswith("meshproxy: --verbose is no option of serve, did you mean --version?")
+    assert errors.startswith(
+        "meshproxy: --verbose is not an option of serve, did you mean --version?"
+    )
 
 
 def test_each_command_has_its_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,13 +118,19 @@ def test_a_command_line_that_cannot_be_read_is_2(
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["chekc", "x"], "chekc is no command, did you mean meshproxy check?"),
-        (["Completions", "bash"], "Completions is no command, did you mean meshproxy completion?"),
-        (["help", "check"], "help is no command, did you mean meshproxy --help?"),
+        (["chekc", "x"], "chekc is not a command, did you mean meshproxy check?"),
+        (
+            ["Completions", "bash"],
+            "Completions is not a command, did you mean meshproxy completion?",
+        ),
+        (["help", "check"], "help is not a command, did you mean meshproxy --help?"),
         (["a.yaml", "b.yaml"], "b.yaml is one word too many, see meshproxy serve --help"),
         (["check", "a", "b"], "b is one word too many, see meshproxy check --help"),
-        (["--nonsense", "a"], "--nonsense is no option of serve, known here: --help, --log-format"),
-        (["check", "--verbos", "a"], "--verbos is no option of check, did you mean --verbose?"),
+        (
+            ["--nonsense", "a"],
+            "--nonsense is not an option of serve, known here: --help, --log-format",
+        ),
+        (["check", "--verbos", "a"], "--verbos is not an option of check, did you mean --verbose?"),
     ],
 )
 def test_a_word_that_is_not_taken_is_one_line_with_a_suggestion(

@@ -48,16 +48,16 @@ def test_what_is_wrong_is_told_a_line_each(
 def test_nobody_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     status, output, errors = ask(capsys, free_port())
     assert (status, output, errors.count("\n")) == (1, "", 1)
-    assert "Connection refused" in errors
+    assert ": Connection refused: start the proxy, or say by --admin" in errors
 
 
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
         (Answer(status=404), "the answer has status 404"),
-        (Answer(body=b"<html>"), "the answer is no JSON"),
-        (Answer(body=b"[]"), "this is no overview of meshproxy's"),
-        (Answer(body=b'{"problems": [{}]}'), "this is no overview of meshproxy's"),
+        (Answer(body=b"<html>"), "the answer is not JSON"),
+        (Answer(body=b"[]"), "this is not an overview of meshproxy's"),
+        (Answer(body=b'{"problems": [{}]}'), "this is not an overview of meshproxy's"),
     ],
 )
 def test_an_answer_of_something_else_is_one_line(

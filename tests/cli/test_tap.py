@@ -69,7 +69,7 @@ def test_an_object_a_line(proxy: Proxy) -> None:
 def test_nobody_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     status, output, errors = said(capsys, "tap", "--admin", f"http://127.0.0.1:{free_port()}")
     assert (status, output, errors.count("\n")) == (1, "", 1)
-    assert "Connection refused" in errors
+    assert ": Connection refused: start the proxy, or say by --admin" in errors
 
 
 def test_what_the_proxy_refuses_is_told(capsys: pytest.CaptureFixture[str], proxy: Proxy) -> None:
