@@ -45,7 +45,8 @@ class Tap:
         if request.method != "GET":
             return refuse_method("GET", "HEAD")
         seconds = request.query.get("seconds", "")
-        if not seconds.isdecimal() or not 0 < int(seconds[:9]) <= MAX_SECONDS:
+        is_number = seconds.isdecimal() and len(seconds) < 9
+        if not is_number or not 0 < int(seconds) <= MAX_SECONDS:
             return text(f"Add ?seconds= with a number from 1 to {MAX_SECONDS}.\n", 400)
         try:
             wanted = Wanted.of(request.query)
