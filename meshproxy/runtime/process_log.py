@@ -38,6 +38,7 @@ def log_to_stderr(level: str, form: str, worker: int | None = None) -> None:
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING))
     _OURS.setLevel(number)
+    logging.logThreads = False  # gevent keeps a thread object for each raw greenlet that is named
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_fatal
     sys.unraisablehook = _log_unraisable

@@ -55,6 +55,22 @@ other.warning("other w")
     assert [json.loads(line)["message"] for line in lines] == expected
 
 
+def test_a_greenlet_that_logs_does_not_become_a_thread() -> None:
+    code = """
+from gevent import getcurrent, monkey
+monkey.patch_all()
+import threading
+from greenlet import greenlet
+living = [greenlet(lambda: (ours.info("logged"), getcurrent().parent.switch())) for _ in range(9)]
+for one in living:
+    one.switch()
+ours.info("%d threads", threading.active_count())
+"""
+    *logged_before, last = logged(code, "info", "text")
+    assert len(logged_before) == 9
+    assert last.endswith(" 1 threads")
+
+
 def test_text_has_time_level_and_message() -> None:
     (line,) = logged('ours.warning("%s is gone", "it")', "info", "text")
     date, time, *others = line.split(" ")
