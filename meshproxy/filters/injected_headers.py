@@ -6,6 +6,8 @@ from typing import Final
 from meshproxy.config.injected_headers import InjectedHeaderConfig
 from meshproxy.config.secrets import header_value
 from meshproxy.errors import ProxyError
+from meshproxy.h2.fields import SensitiveHeaders
+from meshproxy.h2.heads import unindexed
 from meshproxy.http.message import Request, Response
 from meshproxy.service import Service
 
@@ -22,13 +24,15 @@ class SecretWithheld(ProxyError):
 class InjectHeaders:
     """Sets *headers* for one attempt, in place of the client's; the innermost filter.
 
-    Nothing else sees their values, since the client's fields are back with the response.
+    Nothing else sees their values, since the client's fields are back with the response. Over
+    HTTP/2 they are never indexed (RFC 7541 section 7.1.3), whatever their names.
     """
 
     def __init__(self, headers: Sequence[InjectedHeaderConfig], *, is_tls: bool) -> None:
         self._headers = [
             (one.name.encode(), one.prefix.encode(), header_value(one.file)) for one in headers
         ]
+        self._names = frozenset(name.lower() for name, _, _ in self._headers)
         self._withheld = ", ".join(
             one.name for one in headers if not (is_tls or one.over_plain_text)
         )
@@ -42,12 +46,13 @@ class InjectHeaders:
                 f"Not sent: {self._withheld} would be readable on the way. Give the client `tls`, "
                 "or the header `overPlainText: true`."
             )
-        headers = request.headers
-        names, lines = headers.names, headers.lines
-        headers.names, headers.lines = names.copy(), lines.copy()
+        before = request.headers
+        never_indexed = unindexed(before) | self._names
+        headers = SensitiveHeaders(before.names.copy(), before.lines.copy(), never_indexed)
         for name, prefix, secret in self._headers:
             headers.set(name, prefix + secret.value)
+        request.headers = headers
         try:
             return service(request)
         finally:
-            headers.names, headers.lines = names, lines
+            request.headers = before

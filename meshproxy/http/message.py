@@ -146,7 +146,8 @@ class Request:
 
     | slot | written by |
     | --- | --- |
-    | `method`, `version`, `headers` | the server that read it; filters change `headers` in place |
+    | `method`, `version` | the server that read it |
+    | `headers` | the server; filters change them in place, `filters/injected_headers` sets others |
     | `target` | the server; `identifiers` where an identifier consumes a part of the path |
     | `scheme`, `body`, `peer` | the server; `admin/asked` for a request that is not sent |
     | `trace` | `filters/trace` |

@@ -5,6 +5,8 @@ import pytest
 from meshproxy.config.injected_headers import InjectedHeaderConfig
 from meshproxy.config.secrets import header_value
 from meshproxy.filters.injected_headers import InjectHeaders, SecretWithheld
+from meshproxy.h2.fields import SensitiveHeaders
+from meshproxy.h2.heads import unindexed
 from meshproxy.http.headers import of
 from meshproxy.http.message import Request, Response, text_response
 from tests.kit.messages import request
@@ -45,6 +47,21 @@ def test_it_replaces_what_the_client_sent_for_one_attempt(file: Path) -> None:
     assert endpoint.seen == [[b"Host: a", b"X: y", b"Authorization: Bearer s3cret"]]
     assert one.headers.lines == before
     assert one.headers.names == [b"host", b"authorization", b"x"]
+
+
+def test_no_table_of_http_2_holds_a_secret_whatever_its_name(file: Path) -> None:
+    inject = InjectHeaders([InjectedHeaderConfig(name="X-Api-Key", file=str(file))], is_tls=True)
+    one, seen = asked(), []
+    one.headers = SensitiveHeaders([b"y"], [b"y: z"], frozenset({b"y"}))
+
+    def endpoint(sent: Request) -> Response:
+        seen.append((list(sent.headers.lines), unindexed(sent.headers)))
+        return text_response(200, "")
+
+    inject(one, endpoint)
+    assert seen == [([b"y: z", b"X-Api-Key: s3cret"], {b"x-api-key", b"y"})]
+    assert unindexed(one.headers) == {b"y"}
+    assert one.headers.lines == [b"y: z"]
 
 
 def test_the_client_s_fields_are_back_after_an_error(file: Path) -> None:
