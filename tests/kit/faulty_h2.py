@@ -63,6 +63,8 @@ class FaultyH2Server:
             self.breaches.append(f"not what was sent: {head} {body[:100]!r}")
         is_faulty = self.dice.random() < self.fault_rate
         name = self.dice.choice(list(FAULTS)) if is_faulty else ""
+        if name in NEED_BODY and (head[":method"] == "HEAD" or not reply_body(token)):
+            name = "reset"  # to a client of HTTP/1.1 the head alone would be the whole response
         self.faults[name] += is_faulty
         self.posted[token] += head[":method"] == "POST" and name not in REFUSALS
         answer = _Answer(self.dice, peer, stream_id, token, is_head=head[":method"] == "HEAD")
@@ -102,7 +104,7 @@ class _Answer:
         """Send the head and less than the body."""
         self.head()
         body = reply_body(self.token)
-        self.peer.send(self.stream_id, body[: self.dice.randrange(len(body) or 1)])
+        self.peer.send(self.stream_id, body[: self.dice.randrange(len(body))])
 
     def reset(self) -> None:
         """Reset the stream."""
@@ -168,3 +170,4 @@ FAULTS: dict[str, Callable[[_Answer], None]] = {
     "garbage": _Answer.garbage,
 }
 REFUSALS = {"refused"}
+NEED_BODY = {"cut", "connection lost", "stall", "slow"}
