@@ -27,16 +27,20 @@ routers:
 
 @contextmanager
 def tapping(proxy: Proxy, *options: str) -> "Iterator[Popen[bytes]]":
-    """Run the command until it is interrupted, which must end it well."""
+    """Run the command until it is interrupted, which must end it well.
+
+    A suite that runs in the background may ignore the signal, and would hand that down.
+    """
     admin = f"http://127.0.0.1:{proxy.linker.admin_port}"
-    command = [sys.executable, "-m", "meshproxy", "tap", "--admin", admin, *options]
+    heeding = ["env", "--default-signal=INT"]
+    command = [*heeding, sys.executable, "-m", "meshproxy", "tap", "--admin", admin, *options]
     with Popen(command, stdout=PIPE, stderr=subprocess.STDOUT, env={**os.environ}) as process:
         try:
             proxy.wait_count("tap", "readers")
             yield process
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait() == 0
+        assert process.wait(timeout=30) == 0
 
 
 @pytest.fixture
