@@ -53,7 +53,9 @@ def test_a_late_switch_begins_nothing() -> None:
     assert seen == [worker, worker]
 
 
-def test_an_exception_is_logged_and_ends_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_is_logged_and_ends_nothing_else(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     def fails() -> None:
         raise ValueError("for the log")
 
@@ -65,7 +67,8 @@ def test_an_exception_is_logged_and_ends_nothing_else(capsys: pytest.CaptureFixt
 
     in_hub(both)
     assert seen == ["served"]
-    assert "for the log" in capsys.readouterr().err
+    told = caplog.text or capsys.readouterr().err  # where a proxy has run before, it logs these
+    assert "for the log" in told
 
 
 def test_there_are_only_so_many_idle_ones(monkeypatch: pytest.MonkeyPatch) -> None:
