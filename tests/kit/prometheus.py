@@ -36,6 +36,7 @@ class Prometheus(Daemon):
             directory / "prometheus.log",
         )
         self.wait_port(self.port)
+        self._wait_ready()
         self.wait("up == 1")  # it takes five seconds until the first scrape
 
     def query(self, expression: str) -> list[dict[str, Any]]:
@@ -49,6 +50,12 @@ class Prometheus(Daemon):
             while not (found := self.query(expression)):
                 gevent.sleep(0.2)
         return found
+
+    def _wait_ready(self) -> None:
+        """Wait until it answers queries; until then they get a 503 without JSON."""
+        with gevent.Timeout(START_S):
+            while get(self.port, "127.0.0.1", "/-/ready").status != 200:
+                gevent.sleep(0.2)
 
     def target(self) -> dict[str, Any]:
         """Return what it says of its only target: `health`, `lastError`."""
