@@ -43,7 +43,12 @@ class H2Wire:
         self.sock = sock
         sock.settimeout(WAIT_S)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.h2 = Oracle(H2Configuration(client_side=True, header_encoding="utf-8"))
+        config = H2Configuration(
+            client_side=True,
+            header_encoding="utf-8",
+            validate_outbound_headers=False,  # h2 4.1 knows no CONNECT
+        )
+        self.h2 = Oracle(config)
         self.h2.initiate_connection()
         if window is not None:
             self.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window})
