@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Final, Literal, TypeAlias
 
+from meshproxy.config import kubernetes
 from meshproxy.config.bases import IdentifierConfig
 from meshproxy.config.decode import Port, Problem, RegularFile, key
-from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import Cluster, cluster_at
 from meshproxy.discovery.k8s.objects import Backend, Ingress, is_dns_label
@@ -187,13 +187,8 @@ class IngressConfig(IdentifierConfig):
         """Yields problems: an impossible namespace, or two keys that both say where the API is."""
         if self.namespace is not None and not is_dns_label(self.namespace):
             yield Problem(f"{self.namespace!r} is a name that no namespace can have", "namespace")
-        if self.auth is not None and (self.host, self.port) != ("localhost", 8001):
-            yield Problem(f"auth: {self.auth} says where the API is, remove host and port", "auth")
-        if self.auth is not None and not has_client():
-            yield Problem(CLIENT_MISSING, "auth")
-        for name in ("kubeconfig", "context"):
-            if getattr(self, name) is not None and self.auth != "kubeconfig":
-                yield Problem("needs auth: kubeconfig beside it", name)
+        at = self.host, self.port
+        yield from kubernetes.problems(at, self.auth, self.kubeconfig, self.context)
 
     def build(self, prefix: Path) -> IngressIdentifier:
         """Returns the identifier; names begin with *prefix*."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from meshproxy.backoff import equal_jitter
+from meshproxy.config import kubernetes
 from meshproxy.config.bases import InterpreterConfig, InterpreterDeps
 from meshproxy.config.decode import Port, Problem, RegularFile, key
-from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer, KubernetesApi, Timing
 from meshproxy.discovery.k8s.config_map import ConfigMapKey
 from meshproxy.discovery.k8s.objects import is_dns_label
@@ -57,13 +57,8 @@ class ConfigMapInterpreterConfig(InterpreterConfig):
             yield Problem("is a name that no ConfigMap can have", "name")
         if _KEY.fullmatch(self.filename) is None:
             yield Problem("is a key that no ConfigMap can have", "filename")
-        if self.auth is not None and (self.host, self.port) != ("localhost", 8001):
-            yield Problem(f"auth: {self.auth} says where the API is, remove host and port", "auth")
-        if self.auth is not None and not has_client():
-            yield Problem(CLIENT_MISSING, "auth")
-        for name in ("kubeconfig", "context"):
-            if getattr(self, name) is not None and self.auth != "kubeconfig":
-                yield Problem("needs auth: kubeconfig beside it", name)
+        at = self.host, self.port
+        yield from kubernetes.problems(at, self.auth, self.kubeconfig, self.context)
 
     def build(self, deps: InterpreterDeps) -> WatchedDtabInterpreter:
         """Builds the interpreter."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, ClassVar, Literal
 
+from meshproxy.config import kubernetes
 from meshproxy.config.bases import NamerConfig, NamerDeps
 from meshproxy.config.decode import Port, Problem, RegularFile, key
 from meshproxy.config.errors import NotHere
-from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import Cluster, FallbackAfter, cluster_at
 from meshproxy.discovery.k8s.lookups import Found, WantedPort, addr_of, endpoints, ingress
@@ -147,13 +147,8 @@ class K8sConfig(NamerConfig):
 
     def check(self) -> Iterable[Problem]:
         """Yields problems: two keys that both say where the API is, or auth that cannot work."""
-        if self.auth is not None and (self.host, self.port) != ("localhost", 8001):
-            yield Problem(f"auth: {self.auth} says where the API is, remove host and port", "auth")
-        if self.auth is not None and not has_client():
-            yield Problem(CLIENT_MISSING, "auth")
-        for name in ("kubeconfig", "context"):
-            if getattr(self, name) is not None and self.auth != "kubeconfig":
-                yield Problem("needs auth: kubeconfig beside it", name)
+        at = self.host, self.port
+        yield from kubernetes.problems(at, self.auth, self.kubeconfig, self.context)
 
     def k8s_namer(
         self, deps: NamerDeps, find: Find = endpoints, namespace: str | None = None

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv4Address, ip_address
 from typing import ClassVar, Literal
 
+from meshproxy.config import kubernetes
 from meshproxy.config.bases import NamerDeps, TransformerConfig
 from meshproxy.config.decode import Ip, Port, Problem, RegularFile, key
 from meshproxy.config.errors import NotHere
-from meshproxy.discovery.k8s.access import CLIENT_MISSING, has_client
 from meshproxy.discovery.k8s.api import ApiServer
 from meshproxy.discovery.k8s.cluster import cluster_at
 from meshproxy.discovery.k8s.lookups import NODE_NAME, WantedPort, addr_of, endpoints
@@ -90,15 +90,8 @@ class DaemonSetConfig(TransformerConfig):
         """Yields problems: impossible names, or two keys that both say where the API is."""
         if not self._wanted.is_possible:
             yield Problem("namespace, port and service are names that Kubernetes cannot have")
-        if self.auth is not None and (self.k8s_host, self.k8s_port) != ("localhost", 8001):
-            yield Problem(
-                f"auth: {self.auth} says where the API is, remove k8sHost and k8sPort", "auth"
-            )
-        if self.auth is not None and not has_client():
-            yield Problem(CLIENT_MISSING, "auth")
-        for name in ("kubeconfig", "context"):
-            if getattr(self, name) is not None and self.auth != "kubeconfig":
-                yield Problem("needs auth: kubeconfig beside it", name)
+        at, written = (self.k8s_host, self.k8s_port), "k8sHost and k8sPort"
+        yield from kubernetes.problems(at, self.auth, self.kubeconfig, self.context, written)
 
     def full_prefix(self, environ: Mapping[str, str]) -> Path:
         """Returns the prefix with its `/%`."""

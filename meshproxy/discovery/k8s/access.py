@@ -7,23 +7,13 @@ installation lacks it.
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
 
 from meshproxy.discovery.watching.api import authority
-
-CLIENT_MISSING: Final = (
-    "needs the Kubernetes client, which is not installed: pip install kubernetes"
-)
-
-
-def has_client() -> bool:
-    """Returns True if `authenticated` can work here; imports nothing."""
-    return find_spec("kubernetes") is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Credentials of the official client, tried on a TLS server."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 import yaml
 from kubernetes.config import incluster_config
 
-from meshproxy.discovery.k8s.access import anonymous, authenticated, has_client
+from meshproxy.discovery.k8s.access import anonymous, authenticated
 from meshproxy.discovery.k8s.api import ApiServer, KubernetesApi, Timing
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
 from meshproxy.discovery.watching.line import Line
@@ -154,9 +153,3 @@ def test_a_proxy_needs_no_credentials() -> None:
     assert (connection.host, connection.port) == ("::1", 8001)
     assert access.host == "[::1]:8001"
     assert access.headers() == {}
-
-
-def test_whether_the_client_is_installed_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert has_client()
-    monkeypatch.setitem(sys.modules, "kubernetes", None)
-    assert not has_client()
