@@ -210,6 +210,22 @@ def test_a_reset_is_a_502_before_the_head_and_cuts_the_body_after_it(code: Error
             get(port, "web", "/late")
 
 
+@pytest.mark.parametrize("body", [b"", b"whole"])
+def test_a_reset_after_all_that_was_announced_costs_no_connection(body: bytes) -> None:
+    def answer(peer: Peer, event: Any) -> None:
+        if isinstance(event, StreamEnded):
+            peer.head(event.stream_id, 200, ("content-length", str(len(body))))
+            if body:
+                peer.send(event.stream_id, body)
+            peer.reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)
+
+    with H2Endpoint(answer) as origin, to_http_2(origin.port) as port, WireClient(port) as client:
+        for _ in range(2):
+            client.send(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+            reply = client.read()
+            assert (reply.status, reply.body) == (200, body)
+
+
 def test_a_client_of_http_1_that_resets_its_connection_resets_the_stream() -> None:
     with H2Endpoint(lambda *_: None) as origin, to_http_2(origin.port) as port:
         with WireClient(port) as client:

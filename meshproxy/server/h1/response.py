@@ -84,9 +84,11 @@ def send_body(
 def _send_pieces(stream: Stream, head: bytes, body: Body, timeout: float, chunked: bool) -> bytes:
     """Sends *head* and *body*; returns what is yet to be sent, with the last chunk if any.
 
-    If the endpoint fails, what arrived before is still sent.
+    If the endpoint fails, what arrived before is still sent; if that was all that it had announced,
+    the message is complete, and the failure (a stream of HTTP/2 that is reset) is not the client's.
     """
     unsent = head
+    taken = 0
     if not body.has_piece:
         stream.send(unsent, timeout)
         unsent = b""
@@ -95,12 +97,15 @@ def _send_pieces(stream: Stream, head: bytes, body: Body, timeout: float, chunke
             _splice(stream, body, timeout)
         try:
             piece = body.read()
-        except ProxyError:
+        except ProxyError as error:
             if unsent:
                 stream.send(unsent, timeout)
+            if taken == body.length and not chunked and not error.by_client:
+                return b""
             raise
         if not piece:
             return unsent
+        taken += len(piece)
         data = encode(piece) if chunked else piece
         if unsent:
             data = unsent + data
