@@ -6,6 +6,7 @@ from meshproxy.h2.decoder import FieldSection
 from meshproxy.h2.errors import ErrorCode, malformed, too_large
 from meshproxy.h2.events import ClientEvents
 from meshproxy.h2.fields import response_head
+from meshproxy.h2.guard import Bucket, Guard
 from meshproxy.h2.settings import LocalSettings
 from meshproxy.h2.states import StreamStep
 from meshproxy.h2.static_table import Field
@@ -13,25 +14,43 @@ from meshproxy.h2.stream import H2Stream
 
 _NONE: frozenset[bytes] = frozenset()
 _BODILESS = (204, 304)
+_CALM = 1 / 2
+"""Resets that are sent at once, as a part of those that a server of ours lets a client send."""
 
 
 class H2Client(H2Connection):
-    """Calls *events* with the responses of a server."""
+    """Calls *events* with the responses of a server.
 
-    __slots__ = ("_is_going", "_next")
+    Requests of many clients share the connection, and their resets add up on it. The server might
+    take them for an attack (CVE-2023-44487) and end the requests of all, so they are paced: beyond
+    a number, a stream ends here at once, and its RST_STREAM is sent later.
+    """
+
+    __slots__ = ("_allowed_resets", "_is_going", "_late_resets", "_next")
 
     def __init__(self, events: ClientEvents, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=True)
         self._events: ClientEvents = events
         self._next = 1
         self._is_going = False
+        self._allowed_resets = Bucket(
+            "resets", Guard.RESETS * _CALM, Guard.RESETS_PER_SECOND * _CALM, now
+        )
+        self._late_resets: dict[int, int] = {}
+        """Codes by stream, in the order in which they are to be sent."""
+
+    @property
+    def has_late_resets(self) -> bool:
+        """True if `send_late_resets` has something to send, now or later."""
+        return bool(self._late_resets)
 
     @property
     def room(self) -> int:
         """Streams that the server takes now besides those that are open; 0 or less if none."""
         if self.is_exhausted:
             return 0
-        return self._peer.max_concurrent_streams - len(self._streams)
+        open_there = len(self._streams) + len(self._late_resets)
+        return self._peer.max_concurrent_streams - open_there
 
     @property
     def can_open(self) -> bool:
@@ -60,9 +79,26 @@ class H2Client(H2Connection):
             raise ValueError("the server takes no more streams")
         stream = self._open(self._next)
         self._next += 2
+        self._allowed_resets.give(Guard.RESETS_PER_STREAM * _CALM)
         stream.is_bodiless = is_bodiless
         self.send_fields(stream, fields, ends=ends, never_indexed=never_indexed)
         return stream
+
+    def reset(self, stream: H2Stream, code: int) -> None:
+        """Resets *stream*, unless it is closed already; the server may hear of it later."""
+        if not self._late_resets and self._allowed_resets.may_take(self._now):
+            super().reset(stream, code)
+        elif stream.id in self._streams:
+            self._late_resets[stream.id] = code
+            self._end(stream, StreamStep.SEND_RESET)
+
+    def send_late_resets(self, now: float) -> None:
+        """Sends as many of those that wait as are allowed at monotonic second *now*."""
+        while self._late_resets and self._allowed_resets.may_take(now):
+            stream_id = next(iter(self._late_resets))
+            code = self._late_resets.pop(stream_id)
+            self._out.append(frames.rst_stream(stream_id, code))
+            self._remember_reset(stream_id)
 
     def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
         """Ends the streams that the server has not looked at as if it had refused them."""
@@ -94,6 +130,11 @@ class H2Client(H2Connection):
         if ends:
             self._receive_end(stream)
         self._events.response_received(stream, head, ends)
+
+    def _check_late(self, stream_id: int, kind: int) -> None:
+        """Lets pass what comes for a stream whose reset the server has not been sent."""
+        if stream_id not in self._late_resets:
+            super()._check_late(stream_id, kind)
 
     def _is_idle(self, stream_id: int) -> bool:
         return stream_id >= self._next or stream_id % 2 == 0

@@ -20,12 +20,18 @@ class Bucket:
 
     def take(self, now: float, cost: float = 1) -> None:
         """Takes *cost* tokens. Raises H2ConnectionError if they are not there."""
+        if not self.may_take(now, cost):
+            raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, f"too many {self._what}")
+
+    def may_take(self, now: float, cost: float = 1) -> bool:
+        """Takes *cost* tokens. Returns False, and takes none, if they are not there."""
         if self._tokens < cost:
             self.give((now - self._at) * self._per_second)
             self._at = now
             if self._tokens < cost:
-                raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, f"too many {self._what}")
+                return False
         self._tokens -= cost
+        return True
 
     def give(self, count: float) -> None:
         """Puts tokens back, up to the capacity."""

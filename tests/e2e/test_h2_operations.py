@@ -3,10 +3,13 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import gevent
 import pytest
+from gevent import socket
+from h2.errors import ErrorCodes
 
 from tests.e2e.test_command import Serving
 from tests.e2e.test_workers import is_running, pids, with_workers
@@ -14,7 +17,9 @@ from tests.kit.daemons import START_S
 from tests.kit.downstream import Downstream
 from tests.kit.h2_endpoint import H2Endpoint
 from tests.kit.h2_load import STREAMS, h2_load
+from tests.kit.h2_wire import GET, H2Wire
 from tests.kit.k8s import wait_until
+from tests.kit.proxy import Proxy
 
 CONFIG = """
 admin: {{ip: 127.0.0.1, port: 0}}
@@ -66,6 +71,39 @@ def test_a_reload_to_endpoints_of_http_1_fails_no_stream(
                 wait_until(lambda before=before: len(seen.answered) > before + 50)
     assert (seen.lost, seen.goaways, seen.refusals) == ([], 0, 0)
     assert set(seen.answered) == {(200, b"ok"), (200, b"one")}
+
+
+def test_resets_of_many_clients_end_no_request_of_another() -> None:
+    """Two proxies in a row: to the second one, all clients of the first are one."""
+    asked = 190
+    with ExitStack() as stack:
+        slow = stack.enter_context(H2Endpoint(lambda *_: None))
+        inner = stack.enter_context(Proxy(config(slow.port)))
+        outer = stack.enter_context(Proxy(config(inner.port("h2"))))
+
+        def client() -> H2Wire:
+            address = ("127.0.0.1", outer.port("h2"))
+            return H2Wire(stack.enter_context(socket.create_connection(address)))
+
+        quiet = client()
+        waiting = quiet.ask((*GET[:3], (":path", "/quiet")))
+        for number in range(1, 5):
+            hasty = client()
+            streams = [hasty.ask() for _ in range(asked)]
+            seen = 1 + number * asked
+            wait_until(lambda seen=seen: sum(len(peer.heads) for peer in slow.peers) == seen)
+            for stream in streams:
+                hasty.h2.reset_stream(stream, ErrorCodes.CANCEL)
+            hasty.flush()
+        wait_until(lambda: sum(len(peer.resets) for peer in slow.peers) >= 100)
+        (peer, stream) = next(
+            (peer, stream)
+            for peer in slow.peers
+            for stream, head in peer.heads.items()
+            if head[":path"] == "/quiet"
+        )
+        peer.reply(stream, b"at last")
+        assert quiet.body(waiting) == b"at last"
 
 
 def test_a_drain_answers_every_stream_that_it_has_taken(

@@ -15,8 +15,10 @@ from tests.kit.h2 import (
     data,
     frame,
     get,
+    granted,
     headers,
     said,
+    server,
     verdict,
 )
 
@@ -126,3 +128,55 @@ def test_a_reset_of_the_server_s_is_handed_on() -> None:
     made.take()
     made.reset(stream, 8)
     assert said(made) == []
+
+
+def many_resets(made: H2Client, count: int) -> list[int]:
+    """Open *count* streams and reset them all; return the ids of those the server hears of."""
+    streams = [get(made, ends=False) for _ in range(count)]
+    made.take()
+    for stream in streams:
+        made.reset(stream, ErrorCode.CANCEL)
+    return [one.stream_id for one in said(made)]
+
+
+def test_resets_are_paced_so_that_many_do_not_look_like_an_attack() -> None:
+    made, _ = client()
+    made.receive(frames.settings([(3, 1000)]), NOW)
+    sent = many_resets(made, 400)
+    assert len(sent) == 100
+    assert (made.open_streams, made.room, made.has_late_resets) == (0, 700, True)
+    made.send_late_resets(NOW)
+    assert said(made) == []
+    made.send_late_resets(NOW + 2)
+    assert [one.stream_id for one in said(made)] == [sent[-1] + 2 * n for n in range(1, 34)]
+    made.send_late_resets(NOW + 3600)
+    made.send_late_resets(NOW + 7200)
+    made.send_late_resets(NOW + 10800)
+    assert (made.room, made.has_late_resets) == (1000, False)
+
+
+def test_what_comes_for_a_stream_whose_reset_waits_is_dropped() -> None:
+    made, recorder = client()
+    made.receive(frames.settings([(3, 3000)]), NOW)
+    last = 2 * 2500 - 1
+    assert last not in many_resets(made, 2500)
+    recorder.events.clear()
+    late = [headers(last, OK, ends=False), *[data(last, b"x")] * 12_000, headers(last, TRAILERS)]
+    assert verdict(made, late) == "fine"
+    assert recorder.events == []
+    made.take()
+    made.receive(data(last, b"x" * 16_000) * 4, NOW)
+    assert granted(made).keys() == {0}
+
+
+def test_a_server_of_ours_stays_calm_while_clients_reset() -> None:
+    made, _ = client()
+    serving, _ = server()
+    made.receive(frames.settings([(3, 1000)]), NOW)
+    for second in range(20):
+        for stream in [get(made, ends=False) for _ in range(100) if made.can_open]:
+            made.reset(stream, ErrorCode.CANCEL)
+        made.send_late_resets(NOW + second)
+        out = b"".join(made.take())
+        serving.receive(out.removeprefix(frames.PREFACE), NOW + second)
+    assert made.has_late_resets

@@ -17,6 +17,8 @@ from meshproxy.net.h2.session import H2Session
 from meshproxy.net.stream import Stream
 
 _PING = b"\0meshprx"
+_PACE_SECONDS = 0.5
+"""Between looks at resets that wait, without any other traffic."""
 
 
 class ClientSession(H2Session):
@@ -77,6 +79,8 @@ class ClientSession(H2Session):
         if self.is_idle:
             self._heard = monotonic()
             self.watch_until(self._heard + self._pings.after_seconds)
+        if self.engine.has_late_resets:
+            self.engine.send_late_resets(monotonic())
         return H2Exchange(self, request, deadline).run()
 
     # What the engine calls besides.
@@ -132,6 +136,8 @@ class ClientSession(H2Session):
 
     def _look(self) -> None:
         """Ends a retired session after its last stream; else there may be room again."""
+        if self.engine.has_late_resets:
+            self.watch_until(monotonic() + _PACE_SECONDS)
         if self.is_retired and self.is_idle:
             self.go_away()
         else:
@@ -166,6 +172,9 @@ class ClientSession(H2Session):
         super().check(now)
         if self.is_closed:
             return
+        if self.engine.has_late_resets:
+            self.engine.send_late_resets(now)
+            self.touch()
         if now >= self._pong_by:
             self._expiry.unanswered.value += 1
             self.stream.reset()
