@@ -1,6 +1,6 @@
-"""What has happened to this process lately, for whoever asks what changed.
+"""The latest events of this process, for operators who ask what changed.
 
-Written where things happen, none of which is a request: endpoints marked dead and alive again,
+Noted where they happen; requests are not among them: endpoints marked dead and alive again,
 addresses that came and went, discovery that fails, reloads, workers, operators.
 """
 
@@ -12,13 +12,13 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 MAX_EVENTS: Final = 200
-"""Events kept of each kind, so that many of one kind drop none of another."""
+"""Events kept of each kind; many of one kind displace none of another."""
 MAX_TEXT: Final = 300
 """Characters of a text that are kept."""
 
 
 class Kind(StrEnum):
-    """What an event is about."""
+    """The subject of an event."""
 
     BREAKER = "breaker"
     """An endpoint was marked dead, or works again."""
@@ -29,11 +29,11 @@ class Kind(StrEnum):
     RELOAD = "reload"
     WORKER = "worker"
     OPERATOR = "operator"
-    """Somebody changed something on the admin pages."""
+    """An operator changed something on the admin pages."""
 
 
 class Event(NamedTuple):
-    """Something that happened."""
+    """One event."""
 
     at: float
     """Seconds since 1970."""
@@ -42,10 +42,10 @@ class Event(NamedTuple):
     """What it happened to, such as `10.0.0.1:80 of /#/io.l5d.fs/web`."""
     text: str
     until: float | None = None
-    """When it will be over, in seconds since 1970, if that is known."""
+    """When its effect ends, in seconds since 1970, if known."""
 
     def plain(self) -> dict[str, Any]:
-        """Returns it as JSON has it."""
+        """Returns it as a JSON value."""
         return self._asdict()
 
 
@@ -57,7 +57,7 @@ class Timeline:
         self._kept: dict[Kind, deque[Event]] = {kind: deque(maxlen=MAX_EVENTS) for kind in Kind}
 
     def note(self, kind: Kind, subject: str, text: str, lasts_s: float | None = None) -> None:
-        """Adds an event that happens now, and is over after *lasts_s* seconds if that is known."""
+        """Adds an event of this moment, whose effect lasts *lasts_s* seconds if that is known."""
         now = self._now()
         until = None if lasts_s is None else now + lasts_s
         event = Event(now, kind, subject[:MAX_TEXT], text[:MAX_TEXT], until)

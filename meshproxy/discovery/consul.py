@@ -37,7 +37,7 @@ _WORST_FIRST: Final[tuple[Status, ...]] = ("maintenance", "critical", "warning")
 
 
 class ServiceKey(NamedTuple):
-    """A service as it is asked for."""
+    """A service to ask for."""
 
     datacenter: str
     service: str
@@ -50,7 +50,7 @@ class ServiceNodes:
 
     members: Members
     meta: Meta = ()
-    """Of the service, as its first node has it."""
+    """The service's metadata, taken from its first node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ class Agent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFilter:
-    """Which nodes of a service are wanted, and what of them."""
+    """Selects the nodes of a service and what is read of them."""
 
     statuses: frozenset[str] | None = None
-    """Nodes in these states of health; None asks the catalog, which knows nothing of health."""
+    """Health states that nodes may have; None asks the catalog, which has none."""
     prefers_service_address: bool = True
     weights: Mapping[str, float] = field(default_factory=dict)
-    """By tag; the highest of a node counts, 1 if there is none."""
+    """Weight by tag; a node with several has the highest, one without any has 1."""
     keeps_meta: bool = False
 
 
@@ -85,7 +85,7 @@ class Consul:
         self._filter = nodes or NodeFilter()
 
     def service(self, line: Line, key: ServiceKey) -> Generator[ServiceNodes, None, None]:
-        """Yields the nodes of a service, each time that anything of it changes."""
+        """Yields the nodes of a service again after each change."""
         wanted = self._filter
         reader = _NodeReader(wanted)
         path = f"/v1/catalog/service/{quote(key.service, safe='')}"
@@ -123,7 +123,7 @@ class Consul:
         first: Mapping[str, str] | None = None,
         also: tuple[int, ...] = (),
     ) -> Generator[T, None, None]:
-        """Yields what *read* makes of each answer; *first* goes before the index, *query* after."""
+        """Yields each answer as *read* returns it; *first* and *query* surround the index."""
         mode: dict[str, str] = {}
         if self._consistency != "default":
             mode[self._consistency] = "true"
@@ -165,7 +165,7 @@ class _Node(NamedTuple):
 
 
 class _Instance(NamedTuple):
-    """A node that is wanted."""
+    """A selected node."""
 
     address: Address
     service_meta: Meta
@@ -238,7 +238,7 @@ def _health_node(sent: Any) -> _Node:
 
 
 def _worst(statuses: Iterable[object]) -> Status:
-    """Returns the worst of *statuses*; what Consul does not know of passes, as does nothing."""
+    """Returns the worst of *statuses*; an unknown one, or none at all, counts as passing."""
     found = set(statuses)
     return next((status for status in _WORST_FIRST if status in found), "passing")
 
@@ -271,7 +271,7 @@ def _object(sent: Any) -> dict[str, Any]:
 
 
 def _next_index(asked: str | None, given: str | None) -> str | None:
-    """Returns the index of the next question: none if it went back, or is none to wait with."""
+    """Returns the index of the next request; None if it went back or cannot be waited for."""
     if given is None:
         raise Malformed("the answer has no X-Consul-Index")
     if not (given.isascii() and given.isdecimal() and len(given) <= _INDEX_DIGITS and int(given)):

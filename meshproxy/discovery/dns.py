@@ -90,7 +90,7 @@ class DnsResolver:
         return self._followed(host).addr.map(lambda addr: _with_port(addr, number))
 
     def followed(self) -> Iterator[Followed]:
-        """Yields what is known of each host that is in use."""
+        """Yields the state of each host in use."""
         return (one.followed() for one in list(self._names.values()) if one.is_observed)
 
     def services(self, name: str, hosts: Sequence[str] = ()) -> Services:

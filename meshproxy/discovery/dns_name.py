@@ -46,7 +46,7 @@ class DnsName:
         self._failure = ""
 
     def followed(self) -> Followed:
-        """Returns what is known, in brief."""
+        """Returns a short description of the state."""
         renewed_at = time.time() + self._fresh_until - self._now()
         return Followed(
             self._host,
@@ -120,7 +120,7 @@ class DnsName:
         return min(max(answer.ttl_s, least_s), most_s)
 
     def _with_held_family(self, found: AddrBound) -> AddrBound:
-        """Returns *found* and, for the family that failed, the addresses known before."""
+        """Returns *found* plus, for the family that failed, its last known addresses."""
         held = self._held_or(found)
         families = {":" in address.host for address in found.addresses}
         kept = {each for each in held.addresses if (":" in each.host) not in families}

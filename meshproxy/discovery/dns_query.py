@@ -31,7 +31,7 @@ _LENGTH: Final = struct.Struct("!H")
 
 
 class QueryFailed(Exception):
-    """A server gave no usable answer: silence, refusal, SERVFAIL, garbage, an endless chain."""
+    """No usable answer: a timeout, REFUSED, SERVFAIL, a malformed message, a CNAME loop."""
 
 
 class UnexpectedCode(QueryFailed):

@@ -17,7 +17,7 @@ from meshproxy.var import PENDING, Activity, Failed, Ok, Source, State, Var
 
 INTERVAL_S: Final = 0.25
 MAX_RESTLESS: Final = 2
-"""Polls in a row that may find a change before it is read although the file keeps changing."""
+"""After this many changed polls in a row, a file that keeps changing is read anyway."""
 MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_FILES: Final = 10_000
 
@@ -89,7 +89,7 @@ def _watched(
 def _keep_looking(
     look: Callable[[], object], before: object, publish: Callable[[], None], interval_s: float
 ) -> None:
-    """Polls; publishes after the first interval, as a write during the first poll may be missed."""
+    """Polls, and always publishes after the first interval: an early write may be missed."""
     restless = 1
     while True:
         gevent.sleep(interval_s)

@@ -33,7 +33,7 @@ def literal(host: str) -> str | None:
 
 
 def why_refused(host: str) -> str | None:
-    """Returns why *host*, which is no literal, must not be looked up; None if it may be."""
+    """Returns why *host*, which is not a literal, must not be looked up; None if it may be."""
     labels = host.removesuffix(".").split(".")
     if all(map(_NUMBER.fullmatch, labels)):
         return f"{host} is not an IPv4 address in dotted form"

@@ -26,7 +26,7 @@ class Members:
     literal: frozenset[Address] = frozenset()
     named: frozenset[Address] = frozenset()
     authority: str | None = None
-    """The Host that they expect, whatever the client sent."""
+    """The Host that they are sent, whatever the client sent."""
 
     @classmethod
     def of(cls, listed: Iterable[Address]) -> "Members":

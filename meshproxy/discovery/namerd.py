@@ -1,4 +1,4 @@
-"""What namerd's HTTP interface says: how names are bound, and where bound names are.
+"""Asks namerd's HTTP interface how names are bound and which addresses bound names have.
 
 linkerd: namerd/iface/control-http/src/main/scala/io/buoyant/namerd/iface. Each answer is a stream
 of JSON values, one a line, each of which replaces the one before.
@@ -31,7 +31,7 @@ from meshproxy.naming.path import Path
 T = TypeVar("T")
 
 POLL_S: Final = 10.0
-"""How often those ask for whom no place is left to have a stream."""
+"""Poll interval of watches for which no stream is left."""
 WEIGHT: Final = "endpoint_addr_weight"
 AUTHORITY: Final = "authority"
 _CONSTANTS: Final[dict[str, NameTree[Any]]] = {"neg": NEG, "fail": FAIL, "empty": EMPTY}
@@ -45,7 +45,7 @@ class BoundName(NamedTuple):
 
 
 class Namerd:
-    """The questions to one namerd about one of its *namespaces*."""
+    """Requests to one namerd about one of its namespaces."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self.api = api
@@ -89,7 +89,7 @@ def read_tree(data: bytes) -> NameTree[BoundName]:
 
 
 def read_addr(data: bytes) -> Addr:
-    """Returns an address set; an address that is none is left out. Raises `Malformed`."""
+    """Returns an address set; unusable addresses are left out. Raises `Malformed`."""
     found: list[Address] = []
     others: dict[str, Any] = {}
     for key, value in in_steps(items(data, "addrs")):

@@ -34,7 +34,7 @@ _CONNECTION_WINDOW: Final = 16 * 1024 * 1024
 
 
 class MeshInterpreter(RemoteInterpreter):
-    """Binds names as namerd does, which gets the router's dtab and that of the request."""
+    """Has namerd bind names; it is sent the router's dtab and the request's."""
 
     def __init__(
         self, mesh: Mesh, transformers: Sequence[Transformer], backoff: Backoff, metrics: Tree
@@ -100,7 +100,7 @@ class MeshInterpreter(RemoteInterpreter):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureThresholdConfig(Config):
-    """When the connection to namerd counts as dead: a ping that is not answered."""
+    """When the connection to namerd is marked dead: after an unanswered ping."""
 
     min_period_ms: int = key(default=5000, minimum=1, doc="Silence before a ping.")
     close_timeout_ms: int = key(default=6000, minimum=1, doc="The time for its answer.")

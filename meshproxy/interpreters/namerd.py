@@ -24,7 +24,7 @@ _INET: Final = Path.of("$", "inet")
 
 
 class NamerdInterpreter(RemoteInterpreter):
-    """Binds names as namerd does, which gets the router's dtab and that of the request."""
+    """Has namerd bind names; it is sent the router's dtab and the request's."""
 
     def __init__(
         self, namerd: Namerd, transformers: Sequence[Transformer], backoff: Backoff, metrics: Tree

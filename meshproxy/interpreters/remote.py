@@ -86,7 +86,7 @@ class RemoteInterpreter:
 
 
 def shown(tree: NameTree[BoundName]) -> str:
-    """Returns the text of a tree, for people."""
+    """Returns a tree as text for operators."""
     return tree.map(lambda name: name.id + name.residual).show()
 
 

@@ -51,7 +51,7 @@ class WatchedDtabInterpreter(StoredDtabInterpreter):
         return {} if self._watch.is_idle else {self._watch.name: self._watch.describe()}
 
     def followed(self) -> Iterator[Followed]:
-        """Yields the same in brief."""
+        """Yields a short form of the same."""
         if not self._watch.is_idle:
             yield self._watch.followed()
 
@@ -79,7 +79,7 @@ def read_dtabs(
 
 
 def show_dtab(state: State[Dtab]) -> str:
-    """Returns a table, or why there is none, for people."""
+    """Returns a table, or why there is none, for operators."""
     return state.value.show() if isinstance(state, Ok) else str(state)
 
 

@@ -56,7 +56,7 @@ _Member: TypeAlias = tuple[Step, AnyTree, _Rest]
 
 
 class _TooLarge(Exception):
-    """A walk met a limit that no sensible table meets."""
+    """A walk reached a limit that no sensible table reaches."""
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class Walk:
     def _decide(
         self, step: Step, tree: AnyTree, rest: _Rest, depth: int, nesting: int
     ) -> State[BoundTree] | _Member:
-        """Returns what *tree* comes to, or its last alternative if all the others are negative."""
+        """Returns the result of *tree*, or its last alternative if all the others are negative."""
         self._visit(nesting)
         match tree:
             case Leaf(value):
@@ -143,7 +143,7 @@ class Walk:
     def _all_but_last(
         self, step: Step, members: Iterator[_Member], depth: int, nesting: int
     ) -> State[BoundTree] | _Member:
-        """Binds alternatives until one is not negative; returns what it comes to, or the last."""
+        """Binds alternatives until one is not negative; returns its result, or the last one."""
         last = next(members, None)
         if last is None:
             return _NEGATIVE
@@ -192,7 +192,7 @@ class Walk:
     def _look_up(
         self, step: Step, name: Path, written: int, is_steered: bool
     ) -> State[BoundTree] | _Member | Iterator[_Member]:
-        """Returns what *name* stands for, of which the operator wrote *written* segments."""
+        """Returns what *name* stands for; the operator wrote its first *written* segments."""
         if len(name) > MAX_SEGMENTS:
             raise _TooLarge(f"More than {MAX_SEGMENTS} segments in Namer lookup")
         self.nodes += self.surcharge
@@ -268,7 +268,7 @@ def _negative(entry: Dentry | None, by: Path | None = None) -> Step:
 
 
 def _rest(entry: Dentry, name: Path, written: int, is_steered: bool) -> _Rest:
-    """Returns what *entry* leaves of *name*, whose first *written* segments are the operator's."""
+    """Returns *name* behind *entry*'s prefix; the operator wrote *written* segments."""
     length = len(entry.prefix)
     if entry.by_request:
         return _Rest(name.drop(length), None, is_steered=True)

@@ -32,11 +32,11 @@ class RecentRequest(NamedTuple):
     path: str
     """The target without its query, where secrets may be."""
     status: int | None
-    """What the client got; None if it left before."""
+    """The status that the client got; None if it left before."""
     latency_ms: float
-    """From the head of the request to that of the response."""
+    """Milliseconds from the request's head to the response's."""
     body_ms: float
-    """From there to the end of the endpoint's body."""
+    """Milliseconds from there to the end of the endpoint's body."""
     reason: str
     """A reason code if it failed: one of the metrics `failures/<reason>`, `endpoint` or `cut`."""
     why: str
@@ -45,7 +45,7 @@ class RecentRequest(NamedTuple):
     bound: str
     endpoint: str
     egress: str
-    """What egress rules decided, and which of them."""
+    """The decision of the egress rules, and the rule that made it."""
     trace: str
     """The id of its trace in hexadecimal."""
     phases: Mapping[str, float]
@@ -77,7 +77,7 @@ class RecentRequest(NamedTuple):
         return self.latency_ms + self.body_ms
 
     def describe(self) -> dict[str, Any]:
-        """Returns it as operators read it, as JSON has it."""
+        """Returns it as JSON for operators."""
         return {
             "at": round(self.ended_at, 3),
             "router": self.router,

@@ -26,20 +26,20 @@ PER_SECOND: Final = 50
 SAMPLED_PER_SECOND: Final = 1000
 """With a rate, at most so many of each second are kept, or as many as there is room for."""
 MAX_WATCHED: Final = 2000
-"""Of all that end within a second, so many can be told to a supervisor while it watches."""
+"""Most requests of one second that a watching supervisor is told of."""
 
 _BY_TIME: Final = attrgetter("ended_at")
 
 
 class RequestFollower(Protocol):
-    """Is told of every request as it ends; must not wait."""
+    """Called for every request as it ends; must not wait."""
 
     def tell(self, request: RecentRequest) -> None:
         """Takes *request*, which has just ended."""
         ...
 
     def miss(self, count: int) -> None:
-        """Takes it that *count* requests have ended that it cannot be told of."""
+        """Learns that *count* requests have ended that it cannot be told of."""
         ...
 
 
@@ -220,7 +220,7 @@ class RecentRequests:
         self._others = deque(self._others, maxlen=max(watched, self._capacity))
 
     def _adjust(self) -> None:
-        """Sets `from_ms` by who wants what."""
+        """Sets `from_ms` to the lowest that anyone needs."""
         if self._watched_until and self._watched_until < monotonic():
             self._watched_until = 0.0
             self._resize()

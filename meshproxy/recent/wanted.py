@@ -1,4 +1,4 @@
-"""Which requests somebody asks for: by status, name, router, endpoint, time, and text."""
+"""A filter of requests: by status, name, router, endpoint, time and text."""
 
 import math
 import re
@@ -24,7 +24,7 @@ class Wanted:
     endpoint: str = ""
     slower_ms: float = -math.inf
     text: str = ""
-    """A part of the method, host, path, names, endpoint, reason or trace, in any case."""
+    """Text within the method, host, path, names, endpoint, reason or trace, in any case."""
     is_failed: bool | None = None
 
     @classmethod

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class FileWatch:
-    """Watches what the *listeners* and *routers* of this process are made of.
+    """Watches the files that *listeners* and *routers* of this process use.
 
     Connections made with an older certificate take no new request. What is broken leaves the last
     good one in use; it is counted and logged once for each change.
@@ -40,7 +40,7 @@ class FileWatch:
         self._watching = gevent.spawn(self._watch)
 
     def close(self) -> None:
-        """Watches no longer."""
+        """Stops watching."""
         if self._watching is not None:
             self._watching.kill()
 

@@ -72,7 +72,7 @@ class Naming:
         self.states: dict[str, Described] = {}
         """Objects whose state can be shown, by the path of their admin page."""
         self.following: list[tuple[str, FollowsNames]] = [(DNS, resolver)]
-        """What follows names, each with a name for operators."""
+        """The objects that follow names, each with a name for operators."""
         self.enumerating: list[Enumerating] = []
         """The namers that can list their names."""
         problems = Problems()
@@ -88,7 +88,7 @@ class Naming:
         self.running.forget_before()
 
     def failing(self) -> list[Row]:
-        """Returns a row for each name that discovery does not answer for now."""
+        """Returns a row for each name whose discovery currently fails."""
         return rows(lambda: self.following, Slices(), only_failing=True)
 
     def _namer(self, config: NamerConfig, where: str) -> Namer:

@@ -17,7 +17,7 @@ from meshproxy.router.policy import client_tls_settings
 
 _CONNECT_SECONDS = 5.0
 _LIMITS = Limits(first_byte=math.inf, response_idle=math.inf)
-"""Those who ask have deadlines of their own, and streams may be silent for long."""
+"""Callers have their own deadlines, and streams may be silent for long."""
 
 
 def http2_to(

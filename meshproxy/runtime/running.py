@@ -1,4 +1,4 @@
-"""Namers and interpreters that run, and that a reload takes over."""
+"""Running namers and interpreters, which a reload keeps if their configuration is unchanged."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -17,7 +17,7 @@ _NAMERS = b"#"
 
 
 class Built(NamedTuple):
-    """What was built, and from what."""
+    """A built object and its configuration."""
 
     config: Kinded
     uses: tuple[object, ...]
@@ -27,7 +27,7 @@ class Built(NamedTuple):
 
 
 class Running:
-    """What has been built for one configuration; *before* has what runs of the one before."""
+    """The objects built for one configuration; *before* has those of the previous one."""
 
     def __init__(self, before: "Running | None" = None) -> None:
         self.built: list[Built] = []
@@ -50,7 +50,7 @@ class Running:
         return product
 
     def forget_before(self) -> None:
-        """Lets go what was not taken over."""
+        """Drops the objects that were not reused."""
         self._before = []
 
 

@@ -34,7 +34,7 @@ _log = logging.getLogger(__spec__.name)  # __name__ is that of the main module, 
 REPORT_INTERVAL_S: Final = 1.0
 """If a worker is killed, what it counted since its last report is lost."""
 WATCH_S: Final = 3.0
-"""So long after each demand of its supervisor a worker tells it every request that ended."""
+"""Seconds for which a worker reports every ended request after each demand of its supervisor."""
 _ENDED_AT_ONCE: Final = 200
 """Requests in a message."""
 

@@ -54,7 +54,7 @@ class GrpcChannel:
         self._users += 1
 
     def leave(self) -> None:
-        """Closes the connection if nobody is left who may call."""
+        """Closes the connection after the last `leave`."""
         self._users -= 1
         if not self._users and self._origin is not None:
             self._origin[1].close()
@@ -104,7 +104,7 @@ class Calls:
 
     def __init__(self, channel: GrpcChannel, moved: Callable[[], None]) -> None:
         self.request = ""
-        """The last method called, and of what."""
+        """The last method called, with its subject."""
         self.requested_at = 0.0
         self.responded_at = 0.0
         """When the last message arrived; seconds since 1970 as above."""

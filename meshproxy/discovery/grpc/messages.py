@@ -30,12 +30,12 @@ class Messages:
 
     @property
     def held(self) -> int:
-        """Bytes of a message that has begun and not ended."""
+        """Bytes of the incomplete message."""
         return len(self._held)
 
     @property
     def is_between(self) -> bool:
-        """No message has begun that has not ended."""
+        """True if no message is incomplete."""
         return not self._held
 
     def feed(self, piece: bytes | memoryview) -> Iterator[bytes]:
@@ -72,7 +72,7 @@ def request_of(host: str, method: str, message: bytes) -> Request:
 
 
 def check_head(response: Response) -> None:
-    """Raises `ApiFailure` if this is no answer of gRPC."""
+    """Raises `ApiFailure` unless this is the head of a gRPC response."""
     if response.status != 200:
         raise ApiFailure(Reason.STATUS, f"status {response.status}", response.status)
     kind = response.headers.get(b"content-type") or b""
@@ -81,7 +81,7 @@ def check_head(response: Response) -> None:
 
 
 def check_status(response: Response) -> None:
-    """Raises `ApiFailure` for a status but 0, and if there is none."""
+    """Raises `ApiFailure` unless the status is 0."""
     body = response.body
     trailers = None if isinstance(body, bytes) else body.trailers
     fields = trailers if trailers is not None else response.headers

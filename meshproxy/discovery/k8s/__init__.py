@@ -1,1 +1,1 @@
-"""What the Kubernetes API says of services, followed as it changes (linkerd: k8s/)."""
+"""Follows services in the Kubernetes API as they change (linkerd: k8s/)."""

@@ -96,7 +96,7 @@ class Cluster:
         }
 
     def followed(self) -> Iterator[Followed]:
-        """Yields the same in brief."""
+        """Yields a short form of the same."""
         for resource, tables in self._by_resource():
             for namespace, table in tables.in_use():
                 yield table.followed(f"{resource} of {namespace or 'all namespaces'}")
@@ -114,7 +114,7 @@ class Cluster:
         yield "ingresses", self._ingresses
 
     def report(self, metrics: Tree) -> None:
-        """Shows in *metrics* how the API is doing."""
+        """Reports the state of the API in *metrics*."""
         metrics.gauge("lists", fn=lambda: self.tally.lists)
         metrics.gauge("events", fn=lambda: self.tally.events)
         metrics.gauge("watches", fn=lambda: self.tally.watches)

@@ -1,4 +1,4 @@
-"""What a line of a Kubernetes watch says."""
+"""Reads a line of a Kubernetes watch."""
 
 from typing import Any, Literal, NamedTuple, TypeAlias
 

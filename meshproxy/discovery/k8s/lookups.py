@@ -50,7 +50,7 @@ class WantedPort:
         return is_port and is_dns_label(self.namespace) and is_dns_label(self.service)
 
     def is_labelled(self, of: Group | Service) -> bool:
-        """Returns True if *of* has the required label, if any."""
+        """Returns True if *of* has the required label, or none is required."""
         return self.label is None or of.labels.get(self.label[0]) == self.label[1]
 
 

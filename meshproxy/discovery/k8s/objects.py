@@ -69,7 +69,7 @@ class IngressPath:
     """Requests that go to one backend."""
 
     host: str | None
-    """The host, or `*.` and a domain for hosts of one label more; None is any."""
+    """The host, or `*.` and a domain for hosts with one more label; None for any host."""
     path: str
     match: Literal["Exact", "Prefix", "ImplementationSpecific"]
     backend: Backend
@@ -87,7 +87,7 @@ class Ingress:
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[T]):
-    """What one API object says of the service *owner*, `""` if it is of none."""
+    """The part of one API object that concerns the service *owner*, `""` if it belongs to none."""
 
     name: str
     owner: str
@@ -131,7 +131,7 @@ def read_endpoints(obj: Any) -> Entry[Group]:
 
 
 def read_slice(obj: Any) -> Entry[Group]:
-    """Reads an EndpointSlice; one of names instead of addresses is empty. Raises `Malformed`."""
+    """Reads an EndpointSlice; one that lists host names is empty. Raises `Malformed`."""
     name, labels = _identity(obj)
     owner = labels.get(SERVICE_NAME, "")
     if obj.get("addressType") not in ("IPv4", "IPv6"):
@@ -163,7 +163,7 @@ def read_service(obj: Any) -> Entry[Service]:
 
 
 def read_namespace(obj: Any) -> Entry[str]:
-    """Reads a Namespace, of which the name is all that matters. Raises `Malformed`."""
+    """Reads the name of a Namespace. Raises `Malformed`."""
     name, _ = _identity(obj)
     return Entry(name, name, (name,))
 
@@ -197,7 +197,7 @@ def _path(entry: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _backend(value: Any) -> Backend | None:
-    """Reads a backend; None if it is none, or no Service."""
+    """Reads a backend; None if it is missing or not a Service."""
     within = _mapping(value)
     service = _mapping(within.get("service"))
     if service:

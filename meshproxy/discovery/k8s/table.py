@@ -36,16 +36,16 @@ class Feed(Protocol):
 
     @property
     def times(self) -> Times:
-        """When what it does happened."""
+        """Times of its list and watch."""
         ...
 
     @property
     def failure(self) -> str:
-        """Why it cannot do so now; empty if it can."""
+        """Why it does not work now; empty if it does."""
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Returns what it asked, and what came when, as JSON."""
+        """Returns its last requests and the times of their answers, as JSON."""
         ...
 
     def start(self) -> None:
@@ -106,14 +106,14 @@ class Table(Generic[T]):
         }
 
     def followed(self, name: str) -> Followed:
-        """Returns what is known, in brief; *name* says of what."""
+        """Returns a short description of the state, under *name*."""
         times = self._feed.times
         answered_at = max(times.listed, times.stream_data)
         answer = f"{len(self._entries)} objects" if answered_at else ""
         return Followed(name, answer, answered_at, self._feed.failure, times.failing_since)
 
     def owners(self) -> Iterable[tuple[str, Values[T]]]:
-        """Yields each service that has objects, and what they contain."""
+        """Yields each service that has objects, with their contents."""
         for owner, owned in list(self._owned.items()):
             yield owner, tuple(value for entry in owned.values() for value in entry.values)
 

@@ -35,11 +35,11 @@ MAX_WAIT_S: Final = 30.0
 MAX_PAGES: Final = 2000
 _PAGE_ITEMS: Final = 500
 _STEP_S: Final = 0.01
-"""Work done on what the API sent before others may run."""
+"""Time spent on the API's data before other greenlets may run."""
 _REST_S: Final = 0.001
 """More than nothing: the hub goes through many sleeps of 0 before it looks at its sockets."""
 _STEADY_S: Final = 1.0
-"""A watch open for so long has succeeded, even if nothing came."""
+"""A watch that stays open this long has succeeded, even if nothing arrived."""
 
 log = logging.getLogger(__name__)
 log_once = LogOnce(log)
@@ -47,12 +47,12 @@ log_once = LogOnce(log)
 
 @dataclass(slots=True)
 class Tally:
-    """What happened at one API server so far."""
+    """Counters of one API server."""
 
     lists: int = 0
     events: int = 0
     watches: int = 0
-    """That list or watch now, and do not pause."""
+    """Those that list or watch now, rather than pause."""
     failures: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
 
 

@@ -1,4 +1,4 @@
-"""The steps from a name to its end, as the mesh says them (delegator.proto)."""
+"""Reads the steps from a name to its end (delegator.proto)."""
 
 from collections.abc import Callable
 from typing import Final
@@ -77,12 +77,12 @@ class Delegations:
 
 
 def _first(steps: list[Step]) -> State[NameTree[Bound]]:
-    """Returns what alternatives come to: the first that is not negative."""
+    """Returns the result of alternatives: the first that is not negative."""
     return next((step.state for step in steps if step.state != Ok(NEG)), Ok(NEG))
 
 
 def _together(steps: list[Step]) -> State[NameTree[Bound]]:
-    """Returns what a union comes to: the members that are bound to something."""
+    """Returns the result of a union: the members that are bound."""
     kept: list[Weighted[Bound]] = []
     for step in steps:
         match step.state:

@@ -1,4 +1,4 @@
-"""The addresses of a bound name, as the mesh says them (resolver.proto)."""
+"""Reads the addresses of a bound name (resolver.proto)."""
 
 from ipaddress import ip_address
 from math import isfinite

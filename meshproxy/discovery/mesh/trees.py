@@ -96,7 +96,7 @@ def read_bound_tree(data: bytes) -> NameTree[BoundName]:
 
 
 def read_bound_name(data: bytes) -> BoundName:
-    """Returns a leaf: the id and the residual path of a bound name. Raises `Malformed`."""
+    """Returns the id and the residual path of a bound name. Raises `Malformed`."""
     bound_id = read_path(value_of(data, 1))
     if not bound_id:
         raise Malformed("a leaf without an id")

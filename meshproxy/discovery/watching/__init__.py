@@ -1,1 +1,1 @@
-"""Following what the API of a discovery system says, over HTTP, while somebody wants to know."""
+"""Follows the API of a discovery system over HTTP while it is observed."""

@@ -19,7 +19,7 @@ ITEM: Final = "item"
 T = TypeVar("T")
 
 _STEP_S: Final = 0.003
-"""Work done before others may run. A request takes several turns of the loop, each behind one."""
+"""Work done before other greenlets may run; requests wait this long in each turn."""
 _WINDOW: Final = 8
 """Objects compared at most; so many may have come or gone in a row without all being decoded."""
 _REST_S: Final = 0.001
@@ -30,7 +30,7 @@ _decoder = json.JSONDecoder()
 
 
 class Malformed(ValueError):
-    """The text is not JSON, or does not say what it should."""
+    """The text is not JSON, or not of the expected form."""
 
 
 def load(data: bytes) -> Any:
@@ -158,7 +158,7 @@ def member(value: Any, *names: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """Returns a JSON value as it came, at most 60 characters of it."""
+    """Returns the text of a JSON value, cut to 60 characters."""
     return json.dumps(value)[:60]
 
 

@@ -29,9 +29,9 @@ class Reason(StrEnum):
     GONE = "gone"
     """The API no longer has the version that the request continues from."""
     MALFORMED = "malformed"
-    """The body is not what it should be."""
+    """The body is malformed."""
     INTERNAL = "internal"
-    """A fault of our own."""
+    """A fault in this program."""
 
 
 _ROUTINE: Final = frozenset({Reason.GONE})
@@ -48,7 +48,7 @@ class ApiFailure(Exception):
 
     @property
     def kind(self) -> tuple[Reason, int | None]:
-        """What all failures of the same kind have in common."""
+        """Identifies failures of the same kind."""
         return self.reason, self.status
 
 

@@ -45,7 +45,7 @@ class Line:
 
     def __init__(self, api: Api, moved: Callable[[], None]) -> None:
         self.request = ""
-        """The last request, as method and target."""
+        """Method and target of the last request."""
         self.requested_at = 0.0
         self.responded_at = 0.0
         """When the last answer arrived, bad ones included; seconds since 1970 as above."""

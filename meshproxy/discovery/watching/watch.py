@@ -51,7 +51,7 @@ class WatchStats:
 
 
 class System(Protocol):
-    """A discovery system that is asked."""
+    """A discovery system to ask."""
 
     @property
     def host(self) -> str:
@@ -129,7 +129,7 @@ class Watch(Generic[T]):
         }
 
     def followed(self) -> Followed:
-        """Returns what is known, in brief."""
+        """Returns a short description of the state."""
         known, failure = self._known, self._failure
         return Followed(
             self.name,
@@ -242,7 +242,7 @@ class Watches(Generic[K, T]):
         return {watch.name: watch.describe() for watch in self._running.values()}
 
     def followed(self) -> Iterator[Followed]:
-        """Yields what is known of each, in brief."""
+        """Yields a short description of each."""
         return (watch.followed() for watch in list(self._running.values()))
 
     def _join(self, key: K, emit: Callable[[State[T]], None]) -> Close:

@@ -34,18 +34,18 @@ from meshproxy.var import PENDING, Activity, Close, Ok, Source, State, Var, coll
 MAX_LEFT: Final = 1000
 """Watches that nothing waits for any more; a server forgets them only with the session."""
 AT_ONCE: Final = 20
-"""Questions of one watch that are under way."""
+"""Requests of one watch that are under way."""
 TURNS: Final = 10
 """Watches that ask at a time. kazoo wakes its greenlet through a pipe with room for some 270."""
 PACE_S: Final = 0.1
-"""From one question of a watch to its next."""
+"""Between two requests of one watch."""
 _BACKOFF: Final = equal_jitter(0.1, 5.0)
 
 T = TypeVar("T")
 
 
 class Ensemble:
-    """The servers at *where*, of which any one answers."""
+    """The servers at *where*; any of them can answer."""
 
     def __init__(self, host: str, where: Var[Addr], timing: SessionTiming | None = None) -> None:
         self.host = host

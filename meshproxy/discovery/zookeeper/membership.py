@@ -1,4 +1,4 @@
-"""What members of a node are, for each use that is made of ZooKeeper; nothing of kazoo."""
+"""Which children of a node are members, for each use of ZooKeeper; independent of kazoo."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 T = TypeVar("T")
 
 Segments: TypeAlias = tuple[str, ...]
-"""The names of nodes on a way from the root."""
+"""The names of the nodes from the root down."""
 
 
 @dataclass(frozen=True, slots=True)

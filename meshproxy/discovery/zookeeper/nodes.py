@@ -26,7 +26,7 @@ T = TypeVar("T")
 MAX_MEMBERS: Final = 20_000
 """Members that are read of one node."""
 ABSENT_S: Final = 1.0
-"""How often a node that its parent lists, but that is gone, is looked up again."""
+"""How often a node that its parent lists but that is gone is looked up again."""
 _BACKOFF: Final = equal_jitter(0.1, 5.0)
 
 
@@ -85,7 +85,7 @@ class Nodes(Generic[T]):
         return self._watches.describe()
 
     def followed(self) -> Iterator[Followed]:
-        """Yields the same in brief."""
+        """Yields a short form of the same."""
         return self._watches.followed()
 
     def _along(

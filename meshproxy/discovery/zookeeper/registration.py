@@ -1,4 +1,4 @@
-"""Members of a node of ZooKeeper that are there as long as this process says so."""
+"""Members of a ZooKeeper node that exist as long as this process keeps them."""
 
 import logging
 from collections.abc import Callable, Sequence

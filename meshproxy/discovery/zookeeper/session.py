@@ -1,6 +1,7 @@
-"""One session with an ensemble of ZooKeeper, by kazoo in greenlets.
+"""One session with a ZooKeeper ensemble, by kazoo in greenlets.
 
-kazoo is an extra, so nothing but `has_client` may be used of this package without it.
+kazoo is an extra: without it, nothing but `has_client` may be used of this package.
+
 """
 
 import errno
@@ -23,7 +24,7 @@ from meshproxy.log_once import LogOnce
 from meshproxy.naming.addr import Address
 
 MAX_BYTES: Final = 4 * 1024 * 1024
-"""Of one answer; a server takes and gives 1 MB unless it is told otherwise."""
+"""Most bytes of one answer; servers limit nodes to 1 MB by default."""
 
 log_once = LogOnce(logging.getLogger(__name__))
 
@@ -127,7 +128,7 @@ def _written(server: Address) -> str:
 
 
 def _nothing() -> None:
-    """Reports nothing."""
+    """Ignores the report."""
 
 
 class _Handler(SequentialGeventHandler):  # type: ignore[misc] # kazoo has no types
