@@ -10,7 +10,8 @@ from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
-from meshproxy.errors import BadRequest
+from meshproxy.errors import BadRequest, Forbidden
+from meshproxy.http.headers import Headers
 
 _AUTHORITY: Final = re.compile(
     rb"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_~!$&'()*+=-]+(?:\.[A-Za-z0-9_~!$&'()*+=-]+)*)\.?)"
@@ -47,6 +48,20 @@ def canonical(authority: bytes, scheme: bytes = b"") -> bytes:
             raise BadRequest("the port of Host is over 65535")
         port = number
     return b"%b:%b" % (host, port)
+
+
+def authority_form(target: bytes, headers: Headers, ports: frozenset[int]) -> bytes:
+    """Returns the target of a CONNECT, checked, and makes it the Host (RFC 9110 section 9.3.6).
+
+    Raises BadRequest (400), or Forbidden (403) for a port not in *ports*.
+    """
+    host, _, port = canonical(target).rpartition(b":")
+    if not host or not port.isdigit():
+        raise BadRequest("CONNECT needs a host and a port number")
+    if int(port) not in ports:
+        raise Forbidden(f"CONNECT to port {int(port)} is not allowed, see connectPorts")
+    headers.set(b"Host", target)
+    return target
 
 
 def _checked(name: bytes) -> bytes:

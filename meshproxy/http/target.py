@@ -6,8 +6,8 @@ RFC 9112 section 3.2 and RFC 9110 section 7.2; the authority of an absolute targ
 
 import re
 
-from meshproxy.errors import BadRequest, Forbidden
-from meshproxy.http.authority import canonical
+from meshproxy.errors import BadRequest
+from meshproxy.http.authority import authority_form, canonical
 from meshproxy.http.headers import Headers
 from meshproxy.http.memo import Memo
 
@@ -40,7 +40,7 @@ def origin_form(
     if _FRAGMENT in target:
         raise BadRequest("a request target must not have a fragment")
     if method == b"CONNECT":
-        return _authority_form(target, headers, connect_ports)
+        return authority_form(target, headers, connect_ports)
     if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
         return target
     match = _ABSOLUTE(target)
@@ -61,17 +61,6 @@ def scheme_of(target: bytes) -> bytes:
     """Returns the scheme of an absolute *target* in lower case; empty for every other form."""
     match = _ABSOLUTE(target)
     return target[: target.index(b":")].lower() if match else b""
-
-
-def _authority_form(target: bytes, headers: Headers, ports: frozenset[int]) -> bytes:
-    """Checks the target of a CONNECT and makes it the Host (RFC 9110 section 9.3.6)."""
-    host, _, port = canonical(target).rpartition(b":")
-    if not host or not port.isdigit():
-        raise BadRequest("CONNECT needs a host and a port number")
-    if int(port) not in ports:
-        raise Forbidden(f"CONNECT to port {int(port)} is not allowed, see connectPorts")
-    headers.set(b"Host", target)
-    return target
 
 
 def _check_host(line: bytes) -> None:

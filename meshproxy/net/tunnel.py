@@ -6,11 +6,36 @@ half-close, a reset becomes a reset, and a tunnel that is idle both ways ends.
 
 from collections.abc import Callable, Iterator
 from time import monotonic
+from typing import Protocol
 
 import gevent
 
 from meshproxy.http.headers import Headers
 from meshproxy.net.stream import Stream, StreamTimeout
+
+
+class TunnelEnd(Protocol):
+    """One side of a tunnel: a connection, see `Stream`, or a stream of one (HTTP/2)."""
+
+    def receive(self, deadline: float) -> bytes:
+        """Returns the next bytes; empty at the end. Raises StreamTimeout and OSError."""
+        ...
+
+    def send(self, data: bytes, timeout: float) -> None:
+        """Sends all of *data*. Raises StreamTimeout and OSError."""
+        ...
+
+    def close_for_writing(self, timeout: float) -> None:
+        """Half-closes: the peer sees the end of our data. Raises StreamTimeout and OSError."""
+        ...
+
+    def expire(self) -> None:
+        """Ends a wait for something to read with StreamTimeout. For the hub only."""
+        ...
+
+    def reset(self) -> None:
+        """Ends it, so that the peer cannot take what it got for complete."""
+        ...
 
 
 class Tunnel:
@@ -51,7 +76,7 @@ class Tunnel:
             finish()
 
     def relay(
-        self, client: Stream, head: bytes, sent: bytes, idle_seconds: float, timeout: float
+        self, client: TunnelEnd, head: bytes, sent: bytes, idle_seconds: float, timeout: float
     ) -> None:
         """Relays until both sides have ended, one breaks, or both are idle for *idle_seconds*.
 
@@ -69,11 +94,13 @@ class Tunnel:
             relay.is_broken = True
             raise
         finally:
-            back.kill()
-            if relay.is_broken:
-                client.reset()
-                self.stream.reset()
-            self.close()
+            try:
+                back.kill()
+            finally:
+                if relay.is_broken:
+                    client.reset()
+                    self.stream.reset()
+                self.close()
 
 
 class _Relay:
@@ -88,7 +115,7 @@ class _Relay:
         self.is_broken = False
         """True if a side was reset, or does not accept what the other has sent."""
 
-    def pump(self, source: Stream, sink: Stream, data: bytes) -> None:
+    def pump(self, source: TunnelEnd, sink: TunnelEnd, data: bytes) -> None:
         """Passes on *data* and what follows it, then half-closes *sink*; ends if idle both ways."""
         received: bytes | None = data
         try:
@@ -105,7 +132,7 @@ class _Relay:
             self.is_broken = True
             gevent.get_hub().loop.run_callback(sink.expire)
 
-    def _receive(self, source: Stream) -> bytes | None:
+    def _receive(self, source: TunnelEnd) -> bytes | None:
         """Returns the next bytes; empty at the end, None if the tunnel is idle or broken."""
         while True:
             try:

@@ -149,7 +149,7 @@ class Inbound(Waiting):
 
         Called once, or again after the stream of *sink* was lost.
         """
-        self._settle()
+        self.settle()
         if self.invite is not None:
             self._invite()
         pieces = self._kept.take()
@@ -190,7 +190,7 @@ class Inbound(Waiting):
         """Returns the next piece, empty at the end; None if *other* has something to read first."""
         if self._kept.has_piece:
             return b"".join(self._kept.take())
-        self._settle()
+        self.settle()
         if self.invite is not None:
             self._invite()
         while not self._fresh:
@@ -239,7 +239,7 @@ class Inbound(Waiting):
         """Abandons what has not been read; may be called again."""
         self._fresh.clear()
         self._owed, self.held = self._owed + self.held, 0
-        self._settle()
+        self.settle()
         if self._failure is None and not self.is_complete:
             self._failure = self._faults.closed("the body was abandoned before its end")
             sink, self._sink = self._sink, None
@@ -265,6 +265,12 @@ class Inbound(Waiting):
             else:
                 self._time_out()
 
+    def settle(self) -> None:
+        """Grants the peer what `read` returned last, as it has been handed on."""
+        owed, self._owed = self._owed, 0
+        if owed:
+            self.handed(owed)
+
     def _invite(self) -> None:
         invite, self.invite = self.invite, None
         if invite is not None and not self.received and not self.is_complete:
@@ -277,11 +283,6 @@ class Inbound(Waiting):
             return
         self._kept.add(data)
         sink.push(data, ends=ends)
-
-    def _settle(self) -> None:
-        owed, self._owed = self._owed, 0
-        if owed:
-            self.handed(owed)
 
     def _time_out(self) -> None:
         self.fail(self._faults.timed_out("the next piece of a body did not arrive in time"))

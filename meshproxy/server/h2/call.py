@@ -40,14 +40,6 @@ _BODILESS = frozenset({204, 304})
 _CONTINUE = ((b":status", b"100"),)
 
 
-class ConnectNotSupported(ProxyError):
-    """A CONNECT over HTTP/2, where tunnels are not built."""
-
-    by_client = True
-    status = 501
-    reason = "connect_h2"
-
-
 class Call(SessionStream):
     """Serves the request of one stream; *head* is None if its fields are over the limits."""
 
@@ -99,8 +91,6 @@ class Call(SessionStream):
         head, session = self._head, self.session
         if head is None:
             raise HeadersTooLarge("the request's fields are over maxHeadersKB or maxHeaderCount")
-        if head.method == b"CONNECT":
-            raise ConnectNotSupported("CONNECT over HTTP/2 is not supported, use HTTP/1.1")
         if len(head.path) > session.limits.first_line:
             raise TargetTooLong("the request's path is over maxInitialLineKB")
         inbound = self.inbound

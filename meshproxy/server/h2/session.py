@@ -21,6 +21,7 @@ from meshproxy.net.stream import Stream
 from meshproxy.server.h2 import workers
 from meshproxy.server.h2.call import Call
 from meshproxy.server.h2.stats import H2ServerStats
+from meshproxy.server.h2.tunnel import TunnelCall
 from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
@@ -163,7 +164,10 @@ class ServerSession(H2Session):
         self.stats.streams.value += 1
         if not self._arrivals:
             self.soon(self._serve_arrivals)
-        self._arrivals.append(Call(self, stream, head, ends))
+        if head is not None and head.method == b"CONNECT":
+            self._arrivals.append(TunnelCall(self, stream, head, ends))
+        else:
+            self._arrivals.append(Call(self, stream, head, ends))
 
     def request_too_large(self, stream: H2Stream, ends: bool) -> None:
         """Has a request answered whose fields are over the limits."""

@@ -245,9 +245,8 @@ def test_a_client_that_waits_for_100_continue() -> None:
         ((*GET[:3], (":path", "/" + "p" * 5000)), None, Limits(), "414"),
         ((*POST, ("content-length", "11")), b"x" * 11, Limits(body_bytes=10), "413"),
         (POST, b"x" * 11, Limits(body_bytes=10), "413"),
-        (((":method", "CONNECT"), (":authority", "web:443")), None, Limits(), "501"),
     ],
-    ids=["fields", "path", "announced", "body", "connect"],
+    ids=["fields", "path", "announced", "body"],
 )
 def test_a_request_over_a_limit(
     fields: tuple[tuple[str, str], ...], body: bytes | None, limits: Limits, status: str
