@@ -51,6 +51,9 @@ class Guard:
     TRIFLES_PER_SECOND = 330
     USEFUL = 2
     """What useful work puts back: a stream, or a DATA frame sent that was no sliver."""
+    GRANT_BITS = 11
+    """Of the bytes of DATA sent, each 2 KiB put back one more: Go's client opens its windows, the
+    stream's and the connection's, for every 4 KiB that its caller reads."""
     SLIVER = 256
     """Bytes below which DATA that a peer's window cut short is no useful work."""
 

@@ -107,7 +107,7 @@ class FrameSender:
         stream.send_window -= length
         self._send_window -= length
         if length >= Guard.SLIVER or self.sendable(stream):
-            self._guard.trifles.give(Guard.USEFUL)
+            self._guard.trifles.give(Guard.USEFUL + (length >> Guard.GRANT_BITS))
         at = 0
         largest = self._peer.max_frame_bytes
         while length - at > largest:

@@ -299,6 +299,28 @@ def test_one_cancelled_request_in_eight_is_an_honest_client_at_any_rate() -> Non
     assert len(recorder.named("reset_received")) == 500
 
 
+@pytest.mark.parametrize("at_once", [4096, 16384, 65535])
+def test_a_client_that_opens_its_windows_for_every_4_kib_may_download_for_ever(
+    at_once: int,
+) -> None:
+    """Go's client does so if its caller reads such pieces."""
+    made, recorder = server()
+    made.receive(headers(1), NOW)
+    stream = recorder.streams[1]
+    made.send_fields(stream, ((b":status", b"200"),), ends=False)
+    grant = frames.window_update(0, 4096) + frames.window_update(1, 4096)
+    for _ in range(100_000_000 // at_once):
+        made.send_data(stream, bytes(at_once), ends=False)
+        made.receive(grant * (at_once // 4096) + _rest(at_once % 4096), NOW)
+        made.take()
+    assert recorder.named("window_opened")
+
+
+def _rest(count: int) -> bytes:
+    updates = frames.window_update(0, count) + frames.window_update(1, count)
+    return updates if count else b""
+
+
 @pytest.mark.parametrize(
     "flood",
     [

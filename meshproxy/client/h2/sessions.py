@@ -32,6 +32,9 @@ from meshproxy.net.stream import Stream
 
 MAX_SESSIONS: Final = 16
 """Sessions to an endpoint if hostConnectionPool.maxSize does not say how many."""
+MAX_ENDING: Final = 1000
+"""Sessions besides that only wait for their last streams, if maxSize does not say it: streams may
+last for days, and an endpoint may end each connection after minutes (MAX_CONNECTION_AGE of grpc)."""
 _SPARE_SECONDS: Final = 60.0
 """Life of a session beyond the first without a stream."""
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
@@ -63,6 +66,7 @@ class EndpointSessions:
         self._connector = Connector(address, transport, stats, H2, other)
         self._sessions: list[ClientSession] = []
         self._most = transport.max_size or MAX_SESSIONS
+        self._most_in_all = self._most + (MAX_SESSIONS if transport.max_size else MAX_ENDING)
         self._line: deque[AsyncResult[ClientSession]] = deque()
         self._is_connecting = False
         self._is_closed = False
@@ -221,7 +225,7 @@ class EndpointSessions:
             self._line
             and not self._is_connecting
             and self._live < self._most
-            and len(self._sessions) < self._most + MAX_SESSIONS
+            and len(self._sessions) < self._most_in_all
         ):
             self._is_connecting = True
             gevent.spawn(self._connect)

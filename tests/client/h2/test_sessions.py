@@ -419,3 +419,16 @@ def test_an_endpoint_that_says_farewell_for_ever_gets_a_bounded_number_of_connec
         wait_until(lambda: len(held.waiting) == 2)
         held.answer()
         assert [each.get(timeout=10).status for each in sending] == [200] * 3
+
+
+def test_streams_that_outlive_many_connections_keep_no_request_out() -> None:
+    held = Held()
+    with to_endpoint(held) as (sessions, endpoint):
+        sending = []
+        for number in range(2 * MAX_SESSIONS + 1):
+            sending += asking(sessions, 1)
+            wait_until(lambda number=number: len(held.waiting) == number + 1)
+            endpoint.peers[number].go_away(1)
+            wait_until(lambda: not sessions._live)
+        held.answer()
+        assert {each.get(timeout=10).status for each in sending} == {200}
