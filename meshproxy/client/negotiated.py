@@ -1,7 +1,8 @@
 """Connections whose protocol the endpoint chooses in the TLS handshake: `protocol: auto`.
 
-The choice (ALPN, RFC 7301) is remembered for the address until a later handshake ends otherwise.
-In plain text nothing is chosen, and HTTP/1.1 is spoken.
+The choice (ALPN, RFC 7301) is remembered for the address until a later handshake ends otherwise. An
+endpoint that chooses HTTP/2 and then resets a stream with HTTP_1_1_REQUIRED is asked by HTTP/1.1
+from then on (RFC 9113 section 7). In plain text nothing is chosen, and HTTP/1.1 is spoken.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from meshproxy.client.connector import H2, HTTP, Connection, OtherProtocol
 from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.client.h2.sessions import EndpointSessions
 from meshproxy.client.transport import ConnectStats, Transport
+from meshproxy.h2.errors import ErrorCode
+from meshproxy.h2.reset import StreamReset
 from meshproxy.http.message import Request, Response
 from meshproxy.naming.addr import Address
 
@@ -25,14 +28,17 @@ class NegotiatedConnections:
         tls = transport.tls
         if tls is not None:
             transport = replace(transport, tls=replace(tls, alpn=_OFFERED))
+        self._address, self._transport, self._stats = address, transport, stats
         self._pool = EndpointPool(address, transport, stats, self._take_h2)
         self._sessions = EndpointSessions(address, transport, stats, self._take_http)
         self.exchange: Callable[[Request, float], Response] = (
             self._pool.exchange if tls is None else self._exchange_h2
         )
         """Sends a request by the protocol that was chosen, or lets the endpoint choose."""
-        self.tunnel = self._pool.tunnel
+
+    def tunnel(self, request: Request, deadline: float) -> Response:
         """Connects in plain text for a CONNECT; see `EndpointPool.tunnel`."""
+        return self._pool.tunnel(request, deadline)
 
     def open_session(self, deadline: float) -> None:
         """Makes a new connection and keeps it, to test if one can be made; see `EndpointPool`."""
@@ -63,7 +69,25 @@ class NegotiatedConnections:
         try:
             return self._sessions.exchange(request, deadline)
         except OtherProtocol:
-            return self._pool.exchange(request, deadline)
+            pass
+        except StreamReset as reset:
+            if reset.code != ErrorCode.HTTP_1_1_REQUIRED:
+                raise
+            self._insist_on_http()
+            if request.body is not None and not request.body.is_replayable:
+                raise
+        return self._pool.exchange(request, deadline)
+
+    def _insist_on_http(self) -> None:
+        """Offers HTTP/1.1 alone from now on."""
+        if self.exchange == self._exchange_h2 and self._transport.tls is not None:
+            tls = replace(self._transport.tls, alpn=(HTTP,))
+            offered_both = self._pool
+            transport = replace(self._transport, tls=tls)
+            self._pool = EndpointPool(self._address, transport, self._stats)
+            self.exchange = self._pool.exchange
+            offered_both.close()
+            self._sessions.close()
 
     def _exchange_http(self, request: Request, deadline: float) -> Response:
         try:

@@ -8,19 +8,24 @@ from time import monotonic
 
 import gevent
 import pytest
+from gevent import ssl
+from gevent.server import StreamServer
+from h2.errors import ErrorCodes
+from h2.events import RequestReceived
 
 from meshproxy.client.negotiated import NegotiatedConnections
 from meshproxy.client.tls import TlsSettings
 from meshproxy.client.transport import ConnectStats, Transport
+from meshproxy.h2.reset import StreamReset
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Response
+from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Address
 from tests.kit.certs import Certs
 from tests.kit.downstream import Downstream, Received
-from tests.kit.h2_endpoint import H2Endpoint
+from tests.kit.h2_endpoint import H2Endpoint, Peer
 from tests.kit.k8s import wait_until
-from tests.kit.messages import body_of, request
+from tests.kit.messages import Pieces, body_of, request
 
 TRANSPORT = Transport(Limits(), 5.0)
 
@@ -37,8 +42,8 @@ class Auto(NegotiatedConnections):
         self.metrics = Tree()
         super().__init__(Address("127.0.0.1", port), transport, ConnectStats(self.metrics))
 
-    def send(self) -> Response:
-        return self.exchange(request(), monotonic() + 10)
+    def send(self, asked: Request | None = None) -> Response:
+        return self.exchange(asked or request(), monotonic() + 10)
 
     @property
     def connects(self) -> int:
@@ -112,3 +117,56 @@ def test_an_endpoint_may_change_its_mind(certs: Certs) -> None:
             connections.close_idle()
             with H2Endpoint(tls=both, port=port):
                 assert connections.send().version == b"2"
+
+
+def wants_http_1(sock: ssl.SSLSocket, _: object) -> None:
+    """Take HTTP/2, and refuse every request over it."""
+    if sock.selected_alpn_protocol() == "h2":
+        peer = Peer(sock, {})
+        while data := sock.recv(65536):
+            for event in peer.h2.receive_data(data):
+                if isinstance(event, RequestReceived):
+                    peer.reset(event.stream_id, ErrorCodes.HTTP_1_1_REQUIRED)
+        return
+    data = b""
+    while more := sock.recv(65536):
+        data += more
+        if data.endswith((b"\r\n\r\n", b"0\r\n\r\n")) and (
+            b"chunked" not in data or b"\r\n0" in data
+        ):
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage")
+            data = b""
+
+
+@contextmanager
+def wanting_http_1(certs: Certs) -> Iterator[Auto]:
+    context = certs.server("web.test")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    server = StreamServer(
+        ("127.0.0.1", 0), wants_http_1, ssl_context=context, suppress_ragged_eofs=True
+    )
+    server.start()
+    try:
+        with auto(server.server_port, certs) as connections:
+            yield connections
+    finally:
+        server.stop()
+
+
+def test_an_endpoint_that_requires_http_1_gets_it_from_then_on(certs: Certs) -> None:
+    with wanting_http_1(certs) as connections:
+        sending = [gevent.spawn(connections.send) for _ in range(5)]
+        assert [body_of(each.get()) for each in sending] == [b"page"] * 5
+        before = connections.connects
+        assert body_of(connections.send()) == b"page"
+        assert connections.connects == before
+        wait_until(lambda: not connections._sessions._sessions)
+
+
+def test_a_body_that_cannot_be_sent_again_is_not_and_the_next_request_is(certs: Certs) -> None:
+    with wanting_http_1(certs) as connections:
+        body = Pieces(b"a", b"b")
+        body.is_replayable = False
+        with pytest.raises(StreamReset):
+            connections.send(request(method=b"POST", body=body))
+        assert body_of(connections.send()) == b"page"

@@ -33,8 +33,10 @@ from meshproxy.net.stream import Stream
 MAX_SESSIONS: Final = 16
 """Sessions to an endpoint if hostConnectionPool.maxSize does not say how many."""
 MAX_ENDING: Final = 1000
-"""Sessions besides that only wait for their last streams, if maxSize does not say it: streams may
-last for days, and an endpoint may end each connection after minutes (MAX_CONNECTION_AGE of grpc)."""
+"""Sessions besides that only wait for their last streams, if maxSize does not say it.
+
+Streams may last for days, while an endpoint ends connections after minutes (MAX_CONNECTION_AGE).
+"""
 _SPARE_SECONDS: Final = 60.0
 """Life of a session beyond the first without a stream."""
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
