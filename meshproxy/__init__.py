@@ -13,7 +13,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `filters.access_log_lines._stamp` | 1 | the time of this second, as logs write it |
 | `h2.decoder._names` | 2,048 | field names by their Huffman code |
 | `h2.fields._names` | 2,048 | field names that are sound |
-| `h2.heads._fields` | 4,096 | fields by line |
+| `h2.heads._authorities` | 4,096 | `:authority` by the line of Host |
 | `h2.heads._methods` | 64 | fields of methods |
 | `h2.heads._statuses` | 1,000 | fields of statuses |
 | `h2.huffman` (`lru_cache`) | 1 | steps of the slow decoder |

@@ -1,15 +1,13 @@
 """The client's side of an HTTP/2 connection: streams begin with a request of ours."""
 
-from meshproxy.h2 import frames
+from meshproxy.h2 import frames, guard
 from meshproxy.h2.connection import H2Connection
 from meshproxy.h2.decoder import FieldSection
+from meshproxy.h2.encoder import Encodable
 from meshproxy.h2.errors import ErrorCode, malformed, too_large
 from meshproxy.h2.events import ClientEvents
-from meshproxy.h2.fields import response_head
-from meshproxy.h2.guard import Bucket, Guard
+from meshproxy.h2.fields import ResponseHead, response_head
 from meshproxy.h2.settings import LocalSettings
-from meshproxy.h2.states import StreamStep
-from meshproxy.h2.static_table import Field
 from meshproxy.h2.stream import H2Stream
 
 _NONE: frozenset[bytes] = frozenset()
@@ -33,9 +31,7 @@ class H2Client(H2Connection):
         self._events: ClientEvents = events
         self._next = 1
         self._is_going = False
-        self._allowed_resets = Bucket(
-            "resets", Guard.RESETS * _CALM, Guard.RESETS_PER_SECOND * _CALM, now
-        )
+        self._allowed_resets = guard.resets(now, _CALM)
         self._late_resets: dict[int, int] = {}
         """Codes by stream, in the order in which they are to be sent."""
 
@@ -47,7 +43,7 @@ class H2Client(H2Connection):
     @property
     def room(self) -> int:
         """Streams that the server takes now besides those that are open; 0 or less if none."""
-        if self.is_exhausted:
+        if self._is_going or self._next > frames.MAX_STREAM_ID:
             return 0
         open_there = len(self._streams) + len(self._late_resets)
         return self._peer.max_concurrent_streams - open_there
@@ -64,7 +60,7 @@ class H2Client(H2Connection):
 
     def open(
         self,
-        fields: tuple[Field, ...],
+        fields: tuple[Encodable, ...],
         *,
         ends: bool,
         is_bodiless: bool = False,
@@ -75,11 +71,11 @@ class H2Client(H2Connection):
         *is_bodiless* says that the response will have no body whatever it says (HEAD). Raises
         ValueError unless `can_open`.
         """
-        if not self.can_open:
+        if self.room <= 0:
             raise ValueError("the server takes no more streams")
         stream = self._open(self._next)
         self._next += 2
-        self._allowed_resets.give(Guard.RESETS_PER_STREAM * _CALM)
+        self._allowed_resets.earned += guard.RESETS_PER_STREAM * _CALM
         stream.is_bodiless = is_bodiless
         self.send_fields(stream, fields, ends=ends, never_indexed=never_indexed)
         return stream
@@ -90,7 +86,7 @@ class H2Client(H2Connection):
             super().reset(stream, code)
         elif stream.id in self._streams:
             self._late_resets[stream.id] = code
-            self._end(stream, StreamStep.SEND_RESET)
+            self._give_up(stream, is_ours=True)
 
     def send_late_resets(self, now: float) -> None:
         """Sends as many of those that wait as are allowed at monotonic second *now*."""
@@ -104,7 +100,7 @@ class H2Client(H2Connection):
         """Ends the streams that the server has not looked at as if it had refused them."""
         self._is_going = True
         for stream in [each for each in self._streams.values() if each.id > last_stream_id]:
-            self._end(stream, StreamStep.RECEIVE_RESET)
+            self._give_up(stream, is_ours=False)
             self._events.reset_received(stream, ErrorCode.REFUSED_STREAM)
         super().goaway_frame(last_stream_id, code, debug)
 
@@ -115,11 +111,11 @@ class H2Client(H2Connection):
     def _head(self, stream: H2Stream, section: FieldSection, ends: bool) -> None:
         if section.is_too_large:
             raise too_large(stream.id)
-        head = response_head(section)
+        head: ResponseHead = section.head or response_head(section)
         if head.status < 200:
             if ends:
                 raise malformed(stream.id, "an interim response with END_STREAM")
-            self._guard.trifles.take(self._now)
+            self._trifles.take(self._now)
             self._events.interim_received(stream, head)
             return
         stream.has_head = True
@@ -143,4 +139,4 @@ class H2Client(H2Connection):
         return 0
 
     def _count_reset(self) -> None:
-        self._guard.trifles.take(self._now)
+        self._trifles.take(self._now)

@@ -4,24 +4,16 @@ Bytes go in by `receive`, which calls `events`; what is to be sent comes out by 
 argument. Nothing waits here, and no body is kept: senders ask `sendable` first.
 """
 
-from meshproxy.h2 import frames, settings
+from meshproxy.h2 import frames, guard, settings
 from meshproxy.h2.decoder import Decoder, FieldSection
-from meshproxy.h2.errors import (
-    ErrorCode,
-    H2ConnectionError,
-    H2StreamError,
-    malformed,
-    too_large,
-)
+from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError, malformed, too_large
 from meshproxy.h2.events import H2Events
 from meshproxy.h2.fields import MalformedSection, trailers
-from meshproxy.h2.guard import Guard
 from meshproxy.h2.reader import FrameReader
 from meshproxy.h2.sender import FrameSender
 from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, LocalSettings
-from meshproxy.h2.states import StreamState, StreamStep, check_late
+from meshproxy.h2.states import StreamState, check_late
 from meshproxy.h2.stream import H2Stream
-from meshproxy.h2.window import ReceiveWindow
 
 _REMEMBERED_RESETS = 1000
 """Streams reset here whose late frames are still ignored."""
@@ -31,24 +23,28 @@ class H2Connection(FrameSender):
     """What `H2Server` and `H2Client` share, which know whose streams are whose."""
 
     __slots__ = (
-        "_decoder", "_events", "_local", "_new_window", "_now", "_resets", "_window",
-        "is_acknowledged", "reader",
+        "_consumed", "_decoder", "_enough", "_events", "_known", "_local", "_new_window", "_now",
+        "_receive_window", "_resets", "_stream_enough", "is_acknowledged", "reader",
     )  # fmt: skip
 
     def __init__(
         self, events: H2Events, local: LocalSettings, now: float, *, is_client: bool
     ) -> None:
-        super().__init__(Guard(now))
+        super().__init__(now)
         self._events = events
         self._local = local
         self._now = now
         preface = b"" if is_client else frames.PREFACE
         self.reader = FrameReader(self, local.max_frame_bytes, preface)
         self._decoder = Decoder(local.max_header_list_bytes, local.max_header_fields)
+        self._known = self._decoder.known.get
         self._new_window = DEFAULT_WINDOW_BYTES
         """Bytes that the peer believes it may send on a new stream."""
         size = max(local.connection_window_bytes, DEFAULT_WINDOW_BYTES)
-        self._window = ReceiveWindow(size, local.window_update_ratio, size)
+        self._receive_window = size
+        self._consumed = 0
+        self._enough = local.least_grant(size)
+        self._stream_enough = local.least_grant(local.stream_window_bytes)
         self._resets: dict[int, None] = {}
         self.is_acknowledged = False
         """True once the peer has acknowledged our SETTINGS, which should take a few seconds."""
@@ -73,30 +69,36 @@ class H2Connection(FrameSender):
 
     def consume(self, stream: H2Stream, count: int) -> None:
         """Grants the peer *count* bytes again that came on *stream* and have been used."""
-        count = min(count, stream.unconsumed)
-        stream.unconsumed -= count
+        left = stream.unconsumed - count
+        if left < 0:
+            count, left = stream.unconsumed, 0
+        stream.unconsumed = left
         self._grant(count)
-        if stream.can_receive and (increment := stream.window.consume(count)):
-            self._grants[stream.id] = self._grants.get(stream.id, 0) + increment
+        if stream.can_receive:
+            stream.consumed += count
+            if stream.consumed >= self._stream_enough:
+                self._grants[stream.id] = self._grants.get(stream.id, 0) + stream.consumed
+                stream.receive_window += stream.consumed
+                stream.consumed = 0
 
     # The reader calls what follows, frame by frame.
 
     def data_frame(self, stream_id: int, data: bytes | memoryview, size: int, ends: bool) -> None:
         """Hands a piece of a body on; what cannot be is counted and granted again at once."""
-        if not self._window.take(size):
-            raise H2ConnectionError(
-                ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window"
-            )
+        self._receive_window -= size
+        if self._receive_window < 0 and size:
+            why = "more DATA than the connection's window"
+            raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, why)
         stream = self._streams.get(stream_id)
         if stream is None or not stream.can_receive:
             self._grant(size)
             self._check_late(stream_id, frames.DATA)
             return
         stream.unconsumed += size
-        if not stream.window.take(size):
-            raise H2StreamError(
-                stream_id, ErrorCode.FLOW_CONTROL_ERROR, "more DATA than its window"
-            )
+        stream.receive_window -= size
+        if stream.receive_window < 0 and size:
+            why = "more DATA than its window"
+            raise H2StreamError(stream_id, ErrorCode.FLOW_CONTROL_ERROR, why)
         if not stream.has_head:
             raise malformed(stream_id, "DATA before the response's head")
         count = len(data)
@@ -109,12 +111,12 @@ class H2Connection(FrameSender):
         if ends:
             self._receive_end(stream)
         elif not count:
-            self._guard.trifles.take(self._now)
+            self._trifles.take(self._now)
         self._events.data_received(stream, data, ends)
 
     def block(self, stream_id: int, block: bytes, ends: bool) -> None:
         """Decodes a field block, whatever becomes of it: the table is the whole connection's."""
-        section = self._decoder.decode(block)
+        section = self._known(block) or self._decoder.decode(block)
         stream = self._streams.get(stream_id)
         try:
             if stream is None:
@@ -130,7 +132,7 @@ class H2Connection(FrameSender):
 
     def meaningless_frame(self) -> None:
         """Counts a frame that has no effect."""
-        self._guard.trifles.take(self._now)
+        self._trifles.take(self._now)
 
     def rst_stream_frame(self, stream_id: int, code: int) -> None:
         """Closes a stream."""
@@ -139,7 +141,7 @@ class H2Connection(FrameSender):
             self._check_late(stream_id, frames.RST_STREAM)
             return
         self._count_reset()
-        self._end(stream, StreamStep.RECEIVE_RESET)
+        self._give_up(stream, is_ours=False)
         self._events.reset_received(stream, code)
 
     def settings_frame(self, payload: bytes) -> None:
@@ -147,7 +149,7 @@ class H2Connection(FrameSender):
         before = self._peer.stream_window_bytes
         self._peer.update(payload)
         change = self._peer.stream_window_bytes - before
-        self._guard.trifles.take(self._now, 1 + (len(self._streams) // 16 if change else 0))
+        self._trifles.take(self._now, 1 + (len(self._streams) // 16 if change else 0))
         for stream in self._streams.values() if change else ():
             stream.send_window += change
             if stream.send_window > settings.MAX_WINDOW_BYTES:
@@ -169,25 +171,25 @@ class H2Connection(FrameSender):
         change = self._local.stream_window_bytes - self._new_window
         self._new_window += change
         for stream in self._streams.values():
-            stream.window.left += change
+            stream.receive_window += change
         self._decoder.allow(self._local.header_table_bytes)
 
     def ping_frame(self, payload: bytes, is_answer: bool) -> None:
         """Answers a PING, or hands an answer on."""
         if is_answer:
-            self._guard.trifles.take(self._now)
+            self._trifles.take(self._now)
             self._events.pong_received(payload)
         else:
             self._reply(frames.ping(payload, is_answer=True))
 
     def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
         """Hands the peer's farewell on."""
-        self._guard.trifles.take(self._now)
+        self._trifles.take(self._now)
         self._events.goaway_received(last_stream_id, code, debug)
 
     def window_update_frame(self, stream_id: int, increment: int) -> None:
         """Enlarges what may be sent."""
-        self._guard.trifles.take(self._now)
+        self._trifles.take(self._now)
         if not stream_id:
             if not increment:
                 raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE by 0")
@@ -214,7 +216,7 @@ class H2Connection(FrameSender):
     def stream_error(self, error: H2StreamError) -> None:
         """Resets the stream at fault, and counts that."""
         if error.code is ErrorCode.REFUSED_STREAM:
-            self._guard.trifles.take(self._now)
+            self._trifles.take(self._now)
         else:
             self._count_reset()
         stream = self._streams.get(error.stream_id)
@@ -245,19 +247,15 @@ class H2Connection(FrameSender):
 
     def _open(self, stream_id: int) -> H2Stream:
         """Returns a new stream."""
-        local = self._local
-        window = ReceiveWindow(
-            local.stream_window_bytes, local.window_update_ratio, self._new_window
-        )
-        stream = H2Stream(stream_id, self._peer.stream_window_bytes, window)
+        stream = H2Stream(stream_id, self._peer.stream_window_bytes, self._new_window)
         self._streams[stream_id] = stream
-        self._guard.stream_opened()
+        self._trifles.earned += guard.USEFUL
         return stream
 
     def _trailers(self, stream: H2Stream, section: FieldSection, ends: bool) -> None:
         if section.is_too_large:
             raise too_large(stream.id)
-        fields = trailers(section)
+        fields = section.trailers or trailers(section)
         if not ends:
             raise malformed(stream.id, "trailers without END_STREAM")
         self._receive_end(stream)
@@ -266,15 +264,15 @@ class H2Connection(FrameSender):
     def _receive_end(self, stream: H2Stream) -> None:
         if stream.body_left:
             raise malformed(stream.id, "a body shorter than its Content-Length")
-        self._end(stream, StreamStep.RECEIVE_END)
+        self._end_receiving(stream)
 
-    def _closed(self, stream: H2Stream) -> None:
-        """Grants what a reset left behind, and remembers that it was ours."""
-        if stream.was_reset:
-            left, stream.unconsumed = stream.unconsumed, 0
-            self._grant(left)
-            if stream.state is StreamState.RESET:
-                self._remember_reset(stream.id)
+    def _give_up(self, stream: H2Stream, *, is_ours: bool) -> None:
+        """Closes *stream*, and grants what nobody will consume; one that is ours is remembered."""
+        self._close(stream)
+        left, stream.unconsumed = stream.unconsumed, 0
+        self._grant(left)
+        if is_ours:
+            self._remember_reset(stream.id)
 
     def _remember_reset(self, stream_id: int) -> None:
         self._resets[stream_id] = None
@@ -282,9 +280,12 @@ class H2Connection(FrameSender):
             del self._resets[next(iter(self._resets))]
 
     def _grant(self, count: int) -> None:
-        """Grants bytes of the connection's window again."""
-        if count and (increment := self._window.consume(count)):
-            self._grants[0] = self._grants.get(0, 0) + increment
+        """Grants bytes of the connection's window again, once they are enough."""
+        self._consumed += count
+        if self._consumed >= self._enough:
+            self._grants[0] = self._grants.get(0, 0) + self._consumed
+            self._receive_window += self._consumed
+            self._consumed = 0
 
     def _check_late(self, stream_id: int, kind: int) -> None:
         """Raises what a frame deserves that comes for a stream in no state for it, if anything."""
@@ -296,4 +297,4 @@ class H2Connection(FrameSender):
         else:
             state = StreamState.IDLE if self._is_idle(stream_id) else StreamState.CLOSED
         check_late(stream_id, state, kind)
-        self._guard.trifles.take(self._now)
+        self._trifles.take(self._now)

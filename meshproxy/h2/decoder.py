@@ -1,14 +1,22 @@
 """HPACK's decoder: blocks of bytes to fields (RFC 7541 sections 3 and 6).
 
 While a block changes no table, the same bytes mean the same fields. Such blocks are remembered with
-what they say; most requests of a connection repeat one.
+what they say; most requests of a connection repeat one. Others are read in two steps, so that all
+their Huffman-coded values are decoded together.
 """
 
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import Any, NoReturn, TypeAlias
 
 from meshproxy.h2 import huffman, integers
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
-from meshproxy.h2.static_table import BEYOND_STATIC, STATIC, Field, size_of
+from meshproxy.h2.static_table import (
+    BEYOND_STATIC,
+    ENTRY_OVERHEAD,
+    STATIC,
+    Field,
+    size_of,
+)
 from meshproxy.http.memo import Memo
 
 DEFAULT_TABLE_BYTES = 4096
@@ -22,12 +30,20 @@ _LONGEST_NAME = 48
 """Bytes of the longest Huffman-coded name that is remembered."""
 _BOMB = 4
 """A field section of over this many times the limit is an attack, not a mistake."""
+_NONE: frozenset[bytes] = frozenset()
+_SIZE_UPDATE = 31
+_MASKS = (15, 15, _SIZE_UPDATE, _SIZE_UPDATE, *[63] * 4, *[127] * 8)
+"""The bits of an integer in a first byte, by that byte's first four (RFC 7541 section 6)."""
+
+Representation: TypeAlias = tuple[int, int, bytes, bytes | None]
+"""A field as it is in a block: the first byte, the index of the field or of its name, the name if
+that has no index, and the value, None while it is Huffman-coded."""
 
 
 class FieldSection:
     """The fields of one block, in order, and what has been made of them."""
 
-    __slots__ = ("fields", "is_too_large", "judged", "never_indexed")
+    __slots__ = ("fields", "head", "is_too_large", "never_indexed", "trailers")
 
     def __init__(
         self, fields: tuple[Field, ...], never_indexed: frozenset[bytes], *, is_too_large: bool
@@ -37,8 +53,10 @@ class FieldSection:
         """Names of fields that no table may hold, here or further on (RFC 7541 section 7.1.3)."""
         self.is_too_large = is_too_large
         """True if the block has more than the limits allow, which `fields` leaves out."""
-        self.judged: Any = None
-        """What the first reader of these very bytes made of them, for the next one."""
+        self.head: Any = None
+        """What `h2.fields` has made of them as a head, for the next one who reads these bytes."""
+        self.trailers: Any = None
+        """The same for trailers."""
 
 
 class Decoder:
@@ -50,7 +68,6 @@ class Decoder:
 
     __slots__ = (
         "_allowed",
-        "_blocks",
         "_capacity",
         "_max_fields",
         "_must_shrink",
@@ -58,6 +75,7 @@ class Decoder:
         "_section_bytes",
         "_size",
         "_table",
+        "known",
     )
 
     def __init__(self, section_bytes: int, max_fields: int) -> None:
@@ -67,8 +85,10 @@ class Decoder:
         self._size = 0
         self._capacity = self._allowed = DEFAULT_TABLE_BYTES
         self._must_shrink = False
-        self._blocks: Memo[bytes, FieldSection] = Memo(_REMEMBERED)
-        self._once: Memo[bytes, None] = Memo(_REMEMBERED)
+        self.known: Memo[bytes, FieldSection] = Memo(_REMEMBERED)
+        """Sections by their block, for a look before `decode`; the dictionary stays the same."""
+        self._once: Memo[int, None] = Memo(_REMEMBERED)
+        """Hashes of blocks that have come once."""
 
     def allow(self, table_bytes: int) -> None:
         """Sets the largest table, once the peer has acknowledged the setting.
@@ -78,28 +98,32 @@ class Decoder:
         self._allowed = table_bytes
         if table_bytes < self._capacity:
             self._must_shrink = True
-            self._blocks.clear()
+            self.known.clear()
 
     def decode(self, block: bytes) -> FieldSection:
         """Returns the fields of *block*. Raises H2ConnectionError."""
-        known = self._blocks.get(block)
-        return known if known is not None else self._decode(block)
-
-    def _decode(self, block: bytes) -> FieldSection:
+        known = self.known.get(block)
+        if known is not None:
+            return known
         try:
             at, resized = self._read_size_updates(block)
-            section, is_large, has_literals, has_inserted = self._read_fields(block, at)
+            most = _BOMB * self._section_bytes // ENTRY_OVERHEAD
+            found, coded = _scan(block, at, most)
         except IndexError:
             _refuse("a block ends within a field")
+        if len(found) > most:
+            _refuse_bomb()
+        values = iter(huffman.decode_all(coded) if coded else ())
+        section, is_large, has_literals, has_inserted = self._resolve(found, values)
         if resized or has_inserted:
-            self._blocks.clear()
+            self.known.clear()
             self._once.clear()
         elif is_large or len(block) > _MAX_BLOCK:
-            return section
-        elif not has_literals or block in self._once:
-            self._blocks.keep(block, section)
+            pass
+        elif not has_literals or hash(block) in self._once:
+            self.known.keep(block, section)
         else:
-            self._once.keep(block, None)
+            self._once.keep(hash(block), None)
         return section
 
     def _read_size_updates(self, block: bytes) -> tuple[int, bool]:
@@ -118,65 +142,46 @@ class Decoder:
             _refuse("a block does not begin with the table size update that is due")
         return at, at > 0
 
-    def _read_fields(self, block: bytes, at: int) -> tuple[FieldSection, bool, bool, bool]:
+    def _resolve(
+        self, found: list[Representation], values: Iterator[bytes]
+    ) -> tuple[FieldSection, bool, bool, bool]:
         """Returns the section, and whether it is large, has literals, has inserted any of them."""
-        table = self._table
         fields: list[Field] = []
         never_indexed: set[bytes] = set()
         size = 0
         has_literals = has_inserted = is_too_large = False
-        while at < len(block):
-            first = block[at]
-            at += 1
+        for first, index, new_name, value in found:
             if first & 0x80:
-                index = first & 127
-                if index == 127:
-                    index, at = integers.rest(block, at, index)
                 field = STATIC[index] if 0 < index < BEYOND_STATIC else self._dynamic(index)
-            elif first & 0xE0 == 0x20:
-                _refuse("a table size update after the first field")
             else:
                 has_literals = True
-                field, at = self._literal(block, at, first)
+                if not index:
+                    name = new_name
+                else:
+                    name = (STATIC[index] if index < BEYOND_STATIC else self._dynamic(index))[0]
+                field = name, next(values) if value is None else value
                 if first & 0x40:
                     has_inserted = True
-                    self._evict(own := size_of(*field))
-                    if own <= self._capacity:
-                        table.append(field)
-                        self._size += own
+                    self._insert(field)
                 elif first & 0x10:
-                    never_indexed.add(field[0])
-            size += len(field[0]) + len(field[1]) + 32
+                    never_indexed.add(name)
+            size += len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
             if size > self._section_bytes or len(fields) == self._max_fields:
                 is_too_large = True
-                self._check_bomb(size)
+                if size > _BOMB * self._section_bytes:
+                    _refuse_bomb()
             else:
                 fields.append(field)
-        names = frozenset(never_indexed)
+        names = frozenset(never_indexed) if never_indexed else _NONE
         section = FieldSection(tuple(fields), names, is_too_large=is_too_large)
         return section, size > _MAX_SECTION, has_literals, has_inserted
 
-    def _check_bomb(self, size: int) -> None:
-        """Raises H2ConnectionError for a block that stands for very much more than it has."""
-        if size > _BOMB * self._section_bytes:
-            raise H2ConnectionError(
-                ErrorCode.ENHANCE_YOUR_CALM,
-                f"a field section is over {_BOMB} times SETTINGS_MAX_HEADER_LIST_SIZE",
-            )
-
-    def _literal(self, block: bytes, at: int, first: int) -> tuple[Field, int]:
-        mask = 63 if first & 0x40 else 15
-        index = first & mask
-        if index == mask:
-            index, at = integers.rest(block, at, index)
-        if not index:
-            name, at = _name(block, at)
-        elif index < BEYOND_STATIC:
-            name = STATIC[index][0]
-        else:
-            name = self._dynamic(index)[0]
-        value, at = _string(block, at)
-        return (name, value), at
+    def _insert(self, field: Field) -> None:
+        size = size_of(*field)
+        self._evict(size)
+        if size <= self._capacity:
+            self._table.append(field)
+            self._size += size
 
     def _dynamic(self, index: int) -> Field:
         back = index - BEYOND_STATIC + 1
@@ -199,18 +204,44 @@ class Decoder:
         self._size -= freed
 
 
-def _string(block: bytes, at: int) -> tuple[bytes, int]:
-    """Returns the string at *at* and the position after it (RFC 7541 section 5.2)."""
-    first = block[at]
-    at += 1
-    length = first & 127
-    if length == 127:
-        length, at = integers.rest(block, at, length)
-    end = at + length
-    if end > len(block):
+def _scan(block: bytes, at: int, most: int) -> tuple[list[Representation], list[bytes]]:
+    """Returns fields in order, and those of their values that are Huffman-coded.
+
+    Reads one more than *most*, at most. Raises IndexError if *block* ends within a field, and
+    H2ConnectionError.
+    """
+    found: list[Representation] = []
+    coded: list[bytes] = []
+    end = len(block)
+    while at < end and len(found) <= most:
+        first = block[at]
+        at += 1
+        mask = _MASKS[first >> 4]
+        index = first & mask
+        if index == mask:
+            index, at = integers.rest(block, at, index)
+        if first & 0x80:
+            found.append((first, index, b"", b""))
+            continue
+        if mask == _SIZE_UPDATE:
+            _refuse("a table size update after the first field")
+        name = b""
+        if not index:
+            name, at = _name(block, at)
+        head = block[at]
+        start = at + 1
+        length = head & 127
+        if length == 127:
+            length, start = integers.rest(block, start, length)
+        at = start + length
+        if head & 128:
+            coded.append(block[start:at])
+            found.append((first, index, name, None))
+        else:
+            found.append((first, index, name, block[start:at]))
+    if at > end:
         raise IndexError
-    raw = block[at:end]
-    return (huffman.decode(raw) if first & 128 else raw), end
+    return found, coded
 
 
 _names: Memo[bytes, bytes] = Memo(2048)
@@ -218,15 +249,32 @@ _names: Memo[bytes, bytes] = Memo(2048)
 
 
 def _name(block: bytes, at: int) -> tuple[bytes, int]:
-    """As `_string`, for what is likely to come again."""
-    length = block[at] & 127
-    end = at + 1 + length
-    if block[at] < 128 or length > _LONGEST_NAME or end > len(block):
-        return _string(block, at)
-    raw = block[at + 1 : end]
+    """Returns the string at *at* and the position after it (RFC 7541 section 5.2)."""
+    head = block[at]
+    start = at + 1
+    length = head & 127
+    if length == 127:
+        length, start = integers.rest(block, start, length)
+    end = start + length
+    if end > len(block):
+        raise IndexError
+    raw = block[start:end]
+    if head < 128:
+        return raw, end
     name = _names.get(raw)
-    return name if name is not None else _names.keep(raw, huffman.decode(raw)), end
+    if name is None:
+        name = huffman.decode(raw)
+        if length <= _LONGEST_NAME:
+            _names.keep(raw, name)
+    return name, end
 
 
 def _refuse(why: str) -> NoReturn:
     raise H2ConnectionError(ErrorCode.COMPRESSION_ERROR, why)
+
+
+def _refuse_bomb() -> NoReturn:
+    raise H2ConnectionError(
+        ErrorCode.ENHANCE_YOUR_CALM,
+        f"a field section is over {_BOMB} times SETTINGS_MAX_HEADER_LIST_SIZE",
+    )

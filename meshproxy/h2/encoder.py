@@ -1,9 +1,12 @@
 """HPACK's encoder: fields to blocks of bytes (RFC 7541 section 6).
 
 A field goes into the dynamic table when it comes a second time, unless its name says that it is new
-in every message, or secret. Whole sections that recur are remembered with their block. Strings are
-not Huffman-coded: that would cost more than the bytes it saves.
+in every message, or secret. Whole sections that recur are remembered with their block, and fields
+with what stands for them; those whose name has had nothing but new values are not. Strings are not
+Huffman-coded: that would cost more than the bytes it saves.
 """
+
+from typing import TypeAlias
 
 from meshproxy.h2 import integers
 from meshproxy.h2.decoder import DEFAULT_TABLE_BYTES
@@ -17,6 +20,8 @@ from meshproxy.h2.static_table import (
 )
 from meshproxy.http.memo import Memo
 
+Encodable: TypeAlias = Field | bytes
+"""A field, or the line that HTTP/1.1 has in its place, with a name in any case."""
 _VOLATILE = frozenset(
     b":path content-length date etag last-modified age expires grpc-timeout grpc-message "
     b"traceparent x-request-id l5d-reqid l5d-ctx-trace l5d-ctx-deadline".split()
@@ -31,6 +36,11 @@ _REMEMBERED = 256
 _MAX_BLOCK = 1024
 """Bytes of the longest block that is remembered."""
 _SEEN = 512
+_FRESH = 32
+"""New values in a row after which a name is believed to have nothing else."""
+_LOOK = 61
+"""One in so many fields with such a name is looked at all the same: it may recur now. A prime, so
+that it is not the same one of each section."""
 _INDEXED = tuple(
     integers.encode(index, 7, 0x80)
     for index in range(BEYOND_STATIC + DEFAULT_TABLE_BYTES // ENTRY_OVERHEAD)
@@ -39,6 +49,7 @@ _INDEXED = tuple(
 _INSERTED = 0x40
 _NEVER_INDEXED = 0x10
 _LONGEST_NAME = 64
+_LENGTHS = tuple(bytes((length,)) for length in range(127))
 _heads: dict[int, Memo[bytes, bytes]] = {
     pattern: Memo(2048) for pattern in (0, _NEVER_INDEXED, _INSERTED)
 }
@@ -46,31 +57,102 @@ _heads: dict[int, Memo[bytes, bytes]] = {
 _NONE: frozenset[bytes] = frozenset()
 
 
+class _Codes(Memo[Encodable, bytes]):
+    """What stands for each field, and the dynamic table by which it does.
+
+    Indexing with a field makes its code if there is none. All go when the table changes.
+    """
+
+    __slots__ = (
+        "_fresh", "_looks", "_seen", "_serial_of", "capacity", "inserted", "is_stable", "size"
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__(_SEEN)
+        self._serial_of: dict[Field, int] = {}  # the newest is the last
+        self.inserted = 0
+        self.size = 0
+        self.capacity = DEFAULT_TABLE_BYTES
+        self.is_stable = True
+        """Set to False when a field gets a code that it may not get again."""
+        self._seen: dict[Field | bytes, int] = {}
+        """Fields that have come, and by name how many new ones there were in a row."""
+        self._fresh: dict[bytes, bytes] = {}
+        """Names whose values are new each time, with what comes before the value."""
+        self._looks = 0
+
+    def __missing__(self, field: Encodable) -> bytes:
+        name, value = field if isinstance(field, tuple) else _pair(field)
+        head = self._fresh.get(name)
+        if head is not None:
+            self._looks += 1
+            if self._looks % _LOOK:
+                self.is_stable = False
+                count = len(value)
+                return head + (_LENGTHS[count] if count < 127 else _long(count)) + value
+        return self._code(field, name, value)
+
+    def resize(self, capacity: int) -> None:
+        """Gives the table a size in bytes."""
+        self.capacity = capacity
+        self._evict(0)
+        self.clear()
+
+    def _code(self, field: Encodable, name: bytes, value: bytes) -> bytes:
+        if name in _SECRET:
+            return _literal(name, value, _NEVER_INDEXED)
+        pair = name, value
+        index = INDEX_OF.get(pair)
+        if index is None and (serial := self._serial_of.get(pair)) is not None:
+            index = BEYOND_STATIC + self.inserted - serial
+        if index is not None:
+            return self.keep(field, _INDEXED[index])
+        if len(value) > _MAX_INDEXED:
+            return _literal(name, value, 0)
+        if pair not in self._seen:
+            self.is_stable = False
+            self._note(name, pair)
+            return _literal(name, value, 0)
+        self._seen[name] = 0
+        self._fresh.pop(name, None)
+        size = size_of(name, value)
+        if name in _VOLATILE or size > self.capacity // 2:
+            return self.keep(field, _literal(name, value, 0))
+        self._evict(size)
+        self.inserted += 1
+        self._serial_of[pair] = self.inserted
+        self.size += size
+        self.clear()
+        return _literal(name, value, _INSERTED)
+
+    def _note(self, name: bytes, pair: Field) -> None:
+        """Remembers a field that comes for the first time."""
+        if len(self._seen) >= _SEEN:
+            self._seen.clear()
+            self._fresh.clear()
+        count = self._seen.get(name, 0) + 1
+        self._seen[pair] = 0
+        self._seen[name] = count
+        if count == _FRESH:
+            self._fresh[name] = _heads[0].get(name) or _head(name, 0)
+
+    def _evict(self, room: int) -> None:
+        while self._serial_of and self.size + room > self.capacity:
+            oldest = next(iter(self._serial_of))
+            self.size -= size_of(*oldest)
+            del self._serial_of[oldest]
+
+
 class Encoder:
     """Encodes the field sections of one connection, in the order in which they are sent."""
 
-    __slots__ = (
-        "_blocks",
-        "_capacity",
-        "_codes",
-        "_inserted",
-        "_once",
-        "_seen",
-        "_serial_of",
-        "_size",
-        "_smallest",
-    )
+    __slots__ = ("_blocks", "_codes", "_once", "_smallest")
 
     def __init__(self) -> None:
-        self._serial_of: dict[Field, int] = {}  # the newest is the last
-        self._inserted = 0
-        self._size = 0
-        self._capacity = DEFAULT_TABLE_BYTES
+        self._codes = _Codes()
         self._smallest: int | None = None
-        self._seen: Memo[Field, None] = Memo(_SEEN)
-        self._once: Memo[tuple[Field, ...], None] = Memo(_REMEMBERED)
-        self._blocks: Memo[tuple[Field, ...], bytes] = Memo(_REMEMBERED)
-        self._codes: Memo[Field, bytes] = Memo(_SEEN)
+        self._once: Memo[tuple[Encodable, ...], None] = Memo(_REMEMBERED)
+        self._blocks: Memo[tuple[Encodable, ...], bytes] = Memo(_REMEMBERED)
 
     def resize(self, table_bytes: int) -> None:
         """Follows the peer's SETTINGS_HEADER_TABLE_SIZE; of more than 4,096 bytes none is used.
@@ -78,92 +160,72 @@ class Encoder:
         The next block tells the peer: the smallest size since the last one, then this one (RFC
         7541 section 4.2).
         """
-        capacity = min(table_bytes, DEFAULT_TABLE_BYTES)
-        if capacity == self._capacity and self._smallest is None:
+        capacity, before = min(table_bytes, DEFAULT_TABLE_BYTES), self._codes.capacity
+        if capacity == before and self._smallest is None:
             return
-        self._smallest = min(capacity, self._capacity if self._smallest is None else self._smallest)
-        self._capacity = capacity
-        self._evict(0)
+        self._smallest = min(capacity, before if self._smallest is None else self._smallest)
+        self._codes.resize(capacity)
         self._blocks.clear()
-        self._codes.clear()
 
-    def encode(self, fields: tuple[Field, ...], never_indexed: frozenset[bytes] = _NONE) -> bytes:
+    def encode(
+        self, fields: tuple[Encodable, ...], never_indexed: frozenset[bytes] = _NONE
+    ) -> bytes:
         """Returns the block of *fields*; no table will hold those whose name is *never_indexed*."""
         if never_indexed:
-            return self._encode(fields, never_indexed)[0]
+            return self._encode(fields, never_indexed)
         known = self._blocks.get(fields)
         if known is not None:
             return known
-        block, is_stable = self._encode(fields, never_indexed)
-        if is_stable and len(block) <= _MAX_BLOCK:
+        codes = self._codes
+        codes.is_stable = self._smallest is None
+        block = self._encode(fields, never_indexed)
+        if codes.is_stable and len(block) <= _MAX_BLOCK:
             if fields in self._once:
                 self._blocks.keep(fields, block)
             else:
                 self._once.keep(fields, None)
         return block
 
-    def _encode(
-        self, fields: tuple[Field, ...], never_indexed: frozenset[bytes]
-    ) -> tuple[bytes, bool]:
-        """Returns the block, and whether the same fields would make the same block again."""
-        out: list[bytes] = []
-        is_stable = True
-        if self._smallest is not None:
-            is_stable = False
-            if self._smallest < self._capacity:
-                out.append(integers.encode(self._smallest, 5, 0x20))
-            out.append(integers.encode(self._capacity, 5, 0x20))
-            self._smallest = None
+    def _encode(self, fields: tuple[Encodable, ...], never_indexed: frozenset[bytes]) -> bytes:
         codes = self._codes
-        for field in fields:
-            code = codes.get(field)
-            if code is None or field[0] in never_indexed:
-                name, value = field
-                if name in _SECRET or name in never_indexed:
-                    code = _literal(name, value, _NEVER_INDEXED)
-                elif (index := self._index(field)) is not None:
-                    code = codes.keep(field, _INDEXED[index])
-                elif name in _VOLATILE or len(value) > _MAX_INDEXED:
-                    code = _literal(name, value, 0)
-                else:
-                    is_stable = False
-                    code = self._new(field)
-            out.append(code)
-        return b"".join(out), is_stable
+        inserted = codes.inserted
+        if never_indexed:
+            block = b"".join([_sensitive(each, never_indexed) or codes[each] for each in fields])
+        else:
+            block = b"".join(map(codes.__getitem__, fields))
+        if codes.inserted != inserted:
+            codes.is_stable = False
+            self._blocks.clear()
+        return block if self._smallest is None else self._size_updates() + block
 
-    def _index(self, field: Field) -> int | None:
-        """Returns the entry of *field* in the tables, if it has one."""
-        index = INDEX_OF.get(field)
-        if index is None and (serial := self._serial_of.get(field)) is not None:
-            return BEYOND_STATIC + self._inserted - serial
-        return index
+    def _size_updates(self) -> bytes:
+        smallest, capacity = self._smallest, self._codes.capacity
+        self._smallest = None
+        last = integers.encode(capacity, 5, 0x20)
+        if smallest is not None and smallest < capacity:
+            return integers.encode(smallest, 5, 0x20) + last
+        return last
 
-    def _new(self, field: Field) -> bytes:
-        """Returns a literal, and inserts *field* if it has been seen before."""
-        name, value = field
-        size = size_of(name, value)
-        if field not in self._seen or size > self._capacity // 2:
-            self._seen.keep(field, None)
-            return _literal(name, value, 0)
-        self._evict(size)
-        self._inserted += 1
-        self._serial_of[field] = self._inserted
-        self._size += size
-        self._blocks.clear()
-        self._codes.clear()
-        return _literal(name, value, _INSERTED)
 
-    def _evict(self, room: int) -> None:
-        while self._serial_of and self._size + room > self._capacity:
-            oldest = next(iter(self._serial_of))
-            self._size -= size_of(*oldest)
-            del self._serial_of[oldest]
+def _pair(line: bytes) -> Field:
+    name, _, value = line.partition(b":")
+    return name.lower(), value.strip(b" \t")
+
+
+def _sensitive(field: Encodable, never_indexed: frozenset[bytes]) -> bytes | None:
+    """Returns the literal of a field whose name is one of *never_indexed*."""
+    name, value = field if isinstance(field, tuple) else _pair(field)
+    return _literal(name, value, _NEVER_INDEXED) if name in never_indexed else None
 
 
 def _literal(name: bytes, value: bytes, pattern: int) -> bytes:
     head = _heads[pattern].get(name) or _head(name, pattern)
-    length = len(value)
-    return head + (b"%c" % length if length < 127 else integers.encode(length, 7)) + value
+    count = len(value)
+    return head + (_LENGTHS[count] if count < 127 else _long(count)) + value
+
+
+def _long(length: int) -> bytes:
+    return integers.encode(length, 7)
 
 
 def _head(name: bytes, pattern: int) -> bytes:

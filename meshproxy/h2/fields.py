@@ -1,12 +1,13 @@
 """What a field section says: the rules of request and response heads, and of trailers.
 
-RFC 9113 sections 8.1 to 8.3. A section is judged once for each block that recurs, see
-`decoder.FieldSection`; so heads are values, and `headers` makes the fields that filters may change.
-Host comes first, and is what `:authority` says.
+RFC 9113 sections 8.1 to 8.3. A section is judged once for each block that recurs, and keeps what
+has been made of it; so heads are values that nobody changes, and `headers` makes the fields that
+filters may change. Host comes first, and is what `:authority` says.
 """
 
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 
 from meshproxy.h2.decoder import FieldSection
 from meshproxy.http.headers import MASK, TOKEN, Headers
@@ -17,6 +18,9 @@ CONNECTION_FIELDS = frozenset(
 )
 _MAX_LENGTH_DIGITS = 18
 _LONGEST_KNOWN = 64
+_NAME, _VALUE = itemgetter(0), itemgetter(1)
+_SINGLE = frozenset((b"host", b"cookie", b"content-length"))
+"""Names that a request has once, or that are made one."""
 _names: Memo[bytes, None] = Memo(2048)
 """Names that are sound whatever their value."""
 _AUTHORITY = re.compile(rb"[^\x00-\x20\x7f@/?#\\]*").fullmatch
@@ -48,7 +52,7 @@ class MalformedSection(ValueError):
     """A field section that breaks a rule of RFC 9113: its stream ends with PROTOCOL_ERROR."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fields:
     """The fields of a section apart from its pseudo-fields: names, and lines as HTTP/1.1 has them.
 
@@ -67,7 +71,7 @@ class Fields:
         return Headers(list(self.names), list(self.lines))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestHead(Fields):
     """A request but for its body."""
 
@@ -82,7 +86,7 @@ class RequestHead(Fields):
     """Content-Length, which the body must match."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponseHead(Fields):
     """A response but for its body; *status* below 200 is an interim one."""
 
@@ -91,15 +95,20 @@ class ResponseHead(Fields):
 
 
 def request_head(section: FieldSection) -> RequestHead:
-    """Returns the head of a request. Raises MalformedSection."""
-    known = section.judged
-    if type(known) is RequestHead:
-        return known
+    """Returns the head of a request, and keeps it as `section.head`. Raises MalformedSection."""
     pseudo, names, values = _split(section, _REQUEST_PSEUDO)
     method = pseudo.get(b":method", b"")
     if not TOKEN(method):
         raise MalformedSection(":method is missing or not a token")
-    authority = _authority(pseudo.get(b":authority"), names, values)
+    authority = pseudo.get(b":authority")
+    length = None
+    if _SINGLE.isdisjoint(names):
+        authority = _checked(authority or b"")
+    else:
+        authority = _authority(authority, names, values)
+        if names.count(b"cookie") > 1:
+            _join_cookies(names, values)
+        length = _length(names, values)
     if method == b"CONNECT":
         if not authority or b":scheme" in pseudo or b":path" in pseudo:
             raise MalformedSection("CONNECT has :method and :authority alone")
@@ -110,9 +119,6 @@ def request_head(section: FieldSection) -> RequestHead:
             raise MalformedSection(":scheme is missing or not one")
         if not _PATH(path) and not (path == b"*" and method == b"OPTIONS"):
             raise MalformedSection(":path is missing or does not begin with `/`")
-    if names.count(b"cookie") > 1:
-        _join_cookies(names, values)
-    length = _length(names, values)
     if authority:
         names.insert(0, b"host")
         values.insert(0, authority)
@@ -120,15 +126,12 @@ def request_head(section: FieldSection) -> RequestHead:
         tuple(names), _lines(names, values), section.never_indexed,
         method, scheme, authority, path, length,
     )  # fmt: skip
-    section.judged = head
+    section.head = head
     return head
 
 
 def response_head(section: FieldSection) -> ResponseHead:
-    """Returns the head of a response. Raises MalformedSection."""
-    known = section.judged
-    if type(known) is ResponseHead:
-        return known
+    """Returns the head of a response, and keeps it as `section.head`. Raises MalformedSection."""
     pseudo, names, values = _split(section, _RESPONSE_PSEUDO)
     status = pseudo.get(b":status", b"")
     if not _STATUS(status) or status == b"101":
@@ -137,18 +140,18 @@ def response_head(section: FieldSection) -> ResponseHead:
         tuple(names), _lines(names, values), section.never_indexed,
         int(status), _length(names, values),
     )  # fmt: skip
-    section.judged = head
+    section.head = head
     return head
 
 
 def trailers(section: FieldSection) -> Fields:
-    """Returns the fields after a body, which have no pseudo-fields. Raises MalformedSection."""
-    known = section.judged
-    if type(known) is Fields:
-        return known
+    """Returns the fields after a body, none of them pseudo-fields, and keeps them in *section*.
+
+    Raises MalformedSection.
+    """
     _, names, values = _split(section, frozenset())
     fields = Fields(tuple(names), _lines(names, values), section.never_indexed)
-    section.judged = fields
+    section.trailers = fields
     return fields
 
 
@@ -157,31 +160,35 @@ def _split(
 ) -> tuple[dict[bytes, bytes], list[bytes], list[bytes]]:
     """Returns the pseudo-fields, and names and values of the others, each of them checked."""
     fields = section.fields
-    joined = b"".join([value for _, value in fields])
+    values = [*map(_VALUE, fields)]
+    joined = b"".join(values)
     if joined.translate(MASK) != joined:
         raise MalformedSection("control character in a field value")
-    pseudo: dict[bytes, bytes] = {}
-    names: list[bytes] = []
-    values: list[bytes] = []
-    for name, value in fields:
-        if name in _names:
-            pass
-        elif name[:1] == b":":
-            if names or name in pseudo or name not in allowed:
-                raise MalformedSection(f"pseudo-field {_shown(name)} is unknown, twice or late")
-            pseudo[name] = value
-            continue
-        else:
-            _check(name, value)
-        if value.strip(b" \t") != value:
-            raise MalformedSection(f"white space around the value of {_shown(name)}")
-        names.append(name)
-        values.append(value)
+    count = 0
+    for name, _ in fields:
+        if name[:1] != b":":
+            break
+        count += 1
+    pseudo = dict(fields[:count])
+    if len(pseudo) < count or not pseudo.keys() <= allowed:
+        raise MalformedSection("a pseudo-field is unknown or there twice")
+    fields = fields[count:]
+    names = [*map(_NAME, fields)]
+    del values[:count]
+    if [*map(bytes.strip, values)] != values:  # there is no white space but blanks and tabs
+        name = next(name for name, value in fields if value.strip() != value)
+        raise MalformedSection(f"white space around the value of {_shown(name)}")
+    if not all(map(_names.__contains__, names)):
+        for name, value in fields:
+            if name not in _names:
+                _check(name, value)
     return pseudo, names, values
 
 
 def _check(name: bytes, value: bytes) -> None:
     """Checks a field whose name is not known to be sound whatever its value."""
+    if name[:1] == b":":
+        raise MalformedSection(f"pseudo-field {_shown(name)} after a field")
     if not TOKEN(name) or name != name.lower():
         raise MalformedSection(f"{_shown(name)} is not a field name in lower case")
     if name in CONNECTION_FIELDS or (name == b"te" and value != b"trailers"):
@@ -199,9 +206,13 @@ def _authority(authority: bytes | None, names: list[bytes], values: list[bytes])
         found = values.pop(at)
         if b"host" in names or (authority is not None and authority != found):
             raise MalformedSection("Host comes twice, or is not what :authority is")
-    if not _AUTHORITY(found or b""):
+    return _checked(found or b"")
+
+
+def _checked(authority: bytes) -> bytes:
+    if not _AUTHORITY(authority):
         raise MalformedSection("the authority has characters that are not allowed there")
-    return found or b""
+    return authority
 
 
 def _join_cookies(names: list[bytes], values: list[bytes]) -> None:
@@ -227,7 +238,7 @@ def _length(names: list[bytes], values: list[bytes]) -> int | None:
 
 
 def _lines(names: list[bytes], values: list[bytes]) -> tuple[bytes, ...]:
-    return tuple([b"%b: %b" % pair for pair in zip(names, values, strict=True)])
+    return tuple(map(b": ".join, zip(names, values, strict=True)))
 
 
 def _shown(name: bytes) -> str:

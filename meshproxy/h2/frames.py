@@ -20,21 +20,21 @@ MIN_FRAME_BYTES = 16384
 MAX_FRAME_BYTES = (1 << 24) - 1
 MAX_STREAM_ID = (1 << 31) - 1
 
-_HEAD = struct.Struct(">HBBBL")
-"""Length in two parts, type, flags, stream."""
+HEAD = struct.Struct(">LBL")
+"""Length and type in one number, flags, stream."""
 _LONG = struct.Struct(">L")
 _SETTING = struct.Struct(">HL")
 
 
 def head(length: int, kind: int, flags: int, stream_id: int) -> bytes:
     """Returns the nine bytes before a payload of *length* bytes."""
-    return _HEAD.pack(length >> 8, length & 255, kind, flags, stream_id)
+    return HEAD.pack(length << 8 | kind, flags, stream_id)
 
 
 def read_head(data: bytes, at: int) -> tuple[int, int, int, int]:
     """Returns length, type, flags and stream of the frame at *at*."""
-    high, low, kind, flags, stream_id = _HEAD.unpack_from(data, at)
-    return high << 8 | low, kind, flags, stream_id & MAX_STREAM_ID
+    word, flags, stream_id = HEAD.unpack_from(data, at)
+    return word >> 8, word & 255, flags, stream_id & MAX_STREAM_ID
 
 
 def read_long(data: bytes, at: int = 0) -> int:
@@ -54,7 +54,7 @@ def headers(stream_id: int, block: bytes, max_frame_bytes: int, *, ends: bool) -
     flags = END_STREAM if ends else 0
     length = len(block)
     if length <= max_frame_bytes:
-        return head(length, HEADERS, flags | END_HEADERS, stream_id) + block
+        return HEAD.pack(length << 8 | HEADERS, flags | END_HEADERS, stream_id) + block
     out = [head(max_frame_bytes, HEADERS, flags, stream_id), block[:max_frame_bytes]]
     for at in range(max_frame_bytes, length, max_frame_bytes):
         piece = block[at : at + max_frame_bytes]

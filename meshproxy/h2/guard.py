@@ -1,22 +1,39 @@
 """Counts what a peer may do only so often: frames that cost us more than they cost him.
 
 A bucket holds tokens; each doubtful frame takes some, time and honest work put some back. An empty
-bucket ends the connection with ENHANCE_YOUR_CALM.
+bucket ends the connection with ENHANCE_YOUR_CALM (CVE-2019-9511 to 9518, CVE-2023-44487,
+CVE-2025-8671).
 """
 
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
+
+RESETS = 200
+RESETS_PER_SECOND = 33
+RESETS_PER_STREAM = 1 / 8
+"""What each new stream earns: a client may always cancel one in eight."""
+TRIFLES = 10_000
+TRIFLES_PER_SECOND = 330
+USEFUL = 2
+"""What useful work earns: a stream, or a DATA frame sent that was no sliver."""
+GRANT_BITS = 11
+"""Of the bytes of DATA sent, each 2 KiB earn one more: Go's client opens its windows, the stream's
+and the connection's, for every 4 KiB that its caller reads."""
+SLIVER = 256
+"""Bytes below which DATA that a peer's window cut short is no useful work."""
 
 
 class Bucket:
     """*capacity* tokens, of which *per_second* come back with time; *now* is in seconds."""
 
-    __slots__ = ("_at", "_capacity", "_per_second", "_tokens", "_what")
+    __slots__ = ("_at", "_capacity", "_per_second", "_tokens", "_what", "earned")
 
     def __init__(self, what: str, capacity: float, per_second: float, now: float) -> None:
         self._what = what
         self._capacity = self._tokens = capacity
         self._per_second = per_second
         self._at = now
+        self.earned = 0.0
+        """Tokens to be put back: honest work adds to it. What is above the capacity is lost."""
 
     def take(self, now: float, cost: float = 1) -> None:
         """Takes *cost* tokens. Raises H2ConnectionError if they are not there."""
@@ -25,48 +42,24 @@ class Bucket:
 
     def may_take(self, now: float, cost: float = 1) -> bool:
         """Takes *cost* tokens. Returns False, and takes none, if they are not there."""
-        if self._tokens < cost:
-            self.give((now - self._at) * self._per_second)
+        tokens = min(self._capacity, self._tokens + self.earned)
+        self.earned = 0.0
+        if tokens < cost:
+            tokens = min(self._capacity, tokens + (now - self._at) * self._per_second)
             self._at = now
-            if self._tokens < cost:
+            if tokens < cost:
+                self._tokens = tokens
                 return False
-        self._tokens -= cost
+        self._tokens = tokens - cost
         return True
 
-    def give(self, count: float) -> None:
-        """Puts tokens back, up to the capacity."""
-        self._tokens = min(self._capacity, self._tokens + count)
+
+def resets(now: float, part: float = 1) -> Bucket:
+    """Returns the bucket for streams that a client resets, or a *part* of it."""
+    return Bucket("resets of streams", RESETS * part, RESETS_PER_SECOND * part, now)
 
 
-class Guard:
-    """The limits of one connection (CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2025-8671)."""
-
-    __slots__ = ("resets", "trifles")
-
-    RESETS = 200
-    RESETS_PER_SECOND = 33
-    RESETS_PER_STREAM = 1 / 8
-    """What each new stream adds: a client may always cancel one in eight."""
-    TRIFLES = 10_000
-    TRIFLES_PER_SECOND = 330
-    USEFUL = 2
-    """What useful work puts back: a stream, or a DATA frame sent that was no sliver."""
-    GRANT_BITS = 11
-    """Of the bytes of DATA sent, each 2 KiB put back one more: Go's client opens its windows, the
-    stream's and the connection's, for every 4 KiB that its caller reads."""
-    SLIVER = 256
-    """Bytes below which DATA that a peer's window cut short is no useful work."""
-
-    def __init__(self, now: float) -> None:
-        self.resets = Bucket("resets of streams", self.RESETS, self.RESETS_PER_SECOND, now)
-        self.trifles = Bucket(
-            "frames without use: SETTINGS, WINDOW_UPDATE, PRIORITY, empty DATA",
-            self.TRIFLES,
-            self.TRIFLES_PER_SECOND,
-            now,
-        )
-
-    def stream_opened(self) -> None:
-        """Counts a new stream."""
-        self.resets.give(self.RESETS_PER_STREAM)
-        self.trifles.give(self.USEFUL)
+def trifles(now: float) -> Bucket:
+    """Returns the bucket for frames that have no effect, or hardly any."""
+    what = "frames without use: SETTINGS, WINDOW_UPDATE, PRIORITY, empty DATA"
+    return Bucket(what, TRIFLES, TRIFLES_PER_SECOND, now)

@@ -2,8 +2,8 @@
 
 The code is canonical, so the lengths of its codes define it. Codes of up to 15 bits, together with
 an end-of-block code of 15 ones, happen to be one complete deflate code; longer codes all begin with
-15 ones. So zlib decodes every string of common characters. What zlib does not take up to the last
-bit (a rare character, or a fault) is decoded four bits at a time.
+15 ones. So zlib decodes every string of common characters, and all those of a block at once. What
+zlib does not take (a rare character, or a fault) is decoded four bits at a time.
 """
 
 import zlib
@@ -30,8 +30,13 @@ _MAX_PADDING = 7
 _DEFLATE_BITS = 15
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 """Each byte with its bits the other way round; deflate begins with the lowest."""
-_BITS = bytes(bits if bits <= _DEFLATE_BITS else 0 for bits in LENGTHS[:_EOS])
-_END_OF_BLOCK = b"\xff\xff"
+_SEPARATOR = bytes.fromhex("f3ff5ff8")
+"""Four bytes that a decoder in any state leaves as one that begins, with a zero byte as the last.
+
+After 0 to 7 ones, which is what a string may be padded with, they are two characters and the zero
+byte, others for each number of ones: `_ENDINGS`. In no other state are they any of these.
+"""
+_ENDINGS = frozenset(b'x# *# X@ "# ?@ |@ $# ]@'.split())
 
 
 def _deflate_head() -> bytes:
@@ -67,9 +72,22 @@ _inflater.decompress(_deflate_head())
 
 def decode(raw: bytes) -> bytes:
     """Returns the text that *raw* encodes. Raises H2ConnectionError."""
-    text = _inflater.copy().decompress(raw.translate(_REVERSED) + _END_OF_BLOCK)
-    padding = 8 * len(raw) - sum(text.translate(_BITS))
-    return text if 0 <= padding <= _MAX_PADDING else _decode_by_nibbles(raw)
+    return decode_all([raw])[0]
+
+
+def decode_all(coded: list[bytes]) -> list[bytes]:
+    """Returns the text of each of *coded*. Raises H2ConnectionError."""
+    inflater = _inflater.copy()
+    joined = _SEPARATOR.join([*coded, b""])
+    texts = inflater.decompress(joined.translate(_REVERSED)).split(b"\0")
+    if inflater.eof or texts.pop() or len(texts) != len(coded):
+        return [_decode_by_nibbles(raw) for raw in coded]
+    decoded: list[bytes] = []
+    for text in texts:
+        if text[-2:] not in _ENDINGS:
+            return [_decode_by_nibbles(raw) for raw in coded]
+        decoded.append(text[:-2])
+    return decoded
 
 
 def _decode_by_nibbles(raw: bytes) -> bytes:

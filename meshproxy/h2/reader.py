@@ -8,13 +8,15 @@ from typing import ClassVar, NoReturn, Protocol
 
 from meshproxy.h2 import frames
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError
-from meshproxy.h2.frames import END_HEADERS, END_STREAM, PADDED, WITH_PRIORITY
+from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, WITH_PRIORITY
 
 MAX_BLOCK_BYTES = 32 * 1024
 """Of a field block, compressed, over all its frames."""
 MAX_CONTINUATIONS = 8
 COPIED_BYTES = 4096
 """Payloads of DATA over this are handed on as views of what was read."""
+_UNUSUAL = END_HEADERS | PADDED | WITH_PRIORITY
+"""Of these flags, HEADERS mostly has the first one alone."""
 _MAX_PIECES = 64
 """Pieces of a frame that are held before they are joined: small ones cost more than they have."""
 
@@ -117,11 +119,15 @@ class FrameReader:
     def _read_frames(self, data: bytes, at: int) -> int:
         """Returns the position after the last whole frame."""
         size = len(data)
-        while size - at >= frames.HEAD_BYTES:
-            length, kind, flags, stream_id = frames.read_head(data, at)
-            if length > self._max_frame_bytes:
+        handler, unpack, largest = self._handler, frames.HEAD.unpack_from, self._max_frame_bytes
+        head_bytes, stream_bits = frames.HEAD_BYTES, frames.MAX_STREAM_ID
+        while size - at >= head_bytes:
+            word, flags, stream_id = unpack(data, at)
+            length, kind = word >> 8, word & 255
+            stream_id &= stream_bits
+            if length > largest:
                 _refuse_size(f"a frame of {length} bytes")
-            start = at + frames.HEAD_BYTES
+            start = at + head_bytes
             end = start + length
             if end > size:
                 self._needed = end - at
@@ -131,16 +137,24 @@ class FrameReader:
             if self._block_stream or not self._has_begun:
                 self._check_order(kind, flags, stream_id)
             try:
-                if kind == frames.DATA:
-                    self._data(data, start, end, flags, stream_id)
-                elif kind == frames.HEADERS:
-                    self._headers(data, start, end, flags, stream_id)
-                elif (read := self._READERS.get(kind)) is not None:
-                    read(self, flags, stream_id, data[start:end])
+                if kind == DATA and stream_id and not flags & PADDED:
+                    payload = (data if length <= COPIED_BYTES else memoryview(data))[start:end]
+                    handler.data_frame(stream_id, payload, length, flags & END_STREAM > 0)
+                elif (
+                    kind == HEADERS
+                    and flags & _UNUSUAL == END_HEADERS
+                    and stream_id
+                    and length <= MAX_BLOCK_BYTES
+                ):
+                    handler.block(stream_id, data[start:end], flags & END_STREAM > 0)
                 else:
-                    self._handler.meaningless_frame()
+                    read = self._READERS.get(kind)
+                    if read is None:
+                        handler.meaningless_frame()
+                    else:
+                        read(self, flags, stream_id, data[start:end])
             except H2StreamError as error:
-                self._handler.stream_error(error)
+                handler.stream_error(error)
         self._needed = frames.HEAD_BYTES
         self._held_kind = frames.SETTINGS
         return at
@@ -153,39 +167,29 @@ class FrameReader:
         elif kind != frames.CONTINUATION or stream_id != self._block_stream:
             _refuse("a frame between HEADERS and its last CONTINUATION")
 
-    def _data(self, data: bytes, start: int, end: int, flags: int, stream_id: int) -> None:
-        size = end - start
+    def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
         if not stream_id:
             _refuse("DATA on stream 0")
-        if flags & PADDED:
-            start, end = _unpadded(data, start, end)
-        if end - start > COPIED_BYTES:
-            payload: bytes | memoryview = memoryview(data)[start:end]
-        else:
-            payload = data[start:end]
-        self._handler.data_frame(stream_id, payload, size, bool(flags & END_STREAM))
+        data = _unpadded(payload) if flags & PADDED else payload
+        self._handler.data_frame(stream_id, data, len(payload), flags & END_STREAM > 0)
 
-    def _headers(self, data: bytes, start: int, end: int, flags: int, stream_id: int) -> None:
+    def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         if not stream_id:
             _refuse("HEADERS on stream 0")
-        if flags & PADDED:
-            start, end = _unpadded(data, start, end)
+        block = _unpadded(payload) if flags & PADDED else payload
         depends_on = None
         if flags & WITH_PRIORITY:
-            if end - start < 5:
+            if len(block) < 5:
                 _refuse_size("HEADERS without room for its priority")
-            depends_on = frames.read_long(data, start)
-            start += 5
-        block = data[start:end]
-        ends = bool(flags & END_STREAM)
+            depends_on = frames.read_long(block)
+            block = block[5:]
+        ends = flags & END_STREAM > 0
         if flags & END_HEADERS:
-            self._check_block(len(block))
+            _check_block(len(block))
             self._handler.block(stream_id, block, ends)
         else:
-            self._block = [block]
-            self._block_bytes = len(block)
-            self._block_stream = stream_id
-            self._block_ends = ends
+            self._block, self._block_bytes = [block], len(block)
+            self._block_stream, self._block_ends = stream_id, ends
         if depends_on == stream_id:
             raise H2StreamError(stream_id, ErrorCode.PROTOCOL_ERROR, "a stream depends on itself")
 
@@ -194,7 +198,7 @@ class FrameReader:
             _refuse("CONTINUATION without HEADERS before it")
         self._block.append(payload)
         self._block_bytes += len(payload)
-        self._check_block(self._block_bytes)
+        _check_block(self._block_bytes)
         if len(self._block) > MAX_CONTINUATIONS + 1:
             raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many CONTINUATION frames")
         if flags & END_HEADERS:
@@ -203,21 +207,13 @@ class FrameReader:
             self._block.clear()
             self._handler.block(stream_id, block, self._block_ends)
 
-    @staticmethod
-    def _check_block(size: int) -> None:
-        if size > MAX_BLOCK_BYTES:
-            raise H2ConnectionError(
-                ErrorCode.ENHANCE_YOUR_CALM, f"a field block of over {MAX_BLOCK_BYTES} bytes"
-            )
-
     def _priority(self, _: int, stream_id: int, payload: bytes) -> None:
         if not stream_id:
             _refuse("PRIORITY on stream 0")
         self._handler.meaningless_frame()
         if len(payload) != 5:
-            raise H2StreamError(
-                stream_id, ErrorCode.FRAME_SIZE_ERROR, "PRIORITY has not five bytes"
-            )
+            why = "PRIORITY has not five bytes"
+            raise H2StreamError(stream_id, ErrorCode.FRAME_SIZE_ERROR, why)
         if frames.read_long(payload) == stream_id:
             raise H2StreamError(stream_id, ErrorCode.PROTOCOL_ERROR, "a stream depends on itself")
 
@@ -256,9 +252,8 @@ class FrameReader:
             _refuse("GOAWAY on a stream")
         if len(payload) < 8:
             _refuse_size("GOAWAY has less than eight bytes")
-        self._handler.goaway_frame(
-            frames.read_long(payload), frames.read_code(payload, 4), payload[8:]
-        )
+        last, code = frames.read_long(payload), frames.read_code(payload, 4)
+        self._handler.goaway_frame(last, code, payload[8:])
 
     def _window_update(self, _: int, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:
@@ -266,6 +261,8 @@ class FrameReader:
         self._handler.window_update_frame(stream_id, frames.read_long(payload))
 
     _READERS: ClassVar[dict[int, Callable[["FrameReader", int, int, bytes], None]]] = {
+        frames.DATA: _data,
+        frames.HEADERS: _headers,
         frames.PRIORITY: _priority,
         frames.RST_STREAM: _rst_stream,
         frames.SETTINGS: _settings,
@@ -275,18 +272,23 @@ class FrameReader:
         frames.WINDOW_UPDATE: _window_update,
         frames.CONTINUATION: _continuation,
     }
-    """By type; DATA and HEADERS come too often for a table, others are ignored (section 5.5)."""
+    """By type; others are ignored (section 5.5). DATA and HEADERS do not come here mostly."""
 
 
-def _unpadded(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """Returns where the content of a padded payload begins and ends (section 6.1)."""
-    if start == end:
+def _check_block(size: int) -> None:
+    if size > MAX_BLOCK_BYTES:
+        why = f"a field block of over {MAX_BLOCK_BYTES} bytes"
+        raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, why)
+
+
+def _unpadded(payload: bytes) -> bytes:
+    """Returns the content of a padded payload (section 6.1)."""
+    if not payload:
         _refuse_size("a padded frame without the length of its padding")
-    padding = data[start]
-    start += 1
-    if padding > end - start:
+    end = len(payload) - payload[0]
+    if end < 1:
         _refuse("padding that is longer than its frame")
-    return start, end - padding
+    return payload[1:end]
 
 
 def _refuse(why: str) -> NoReturn:

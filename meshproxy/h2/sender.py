@@ -1,12 +1,9 @@
 """The half of an HTTP/2 connection that sends: frames, within the peer's windows and settings."""
 
-from meshproxy.h2 import frames
-from meshproxy.h2.encoder import Encoder
+from meshproxy.h2 import frames, guard
+from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
-from meshproxy.h2.guard import Guard
 from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, PeerSettings
-from meshproxy.h2.states import StreamState, StreamStep
-from meshproxy.h2.static_table import Field
 from meshproxy.h2.stream import H2Stream
 
 MAX_REPLIES = 1000
@@ -20,16 +17,16 @@ class FrameSender:
     __slots__ = (
         "_encoder",
         "_grants",
-        "_guard",
         "_out",
         "_peer",
         "_replies",
         "_send_window",
         "_streams",
+        "_trifles",
     )
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+    def __init__(self, now: float) -> None:
+        self._trifles = guard.trifles(now)
         self._out: list[bytes | memoryview] = []
         self._grants: dict[int, int] = {}
         """Bytes to be granted to the peer by stream, 0 for the connection: one frame for each."""
@@ -80,7 +77,7 @@ class FrameSender:
     def send_fields(
         self,
         stream: H2Stream,
-        fields: tuple[Field, ...],
+        fields: tuple[Encodable, ...],
         *,
         ends: bool,
         never_indexed: frozenset[bytes] = _NONE,
@@ -89,43 +86,43 @@ class FrameSender:
 
         Raises ValueError if the stream is not open for sending.
         """
-        _check(stream)
+        if not stream.can_send:
+            raise _ended(stream)
         block = self._encoder.encode(fields, never_indexed)
         self._out.append(frames.headers(stream.id, block, self._peer.max_frame_bytes, ends=ends))
         if ends:
-            self._end(stream, StreamStep.SEND_END)
+            self._end_sending(stream)
 
     def send_data(self, stream: H2Stream, data: bytes | memoryview, *, ends: bool) -> None:
         """Sends a piece of a body, which is not copied, in as many frames as it takes.
 
         Raises ValueError for more than is `sendable`, and if the stream is not open for sending.
         """
-        _check(stream)
+        if not stream.can_send:
+            raise _ended(stream)
         length = len(data)
-        if length > self.sendable(stream):
+        if length and (length > stream.send_window or length > self._send_window):
             raise ValueError(f"{length} bytes on stream {stream.id} are more than its windows")
         stream.send_window -= length
         self._send_window -= length
-        if length >= Guard.SLIVER or self.sendable(stream):
-            self._guard.trifles.give(Guard.USEFUL + (length >> Guard.GRANT_BITS))
-        at = 0
-        largest = self._peer.max_frame_bytes
+        if length >= guard.SLIVER or (stream.send_window > 0 and self._send_window > 0):
+            self._trifles.earned += guard.USEFUL + (length >> guard.GRANT_BITS)
+        out, at, largest = self._out, 0, self._peer.max_frame_bytes
         while length - at > largest:
-            piece = data[at : at + largest]
-            self._out += (frames.head(largest, frames.DATA, 0, stream.id), piece)
+            out += (frames.head(largest, frames.DATA, 0, stream.id), data[at : at + largest])
             at += largest
         flags = frames.END_STREAM if ends else 0
-        self._out.append(frames.head(length - at, frames.DATA, flags, stream.id))
+        out.append(frames.HEAD.pack(length - at << 8 | frames.DATA, flags, stream.id))
         if length > at:
-            self._out.append(data[at:] if at else data)
+            out.append(data[at:] if at else data)
         if ends:
-            self._end(stream, StreamStep.SEND_END)
+            self._end_sending(stream)
 
     def reset(self, stream: H2Stream, code: int) -> None:
         """Resets *stream*, unless it is closed already."""
         if stream.id in self._streams:
             self._out.append(frames.rst_stream(stream.id, code))
-            self._end(stream, StreamStep.SEND_RESET)
+            self._give_up(stream, is_ours=True)
 
     def ping(self, payload: bytes) -> None:
         """Asks the peer for a sign of life; *payload* has eight bytes."""
@@ -153,22 +150,29 @@ class FrameSender:
             )
         self._out.append(frame)
 
-    def _end(self, stream: H2Stream, step: StreamStep) -> None:
-        """Takes *step*, which ends one direction of *stream* or both."""
-        stream.step(step)
-        if stream.state is StreamState.CLOSED or stream.state is StreamState.RESET:
-            del self._streams[stream.id]
-            self._closed(stream)
+    def _end_sending(self, stream: H2Stream) -> None:
+        stream.can_send = False
+        if not stream.can_receive:
+            self._close(stream)
+
+    def _end_receiving(self, stream: H2Stream) -> None:
+        stream.can_receive = False
+        if not stream.can_send:
+            self._close(stream)
+
+    def _close(self, stream: H2Stream) -> None:
+        """Forgets *stream*, on which neither side sends any more; called once for each."""
+        stream.can_send = stream.can_receive = False
+        del self._streams[stream.id]
 
     def _last_of_peer(self) -> int:
         """Returns the highest stream that the peer has opened."""
         raise NotImplementedError
 
-    def _closed(self, stream: H2Stream) -> None:
-        """Called once for each stream, when it is no longer open."""
+    def _give_up(self, stream: H2Stream, *, is_ours: bool) -> None:
+        """Closes *stream*, which was reset, by us or by the peer."""
         raise NotImplementedError
 
 
-def _check(stream: H2Stream) -> None:
-    if not stream.can_send:
-        raise ValueError(f"stream {stream.id} is {stream.state.value}")
+def _ended(stream: H2Stream) -> ValueError:
+    return ValueError(f"stream {stream.id} is {stream.state.value}")

@@ -1,13 +1,12 @@
 """The server's side of an HTTP/2 connection: streams begin with a request."""
 
-from meshproxy.h2 import frames
+from meshproxy.h2 import frames, guard
 from meshproxy.h2.connection import H2Connection
 from meshproxy.h2.decoder import FieldSection
 from meshproxy.h2.errors import ErrorCode, H2StreamError, malformed
 from meshproxy.h2.events import ServerEvents
 from meshproxy.h2.fields import request_head
 from meshproxy.h2.settings import LocalSettings
-from meshproxy.h2.states import StreamStep
 from meshproxy.h2.stream import H2Stream
 
 
@@ -18,13 +17,14 @@ class H2Server(H2Connection):
     that a client that resets its requests does not have more of them served at once.
     """
 
-    __slots__ = ("_last", "_last_served", "_unreleased")
+    __slots__ = ("_last", "_last_served", "_resets_left", "_unreleased")
 
     def __init__(self, events: ServerEvents, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=False)
         self._events: ServerEvents = events
         self._last = 0
         self._last_served = frames.MAX_STREAM_ID
+        self._resets_left = guard.resets(now)
         self._unreleased = 0
 
     def release(self, stream: H2Stream) -> None:
@@ -49,21 +49,22 @@ class H2Server(H2Connection):
             return
         self._last = stream_id
         if stream_id > self._last_served:
-            self._guard.trifles.take(self._now)
+            self._trifles.take(self._now)
             self._remember_reset(stream_id)
             return
         if self._unreleased >= self._local.max_concurrent_streams:
             raise H2StreamError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams at once")
-        head = None if section.is_too_large else request_head(section)
+        head = None if section.is_too_large else section.head or request_head(section)
         length = head.length if head else None
         if ends and length:
             raise malformed(stream_id, "a Content-Length without a body")
         stream = self._open(stream_id)
+        self._resets_left.earned += guard.RESETS_PER_STREAM
         self._unreleased += 1
         stream.has_head = True
         stream.body_left = length
         if ends:
-            self._end(stream, StreamStep.RECEIVE_END)
+            stream.can_receive = False
         if head is None:
             self._events.request_too_large(stream, ends)
         else:
@@ -76,9 +77,9 @@ class H2Server(H2Connection):
         return self._last
 
     def _count_reset(self) -> None:
-        self._guard.resets.take(self._now)
+        self._resets_left.take(self._now)
 
-    def _closed(self, stream: H2Stream) -> None:
-        super()._closed(stream)
+    def _close(self, stream: H2Stream) -> None:
+        super()._close(stream)
         if stream.is_released:
             self._unreleased -= 1

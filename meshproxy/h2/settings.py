@@ -35,6 +35,10 @@ class LocalSettings:
     max_concurrent_streams: int = 1000
     """Streams that a client may have open here; servers say so."""
 
+    def least_grant(self, window_bytes: int) -> int:
+        """Returns the consumed bytes of a window of that size from which on they are granted."""
+        return max(1, int(window_bytes * (1 - self.window_update_ratio)))
+
     def pairs(self, *, is_client: bool) -> Iterator[tuple[int, int]]:
         """Yields the settings that differ from the protocol's defaults."""
         if self.header_table_bytes != DEFAULT_TABLE_BYTES:

@@ -1,4 +1,4 @@
-"""The states of a stream as tables (RFC 9113 section 5.1). Push is off, so none is reserved."""
+"""The states of a stream (RFC 9113 section 5.1). Push is off, so none is reserved."""
 
 import enum
 
@@ -9,26 +9,12 @@ from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError
 class StreamState(enum.Enum):
     """Where a stream is in its life, seen from our side."""
 
-    __hash__ = object.__hash__  # enum's own is a function of Python, called at each step
-
     IDLE = "idle"
     OPEN = "open"
     HALF_CLOSED_LOCAL = "half-closed (local)"
     HALF_CLOSED_REMOTE = "half-closed (remote)"
     CLOSED = "closed"
     RESET = "closed by our own RST_STREAM"
-
-
-class StreamStep(enum.Enum):
-    """What takes a stream from one state to the next."""
-
-    __hash__ = object.__hash__
-
-    BEGIN = "HEADERS without END_STREAM"
-    SEND_END = "END_STREAM sent"
-    RECEIVE_END = "END_STREAM received"
-    SEND_RESET = "RST_STREAM sent"
-    RECEIVE_RESET = "RST_STREAM received"
 
 
 class FrameVerdict(enum.Enum):
@@ -40,21 +26,6 @@ class FrameVerdict(enum.Enum):
     CONNECTION_STREAM_CLOSED = "connection error STREAM_CLOSED"
     CONNECTION_PROTOCOL_ERROR = "connection error PROTOCOL_ERROR"
 
-
-NEXT: dict[tuple[StreamState, StreamStep], StreamState] = {
-    (StreamState.IDLE, StreamStep.BEGIN): StreamState.OPEN,
-    (StreamState.OPEN, StreamStep.SEND_END): StreamState.HALF_CLOSED_LOCAL,
-    (StreamState.OPEN, StreamStep.RECEIVE_END): StreamState.HALF_CLOSED_REMOTE,
-    (StreamState.OPEN, StreamStep.SEND_RESET): StreamState.RESET,
-    (StreamState.OPEN, StreamStep.RECEIVE_RESET): StreamState.CLOSED,
-    (StreamState.HALF_CLOSED_LOCAL, StreamStep.RECEIVE_END): StreamState.CLOSED,
-    (StreamState.HALF_CLOSED_LOCAL, StreamStep.SEND_RESET): StreamState.RESET,
-    (StreamState.HALF_CLOSED_LOCAL, StreamStep.RECEIVE_RESET): StreamState.CLOSED,
-    (StreamState.HALF_CLOSED_REMOTE, StreamStep.SEND_END): StreamState.CLOSED,
-    (StreamState.HALF_CLOSED_REMOTE, StreamStep.SEND_RESET): StreamState.RESET,
-    (StreamState.HALF_CLOSED_REMOTE, StreamStep.RECEIVE_RESET): StreamState.CLOSED,
-}
-"""A step that is not here cannot be taken."""
 
 _ALL = (frames.DATA, frames.HEADERS, frames.RST_STREAM, frames.WINDOW_UPDATE)
 

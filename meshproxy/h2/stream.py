@@ -1,9 +1,8 @@
-"""One stream: its state and its windows."""
+"""One stream: who may still send on it, and its windows."""
 
 from typing import Any
 
-from meshproxy.h2.states import NEXT, StreamState, StreamStep
-from meshproxy.h2.window import ReceiveWindow
+from meshproxy.h2.states import StreamState
 
 
 class H2Stream:
@@ -13,28 +12,28 @@ class H2Stream:
         "body_left",
         "can_receive",
         "can_send",
+        "consumed",
         "has_head",
         "id",
         "is_bodiless",
         "is_released",
-        "last_step",
         "owner",
+        "receive_window",
         "send_window",
-        "state",
         "unconsumed",
-        "window",
     )
 
-    def __init__(self, stream_id: int, send_window: int, window: ReceiveWindow) -> None:
+    def __init__(self, stream_id: int, send_window: int, receive_window: int) -> None:
         self.id = stream_id
-        self.state = StreamState.OPEN
-        self.last_step = StreamStep.BEGIN
         self.can_send = self.can_receive = True
         self.send_window = send_window
         """Bytes that the peer's window allows; below 0 after a setting that made it smaller."""
-        self.window = window
+        self.receive_window = receive_window
+        """Bytes that the peer may still send; below 0 after a setting that made it smaller."""
         self.unconsumed = 0
         """Bytes of DATA handed on and not yet consumed."""
+        self.consumed = 0
+        """Bytes consumed and not yet granted again."""
         self.body_left: int | None = None
         """Bytes that Content-Length still promises, None without it."""
         self.has_head = False
@@ -45,13 +44,8 @@ class H2Stream:
         self.owner: Any = None
 
     @property
-    def was_reset(self) -> bool:
-        """True if a side has given the stream up, which ends both directions."""
-        return self.last_step is StreamStep.SEND_RESET or self.last_step is StreamStep.RECEIVE_RESET
-
-    def step(self, step: StreamStep) -> None:
-        """Goes to the next state. Raises KeyError for a step that cannot be taken."""
-        state = self.state = NEXT[self.state, step]
-        self.last_step = step
-        self.can_send = state is StreamState.OPEN or state is StreamState.HALF_CLOSED_REMOTE
-        self.can_receive = state is StreamState.OPEN or state is StreamState.HALF_CLOSED_LOCAL
+    def state(self) -> StreamState:
+        """The state that follows from who may still send."""
+        if self.can_send:
+            return StreamState.OPEN if self.can_receive else StreamState.HALF_CLOSED_REMOTE
+        return StreamState.HALF_CLOSED_LOCAL if self.can_receive else StreamState.CLOSED

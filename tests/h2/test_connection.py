@@ -75,6 +75,27 @@ def test_a_stream_whose_end_has_come_is_granted_nothing() -> None:
     assert granted(made) == {0: 9000}
 
 
+@given(st.floats(0.01, 0.99), st.lists(st.integers(0, 3000), max_size=60))
+def test_what_is_granted_is_what_was_consumed_but_for_a_rest(
+    ratio: float, counts: list[int]
+) -> None:
+    made, recorder = server(stream_window_bytes=10_000, window_update_ratio=ratio)
+    made.receive(headers(1, POST, ends=False), NOW)
+    stream = recorder.streams[1]
+    sums = {0: 0, 1: 0}
+    for count in counts:
+        made.receive(data(1, bytes(min(count, stream.receive_window))), NOW)
+        made.consume(stream, count)
+        for stream_id, increment in granted(made).items():
+            sums[stream_id] += increment
+    taken = recorder.named("data_received")
+    received = sum(len(piece) for _, piece, _ in taken)
+    consumed = received - stream.unconsumed
+    for stream_id, window in ((0, 65535), (1, 10_000)):
+        assert 0 <= consumed - sums[stream_id] < max(1, window * (1 - ratio))
+    assert stream.receive_window == 10_000 - received + sums[1]
+
+
 def test_until_settings_are_acknowledged_the_peer_goes_by_the_defaults() -> None:
     made = H2Server(recorder := Recorder(), LocalSettings(stream_window_bytes=10), NOW)
     made.receive(frames.PREFACE + SETTINGS + headers(1, POST, ends=False), NOW)
@@ -82,7 +103,8 @@ def test_until_settings_are_acknowledged_the_peer_goes_by_the_defaults() -> None
     assert not made.is_acknowledged
     assert verdict(made, [frames.SETTINGS_ACK * 2]) == "fine"
     assert made.is_acknowledged
-    assert recorder.streams[1].window.left == 10 - 16384
+    assert recorder.streams[1].receive_window == 10 - 16384
+    assert verdict(made, [data(1)]) == "fine"
     assert verdict(made, [data(1, b"x")]) == "reset 1 FLOW_CONTROL_ERROR"
 
 

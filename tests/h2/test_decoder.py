@@ -171,4 +171,4 @@ def test_what_is_large_is_not_remembered(block: bytes) -> None:
     ours.decode(b"\x40\x01x" + integers.encode(300, 7) + b"y" * 300)
     for _ in range(3):
         ours.decode(block)
-    assert len(ours._blocks) + len(ours._once) == 0
+    assert len(ours.known) + len(ours._once) == 0

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from meshproxy.h2.decoder import Decoder
 from meshproxy.h2.encoder import Encoder
 
+LINES = st.sampled_from([b"Accept: */*", b"x-a:b", b"X-B:  v ", b"Cookie: a=b", b"x-c: d:e"])
 NAMES = st.sampled_from([b":path", b"accept", b"cookie", b"x-a", b"x-b", b"x-request-id"])
 VALUES = st.sampled_from([b"", b"/", b"gzip, deflate", b"y" * 90, b"z" * 300])
 SECTIONS = st.lists(st.tuples(NAMES, VALUES), max_size=6).map(tuple)
@@ -33,6 +34,44 @@ def test_what_is_encoded_is_read_by_hpack_and_by_our_decoder(blocks: list) -> No
         assert decoder.decode(block).fields == fields
 
 
+@given(st.lists(st.lists(LINES | st.tuples(NAMES, VALUES), max_size=6).map(tuple)))
+def test_a_line_is_the_field_that_it_says(blocks: list) -> None:  # type: ignore[type-arg]
+    ours, as_pairs, decoder = Encoder(), Encoder(), Decoder(1 << 16, 100)
+    for fields in blocks:
+        pairs = tuple(
+            (each.partition(b":")[0].lower(), each.partition(b":")[2].strip())
+            if isinstance(each, bytes)
+            else each
+            for each in fields
+        )
+        block = ours.encode(fields)
+        assert block == as_pairs.encode(pairs)
+        assert decoder.decode(block).fields == pairs
+
+
+def test_a_name_that_has_new_values_each_time_leaves_nothing_behind() -> None:
+    ours, theirs = Encoder(), hpack.Decoder()
+    sizes = set()
+    for number in range(2000):
+        fields = (*HEAD, (b"x-new", b"%d" % number), b"x-Newer: %d" % number)
+        assert theirs.decode(ours.encode(fields), raw=True)[3:] == [
+            (b"x-new", b"%d" % number), (b"x-newer", b"%d" % number),
+        ]  # fmt: skip
+        sizes.add(len(ours._codes) + len(ours._codes._seen) + len(ours._once) + len(ours._blocks))
+    assert max(sizes) < 300
+    for _ in range(200):
+        length = len(ours.encode((*HEAD, (b"x-new", b"settled"))))
+    assert length == 4, "a value that recurs after all is not indexed"
+
+
+def test_what_was_seen_is_bounded() -> None:
+    ours = Encoder()
+    for number in range(20_000):
+        ours.encode(((b"x-%d" % (number // 40), b"%d" % number),))
+        assert len(ours._codes._seen) <= 513
+        assert len(ours._codes._fresh) <= 513 // 32
+
+
 def test_a_field_is_indexed_when_it_comes_again() -> None:
     ours = Encoder()
     lengths = [len(ours.encode(HEAD)) for _ in range(4)]
@@ -44,7 +83,7 @@ def test_values_that_are_new_each_time_are_not_indexed() -> None:
     ours = Encoder()
     head = ((b":path", b"/x"), (b"x-request-id", b"1"))
     assert len({ours.encode(head) for _ in range(4)}) == 1
-    assert ours._inserted == 0
+    assert ours._codes.inserted == 0
 
 
 def test_secrets_are_never_indexed_here_or_further_on() -> None:
@@ -91,7 +130,7 @@ def test_a_peer_without_a_table_gets_literals() -> None:
     ours.resize(0)
     for _ in range(4):
         assert len(theirs.decode(ours.encode(HEAD), raw=True)) == 3
-    assert ours._size == 0
+    assert ours._codes.size == 0
 
 
 def test_the_table_stays_within_its_size() -> None:
@@ -100,7 +139,7 @@ def test_the_table_stays_within_its_size() -> None:
         head = ((b"x-a", b"%090d" % number),)
         for _ in range(3):
             assert theirs.decode(ours.encode(head), raw=True) == [head[0]]
-        assert 0 < ours._size <= 4096
+        assert 0 < ours._codes.size <= 4096
 
 
 def test_a_large_section_is_not_remembered() -> None:

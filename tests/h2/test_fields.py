@@ -29,10 +29,10 @@ def test_headers_are_made_anew_each_time_and_heads_once() -> None:
     same = section(*HEAD)
     head = request_head(same)
     head.headers().add(b"x", b"y")
-    assert request_head(same) is head
+    assert same.head is head
     assert head.headers().lines == [b"host: web"]
     answer = section(":status 204")
-    assert response_head(answer) is response_head(answer)
+    assert response_head(answer) is answer.head
     with pytest.raises(MalformedSection):
         trailers(answer)
 

@@ -1,15 +1,24 @@
 """Headers as fields."""
 
-from meshproxy.h2.decoder import FieldSection
+import pytest
+
+from meshproxy.h2.decoder import Decoder, FieldSection
+from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.fields import SensitiveHeaders, request_head
 from meshproxy.h2.heads import request_fields, response_fields, trailer_fields, unindexed
-from meshproxy.http.headers import of
+from meshproxy.h2.static_table import Field
+from meshproxy.http.headers import Headers, of
+
+
+def read(fields: tuple[Encodable, ...]) -> tuple[Field, ...]:
+    """Return what a peer reads."""
+    return Decoder(8192, 100).decode(Encoder().encode(fields)).fields
 
 
 def test_a_response() -> None:
     headers = of((b"Content-Type", b"text/plain"), (b"X-Name", b" v "))
     once = response_fields(200, headers)
-    assert once == ((b":status", b"200"), (b"content-type", b"text/plain"), (b"x-name", b"v"))
+    assert read(once) == ((b":status", b"200"), (b"content-type", b"text/plain"), (b"x-name", b"v"))
     assert response_fields(200, headers) == once
 
 
@@ -22,17 +31,29 @@ def test_fields_of_a_connection_are_left_out() -> None:
         (b"Proxy-Connection", b"x"),
         (b"A", b"b"),
     )
-    assert trailer_fields(headers) == ((b"a", b"b"),)
+    assert read(trailer_fields(headers)) == ((b"a", b"b"),)
 
 
-def test_te_goes_on_as_trailers_alone() -> None:
-    assert trailer_fields(of((b"TE", b"gzip"))) == ()
-    assert trailer_fields(of((b"TE", b"trailers"))) == ((b"te", b"trailers"),)
+@pytest.mark.parametrize(
+    ("values", "goes_on"),
+    [
+        ([b"gzip"], False),
+        ([b"trailers"], True),
+        ([b" trailers "], True),
+        ([b"gzip", b"trailers"], True),
+        ([b"trailers", b"trailers"], True),
+    ],
+)
+def test_te_goes_on_as_trailers_alone(values: list[bytes], goes_on: bool) -> None:
+    headers = of((b"A", b"b"), *((b"TE", value) for value in values))
+    te = ((b"te", b"trailers"),) if goes_on else ()
+    assert read(trailer_fields(headers)) == ((b"a", b"b"), *te)
+    assert len(headers) == 1 + len(values)
 
 
 def test_a_request_there_and_back() -> None:
     headers = of((b"Accept", b"*/*"), (b"Host", b"web:80"), (b"Accept", b"text/html"))
-    fields = request_fields(b"GET", b"http", b"/a?b", headers)
+    fields = read(request_fields(b"GET", b"http", b"/a?b", headers))
     assert fields == (
         (b":method", b"GET"),
         (b":scheme", b"http"),
@@ -42,11 +63,20 @@ def test_a_request_there_and_back() -> None:
         (b"accept", b"text/html"),
     )
     head = request_head(FieldSection(fields, frozenset(), is_too_large=False))
-    assert request_fields(head.method, head.scheme, head.path, head.headers()) == fields
+    again = request_fields(head.method, head.scheme, head.path, head.headers())
+    assert read(again) == fields
 
 
-def test_without_host_there_is_no_authority() -> None:
-    assert b":authority" not in dict(request_fields(b"GET", b"http", b"/", of()))
+@pytest.mark.parametrize("headers", [of(), of((b"Host", b""))])
+def test_without_host_there_is_no_authority(headers: Headers) -> None:
+    assert b":authority" not in dict(read(request_fields(b"GET", b"http", b"/", headers)))
+
+
+def test_host_may_come_late_and_goes_but_once() -> None:
+    headers = of((b"A", b"b"), (b"Host", b"web"))
+    assert read(request_fields(b"GET", b"http", b"/", headers))[2:] == (
+        (b":authority", b"web"), (b":path", b"/"), (b"a", b"b"),
+    )  # fmt: skip
 
 
 def test_what_was_never_indexed_stays_so() -> None:
@@ -56,10 +86,3 @@ def test_what_was_never_indexed_stays_so() -> None:
     assert unindexed(headers.copy()) == {b"pin"}
     assert isinstance(headers, SensitiveHeaders)
     assert unindexed(of((b"pin", b"1234"))) == frozenset()
-
-
-def test_the_field_of_a_line_that_recurs_is_the_same_object_and_no_other_is_held() -> None:
-    for name, recurs in ((b"l5d-dst-client", True), (b"accept", True), (b"l5d-reqid", False)):
-        first, again = (trailer_fields(of((name, b"/a")))[0] for _ in range(2))
-        assert first == again == (name, b"/a")
-        assert (first is again) is recurs

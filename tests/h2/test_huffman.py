@@ -1,5 +1,7 @@
 """Every string of hpack's encoder is read, and every fault that hpack sees is refused."""
 
+from itertools import permutations
+
 import pytest
 from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
@@ -55,6 +57,30 @@ def test_any_bytes_get_the_verdict_of_hpack(raw: bytes) -> None:
     except H2ConnectionError:
         got = None
     assert got == expected
+
+
+CODED = st.binary(max_size=6) | st.sampled_from(
+    [b"", b"x#", b"*#", b"x#\0", b"\0", b"a\0x#", b"\\", b"abc", b"\xff"]
+).map(lambda text: bytes(ENCODER.encode(text)))
+
+
+def test_many_are_read_at_once_and_one_fault_refuses_all() -> None:
+    ending = b"x#\0"  # what shows the end of a string to the fast way, and is none here
+    texts = [b"a", b"", ending, b"|@\0" * 2, ending + b"\\", b"z" * 300]
+    for count in range(len(texts) + 1):
+        for coded in permutations(texts, count):
+            assert huffman.decode_all([bytes(ENCODER.encode(text)) for text in coded]) == [*coded]
+
+
+@given(st.lists(CODED, max_size=4))
+def test_many_get_the_verdict_of_each(coded: list[bytes]) -> None:
+    try:
+        expected = [bytes(decode_huffman(raw)) for raw in coded]
+    except Exception:  # noqa: BLE001 - whatever hpack raises is its refusal
+        with pytest.raises(H2ConnectionError, match="Huffman"):
+            huffman.decode_all(coded)
+    else:
+        assert huffman.decode_all(coded) == expected
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xff\xff\xff", b"\x1f\xff", b"\x00\x00", b"\xff"])

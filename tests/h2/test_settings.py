@@ -12,6 +12,11 @@ def test_settings_that_are_the_defaults_are_not_said() -> None:
     assert dict(LocalSettings().pairs(is_client=True)) == {2: 0, 6: 8192}
 
 
+@pytest.mark.parametrize(("ratio", "least"), [(0.99, 1), (0.5, 50), (0.25, 75)])
+def test_a_window_is_topped_up_below_the_ratio(ratio: float, least: int) -> None:
+    assert LocalSettings(window_update_ratio=ratio).least_grant(100) == least
+
+
 def test_the_last_value_of_each_counts_and_unknown_ones_do_not() -> None:
     peer = PeerSettings()
     pairs = [(4, 1), (4, 2), (1, 7), (3, 5), (5, 20_000), (6, 9), (2, 0), (99, 1)]

@@ -224,8 +224,8 @@ def test_what_nobody_read_does_not_narrow_the_connection() -> None:
             wire.send(stream, bytes(min(30_000, wire.h2.local_flow_control_window(stream))))
             wire.until(StreamReset, stream)
             wire.glance()
-        window = server.session.engine._window
-        assert window.left + window._consumed == 65535
+        engine = server.session.engine
+        assert engine._receive_window + engine._consumed == 65535
 
 
 def test_a_client_that_waits_for_100_continue() -> None:
