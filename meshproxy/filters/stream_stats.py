@@ -18,16 +18,19 @@ _INCOMPLETE = "incomplete"
 
 
 class StreamOutcomes:
-    """Successes, failures by reason, bytes of DATA and time of the streams of one kind."""
+    """Successes, failures by reason, bytes of DATA and time of the streams of one kind.
 
-    __slots__ = ("_duration", "_failures", "_metrics", "_size", "_success")
+    Hot code writes `success`, `add_size` and `add_ms` itself for a success.
+    """
+
+    __slots__ = ("_failures", "_metrics", "add_ms", "add_size", "success")
 
     def __init__(self, metrics: Tree, duration: str) -> None:
         self._metrics = metrics
-        self._success = metrics.counter("stream_success")
+        self.success = metrics.counter("stream_success")
         self._failures = metrics.counter("stream_failures")
-        self._size = metrics.stat("data_bytes").add
-        self._duration = metrics.stat(duration).add
+        self.add_size = metrics.stat("data_bytes").add
+        self.add_ms = metrics.stat(duration).add
 
     def ended(self, reason: str, size: int, elapsed_ms: float) -> None:
         """Records a stream of *size* bytes; *reason* is empty for a success."""
@@ -35,9 +38,9 @@ class StreamOutcomes:
             self._failures.value += 1
             self._metrics.counter("failures", reason).value += 1
         else:
-            self._success.value += 1
-        self._size(size)
-        self._duration(elapsed_ms)
+            self.success.value += 1
+        self.add_size(size)
+        self.add_ms(elapsed_ms)
 
 
 class StreamStats:
@@ -50,6 +53,7 @@ class StreamStats:
         self._both = StreamOutcomes(metrics.scope("stream"), "total_latency_ms")
         self._request = StreamOutcomes(metrics.scope("request", "stream"), "stream_duration_ms")
         self._response = StreamOutcomes(metrics.scope("response", "stream"), "stream_duration_ms")
+        self._ending = self._response, self._both
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves and records."""
@@ -61,8 +65,17 @@ class StreamStats:
             raise
         ending, body = response.ending, response.body
         if ending is None or ending.is_settled:
-            size = len(body) if isinstance(body, bytes) else _received(body)
-            self._record(request, "", size, started)
+            size = len(body) if type(body) is bytes else _received(body)
+            if request.body is not None:
+                self._record(request, "", size, started)
+                return response
+            elapsed_ms = (monotonic() - started) * 1000.0
+            for streams in self._ending:
+                streams.success.value += 1
+                add = streams.add_size
+                add(size)
+                add = streams.add_ms
+                add(elapsed_ms)
             return response
 
         def ended(broken: bool) -> None:

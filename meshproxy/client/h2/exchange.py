@@ -4,8 +4,11 @@ The request's body is coupled if it arrives on a stream itself; else the greenle
 sends it, until the response comes. A body that is still arriving goes on without a greenlet.
 """
 
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
+
+from gevent import get_hub, getcurrent
 
 from meshproxy.errors import (
     BadResponse,
@@ -23,9 +26,7 @@ from meshproxy.http.message import REASONS, Ending, Request, Response
 from meshproxy.net.body import Faults
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.stream import SessionStream
-from meshproxy.net.h2.waiting import Waiting
 from meshproxy.net.stream import StreamTimeout
-from meshproxy.net.wheel import wheel
 
 if TYPE_CHECKING:
     from meshproxy.client.h2.session import ClientSession
@@ -35,39 +36,17 @@ MAX_INTERIM = 64
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 
 
-class Arrival(Waiting):
-    """The wait for a response, by which a wait for more of the request is interrupted too.
+class H2Exchange(SessionStream):
+    """Sends *request* on a new stream of *session*, which has room for it.
 
-    See `http.body.Interruption`.
+    It waits for the response itself, and is what interrupts a wait for more of the request; see
+    `http.body.Interruption`.
     """
 
-    __slots__ = ("is_readable",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_readable = False
-        """True if the response has begun, or the stream is over."""
-
-    def hasten(self, deadline: float) -> None:
-        """Ends a wait under way at monotonic second *deadline*, if that is earlier."""
-        if self._waiter is not None and deadline < self.deadline:
-            self.deadline = deadline
-            if deadline < self.filed_until:
-                wheel.file(self)
-
-
-class H2Exchange(SessionStream):
-    """Sends *request* on a new stream of *session*, which has room for it."""
-
     __slots__ = (
-        "_arrival",
-        "_ending",
-        "_flushes",
-        "_head",
-        "_interims",
-        "_latest",
-        "_request",
-    )
+        "_ending", "_flushes", "_head", "_interims", "_latest", "_request", "_whole", "due",
+        "is_readable",
+    )  # fmt: skip
 
     session: "ClientSession"
 
@@ -85,10 +64,16 @@ class H2Exchange(SessionStream):
         self._request = request
         self._flushes = session.flushes
         self._head: ResponseHead | None = None
+        self._whole: bytes | None = None
+        """The response's body, if all of it came before anybody looked at its head."""
         self._interims = 0
         self._ending: Ending | None = None
-        self._arrival = Arrival()
         self._latest = deadline
+        self.due = inf
+        """Monotonic second at which a wait for the response is to end; the session sees to it."""
+        self.is_readable = False
+        """True if the response has begun, or the stream is over."""
+        self._waiter = None
 
     def run(self) -> Response:
         """Returns the response; its body may still be arriving.
@@ -102,8 +87,8 @@ class H2Exchange(SessionStream):
                 self.output_ended()
             else:
                 self._send(body)
-            while not self._arrival.is_readable:
-                self._arrival.wait(self._latest)
+            while not self.is_readable:
+                self.wait(self._latest)
             return self._response()
         except StreamTimeout:
             failure = ServiceTimedOut("timed out waiting for a response")
@@ -113,19 +98,20 @@ class H2Exchange(SessionStream):
             self.reset(_code_of(error), ConnectionClosed("the exchange was given up"))
             raise
         finally:
-            wheel.forget(self._arrival)
             if self._ending is None:
                 self.let_go()
 
     def _response(self) -> Response:
         """Returns the response with its body, or what came of it so far."""
-        head, inbound = self._head, self.inbound
+        head = self._head
         if head is None:
             raise self.failure or ConnectionClosed("the stream ended without a response")
         status = head.status
         response = Response(status, REASONS.get(status, b""), head.headers(), b"", b"2")
-        if inbound is None:
+        if self._whole is not None:
+            response.body = self._whole
             return response
+        inbound = self.inbound or self._begin_body()
         if not inbound.is_complete:
             if self.failure is not None:
                 raise self.failure
@@ -148,7 +134,7 @@ class H2Exchange(SessionStream):
             body.couple(outbound)
             return
         while True:
-            piece = body.read(self._arrival)
+            piece = body.read(self)
             if piece is None:
                 return
             if not piece:
@@ -158,15 +144,27 @@ class H2Exchange(SessionStream):
                 outbound.push(bytes(piece), ends=True)
                 return
             outbound.offer(piece)
-            while outbound.is_blocked and not self._arrival.is_readable:
+            while outbound.is_blocked and not self.is_readable:
                 outbound.wait(self._latest)
-            if self._arrival.is_readable:
+            if self.is_readable:
                 return
+
+    def wait(self, deadline: float) -> None:
+        """As `Waiting.wait`; the session watches the time, so it is one entry of the wheel."""
+        self.due = deadline
+        self.session.watch_until(deadline)
+        self._waiter = getcurrent()
+        try:
+            get_hub().switch()
+        finally:
+            self._waiter = None
+            self.due = inf
 
     def _wake(self) -> None:
         """Lets the request's greenlet look at what has come, wherever it waits."""
-        self._arrival.is_readable = True
-        self._arrival.resume_soon(self.session)
+        self.is_readable = True
+        if self._waiter is not None:
+            self.session.soon(self._resume)
         if self._outbound is not None:
             self._outbound.resume_soon(self.session)
 
@@ -183,12 +181,25 @@ class H2Exchange(SessionStream):
         """Takes the head of the response, which is all of it if it *ends*."""
         self._head = head
         if ends:
+            self._whole = b""
+            self._give_up_request()
+        self._wake()
+
+    def receive(self, data: bytes | memoryview, ends: bool) -> None:
+        """Takes the first piece of the response's body, which needs no `Inbound` if it is all."""
+        if ends:
+            self._whole = bytes(data)
+            self.session.engine.consume(self.stream, len(data))
             self._give_up_request()
         else:
-            limits = self.session.limits
-            self.inbound = Inbound(self, head.length, _FAULTS, limits.response_idle)
-            self.inbound.on_end = self._ended
-        self._wake()
+            self._begin_body().receive(data, ends)
+
+    def _begin_body(self) -> Inbound:
+        """Returns the body of a response whose head has come, and which does not end with it."""
+        length = self._head.length if self._head is not None else None
+        self.inbound = inbound = Inbound(self, length, _FAULTS, self.session.limits.response_idle)
+        inbound.on_end = self._ended
+        return inbound
 
     def _ended(self, broken: bool) -> None:
         """Settles the response at the end of its body."""
@@ -211,7 +222,9 @@ class H2Exchange(SessionStream):
         latest = monotonic() + self.session.limits.first_byte
         if latest < self._latest:
             self._latest = latest
-            self._arrival.hasten(latest)
+            if latest < self.due < inf:
+                self.due = latest
+                self.session.watch_until(latest)
 
     def lost(self, code: int, error: ProxyError) -> None:
         """Ends the exchange; an error of the whole connection becomes one of this request."""

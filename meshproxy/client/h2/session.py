@@ -95,6 +95,11 @@ class ClientSession(H2Session):
         self.has_served = True
         stream.owner.answered(head, ends)
 
+    def data_received(self, stream: H2Stream, data: bytes | memoryview, ends: bool) -> None:
+        """Hands a piece of a response's body to its exchange."""
+        exchange = stream.owner
+        (exchange.inbound or exchange).receive(data, ends)
+
     def error_of_reset(self, code: int) -> ProxyError:
         """Returns the error of a request whose stream the endpoint has reset."""
         if code == ErrorCode.REFUSED_STREAM:
@@ -160,16 +165,20 @@ class ClientSession(H2Session):
         self.retire()
 
     def due(self) -> float:
-        """Adds idle time, life time and PINGs to the limits of any session."""
+        """Adds idle time, life time, PINGs and waits for responses to the limits of any session."""
         if self.is_idle:
             return min(super().due(), self._dies_at, self.idle_since + self._idle_seconds)
         is_asked = self._pong_by < inf
         answer = self._pong_by if is_asked else self._heard + self._pings.after_seconds
-        return min(super().due(), self._dies_at, answer)
+        waits: list[float] = [stream.owner.due for stream in self.engine.streams]
+        return min(super().due(), self._dies_at, answer, *waits)
 
     def check(self, now: float) -> None:
         """Ends what has taken too long at monotonic second *now*, and sends a PING if it is due."""
         super().check(now)
+        owners = [stream.owner for stream in self.engine.streams]
+        for exchange in [owner for owner in owners if owner.due <= now]:
+            exchange.expire()
         if self.is_closed:
             return
         if self.engine.has_late_resets:

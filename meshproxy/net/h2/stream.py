@@ -6,13 +6,17 @@ from meshproxy.errors import ProxyError
 from meshproxy.h2.stream import H2Stream
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.outbound import Outbound
+from meshproxy.net.h2.waiting import Waiting
 
 if TYPE_CHECKING:
     from meshproxy.net.h2.session import H2Session
 
 
-class SessionStream:
-    """The owner of an `H2Stream`; servers and clients each have a kind of their own."""
+class SessionStream(Waiting):
+    """The owner of an `H2Stream`; servers and clients each have a kind of their own.
+
+    A kind for which a greenlet waits sets what `Waiting` has.
+    """
 
     __slots__ = ("_outbound", "failure", "inbound", "session", "stream")
 

@@ -180,8 +180,8 @@ def test_a_ping_is_not_repeated_while_its_answer_is_due() -> None:
                 peer.reply(1)
 
     requests: list[object] = []
-    with to_endpoint(script) as (sessions, _):
-        sending = gevent.spawn(sessions.send)
+    with to_endpoint(script, limits={"first_byte": 1000.0}) as (sessions, _):
+        sending = gevent.spawn(sessions.send, seconds=1000.0)
         wait_until(lambda: requests)
         (session,) = sessions._sessions
         for seconds in (331, 332, 333):
@@ -197,8 +197,9 @@ def test_a_session_that_was_told_to_go_does_not_count_as_too_old() -> None:
         if isinstance(event, RequestReceived):
             requests.append(event)
 
-    with to_endpoint(script, session=Session(life_seconds=1000.0)) as (sessions, endpoint):
-        sending = gevent.spawn(sessions.send)
+    lives = {"limits": {"first_byte": 2000.0}, "session": Session(life_seconds=1000.0)}
+    with to_endpoint(script, **lives) as (sessions, endpoint):
+        sending = gevent.spawn(sessions.send, seconds=2000.0)
         wait_until(lambda: requests)
         (session,) = sessions._sessions
         endpoint.peers[0].go_away(1)
