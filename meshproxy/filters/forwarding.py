@@ -69,6 +69,10 @@ def _answer_stream(response: Response) -> None:
     headers, ending = response.headers, response.ending
     if not _ANSWERED_H2.isdisjoint(headers.names):
         headers.remove_where((_ANSWERED_H2 - {b"via"}).__contains__)
+    elif ending is None and not response.failed:
+        headers.names += _RESPONSE_NAMES
+        headers.lines += _SUCCEEDED[b"2"]
+        return
     via.append(headers, b"2")
     if response.failed or ending is None or ending.is_settled:
         headers.append(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)

@@ -22,6 +22,7 @@ from meshproxy.h2.fields import ResponseHead
 from meshproxy.h2.heads import request_fields, unindexed
 from meshproxy.h2.reset import ClientReset, passed_on
 from meshproxy.http.body import RequestBody
+from meshproxy.http.headers import Headers
 from meshproxy.http.message import REASONS, Ending, Request, Response
 from meshproxy.net.body import Faults
 from meshproxy.net.h2.inbound import Inbound
@@ -193,6 +194,10 @@ class H2Exchange(SessionStream):
             self._give_up_request()
         else:
             self._begin_body().receive(data, ends)
+
+    def finish(self, trailers: Headers) -> None:
+        """Takes the trailers of a response without DATA."""
+        self._begin_body().finish(trailers)
 
     def _begin_body(self) -> Inbound:
         """Returns the body of a response whose head has come, and which does not end with it."""

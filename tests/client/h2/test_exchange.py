@@ -91,6 +91,20 @@ def test_trailers_come_after_the_body() -> None:
         assert response.body.trailers.get(b"grpc-status") == b"0"
 
 
+def test_trailers_come_after_a_head_alone() -> None:
+    def act(peer: Peer, at: int) -> None:
+        peer.h2.send_headers(at, ((":status", "200"),))
+        peer.h2.send_headers(at, (("grpc-status", "5"),), end_stream=True)
+        peer.flush()
+
+    with to_endpoint(on(RequestReceived, act)) as (sessions, _):
+        response = sessions.send()
+        assert not isinstance(response.body, bytes)
+        assert body_of(response) == b""
+        assert response.body.trailers is not None
+        assert response.body.trailers.get(b"grpc-status") == b"5"
+
+
 def test_interim_responses_are_dropped_while_there_are_not_too_many() -> None:
     def few(peer: Peer, at: int) -> None:
         for _ in range(64):
