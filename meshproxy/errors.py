@@ -34,7 +34,7 @@ class ProxyError(Exception):
     """Header fields of its response."""
     by_client: ClassVar[bool] = False
     """True if the client caused it."""
-    reason: ClassVar[str] = "error"
+    reason: str = "error"
     """Short stable token for the metrics: `failures/<reason>`."""
 
 

@@ -13,7 +13,7 @@ class Overloaded(ProxyError):
 
     status: ClassVar[int] = 503
     retryable: ClassVar[bool] = True
-    reason: ClassVar[str] = "overloaded"
+    reason = "overloaded"
     fields: ClassVar[tuple[tuple[bytes, bytes], ...]] = (
         (b"finagle-http-nack", b"true"),
         (b"Retry-After", b"0"),

@@ -22,7 +22,7 @@ class InternalError(ProxyError):
     """The proxy's own code failed."""
 
     status: ClassVar[int] = 500
-    reason: ClassVar[str] = "internal"
+    reason = "internal"
 
 
 class ErrorResponder:

@@ -143,7 +143,7 @@ class ServerStats(Outcomes):
             elapsed_ms = (monotonic() - started) * 1000.0
             self.failed(error.reason, elapsed_ms)
             self._statuses.failed(elapsed_ms)
-            self._recent.left(*self._where, request, error.reason, elapsed_ms)
+            self._recent.left(*self._where, request, error, elapsed_ms)
             raise
         except BaseException:
             self.begun.value -= 1

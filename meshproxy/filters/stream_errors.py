@@ -53,18 +53,19 @@ class StreamErrors(ErrorResponder):
     def respond(self, request: Request, error: ProxyError) -> Response:
         """Counts *error* and returns what its client gets, which is a response for HTTP/1.
 
-        Raises StreamReset if that is a reset: what the endpoint did, or REFUSED_STREAM.
+        Raises StreamReset, for the server's statistics to count, if that is a reset: what the
+        endpoint did, or REFUSED_STREAM.
         """
-        response = self.answer(error)
         if request.version != b"2":
-            return response
+            return self.answer(error)
         if isinstance(error, StreamReset):
-            raise StreamReset(str(error), passed_on(error.code)) from error
+            raise StreamReset(str(error), passed_on(error.code), error.reason) from error
         if self._grpc_status and grpc.is_grpc(request.headers):
-            return call_failed(response, error)
+            return call_failed(self.answer(error), error)
         if isinstance(error, _REFUSED):
-            raise StreamReset(str(error), grpc.reset_of_status(status_of(error))) from error
-        return response
+            code = grpc.reset_of_status(status_of(error))
+            raise StreamReset(str(error), code, error.reason) from error
+        return self.answer(error)
 
 
 def status_of(error: ProxyError) -> GrpcStatus:

@@ -29,7 +29,8 @@ def passed_on(code: int) -> int:
 class StreamReset(ProxyError):
     """The endpoint reset the stream of an attempt; for a client, its stream is to be reset.
 
-    *code* is what RST_STREAM carries, or is to carry.
+    *code* is what RST_STREAM carries, or is to carry. A stream that is to be reset has the *reason*
+    of the error that ended its request.
     """
 
     phase = Phase.RESPONSE
@@ -38,10 +39,12 @@ class StreamReset(ProxyError):
     reason = "reset"
     code: int = ErrorCode.INTERNAL_ERROR
 
-    def __init__(self, text: str, code: int | None = None) -> None:
+    def __init__(self, text: str, code: int | None = None, reason: str | None = None) -> None:
         super().__init__(text)
         if code is not None:
             self.code = code
+        if reason is not None:
+            self.reason = reason
 
 
 class StreamRefused(StreamReset):

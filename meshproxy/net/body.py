@@ -84,6 +84,11 @@ class StreamBody:
         return bool(self._buffered)
 
     @property
+    def is_complete(self) -> bool:
+        """True once all of it has been read or skipped."""
+        return self._finish is None and self._failure is None
+
+    @property
     def is_bulk(self) -> bool:
         """True if the rest is long enough to be spliced, and the stream is not encrypted."""
         return False

@@ -1,6 +1,6 @@
 """What routers of HTTP/1 and HTTP/2 share: servers, their stacks, the access log, traces."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from meshproxy.config.h2 import h2_settings
 from meshproxy.config.rolling import LogSettings, roll_policy
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.sockets import SocketOptionsConfig
-from meshproxy.errors import ProxyError
 from meshproxy.filters.access_log import AccessLog
 from meshproxy.filters.access_log_lines import FORMATS, json_line
 from meshproxy.filters.trace import ServerSpan
@@ -32,7 +31,7 @@ from meshproxy.server.log_file import LogFile
 from meshproxy.server.log_writer import LogWriter
 from meshproxy.server.negotiated import ALPN, Negotiated
 from meshproxy.server.opening import balancers_of
-from meshproxy.server.protocol import ServerProtocol
+from meshproxy.server.protocol import Answer, ServerProtocol
 from meshproxy.server.tls import server_context
 from meshproxy.service import Service, stack
 
@@ -161,7 +160,14 @@ class MessageRouter(Router):
             grpc_status=config.grpc_status,
         )
         service = stack([*deps.filters(name), *filters], self.serve)
-        answer = refuser(limits, metrics, clear_context=server.clear_context)
+        answer = refuser(
+            limits,
+            metrics,
+            clear_context=server.clear_context,
+            recent=deps.recent,
+            router=config.name,
+            server=name,
+        )
         tls = server.tls
         return ServerParameters(
             protocol=_protocol(server, service, limits, answer, metrics),
@@ -177,7 +183,7 @@ def _protocol(
     server: MessageServerConfig,
     service: Service[Request, Response],
     limits: Limits,
-    answer: Callable[[ProxyError], Response],
+    answer: Answer,
     metrics: Tree,
 ) -> ServerProtocol:
     """Returns how the connections of *server* are served."""

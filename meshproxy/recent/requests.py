@@ -12,6 +12,7 @@ from operator import attrgetter
 from time import monotonic
 from typing import Any, Final, Protocol
 
+from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http import l5d
 from meshproxy.http.errors import ErrorResponse
 from meshproxy.http.message import Ending, Request, Response
@@ -29,6 +30,10 @@ MAX_WATCHED: Final = 2000
 """Most requests of one second that a watching supervisor is told of."""
 
 _BY_TIME: Final = attrgetter("ended_at")
+_EARLY_ENDS: Final = {
+    CUT: "the endpoint did not send the whole body",
+    ClientGone.reason: "the client did not take the whole body",
+}
 
 
 class RequestFollower(Protocol):
@@ -109,16 +114,17 @@ class RecentRequests:
         response: Response,
         latency_ms: float,
         body_ms: float = 0.0,
-        broken: bool = False,
+        early_end: str = "",
     ) -> None:
         """Records *request*, to which the client got *response*, at the end of its body.
 
-        The body is *broken* if the endpoint cut it short.
+        A body that was not passed on to its end has an *early_end*: its reason code, `cut` or
+        `client_gone`.
         """
         if isinstance(response, ErrorResponse):
             reason, why = response.error, response.text
-        elif broken:
-            reason, why = CUT, "the endpoint did not send the whole body"
+        elif early_end:
+            reason, why = early_end, _EARLY_ENDS[early_end]
         elif response.failed:
             reason, why = ENDPOINT, l5d.error_text(response.headers)
         elif self._skips(latency_ms + body_ms):
@@ -149,19 +155,22 @@ class RecentRequests:
         ending: Ending,
     ) -> None:
         """Records *request* at the *ending* of the body of *response*, whose head has come."""
-        headed = monotonic()
+        headed, body = monotonic(), response.body
 
         def end(broken: bool) -> None:
             body_ms = (monotonic() - headed) * 1000
-            self.ended(router, server, request, response, latency_ms, body_ms, broken)
+            is_whole = getattr(body, "is_complete", True)
+            early_end = CUT if broken else "" if is_whole else ClientGone.reason
+            self.ended(router, server, request, response, latency_ms, body_ms, early_end)
 
         ending.then(end)
 
     def left(
-        self, router: str, server: str, request: Request, reason: str, latency_ms: float
+        self, router: str, server: str, request: Request, error: ProxyError, latency_ms: float
     ) -> None:
-        """Records *request*, whose client left before it got a response, for *reason*."""
-        self._note(recent(router, server, request, None, reason, "", latency_ms, 0.0, monotonic()))
+        """Records *request*, which *error* ended without a response."""
+        reason, why = error.reason, str(error)
+        self._note(recent(router, server, request, None, reason, why, latency_ms, 0.0, monotonic()))
 
     def latest(self, wanted: Wanted, limit: int) -> list[RecentRequest]:
         """Returns the newest *limit* requests that are *wanted*, newest first."""

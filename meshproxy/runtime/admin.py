@@ -165,8 +165,8 @@ def _parameters(
     same_origin = SameOrigin((*config.hosts, *_own_names(config)), is_for_tools)
     answer = refuser(_LIMITS, scope, clear_context=False)
 
-    def answer_hardened(error: ProxyError) -> Response:
-        return hardened(answer(error))
+    def answer_hardened(error: ProxyError, request: Request | None) -> Response:
+        return hardened(answer(error, request))
 
     return ServerParameters(
         protocol=Http1(

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from meshproxy.errors import ProxyError
+from meshproxy.http.message import Request, Response
 from meshproxy.net.stream import Stream
+
+Answer = Callable[[ProxyError, Request | None], Response]
+"""Makes the response to bytes that never become a request, and records what is known of it.
+
+That is None if it is recorded already.
+"""
 
 
 class Lasting(Protocol):

@@ -15,7 +15,7 @@ from meshproxy.naming.path import Path
 from meshproxy.recent.requests import RecentRequests
 from meshproxy.recent.wanted import Wanted
 from meshproxy.service import Filter
-from tests.kit.messages import Replies, request, response
+from tests.kit.messages import Pieces, Replies, request, response
 
 SYNTHETIC = "failures/com.twitter.finagle.service.ResponseClassificationSyntheticException"
 Stats = Callable[[Tree], Filter[Request, Response]]
@@ -248,10 +248,14 @@ def test_a_server_records_what_is_of_interest_and_asks_nothing_of_the_rest() -> 
     ]
 
 
-@pytest.mark.parametrize(("broken", "reason"), [(True, "cut"), (False, "")])
-def test_a_body_is_recorded_at_its_end(broken: bool, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("broken", "is_complete", "reason"),
+    [(True, False, "cut"), (False, False, "client_gone"), (False, True, "")],
+)
+def test_a_body_is_recorded_at_its_end(broken: bool, is_complete: bool, reason: str) -> None:
     recent = RecentRequests()
     answer = response()
+    answer.body = Pieces(is_complete=is_complete)
     answer.ending = ending = Ending()
     ServerStats(Tree(), recent)(asking(), Replies(answer))
     assert recent.latest(Wanted(), 9) == []

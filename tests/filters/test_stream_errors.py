@@ -20,6 +20,7 @@ from meshproxy.errors import (
     UnidentifiedRequest,
 )
 from meshproxy.filters.admission import Overloaded
+from meshproxy.filters.stats import ServerStats
 from meshproxy.filters.stream_errors import StreamErrors, status_of
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.grpc import GrpcStatus
@@ -27,6 +28,8 @@ from meshproxy.h2.reset import StreamRefused, StreamReset
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
+from meshproxy.recent.requests import RecentRequests
+from meshproxy.service import stack
 from tests.kit.messages import Replies, request
 from tests.kit.streams import call
 
@@ -57,6 +60,18 @@ def test_what_was_not_processed_is_refused(error: ProxyError) -> None:
     with pytest.raises(StreamReset, match="x") as caught:
         answer(error)
     assert caught.value.code == ErrorCode.REFUSED_STREAM
+
+
+@pytest.mark.parametrize("error", [UnidentifiedRequest("x"), StreamRefused("x"), StreamReset("x")])
+def test_a_reset_has_the_reason_of_its_cause_and_is_counted_once(error: ProxyError) -> None:
+    tree = Tree()
+    stats = ServerStats(tree, RecentRequests())
+    served = stack([stats, StreamErrors(Limits(), tree)], Replies(error))
+    with pytest.raises(StreamReset) as caught:
+        served(request(version=b"2"))
+    assert caught.value.reason == error.reason
+    failures = tree.scope("failures").instruments
+    assert {name: one.value for name, one in failures.items()} == {error.reason: 1}
 
 
 @pytest.mark.parametrize("asked", [request(version=b"2"), call()])

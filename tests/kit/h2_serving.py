@@ -86,7 +86,7 @@ def parameters(
     """Return what a listener for *service* is made of; with *both* it takes HTTP/1 too."""
     limits = limits or Limits()
 
-    def answer(error: ProxyError) -> Response:
+    def answer(error: ProxyError, _request: Request | None) -> Response:
         server.refused.append(error)
         return error_response(error, limits)
 

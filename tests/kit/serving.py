@@ -89,7 +89,7 @@ def serving(
         )
         return respond(request, read)
 
-    def answer(error: ProxyError) -> Response:
+    def answer(error: ProxyError, _request: Request | None) -> Response:
         state.refused.append(error)
         return error_response(error, limits)
 

@@ -28,10 +28,19 @@ def test_the_end_is_told_once_with_what_followed() -> None:
         ends: list[tuple[bool, bytes]] = []
         body = OnePiece(stream, b"", 5.0, FAULTS, lambda *end: ends.append(end))
         sender.sendall(b"piece")
+        assert not body.is_complete
         assert [body.read(), body.read()] == [b"piece", b""]
+        assert body.is_complete
         body.close()
         body.skip_buffered()
         assert ends == [(True, b"rest")]
+
+
+def test_what_is_given_up_is_neither_complete_nor_broken() -> None:
+    with plain() as (stream, _):
+        body = OnePiece(stream, b"", 5.0, FAULTS, lambda *_: None)
+        body.close()
+        assert (body.is_complete, body.is_broken) == (False, False)
 
 
 def test_a_reset_ends_it_as_broken() -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from meshproxy.errors import ConnectFailed, Forbidden
+from meshproxy.errors import ClientGone, ConnectFailed, Forbidden
 from meshproxy.http.errors import error_response
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
@@ -89,15 +89,15 @@ def test_a_failure_has_its_reason_and_its_text() -> None:
     end(recent, error_response(ConnectFailed("refused"), Limits()))
     end(recent, error_response(Forbidden("not there"), Limits()))
     end(recent, failed())
-    recent.ended("http", "ip/1", request(), fine(), 1.0, 5.0, broken=True)
-    recent.left("http", "ip/1", request(), "client_gone", 3.0)
+    recent.ended("http", "ip/1", request(), fine(), 1.0, 5.0, "cut")
+    recent.left("http", "ip/1", request(), ClientGone("left"), 3.0)
     found = [(one.status, one.reason, one.why) for one in reversed(shown(recent))]
     assert found == [
         (502, "connect", "refused"),
         (403, "forbidden", "not there"),
         (503, "endpoint", "too bad"),
         (200, "cut", "the endpoint did not send the whole body"),
-        (None, "client_gone", ""),
+        (None, "client_gone", "left"),
     ]
     assert all(one.is_failed for one in shown(recent))
 

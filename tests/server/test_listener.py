@@ -32,7 +32,7 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 def parameters(service: Service[Request, Response], **others: Any) -> ServerParameters:
     """Serve *service*, by *others* where they are given."""
 
-    def answer(error: ProxyError) -> Response:
+    def answer(error: ProxyError, _request: Request | None) -> Response:
         return error_response(error, Limits())
 
     given = {"max_connections": 0, "metrics": Tree(), **others}

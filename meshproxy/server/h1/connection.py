@@ -4,7 +4,6 @@ RFC 9112 sections 2, 3, 6, 7 and 9. Requests are handled one at a time and in or
 next one stay in the buffer.
 """
 
-from collections.abc import Callable
 from functools import partial
 from math import inf
 from time import monotonic
@@ -21,6 +20,7 @@ from meshproxy.errors import (
 from meshproxy.http.chunked import encode_whole
 from meshproxy.http.framing import BODILESS
 from meshproxy.http.head import CRLF, HEAD_END, parse_request
+from meshproxy.http.headers import Headers
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Certificate, Request, Response
@@ -39,6 +39,7 @@ from meshproxy.server.h1.response import (
     send_body,
     status_line,
 )
+from meshproxy.server.protocol import Answer
 from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
@@ -70,7 +71,7 @@ class Connection:
         limits: Limits,
         remote: str,
         local: str,
-        answer: Callable[[ProxyError], Response],
+        answer: Answer,
         received: bytes = b"",
     ) -> None:
         self._stream = stream
@@ -124,7 +125,7 @@ class Connection:
         self,
         service: Service[Request, Response],
         limits: Limits,
-        answer: Callable[[ProxyError], Response],
+        answer: Answer,
     ) -> None:
         """Serves with these from the next request on, or from one whose head is still arriving."""
         self._service = service
@@ -179,7 +180,8 @@ class Connection:
         try:
             response = service(request)
         except ClientGone:
-            self._refuse(BadRequest("the request ended within its body"), head)
+            ended = BadRequest("the request ended within its body")
+            self._respond(request, self._answer(ended, None), False)
             raise
         if self._dies_at < inf and monotonic() >= self._dies_at:
             keep = False
@@ -204,9 +206,10 @@ class Connection:
 
     def _refuse(self, error: ProxyError, head: bytes) -> bool:
         """Responds with *error*, then closes so that the client can read the response."""
-        response = self._answer(error)
-        method = head[: head.find(b" ")]
-        return self._respond(Request(method, b"/", b"1.1", response.headers), response, False)
+        method, _, rest = head.partition(b" ")
+        request = Request(method if rest else b"", rest.partition(b" ")[0], b"1.1", Headers())
+        request.peer = self
+        return self._respond(request, self._answer(error, request), False)
 
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:
         """Writes *response*. Returns True if another request may follow."""

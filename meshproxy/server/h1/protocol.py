@@ -1,6 +1,5 @@
 """HTTP/1 as a listener's protocol."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from meshproxy.errors import ProxyError
@@ -8,7 +7,7 @@ from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.net.stream import Stream
 from meshproxy.server.h1.connection import Connection
-from meshproxy.server.protocol import Conversation
+from meshproxy.server.protocol import Answer, Conversation
 from meshproxy.service import Service
 
 
@@ -18,7 +17,7 @@ class Http1:
 
     service: Service[Request, Response]
     limits: Limits
-    answer: Callable[[ProxyError], Response]
+    answer: Answer
     """Makes the response to bytes that never become a request."""
 
     def accept(self, stream: Stream, remote: str, local: str, received: bytes = b"") -> Connection:

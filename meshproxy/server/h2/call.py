@@ -84,8 +84,16 @@ class Call(SessionStream):
         try:
             request = self._request()
         except ProxyError as error:
-            return self.session.terms.answer(error)
+            return self.session.terms.answer(error, self._refused())
         return self.session.terms.service(request)
+
+    def _refused(self) -> Request:
+        """Returns what is known of a request that is none."""
+        head = self._head
+        method, path = (head.method, head.path) if head is not None else (b"", b"")
+        request = Request(method, path, b"2", Headers())
+        request.peer = self.session
+        return request
 
     def _request(self) -> Request:
         head, session = self._head, self.session

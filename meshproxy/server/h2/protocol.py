@@ -1,6 +1,5 @@
 """HTTP/2 as a listener's protocol."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from meshproxy.errors import ProxyError
@@ -12,7 +11,7 @@ from meshproxy.http.message import Request, Response
 from meshproxy.net.stream import Stream
 from meshproxy.server.h2.session import ServerSession
 from meshproxy.server.h2.stats import H2ServerStats
-from meshproxy.server.protocol import Conversation
+from meshproxy.server.protocol import Answer, Conversation
 from meshproxy.service import Service
 
 
@@ -22,7 +21,7 @@ class Http2:
 
     service: Service[Request, Response]
     limits: Limits
-    answer: Callable[[ProxyError], Response]
+    answer: Answer
     """Makes the response to a head that never becomes a request."""
     stats: H2ServerStats
     settings: LocalSettings = field(default_factory=LocalSettings)

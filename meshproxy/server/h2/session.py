@@ -22,6 +22,7 @@ from meshproxy.server.h2 import workers
 from meshproxy.server.h2.call import Call
 from meshproxy.server.h2.stats import H2ServerStats
 from meshproxy.server.h2.tunnel import TunnelCall
+from meshproxy.server.protocol import Answer
 from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
@@ -46,7 +47,7 @@ class Terms(Protocol):
         ...
 
     @property
-    def answer(self) -> Callable[[ProxyError], Response]:
+    def answer(self) -> Answer:
         """Makes the response to a head that never becomes a request."""
         ...
 
