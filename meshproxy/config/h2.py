@@ -56,8 +56,9 @@ class H2Keys(Config):
         default=None,
         quoted=True,
         only_for="h2",
-        doc="A window is granted anew when less than this part of it is left; above 0 and below "
-        f"1, {UPDATE_RATIO:g} when unset.",
+        doc="A window is granted anew when less than this part of it is left: together with what "
+        "is sent next, and on its own at half of the window; above 0 and below 1, "
+        f"{UPDATE_RATIO:g} when unset.",
     )
 
     def check(self) -> Iterable[Problem]:

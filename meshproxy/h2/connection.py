@@ -9,8 +9,8 @@ from meshproxy.h2.decoder import Decoder, FieldSection
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError, malformed, too_large
 from meshproxy.h2.events import H2Events
 from meshproxy.h2.fields import MalformedSection, trailers
+from meshproxy.h2.flow_control import FlowControl
 from meshproxy.h2.reader import FrameReader
-from meshproxy.h2.sender import FrameSender
 from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, LocalSettings
 from meshproxy.h2.states import StreamState, check_late
 from meshproxy.h2.stream import H2Stream
@@ -19,18 +19,18 @@ _REMEMBERED_RESETS = 1000
 """Streams reset here whose late frames are still ignored."""
 
 
-class H2Connection(FrameSender):
+class H2Connection(FlowControl):
     """What `H2Server` and `H2Client` share, which know whose streams are whose."""
 
     __slots__ = (
-        "_consumed", "_decoder", "_enough", "_events", "_known", "_local", "_new_window", "_now",
-        "_receive_window", "_resets", "_stream_enough", "is_acknowledged", "reader",
+        "_decoder", "_events", "_known", "_local", "_new_window", "_now", "_resets",
+        "is_acknowledged", "reader",
     )  # fmt: skip
 
     def __init__(
         self, events: H2Events, local: LocalSettings, now: float, *, is_client: bool
     ) -> None:
-        super().__init__(now)
+        super().__init__(local, now)
         self._events = events
         self._local = local
         self._now = now
@@ -40,19 +40,15 @@ class H2Connection(FrameSender):
         self._known = self._decoder.known.get
         self._new_window = DEFAULT_WINDOW_BYTES
         """Bytes that the peer believes it may send on a new stream."""
-        size = max(local.connection_window_bytes, DEFAULT_WINDOW_BYTES)
-        self._receive_window = size
-        self._consumed = 0
-        self._enough = local.least_grant(size)
-        self._stream_enough = local.least_grant(local.stream_window_bytes)
         self._resets: dict[int, None] = {}
         self.is_acknowledged = False
         """True once the peer has acknowledged our SETTINGS, which should take a few seconds."""
         if is_client:
             self._out.append(frames.PREFACE)
         self._out.append(frames.settings(local.pairs(is_client=is_client)))
-        if size > DEFAULT_WINDOW_BYTES:
-            self._out.append(frames.window_update(0, size - DEFAULT_WINDOW_BYTES))
+        if self._receive_window > DEFAULT_WINDOW_BYTES:
+            more = self._receive_window - DEFAULT_WINDOW_BYTES
+            self._out.append(frames.window_update(0, more))
 
     def receive(self, data: bytes, now: float) -> None:
         """Reads *data*, received at the monotonic second *now*.
@@ -66,20 +62,6 @@ class H2Connection(FrameSender):
         except H2ConnectionError as error:
             self.go_away(error.code, str(error).encode())
             raise
-
-    def consume(self, stream: H2Stream, count: int) -> None:
-        """Grants the peer *count* bytes again that came on *stream* and have been used."""
-        left = stream.unconsumed - count
-        if left < 0:
-            count, left = stream.unconsumed, 0
-        stream.unconsumed = left
-        self._grant(count)
-        if stream.can_receive:
-            stream.consumed += count
-            if stream.consumed >= self._stream_enough:
-                self._grants[stream.id] = self._grants.get(stream.id, 0) + stream.consumed
-                stream.receive_window += stream.consumed
-                stream.consumed = 0
 
     # The reader calls what follows, frame by frame.
 
@@ -278,14 +260,6 @@ class H2Connection(FrameSender):
         self._resets[stream_id] = None
         if len(self._resets) > _REMEMBERED_RESETS:
             del self._resets[next(iter(self._resets))]
-
-    def _grant(self, count: int) -> None:
-        """Grants bytes of the connection's window again, once they are enough."""
-        self._consumed += count
-        if self._consumed >= self._enough:
-            self._grants[0] = self._grants.get(0, 0) + self._consumed
-            self._receive_window += self._consumed
-            self._consumed = 0
 
     def _check_late(self, stream_id: int, kind: int) -> None:
         """Raises what a frame deserves that comes for a stream in no state for it, if anything."""

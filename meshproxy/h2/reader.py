@@ -73,12 +73,10 @@ class FrameReader:
         """What the peer still has to begin with."""
         self._has_begun = False
         self._pieces: list[bytes] = []
-        self._held = 0
+        self._held = self._needed = 0
         self._held_kind = frames.SETTINGS  # of the frame of which only a part is there
-        self._needed = 0
         self._block: list[bytes] = []
-        self._block_bytes = 0
-        self._block_stream = 0
+        self._block_bytes = self._block_stream = 0
         self._block_ends = False
 
     @property
@@ -88,19 +86,22 @@ class FrameReader:
 
     def feed(self, data: bytes) -> None:
         """Reads all whole frames. Raises H2ConnectionError."""
-        if self._held:
-            self._pieces.append(data)
-            self._held += len(data)
-            if self._held < self._needed:
+        at = 0
+        while self._held:  # of *data*, only what completes a frame is copied
+            missing = self._needed - self._held
+            self._pieces.append(data[at : at + missing])
+            if (taken := len(data) - at) < missing:
+                self._held += taken
                 if len(self._pieces) > _MAX_PIECES:
                     self._pieces = [b"".join(self._pieces)]
                 return
-            data = b"".join(self._pieces)
-            self._pieces.clear()
-        at = 0
-        if self.preface:
-            at = self._read_preface(data)
-        if not self.preface:
+            at += missing
+            pieces, self._pieces = self._pieces, []
+            self._read(b"".join(pieces), 0)
+        self._read(data, at)
+
+    def _read(self, data: bytes, at: int) -> None:
+        if not self.preface or (at := self._read_preface(data)):
             at = self._read_frames(data, at)
         if at < len(data):
             self._pieces.append(data[at:] if at else data)

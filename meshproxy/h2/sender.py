@@ -3,7 +3,7 @@
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
-from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, PeerSettings
+from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES, PeerSettings
 from meshproxy.h2.stream import H2Stream
 
 MAX_REPLIES = 1000
@@ -16,7 +16,6 @@ class FrameSender:
 
     __slots__ = (
         "_encoder",
-        "_grants",
         "_out",
         "_peer",
         "_replies",
@@ -28,8 +27,6 @@ class FrameSender:
     def __init__(self, now: float) -> None:
         self._trifles = guard.trifles(now)
         self._out: list[bytes | memoryview] = []
-        self._grants: dict[int, int] = {}
-        """Bytes to be granted to the peer by stream, 0 for the connection: one frame for each."""
         self._replies = 0
         self._encoder = Encoder()
         self._peer = PeerSettings()
@@ -51,22 +48,12 @@ class FrameSender:
         """True if the connection's window allows any DATA."""
         return self._send_window > 0
 
-    @property
-    def has_output(self) -> bool:
-        """True if `take` would return anything."""
-        return bool(self._out or self._grants)
-
     def take(self) -> list[bytes | memoryview]:
         """Returns what is to be written, in order, and forgets it.
 
         Called when the socket takes more; what is not taken is what limits answers to PINGs.
         """
         out, self._out = self._out, []
-        if self._grants:
-            for stream_id, count in self._grants.items():
-                if not stream_id or stream_id in self._streams:
-                    out.append(frames.window_update(stream_id, count))
-            self._grants.clear()
         self._replies = 0
         return out
 
@@ -93,16 +80,27 @@ class FrameSender:
         if ends:
             self._end_sending(stream)
 
-    def send_data(self, stream: H2Stream, data: bytes | memoryview, *, ends: bool) -> None:
+    def send_data(
+        self,
+        stream: H2Stream,
+        data: bytes | memoryview,
+        *,
+        ends: bool,
+        most: int = MAX_WINDOW_BYTES,
+    ) -> int:
         """Sends a piece of a body, which is not copied, in as many frames as it takes.
 
-        Raises ValueError for more than is `sendable`, and if the stream is not open for sending.
+        Returns how much of it the windows allow, at most *most* bytes: if that is not all, it does
+        not end the stream. Raises ValueError if the stream is not open for sending.
         """
         if not stream.can_send:
             raise _ended(stream)
         length = len(data)
-        if length and (length > stream.send_window or length > self._send_window):
-            raise ValueError(f"{length} bytes on stream {stream.id} are more than its windows")
+        allowed = min(stream.send_window, self._send_window, most)
+        if length > allowed and length:
+            if allowed <= 0:
+                return 0
+            data, length, ends = data[:allowed], allowed, False
         stream.send_window -= length
         self._send_window -= length
         if length >= guard.SLIVER or (stream.send_window > 0 and self._send_window > 0):
@@ -117,6 +115,7 @@ class FrameSender:
             out.append(data[at:] if at else data)
         if ends:
             self._end_sending(stream)
+        return length
 
     def reset(self, stream: H2Stream, code: int) -> None:
         """Resets *stream*, unless it is closed already."""

@@ -165,7 +165,7 @@ def test_what_comes_for_a_stream_whose_reset_waits_is_dropped() -> None:
     assert verdict(made, late) == "fine"
     assert recorder.events == []
     made.take()
-    made.receive(data(last, b"x" * 16_000) * 4, NOW)
+    made.receive(data(last, b"x" * 16_000) * 3, NOW)
     assert granted(made).keys() == {0}
 
 

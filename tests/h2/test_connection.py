@@ -23,77 +23,11 @@ from tests.kit.h2 import (
     Recorder,
     client,
     data,
-    granted,
     headers,
     said,
     server,
     verdict,
 )
-
-
-def test_data_within_the_window_is_taken_and_more_resets_the_stream() -> None:
-    made, _ = server(stream_window_bytes=10)
-    within = [headers(1, POST, ends=False), data(1, b"x" * 10)]
-    assert verdict(made, within) == "fine"
-    assert verdict(made, [data(1, b"x")]) == "reset 1 FLOW_CONTROL_ERROR"
-
-
-def test_data_beyond_the_connection_s_window_ends_it() -> None:
-    made, _ = server(stream_window_bytes=1 << 20)
-    made.receive(headers(1, POST, ends=False), NOW)
-    assert verdict(made, [data(1, b"x" * 16384)] * 3 + [data(1, b"x" * 16383)]) == "fine"
-    assert verdict(made, [data(1, b"x")]) == "goaway FLOW_CONTROL_ERROR"
-
-
-def test_consumed_bytes_are_granted_again_below_the_ratio_and_padding_at_once() -> None:
-    made, recorder = server(window_update_ratio=0.5)
-    made.receive(headers(1, POST, ends=False) + data(1, b"x" * 16384) * 3, NOW)
-    stream = recorder.streams[1]
-    made.consume(stream, 32767)
-    assert granted(made) == {0: 32767, 1: 32767}
-    made.consume(stream, 16384)
-    assert granted(made) == {}
-    padded = frames.head(16384, frames.DATA, frames.PADDED, 1) + b"\xff" + bytes(16383)
-    made.receive(padded * 2, NOW)
-    assert stream.unconsumed == 2 * 16128 + 1
-
-
-def test_what_is_consumed_in_one_turn_is_granted_by_one_frame() -> None:
-    made, recorder = server(window_update_ratio=0.99)
-    made.receive(headers(1, POST, ends=False) + data(1, bytes(4000)) * 2, NOW)
-    for _ in range(2):
-        made.consume(recorder.streams[1], 4000)
-    assert made.has_output
-    assert sorted(one.stream_id for one in said(made)) == [0, 1]
-    assert not made.has_output
-
-
-def test_a_stream_whose_end_has_come_is_granted_nothing() -> None:
-    made, recorder = server(window_update_ratio=0.99)
-    made.receive(headers(1, POST, ends=False) + data(1, b"x" * 9000, ends=True), NOW)
-    made.consume(recorder.streams[1], 9000)
-    assert granted(made) == {0: 9000}
-
-
-@given(st.floats(0.01, 0.99), st.lists(st.integers(0, 3000), max_size=60))
-def test_what_is_granted_is_what_was_consumed_but_for_a_rest(
-    ratio: float, counts: list[int]
-) -> None:
-    made, recorder = server(stream_window_bytes=10_000, window_update_ratio=ratio)
-    made.receive(headers(1, POST, ends=False), NOW)
-    stream = recorder.streams[1]
-    sums = {0: 0, 1: 0}
-    for count in counts:
-        made.receive(data(1, bytes(min(count, stream.receive_window))), NOW)
-        made.consume(stream, count)
-        for stream_id, increment in granted(made).items():
-            sums[stream_id] += increment
-    taken = recorder.named("data_received")
-    received = sum(len(piece) for _, piece, _ in taken)
-    consumed = received - stream.unconsumed
-    for stream_id, window in ((0, 65535), (1, 10_000)):
-        assert 0 <= consumed - sums[stream_id] < max(1, window * (1 - ratio))
-    assert stream.receive_window == 10_000 - received + sums[1]
 
 
 def test_until_settings_are_acknowledged_the_peer_goes_by_the_defaults() -> None:

@@ -57,6 +57,18 @@ def test_large_payloads_are_views(length: int, kind: type) -> None:
     assert [type(each) for each in seen] == [kind]
 
 
+def test_what_follows_the_end_of_a_frame_is_not_copied() -> None:
+    seen: list[memoryview] = []
+    recorder = Recorder()
+    recorder.data_frame = lambda *arguments: seen.append(arguments[1])
+    reader = FrameReader(recorder, 16384, b"")
+    reader.feed(SETTINGS + data(1, b"x" * 16384)[:5])
+    rest = data(1, b"x" * 16384)[5:] + data(3, b"y" * 16384) * 2
+    reader.feed(rest)
+    assert [len(each) for each in seen] == [16384] * 3
+    assert [each.obj is rest for each in seen] == [False, True, True]
+
+
 def test_a_frame_may_be_as_large_as_allowed_and_comes_in_linear_time() -> None:
     large = data(1, b"x" * 100_000)
     pieces = [large[at : at + 1000] for at in range(0, len(large), 1000)]

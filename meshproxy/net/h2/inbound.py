@@ -91,16 +91,19 @@ class Inbound(Waiting):
             self.handed(count)
             self.fail(BodyTooLarge("the request body is over maxRequestBodyKB"))
             return
-        if self._sink is not None:
-            self._forward(data, ends)
+        sink = self._sink
+        if sink is not None:
+            self._kept.add(data)
+            sink.push(data, ends=ends)
         elif count:
             self._fresh.append(bytes(data))
             self.held += count
         if ends:
             self._end()
-        elif self._sink is not None:
+        elif sink is not None:
             self.deadline = monotonic() + self._idle_seconds
-        self.resume_soon(self._owner.session)
+        if self._waiter is not None:
+            self.resume_soon(self._owner.session)
 
     def finish(self, trailers: Headers) -> None:
         """Takes the trailers, which end the body."""
@@ -175,8 +178,10 @@ class Inbound(Waiting):
     def handed(self, count: int) -> None:
         """Grants the peer *count* bytes again, as they have been handed on."""
         owner = self._owner
-        owner.session.engine.consume(owner.stream, count)
-        owner.session.touch()
+        session = owner.session
+        session.engine.consume(owner.stream, count)
+        if session.engine.has_output:
+            session.touch()
 
     def sink_lost(self, code: int) -> None:
         """Ends the coupling, since the stream of the sink was reset with *code*.
@@ -275,14 +280,6 @@ class Inbound(Waiting):
         invite, self.invite = self.invite, None
         if invite is not None and not self.received and not self.is_complete:
             invite()
-
-    def _forward(self, data: bytes | memoryview, ends: bool) -> None:
-        """Hands a piece to the sink, and keeps a copy if it may have to be sent again."""
-        sink = self._sink
-        if sink is None:
-            return
-        self._kept.add(data)
-        sink.push(data, ends=ends)
 
     def _time_out(self) -> None:
         self.fail(self._faults.timed_out("the next piece of a body did not arrive in time"))

@@ -51,7 +51,7 @@ class Outbound(Waiting):
         The data must stay as it is until the session has been flushed.
         """
         owner = self._owner
-        stream, session = owner.stream, owner.session
+        stream = owner.stream
         if not stream.can_send or owner.failure is not None:
             return
         if ends:
@@ -60,28 +60,22 @@ class Outbound(Waiting):
             if data:
                 self._pending.append(bytes(data))
             return
-        engine = session.engine
-        allowed = min(engine.sendable(stream), session.room) if data else 0
-        length = len(data)
+        session = owner.session
+        length, room = len(data), session.room
         if length > COPIED_BYTES:
             session.is_bulk = True
-        if length <= allowed or not length:
-            session.room -= length
-            if length or ends:
-                engine.send_data(stream, data, ends=ends)
-                session.touch()
-            self._handed(length)
-            if ends:
-                owner.output_ended()
-            return
-        if allowed > 0:
-            session.room -= allowed
-            engine.send_data(stream, data[:allowed], ends=False)
+        sent = 0
+        if (length and room > 0) or (ends and not length):
+            sent = session.engine.send_data(stream, data, ends=ends, most=room)
+            session.room = room - sent
             session.touch()
-            self._handed(allowed)
-        rest = data[max(allowed, 0) :]
-        self._pending.append(rest if type(rest) is bytes else bytes(rest))
-        self._wait()
+            if sent and self.source is not None:
+                self.source.handed(sent)
+        if sent < length:
+            self._pending.append(bytes(data[sent:]))
+            self._wait()
+        elif ends:
+            owner.output_ended()
 
     def finish(self, trailers: Headers | None) -> None:
         """Ends the body, after what waits."""
@@ -132,23 +126,33 @@ class Outbound(Waiting):
             if stream.send_window <= 0:
                 session.forget(self)
             return False
-        piece = pending[0]
-        length = len(piece)
-        session.is_bulk = session.is_bulk or allowed > COPIED_BYTES
-        if length > allowed:
-            pending[0] = memoryview(piece)[allowed:]
-            piece, length = piece[:allowed], allowed
-        else:
-            pending.popleft()
+        data = self._take(allowed)
+        length = len(data)
+        session.is_bulk = session.is_bulk or length > COPIED_BYTES
         is_last = not pending and self._ends and self._trailers is None
         session.room -= length
-        session.engine.send_data(stream, piece, ends=is_last)
+        session.engine.send_data(stream, data, ends=is_last)
         self.since = session.progressed_at = monotonic()
-        self._handed(length)
+        if self.source is not None:
+            self.source.handed(length)
         if pending:
             return True
         self._drained(is_last=is_last)
         return False
+
+    def _take(self, most: int) -> bytes | memoryview:
+        """Takes at most *most* bytes of what waits; what windows have cut is joined again."""
+        pending = self._pending
+        pieces: list[bytes | memoryview] = []
+        while most and pending:
+            piece = pending.popleft()
+            if len(piece) > most:
+                view = memoryview(piece)
+                pending.appendleft(view[most:])
+                piece = view[:most]
+            pieces.append(piece)
+            most -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def window_opened(self) -> None:
         """Goes on after the stream's window has been enlarged."""
@@ -198,10 +202,6 @@ class Outbound(Waiting):
             )
             owner.session.touch()
             owner.output_ended()
-
-    def _handed(self, count: int) -> None:
-        if self.source is not None and count:
-            self.source.handed(count)
 
     def _wait(self) -> None:
         session = self._owner.session

@@ -4,7 +4,6 @@ What the streams of a session produce in one turn of the loop leaves in one send
 takes no more, bodies stop; frames without a body are few (`h2.guard`, `h2.sender`).
 """
 
-from collections import deque
 from math import inf
 from time import monotonic
 from typing import Any
@@ -89,11 +88,11 @@ class SessionWriter:
 
     def drain(self) -> None:
         """Lets bodies that wait send, a frame of each in turn."""
-        turn = deque(self._ring)
-        while turn and self.room > 0 and self.engine.has_window:
-            outbound = turn.popleft()
+        ring = self._ring
+        while ring and self.room > 0 and self.engine.has_window:
+            outbound = next(iter(ring))
             if outbound.send_frame():
-                turn.append(outbound)
+                ring[outbound] = ring.pop(outbound)
         self.touch()
 
     def lost(self, ending: str) -> None:

@@ -126,3 +126,23 @@ def test_a_window_that_settings_enlarge() -> None:
         wire.h2.update_settings({4: WINDOW + 10})
         wire.flush()
         wire.until(StreamEnded)
+
+
+def test_what_windows_have_cut_is_sent_together() -> None:
+    with bare() as (session, sock):
+        wire = H2Wire(sock)
+        owner = session.owner(wire.ask())
+        answer(owner)
+        owner.outbound.push(bytes(WINDOW))
+        pieces = [b"a" * 10_000, b"b" * 10_000, b"c", b"d"]
+        for piece in pieces:
+            owner.outbound.push(piece)
+        owner.outbound.finish(None)
+        for _ in range(4):
+            wire.until(DataReceived)
+        wire.h2.increment_flow_control_window(WINDOW, 1)
+        wire.h2.increment_flow_control_window(WINDOW)
+        wire.flush()
+        assert wire.until(DataReceived).data == b"".join(pieces)[:16384]
+        assert wire.until(DataReceived).data == b"".join(pieces)[16384:]
+        wire.until(StreamEnded)

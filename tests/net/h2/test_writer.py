@@ -66,3 +66,22 @@ def test_bodies_take_turns() -> None:
             owner.outbound.push(bytes(40_000), ends=True)
         order = [wire.until(DataReceived).stream_id for _ in range(6)]
         assert order == [1, 3, 1, 3, 1, 3]
+
+
+def test_turns_go_on_where_a_window_has_ended_them() -> None:
+    with bare() as (session, sock):
+        wire = H2Wire(sock)
+        owners = [session.owner(wire.ask()) for _ in range(3)]
+        answer(owners[0])
+        owners[0].outbound.push(bytes(65535))
+        for owner in owners[1:]:
+            answer(owner)
+            owner.outbound.push(bytes(20_000))
+        for _ in range(4):
+            wire.until(DataReceived)
+        order = []
+        for _ in range(4):
+            wire.h2.increment_flow_control_window(10_000)
+            wire.flush()
+            order.append(wire.until(DataReceived).stream_id)
+        assert order == [3, 5, 3, 5]

@@ -1,0 +1,92 @@
+"""The receiving half of flow control (RFC 9113 sections 5.2 and 6.9)."""
+
+from meshproxy.h2 import frames
+from meshproxy.h2.sender import FrameSender
+from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, LocalSettings
+from meshproxy.h2.stream import H2Stream
+
+
+class FlowControl(FrameSender):
+    """Grants the peer again what it has sent and we have used; the rest holds it back.
+
+    Once that is enough for `windowUpdateRatio`, it goes with whatever is sent next; once it is half
+    of a window, at once: a send for each frame that comes would cost more than the frame.
+    """
+
+    __slots__ = (
+        "_consumed", "_due", "_enough", "_half", "_is_urgent", "_receive_window", "_stream_enough",
+        "_stream_half",
+    )  # fmt: skip
+
+    def __init__(self, local: LocalSettings, now: float) -> None:
+        super().__init__(now)
+        size = max(local.connection_window_bytes, DEFAULT_WINDOW_BYTES)
+        self._receive_window = size
+        self._consumed = 0
+        self._enough, self._half = local.least_grant(size), size // 2
+        self._stream_enough = local.least_grant(local.stream_window_bytes)
+        self._stream_half = local.stream_window_bytes // 2
+        self._due: set[int] = set()
+        """Streams that may send more, 0 for the connection: a frame each."""
+        self._is_urgent = False
+        """True if what is due should not wait for other output."""
+
+    @property
+    def has_output(self) -> bool:
+        """True if `take` would return anything."""
+        return self._is_urgent or bool(self._out)
+
+    def take(self) -> list[bytes | memoryview]:
+        """Adds what is due to what there is to be written."""
+        if self._due and (self._is_urgent or self._out):
+            self._write_grants()
+        return super().take()
+
+    def consume(self, stream: H2Stream, count: int) -> None:
+        """Counts *count* bytes that came on *stream* as used, so that the peer may send more.
+
+        `has_output` is True if the peer should be told at once.
+        """
+        left = stream.unconsumed - count
+        if left < 0:
+            count, left = stream.unconsumed, 0
+        stream.unconsumed = left
+        self._grant(count, is_all=not left)
+        if stream.can_receive:
+            stream.consumed += count
+            if stream.consumed >= self._stream_enough:
+                self._due.add(stream.id)
+                if stream.consumed >= self._stream_half:
+                    self._is_urgent = True
+            if not left and stream.receive_window < frames.MIN_FRAME_BYTES and stream.consumed:
+                self._due.add(stream.id)
+                self._is_urgent = True
+
+    def _grant(self, count: int, *, is_all: bool = True) -> None:
+        """Grants bytes of the connection's window again.
+
+        A peer without room for a frame gets what there is if that is all: if nothing that is still
+        to be used could lead to a grant, as when other streams stall.
+        """
+        self._consumed += count
+        if self._consumed >= self._enough:
+            self._due.add(0)
+            if self._consumed >= self._half:
+                self._is_urgent = True
+        if is_all and self._receive_window < frames.MIN_FRAME_BYTES and self._consumed:
+            self._due.add(0)
+            self._is_urgent = True
+
+    def _write_grants(self) -> None:
+        out, streams = self._out, self._streams
+        for stream_id in self._due:
+            if not stream_id:
+                out.append(frames.window_update(0, self._consumed))
+                self._receive_window += self._consumed
+                self._consumed = 0
+            elif (stream := streams.get(stream_id)) is not None and stream.can_receive:
+                out.append(frames.window_update(stream_id, stream.consumed))
+                stream.receive_window += stream.consumed
+                stream.consumed = 0
+        self._due.clear()
+        self._is_urgent = False
