@@ -3,10 +3,10 @@
 linkerd: interpreter/fs/src/main/scala/io/buoyant/interpreter/fs/FsInterpreterConfig.scala.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from meshproxy.config.bases import InterpreterConfig, InterpreterDeps
 from meshproxy.config.dtabs import BadEntries, parse_entries
@@ -14,28 +14,43 @@ from meshproxy.config.errors import Problem, Severity
 from meshproxy.config.files import RegularFile
 from meshproxy.config.model import key
 from meshproxy.config.places import Text
-from meshproxy.discovery.files import contents
+from meshproxy.discovery.parsed_files import ParsedFiles
 from meshproxy.errors import BindingFailed
 from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.interpreters.stored import StoredDtabInterpreter
 from meshproxy.naming.dtab import Dtab
-from meshproxy.var import Activity, Failed, Ok, State
+from meshproxy.naming.followed import Followed
+from meshproxy.var import Failed, Ok, State
 
 
-def dtab_in(dtab_file: str) -> Activity[Dtab]:
-    """Returns the table in a file, which is watched; failed while that is missing or bad."""
+class FsInterpreter(StoredDtabInterpreter):
+    """Binds by the table in *dtab_file*, which is watched; no name while that is missing or bad."""
 
-    def parse(state: State[bytes | None]) -> State[Dtab]:
-        if not isinstance(state, Ok):
+    def __init__(self, dtab_file: str, inner: DefaultInterpreter) -> None:
+        self._files = ParsedFiles(lambda text: Dtab.parse(text.decode("utf-8")), _shown)
+
+        def found(state: State[Dtab | None]) -> State[Dtab]:
+            match state:
+                case Ok(dtab):
+                    missing = Failed(BindingFailed(f"{dtab_file} is missing"))
+                    return missing if dtab is None else Ok(dtab)
+                case Failed(ValueError() as error):
+                    return Failed(BindingFailed(f"{dtab_file}: {error}"))
             return state
-        if state.value is None:
-            return Failed(BindingFailed(f"{dtab_file} is missing"))
-        try:
-            return Ok(Dtab.parse(state.value.decode("utf-8")))
-        except ValueError as error:
-            return Failed(BindingFailed(f"{dtab_file}: {error}"))
 
-    return contents(dtab_file).map(parse)
+        super().__init__(self._files.follow(dtab_file).map(found), inner)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Returns what is known of the file, if it is in use."""
+        return self._files.describe()
+
+    def followed(self) -> Iterator[Followed]:
+        """Returns the same in brief."""
+        return self._files.followed()
+
+
+def _shown(dtab: Dtab) -> list[str]:
+    return [entry.show() for entry in dtab]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +79,7 @@ class FsInterpreterConfig(InterpreterConfig):
                 what = f"{self.dtab_file}:{mark.line}:{mark.column}: {fault.what}"
                 yield Problem(f"every name fails: {what}", "dtabFile", Severity.WARNING)
 
-    def build(self, deps: InterpreterDeps) -> StoredDtabInterpreter:
+    def build(self, deps: InterpreterDeps) -> FsInterpreter:
         """Builds the interpreter."""
         inner = DefaultInterpreter(deps.namers, deps.system, deps.transformers)
-        return StoredDtabInterpreter(dtab_in(self.dtab_file), inner)
+        return FsInterpreter(self.dtab_file, inner)

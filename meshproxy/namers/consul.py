@@ -106,7 +106,8 @@ class ConsulNamer:
 
     def followed(self) -> Iterator[Followed]:
         """Yields the same in brief."""
-        return self._services.followed()
+        yield from self._services.followed()
+        yield from self._agents.followed()
 
     def _found(self, wanted: ServiceKey) -> Activity[Members]:
         if not self._sets_host and wanted.datacenter != LOCAL:

@@ -5,17 +5,20 @@ linkerd: namer/fs/.../{FsInitializer,WatchingNamer}.scala.
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from meshproxy.config.bases import NamerConfig, NamerDeps, Resolver
 from meshproxy.config.files import Directory
 from meshproxy.config.model import key
-from meshproxy.discovery.files import contents, file_depth, files_below
+from meshproxy.discovery.files import file_depth, files_below
 from meshproxy.discovery.hostname import full_form, literal, why_refused
 from meshproxy.discovery.members import Members
+from meshproxy.discovery.parsed_files import ParsedFiles
 from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, Address, AddrFailed
 from meshproxy.naming.bound import Bound
+from meshproxy.naming.followed import Followed
 from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import NEG, Leaf, NameTree
 from meshproxy.naming.path import Path
@@ -58,6 +61,7 @@ class FsNamer:
         self.prefix = prefix
         self._root_dir = root_dir
         self._resolver = resolver
+        self._files = ParsedFiles(parse_entries, _shown)
 
     def lookup(self, path: Path) -> Lookup:
         """Returns the first regular file on the way down *path*, and follows it."""
@@ -69,29 +73,35 @@ class FsNamer:
         """Returns the names of all files, at most 10,000."""
         return [self.prefix + Path(names) for names in files_below(self._root_dir)]
 
+    def describe(self) -> Mapping[str, Any]:
+        """Returns what is known of each file in use."""
+        return self._files.describe()
+
+    def followed(self) -> Iterator[Followed]:
+        """Returns the same in brief."""
+        return self._files.followed()
+
     def _tree(self, path: Path, depth: int) -> NameTree[Path | Bound]:
         if not depth:
             return NEG
         file = path.take(depth)
         name = "/".join([self._root_dir, *map(os.fsdecode, file)])
-        addr = contents(name).flat_map(lambda state: self._addr(file, state))
+        addr = self._files.follow(name).flat_map(lambda state: self._addr(file, state))
         return Leaf(Bound(self.prefix + file, addr, path.drop(depth)))
 
-    def _addr(self, file: Path, state: State[bytes | None]) -> Var[Addr]:
+    def _addr(self, file: Path, state: State[tuple[Address, ...] | None]) -> Var[Addr]:
         match state:
-            case Ok(text):
-                return Var(ADDR_NEG) if text is None else self._parsed(file, text)
+            case Ok(entries):
+                found = None if entries is None else Members.of(entries)
+                return Var(ADDR_NEG) if found is None else found.addr(self._resolver.resolve)
             case Failed(error):
                 return Var(AddrFailed(f"{file.show()}: {in_words(error)}"))
             case Pending():
                 return Var(ADDR_PENDING)
 
-    def _parsed(self, file: Path, text: bytes) -> Var[Addr]:
-        try:
-            entries = parse_entries(text)
-        except ValueError as error:
-            return Var(AddrFailed(f"{file.show()}: {error}"))
-        return Members.of(entries).addr(self._resolver.resolve)
+
+def _shown(entries: tuple[Address, ...]) -> list[str]:
+    return [f"{one.host} {one.port} * {one.weight:g}" for one in entries]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 (linkerd: namer/k8s/src/main/scala/io/buoyant/namer/k8s/*.scala)
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, ClassVar, Literal
@@ -18,8 +18,7 @@ from meshproxy.discovery.k8s.lookups import Found, WantedPort, addr_of, endpoint
 from meshproxy.discovery.k8s.objects import is_dns_label
 from meshproxy.naming.addr import Addr, AddrBound
 from meshproxy.naming.bound import Bound
-from meshproxy.naming.followed import Followed
-from meshproxy.naming.namer import Lookup, Namer
+from meshproxy.naming.namer import Lookup
 from meshproxy.naming.nametree import NEG, Leaf, NameTree
 from meshproxy.naming.path import Path
 from meshproxy.var import Activity, Ok, State, Var
@@ -65,10 +64,6 @@ class K8sNamer:
     def describe(self) -> Mapping[str, Any]:
         """Returns what is known of each namespace in use, and how it was learned."""
         return self.cluster.describe()
-
-    def followed(self) -> Iterator[Followed]:
-        """Yields the same in brief."""
-        return self.cluster.followed()
 
     def names(self) -> list[Path]:
         """Returns the names of all ports that have endpoints; none if names need a label."""
@@ -182,7 +177,7 @@ class K8sNamerConfig(K8sConfig):
     kind: ClassVar[str] = "io.l5d.k8s"
     default_prefix: ClassVar[Path] = Path.of("io.l5d.k8s")
 
-    def build(self, deps: NamerDeps) -> Namer:
+    def build(self, deps: NamerDeps) -> K8sNamer:
         """Returns the namer."""
         return self.k8s_namer(deps)
 
@@ -195,7 +190,7 @@ class K8sNsNamerConfig(K8sConfig):
     default_prefix: ClassVar[Path] = Path.of("io.l5d.k8s.ns")
     env_var: str = key(default="POD_NAMESPACE", doc="The environment variable with the namespace.")
 
-    def build(self, deps: NamerDeps) -> Namer:
+    def build(self, deps: NamerDeps) -> K8sNamer:
         """Returns the namer. Raises ValueError if the variable has no namespace."""
         namespace = deps.environ.get(self.env_var)
         if namespace is None:
@@ -216,6 +211,6 @@ class K8sExternalNamerConfig(K8sConfig):
     default_prefix: ClassVar[Path] = Path.of("io.l5d.k8s.external")
     requires_experimental: ClassVar[bool] = True
 
-    def build(self, deps: NamerDeps) -> Namer:
+    def build(self, deps: NamerDeps) -> K8sNamer:
         """Returns the namer."""
         return self.k8s_namer(deps, ingress)

@@ -18,6 +18,7 @@ from meshproxy.config.bases import (
 from meshproxy.config.routers import RouterConfig
 from meshproxy.config.schema import LinkerConfig
 from meshproxy.discovery.dns import DnsResolver
+from meshproxy.discovery.k8s.cluster import clusters
 from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.metrics.tree import Tree
 from meshproxy.namers.system import SystemNamers
@@ -71,8 +72,7 @@ class Naming:
         """The interpreter of each router."""
         self.states: dict[str, Described] = {}
         """Objects whose state can be shown, by the path of their admin page."""
-        self.following: list[tuple[str, FollowsNames]] = [(DNS, resolver)]
-        """The objects that follow names, each with a name for operators."""
+        self._following: list[tuple[str, FollowsNames]] = [(DNS, resolver)]
         self.enumerating: list[Enumerating] = []
         """The namers that can list their names."""
         problems = Problems()
@@ -89,7 +89,11 @@ class Naming:
 
     def failing(self) -> list[Row]:
         """Returns a row for each name whose discovery currently fails."""
-        return rows(lambda: self.following, Slices(), only_failing=True)
+        return rows(self.following, Slices(), only_failing=True)
+
+    def following(self) -> list[tuple[str, FollowsNames]]:
+        """Returns the objects that follow names, each with a name for operators."""
+        return [*self._following, *((f"Kubernetes API {one.host}", one) for one in clusters())]
 
     def _namer(self, config: NamerConfig, where: str) -> Namer:
         before = tuple(self.namers)
@@ -102,7 +106,7 @@ class Naming:
         if isinstance(namer, Described):
             self.states[f"/namer_state{prefix.drop(1).show()}.json"] = namer
         if isinstance(namer, FollowsNames):
-            self.following.append((prefix.show(), namer))
+            self._following.append((prefix.show(), namer))
         if isinstance(namer, Enumerating):
             self.enumerating.append(namer)
         if not config.transformers:
@@ -124,7 +128,7 @@ class Naming:
             page = f"/{router.name}/interpreter_state/{config.kind.lower()}.json"
             self.states[page] = bound
         if isinstance(bound, FollowsNames):
-            self.following.append((f"{config.kind} of {router.name}", bound))
+            self._following.append((f"{config.kind} of {router.name}", bound))
         return bound
 
     def _new_interpreter(self, config: InterpreterConfig, router: str, where: str) -> Interpreter:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final, get_type_hints
 
 import pytest
 
 from meshproxy.admin.discovery import DNS, discovery_json, problems
 from meshproxy.admin.pages import AdminRequest
+from meshproxy.config.kinds import KINDS, find
 from meshproxy.naming.followed import Followed
 
 GOOD = Followed("web.test", "10.0.0.1", 100.0, renewed_at=130.0)
@@ -101,3 +102,26 @@ def test_what_fails_is_one_problem_for_each_source(
     rows: list[dict[str, Any]], expected: list[str]
 ) -> None:
     assert problems(rows, 160.0) == expected
+
+
+OTHERS_ASK: Final = {"io.l5d.rewrite", "default"}
+"""They ask nobody but other namers."""
+CLUSTERS_ASK: Final = {"io.l5d.k8s", "io.l5d.k8s.ns", "io.l5d.k8s.external"}
+"""A cluster is shown itself, as identifiers and transformers share it."""
+
+
+@pytest.mark.parametrize(
+    ("category", "kind"),
+    [
+        (category, kind)
+        for category in ("namers", "interpreters")
+        for kind, where in KINDS[category].items()
+        if where is not None
+    ],
+)
+def test_every_kind_that_asks_a_system_is_shown(category: str, kind: str) -> None:
+    config: Any = find(category, kind)
+    built = get_type_hints(config.build)["return"]
+    asks = kind not in OTHERS_ASK | CLUSTERS_ASK
+    assert hasattr(built, "followed") == asks
+    assert hasattr(built, "describe") == (asks or kind in CLUSTERS_ASK)

@@ -1,5 +1,6 @@
 """One name that six discovery systems know: they lose it, and get it back, one by one."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -112,3 +113,8 @@ def test_a_name_is_looked_for_in_one_system_after_the_other(
         for system in reversed(systems):
             system.add(ports[system.name])
             wait_answer(system.name)
+        page = get(proxy.linker.admin_port, "localhost", "/discovery.json").body
+        known = {row["source"]: row["answer"] for row in json.loads(page)["names"]}
+        sources = ["DNS", "/#/io.l5d.serversets", "/#/io.l5d.consul", "/#/io.l5d.marathon"]
+        kubernetes = next(source for source in known if source.startswith("Kubernetes API "))
+        assert all(known[source] for source in (*sources, kubernetes, "/#/io.l5d.fs"))

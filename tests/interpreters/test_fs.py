@@ -9,8 +9,7 @@ from gevent.queue import Queue
 
 from meshproxy.config.errors import Severity
 from meshproxy.config.files import RegularFile
-from meshproxy.interpreters.fs import FsInterpreterConfig
-from meshproxy.interpreters.stored import StoredDtabInterpreter
+from meshproxy.interpreters.fs import FsInterpreter, FsInterpreterConfig
 from meshproxy.namers.system import SystemNamers
 from meshproxy.naming.addr import ADDR_NEG
 from meshproxy.naming.dtab import Dtab
@@ -22,7 +21,7 @@ from tests.kit.deps import interpreter_deps
 WEB = Path.parse("/svc/web")
 
 
-def interpreter_of(file: FilePath) -> StoredDtabInterpreter:
+def interpreter_of(file: FilePath) -> FsInterpreter:
     deps = interpreter_deps(system=SystemNamers(lambda _host, _port: Var(ADDR_NEG)))
     return FsInterpreterConfig(dtab_file=RegularFile(str(file))).build(deps)
 
@@ -122,3 +121,18 @@ def test_what_is_wrong_in_the_file_is_warned_of_with_its_places(tmp_path: FilePa
     file.write_bytes(b"/svc => /\xff")
     (problem,) = config.check()
     assert f"{file} is not UTF-8" in problem.what
+
+
+def test_its_file_is_shown(tmp_path: FilePath) -> None:
+    file = tmp_path / "dtab"
+    file.write_text("/svc => /srv; /srv => /$/inet/a/1")
+    interpreter = interpreter_of(file)
+    close = interpreter.bind(Dtab(), WEB).observe(lambda _: None)
+    (row,) = interpreter.followed()
+    assert (row.name, row.answer) == (str(file), "2 entries")
+    assert interpreter.describe()[str(file)]["state"]["value"] == [
+        "/svc=>/srv",
+        "/srv=>/$/inet/a/1",
+    ]
+    close()
+    assert interpreter.describe() == {}

@@ -208,3 +208,16 @@ def test_it_lists_every_file_below_its_directory(root: FilePath) -> None:
         "/#/io.l5d.fs/link",
         "/#/io.l5d.fs/web",
     ]
+
+
+def test_its_files_are_shown(root: FilePath) -> None:
+    (root / "web").write_text("10.0.0.1 80\n10.0.0.2 80 * 2\n")
+    namer = namer_of(root)
+    bound = bound_in(ask(namer, "/web/more"))
+    close = bound.addr.observe(lambda _: None)
+    (row,) = namer.followed()
+    assert (row.name, row.answer) == (f"{root}/web", "2 entries")
+    (state,) = namer.describe().values()
+    assert state["state"]["value"] == ["10.0.0.1 80 * 1", "10.0.0.2 80 * 2"]
+    close()
+    assert list(namer.followed()) == []

@@ -15,7 +15,6 @@ from meshproxy.namers.k8s import (
 )
 from meshproxy.naming.addr import ADDR_NEG, Addr, AddrBound, Address
 from meshproxy.naming.bound import Bound
-from meshproxy.naming.followed import FollowsNames
 from meshproxy.naming.namer import Described, Enumerating, Lookup, Namer
 from meshproxy.naming.nametree import NEG, Leaf
 from meshproxy.naming.path import Path
@@ -304,7 +303,6 @@ def test_the_names_of_all_ports_that_have_endpoints_are_listed(api: KubeApi) -> 
 def test_what_it_watches_is_told(api: KubeApi) -> None:
     namer = build(K8sNamerConfig, api)
     assert isinstance(namer, Described)
-    assert isinstance(namer, FollowsNames)
     tree = namer.lookup(Path.of("default", "http", "hello"))
     assert isinstance(tree, Var)
     close = tree.observe(lambda _: None)
@@ -312,6 +310,6 @@ def test_what_it_watches_is_told(api: KubeApi) -> None:
     told = namer.describe()["endpoints"]["default"]
     assert told["state"]["value"] == {"objects": 1, "followed": {"hello": 1}}
     assert told["watch"]["request"].startswith("GET /apis/discovery.k8s.io/v1/namespaces/default/")
-    assert [one.name for one in namer.followed()] == ["endpoints of default"]
+    assert [one.name for one in namer.cluster.followed()] == ["endpoints of default"]
     close()
     assert namer.describe() == {"endpoints": {}, "services": {}, "ingresses": {}}

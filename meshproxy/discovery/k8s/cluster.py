@@ -60,6 +60,11 @@ class Cluster:
         )
         self._fallback_s: float | None = None
 
+    @property
+    def host(self) -> str:
+        """The API's `host:port`."""
+        return self._api.host
+
     def groups(self, namespace: str, service: str, fallback_after: FallbackAfter) -> Lookup[Group]:
         """Returns the endpoints of *service*: from its EndpointSlices, else its Endpoints."""
         return self._groups.entry(namespace, service, fallback_after)
@@ -183,6 +188,11 @@ class _Tables(Generic[T]):
             oldest, _ = self._rested.popitem(last=False)
             if self._tables[oldest].is_idle:
                 del self._tables[oldest]
+
+
+def clusters() -> list[Cluster]:
+    """Returns all clusters in use: namers, identifiers and transformers share them."""
+    return list(_clusters.values())
 
 
 def cluster_at(server: ApiServer, timing: Timing | None = None) -> Cluster:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from meshproxy.discovery.k8s.api import ApiServer, Timing
-from meshproxy.discovery.k8s.cluster import MAX_IDLE, Cluster, cluster_at
+from meshproxy.discovery.k8s.cluster import MAX_IDLE, Cluster, cluster_at, clusters
 from meshproxy.discovery.k8s.namespaces import MAX_LISTS
 from meshproxy.metrics.tree import Tree
 from meshproxy.var import PENDING, Ok
@@ -70,7 +70,10 @@ def watched(api: KubeApi) -> list[str]:
 def test_one_server_is_one_cluster_while_it_is_in_use() -> None:
     first = cluster_at(ApiServer("one.example"))
     assert cluster_at(ApiServer("one.example")) is first
-    assert cluster_at(ApiServer("two.example")) is not first
+    second = cluster_at(ApiServer("two.example"))
+    assert second is not first
+    assert {first, second} <= set(clusters())
+    assert [one.host for one in (first, second)] == ["one.example:8001", "two.example:8001"]
     tally = first.tally
     del first
     gc.collect()
