@@ -28,6 +28,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `naming.path` (`lru_cache`) | 1,024 | texts of names |
 | `net.descriptors.spares` | holders in use | what holds spare descriptors |
 | `net.framings._buffers` | 16 of 256 KiB | buffers that no body uses |
+| `net.h2.memory.memory` | 256 MiB | what waits of bodies of HTTP/2 |
 | `net.pipe._spare` | 16 | pipes that no body uses |
 | `net.traffic.traffic` | connections | what connections have sent and received |
 | `net.turn.turn` | connections | streams with data queued for this turn |

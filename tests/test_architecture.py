@@ -51,7 +51,7 @@ def test_server_and_client_know_http_1_only_in_their_rooms_for_it() -> None:
 
 
 STATEFUL = {
-    "Memo", "SparePipes", "Spares", "Timeline", "Traffic", "WatchedFiles",
+    "BodyMemory", "Memo", "SparePipes", "Spares", "Timeline", "Traffic", "WatchedFiles",
     "WeakValueDictionary", "Wheel", "_Lines", "dict", "set",
 }  # fmt: skip
 """What makes a value that changes."""

@@ -60,20 +60,21 @@ class H2Connection(FlowControl):
         try:
             self.reader.feed(data)
         except H2ConnectionError as error:
+            self._due.clear()
             self.go_away(error.code, str(error).encode())
             raise
 
     # The reader calls what follows, frame by frame.
 
     def data_frame(self, stream_id: int, data: bytes | memoryview, size: int, ends: bool) -> None:
-        """Hands a piece of a body on; what cannot be is counted and granted again at once."""
+        """Hands a piece of a body on; what cannot be is dropped."""
         self._receive_window -= size
         if self._receive_window < 0 and size:
             why = "more DATA than the connection's window"
             raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, why)
+        self._grant(size)
         stream = self._streams.get(stream_id)
         if stream is None or not stream.can_receive:
-            self._grant(size)
             self._check_late(stream_id, frames.DATA)
             return
         stream.unconsumed += size
@@ -249,10 +250,9 @@ class H2Connection(FlowControl):
         self._end_receiving(stream)
 
     def _give_up(self, stream: H2Stream, *, is_ours: bool) -> None:
-        """Closes *stream*, and grants what nobody will consume; one that is ours is remembered."""
+        """Closes *stream*, which consumes nothing any more; one that is ours is remembered."""
         self._close(stream)
-        left, stream.unconsumed = stream.unconsumed, 0
-        self._grant(left)
+        stream.unconsumed = 0
         if is_ours:
             self._remember_reset(stream.id)
 

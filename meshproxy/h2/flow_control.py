@@ -7,14 +7,15 @@ from meshproxy.h2.stream import H2Stream
 
 
 class FlowControl(FrameSender):
-    """Grants the peer again what it has sent and we have used; the rest holds it back.
+    """Grants the peer again what it has sent and we have used; the rest holds its stream back.
 
+    The connection is granted all that comes, since its window is that of everybody else's streams.
     Once that is enough for `windowUpdateRatio`, it goes with whatever is sent next; once it is half
     of a window, at once: a send for each frame that comes would cost more than the frame.
     """
 
     __slots__ = (
-        "_consumed", "_due", "_enough", "_half", "_is_urgent", "_receive_window", "_stream_enough",
+        "_due", "_enough", "_granted", "_half", "_is_urgent", "_receive_window", "_stream_enough",
         "_stream_half",
     )  # fmt: skip
 
@@ -22,7 +23,7 @@ class FlowControl(FrameSender):
         super().__init__(now)
         size = max(local.connection_window_bytes, DEFAULT_WINDOW_BYTES)
         self._receive_window = size
-        self._consumed = 0
+        self._granted = 0
         self._enough, self._half = local.least_grant(size), size // 2
         self._stream_enough = local.least_grant(local.stream_window_bytes)
         self._stream_half = local.stream_window_bytes // 2
@@ -51,7 +52,6 @@ class FlowControl(FrameSender):
         if left < 0:
             count, left = stream.unconsumed, 0
         stream.unconsumed = left
-        self._grant(count, is_all=not left)
         if stream.can_receive:
             stream.consumed += count
             if stream.consumed >= self._stream_enough:
@@ -62,28 +62,21 @@ class FlowControl(FrameSender):
                 self._due.add(stream.id)
                 self._is_urgent = True
 
-    def _grant(self, count: int, *, is_all: bool = True) -> None:
-        """Grants bytes of the connection's window again.
-
-        A peer without room for a frame gets what there is if that is all: if nothing that is still
-        to be used could lead to a grant, as when other streams stall.
-        """
-        self._consumed += count
-        if self._consumed >= self._enough:
+    def _grant(self, count: int) -> None:
+        """Grants bytes of the connection's window again."""
+        self._granted += count
+        if self._granted >= self._enough:
             self._due.add(0)
-            if self._consumed >= self._half:
+            if self._granted >= self._half:
                 self._is_urgent = True
-        if is_all and self._receive_window < frames.MIN_FRAME_BYTES and self._consumed:
-            self._due.add(0)
-            self._is_urgent = True
 
     def _write_grants(self) -> None:
         out, streams = self._out, self._streams
         for stream_id in self._due:
             if not stream_id:
-                out.append(frames.window_update(0, self._consumed))
-                self._receive_window += self._consumed
-                self._consumed = 0
+                out.append(frames.window_update(0, self._granted))
+                self._receive_window += self._granted
+                self._granted = 0
             elif (stream := streams.get(stream_id)) is not None and stream.can_receive:
                 out.append(frames.window_update(stream_id, stream.consumed))
                 stream.receive_window += stream.consumed

@@ -10,15 +10,18 @@ import gevent
 import pytest
 from gevent import socket
 from h2.errors import ErrorCodes
+from h2.events import Event, RequestReceived
 
+from meshproxy.net.h2.memory import memory
 from tests.e2e.test_command import Serving
 from tests.e2e.test_workers import is_running, pids, with_workers
 from tests.kit.daemons import START_S
 from tests.kit.downstream import Downstream
-from tests.kit.h2_endpoint import H2Endpoint
+from tests.kit.h2_endpoint import H2Endpoint, Peer
 from tests.kit.h2_load import STREAMS, h2_load
 from tests.kit.h2_wire import GET, H2Wire
 from tests.kit.k8s import wait_until
+from tests.kit.pair import WAIT_S
 from tests.kit.proxy import Proxy
 
 CONFIG = """
@@ -30,6 +33,10 @@ routers:
   servers:
   - {{port: 0, ip: 127.0.0.1{keys}}}
 """
+
+
+STALLED = 20
+"""Bodies that wait for a client: more than the window of a connection would let."""
 
 
 def config(port: int, protocol: str = "h2", keys: str = "") -> str:
@@ -104,6 +111,29 @@ def test_resets_of_many_clients_end_no_request_of_another() -> None:
         )
         peer.reply(stream, b"at last")
         assert quiet.body(waiting) == b"at last"
+
+
+def test_a_client_that_reads_nothing_holds_up_no_other_of_the_endpoint() -> None:
+    def script(peer: Peer, event: Event) -> None:
+        if isinstance(event, RequestReceived):
+            large = peer.heads[event.stream_id][":path"] == "/large"
+            gevent.spawn(peer.reply, event.stream_id, bytes(200_000) if large else b"ok")
+
+    with H2Endpoint(script) as endpoint, Proxy(config(endpoint.port)) as proxy:
+        address = ("127.0.0.1", proxy.port("h2"))
+        with (
+            socket.create_connection(address, timeout=WAIT_S) as hostile,
+            socket.create_connection(address, timeout=WAIT_S) as honest,
+        ):
+            stalling = H2Wire(hostile)
+            for _ in range(STALLED):
+                stalling.ask((*GET[:3], (":path", "/large")))
+            wait_until(lambda: memory.total > STALLED * 130_000)
+            wire = H2Wire(honest)
+            assert wire.body(wire.ask()) == b"ok"
+            assert wire.body(wire.ask((*GET[:3], (":path", "/large")))) == bytes(200_000)
+            assert len(endpoint.peers) == 1
+        wait_until(lambda: memory.total == 0)
 
 
 def test_a_drain_answers_every_stream_that_it_has_taken(

@@ -15,6 +15,7 @@ from meshproxy.http.body import Interruption, Splice
 from meshproxy.http.headers import Headers
 from meshproxy.net.body import Faults
 from meshproxy.net.h2.kept import Kept
+from meshproxy.net.h2.memory import memory
 from meshproxy.net.h2.waiting import Waiting
 from meshproxy.net.stream import StreamTimeout, wait_either
 from meshproxy.net.wheel import wheel
@@ -28,8 +29,7 @@ class Inbound(Waiting):
     """Both a request's and a response's body; see `http.body`.
 
     No more than *idle_seconds* may pass between two pieces. A body of over *max_bytes* fails with
-    BodyTooLarge. Up to *keep_bytes* are held to be sent again. Errors come from *faults*; after
-    any, what arrived before is still read.
+    BodyTooLarge. Up to *keep_bytes* are held to be sent again. Errors come from *faults*.
     """
 
     __slots__ = (
@@ -73,23 +73,19 @@ class Inbound(Waiting):
         self._failure: ProxyError | None = None
         self._sink: Outbound | None = None
         self.invite: Callable[[], None] | None = None
-        """Called once if nothing has come when the body is asked for (100 Continue). It must not
-        wait."""
+        """Called once when a body is asked for that has not begun (100 Continue)."""
         self.on_end: Callable[[bool], object] | None = None
-        """Called once when the body is complete, cut short or closed; the argument is
-        `is_broken`. It must not wait."""
+        """Called once at its end, whatever that is, with `is_broken`; must not wait."""
         self._latest = inf
 
     def receive(self, data: bytes | memoryview, ends: bool) -> None:
         """Takes a piece, which *ends* the body or not; called while the engine reads."""
         count = len(data)
         self.received += count
+        if self.received > self._max_bytes:
+            self.fail(BodyTooLarge("the request body is over maxRequestBodyKB"))
         if self._failure is not None:
             self.handed(count)
-            return
-        if self.received > self._max_bytes:
-            self.handed(count)
-            self.fail(BodyTooLarge("the request body is over maxRequestBodyKB"))
             return
         sink = self._sink
         if sink is not None:
@@ -98,6 +94,7 @@ class Inbound(Waiting):
         elif count:
             self._fresh.append(bytes(data))
             self.held += count
+            memory.note(self, self._owner.session, self.held)
         if ends:
             self._end()
         elif sink is not None:
@@ -153,11 +150,9 @@ class Inbound(Waiting):
         Called once, or again after the stream of *sink* was lost.
         """
         self.settle()
-        if self.invite is not None:
-            self._invite()
         pieces = self._kept.take()
         fresh, self._fresh = self._fresh, deque()
-        self.held = 0
+        self._release()
         sink.source = self
         last = self.is_complete and self.trailers is None and self._failure is None
         for piece in fresh:
@@ -196,8 +191,6 @@ class Inbound(Waiting):
         if self._kept.has_piece:
             return b"".join(self._kept.take())
         self.settle()
-        if self.invite is not None:
-            self._invite()
         while not self._fresh:
             if self._failure is not None:
                 raise self._failure
@@ -213,8 +206,7 @@ class Inbound(Waiting):
                 self._time_out()
         fresh = self._fresh
         piece = fresh[0] if len(fresh) == 1 else b"".join(fresh)
-        fresh.clear()
-        self._owed, self.held = self.held, 0
+        self._owed = self._release()
         self._kept.add(piece)
         return piece
 
@@ -242,8 +234,8 @@ class Inbound(Waiting):
 
     def close(self) -> None:
         """Abandons what has not been read; may be called again."""
-        self._fresh.clear()
-        self._owed, self.held = self._owed + self.held, 0
+        self._owed += self._release()
+        self.invite = None
         self.settle()
         if self._failure is None and not self.is_complete:
             self._failure = self._faults.closed("the body was abandoned before its end")
@@ -271,19 +263,30 @@ class Inbound(Waiting):
                 self._time_out()
 
     def settle(self) -> None:
-        """Grants the peer what `read` returned last, as it has been handed on."""
+        """Grants the peer what `read` returned last, as it has been handed on, and invites it."""
         owed, self._owed = self._owed, 0
         if owed:
             self.handed(owed)
+        if self.invite is not None:
+            invite, self.invite = self.invite, None
+            if not self.received and not self.is_complete:
+                invite()
 
-    def _invite(self) -> None:
-        invite, self.invite = self.invite, None
-        if invite is not None and not self.received and not self.is_complete:
-            invite()
+    def _release(self) -> int:
+        """Drops what is held, and returns how many bytes that were."""
+        self._fresh.clear()
+        count, self.held = self.held, 0
+        memory.note(self, self._owner.session, 0)
+        return count
+
+    def give_up(self, error: ProxyError) -> None:
+        """Drops what nobody has read, and ends the body with *error*."""
+        self._release()
+        self.fail(error)
+        self._owner.input_closed()
 
     def _time_out(self) -> None:
-        self.fail(self._faults.timed_out("the next piece of a body did not arrive in time"))
-        self._owner.input_closed()
+        self.give_up(self._faults.timed_out("the next piece of a body did not come in time"))
 
     def _end(self) -> None:
         self._sink = None

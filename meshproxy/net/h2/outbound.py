@@ -7,9 +7,11 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from meshproxy.errors import ProxyError
+from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.heads import trailer_fields, unindexed
 from meshproxy.h2.reader import COPIED_BYTES
 from meshproxy.http.headers import Headers
+from meshproxy.net.h2.memory import memory
 from meshproxy.net.h2.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -27,12 +29,14 @@ class Outbound(Waiting):
     that writes waits itself.
     """
 
-    __slots__ = ("_ends", "_owner", "_pending", "_trailers", "since", "source")
+    __slots__ = ("_ends", "_owner", "_pending", "_trailers", "_waits", "since", "source")
 
     def __init__(self, owner: "SessionStream") -> None:
         super().__init__()
         self._owner = owner
         self._pending: deque[bytes | memoryview] = deque()
+        self._waits = 0
+        """Bytes in it."""
         self._ends = False
         self._trailers: Headers | None = None
         self.source: Inbound | None = None
@@ -58,7 +62,7 @@ class Outbound(Waiting):
             self._ends = True
         if self._pending:
             if data:
-                self._pending.append(bytes(data))
+                self._hold(bytes(data))
             return
         session = owner.session
         length, room = len(data), session.room
@@ -72,7 +76,7 @@ class Outbound(Waiting):
             if sent and self.source is not None:
                 self.source.handed(sent)
         if sent < length:
-            self._pending.append(bytes(data[sent:]))
+            self._hold(bytes(data[sent:]))
             self._wait()
         elif ends:
             owner.output_ended()
@@ -131,6 +135,8 @@ class Outbound(Waiting):
         session.is_bulk = session.is_bulk or length > COPIED_BYTES
         is_last = not pending and self._ends and self._trailers is None
         session.room -= length
+        self._waits -= length
+        memory.note(self, session, self._waits)
         session.engine.send_data(stream, data, ends=is_last)
         self.since = session.progressed_at = monotonic()
         if self.source is not None:
@@ -170,6 +176,10 @@ class Outbound(Waiting):
         """Ends the stream, as its peer has not read for too long."""
         self._owner.stalled()
 
+    def give_up(self, error: ProxyError) -> None:
+        """Ends the stream with *error*, as its peer does not read and memory is short."""
+        self._owner.reset(ErrorCode.CANCEL, error)
+
     def source_failed(self, error: ProxyError) -> None:
         """Ends the stream, since the body that was coupled to this one was cut short."""
         self.source = None
@@ -182,6 +192,11 @@ class Outbound(Waiting):
         if source is not None:
             source.sink_lost(code)
         self.resume_soon(self._owner.session)
+
+    def _hold(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._waits += len(data)
+        memory.note(self, self._owner.session, self._waits)
 
     def _drained(self, *, is_last: bool) -> None:
         self._forget()
@@ -215,6 +230,8 @@ class Outbound(Waiting):
     def _forget(self) -> None:
         session = self._owner.session
         self._pending.clear()
+        self._waits = 0
+        memory.note(self, session, 0)
         self.since = inf
         session.forget(self)
         session.stalled.discard(self)

@@ -179,7 +179,7 @@ def test_closing_grants_what_was_held() -> None:
         wire.send(1, bytes(40_000))
         until(lambda: body.held)
         body.close()
-        assert wire.until(WindowUpdated, 0).delta == 40_000
+        assert wire.until(WindowUpdated, 1).delta == 40_000
         assert ("input_closed", None) in owner.said
         with pytest.raises(ClientGone):
             body.read()

@@ -249,13 +249,12 @@ ATTACKS: list[tuple[Callable[[], bytes], ErrorCode]] = [
     (lambda: frame(frames.PRIORITY, 0, 1, b"\0\0\0\0\x10") * 50_000, ErrorCode.ENHANCE_YOUR_CALM),
     (lambda: frames.window_update(0, 1) * 50_000, ErrorCode.ENHANCE_YOUR_CALM),
     (lambda: frames.head(1 << 20, frames.DATA, 0, 1), ErrorCode.FRAME_SIZE_ERROR),
-    (lambda: headers(1, ends=False) + data(1, bytes(16384)) * 5, ErrorCode.FLOW_CONTROL_ERROR),
     (lambda: headers(2), ErrorCode.PROTOCOL_ERROR),
 ]  # fmt: skip
 IDS = (
     "rapid reset", "resets that we made", "continuation", "empty continuation", "hpack bomb",
     "settings", "ping", "empty data", "priority", "window update",
-    "frame size", "flow control", "even stream",
+    "frame size", "even stream",
 )  # fmt: skip
 
 
