@@ -45,8 +45,7 @@ class H2Client(H2Connection):
         """Streams that the server takes now besides those that are open; 0 or less if none."""
         if self._is_going or self._next > frames.MAX_STREAM_ID:
             return 0
-        open_there = len(self._streams) + len(self._late_resets)
-        return self._peer.max_concurrent_streams - open_there
+        return self._peer.max_concurrent_streams - len(self._streams) - len(self._late_resets)
 
     @property
     def can_open(self) -> bool:

@@ -232,6 +232,7 @@ class H2Connection(FlowControl):
         """Returns a new stream."""
         stream = H2Stream(stream_id, self._peer.stream_window_bytes, self._new_window)
         self._streams[stream_id] = stream
+        self._held += 1
         self._trifles.earned += guard.USEFUL
         return stream
 
@@ -247,7 +248,9 @@ class H2Connection(FlowControl):
     def _receive_end(self, stream: H2Stream) -> None:
         if stream.body_left:
             raise malformed(stream.id, "a body shorter than its Content-Length")
-        self._end_receiving(stream)
+        stream.can_receive = False
+        if not stream.can_send:
+            self._close(stream)
 
     def _give_up(self, stream: H2Stream, *, is_ours: bool) -> None:
         """Closes *stream*, which consumes nothing any more; one that is ours is remembered."""

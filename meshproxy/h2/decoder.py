@@ -5,7 +5,7 @@ what they say; most requests of a connection repeat one. Others are read in two 
 their Huffman-coded values are decoded together.
 """
 
-from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NoReturn, TypeAlias
 
 from meshproxy.h2 import huffman, integers
@@ -52,7 +52,7 @@ class FieldSection:
         self.never_indexed = never_indexed
         """Names of fields that no table may hold, here or further on (RFC 7541 section 7.1.3)."""
         self.is_too_large = is_too_large
-        """True if the block has more than the limits allow, which `fields` leaves out."""
+        """True if the block has more than the limits allow; then `fields` is empty."""
         self.head: Any = None
         """What `h2.fields` has made of them as a head, for the next one who reads these bytes."""
         self.trailers: Any = None
@@ -105,22 +105,26 @@ class Decoder:
         known = self.known.get(block)
         if known is not None:
             return known
+        most = _BOMB * self._section_bytes
         try:
             at, resized = self._read_size_updates(block)
-            most = _BOMB * self._section_bytes // ENTRY_OVERHEAD
-            found, coded = _scan(block, at, most)
+            found, coded, literals = _scan(block, at, most // ENTRY_OVERHEAD)
         except IndexError:
             _refuse("a block ends within a field")
-        if len(found) > most:
+        fields, never_indexed, inserted = self._resolve(found, coded)
+        size = sum(map(len, chain.from_iterable(fields))) + ENTRY_OVERHEAD * len(fields)
+        if size > most:
             _refuse_bomb()
-        values = iter(huffman.decode_all(coded) if coded else ())
-        section, is_large, has_literals, has_inserted = self._resolve(found, values)
-        if resized or has_inserted:
+        is_too_large = size > self._section_bytes or len(fields) > self._max_fields
+        if is_too_large:
+            fields.clear()
+        section = FieldSection(tuple(fields), never_indexed, is_too_large=is_too_large)
+        if resized or inserted:
             self.known.clear()
             self._once.clear()
-        elif is_large or len(block) > _MAX_BLOCK:
+        elif size > _MAX_SECTION or len(block) > _MAX_BLOCK:
             pass
-        elif not has_literals or hash(block) in self._once:
+        elif not literals or hash(block) in self._once:
             self.known.keep(block, section)
         else:
             self._once.keep(hash(block), None)
@@ -143,38 +147,29 @@ class Decoder:
         return at, at > 0
 
     def _resolve(
-        self, found: list[Representation], values: Iterator[bytes]
-    ) -> tuple[FieldSection, bool, bool, bool]:
-        """Returns the section, and whether it is large, has literals, has inserted any of them."""
+        self, found: list[Representation], coded: list[bytes]
+    ) -> tuple[list[Field], frozenset[bytes], bool]:
+        """Returns the fields, names that are never indexed, and whether the table has changed."""
+        values = iter(huffman.decode_all(coded) if coded else ())
         fields: list[Field] = []
-        never_indexed: set[bytes] = set()
-        size = 0
-        has_literals = has_inserted = is_too_large = False
+        never_indexed: list[bytes] = []
+        has_inserted = False
         for first, index, new_name, value in found:
             if first & 0x80:
-                field = STATIC[index] if 0 < index < BEYOND_STATIC else self._dynamic(index)
+                fields.append(STATIC[index] if 0 < index < BEYOND_STATIC else self._dynamic(index))
+                continue
+            if index:
+                name = (STATIC[index] if index < BEYOND_STATIC else self._dynamic(index))[0]
             else:
-                has_literals = True
-                if not index:
-                    name = new_name
-                else:
-                    name = (STATIC[index] if index < BEYOND_STATIC else self._dynamic(index))[0]
-                field = name, next(values) if value is None else value
-                if first & 0x40:
-                    has_inserted = True
-                    self._insert(field)
-                elif first & 0x10:
-                    never_indexed.add(name)
-            size += len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
-            if size > self._section_bytes or len(fields) == self._max_fields:
-                is_too_large = True
-                if size > _BOMB * self._section_bytes:
-                    _refuse_bomb()
-            else:
-                fields.append(field)
-        names = frozenset(never_indexed) if never_indexed else _NONE
-        section = FieldSection(tuple(fields), names, is_too_large=is_too_large)
-        return section, size > _MAX_SECTION, has_literals, has_inserted
+                name = new_name
+            field = name, next(values) if value is None else value
+            fields.append(field)
+            if first & 0x40:
+                has_inserted = True
+                self._insert(field)
+            elif first & 0x10:
+                never_indexed.append(name)
+        return fields, frozenset(never_indexed) if never_indexed else _NONE, has_inserted
 
     def _insert(self, field: Field) -> None:
         size = size_of(*field)
@@ -204,16 +199,18 @@ class Decoder:
         self._size -= freed
 
 
-def _scan(block: bytes, at: int, most: int) -> tuple[list[Representation], list[bytes]]:
-    """Returns fields in order, and those of their values that are Huffman-coded.
+def _scan(block: bytes, at: int, most: int) -> tuple[list[Representation], list[bytes], bool]:
+    """Returns fields in order, values that are Huffman-coded, and whether any is a literal.
 
-    Reads one more than *most*, at most. Raises IndexError if *block* ends within a field, and
-    H2ConnectionError.
+    Raises IndexError if *block* ends within a field, and H2ConnectionError for over *most* fields.
     """
     found: list[Representation] = []
     coded: list[bytes] = []
+    literals = False
     end = len(block)
-    while at < end and len(found) <= most:
+    for _ in range(most + 1):
+        if at >= end:
+            break
         first = block[at]
         at += 1
         mask = _MASKS[first >> 4]
@@ -225,6 +222,7 @@ def _scan(block: bytes, at: int, most: int) -> tuple[list[Representation], list[
             continue
         if mask == _SIZE_UPDATE:
             _refuse("a table size update after the first field")
+        literals = True
         name = b""
         if not index:
             name, at = _name(block, at)
@@ -239,9 +237,11 @@ def _scan(block: bytes, at: int, most: int) -> tuple[list[Representation], list[
             found.append((first, index, name, None))
         else:
             found.append((first, index, name, block[start:at]))
+    else:
+        _refuse_bomb()
     if at > end:
         raise IndexError
-    return found, coded
+    return found, coded, literals
 
 
 _names: Memo[bytes, bytes] = Memo(2048)
@@ -249,24 +249,25 @@ _names: Memo[bytes, bytes] = Memo(2048)
 
 
 def _name(block: bytes, at: int) -> tuple[bytes, int]:
-    """Returns the string at *at* and the position after it (RFC 7541 section 5.2)."""
+    """Returns the string at *at* and the position after it (RFC 7541 section 5.2).
+
+    What is over the block's end is left out, and the position is beyond it.
+    """
     head = block[at]
     start = at + 1
     length = head & 127
     if length == 127:
         length, start = integers.rest(block, start, length)
     end = start + length
-    if end > len(block):
-        raise IndexError
     raw = block[start:end]
     if head < 128:
         return raw, end
-    name = _names.get(raw)
-    if name is None:
-        name = huffman.decode(raw)
-        if length <= _LONGEST_NAME:
-            _names.keep(raw, name)
-    return name, end
+    return _names.get(raw) or _decoded(raw), end
+
+
+def _decoded(raw: bytes) -> bytes:
+    name = huffman.decode(raw)
+    return _names.keep(raw, name) if len(raw) <= _LONGEST_NAME else name
 
 
 def _refuse(why: str) -> NoReturn:

@@ -207,15 +207,15 @@ class Encoder:
         return last
 
 
-def _pair(line: bytes) -> Field:
-    name, _, value = line.partition(b":")
-    return name.lower(), value.strip(b" \t")
-
-
 def _sensitive(field: Encodable, never_indexed: frozenset[bytes]) -> bytes | None:
     """Returns the literal of a field whose name is one of *never_indexed*."""
     name, value = field if isinstance(field, tuple) else _pair(field)
     return _literal(name, value, _NEVER_INDEXED) if name in never_indexed else None
+
+
+def _pair(line: bytes) -> Field:
+    name, _, value = line.partition(b":")
+    return name.lower(), value.strip()
 
 
 def _literal(name: bytes, value: bytes, pattern: int) -> bytes:

@@ -32,7 +32,7 @@ class Bucket:
         self._capacity = self._tokens = capacity
         self._per_second = per_second
         self._at = now
-        self.earned = 0.0
+        self.earned: float = 0
         """Tokens to be put back: honest work adds to it. What is above the capacity is lost."""
 
     def take(self, now: float, cost: float = 1) -> None:
@@ -43,7 +43,7 @@ class Bucket:
     def may_take(self, now: float, cost: float = 1) -> bool:
         """Takes *cost* tokens. Returns False, and takes none, if they are not there."""
         tokens = min(self._capacity, self._tokens + self.earned)
-        self.earned = 0.0
+        self.earned = 0
         if tokens < cost:
             tokens = min(self._capacity, tokens + (now - self._at) * self._per_second)
             self._at = now

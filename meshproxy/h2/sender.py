@@ -9,6 +9,7 @@ from meshproxy.h2.stream import H2Stream
 MAX_REPLIES = 1000
 """Answers to PING and SETTINGS that may wait for a peer that does not read."""
 _NONE: frozenset[bytes] = frozenset()
+_pack = frames.HEAD.pack
 
 
 class FrameSender:
@@ -16,6 +17,7 @@ class FrameSender:
 
     __slots__ = (
         "_encoder",
+        "_held",
         "_out",
         "_peer",
         "_replies",
@@ -32,6 +34,8 @@ class FrameSender:
         self._peer = PeerSettings()
         self._send_window = DEFAULT_WINDOW_BYTES
         self._streams: dict[int, H2Stream] = {}
+        self._held = 0
+        """Streams that are open, or for which something still works."""
 
     @property
     def open_streams(self) -> int:
@@ -78,7 +82,9 @@ class FrameSender:
         block = self._encoder.encode(fields, never_indexed)
         self._out.append(frames.headers(stream.id, block, self._peer.max_frame_bytes, ends=ends))
         if ends:
-            self._end_sending(stream)
+            stream.can_send = False
+            if not stream.can_receive:
+                self._close(stream)
 
     def send_data(
         self,
@@ -96,26 +102,37 @@ class FrameSender:
         if not stream.can_send:
             raise _ended(stream)
         length = len(data)
-        allowed = min(stream.send_window, self._send_window, most)
-        if length > allowed and length:
-            if allowed <= 0:
+        if length and (length > stream.send_window or length > self._send_window or length > most):
+            length = min(stream.send_window, self._send_window, most)
+            if length <= 0:
                 return 0
-            data, length, ends = data[:allowed], allowed, False
-        stream.send_window -= length
-        self._send_window -= length
-        if length >= guard.SLIVER or (stream.send_window > 0 and self._send_window > 0):
+            data, ends = data[:length], False
+        window = stream.send_window = stream.send_window - length
+        shared = self._send_window = self._send_window - length
+        if length >= guard.SLIVER or (window > 0 and shared > 0):
             self._trifles.earned += guard.USEFUL + (length >> guard.GRANT_BITS)
-        out, at, largest = self._out, 0, self._peer.max_frame_bytes
-        while length - at > largest:
-            out += (frames.head(largest, frames.DATA, 0, stream.id), data[at : at + largest])
-            at += largest
+        last = length
+        if length > self._peer.max_frame_bytes:
+            data = self._send_all_but_last(stream, data)
+            last = len(data)
         flags = frames.END_STREAM if ends else 0
-        out.append(frames.HEAD.pack(length - at << 8 | frames.DATA, flags, stream.id))
-        if length > at:
-            out.append(data[at:] if at else data)
+        self._out.append(_pack(last << 8 | frames.DATA, flags, stream.id))
+        if last:
+            self._out.append(data)
         if ends:
-            self._end_sending(stream)
+            stream.can_send = False
+            if not stream.can_receive:
+                self._close(stream)
         return length
+
+    def _send_all_but_last(self, stream: H2Stream, data: bytes | memoryview) -> bytes | memoryview:
+        """Sends frames as large as the peer takes, and returns what is left for one more."""
+        at, largest = 0, self._peer.max_frame_bytes
+        head = frames.head(largest, frames.DATA, 0, stream.id)
+        while len(data) - at > largest:
+            self._out += (head, data[at : at + largest])
+            at += largest
+        return data[at:]
 
     def reset(self, stream: H2Stream, code: int) -> None:
         """Resets *stream*, unless it is closed already."""
@@ -149,20 +166,12 @@ class FrameSender:
             )
         self._out.append(frame)
 
-    def _end_sending(self, stream: H2Stream) -> None:
-        stream.can_send = False
-        if not stream.can_receive:
-            self._close(stream)
-
-    def _end_receiving(self, stream: H2Stream) -> None:
-        stream.can_receive = False
-        if not stream.can_send:
-            self._close(stream)
-
     def _close(self, stream: H2Stream) -> None:
         """Forgets *stream*, on which neither side sends any more; called once for each."""
         stream.can_send = stream.can_receive = False
         del self._streams[stream.id]
+        if stream.is_released:
+            self._held -= 1
 
     def _last_of_peer(self) -> int:
         """Returns the highest stream that the peer has opened."""

@@ -17,7 +17,7 @@ class H2Server(H2Connection):
     that a client that resets its requests does not have more of them served at once.
     """
 
-    __slots__ = ("_last", "_last_served", "_resets_left", "_unreleased")
+    __slots__ = ("_last", "_last_served", "_resets_left")
 
     def __init__(self, events: ServerEvents, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=False)
@@ -25,13 +25,12 @@ class H2Server(H2Connection):
         self._last = 0
         self._last_served = frames.MAX_STREAM_ID
         self._resets_left = guard.resets(now)
-        self._unreleased = 0
 
     def release(self, stream: H2Stream) -> None:
         """Says that nothing works for *stream* any more; called once for each."""
         stream.is_released = True
         if stream.id not in self._streams:
-            self._unreleased -= 1
+            self._held -= 1
 
     def go_away(
         self,
@@ -52,7 +51,7 @@ class H2Server(H2Connection):
             self._trifles.take(self._now)
             self._remember_reset(stream_id)
             return
-        if self._unreleased >= self._local.max_concurrent_streams:
+        if self._held >= self._local.max_concurrent_streams:
             raise H2StreamError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams at once")
         head = None if section.is_too_large else section.head or request_head(section)
         length = head.length if head else None
@@ -60,7 +59,7 @@ class H2Server(H2Connection):
             raise malformed(stream_id, "a Content-Length without a body")
         stream = self._open(stream_id)
         self._resets_left.earned += guard.RESETS_PER_STREAM
-        self._unreleased += 1
+        stream.is_released = False
         stream.has_head = True
         stream.body_left = length
         if ends:
@@ -78,8 +77,3 @@ class H2Server(H2Connection):
 
     def _count_reset(self) -> None:
         self._resets_left.take(self._now)
-
-    def _close(self, stream: H2Stream) -> None:
-        super()._close(stream)
-        if stream.is_released:
-            self._unreleased -= 1

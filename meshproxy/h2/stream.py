@@ -40,7 +40,8 @@ class H2Stream:
         """True once the final head has been received."""
         self.is_bodiless = False
         """True if the answer to this request has no body, whatever its Content-Length (HEAD)."""
-        self.is_released = False
+        self.is_released = True
+        """False while something works for it that `H2Server.release` has not heard the end of."""
         self.owner: Any = None
 
     @property
