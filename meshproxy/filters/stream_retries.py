@@ -4,6 +4,8 @@ linkerd: linkerd/protocol/h2/.../ClassifiedRetryFilter.scala. A response is held
 while its end could lead to a retry.
 """
 
+from functools import partial
+
 from meshproxy.errors import ProxyError
 from meshproxy.filters.retries import Retries
 from meshproxy.http.message import Request, Response, ResponseClass
@@ -30,22 +32,23 @@ class StreamRetries:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves; every request deposits into the budget, whatever its result."""
+        if request.body is None and not self._is_possible:
+            return self._retries(request, service)
+        return self._retries(request, partial(self._attempt, service))
 
-        def attempt(request: Request) -> Response:
-            try:
-                response = service(request)
-            except ProxyError as error:
-                self._note(request, error)
-                raise
-            ending = response.ending
-            if self._is_possible and ending is not None and ending.decides:
-                self._await_end(request, response)
-            if response.retryable and _is_gone(request):
-                self._request_too_long.value += 1
-                response.retryable = False
-            return response
-
-        return self._retries(request, attempt)
+    def _attempt(self, service: Service[Request, Response], request: Request) -> Response:
+        try:
+            response = service(request)
+        except ProxyError as error:
+            self._note(request, error)
+            raise
+        ending = response.ending
+        if self._is_possible and ending is not None and ending.decides:
+            self._await_end(request, response)
+        if response.retryable and _is_gone(request):
+            self._request_too_long.value += 1
+            response.retryable = False
+        return response
 
     def _note(self, request: Request, error: ProxyError) -> None:
         """Counts *error* if it would be retried but for the length of the request's body."""

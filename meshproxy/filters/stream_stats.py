@@ -4,6 +4,7 @@ linkerd: linkerd/protocol/h2/.../StreamStatsFilter.scala. A stream is recorded w
 ended; its latency is that of the end, where `filters.stats` has that of the head.
 """
 
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -49,11 +50,12 @@ class StreamStats:
     A request without a body counts for `stream` alone.
     """
 
+    __slots__ = ("_both", "_request", "_response")
+
     def __init__(self, metrics: Tree) -> None:
         self._both = StreamOutcomes(metrics.scope("stream"), "total_latency_ms")
         self._request = StreamOutcomes(metrics.scope("request", "stream"), "stream_duration_ms")
         self._response = StreamOutcomes(metrics.scope("response", "stream"), "stream_duration_ms")
-        self._ending = self._response, self._both
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves and records."""
@@ -70,21 +72,25 @@ class StreamStats:
                 self._record(request, "", size, started)
                 return response
             elapsed_ms = (monotonic() - started) * 1000.0
-            for streams in self._ending:
-                streams.success.value += 1
-                add = streams.add_size
-                add(size)
-                add = streams.add_ms
-                add(elapsed_ms)
+            back, both = self._response, self._both
+            back.success.value += 1
+            both.success.value += 1
+            add = back.add_size
+            add(size)
+            add = both.add_size
+            add(size)
+            add = back.add_ms
+            add(elapsed_ms)
+            add = both.add_ms
+            add(elapsed_ms)
             return response
-
-        def ended(broken: bool) -> None:
-            is_complete = getattr(body, "is_complete", True)
-            reason = _CUT if broken else "" if is_complete else _CANCELLED
-            self._record(request, reason, _received(body), started)
-
-        ending.then(ended)
+        ending.then(partial(self._ended, request, body, started))
         return response
+
+    def _ended(self, request: Request, body: Any, started: float, broken: bool) -> None:
+        is_complete = getattr(body, "is_complete", True)
+        reason = _CUT if broken else "" if is_complete else _CANCELLED
+        self._record(request, reason, _received(body), started)
 
     def _record(self, request: Request, reason: str, size: int, started: float) -> None:
         elapsed_ms = (monotonic() - started) * 1000.0

@@ -183,7 +183,8 @@ class H2Exchange(SessionStream):
         self._head = head
         if ends:
             self._whole = b""
-            self._give_up_request()
+            if self.stream.can_send:
+                self._give_up_request()
         self._wake()
 
     def receive(self, data: bytes | memoryview, ends: bool) -> None:
@@ -191,7 +192,8 @@ class H2Exchange(SessionStream):
         if ends:
             self._whole = bytes(data)
             self.session.engine.consume(self.stream, len(data))
-            self._give_up_request()
+            if self.stream.can_send:
+                self._give_up_request()
         else:
             self._begin_body().receive(data, ends)
 

@@ -76,11 +76,12 @@ class ClientSession(H2Session):
 
     def exchange(self, request: Request, deadline: float) -> Response:
         """Sends *request* by monotonic second *deadline*; there must be room. See `H2Exchange`."""
-        if self.is_idle:
+        engine = self.engine
+        if not engine.open_streams:
             self._heard = monotonic()
             self.watch_until(self._heard + self._pings.after_seconds)
-        if self.engine.has_late_resets:
-            self.engine.send_late_resets(monotonic())
+        if engine.has_late_resets:
+            engine.send_late_resets(monotonic())
         return H2Exchange(self, request, deadline).run()
 
     # What the engine calls besides.
