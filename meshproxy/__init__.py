@@ -10,6 +10,8 @@ level instead, because every connection shares it, is in this table (a test comp
 | `discovery.zookeeper.ensemble._ensembles` | ensembles in use | ZooKeeper sessions by servers |
 | `egress.addresses` (`lru_cache`) | 4,096 | classes of addresses |
 | `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
+| `filters.access_log_lines._hosts` | 1,024 | hosts of clients by address |
+| `filters.access_log_lines._values` | 1,024 | quoted values by line |
 | `filters.access_log_lines._stamp` | 1 | the time of this second, as logs write it |
 | `h2.decoder._names` | 2,048 | field names by their Huffman code |
 | `h2.fields._names` | 2,048 | field names that are sound |

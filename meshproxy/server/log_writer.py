@@ -44,9 +44,10 @@ class LogWriter:
         if self._size + len(line) > self._queue_bytes:
             self._lost(1, "lines come faster than they can be written")
             return
+        if not self._lines:
+            self._wake.set()
         self._lines.append(line)
         self._size += len(line)
-        self._wake.set()
 
     def reopen(self) -> None:
         """Closes the file and opens it by its name again, after it was moved aside."""

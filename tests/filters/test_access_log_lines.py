@@ -7,25 +7,32 @@ from typing import Any
 
 import pytest
 
+from meshproxy.errors import ConnectFailed
 from meshproxy.filters.access_log_lines import LogEntry, combined, json_line
+from meshproxy.http.errors import error_response
+from meshproxy.http.headers import Headers, of
+from meshproxy.http.limits import Limits
+from meshproxy.http.message import Request
+from meshproxy.naming.path import Path
+from tests.kit.asked import Peer
+from tests.kit.messages import request, response
 
 
-def entry(**more: Any) -> LogEntry:
-    known: dict[str, Any] = {
-        "remote": "192.0.2.1:5000",
-        "host": b"web",
-        "method": b"GET",
-        "target": b"/a?b",
-        "version": b"1.1",
-        "referer": None,
-        "agent": None,
-        "started": 0.0,
-        "ended_at": 1700000000.25,
-        "status": 200,
-        "sent": 12,
-        "is_whole": True,
-    }
-    return LogEntry(**known | more)
+def asked(*fields: tuple[bytes, bytes], **more: Any) -> Request:
+    known: dict[str, Any] = {"target": b"/a?b", "peer": Peer()}
+    made = request(*fields)
+    for name, value in (known | more).items():
+        setattr(made, name, value)
+    return made
+
+
+def entry(made: Request | None = None, **more: Any) -> LogEntry:
+    """Return an entry of *made* with *more* facts."""
+    found = LogEntry(made or asked(), 0.0)
+    known: dict[str, Any] = {"ended_at": 1700000000.25, "status": 200, "sent": 12, "is_whole": True}
+    for name, value in (known | more).items():
+        setattr(found, name, value)
+    return found
 
 
 # --- what: combined ---
@@ -42,7 +49,7 @@ def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_in_berlin")
 def test_the_combined_line() -> None:
-    line = combined(entry(referer=b"http://x/", agent=b"curl/8"))
+    line = combined(entry(asked((b"Referer", b"http://x/"), (b"User-Agent", b"curl/8"))))
     assert line == (
         b"web 192.0.2.1 - - [14/11/2023:23:13:20 CET] "
         b'"GET /a?b HTTP/1.1" 200 12 "http://x/" "curl/8"\n'
@@ -50,17 +57,21 @@ def test_the_combined_line() -> None:
 
 
 def test_what_is_absent_is_a_dash() -> None:
-    line = combined(entry(host=None, remote="", status=None, sent=0))
+    line = combined(entry(asked(peer=None, headers=of()), status=None, sent=0))
     assert line.startswith(b"- - - - [")
     assert line.endswith(b'] "GET /a?b HTTP/1.1" - 0 "-" "-"\n')
 
 
 def test_an_ipv6_client_loses_brackets_and_port() -> None:
-    assert combined(entry(remote="[2001:db8::1]:99")).startswith(b"web 2001:db8::1 - - [")
+    assert combined(entry(asked(peer=Peer("[2001:db8::1]:99")))).startswith(
+        b"web 2001:db8::1 - - ["
+    )
 
 
 def test_no_value_leaves_its_place() -> None:
-    line = combined(entry(host=b"a b", agent=b'x" 200 1 "\\\r\n\x00\x7f\xe9', target=b'/"\x1b['))
+    agent = b'User-Agent: x" 200 1 "\\\r\n\x00\x7f\xe9'
+    headers = Headers([b"host", b"user-agent"], [b"Host: a b", agent])
+    line = combined(entry(asked(headers=headers, target=b'/"\x1b[')))
     assert line.startswith(b"a\\x20b ")
     assert b'"GET /\\x22\\x1B[ HTTP/1.1"' in line
     assert line.endswith(b' "x\\x22 200 1 \\x22\\x5C\\x0D\\x0A\\x00\\x7F\\xE9"\n')
@@ -71,18 +82,23 @@ def test_no_value_leaves_its_place() -> None:
 
 
 def test_the_json_line() -> None:
+    made = asked(
+        dst=Path.parse("/svc/web"),
+        bound_id=Path.parse("/#/fs/web"),
+        endpoint="127.0.0.1:80",
+        retries=1,
+        phases={"connect": 0.004},
+    )
+    made.headers.add(b"l5d-reqid", b"00000000000000ab")
+    answer = response(200)
+    answer.failed = True
     line = json_line(
         entry(
+            made,
+            response=answer,
             duration=0.0123456,
-            service="/svc/web",
-            client="/#/fs/web",
-            endpoint="127.0.0.1:80",
-            retries=1,
             latency=0.010,
-            failure="endpoint",
             names=("/svc/web", "/#/fs/web"),
-            trace="00000000000000ab",
-            phases={"connect": 4.0},
         )
     )
     assert json.loads(line) == {
@@ -116,9 +132,23 @@ def test_the_json_line() -> None:
 
 
 def test_json_is_one_line_of_ascii_whatever_came() -> None:
-    line = json_line(entry(agent=b'"\\\r\n\x00\xe9', reason="a\nb\u00e9", error="x", remote=""))
+    agent = b'User-Agent: "\\\r\n\x00\xe9'
+    made = asked(peer=None, headers=Headers([b"user-agent"], [agent]))
+    shown = error_response(ConnectFailed("a\nb\u00e9"), Limits())
+    line = json_line(entry(made, response=shown))
     assert line.isascii()
     assert line.count(b"\n") == 1
     read = json.loads(line)
     assert (read["user_agent"], read["l5d_err"]) == ('"\\\r\n\x00\u00e9', "a\nb\u00e9")
-    assert (read["error"], read["remote"]) == ("x", None)
+    assert (read["error"], read["remote"], read["host"]) == ("connect", None, None)
+
+
+# --- what is remembered ---
+
+
+def test_a_line_too_long_to_be_remembered_is_shown_the_same() -> None:
+    headers = Headers([b"host", b"referer"], [b"host:web", b"Referer:  " + b"r" * 500 + b" "])
+    shown = combined(entry(asked(headers=headers)))
+    assert shown.startswith(b"web 192.0.2.1 ")
+    assert b' 12 "' + b"r" * 500 + b'" "-"\n' in shown
+    assert shown == combined(entry(asked(headers=headers)))
