@@ -11,6 +11,7 @@ monkey.patch_all()
 import argparse  # noqa: E402 (the patch comes first)
 import shlex  # noqa: E402
 import shutil  # noqa: E402
+import signal  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 
@@ -32,6 +33,8 @@ def main() -> int:
     parser.add_argument("--serve", action="store_true", help="stay up until interrupted")
     parser.add_argument("what", nargs="?", choices=("curls", "graphite", "grpc"), default="curls")
     options = parser.parse_args()
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # each stops what was started
+        signal.signal(ending, signal.default_int_handler)
     if options.what == "graphite":
         return graphite.main()
     if options.what == "grpc":
