@@ -38,6 +38,9 @@ level instead, because every connection shares it, is in this table (a test comp
 | `server.date._date` | 1 | the Date field of this second |
 | `server.h1.response` (`lru_cache`) | 256 | status lines |
 | `server.h2.workers._idle` | 256 | greenlets that wait for a stream |
+| `telemeters.otlp._attributes` | 4,096 | attributes by tag |
+| `telemeters.zipkin._tags` | 4,096 | texts by tag |
+| `telemeters.zipkin` (`lru_cache`) | 1,536 | texts of names and addresses |
 | `timeline.timeline` | 200 of each kind | the latest events of this process |
 """
 

@@ -51,7 +51,7 @@ def test_server_and_client_know_http_1_only_in_their_rooms_for_it() -> None:
 
 
 STATEFUL = {
-    "BodyMemory", "Memo", "SparePipes", "Spares", "Timeline", "Traffic", "WatchedFiles",
+    "BodyMemory", "Memo", "SparePipes", "Spares", "Tags", "Timeline", "Traffic", "WatchedFiles",
     "WeakValueDictionary", "Wheel", "_Hosts", "_Lines", "_Values", "dict", "set",
 }  # fmt: skip
 """What makes a value that changes."""

@@ -6,35 +6,27 @@ gets the span of its attempt. Without a recorder only ids are kept.
 
 import binascii
 import random as _random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from time import time_ns
 from typing import ClassVar
 
 from meshproxy.config.bases import TracePropagatorConfig
 from meshproxy.errors import ProxyError
-from meshproxy.filters.spans import (
-    attempt_phases,
-    await_end,
-    begin,
-    bind_phase,
-    describe_request,
-    end,
-    end_attempt,
-    phase,
-    tell_name,
-)
+from meshproxy.filters.spans import Noted, RecordedTrace
 from meshproxy.http import l5d
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.http.propagation import B3, L5d, Propagator, W3c
-from meshproxy.http.trace import Recorder, Span, Trace
-from meshproxy.http.trace_id import TraceId, sample_rate
+from meshproxy.http.trace import Recorder, Trace
+from meshproxy.http.trace_id import DEBUG, SAMPLING_KNOWN, TraceId, sample_rate
 from meshproxy.service import Service
 
 _base64, _hex = binascii.b2a_base64, binascii.hexlify
 _NO_FLAGS = bytes(8)
 _WRITTEN = (l5d.CTX_TRACE, l5d.REQID)
+_DECIDED = DEBUG | SAMPLING_KNOWN
+"""Flags of a trace whose sampling is decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,19 +93,19 @@ class ServerSpan:
             return service(request)
         bits = self._bits
         span = bits(64)
-        found = TraceId(span, span, span) if is_new else self._adopt(request.headers, span)
-        request.trace = trace = Trace(found, self._propagator)
+        found = TraceId.root(span) if is_new else self._adopt(request.headers, span)
         if self._recorders:
             wanted = [one for one in self._recorders if one.wants(found)]
-            if found.is_sampled is None:
-                trace.id = found.sampled(bool(wanted))
+            if not found.flags & _DECIDED:
+                found = found.sampled(bool(wanted))
             if wanted or self._on_errors:
-                return self._recorded(trace, wanted, request, service)
+                return self._recorded(found, wanted, request, service)
+        request.trace = Trace(found, self._propagator)
         return service(request)
 
     def _adopt(self, headers: Headers, span: int) -> TraceId:
         received = self._propagator.read(headers)
-        trace = TraceId(span, span, span) if received is None else received.child(span)
+        trace = TraceId.root(span) if received is None else received.child(span)
         rate = sample_rate(headers.get(l5d.SAMPLE))
         headers.remove(l5d.SAMPLE)
         if rate is None:
@@ -122,42 +114,43 @@ class ServerSpan:
 
     def _recorded(
         self,
-        trace: Trace,
-        recorders: Sequence[Recorder],
+        found: TraceId,
+        wanted: Sequence[Recorder],
         request: Request,
         service: Service[Request, Response],
     ) -> Response:
-        trace.has_phases = self._has_phases
-        trace.span = span = begin(trace.id, "SERVER", request, self._service)
-        finish = partial(self._finish, trace, span, recorders)
-        if request.peer is not None:
-            span.local, span.remote = request.peer.local, request.peer.remote
-        describe_request(span, request)
-        span.tags["router.label"] = self._service
-        if request.local_dtab:
-            span.tags["dtab.local"] = request.local_dtab.show()
+        propagator, has_phases = self._propagator, self._has_phases
+        trace = RecordedTrace(found, propagator, self._service, request, has_phases=has_phases)
+        request.trace = trace
+        server = trace.server
         try:
             response = service(request)
         except ProxyError as error:
-            span.tags["error"] = error.reason
-            tell_name(span, request)
-            finish()
+            trace.dst = request.dst
+            server.fail(error.reason)
+            self._finish(trace, wanted)
             raise
-        tell_name(span, request)
-        if trace.has_phases:
-            bind_phase(trace, span, request, self._bits)
-        await_end(span, response, finish)
+        trace.dst = request.dst
+        if has_phases:
+            trace.bind_phase(request, self._bits)
+        if server.answered(response) or response.ending is None:
+            self._finish(trace, wanted)
+            return response
+
+        def ended(broken: bool) -> None:
+            server.end(response, broken=broken)
+            self._finish(trace, wanted)
+
+        response.ending.then(ended)
         return response
 
-    def _finish(self, trace: Trace, span: Span, wanted: Sequence[Recorder]) -> None:
+    def _finish(self, trace: RecordedTrace, wanted: Sequence[Recorder]) -> None:
         """Passes the spans to those that want them, now that all have ended."""
-        end(span)
-        trace.ended.append(span)
-        failed = "error" in span.tags
-        without_phases = [one for one in trace.ended if one.kind != "INTERNAL"]
-        for recorder in self._recorders:
-            if recorder in wanted or (failed and recorder.wants_errors):
-                recorder.record(trace.ended if recorder.wants_phases else without_phases)
+        trace.close()
+        failed = trace.server.error
+        for recorder in self._recorders if failed and self._on_errors else wanted:
+            if recorder in wanted or recorder.wants_errors:
+                recorder.record(trace)
 
 
 class AttemptSpan:
@@ -185,42 +178,60 @@ class AttemptSpan:
             request.trace = trace = _as_told(headers)
         child = trace.id.child(bits(64))
         trace.propagator.write(headers, child)
-        if trace.span is None:
-            return service(request)
-        return self._recorded(trace, trace.span, child, request, service)
+        if isinstance(trace, RecordedTrace):
+            return self._recorded(trace, child, request, service)
+        return service(request)
 
     def _recorded(
         self,
-        trace: Trace,
-        server: Span,
+        trace: RecordedTrace,
         child: TraceId,
         request: Request,
         service: Service[Request, Response],
     ) -> Response:
-        span = begin(child, "CLIENT", request, server.service)
-        if request.retries:
-            server.events.append((span.started_us, "finagle.retry"))
-        if request.bound_id is not None:
-            span.tags["client"] = request.bound_id.show()
+        noted = Noted(child, request.bound_id, request.retries)
         before = request.phases or {}
-        finish = partial(end_attempt, span, trace)
         try:
             response = service(request)
         except ProxyError as error:
-            span.tags["error"] = error.reason
-            span.remote = request.endpoint
+            noted.endpoint = request.endpoint
             if trace.has_phases:
-                attempt_phases(trace, span, before, request, self._bits)
-            finish()
+                trace.attempt_phases(noted, before, request, self._bits)
+            noted.fail(error.reason)
+            trace.add_attempt(noted)
             raise
-        span.remote = request.endpoint
+        noted.endpoint = request.endpoint
         if trace.has_phases:
-            head_us = attempt_phases(trace, span, before, request, self._bits)
-            if response.ending is not None and not response.ending.is_settled:
-                body = phase(trace, span, "body", head_us, 0, self._bits)
-                response.ending.then(lambda _: end(body))
-        await_end(span, response, finish)
+            self._add_phases(trace, noted, before, request, response)
+        if noted.answered(response) or response.ending is None:
+            trace.add_attempt(noted)
+            return response
+
+        def ended(broken: bool) -> None:
+            noted.end(response, broken=broken)
+            trace.add_attempt(noted)
+
+        response.ending.then(ended)
         return response
+
+    def _add_phases(
+        self,
+        trace: RecordedTrace,
+        noted: Noted,
+        before: Mapping[str, float],
+        request: Request,
+        response: Response,
+    ) -> None:
+        """Adds the phases of an attempt up to its head, and its body if that is yet to come."""
+        head_us = trace.attempt_phases(noted, before, request, self._bits)
+        if response.ending is not None and not response.ending.is_settled:
+            body = trace.phase(noted.id, "body", head_us, 0, self._bits)
+
+            def ended(broken: bool) -> None:
+                del broken
+                body.duration_us = max(time_ns() // 1000 - head_us, 1)
+
+            response.ending.then(ended)
 
 
 def _as_told(headers: Headers) -> Trace:

@@ -1,6 +1,5 @@
-"""The trace of a request, and its spans if they are recorded."""
+"""The trace of a request, and its spans."""
 
-from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from meshproxy.http.propagation import Propagator
@@ -63,23 +62,29 @@ class Recorder(Protocol):
         """True if each phase of a request is to be a span of its own."""
         ...
 
-    def record(self, spans: Sequence[Span]) -> None:
-        """Records all spans of a request that has ended, the server's last; never waits."""
+    def record(self, recording: "Recording") -> None:
+        """Takes the spans of a request that has ended; never waits."""
+        ...
+
+
+class Recording(Protocol):
+    """The spans of a request: noted while it runs, put into words when they are sent."""
+
+    def size(self, *, phases: bool) -> int:
+        """Returns how many spans there are, with or without those of *phases*."""
+        ...
+
+    def spans(self, *, phases: bool) -> list[Span]:
+        """Returns the spans, the server's last, with or without those of *phases*."""
         ...
 
 
 class Trace:
     """The trace of a request."""
 
-    __slots__ = ("ended", "has_phases", "id", "propagator", "span")
+    __slots__ = ("id", "propagator")
 
     def __init__(self, trace: TraceId, propagator: Propagator) -> None:
         self.id = trace
         """The id of the SERVER span."""
         self.propagator = propagator
-        self.span: Span | None = None
-        """The SERVER span, if it is recorded."""
-        self.ended: list[Span] = []
-        """Spans of attempts and phases, kept until the outcome of the request is known."""
-        self.has_phases = False
-        """True if phases are to be spans."""

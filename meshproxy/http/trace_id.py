@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 _ids = Struct(">QQQQ").pack
 _base64 = binascii.b2a_base64
+_made = tuple.__new__  # without the frame of a NamedTuple's own
 DEBUG = 1
 SAMPLING_KNOWN = 2
 SAMPLED = 4
@@ -26,10 +27,9 @@ class TraceId(NamedTuple):
 
     def encode(self) -> bytes:
         """Returns the value of `l5d-ctx-trace`."""
-        raw = _ids(self.span, self.parent, self.trace, self.flags)
-        if self.high:
-            raw += self.high.to_bytes(8, "big")
-        return _base64(raw, newline=False)
+        span, parent, trace, flags, high = self
+        raw = _ids(span, parent, trace, flags)
+        return _base64(raw + high.to_bytes(8, "big") if high else raw, newline=False)
 
     @classmethod
     def decode(cls, value: bytes) -> "TraceId | None":
@@ -54,14 +54,20 @@ class TraceId(NamedTuple):
 
     def child(self, span: int) -> "TraceId":
         """Returns the id of a span below this one."""
-        return TraceId(span, self.span, self.trace, self.flags, self.high)
+        own, _, trace, flags, high = self
+        return _made(TraceId, (span, own, trace, flags, high))
 
     def sampled(self, yes: bool | None) -> "TraceId":
         """Returns the same span with the sampling decision set, or left open."""
         flags = self.flags & ~(SAMPLING_KNOWN | SAMPLED)
         if yes is not None:
             flags |= SAMPLING_KNOWN | (SAMPLED if yes else 0)
-        return TraceId(self.span, self.parent, self.trace, flags, self.high)
+        return _made(TraceId, (self.span, self.parent, self.trace, flags, self.high))
+
+    @classmethod
+    def root(cls, span: int) -> "TraceId":
+        """Returns the first span of a new trace, which is its own parent and its trace."""
+        return _made(cls, (span, span, span, 0, 0))
 
 
 def sample_rate(value: bytes | None) -> float | None:

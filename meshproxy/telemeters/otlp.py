@@ -15,7 +15,7 @@ from meshproxy import __version__
 from meshproxy.config.errors import Problem
 from meshproxy.config.model import key
 from meshproxy.http.trace import Span
-from meshproxy.telemeters.spans import SpanExporter, SpanExporterConfig
+from meshproxy.telemeters.spans import SpanExporter, SpanExporterConfig, Tags
 from meshproxy.telemeters.telemeter import TelemeterDeps
 
 _KINDS: Final = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3}
@@ -53,7 +53,8 @@ class OtlpConfig(SpanExporterConfig):
 def encode(spans: Sequence[Span]) -> bytes:
     """Returns *spans* as an ExportTraceServiceRequest, a resource for each router.
 
-    The text is put together here: that takes half the time of building objects for `json.dumps`.
+    The text is put together here, of parts that recur: that takes a fraction of the time of
+    building objects for `json.dumps`.
     """
     by_router = groupby(sorted(spans, key=attrgetter("service")), attrgetter("service"))
     resources = [
@@ -65,25 +66,25 @@ def encode(spans: Sequence[Span]) -> bytes:
 
 
 def _shown(span: Span) -> str:
-    ids = span.id
-    attributes = [_attribute(name, value) for name, value in span.tags.items()]
+    own, parent, trace, _, high = span.id
+    attributes = ",".join(map(_attributes.__getitem__, span.tags.items()))
     if span.remote:  # under the names of OpenTelemetry's conventions
         peer = "client.address" if span.kind == "SERVER" else "server.address"
-        attributes.append(_attribute(peer, span.remote))
+        attributes += ("," if attributes else "") + _attributes[peer, span.remote]
     shown = (
-        f'{{"traceId":"{ids.high:016x}{ids.trace:016x}","spanId":"{ids.span:016x}",'
+        f'{{"traceId":"{high:016x}{trace:016x}","spanId":"{own:016x}",'
         f'"name":{_quoted(span.name)},"kind":{_KINDS[span.kind]},'
-        f'"startTimeUnixNano":"{span.started_us * 1000}",'
-        f'"endTimeUnixNano":"{(span.started_us + span.duration_us) * 1000}",'
-        f'"attributes":[{",".join(attributes)}]'
+        f'"startTimeUnixNano":"{span.started_us}000",'
+        f'"endTimeUnixNano":"{span.started_us + span.duration_us}000",'
+        f'"attributes":[{attributes}]'
     )
     if "error" in span.tags:
         shown += f',"status":{{"code":{_ERROR}}}'
-    if ids.parent and ids.parent != ids.span:
-        shown += f',"parentSpanId":"{ids.parent:016x}"'
+    if parent and parent != own:
+        shown += f',"parentSpanId":"{parent:016x}"'
     if span.events:
         events = [
-            f'{{"timeUnixNano":"{at * 1000}","name":{_quoted(what)}}}' for at, what in span.events
+            f'{{"timeUnixNano":"{at}000","name":{_quoted(what)}}}' for at, what in span.events
         ]
         shown += f',"events":[{",".join(events)}]'
     return shown + "}"
@@ -91,3 +92,6 @@ def _shown(span: Span) -> str:
 
 def _attribute(name: str, value: str) -> str:
     return f'{{"key":{_quoted(name)},"value":{{"stringValue":{_quoted(value)}}}}}'
+
+
+_attributes = Tags(_attribute)

@@ -17,8 +17,10 @@ from urllib3.exceptions import HTTPError
 
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.model import key
-from meshproxy.http.trace import Recorder, Span
-from meshproxy.http.trace_id import TraceId
+from meshproxy.http.headers import MAX_LINE
+from meshproxy.http.memo import Memo
+from meshproxy.http.trace import Recorder, Recording, Span
+from meshproxy.http.trace_id import DEBUG, SAMPLED, SAMPLING_KNOWN, TraceId
 from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
 from meshproxy.telemeters.telemeter import Telemeter
@@ -29,13 +31,32 @@ MAX_QUEUED: Final = 10_000
 BURST: Final = 5000
 """Traces that may be recorded at once; about the queue's length in spans."""
 MAX_BATCH: Final = 500
-"""Spans in one request to a collector."""
+"""Spans in one request to a collector; only those of one trace may be more."""
+_MAX_TAGS: Final = 4096
 _TIMEOUT_S: Final = 3.0
 _CLOSE_TIMEOUT_S: Final = 2.0
 
 _log = LogOnce(logging.getLogger(__name__))
 
 Encode = Callable[[Sequence[Span]], bytes]
+
+
+class Tags(Memo[tuple[str, str], str]):
+    """The text that *form* makes of a name and a value, for values that recur.
+
+    URIs are not kept: there may be as many as requests.
+    """
+
+    __slots__ = ("_form",)
+
+    def __init__(self, form: Callable[[str, str], str]) -> None:
+        super().__init__(_MAX_TAGS)
+        self._form = form
+
+    def __missing__(self, tag: tuple[str, str]) -> str:
+        name, value = tag
+        shown = self._form(name, value)
+        return self.keep(tag, shown) if name != "http.uri" and len(value) <= MAX_LINE else shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +103,9 @@ class Sampler:
 
     def wants(self, trace: TraceId) -> bool:
         """Returns True if the spans of *trace* are to be recorded."""
-        decided = trace.is_sampled
-        if decided is not None:
-            return decided
+        flags = trace.flags
+        if flags & (DEBUG | SAMPLING_KNOWN):
+            return bool(flags & (DEBUG | SAMPLED))
         return (trace.trace ^ self._salt) % 10_000 < self._threshold
 
 
@@ -116,7 +137,9 @@ class SpanExporter(Telemeter):
         self.wants_phases = config.phase_spans
         self._per_second = config.max_traces_per_second
         self._left = self._burst = max(BURST, self._per_second)
-        self._queue: deque[Span] = deque()
+        self._queue: deque[Recording] = deque()
+        self._queued = 0
+        """How many spans are in the queue."""
         self._http = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
         self._stopping = Event()
         self._greenlet: gevent.Greenlet | None = None
@@ -134,12 +157,14 @@ class SpanExporter(Telemeter):
         """Returns True if the spans of *trace* are to be recorded here, within the limit."""
         return self._sampler.wants(trace) and self._has_room()
 
-    def record(self, spans: Sequence[Span]) -> None:
-        """Queues *spans*, or counts them as dropped if there is no room for all of them."""
-        if len(self._queue) + len(spans) <= MAX_QUEUED:
-            self._queue.extend(spans)
+    def record(self, recording: Recording) -> None:
+        """Queues the spans of *recording*, or counts them as dropped if they have no room."""
+        size = recording.size(phases=self.wants_phases)
+        if self._queued + size <= MAX_QUEUED:
+            self._queue.append(recording)
+            self._queued += size
         else:
-            self._dropped.value += len(spans)
+            self._dropped.value += size
 
     def _has_room(self) -> bool:
         if self._left <= 0:
@@ -158,8 +183,9 @@ class SpanExporter(Telemeter):
         if self._greenlet is not None:
             self._greenlet.join(timeout=_CLOSE_TIMEOUT_S)
             self._greenlet.kill()
-        self._dropped.value += len(self._queue)
+        self._dropped.value += self._queued
         self._queue.clear()
+        self._queued = 0
         self._http.clear()
 
     def _post_often(self) -> None:
@@ -170,12 +196,21 @@ class SpanExporter(Telemeter):
 
     def _post_all(self) -> None:
         """Sends all that is queued at present, until something fails."""
-        left = len(self._queue)
+        left = self._queued
         while left > 0:
-            batch = [self._queue.popleft() for _ in range(min(left, MAX_BATCH))]
+            batch = self._take()
             left -= len(batch)
             if not self._post(batch):
                 return
+
+    def _take(self) -> list[Span]:
+        """Takes the spans of the oldest traces out of the queue, `MAX_BATCH` of them."""
+        batch: list[Span] = []
+        phases, queue = self.wants_phases, self._queue
+        while queue and (not batch or len(batch) + queue[0].size(phases=phases) <= MAX_BATCH):
+            batch += queue.popleft().spans(phases=phases)
+        self._queued -= len(batch)
+        return batch
 
     def _post(self, batch: Sequence[Span]) -> bool:
         try:

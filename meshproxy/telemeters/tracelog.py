@@ -2,13 +2,12 @@
 
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.model import key
-from meshproxy.http.trace import Recorder, Span
+from meshproxy.http.trace import Recorder, Recording
 from meshproxy.http.trace_id import TraceId
 from meshproxy.telemeters.spans import Sampler
 from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
@@ -65,9 +64,9 @@ class Tracelog(Telemeter):
         """Returns True if the spans of *trace* are to be logged."""
         return self._sampler.wants(trace)
 
-    def record(self, spans: Sequence[Span]) -> None:
-        """Logs *spans*."""
-        for span in spans:
+    def record(self, recording: Recording) -> None:
+        """Logs the spans of *recording*."""
+        for span in recording.spans(phases=False):
             _log.log(
                 self._level,
                 "trace %016x span %016x parent %016x %s %s %d us %s",

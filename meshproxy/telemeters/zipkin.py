@@ -5,6 +5,7 @@ Linkerd uses Scribe, which current collectors no longer accept.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import ClassVar, Final
 
@@ -13,7 +14,7 @@ from meshproxy.config.model import key
 from meshproxy.config.scalars import Port
 from meshproxy.http.trace import Span
 from meshproxy.http.trace_id import DEBUG
-from meshproxy.telemeters.spans import SpanExporter, SpanExporterConfig
+from meshproxy.telemeters.spans import SpanExporter, SpanExporterConfig, Tags
 from meshproxy.telemeters.telemeter import TelemeterDeps
 
 _SCRIBE: Final = 9410
@@ -44,30 +45,49 @@ class ZipkinConfig(SpanExporterConfig):
 def encode(spans: Sequence[Span]) -> bytes:
     """Returns *spans* in the form of Zipkin's version 2.
 
-    The text is put together here: that takes half the time of building objects for `json.dumps`.
+    The text is put together here, of parts that recur: that takes a fraction of the time of
+    building objects for `json.dumps`.
     """
     return f"[{','.join(map(_shown, spans))}]".encode("ascii")
 
 
 def _shown(span: Span) -> str:
-    ids = span.id
-    trace = f"{ids.high:016x}{ids.trace:016x}" if ids.high else f"{ids.trace:016x}"
-    tags = ",".join([f"{_quoted(name)}:{_quoted(value)}" for name, value in span.tags.items()])
+    own, parent, trace, flags, high = span.id
+    above = f"{high:016x}" if high else ""
     shown = (
-        f'{{"traceId":"{trace}","id":"{ids.span:016x}","name":{_quoted(span.name.lower())},'
-        f'"timestamp":{span.started_us},"duration":{span.duration_us},"tags":{{{tags}}},'
-        f'"localEndpoint":{{"serviceName":{_quoted(span.service)}{_endpoint(",", span.local)}}}'
+        f'{{"traceId":"{above}{trace:016x}","id":"{own:016x}",{_named(span.name)},'
+        f'"timestamp":{span.started_us},"duration":{span.duration_us},'
+        f'"tags":{{{",".join(map(_tags.__getitem__, span.tags.items()))}}},'
+        f"{_local(span.service, span.local)}"
     )
-    if ids.parent and ids.parent != ids.span:
-        shown += f',"parentId":"{ids.parent:016x}"'
+    if parent and parent != own:
+        shown += f',"parentId":"{parent:016x}"'
     if span.kind != "INTERNAL":  # Zipkin has no name for it
         shown += f',"kind":"{span.kind}"'
     if span.remote:
-        shown += f',"remoteEndpoint":{{{_endpoint("", span.remote)}}}'
+        shown += _remote(span.remote)
     if span.events:
         events = [f'{{"timestamp":{at},"value":{_quoted(what)}}}' for at, what in span.events]
         shown += f',"annotations":[{",".join(events)}]'
-    return shown + (',"debug":true}' if ids.flags & DEBUG else "}")
+    return shown + (',"debug":true}' if flags & DEBUG else "}")
+
+
+_tags = Tags(lambda name, value: f"{_quoted(name)}:{_quoted(value)}")
+
+
+@lru_cache(256)
+def _named(name: str) -> str:
+    return f'"name":{_quoted(name.lower())}'
+
+
+@lru_cache(256)
+def _local(service: str, address: str) -> str:
+    return f'"localEndpoint":{{"serviceName":{_quoted(service)}{_endpoint(",", address)}}}'
+
+
+@lru_cache(1024)
+def _remote(address: str) -> str:
+    return f',"remoteEndpoint":{{{_endpoint("", address)}}}'
 
 
 def _endpoint(comma: str, address: str) -> str:

@@ -2,54 +2,85 @@
 
 from itertools import count
 
-from meshproxy.filters.spans import attempt_phases, begin, bind_phase, phase
+from meshproxy.filters.spans import Noted, RecordedTrace
+from meshproxy.http.headers import of
 from meshproxy.http.message import Request
 from meshproxy.http.phases import BIND, CONNECT, QUEUE, TLS, spend
 from meshproxy.http.propagation import L5d
-from meshproxy.http.trace import Span, Trace
+from meshproxy.http.trace import Span
 from meshproxy.http.trace_id import TraceId
-from tests.kit.messages import request
+from tests.kit.messages import request, response
 
 
-def begun() -> tuple[Trace, Span, Request]:
-    """Return a trace, its first span, and the request."""
+def begun() -> tuple[RecordedTrace, Request]:
+    """Return a trace whose spans are recorded, and its request."""
     asked = request()
-    trace = Trace(TraceId(1, 1, 1), L5d())
-    return trace, begin(trace.id, "CLIENT", asked, "out"), asked
+    return RecordedTrace(TraceId(1, 1, 1), L5d(), "out", asked, has_phases=True), asked
+
+
+def phases_of(trace: RecordedTrace) -> list[Span]:
+    trace.server.fail("ended")
+    return [one for one in trace.spans(phases=True) if one.kind == "INTERNAL"]
 
 
 def test_an_attempt_waits_for_one_thing_after_the_other() -> None:
-    trace, attempt, asked = begun()
+    trace, asked = begun()
     numbers = count(100)
     spend(asked, BIND, 9.0)
     spend(asked, CONNECT, 1.0)
     before = asked.phases or {}
     for name, seconds in ((QUEUE, 0.5), (CONNECT, 0.25), (TLS, 0.125)):
         spend(asked, name, seconds)
+    attempt = Noted(TraceId(2, 1, 1))
     attempt.started_us -= 2_000_000
-    ended_us = attempt_phases(trace, attempt, before, asked, lambda _: next(numbers))
-    found = {one.name: (one.started_us - attempt.started_us, one) for one in trace.ended}
+    ended_us = trace.attempt_phases(attempt, before, asked, lambda _: next(numbers))
+    phases = phases_of(trace)
+    found = {one.name: (one.started_us - attempt.started_us, one) for one in phases}
     assert {name: at for name, (at, _) in found.items()} == {
         CONNECT: 0, QUEUE: 250_000, TLS: 750_000, "wait": 875_000,
     }  # fmt: skip
     wait = found["wait"][1]
     assert wait.started_us + wait.duration_us == ended_us
     assert wait.duration_us >= 1_000_000
-    assert [(one.kind, one.id.parent, one.id.span) for one in trace.ended] == [
-        ("INTERNAL", 1, number) for number in range(100, 104)
+    assert [(one.id.parent, one.id.span) for one in phases] == [
+        (2, number) for number in range(100, 104)
     ]
 
 
 def test_binding_is_below_the_server_if_it_took_time() -> None:
-    trace, server, asked = begun()
-    bind_phase(trace, server, asked, lambda _: 7)
-    assert trace.ended == []
+    trace, asked = begun()
+    trace.bind_phase(asked, lambda _: 7)
+    assert phases_of(trace) == []
     spend(asked, BIND, 0.003)
-    bind_phase(trace, server, asked, lambda _: 7)
-    (bind,) = trace.ended
-    assert (bind.name, bind.started_us, bind.duration_us) == (BIND, server.started_us, 3000)
+    trace.bind_phase(asked, lambda _: 7)
+    (bind,) = phases_of(trace)
+    assert (bind.name, bind.started_us, bind.duration_us) == (BIND, trace.server.started_us, 3000)
+    assert bind.id == TraceId(7, 1, 1)
 
 
 def test_a_phase_lasts_a_microsecond_at_least() -> None:
-    trace, server, _ = begun()
-    assert phase(trace, server, "wait", 5, 0.0, lambda _: 7).duration_us == 1
+    trace, _ = begun()
+    assert trace.phase(trace.id, "wait", 5, 0.0, lambda _: 7).duration_us == 1
+
+
+def test_what_changes_after_it_was_noted_is_not_told() -> None:
+    trace, asked = begun()
+    asked.target, asked.headers = b"/rewritten", of((b"Host", b"other"))
+    answer = response(200, (b"Content-Type", b"text/plain"))
+    assert trace.server.answered(answer)
+    answer.status = 500
+    answer.headers.remove(b"content-type")
+    (server,) = trace.spans(phases=False)
+    assert (server.tags["http.uri"], server.tags["http.req.host"]) == ("/", "web")
+    assert server.tags["http.rsp.content-type"] == "text/plain"
+    assert (server.tags["http.rsp.status"], "error" in server.tags) == ("200", False)
+
+
+def test_what_ends_after_the_request_is_not_recorded() -> None:
+    trace, _ = begun()
+    late = Noted(TraceId(2, 1, 1))
+    late.fail("connect")
+    trace.server.fail("connect")
+    trace.close()
+    trace.add_attempt(late)
+    assert trace.size(phases=True) == len(trace.spans(phases=True)) == 1

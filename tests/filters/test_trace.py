@@ -1,7 +1,5 @@
 """One span for the server, one below it for each attempt, and who is told of which."""
 
-from collections.abc import Sequence
-
 import pytest
 
 from meshproxy.errors import ConnectFailed, ProxyError
@@ -9,7 +7,7 @@ from meshproxy.filters.trace import AttemptSpan, ServerSpan
 from meshproxy.http.message import Ending, Request, Response
 from meshproxy.http.phases import CONNECT, spend
 from meshproxy.http.propagation import L5d
-from meshproxy.http.trace import Span
+from meshproxy.http.trace import Recording, Span
 from meshproxy.http.trace_id import TraceId
 from meshproxy.naming.path import Path
 from meshproxy.service import stack
@@ -35,7 +33,9 @@ class Recorded(list[Span]):
     def wants(self, trace: TraceId) -> bool:
         return self._wanted if trace.is_sampled is None else trace.is_sampled
 
-    def record(self, spans: Sequence[Span]) -> None:
+    def record(self, recording: Recording) -> None:
+        spans = recording.spans(phases=self.wants_phases)
+        assert len(spans) == recording.size(phases=self.wants_phases)
         self.extend(spans)
 
 
