@@ -26,6 +26,7 @@ from meshproxy.naming.path import Path
 PATH: Final = "/explain"
 WAIT_S: Final = 2.0
 MAX_WAIT_S: Final = 5.0
+_INDENTED_BYTES: Final = 16_384
 _FIELDS: Final = (("path", "Name", "/svc/web"), ("request", "or a request", "GET http://web/a"))
 
 
@@ -52,7 +53,7 @@ def explain_json(routers: Mapping[str, Explainable | None]) -> AdminHandler:
         except ValueError as error:
             return text(f"{error}\n", 400)
         try:
-            return text(json.dumps(explain(router, asked, seconds), indent=2), content_type=JSON)
+            return text(json.dumps(explain(router, asked, seconds)), content_type=JSON)
         except RecursionError:
             return text("The tree is too deep to be shown\n", 500)
 
@@ -105,12 +106,16 @@ def _asked(query: Mapping[str, str]) -> Asked:
 def _with_places(
     answer: AdminResponse, places: Mapping[str, Mapping[tuple[str, str], str]]
 ) -> AdminResponse:
-    """Returns *answer* with the places of the rules that have none, as workers know of no file."""
+    """Returns *answer* with the places of the rules that have none, as workers know of no file.
+
+    It is indented unless it is long: a deep tree would take a second, and megabytes of spaces.
+    """
     if answer.status != 200 or answer.content_type != JSON:
         return answer
     found = json.loads(answer.body)
     _place(found.get("tree"), places.get(found.get("router"), {}))
-    return text(json.dumps(found, indent=2), content_type=JSON)
+    indent = 2 if len(answer.body) <= _INDENTED_BYTES else None
+    return text(json.dumps(found, indent=indent), content_type=JSON)
 
 
 def _place(node: Any, places: Mapping[tuple[str, str], str]) -> None:

@@ -128,3 +128,13 @@ def test_the_delegator_leads_there(proxy: Proxy) -> None:
     link = re.search(r'href="(explain[^"]*)"', page)
     assert link is not None
     assert get(proxy.linker.admin_port, "localhost", f"/{link[1]}", BROWSER).status == 200
+
+
+def test_a_table_that_doubles_at_each_step_costs_little(proxy: Proxy) -> None:
+    """A page of another site may lead a browser there, and requests wait meanwhile."""
+    doubling = " ; ".join(f"/a{at} => /a{at + 1} & /a{at + 1}" for at in range(40))
+    reply = ask(proxy, router="out", path="/svc/web", dtab=f"{doubling} ; /svc => /a0")
+    assert reply.status == 200
+    assert len(reply.body) < 500_000
+    assert b"\n" not in reply.body.rstrip()
+    assert b"\n  " in ask(proxy, router="out", path="/svc/web").body
