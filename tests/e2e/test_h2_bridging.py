@@ -24,9 +24,8 @@ from tests.kit.faults import RESET
 from tests.kit.h2_endpoint import H2Endpoint, Peer
 from tests.kit.h2_wire import GET, POST, H2Wire
 from tests.kit.k8s import wait_until
-from tests.kit.pair import WAIT_S
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WireClient, get
+from tests.kit.wire import WAIT_S, WireClient, get
 
 LARGE = "v" * 6000
 

@@ -15,7 +15,7 @@ from gevent import socket
 
 from .namespace import with_files
 
-START_S = 20.0
+START_S = 60.0
 """A process that does not serve after this never will."""
 
 

@@ -29,7 +29,7 @@ from meshproxy.server.protocol import ServerProtocol
 from meshproxy.service import Service, stack
 
 from .h2_wire import H2Wire
-from .pair import WAIT_S
+from .wire import WAIT_S
 
 
 @dataclass

@@ -26,7 +26,8 @@ from meshproxy.net.h2.session import H2Session
 from meshproxy.net.h2.stream import SessionStream
 from meshproxy.net.stream import Stream
 
-from .pair import WAIT_S, tcp_pair
+from .pair import tcp_pair
+from .wire import WAIT_S
 
 FAULTS = Faults(malformed=BadRequest, closed=ClientGone, timed_out=RequestTimedOut)
 GET = (

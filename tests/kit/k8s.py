@@ -17,6 +17,7 @@ from gevent.queue import Empty, SimpleQueue
 from gevent.server import StreamServer
 
 from .closing import Closing
+from .wire import WAIT_S
 
 Object = dict[str, Any]
 
@@ -34,6 +35,7 @@ KINDS = {
 }
 SERVICE_NAME = "kubernetes.io/service-name"
 POLL_S = 0.02
+MAX_PAUSE_S = 0.05
 _CUT, _END = b"cut", b"end"
 _VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 
@@ -467,11 +469,16 @@ def ingress(
     }
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Let others run until *condition* holds; fail after *timeout_s*."""
+def wait_until(condition: Callable[[], object], timeout_s: float = WAIT_S) -> None:
+    """Let others run until *condition* holds; fail after *timeout_s*.
+
+    The longer it takes, the more seldom it is looked at: a look may cost a whole request.
+    """
+    pause_s = 0.001
     with gevent.Timeout(timeout_s, AssertionError(f"not so within {timeout_s} s")):
         while not condition():
-            gevent.sleep(0.002)
+            gevent.sleep(pause_s)
+            pause_s = min(1.5 * pause_s, MAX_PAUSE_S)
 
 
 def _head(reader: Any) -> Iterator[str]:

@@ -11,9 +11,7 @@ from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
 
 from .certs import Certs
-
-WAIT_S = 10.0
-"""Nothing a test waits for takes longer."""
+from .wire import WAIT_S
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:

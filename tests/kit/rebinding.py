@@ -48,7 +48,7 @@ class Rebinding(Closing):
         """Wait until that is seen; fails with what is seen instead."""
         wanted = expected[0] if len(expected) == 1 else expected
         try:
-            wait_until(lambda: self.seen == wanted, 20)
+            wait_until(lambda: self.seen == wanted)
         except AssertionError:
             raise AssertionError(f"{self.seen} is not {wanted}") from None
 

@@ -15,7 +15,8 @@ from meshproxy.net.stream import Stream, wait_either
 from meshproxy.net.tls import TlsStream
 from tests.kit.certs import Certs
 from tests.kit.faults import RESET
-from tests.kit.pair import WAIT_S, plain, tcp_pair, tls
+from tests.kit.pair import plain, tcp_pair, tls
+from tests.kit.wire import WAIT_S
 
 Pair = tuple[Stream, socket.socket]
 NEVER = math.inf

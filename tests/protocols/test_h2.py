@@ -17,8 +17,8 @@ from meshproxy.protocols.message_server import H2ServerConfig
 from tests.kit.h2_endpoint import H2Endpoint, Peer
 from tests.kit.h2_wire import GET, POST, H2Wire
 from tests.kit.k8s import wait_until
-from tests.kit.pair import WAIT_S
 from tests.kit.proxy import Proxy
+from tests.kit.wire import WAIT_S
 
 CALL = (*POST, ("content-type", "application/grpc"), ("te", "trailers"))
 SERVER = "rt/h2/server/127.0.0.1/0"

@@ -13,9 +13,8 @@ from tests.kit.certs import Certs
 from tests.kit.downstream import Downstream
 from tests.kit.h2_endpoint import H2Endpoint
 from tests.kit.h2_wire import GET, H2Wire
-from tests.kit.pair import WAIT_S
 from tests.kit.proxy import Proxy
-from tests.kit.wire import get
+from tests.kit.wire import WAIT_S, get
 
 ROUTER = """
 admin: {{port: 0}}

@@ -33,9 +33,9 @@ from tests.kit.h2_endpoint import H2Endpoint, Peer
 from tests.kit.h2_wire import GET, POST, H2Wire
 from tests.kit.k8s import wait_until
 from tests.kit.messages import Replies
-from tests.kit.pair import WAIT_S
 from tests.kit.proxy import Proxy
 from tests.kit.streams import Streaming, call, stream_response
+from tests.kit.wire import WAIT_S
 
 Case = Mapping[str, Any]
 Outcome = tuple[object, object]

@@ -47,7 +47,7 @@ def session_of(ensemble: Ensemble) -> Any:
 
 
 def wait_for_another(ensemble: Ensemble, before: Any) -> None:
-    wait_until(lambda: session_of(ensemble) not in (None, before), 20)
+    wait_until(lambda: session_of(ensemble) not in (None, before))
 
 
 @needs_zookeeper
@@ -104,7 +104,7 @@ def test_a_short_outage_keeps_the_session(zookeeper: ZooKeeper) -> None:
     zookeeper.stop()
     wait_until(lambda: session_of(patient) is None)
     zookeeper.start()
-    wait_until(lambda: session_of(patient) is not None, 20)
+    wait_until(lambda: session_of(patient) is not None)
     assert session_of(patient) == before
     asking.close()
 

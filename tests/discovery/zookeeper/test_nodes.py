@@ -54,7 +54,7 @@ class World:
     def wait_for(self, path: str, *found: tuple[str, dict[str, str]]) -> None:
         """Wait until this is on the way of *path*."""
         try:
-            wait_until(lambda: self.found(path) == list(found), 20)
+            wait_until(lambda: self.found(path) == list(found))
         except AssertionError:
             raise AssertionError(f"{path} is {self.seen[path]}") from None
 
