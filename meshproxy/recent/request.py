@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from meshproxy.http import l5d
 from meshproxy.http.message import Request
 from meshproxy.http.phases import Attempt
+from meshproxy.http.trace_id import TraceId
 from meshproxy.naming.path import Path
 
 ENDPOINT: Final = "endpoint"
@@ -131,40 +132,105 @@ def _lane(bound: str, endpoint: str, result: str, began: float, ended: float) ->
     }
 
 
-def recent(
-    router: str,
-    server: str,
-    request: Request,
-    status: int | None,
-    reason: str,
-    why: str,
-    latency_ms: float,
-    body_ms: float,
-    now: float,
-) -> RecentRequest:
-    """Returns what is kept of *request*, which ended at monotonic second *now*."""
-    started = now - (latency_ms + body_ms) / 1000
-    return RecentRequest(
-        time(),
-        router,
-        server,
-        request.peer.remote if request.peer is not None else "",
-        request.method.decode("ascii", "replace"),
-        (request.headers.get(b"host") or b"").decode("latin-1")[:MAX_TEXT],
-        request.target.partition(b"?")[0].decode("latin-1")[:MAX_TEXT],
-        status,
-        latency_ms,
-        body_ms,
-        reason,
-        _shortened(why),
-        _shown(request.dst),
-        _shown(request.bound_id),
-        request.endpoint,
-        request.egress.show() if request.egress is not None else "",
-        trace_of(request),
-        phases_ms(request),
-        [_plain(one, started) for one in request.earlier],
+class Ended:
+    """A request that has ended, as references that are formatted only when somebody looks.
+
+    The request itself is not kept, since its connection and its body would stay with it. *now* is
+    the present monotonic second.
+    """
+
+    __slots__ = (
+        "_body_ms",
+        "_bound_id",
+        "_dst",
+        "_earlier",
+        "_egress",
+        "_ended_at",
+        "_endpoint",
+        "_host",
+        "_latency_ms",
+        "_method",
+        "_now",
+        "_phases",
+        "_router",
+        "_server",
+        "_source",
+        "_status",
+        "_target",
+        "_trace",
+        "_why",
+        "is_failed",
+        "reason",
+        "total_ms",
     )
+
+    def __init__(
+        self,
+        router: str,
+        server: str,
+        request: Request,
+        status: int | None,
+        reason: str,
+        why: str,
+        latency_ms: float,
+        body_ms: float,
+        now: float,
+    ) -> None:
+        names, lines = request.headers.names, request.headers.lines
+        self._ended_at = time()
+        self._router = router
+        self._server = server
+        self._source = request.peer.remote if request.peer is not None else ""
+        self._method = request.method
+        self._host = lines[names.index(b"host")] if b"host" in names else b""
+        self._target = request.target
+        self._status = status
+        self._latency_ms = latency_ms
+        self._body_ms = body_ms
+        self.total_ms = latency_ms + body_ms
+        """Milliseconds from its head to the end of its response."""
+        self.reason = reason
+        self.is_failed = bool(reason)
+        """True if the client did not get what it asked for."""
+        self._why = why
+        self._dst = request.dst
+        self._bound_id = request.bound_id
+        self._endpoint = request.endpoint
+        self._egress = request.egress
+        self._trace: TraceId | bytes = b""
+        if request.trace is not None:
+            self._trace = request.trace.id
+        elif l5d.REQID in names:
+            self._trace = lines[names.index(l5d.REQID)]
+        self._phases = request.phases
+        self._earlier = request.earlier
+        self._now = now
+
+    def show(self) -> RecentRequest:
+        """Returns the same in plain values."""
+        started = self._now - self.total_ms / 1000
+        trace = self._trace
+        return RecentRequest(
+            self._ended_at,
+            self._router,
+            self._server,
+            self._source,
+            self._method.decode("ascii", "replace"),
+            _value(self._host)[:MAX_TEXT],
+            self._target.partition(b"?")[0].decode("latin-1")[:MAX_TEXT],
+            self._status,
+            self._latency_ms,
+            self._body_ms,
+            self.reason,
+            _shortened(self._why),
+            _shown(self._dst),
+            _shown(self._bound_id),
+            self._endpoint,
+            self._egress.show() if self._egress is not None else "",
+            _value(trace) if isinstance(trace, bytes) else _hexadecimal(trace),
+            _milliseconds(self._phases),
+            [_plain(one, started) for one in self._earlier],
+        )
 
 
 def shares(phases: Mapping[str, float], latency_ms: float, body_ms: float) -> dict[str, float]:
@@ -182,17 +248,26 @@ def phases_ms(request: Request) -> dict[str, float]:
 
     The phases are `bind`, `dns`, `queue`, `connect` and `tls`.
     """
-    if request.phases is None:
-        return {}
-    return {name: seconds * 1000 for name, seconds in request.phases.items()}
+    return _milliseconds(request.phases)
 
 
 def trace_of(request: Request) -> str:
     """Returns the id of the trace of *request* in hexadecimal; "" if none was begun."""
     if request.trace is not None:
-        found = request.trace.id
-        return f"{found.high:016x}{found.trace:016x}" if found.high else f"{found.trace:016x}"
+        return _hexadecimal(request.trace.id)
     return (request.headers.get(l5d.REQID) or b"").decode("latin-1")
+
+
+def _milliseconds(phases: Mapping[str, float] | None) -> dict[str, float]:
+    return {name: seconds * 1000 for name, seconds in phases.items()} if phases else {}
+
+
+def _hexadecimal(trace: TraceId) -> str:
+    return f"{trace.high:016x}{trace.trace:016x}" if trace.high else f"{trace.trace:016x}"
+
+
+def _value(line: bytes) -> str:
+    return line.partition(b":")[2].strip(b" \t").decode("latin-1")
 
 
 def _plain(attempt: Attempt, started: float) -> list[Any]:

@@ -7,7 +7,7 @@ above the time of most of them when they are not wanted, so they cost one compar
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, islice
+from itertools import islice
 from operator import attrgetter
 from time import monotonic
 from typing import Any, Final, Protocol
@@ -16,7 +16,7 @@ from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http import l5d
 from meshproxy.http.errors import ErrorResponse
 from meshproxy.http.message import Ending, Request, Response
-from meshproxy.recent.request import CUT, ENDPOINT, RecentRequest, recent
+from meshproxy.recent.request import CUT, ENDPOINT, Ended, RecentRequest
 from meshproxy.recent.wanted import Wanted
 
 CAPACITY: Final = 100
@@ -29,7 +29,10 @@ SAMPLED_PER_SECOND: Final = 1000
 MAX_WATCHED: Final = 2000
 """Most requests of one second that a watching supervisor is told of."""
 
+_MOST_UNSHOWN: Final = 1000
+"""With a larger capacity, requests are formatted as they end: all at once would stop the loop."""
 _BY_TIME: Final = attrgetter("ended_at")
+_Ring = deque[RecentRequest | Ended]
 _EARLY_ENDS: Final = {
     CUT: "the endpoint did not send the whole body",
     ClientGone.reason: "the client did not take the whole body",
@@ -61,12 +64,14 @@ class RecentRequests:
         self._watched_until = 0.0
         self._followers: tuple[RequestFollower, ...] = ()
         self._capacity = CAPACITY
-        self._failed: deque[RecentRequest] = deque(maxlen=CAPACITY)
-        self._slow: deque[RecentRequest] = deque(maxlen=CAPACITY)
-        self._others: deque[RecentRequest] = deque(maxlen=CAPACITY)
+        self._failed: _Ring = deque(maxlen=CAPACITY)
+        self._slow: _Ring = deque(maxlen=CAPACITY)
+        self._others: _Ring = deque(maxlen=CAPACITY)
         self.missed = 0
         """Requests that a supervisor watched for and was not told of, since the last `take`."""
         self._slow_ms = SLOW_MS
+        self._at_once = False
+        """True if requests are formatted as they end."""
         self.from_ms = -1.0
         """A request that went well is of interest if it took this long or longer."""
 
@@ -132,7 +137,7 @@ class RecentRequests:
         else:
             reason = why = ""
         self._note(
-            recent(
+            Ended(
                 router,
                 server,
                 request,
@@ -170,7 +175,7 @@ class RecentRequests:
     ) -> None:
         """Records *request*, which *error* ended without a response."""
         reason, why = error.reason, str(error)
-        self._note(recent(router, server, request, None, reason, why, latency_ms, 0.0, monotonic()))
+        self._note(Ended(router, server, request, None, reason, why, latency_ms, 0.0, monotonic()))
 
     def latest(self, wanted: Wanted, limit: int) -> list[RecentRequest]:
         """Returns the newest *limit* requests that are *wanted*, newest first."""
@@ -195,7 +200,14 @@ class RecentRequests:
             self._note(RecentRequest.of_plain(one))
 
     def _all(self) -> list[RecentRequest]:
-        return sorted(chain(self._failed, self._slow, self._others), key=_BY_TIME)
+        """Returns all, oldest first; they are formatted here, as hardly any is looked at."""
+        found: list[RecentRequest] = []
+        for ring in (self._failed, self._slow, self._others):
+            shown = [one.show() if isinstance(one, Ended) else one for one in ring]
+            ring.clear()
+            ring.extend(shown)
+            found += shown
+        return sorted(found, key=_BY_TIME)
 
     def _skips(self, total_ms: float) -> bool:
         """Returns True if a request that went well is not kept; otherwise counts it."""
@@ -208,16 +220,18 @@ class RecentRequests:
             self._adjust()
         return self._left < 0
 
-    def _note(self, request: RecentRequest) -> None:
-        ring = (
-            self._failed
-            if request.is_failed
-            else self._slow
-            if request.total_ms >= self._slow_ms
-            else self._others
-        )
+    def _note(self, request: RecentRequest | Ended) -> None:
+        if request.is_failed:
+            ring = self._failed
+        else:
+            ring = self._slow if request.total_ms >= self._slow_ms else self._others
         if self._watched_until and len(ring) == ring.maxlen:
             self.missed += 1
+        if isinstance(request, Ended):
+            if not self._at_once:
+                ring.append(request)
+                return
+            request = request.show()
         ring.append(request)
         for follower in self._followers:
             follower.tell(request)
@@ -234,5 +248,6 @@ class RecentRequests:
             self._watched_until = 0.0
             self._resize()
         wants_all = self._followers or self._watched_until
+        self._at_once = bool(wants_all) or self._capacity > _MOST_UNSHOWN
         wants_some = self._left > 0 and self._rate != 0
         self.from_ms = -1.0 if wants_all or wants_some else self._slow_ms

@@ -11,13 +11,13 @@ from meshproxy.http.propagation import L5d
 from meshproxy.http.trace import Trace
 from meshproxy.http.trace_id import TraceId
 from meshproxy.naming.path import Path
-from meshproxy.recent.request import MAX_TEXT, RecentRequest, recent, trace_of
+from meshproxy.recent.request import MAX_TEXT, Ended, RecentRequest, trace_of
 from tests.kit.messages import request
 from tests.kit.recent import ended
 
 
 def kept(asked: Request, latency_ms: float = 10.0, body_ms: float = 0.0) -> RecentRequest:
-    return recent("http", "ip/1", asked, 200, "", "", latency_ms, body_ms, 100.0)
+    return Ended("http", "ip/1", asked, 200, "", "", latency_ms, body_ms, 100.0).show()
 
 
 def test_a_request_is_kept_without_its_query_and_cut_to_a_bound() -> None:
@@ -37,7 +37,8 @@ def test_a_request_is_kept_without_its_query_and_cut_to_a_bound() -> None:
 
 def test_of_a_long_text_the_beginning_and_the_end_are_kept() -> None:
     why = "begin" + 9000 * "x" + "end"
-    kept_of = recent("http", "ip/1", request(), 502, "no_hosts", why, 1.0, 0.0, 100.0).why
+    ended_so = Ended("http", "ip/1", request(), 502, "no_hosts", why, 1.0, 0.0, 100.0)
+    kept_of = ended_so.show().why
     assert MAX_TEXT - 2 <= len(kept_of) <= MAX_TEXT
     assert (kept_of[:5], kept_of[-3:]) == ("begin", "end")
 
@@ -68,10 +69,11 @@ def test_each_attempt_is_a_lane() -> None:
 def test_the_trace_is_that_of_the_request_or_what_the_attempt_began() -> None:
     asked = request()
     assert trace_of(asked) == ""
+    assert kept(asked).trace == ""
     asked.headers.add(b"l5d-reqid", b"00000000000000ab")
-    assert trace_of(asked) == "00000000000000ab"
+    assert trace_of(asked) == kept(asked).trace == "00000000000000ab"
     asked.trace = Trace(TraceId(1, 2, 0xCD), L5d())
-    assert trace_of(asked) == "00000000000000cd"
+    assert trace_of(asked) == kept(asked).trace == "00000000000000cd"
     asked.trace = Trace(TraceId(1, 2, 0xCD, 0, 0xEF), L5d())
     assert trace_of(asked) == "00000000000000ef00000000000000cd"
 

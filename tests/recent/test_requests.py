@@ -1,6 +1,7 @@
 """What of the latest requests is kept, and for how long."""
 
 import json
+import weakref
 
 import pytest
 
@@ -19,6 +20,7 @@ from meshproxy.recent.requests import (
     RecentRequests,
 )
 from meshproxy.recent.wanted import Wanted
+from tests.kit.asked import Peer
 from tests.kit.clock import FakeClock
 from tests.kit.messages import request
 from tests.kit.recent import ended
@@ -157,6 +159,28 @@ def test_a_follower_is_told_of_every_request_until_it_leaves() -> None:
     end(recent, failed())
     assert [one.status for one in follower.told] == [200, 503]
     assert recent.from_ms == requests.SLOW_MS
+
+
+def test_the_connection_of_what_is_kept_is_not_kept() -> None:
+    recent, asked, peer = RecentRequests(), request(), Peer()
+    connection = weakref.ref(peer)
+    asked.peer = peer
+    recent.ended("http", "ip/1", asked, fine(), 1.0)
+    del asked, peer
+    assert connection() is None
+    assert shown(recent)[0].source == "192.0.2.1:5000"
+
+
+@pytest.mark.parametrize("capacity", [1, requests.CAPACITY, 2000])
+def test_looking_twice_shows_the_same(capacity: int) -> None:
+    recent = RecentRequests()
+    recent.sample(1.0, capacity)
+    end(recent, failed())
+    end(recent, fine(), 2.0)
+    end(recent, fine(), 2000.0)
+    assert [one.total_ms for one in shown(recent)] == [2000.0, 2.0, 1.0]
+    assert shown(recent) == shown(recent)
+    assert len(recent.take()) == 3
 
 
 def test_what_another_process_took_is_merged_and_told() -> None:
