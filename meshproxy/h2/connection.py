@@ -94,7 +94,7 @@ class H2Connection(FlowControl):
         if ends:
             self._receive_end(stream)
         elif not count:
-            self._trifles.take(self._now)
+            self._trifles.take(self._now, guard.EMPTY_DATA)
         self._events.data_received(stream, data, ends)
 
     def block(self, stream_id: int, block: bytes, ends: bool) -> None:

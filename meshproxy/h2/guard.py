@@ -15,6 +15,8 @@ TRIFLES = 10_000
 TRIFLES_PER_SECOND = 330
 USEFUL = 2
 """What useful work earns: a stream, or a DATA frame sent that was no sliver."""
+EMPTY_DATA = 4
+"""What DATA without a byte or an end costs, which no honest peer sends often."""
 GRANT_BITS = 11
 """Of the bytes of DATA sent, each 2 KiB earn one more: Go's client opens its windows, the stream's
 and the connection's, for every 4 KiB that its caller reads."""
