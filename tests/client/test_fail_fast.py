@@ -27,6 +27,7 @@ from tests.kit.events import events_of
 from tests.kit.k8s import wait_until
 from tests.kit.messages import body_of, request
 from tests.kit.nodes import numbers
+from tests.kit.wire import WAIT_S
 
 
 class World:
@@ -187,7 +188,7 @@ def test_attempts_end_with_the_endpoint(port: int) -> None:
     recovery = made.endpoint._recovery
     assert recovery is not None
     made.endpoint.close()
-    gevent.joinall([recovery], timeout=10, raise_error=True)
+    gevent.joinall([recovery], timeout=WAIT_S, raise_error=True)
     assert recovery.dead
     assert made.seen("is_marked_dead", "marked_available") == [0, 0]
     assert not made.endpoint.is_open

@@ -17,6 +17,7 @@ from meshproxy.discovery.watching.line import Line
 from meshproxy.naming.addr import AddrBound, Address
 from meshproxy.var import Var
 from tests.kit.marathon import LOGIN, Marathon, service_account
+from tests.kit.wire import WAIT_S
 
 TEXT, PUBLIC = service_account("me")
 APPS = "/v2/apps"
@@ -58,7 +59,7 @@ def test_a_token_that_expired_is_renewed_once_for_all(server: Marathon) -> None:
     account.ask(lines[0], APPS)
     server.expire()
     asking = [gevent.spawn(account.ask, line, APPS) for line in lines]
-    assert [one.get(timeout=10).status for one in asking] == [200] * 5
+    assert [one.get(timeout=WAIT_S).status for one in asking] == [200] * 5
     assert server.logins == 2
     for line in lines:
         line.close()
@@ -71,7 +72,7 @@ def test_a_login_that_is_refused_fails_for_all(server: Marathon) -> None:
     asking = [gevent.spawn(account.ask, line, APPS) for line in lines]
     for one in asking:
         with pytest.raises(ApiFailure) as raised:
-            one.get(timeout=10)
+            one.get(timeout=WAIT_S)
         assert raised.value.status == 401
     assert server.logins == 1
     for line in lines:

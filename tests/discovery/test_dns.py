@@ -31,6 +31,7 @@ from meshproxy.var import Var
 from tests.kit.clock import FakeClock
 from tests.kit.dns import DnsServer, Fault
 from tests.kit.k8s import wait_until
+from tests.kit.wire import WAIT_S
 
 QUICK = {"min_ttl_s": 0.05, "max_ttl_s": 0.05, "max_negative_ttl_s": 0.05}
 """Every answer holds for 50 ms, whatever its TTL."""
@@ -68,7 +69,7 @@ class Seen:
 
     def next(self) -> Addr:
         """Wait for the next value."""
-        return self.queue.get(timeout=10)
+        return self.queue.get(timeout=WAIT_S)
 
     def settled(self) -> Addr:
         """Wait for the next value that is not pending."""

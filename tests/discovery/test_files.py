@@ -20,6 +20,7 @@ from meshproxy.discovery.files import (
     files_below,
 )
 from meshproxy.var import Failed, Ok, Var
+from tests.kit.wire import WAIT_S
 
 QUICK_S = 0.02
 
@@ -44,17 +45,17 @@ def write(file: Path, text: bytes) -> None:
 def test_a_file_is_followed_through_its_life(tmp_path: Path) -> None:
     file = tmp_path / "f"
     with watching(contents(str(file), QUICK_S)) as seen:
-        assert seen.get(timeout=5) == Ok(None)
+        assert seen.get(timeout=WAIT_S) == Ok(None)
         file.write_bytes(b"one")
-        assert seen.get(timeout=5) == Ok(b"one")
+        assert seen.get(timeout=WAIT_S) == Ok(b"one")
         file.write_bytes(b"two")
-        assert seen.get(timeout=5) == Ok(b"two")
+        assert seen.get(timeout=WAIT_S) == Ok(b"two")
         write(file, b"333")
-        assert seen.get(timeout=5) == Ok(b"333")
+        assert seen.get(timeout=WAIT_S) == Ok(b"333")
         file.write_bytes(b"")
-        assert seen.get(timeout=5) == Ok(b"")
+        assert seen.get(timeout=WAIT_S) == Ok(b"")
         file.unlink()
-        assert seen.get(timeout=5) == Ok(None)
+        assert seen.get(timeout=WAIT_S) == Ok(None)
 
 
 def test_the_first_value_is_there_at_once(tmp_path: Path) -> None:
@@ -69,10 +70,10 @@ def test_a_config_map_is_followed_through_its_links(tmp_path: Path) -> None:
     (tmp_path / "..data").symlink_to("v1")
     (tmp_path / "f").symlink_to("..data/f")
     with watching(contents(str(tmp_path / "f"), QUICK_S)) as seen:
-        assert seen.get(timeout=5) == Ok(b"v1")
+        assert seen.get(timeout=WAIT_S) == Ok(b"v1")
         (tmp_path / "..tmp").symlink_to("v2")
         (tmp_path / "..tmp").replace(tmp_path / "..data")
-        assert seen.get(timeout=5) == Ok(b"v2")
+        assert seen.get(timeout=WAIT_S) == Ok(b"v2")
 
 
 def test_a_write_of_the_same_size_in_the_same_tick_is_seen(tmp_path: Path) -> None:
@@ -80,9 +81,9 @@ def test_a_write_of_the_same_size_in_the_same_tick_is_seen(tmp_path: Path) -> No
     file = tmp_path / "f"
     file.write_bytes(b"one")
     with watching(contents(str(file), QUICK_S)) as seen:
-        assert seen.get(timeout=5) == Ok(b"one")
+        assert seen.get(timeout=WAIT_S) == Ok(b"one")
         file.write_bytes(b"two")
-        assert seen.get(timeout=5) == Ok(b"two")
+        assert seen.get(timeout=WAIT_S) == Ok(b"two")
 
 
 def test_what_changes_without_rest_is_taken_after_all() -> None:
@@ -142,16 +143,16 @@ def test_a_huge_file_is_failed(tmp_path: Path) -> None:
 
 def test_the_depth_of_a_file_is_followed(tmp_path: Path) -> None:
     with watching(file_depth(str(tmp_path), [b"a", b"b", b"c"], QUICK_S)) as seen:
-        assert seen.get(timeout=5) == 0
+        assert seen.get(timeout=WAIT_S) == 0
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / "b").write_bytes(b"")
-        assert seen.get(timeout=5) == 2
+        assert seen.get(timeout=WAIT_S) == 2
         (tmp_path / "a" / "b").unlink()
         (tmp_path / "a" / "b").mkdir()
         (tmp_path / "a" / "b" / "c").write_bytes(b"")
-        assert seen.get(timeout=5) == 3
+        assert seen.get(timeout=WAIT_S) == 3
         (tmp_path / "a").rename(tmp_path / "z")
-        assert seen.get(timeout=5) == 0
+        assert seen.get(timeout=WAIT_S) == 0
 
 
 @pytest.mark.parametrize(

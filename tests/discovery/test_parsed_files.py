@@ -9,6 +9,7 @@ from gevent.queue import Queue
 
 from meshproxy.discovery.parsed_files import ParsedFiles
 from meshproxy.var import Failed, Ok
+from tests.kit.wire import WAIT_S
 
 
 def parse(text: bytes) -> list[int]:
@@ -36,7 +37,7 @@ def test_a_file_is_shown_while_it_is_followed(tmp_path: Path) -> None:
     files = ParsedFiles(parse, list)
     assert list(files.followed()) == []
     with following(files, file) as seen, following(files, file):
-        assert seen.get(timeout=5) == Ok([1, 2])
+        assert seen.get(timeout=WAIT_S) == Ok([1, 2])
         row = only(files)
         assert (row.name, row.answer, row.failure) == (str(file), "2 entries", "")
         assert row.answered_at > 0 == row.failing_since
@@ -51,10 +52,10 @@ def test_the_last_good_contents_are_shown_beside_what_is_wrong_now(tmp_path: Pat
     file.write_bytes(b"1 2")
     files = ParsedFiles(parse, list)
     with following(files, file) as seen:
-        assert seen.get(timeout=5) == Ok([1, 2])
+        assert seen.get(timeout=WAIT_S) == Ok([1, 2])
         read_at = only(files).answered_at
         file.write_bytes(b"one")
-        assert isinstance(seen.get(timeout=5), Failed)
+        assert isinstance(seen.get(timeout=WAIT_S), Failed)
         row = only(files)
         assert (row.answer, row.answered_at) == ("2 entries", read_at)
         assert "'one'" in row.failure
@@ -62,11 +63,11 @@ def test_the_last_good_contents_are_shown_beside_what_is_wrong_now(tmp_path: Pat
         error = files.describe()[str(file)]["poll"]["error"]
         assert error == row.failure
         file.unlink()
-        assert seen.get(timeout=5) == Ok(None)
+        assert seen.get(timeout=WAIT_S) == Ok(None)
         assert "no such file" in only(files).failure
         assert only(files).failing_since == row.failing_since
         file.write_bytes(b"3")
-        assert seen.get(timeout=5) == Ok([3])
+        assert seen.get(timeout=WAIT_S) == Ok([3])
         assert (only(files).failure, only(files).failing_since) == ("", 0.0)
 
 
@@ -75,7 +76,7 @@ def test_a_file_that_cannot_be_read_has_no_answer(tmp_path: Path) -> None:
     large.write_bytes(b"1 " * (3 * 1024 * 1024))
     files = ParsedFiles(parse, list)
     with following(files, large) as seen:
-        assert isinstance(seen.get(timeout=5), Failed)
+        assert isinstance(seen.get(timeout=WAIT_S), Failed)
         row = only(files)
         assert (row.answer, row.answered_at) == ("", 0.0)
         assert "is larger than" in row.failure

@@ -12,7 +12,7 @@ from gevent.event import Event
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WireClient
+from tests.kit.wire import WAIT_S, WireClient
 
 CONFIG = """
 admin: {{ip: 127.0.0.1, port: 0}}
@@ -151,7 +151,7 @@ def test_a_request_finishes_on_an_endpoint_that_discovery_removed(
         assert made.counts == [3, 0]
         assert made.seen("connections") == 2
         go_on.set()
-        assert asking.get(timeout=10).body == b"first second"
+        assert asking.get(timeout=WAIT_S).body == b"first second"
         wait_until(lambda: made.seen("connections") == 1)
         assert made.seen("loadbalancer/load") == 0
 

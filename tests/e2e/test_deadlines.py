@@ -11,7 +11,7 @@ from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WireClient, get
+from tests.kit.wire import WAIT_S, WireClient, get
 
 CONFIG = """
 admin: {{ip: 127.0.0.1, port: 0}}
@@ -233,5 +233,5 @@ def test_a_client_that_drips_does_not_get_more_time_for_it() -> None:
             wait_until(lambda was=passed_on: reading.ready() or sum(map(len, origin.wire)) > was)
             if reading.ready():
                 break
-        assert reading.get(timeout=10).status in {408, 503}
+        assert reading.get(timeout=WAIT_S).status in {408, 503}
     assert origin.requests == []

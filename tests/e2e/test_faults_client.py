@@ -13,7 +13,7 @@ from tests.kit.downstream import Answer, Downstream, Received, SlowDownstream
 from tests.kit.faults import RESET, Fault, FaultProxy, black_hole
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import SERVER, Proxy, client
-from tests.kit.wire import WireClient, get
+from tests.kit.wire import WAIT_S, WireClient, get
 
 CONFIG = """
 admin: {{ip: 127.0.0.1, port: 0}}
@@ -312,7 +312,7 @@ def test_who_pipelines_is_served_in_order_and_held_up_no_further_than_needed() -
         )
         assert get(proxy.port(), "web").status == 200
         assert [greedy.read().body.decode() for _ in targets] == targets
-        sending.get(timeout=10)
+        sending.get(timeout=WAIT_S)
 
 
 # --- tunnels ---

@@ -34,6 +34,34 @@ def serving(tmp_path: Path, origin: Downstream) -> Iterator[Serving]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def lasting_origin() -> Iterator[Downstream]:
+    with Downstream(lambda _: b"served") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def lasting(
+    lasting_origin: Downstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serving]:
+    """One proxy for all tests that leave its configuration as it is."""
+    text = with_workers(config(lasting_origin.port))
+    started = Serving(text, tmp_path_factory.mktemp("lasting"))
+    with started.daemon:
+        yield started
+
+
+def refuse(serving: Serving, text: str) -> str:
+    """Have *text* refused by *serving*, whose workers stay, and return what it logs meanwhile."""
+    before, said = pids(serving), len(serving.daemon.output())
+    failed = serving.metrics().get("reload/failed", 0)
+    serving.reload(text, BROKEN)
+    assert pids(serving) == before
+    assert get(serving.port, "web").body == b"served"
+    assert serving.metrics()["reload/failed"] == failed + 1
+    return serving.daemon.output()[said:]
+
+
 def test_reloads_under_load_fail_no_request(serving: Serving) -> None:
     """On kept connections and on new ones; what both generations counted adds up."""
     text, workers = serving.file.read_text(), pids(serving)
@@ -51,35 +79,30 @@ def test_reloads_under_load_fail_no_request(serving: Serving) -> None:
     assert counted["rt/http/service/svc/web/success"] == len(replies)
 
 
-def test_a_broken_file_changes_nothing(serving: Serving, origin: Downstream) -> None:
-    before = pids(serving)
-    serving.reload(with_workers(config(origin.port, "  dtabb: /x")), BROKEN)
-    assert "did you mean dtab?" in serving.daemon.output()
-    assert pids(serving) == before
-    assert get(serving.port, "web").body == b"served"
+@pytest.mark.world
+def test_a_broken_file_changes_nothing(lasting: Serving, lasting_origin: Downstream) -> None:
+    text = with_workers(config(lasting_origin.port, "  dtabb: /x"))
+    assert "did you mean dtab?" in refuse(lasting, text)
 
 
+@pytest.mark.world
 @pytest.mark.parametrize("what", ["certificate", "server's port", "admin port"])
 def test_what_the_first_worker_or_the_system_refuses_changes_nothing(
-    serving: Serving, origin: Downstream, tmp_path: Path, what: str
+    lasting: Serving, lasting_origin: Downstream, tmp_path: Path, what: str
 ) -> None:
+    port = lasting_origin.port
     bad = tmp_path / "bad.pem"
     bad.write_text("no certificate\n")
-    text, reason = with_workers(config(origin.port)), f"cannot listen on {origin.address}"
+    text, reason = with_workers(config(port)), f"cannot listen on {lasting_origin.address}"
     match what:
         case "certificate":
             tls = f"  client: {{tls: {{commonName: x, trustCertsBundle: {bad}}}}}"
-            text, reason = with_workers(config(origin.port, tls)), str(bad)
+            text, reason = with_workers(config(port, tls)), str(bad)
         case "server's port":
-            text = text.replace(SERVER, f"{SERVER}\n  - {{port: {origin.port}, ip: 127.0.0.1}}")
+            text = text.replace(SERVER, f"{SERVER}\n  - {{port: {port}, ip: 127.0.0.1}}")
         case _:
-            text = text.replace("port: 0}\nrouters", f"port: {origin.port}}}\nrouters")
-    before = pids(serving)
-    serving.reload(text, BROKEN)
-    assert reason in serving.daemon.output()
-    assert pids(serving) == before
-    assert get(serving.port, "web").body == b"served"
-    assert serving.metrics()["reload/failed"] == 1
+            text = text.replace("port: 0}\nrouters", f"port: {port}}}\nrouters")
+    assert reason in refuse(lasting, text)
 
 
 def test_the_number_of_workers_can_be_changed(serving: Serving, origin: Downstream) -> None:
@@ -94,10 +117,10 @@ def test_the_number_of_workers_can_be_changed(serving: Serving, origin: Downstre
     assert serving.metrics()["workers/restarts"] == 0
 
 
-def test_workers_cannot_be_reloaded_away(serving: Serving, origin: Downstream) -> None:
-    serving.reload(config(origin.port), BROKEN)
-    assert "takes a restart" in serving.daemon.output()
-    assert len(pids(serving)) == 2
+@pytest.mark.world
+def test_workers_cannot_be_reloaded_away(lasting: Serving, lasting_origin: Downstream) -> None:
+    assert "takes a restart" in refuse(lasting, config(lasting_origin.port))
+    assert len(pids(lasting)) == 2
 
 
 def test_a_worker_that_is_replaced_serves_what_was_reloaded(serving: Serving) -> None:
@@ -132,10 +155,12 @@ def test_the_admin_pages_can_move(serving: Serving, origin: Downstream) -> None:
     wait_until(lambda: refuses(before))
 
 
-def test_a_post_reloads_and_tells_every_error(serving: Serving, origin: Downstream) -> None:
-    assert post_reload(serving).status == 200
-    serving.file.write_text(with_workers(config(origin.port, "  dtabb: /x")))
-    reply = post_reload(serving)
+@pytest.mark.world
+def test_a_post_reloads_and_tells_every_error(lasting: Serving, lasting_origin: Downstream) -> None:
+    lasting.file.write_text(with_workers(config(lasting_origin.port)))
+    assert post_reload(lasting).status == 200
+    lasting.file.write_text(with_workers(config(lasting_origin.port, "  dtabb: /x")))
+    reply = post_reload(lasting)
     assert (reply.status, b"did you mean dtab?" in reply.body) == (400, True)
 
 

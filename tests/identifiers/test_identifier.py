@@ -11,6 +11,7 @@ from meshproxy.identifiers.static import StaticIdentifierConfig
 from meshproxy.naming.path import Path
 from meshproxy.var import PENDING, Failed, Ok, State, Var
 from tests.kit.asked import Peer, request
+from tests.kit.wire import WAIT_S
 
 SVC = Path.of("svc")
 
@@ -52,7 +53,7 @@ def test_an_answer_that_takes_time_is_waited_for() -> None:
     gevent.sleep(0)
     assert not waiting.ready()
     answer.set(Ok(Path.of("found")))
-    assert waiting.get(timeout=10) == Path.of("found")
+    assert waiting.get(timeout=WAIT_S) == Path.of("found")
     answer.set(Ok(Declined("not this one")))
     assert identify(request()) == Path.of("svc", "last")
     answer.set(Failed(ValueError("a b is not a path")))

@@ -15,6 +15,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.naming.path import Path
 from tests.kit.asked import request
 from tests.kit.k8s import EXTENSIONS, NETWORKING, KubeApi, ingress, wait_until
+from tests.kit.wire import WAIT_S
 
 SVC = Path.of("svc")
 Spec = dict[str, Any]
@@ -221,7 +222,7 @@ def test_without_a_first_list_a_request_waits_for_the_binding_timeout(api: KubeA
     waiting = gevent.spawn(first_of([identifier], 10), request(Host=b"web.test"))
     api.apply(ingress("a", spec(rule("web"))))
     del api.refusals["ingresses"]
-    assert waiting.get(timeout=10) == Path.parse("/svc/default/80/web")
+    assert waiting.get(timeout=WAIT_S) == Path.parse("/svc/default/80/web")
     identifier.close()
 
 

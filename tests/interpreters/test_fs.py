@@ -17,6 +17,7 @@ from meshproxy.naming.nametree import NEG, Leaf
 from meshproxy.naming.path import Path
 from meshproxy.var import Failed, Ok, Var
 from tests.kit.deps import interpreter_deps
+from tests.kit.wire import WAIT_S
 
 WEB = Path.parse("/svc/web")
 
@@ -53,49 +54,49 @@ def test_names_are_bound_by_the_file(tmp_path: FilePath) -> None:
     file = tmp_path / "dtab"
     file.write_text("# comment\n/svc/web => /$/inet/a/1 ;\n")
     with binding(file) as states:
-        assert bound_id(states.get(timeout=5)) == "/$/inet/a/1"
+        assert bound_id(states.get(timeout=WAIT_S)) == "/$/inet/a/1"
 
 
 def test_the_routers_entries_win(tmp_path: FilePath) -> None:
     file = tmp_path / "dtab"
     file.write_text("/svc/web => /$/inet/a/1; /host/web => /$/inet/h/1")
     with binding(file, "/svc/web => /$/inet/b/2") as states:
-        assert bound_id(states.get(timeout=5)) == "/$/inet/b/2"
+        assert bound_id(states.get(timeout=WAIT_S)) == "/$/inet/b/2"
     with binding(file, "/svc => /host") as states:
-        assert bound_id(states.get(timeout=5)) == "/$/inet/h/1"
+        assert bound_id(states.get(timeout=WAIT_S)) == "/$/inet/h/1"
 
 
 def test_a_change_is_followed(tmp_path: FilePath) -> None:
     file = tmp_path / "dtab"
     file.write_text("/svc/web => /$/inet/a/1")
     with binding(file) as states:
-        assert bound_id(states.get(timeout=5)) == "/$/inet/a/1"
+        assert bound_id(states.get(timeout=WAIT_S)) == "/$/inet/a/1"
         replace(file, "/svc/web => /$/inet/b/2")
-        assert bound_id(states.get(timeout=5)) == "/$/inet/b/2"
+        assert bound_id(states.get(timeout=WAIT_S)) == "/$/inet/b/2"
         replace(file, "")
-        assert states.get(timeout=5) == Ok(NEG)
+        assert states.get(timeout=WAIT_S) == Ok(NEG)
 
 
 def test_a_text_that_does_not_parse_is_an_error_until_it_is_mended(tmp_path: FilePath) -> None:
     file = tmp_path / "dtab"
     file.write_text("/svc/web => /$/inet/a/1")
     with binding(file) as states:
-        assert bound_id(states.get(timeout=5)) == "/$/inet/a/1"
+        assert bound_id(states.get(timeout=WAIT_S)) == "/$/inet/a/1"
         replace(file, "/svc/web => nonsense")
-        failed = states.get(timeout=5)
+        failed = states.get(timeout=WAIT_S)
         assert isinstance(failed, Failed)
         assert str(failed.error).startswith(f"{file}: ")
         replace(file, "/svc/web => /$/inet/b/2")
-        assert bound_id(states.get(timeout=5)) == "/$/inet/b/2"
+        assert bound_id(states.get(timeout=WAIT_S)) == "/$/inet/b/2"
 
 
 def test_a_missing_file_is_an_error(tmp_path: FilePath) -> None:
     file = tmp_path / "dtab"
     file.write_text("/svc/web => /$/inet/a/1")
     with binding(file) as states:
-        states.get(timeout=5)
+        states.get(timeout=WAIT_S)
         file.unlink()
-        failed = states.get(timeout=5)
+        failed = states.get(timeout=WAIT_S)
         assert isinstance(failed, Failed)
         assert str(failed.error) == f"{file} is missing"
 
@@ -104,7 +105,7 @@ def test_bytes_that_are_no_text_are_an_error(tmp_path: FilePath) -> None:
     file = tmp_path / "dtab"
     file.write_bytes(b"\xff")
     with binding(file) as states:
-        assert isinstance(states.get(timeout=5), Failed)
+        assert isinstance(states.get(timeout=WAIT_S), Failed)
 
 
 def test_what_is_wrong_in_the_file_is_warned_of_with_its_places(tmp_path: FilePath) -> None:

@@ -19,6 +19,7 @@ from gevent import subprocess
 
 from .closing import Closing
 from .k8s import wait_until
+from .wire import WAIT_S
 
 Object = dict[str, Any]
 METHODS = {
@@ -75,7 +76,7 @@ class Mesh(Closing):
         """End the process; what it knows is kept for `restart`."""
         self._process.kill()
         self._process.wait()
-        self._reading.join(timeout=5)
+        self._reading.join(timeout=WAIT_S)
         self.streams = 0
 
     def restart(self) -> None:

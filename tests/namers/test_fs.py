@@ -26,6 +26,7 @@ from meshproxy.naming.path import Path
 from meshproxy.var import Ok, Var
 from tests.kit.deps import namer_deps
 from tests.kit.dns import DnsServer
+from tests.kit.wire import WAIT_S
 
 PREFIX = Path.parse("/#/io.l5d.fs")
 
@@ -161,21 +162,21 @@ def test_files_are_followed(root: FilePath) -> None:
     assert isinstance(answer, Var)
     close = answer.observe(trees.put)
     try:
-        assert trees.get(timeout=5) == Ok(NEG)
+        assert trees.get(timeout=WAIT_S) == Ok(NEG)
         (root / "web").write_text("127.0.0.1 80\n")
-        found = bound_in(trees.get(timeout=5))
+        found = bound_in(trees.get(timeout=WAIT_S))
         addrs: Queue = Queue()
         close_addr = found.addr.observe(addrs.put)
         try:
-            assert addrs.get(timeout=5) == addresses(("127.0.0.1", 80))
+            assert addrs.get(timeout=WAIT_S) == addresses(("127.0.0.1", 80))
             (root / "new").write_text("127.0.0.1 80\n127.0.0.1 81\n")
             (root / "new").replace(root / "web")
-            assert addrs.get(timeout=5) == addresses(("127.0.0.1", 80), ("127.0.0.1", 81))
+            assert addrs.get(timeout=WAIT_S) == addresses(("127.0.0.1", 80), ("127.0.0.1", 81))
             (root / "web").unlink()
-            assert addrs.get(timeout=5) == ADDR_NEG
+            assert addrs.get(timeout=WAIT_S) == ADDR_NEG
         finally:
             close_addr()
-        assert trees.get(timeout=5) == Ok(NEG)
+        assert trees.get(timeout=WAIT_S) == Ok(NEG)
     finally:
         close()
 
@@ -191,7 +192,7 @@ def test_host_names_are_resolved_and_merged(root: FilePath) -> None:
             everything = addresses(
                 ("10.0.0.1", 80), ("10.0.0.2", 80), ("10.0.0.3", 81, 3.0), ("127.0.0.9", 82)
             )
-            while addrs.get(timeout=5) != everything:
+            while addrs.get(timeout=WAIT_S) != everything:
                 pass
         finally:
             close()

@@ -9,6 +9,7 @@ from gevent import socket
 
 from meshproxy.net import channel as module
 from meshproxy.net.channel import MAX_MESSAGE, Channel
+from tests.kit.wire import WAIT_S
 
 Pair = tuple[Channel, Channel]
 
@@ -44,7 +45,7 @@ def test_an_end_that_is_closed_is_noticed_by_the_other(pair: Pair) -> None:
     waiting = gevent.spawn(theirs.receive)
     gevent.sleep(0)
     ours.close()
-    assert waiting.get(timeout=5) is None
+    assert waiting.get(timeout=WAIT_S) is None
     assert (ours.send("late"), theirs.send("late")) == (False, False)
 
 
@@ -53,7 +54,7 @@ def test_closing_ends_our_own_wait(pair: Pair) -> None:
     waiting = gevent.spawn(ours.receive)
     gevent.sleep(0)
     ours.close()
-    assert waiting.get(timeout=5) is None
+    assert waiting.get(timeout=WAIT_S) is None
 
 
 @pytest.mark.parametrize(

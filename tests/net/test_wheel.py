@@ -9,6 +9,7 @@ import pytest
 from gevent.event import Event
 
 from meshproxy.net.wheel import TICK, Wheel
+from tests.kit.wire import WAIT_S
 
 
 class Entry:
@@ -33,7 +34,7 @@ def wheel() -> Wheel:
 
 
 def expires(entry: Entry) -> bool:
-    return entry.expired.wait(timeout=5)
+    return entry.expired.wait(timeout=WAIT_S)
 
 
 @pytest.mark.parametrize("away", [-10.0, -TICK, 0.0, TICK / 2, 2.5 * TICK])

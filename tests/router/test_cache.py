@@ -7,6 +7,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.net.turn import next_turn
 from meshproxy.router.cache import CacheEntry, IdleCache
 from tests.kit.effort import lines_run
+from tests.kit.wire import WAIT_S
 
 
 class Value:
@@ -244,7 +245,7 @@ def test_a_sweep_lets_others_run_and_they_may_use_the_cache() -> None:
 
     other = gevent.spawn(use_often)
     cache.sweep()
-    other.get(timeout=10)
+    other.get(timeout=WAIT_S)
     assert len(used) >= 20
     assert cache.kept == ["0", "999"]
 

@@ -41,6 +41,7 @@ from tests.kit.downstream import Answer, Downstream
 from tests.kit.events import events_of
 from tests.kit.guards import guard
 from tests.kit.messages import body_of, request
+from tests.kit.wire import WAIT_S
 
 ID = Path.parse("/#/io.l5d.fs/web")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -452,7 +453,7 @@ def test_a_request_that_waited_for_the_addresses_goes_to_their_authority() -> No
         waiting = gevent.spawn(client.ask)
         gevent.sleep(0)
         client.addresses.set(of(server.port, authority="a.test"))
-        assert waiting.get(timeout=10) == str(server.port).encode()
+        assert waiting.get(timeout=WAIT_S) == str(server.port).encode()
         assert server.requests[0].get("host") == "a.test"
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from meshproxy.admin.pages import HTML, JSON, TEXT, AdminRequest, AdminResponse, refuse_method, text
 from meshproxy.runtime.questions import MAX_BODY, Questions, answer_to
+from tests.kit.wire import WAIT_S
 
 REQUEST = AdminRequest("POST", "/a", {"q": "1"}, b"\xff body", "text/x")
 
@@ -57,7 +58,7 @@ def test_answers_find_their_questions_in_any_order(worker: Worker) -> None:
     worker.answer(text("second"), 1)
     worker.answer(text("first"), 0)
     assert second(0.0) == text("second")
-    assert waiting.get(timeout=10) == text("first")
+    assert waiting.get(timeout=WAIT_S) == text("first")
 
 
 def test_an_answer_that_comes_too_late_is_dropped(worker: Worker) -> None:
@@ -71,7 +72,7 @@ def test_nobody_waits_for_one_that_has_ended(worker: Worker) -> None:
     waiting = gevent.spawn(worker.questions.ask(REQUEST), 60.0)
     gevent.sleep(0)
     worker.questions.close()
-    assert waiting.get(timeout=10) is None
+    assert waiting.get(timeout=WAIT_S) is None
     worker.is_open = False
     with gevent.Timeout(10):
         assert worker.questions.ask(REQUEST)(60.0) is None

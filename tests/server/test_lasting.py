@@ -6,6 +6,7 @@ import gevent
 
 from meshproxy.server.lasting import LastingConversations
 from tests.kit.h2_wire import until
+from tests.kit.wire import WAIT_S
 
 
 class Session:
@@ -31,7 +32,7 @@ def test_all_of_them_are_waited_for() -> None:
     gevent.sleep(0)
     assert not waiting.ready()
     two.cut()
-    assert waiting.get(timeout=10) is True
+    assert waiting.get(timeout=WAIT_S) is True
     assert ended == ["ended", "closed"] * 2
 
 

@@ -17,6 +17,7 @@ from tests.kit.h2 import SETTINGS, headers, parsed
 from tests.kit.h2_serving import H2Serving, parameters, serving_h2
 from tests.kit.h2_wire import GET, H2Wire, raw_frames, until
 from tests.kit.pair import tcp_pair
+from tests.kit.wire import WAIT_S
 
 HTTP_1 = b"GET /one HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n"
 
@@ -153,7 +154,7 @@ def test_draining_ends_all_of_them() -> None:
             raw_frames(wire.sock)
             wire.sock.close()
         early.close()
-        assert closing.get(timeout=10) is True
+        assert closing.get(timeout=WAIT_S) is True
 
 
 def test_refusals_are_in_http_1() -> None:

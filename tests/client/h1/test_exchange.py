@@ -33,6 +33,7 @@ from tests.kit.connections import unopened
 from tests.kit.k8s import wait_until
 from tests.kit.messages import Pieces, body_of, request
 from tests.kit.pair import plain
+from tests.kit.wire import WAIT_S
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BIG = b"x" * 20_000_000
@@ -154,7 +155,7 @@ def test_informational_responses_do_not_stop_a_body_that_comes_slowly() -> None:
         wait_until(lambda: talk.endpoint.received and b"abc" in talk.endpoint.received[0])
         wait_until(lambda: not select([talk.connection.stream.sock], [], [], 0)[0])
         client.sendall(b"def")
-        assert body_of(sending.get(timeout=10)) == b"ok"
+        assert body_of(sending.get(timeout=WAIT_S)) == b"ok"
         assert talk.endpoint.received[0].endswith(b"abcdef")
         assert talk.released == [True]
 
@@ -324,7 +325,7 @@ def test_an_upload_may_take_longer_than_the_silence_after_it() -> None:
         client.sendall(b"begin")
         wait_until(lambda: monotonic() > begun + 2 * limits.first_byte)
         client.sendall(b"end")
-        assert sending.get(timeout=10).status == 200
+        assert sending.get(timeout=WAIT_S).status == 200
 
 
 def test_silence_after_an_upload_ends() -> None:

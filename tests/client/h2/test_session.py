@@ -13,6 +13,7 @@ from meshproxy.h2.settings import KeepAlive, LocalSettings
 from tests.kit.h2_endpoint import Peer, answer
 from tests.kit.k8s import wait_until
 from tests.kit.messages import body_of
+from tests.kit.wire import WAIT_S
 
 from .conftest import to_endpoint
 
@@ -29,7 +30,7 @@ def test_one_session_carries_many_requests_at_once() -> None:
 
     with to_endpoint(script) as (sessions, endpoint):
         sending = [gevent.spawn(sessions.send) for _ in range(50)]
-        bodies = [body_of(each.get(timeout=10)) for each in sending]
+        bodies = [body_of(each.get(timeout=WAIT_S)) for each in sending]
         assert bodies == [b"%d" % (2 * n + 1) for n in range(50)]
         assert len(endpoint.peers) == 1
         assert (sessions.count("connects"), sessions.open, sessions.idle) == (1, 1, 1)
@@ -73,7 +74,7 @@ def test_a_session_with_streams_outlives_its_idle_time_and_takes_no_more_after_i
         second = gevent.spawn(sessions.send)
         wait_until(lambda: len(endpoint.peers) == 2)
         answered.set()
-        assert [each.get(timeout=10).body for each in (first, second)] == [b"ok", b"ok"]
+        assert [each.get(timeout=WAIT_S).body for each in (first, second)] == [b"ok", b"ok"]
         wait_until(lambda: sessions.open == 0)
 
 
@@ -186,7 +187,7 @@ def test_a_ping_is_not_repeated_while_its_answer_is_due() -> None:
         (session,) = sessions._sessions
         for seconds in (331, 332, 333):
             session.check(monotonic() + seconds)
-        assert sending.get(timeout=10).status == 200
+        assert sending.get(timeout=WAIT_S).status == 200
         assert len(pings) == 1
 
 
@@ -207,4 +208,4 @@ def test_a_session_that_was_told_to_go_does_not_count_as_too_old() -> None:
         session.check(monotonic() + 1001)
         assert sessions.count("lifetime") == 0
         endpoint.peers[0].reply(1)
-        assert sending.get(timeout=10).status == 200
+        assert sending.get(timeout=WAIT_S).status == 200

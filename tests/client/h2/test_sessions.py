@@ -29,7 +29,7 @@ from tests.kit.certs import Certs
 from tests.kit.h2_endpoint import H2Endpoint, Peer, answer
 from tests.kit.k8s import wait_until
 from tests.kit.messages import Pieces, body_of, request
-from tests.kit.wire import free_port
+from tests.kit.wire import WAIT_S, free_port
 
 from .conftest import TRANSPORT, Sessions, to_endpoint
 
@@ -59,7 +59,7 @@ def settled(sessions: Sessions) -> None:
     script: Held = sessions_script(sessions)
     wait_until(lambda: script.waiting)
     script.answer()
-    sending.get(timeout=10)
+    sending.get(timeout=WAIT_S)
 
 
 def sessions_script(sessions: Sessions) -> Held:
@@ -73,7 +73,7 @@ def asking(sessions: Sessions, count: int) -> list["gevent.Greenlet[..., Respons
 
 def test_those_who_wait_share_the_connection_that_is_being_made() -> None:
     with to_endpoint() as (sessions, endpoint):
-        bodies = [body_of(each.get(timeout=10)) for each in asking(sessions, 30)]
+        bodies = [body_of(each.get(timeout=WAIT_S)) for each in asking(sessions, 30)]
         assert bodies == [b"ok"] * 30
         assert len(endpoint.peers) == 1
 
@@ -173,7 +173,7 @@ def test_a_failure_to_connect_is_that_of_all_who_wait() -> None:
     sessions = Sessions(free_port())
     for each in asking(sessions, 3):
         with pytest.raises(ConnectFailed, match="refused"):
-            each.get(timeout=10)
+            each.get(timeout=WAIT_S)
     with pytest.raises(ConnectFailed):
         sessions.open_session(gevent.get_hub().loop.now() + 10)
 
@@ -192,7 +192,7 @@ def test_a_failure_to_connect_once_more_is_tried_once_while_others_work() -> Non
         held.answer()
         wait_until(lambda: held.waiting)
         held.answer()
-        assert [each.get(timeout=10).status for each in sending] == [200] * 3
+        assert [each.get(timeout=WAIT_S).status for each in sending] == [200] * 3
         assert failed.read().summary().count == 1
 
 
@@ -207,7 +207,7 @@ def test_a_session_that_is_ending_does_not_hold_up_the_next_one() -> None:
         wait_until(lambda: len(held.waiting) == 2)
         assert len(endpoint.peers) == 2
         held.answer()
-        assert [first.get(timeout=10).status, second.get(timeout=10).status] == [200, 200]
+        assert [first.get(timeout=WAIT_S).status, second.get(timeout=WAIT_S).status] == [200, 200]
 
 
 def test_without_a_live_session_a_failure_to_connect_is_told_at_once() -> None:
@@ -221,7 +221,7 @@ def test_without_a_live_session_a_failure_to_connect_is_told_at_once() -> None:
         with pytest.raises(ConnectFailed):
             sessions.send()
         held.answer()
-        assert first.get(timeout=10).status == 200
+        assert first.get(timeout=WAIT_S).status == 200
 
 
 def test_who_cannot_wait_for_the_connection_goes_and_it_is_there_for_the_next() -> None:
@@ -362,7 +362,7 @@ def test_those_who_wait_get_a_new_connection_when_the_only_one_breaks() -> None:
         assert all(isinstance(each.exception, ConnectionClosed) for each in post)
         wait_until(lambda: held.waiting)
         held.answer()
-        assert last.get(timeout=10).status == 200
+        assert last.get(timeout=WAIT_S).status == 200
 
 
 def test_a_connection_that_is_made_while_closing_serves_who_waits_and_ends() -> None:
@@ -418,7 +418,7 @@ def test_an_endpoint_that_says_farewell_for_ever_gets_a_bounded_number_of_connec
         wait_until(lambda: len(endpoint.peers) == 3)
         wait_until(lambda: len(held.waiting) == 2)
         held.answer()
-        assert [each.get(timeout=10).status for each in sending] == [200] * 3
+        assert [each.get(timeout=WAIT_S).status for each in sending] == [200] * 3
 
 
 def test_streams_that_outlive_many_connections_keep_no_request_out() -> None:
@@ -431,4 +431,4 @@ def test_streams_that_outlive_many_connections_keep_no_request_out() -> None:
             endpoint.peers[number].go_away(1)
             wait_until(lambda: not sessions._live)
         held.answer()
-        assert {each.get(timeout=10).status for each in sending} == {200}
+        assert {each.get(timeout=WAIT_S).status for each in sending} == {200}

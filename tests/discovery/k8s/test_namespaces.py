@@ -11,6 +11,7 @@ from meshproxy.discovery.k8s.namespaces import MAX_LISTS, SPACING_S, Claim, Name
 from meshproxy.discovery.k8s.objects import Entry
 from meshproxy.discovery.k8s.table import Table
 from tests.kit.k8s import wait_until
+from tests.kit.wire import WAIT_S
 
 NEVER_S = 600
 
@@ -68,7 +69,7 @@ def test_a_namespace_that_exists_is_waited_for_no_longer() -> None:
         gevent.idle()
         assert not waiter.dead
         world.list("default", "shop")
-        assert waiter.get(timeout=10) is True
+        assert waiter.get(timeout=WAIT_S) is True
 
 
 def test_one_that_is_known_not_to_exist_is_waited_for_beyond_the_pause() -> None:
@@ -140,7 +141,7 @@ def test_a_claim_that_is_found_empty_waits_for_the_list_of_namespaces() -> None:
     waiting = gevent.spawn(claim.pause, 7, pytest.fail)
     wait_until(lambda: world.feed.running)
     world.list("shop")
-    waiting.get(timeout=10)
+    waiting.get(timeout=WAIT_S)
     assert claim.is_proven(is_empty=True)
     assert world.slept == []
 
@@ -170,5 +171,5 @@ def test_few_are_listed_at_once_and_the_others_not_at_all_if_they_prove_to_be_la
         world.list("default")
         for end in lists:
             end()
-        answers = [each.get(timeout=10) for each in asking]
+        answers = [each.get(timeout=WAIT_S) for each in asking]
     assert answers == ["listed"] * MAX_LISTS + [None] * (50 - MAX_LISTS)

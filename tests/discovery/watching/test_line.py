@@ -14,6 +14,7 @@ from meshproxy.naming.addr import ADDR_NEG, ADDR_PENDING, Addr, AddrFailed
 from meshproxy.var import Var
 from tests.kit.http_api import Fault, Said
 from tests.kit.k8s import wait_until
+from tests.kit.wire import WAIT_S
 
 from .conftest import QUICK, Scripted, api_at, at
 
@@ -101,7 +102,7 @@ def test_a_held_question_may_take_longer(server: Scripted) -> None:
         wait_until(lambda: len(server.asked) == 2)
         news.append(1)
         server.tell()
-        assert asking.get(timeout=5).body == b"news"
+        assert asking.get(timeout=WAIT_S).body == b"news"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_an_address_that_is_found_late_is_waited_for(server: Scripted) -> None:
         asking = gevent.spawn(line.ask, "/x")
         gevent.idle()
         where.set(at(server.port))
-        assert asking.get(timeout=5).body == b"/x"
+        assert asking.get(timeout=WAIT_S).body == b"/x"
 
 
 def test_a_question_under_way_is_called_off_when_the_api_moves(server: Scripted) -> None:

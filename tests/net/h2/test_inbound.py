@@ -15,6 +15,7 @@ from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.stream import wait_either
 from tests.kit.h2_wire import GET, POST, Bare, H2Wire, Owner, answer, bare, until
 from tests.kit.pair import plain
+from tests.kit.wire import WAIT_S
 
 WINDOW = 65535
 
@@ -37,7 +38,7 @@ def test_pieces_are_read_as_they_come() -> None:
         wire.send(1, b"one")
         until(lambda: body._waiter is not None and body._kept.size == 3)
         wire.send(1, b"two", ends=True)
-        assert reading.get(timeout=10) == [b"one", b"two", b""]
+        assert reading.get(timeout=WAIT_S) == [b"one", b"two", b""]
         assert body.is_complete
 
 
@@ -119,7 +120,7 @@ def test_a_reader_may_wait_for_something_else_too() -> None:
         reading = gevent.spawn(body.read, stream)
         until(lambda: body._waiter is not None)
         other.sendall(b"!")
-        assert reading.get(timeout=10) is None
+        assert reading.get(timeout=WAIT_S) is None
         with plain() as (quiet, _):
             wire.send(1, b"here")
             assert body.read(quiet) == b"here"
@@ -130,7 +131,7 @@ def test_something_else_may_wait_for_a_body() -> None:
         waiting = gevent.spawn(wait_either, stream, body, float("inf"))
         until(lambda: body._waiter is not None)
         wire.send(1, b"here")
-        assert waiting.get(timeout=10) is True
+        assert waiting.get(timeout=WAIT_S) is True
 
 
 def test_a_client_that_waits_is_asked_once() -> None:
@@ -140,7 +141,7 @@ def test_a_client_that_waits_is_asked_once() -> None:
         reading = gevent.spawn(body.read)
         until(lambda: asked)
         wire.send(1, b"x", ends=True)
-        assert reading.get(timeout=10) == b"x"
+        assert reading.get(timeout=WAIT_S) == b"x"
         assert body.read() == b""
         assert len(asked) == 1
 
@@ -153,7 +154,7 @@ def test_the_end_may_be_awaited_without_reading() -> None:
         assert body.await_end(10, 10) is False
         waiting = gevent.spawn(body.await_end, 20, 10)
         wire.send(1, b"", ends=True)
-        assert waiting.get(timeout=10) is True
+        assert waiting.get(timeout=WAIT_S) is True
         assert body.read() == b"x" * 20
 
 
@@ -247,7 +248,7 @@ def test_the_slower_side_governs() -> None:
         reading = gevent.spawn(receiver.body, 1)
         sender.until(WindowUpdated, 1)
         sender.send(1, b"", ends=True)
-        assert len(reading.get(timeout=10)) == sent
+        assert len(reading.get(timeout=WAIT_S)) == sent
 
 
 def test_a_source_that_breaks_resets_the_sink() -> None:

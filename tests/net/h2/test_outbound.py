@@ -9,6 +9,7 @@ from meshproxy.h2.reset import ClientReset
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from tests.kit.h2_wire import H2Wire, Owner, answer, bare, until
+from tests.kit.wire import WAIT_S
 
 WINDOW = 65535
 
@@ -69,7 +70,7 @@ def test_a_writer_waits_for_the_window_and_may_then_change_its_piece() -> None:
         until(lambda: owner.outbound.is_blocked)
         piece[:] = b"y" * len(piece)
         assert wire.body(1) == b"x" * (WINDOW + 10)
-        writing.get(timeout=10)
+        writing.get(timeout=WAIT_S)
 
 
 def test_a_writer_learns_of_a_reset() -> None:
@@ -82,7 +83,7 @@ def test_a_writer_learns_of_a_reset() -> None:
         wire.h2.reset_stream(1, ErrorCode.CANCEL)
         wire.flush()
         with pytest.raises(ClientReset):
-            writing.get(timeout=10)
+            writing.get(timeout=WAIT_S)
         with pytest.raises(ClientReset):
             owner.outbound.write(b"more")
 

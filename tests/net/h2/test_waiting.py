@@ -6,6 +6,7 @@ import pytest
 from meshproxy.net.h2.waiting import Waiting
 from meshproxy.net.stream import StreamTimeout
 from tests.kit.h2_wire import bare, until
+from tests.kit.wire import WAIT_S
 
 
 def test_a_wait_ends_after_the_read() -> None:
@@ -15,7 +16,7 @@ def test_a_wait_ends_after_the_read() -> None:
         until(lambda: waiting._waiter is not None)
         waiting.resume_soon(session)
         waiting.resume_soon(session)
-        other.get(timeout=10)
+        other.get(timeout=WAIT_S)
         waiting.resume_soon(session)
         assert not session._woken
 

@@ -29,6 +29,7 @@ from tests.kit.certs import Certs
 from tests.kit.h2_serving import H2Serving, serving_h2
 from tests.kit.h2_wire import GET, POST, H2Wire, until
 from tests.kit.objects import alive, without_collector
+from tests.kit.wire import WAIT_S
 
 LONG = bytes(range(256)) * 1000
 
@@ -431,7 +432,7 @@ def test_long_bodies_over_tls(tmp_path: Path) -> None:
                 sent += LONG[: min(size, 50_000)]
                 gevent.sleep(0.001)
             wire.send(stream, b"", ends=True)
-            assert reading.get(timeout=10) == sent
+            assert reading.get(timeout=WAIT_S) == sent
         assert schemes == [b""]
 
 

@@ -20,6 +20,7 @@ from tests.kit.h2 import GET as BLOCK
 from tests.kit.h2 import SETTINGS, data, frame, headers, parsed
 from tests.kit.h2_serving import H2Serving, serving_h2
 from tests.kit.h2_wire import GET, H2Wire, raw_frames, until
+from tests.kit.wire import WAIT_S
 
 from .test_call import Waits
 
@@ -98,7 +99,7 @@ def test_draining_serves_what_was_on_its_way() -> None:
         assert {one.stream_id for one in said if one.body_len} >= {1, 3}
         assert goodbyes(said) == [(3, ErrorCode.NO_ERROR)]
         sock.close()
-        assert closing.get(timeout=10) is True
+        assert closing.get(timeout=WAIT_S) is True
 
 
 def test_requests_after_the_last_word_are_not_served() -> None:
@@ -271,7 +272,7 @@ def test_a_hostile_client_is_told_to_go(attack: Callable[[], bytes], code: Error
     with serving_h2(service) as server, server.connect() as sock:
         sending = gevent.spawn(send_all, sock, HELLO + attack())
         assert goodbyes(last_words(sock))[-1][1] == code
-        sending.join(timeout=10)
+        sending.join(timeout=WAIT_S)
         assert server.count("goaways", code.name.lower()) == 1
         until(lambda: server.count("open_streams") == 0)
         assert len(served) < 1000
