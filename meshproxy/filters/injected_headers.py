@@ -7,7 +7,6 @@ from meshproxy.config.injected_headers import InjectedHeaderConfig
 from meshproxy.config.secrets import header_value
 from meshproxy.errors import ProxyError
 from meshproxy.h2.fields import SensitiveHeaders
-from meshproxy.h2.heads import unindexed
 from meshproxy.http.message import Request, Response
 from meshproxy.service import Service
 
@@ -47,7 +46,7 @@ class InjectHeaders:
                 "or the header `overPlainText: true`."
             )
         before = request.headers
-        never_indexed = unindexed(before) | self._names
+        never_indexed = before.never_indexed | self._names
         headers = SensitiveHeaders(before.names.copy(), before.lines.copy(), never_indexed)
         for name, prefix, secret in self._headers:
             headers.set(name, prefix + secret.value)

@@ -24,7 +24,7 @@ class H2Client(H2Connection):
     a number, a stream ends here at once, and its RST_STREAM is sent later.
     """
 
-    __slots__ = ("_allowed_resets", "_is_going", "_late_resets", "_next")
+    __slots__ = ("_allowed_resets", "_is_going", "_next", "late_resets")
 
     def __init__(self, events: ClientEvents, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=True)
@@ -32,20 +32,15 @@ class H2Client(H2Connection):
         self._next = 1
         self._is_going = False
         self._allowed_resets = guard.resets(now, _CALM)
-        self._late_resets: dict[int, int] = {}
+        self.late_resets: dict[int, int] = {}
         """Codes by stream, in the order in which they are to be sent."""
-
-    @property
-    def has_late_resets(self) -> bool:
-        """True if `send_late_resets` has something to send, now or later."""
-        return bool(self._late_resets)
 
     @property
     def room(self) -> int:
         """Streams that the server takes now besides those that are open; 0 or less if none."""
         if self._is_going or self._next > frames.MAX_STREAM_ID:
             return 0
-        return self._peer.max_concurrent_streams - len(self._streams) - len(self._late_resets)
+        return self._peer.max_concurrent_streams - len(self._streams) - len(self.late_resets)
 
     @property
     def can_open(self) -> bool:
@@ -81,17 +76,17 @@ class H2Client(H2Connection):
 
     def reset(self, stream: H2Stream, code: int) -> None:
         """Resets *stream*, unless it is closed already; the server may hear of it later."""
-        if not self._late_resets and self._allowed_resets.may_take(self._now):
+        if not self.late_resets and self._allowed_resets.may_take(self._now):
             super().reset(stream, code)
         elif stream.id in self._streams:
-            self._late_resets[stream.id] = code
+            self.late_resets[stream.id] = code
             self._give_up(stream, is_ours=True)
 
     def send_late_resets(self, now: float) -> None:
         """Sends as many of those that wait as are allowed at monotonic second *now*."""
-        while self._late_resets and self._allowed_resets.may_take(now):
-            stream_id = next(iter(self._late_resets))
-            code = self._late_resets.pop(stream_id)
+        while self.late_resets and self._allowed_resets.may_take(now):
+            stream_id = next(iter(self.late_resets))
+            code = self.late_resets.pop(stream_id)
             self._out.append(frames.rst_stream(stream_id, code))
             self._remember_reset(stream_id)
 
@@ -128,7 +123,7 @@ class H2Client(H2Connection):
 
     def _check_late(self, stream_id: int, kind: int) -> None:
         """Lets pass what comes for a stream whose reset the server has not been sent."""
-        if stream_id not in self._late_resets:
+        if stream_id not in self.late_resets:
             super()._check_late(stream_id, kind)
 
     def _is_idle(self, stream_id: int) -> bool:

@@ -5,13 +5,12 @@ becomes `:authority`.
 """
 
 from meshproxy.h2.encoder import Encodable
-from meshproxy.h2.fields import CONNECTION_FIELDS, SensitiveHeaders
+from meshproxy.h2.fields import CONNECTION_FIELDS
 from meshproxy.h2.static_table import Field
 from meshproxy.http.headers import MAX_LINE, Headers
 from meshproxy.http.memo import Memo
 
 _LEFT_OUT = CONNECTION_FIELDS | {b"host"}
-_NONE: frozenset[bytes] = frozenset()
 _TE = b"te: trailers"
 _statuses: Memo[int, Field] = Memo(1000)
 _methods: Memo[bytes, Field] = Memo(64)
@@ -46,11 +45,6 @@ def request_fields(
 def trailer_fields(headers: Headers) -> tuple[Encodable, ...]:
     """Returns the fields of trailers."""
     return tuple(_lines(headers.names, headers.lines))
-
-
-def unindexed(headers: Headers) -> frozenset[bytes]:
-    """Returns the names of fields that came as never indexed, and must go on as such."""
-    return headers.never_indexed if isinstance(headers, SensitiveHeaders) else _NONE
 
 
 def _lines(names: list[bytes], lines: list[bytes]) -> list[bytes]:

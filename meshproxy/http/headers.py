@@ -24,6 +24,9 @@ class Headers:
 
     __slots__ = ("lines", "names")
 
+    never_indexed: frozenset[bytes] = frozenset()
+    """Lower-case names of fields that HTTP/2 must send as such (RFC 7541 section 7.1.3)."""
+
     def __init__(self, names: list[bytes] | None = None, lines: list[bytes] | None = None) -> None:
         self.names: list[bytes] = [] if names is None else names
         self.lines: list[bytes] = [] if lines is None else lines

@@ -6,7 +6,6 @@ from meshproxy.config.injected_headers import InjectedHeaderConfig
 from meshproxy.config.secrets import header_value
 from meshproxy.filters.injected_headers import InjectHeaders, SecretWithheld
 from meshproxy.h2.fields import SensitiveHeaders
-from meshproxy.h2.heads import unindexed
 from meshproxy.http.headers import of
 from meshproxy.http.message import Request, Response, text_response
 from tests.kit.messages import request
@@ -55,12 +54,12 @@ def test_no_table_of_http_2_holds_a_secret_whatever_its_name(file: Path) -> None
     one.headers = SensitiveHeaders([b"y"], [b"y: z"], frozenset({b"y"}))
 
     def endpoint(sent: Request) -> Response:
-        seen.append((list(sent.headers.lines), unindexed(sent.headers)))
+        seen.append((list(sent.headers.lines), sent.headers.never_indexed))
         return text_response(200, "")
 
     inject(one, endpoint)
     assert seen == [([b"y: z", b"X-Api-Key: s3cret"], {b"x-api-key", b"y"})]
-    assert unindexed(one.headers) == {b"y"}
+    assert one.headers.never_indexed == {b"y"}
     assert one.headers.lines == [b"y: z"]
 
 

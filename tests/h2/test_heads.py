@@ -5,7 +5,7 @@ import pytest
 from meshproxy.h2.decoder import Decoder, FieldSection
 from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.fields import SensitiveHeaders, request_head
-from meshproxy.h2.heads import request_fields, response_fields, trailer_fields, unindexed
+from meshproxy.h2.heads import request_fields, response_fields, trailer_fields
 from meshproxy.h2.static_table import Field
 from meshproxy.http.headers import Headers, of
 
@@ -83,6 +83,6 @@ def test_what_was_never_indexed_stays_so() -> None:
     fields = ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b"pin", b"1234"))
     section = FieldSection(fields, frozenset({b"pin"}), is_too_large=False)
     headers = request_head(section).headers()
-    assert unindexed(headers.copy()) == {b"pin"}
+    assert headers.copy().never_indexed == {b"pin"}
     assert isinstance(headers, SensitiveHeaders)
-    assert unindexed(of((b"pin", b"1234"))) == frozenset()
+    assert of((b"pin", b"1234")).never_indexed == frozenset()

@@ -19,7 +19,7 @@ from meshproxy.errors import (
 )
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.fields import ResponseHead
-from meshproxy.h2.heads import request_fields, unindexed
+from meshproxy.h2.heads import request_fields
 from meshproxy.h2.reset import ClientReset, passed_on
 from meshproxy.http.body import RequestBody
 from meshproxy.http.headers import Headers
@@ -58,7 +58,7 @@ class H2Exchange(SessionStream):
             request_fields(request.method, session.scheme, request.target, headers),
             ends=body is None,
             is_bodiless=request.method == b"HEAD",
-            never_indexed=unindexed(headers),
+            never_indexed=headers.never_indexed,
         )
         super().__init__(session, stream)
         session.touch()

@@ -80,7 +80,7 @@ class ClientSession(H2Session):
         if not engine.open_streams:
             self._heard = monotonic()
             self.watch_until(self._heard + self._pings.after_seconds)
-        if engine.has_late_resets:
+        if engine.late_resets:
             engine.send_late_resets(monotonic())
         return H2Exchange(self, request, deadline).run()
 
@@ -147,7 +147,7 @@ class ClientSession(H2Session):
 
     def _look(self) -> None:
         """Ends a retired session after its last stream; else there may be room again."""
-        if self.engine.has_late_resets:
+        if self.engine.late_resets:
             self.watch_until(monotonic() + _PACE_SECONDS)
         if self.is_retired and self.is_idle:
             self.go_away()
@@ -187,7 +187,7 @@ class ClientSession(H2Session):
             exchange.expire()
         if self.is_closed:
             return
-        if self.engine.has_late_resets:
+        if self.engine.late_resets:
             self.engine.send_late_resets(now)
             self.touch()
         if now >= self._pong_by:

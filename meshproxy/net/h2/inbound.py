@@ -4,7 +4,6 @@ The peer may send as much again as has been handed on, so the slower side govern
 here is at most the stream's window.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from math import inf
 from time import monotonic
@@ -15,7 +14,7 @@ from meshproxy.http.body import Interruption, Splice
 from meshproxy.http.headers import Headers
 from meshproxy.net.body import Faults
 from meshproxy.net.h2.kept import Kept
-from meshproxy.net.h2.memory import memory
+from meshproxy.net.h2.memory import SMALL, memory
 from meshproxy.net.h2.waiting import Waiting
 from meshproxy.net.stream import StreamTimeout, wait_either
 from meshproxy.net.wheel import wheel
@@ -49,7 +48,8 @@ class Inbound(Waiting):
         max_bytes: float = inf,
         keep_bytes: int = 0,
     ) -> None:
-        super().__init__()
+        self._waiter = None
+        self.deadline = self.filed_until = self._latest = inf
         self._owner = owner
         self.length = length
         """Length in bytes; None if the peer has not said it."""
@@ -57,7 +57,7 @@ class Inbound(Waiting):
         self._idle_seconds = idle_seconds
         self._max_bytes = max_bytes
         self._kept = Kept(keep_bytes, length)
-        self._fresh: deque[bytes] = deque()
+        self._fresh: list[bytes] = []
         self.held = 0
         """Bytes that have arrived and have not been read."""
         self._owed = 0
@@ -76,7 +76,6 @@ class Inbound(Waiting):
         """Called once when a body is asked for that has not begun (100 Continue)."""
         self.on_end: Callable[[bool], object] | None = None
         """Called once at its end, whatever that is, with `is_broken`; must not wait."""
-        self._latest = inf
 
     def receive(self, data: bytes | memoryview, ends: bool) -> None:
         """Takes a piece, which *ends* the body or not; called while the engine reads."""
@@ -94,7 +93,8 @@ class Inbound(Waiting):
         elif count:
             self._fresh.append(bytes(data))
             self.held += count
-            memory.note(self, self._owner.session, self.held)
+            if self.held > SMALL:
+                memory.note(self, self._owner.session, self.held)
         if ends:
             self._end()
         elif sink is not None:
@@ -151,7 +151,7 @@ class Inbound(Waiting):
         """
         self.settle()
         pieces = self._kept.take()
-        fresh, self._fresh = self._fresh, deque()
+        fresh, self._fresh = self._fresh, []
         self._release()
         sink.source = self
         last = self.is_complete and self.trailers is None and self._failure is None
@@ -204,8 +204,7 @@ class Inbound(Waiting):
                     return None
             except StreamTimeout:
                 self._time_out()
-        fresh = self._fresh
-        piece = fresh[0] if len(fresh) == 1 else b"".join(fresh)
+        piece = b"".join(self._fresh)
         self._owed = self._release()
         self._kept.add(piece)
         return piece
@@ -276,7 +275,8 @@ class Inbound(Waiting):
         """Drops what is held, and returns how many bytes that were."""
         self._fresh.clear()
         count, self.held = self.held, 0
-        memory.note(self, self._owner.session, 0)
+        if count > SMALL:
+            memory.note(self, self._owner.session, 0)
         return count
 
     def give_up(self, error: ProxyError) -> None:

@@ -15,7 +15,7 @@ from gevent import get_hub
 from meshproxy.errors import ProxyError
 
 MOST_BYTES: Final = 256 * 1024 * 1024
-_SMALL: Final = 4096
+SMALL: Final = 4096
 """What waits of a body is counted once it is more, since most are read at once."""
 _LEFT: Final = 7 / 8
 """Share of the limit to which it is undercut, so that many bodies go at once."""
@@ -52,7 +52,7 @@ class BodyMemory:
 
     def note(self, holder: Holder, session: Hashable, count: int) -> None:
         """Says that *count* bytes of *holder*, a body of *session*, wait now."""
-        if count <= _SMALL and holder not in self._held:
+        if count <= SMALL and holder not in self._held:
             return
         _, before = self._held.get(holder, (None, 0))
         self.total += count - before

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from meshproxy.errors import ProxyError
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.heads import trailer_fields, unindexed
+from meshproxy.h2.heads import trailer_fields
 from meshproxy.h2.reader import COPIED_BYTES
 from meshproxy.http.headers import Headers
 from meshproxy.net.h2.memory import memory
@@ -32,7 +32,8 @@ class Outbound(Waiting):
     __slots__ = ("_ends", "_owner", "_pending", "_trailers", "_waits", "since", "source")
 
     def __init__(self, owner: "SessionStream") -> None:
-        super().__init__()
+        self._waiter = None
+        self.deadline = self.filed_until = inf
         self._owner = owner
         self._pending: deque[bytes | memoryview] = deque()
         self._waits = 0
@@ -213,7 +214,7 @@ class Outbound(Waiting):
                 owner.stream,
                 trailer_fields(self._trailers),
                 ends=True,
-                never_indexed=unindexed(self._trailers),
+                never_indexed=self._trailers.never_indexed,
             )
             owner.session.touch()
             owner.output_ended()

@@ -21,7 +21,7 @@ from meshproxy.errors import (
 )
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.fields import RequestHead
-from meshproxy.h2.heads import response_fields, unindexed
+from meshproxy.h2.heads import response_fields
 from meshproxy.h2.reset import ClientReset, StreamReset, passed_on
 from meshproxy.h2.stream import H2Stream
 from meshproxy.http.body import Body
@@ -143,7 +143,7 @@ class Call(SessionStream):
             stream,
             response_fields(status, headers),
             ends=ends,
-            never_indexed=unindexed(headers),
+            never_indexed=headers.never_indexed,
         )
         session.touch()
         if ends:

@@ -203,7 +203,7 @@ class ServerSession(H2Session):
         """Begins to serve what has arrived, unless the client does not read its responses."""
         arrivals = self._arrivals
         for _ in range(min(len(arrivals), _MOST_CALLS)):
-            if self.is_blocked:
+            if self._backlog is not None:
                 return
             call = arrivals.popleft()
             if call.failure is None:
