@@ -176,8 +176,8 @@ class H2Connection(FlowControl):
         if not stream_id:
             if not increment:
                 raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE by 0")
-            self._send_window += increment
-            if self._send_window > settings.MAX_WINDOW_BYTES:
+            self.send_window += increment
+            if self.send_window > settings.MAX_WINDOW_BYTES:
                 raise H2ConnectionError(
                     ErrorCode.FLOW_CONTROL_ERROR, "the connection's window is over 2**31-1"
                 )

@@ -43,10 +43,10 @@ class FlowControl(FrameSender):
             self._write_grants()
         return super().take()
 
-    def consume(self, stream: H2Stream, count: int) -> None:
+    def consume(self, stream: H2Stream, count: int) -> bool:
         """Counts *count* bytes that came on *stream* as used, so that the peer may send more.
 
-        `has_output` is True if the peer should be told at once.
+        Returns True if the peer should be told at once.
         """
         left = stream.unconsumed - count
         if left < 0:
@@ -61,6 +61,7 @@ class FlowControl(FrameSender):
             if not left and stream.receive_window < frames.MIN_FRAME_BYTES and stream.consumed:
                 self._due.add(stream.id)
                 self._is_urgent = True
+        return self._is_urgent
 
     def _grant(self, count: int) -> None:
         """Grants bytes of the connection's window again."""

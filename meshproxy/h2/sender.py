@@ -21,9 +21,9 @@ class FrameSender:
         "_out",
         "_peer",
         "_replies",
-        "_send_window",
         "_streams",
         "_trifles",
+        "send_window",
     )
 
     def __init__(self, now: float) -> None:
@@ -32,7 +32,8 @@ class FrameSender:
         self._replies = 0
         self._encoder = Encoder()
         self._peer = PeerSettings()
-        self._send_window = DEFAULT_WINDOW_BYTES
+        self.send_window = DEFAULT_WINDOW_BYTES
+        """Bytes that the peer's window for all streams together allows."""
         self._streams: dict[int, H2Stream] = {}
         self._held = 0
         """Streams that are open, or for which something still works."""
@@ -47,11 +48,6 @@ class FrameSender:
         """Those streams."""
         return list(self._streams.values())
 
-    @property
-    def has_window(self) -> bool:
-        """True if the connection's window allows any DATA."""
-        return self._send_window > 0
-
     def take(self) -> list[bytes | memoryview]:
         """Returns what is to be written, in order, and forgets it.
 
@@ -63,7 +59,7 @@ class FrameSender:
 
     def sendable(self, stream: H2Stream) -> int:
         """Returns the bytes of a body that may be sent on *stream* now."""
-        return max(0, min(stream.send_window, self._send_window))
+        return max(0, min(stream.send_window, self.send_window))
 
     def send_fields(
         self,
@@ -102,13 +98,13 @@ class FrameSender:
         if not stream.can_send:
             raise _ended(stream)
         length = len(data)
-        if length and (length > stream.send_window or length > self._send_window or length > most):
-            length = min(stream.send_window, self._send_window, most)
+        if length and (length > stream.send_window or length > self.send_window or length > most):
+            length = min(stream.send_window, self.send_window, most)
             if length <= 0:
                 return 0
             data, ends = data[:length], False
         window = stream.send_window = stream.send_window - length
-        shared = self._send_window = self._send_window - length
+        shared = self.send_window = self.send_window - length
         if length >= guard.SLIVER or (window > 0 and shared > 0):
             self._trifles.earned += guard.USEFUL + (length >> guard.GRANT_BITS)
         last = length

@@ -174,8 +174,7 @@ class Inbound(Waiting):
         """Grants the peer *count* bytes again, as they have been handed on."""
         owner = self._owner
         session = owner.session
-        session.engine.consume(owner.stream, count)
-        if session.engine.has_output:
+        if session.engine.consume(owner.stream, count):
             session.touch()
 
     def sink_lost(self, code: int) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _FRAME_BYTES = 16384
 """Sent of one body before another one has its turn."""
+_SMALL_BYTES = _FRAME_BYTES // 2
+"""Pieces of less, such as what a window has cut, are sent together with the next ones."""
 
 
 class Outbound(Waiting):
@@ -122,44 +124,48 @@ class Outbound(Waiting):
         for piece in body:
             self.write(piece)
 
-    def send_frame(self) -> bool:
-        """Sends a frame of what waits. Returns True if more might be sent at once."""
-        owner, pending = self._owner, self._pending
+    def send_frame(self, most: int, now: float) -> int:
+        """Sends a frame of what waits, at most *most* bytes, at monotonic second *now*.
+
+        Returns how many; none if the stream's window is closed.
+        """
+        owner = self._owner
         session, stream = owner.session, owner.stream
-        allowed = min(session.engine.sendable(stream), _FRAME_BYTES)
-        if not allowed:
-            if stream.send_window <= 0:
-                session.forget(self)
-            return False
-        data = self._take(allowed)
+        allowed = min(stream.send_window, most, _FRAME_BYTES)
+        if allowed <= 0:
+            session.forget(self)
+            return 0
+        pending = self._pending
+        data = pending.popleft()
         length = len(data)
-        session.is_bulk = session.is_bulk or length > COPIED_BYTES
-        is_last = not pending and self._ends and self._trailers is None
-        session.room -= length
+        if length > allowed:
+            rest = memoryview(data)
+            pending.appendleft(rest[allowed:])
+            data, length = rest[:allowed], allowed
+        elif length < _SMALL_BYTES and pending:
+            data = self._joined(data, allowed)
+            length = len(data)
+        if length > COPIED_BYTES:
+            session.is_bulk = True
         self._waits -= length
-        memory.note(self, session, self._waits)
+        is_last = not pending and self._ends and self._trailers is None
         session.engine.send_data(stream, data, ends=is_last)
-        self.since = session.progressed_at = monotonic()
+        self.since = session.progressed_at = now
         if self.source is not None:
             self.source.handed(length)
         if pending:
-            return True
-        self._drained(is_last=is_last)
-        return False
+            memory.note(self, session, self._waits)
+        else:
+            self._drained(is_last=is_last)
+        return length
 
-    def _take(self, most: int) -> bytes | memoryview:
-        """Takes at most *most* bytes of what waits; what windows have cut is joined again."""
+    def _joined(self, first: bytes | memoryview, most: int) -> bytes:
+        """Returns *first* and what waits behind it, whole pieces of together *most* bytes."""
         pending = self._pending
-        pieces: list[bytes | memoryview] = []
-        while most and pending:
-            piece = pending.popleft()
-            if len(piece) > most:
-                view = memoryview(piece)
-                pending.appendleft(view[most:])
-                piece = view[:most]
-            pieces.append(piece)
-            most -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces, length = [first], len(first)
+        while pending and (length := length + len(pending[0])) <= most:
+            pieces.append(pending.popleft())
+        return b"".join(pieces)
 
     def window_opened(self) -> None:
         """Goes on after the stream's window has been enlarged."""

@@ -88,10 +88,11 @@ class SessionWriter:
 
     def drain(self) -> None:
         """Lets bodies that wait send, a frame of each in turn."""
-        ring = self._ring
-        while ring and self.room > 0 and self.engine.has_window:
+        ring, now = self._ring, monotonic()
+        while ring and (allowed := min(self.room, self.engine.send_window)) > 0:
             outbound = next(iter(ring))
-            if outbound.send_frame():
+            self.room -= outbound.send_frame(allowed, now)
+            if outbound in ring:
                 ring[outbound] = ring.pop(outbound)
         self.touch()
 
