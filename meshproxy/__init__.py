@@ -13,12 +13,12 @@ level instead, because every connection shares it, is in this table (a test comp
 | `filters.access_log_lines._hosts` | 1,024 | hosts of clients by address |
 | `filters.access_log_lines._values` | 1,024 | quoted values by line |
 | `filters.access_log_lines._stamp` | 1 | the time of this second, as logs write it |
-| `h2.decoder._names` | 2,048 | field names by their Huffman code |
 | `h2.fields._names` | 2,048 | field names that are sound |
 | `h2.heads._authorities` | 4,096 | `:authority` by the line of Host |
 | `h2.heads._methods` | 64 | fields of methods |
 | `h2.heads._statuses` | 1,000 | fields of statuses |
 | `h2.huffman` (`lru_cache`) | 1 | steps of the slow decoder |
+| `h2.representations._names` | 2,048 | field names by their Huffman code |
 | `http.authority` (`lru_cache`) | 4,096 | spellings of authorities |
 | `http.framing._lengths` | 4,096 | values of Content-Length by line |
 | `http.head._status_lines` | 256 | status lines taken apart |

@@ -6,10 +6,11 @@ their Huffman-coded values are decoded together.
 """
 
 from itertools import chain
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 from meshproxy.h2 import huffman, integers
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
+from meshproxy.h2.representations import Representation, read, refuse
 from meshproxy.h2.static_table import (
     BEYOND_STATIC,
     ENTRY_OVERHEAD,
@@ -26,18 +27,11 @@ _MAX_BLOCK = 512
 _MAX_SECTION = 2048
 """Bytes of the longest block that is remembered, and of what it stands for: a peer that sends many
 large ones must not have them kept here."""
-_LONGEST_NAME = 48
-"""Bytes of the longest Huffman-coded name that is remembered."""
 _BOMB = 4
 """A field section of over this many times the limit is an attack, not a mistake."""
 _NONE: frozenset[bytes] = frozenset()
-_SIZE_UPDATE = 31
-_MASKS = (15, 15, _SIZE_UPDATE, _SIZE_UPDATE, *[63] * 4, *[127] * 8)
-"""The bits of an integer in a first byte, by that byte's first four (RFC 7541 section 6)."""
-
-Representation: TypeAlias = tuple[int, int, bytes, bytes | None]
-"""A field as it is in a block: the first byte, the index of the field or of its name, the name if
-that has no index, and the value, None while it is Huffman-coded."""
+_LONGEST_RUN = 64
+"""Bytes of the longest run of indexed fields that is remembered."""
 
 
 class FieldSection:
@@ -72,6 +66,7 @@ class Decoder:
         "_max_fields",
         "_must_shrink",
         "_once",
+        "_runs",
         "_section_bytes",
         "_size",
         "_table",
@@ -87,6 +82,8 @@ class Decoder:
         self._must_shrink = False
         self.known: Memo[bytes, FieldSection] = Memo(_REMEMBERED)
         """Sections by their block, for a look before `decode`; the dictionary stays the same."""
+        self._runs: Memo[bytes, list[Field]] = Memo(_REMEMBERED)
+        """Fields by the bytes of indexed fields that follow one another."""
         self._once: Memo[int, None] = Memo(_REMEMBERED)
         """Hashes of blocks that have come once."""
 
@@ -108,10 +105,12 @@ class Decoder:
         most = _BOMB * self._section_bytes
         try:
             at, resized = self._read_size_updates(block)
-            found, coded, literals = _scan(block, at, most // ENTRY_OVERHEAD)
+            found, coded, literals = read(block, at, most // ENTRY_OVERHEAD)
         except IndexError:
-            _refuse("a block ends within a field")
-        fields, never_indexed, inserted = self._resolve(found, coded)
+            refuse("a block ends within a field")
+        if len(found) > most // ENTRY_OVERHEAD:
+            _refuse_bomb()
+        fields, never_indexed, inserted = self._resolve(found, coded, most // ENTRY_OVERHEAD)
         size = sum(map(len, chain.from_iterable(fields))) + ENTRY_OVERHEAD * len(fields)
         if size > most:
             _refuse_bomb()
@@ -138,16 +137,17 @@ class Decoder:
             if size == 31:
                 size, at = integers.rest(block, at, size)
             if size > self._allowed:
-                _refuse("a dynamic table of more bytes than SETTINGS_HEADER_TABLE_SIZE")
+                refuse("a dynamic table of more bytes than SETTINGS_HEADER_TABLE_SIZE")
             self._capacity = size
             self._must_shrink = False
             self._evict(0)
+            self._runs.clear()
         if self._must_shrink:
-            _refuse("a block does not begin with the table size update that is due")
+            refuse("a block does not begin with the table size update that is due")
         return at, at > 0
 
     def _resolve(
-        self, found: list[Representation], coded: list[bytes]
+        self, found: list[Representation], coded: list[bytes], most: int
     ) -> tuple[list[Field], frozenset[bytes], bool]:
         """Returns the fields, names that are never indexed, and whether the table has changed."""
         values = iter(huffman.decode_all(coded) if coded else ())
@@ -156,7 +156,9 @@ class Decoder:
         has_inserted = False
         for first, index, new_name, value in found:
             if first & 0x80:
-                fields.append(STATIC[index] if 0 < index < BEYOND_STATIC else self._dynamic(index))
+                fields += self._runs.get(new_name) or self._run(new_name, most)
+                if len(fields) > most:
+                    _refuse_bomb()
                 continue
             if index:
                 name = (STATIC[index] if index < BEYOND_STATIC else self._dynamic(index))[0]
@@ -171,17 +173,30 @@ class Decoder:
                 never_indexed.append(name)
         return fields, frozenset(never_indexed) if never_indexed else _NONE, has_inserted
 
+    def _run(self, run: bytes, most: int) -> list[Field]:
+        """Returns the fields of *run*, which has nothing but indexes: *most* and one more."""
+        fields: list[Field] = []
+        at = 0
+        while at < len(run) and len(fields) <= most:
+            index = run[at] & 127
+            at += 1
+            if index == 127:
+                index, at = integers.rest(run, at, index)
+            fields.append(STATIC[index] if 0 < index < BEYOND_STATIC else self._dynamic(index))
+        return self._runs.keep(run, fields) if len(run) <= _LONGEST_RUN else fields
+
     def _insert(self, field: Field) -> None:
         size = size_of(*field)
         self._evict(size)
         if size <= self._capacity:
             self._table.append(field)
             self._size += size
+        self._runs.clear()
 
     def _dynamic(self, index: int) -> Field:
         back = index - BEYOND_STATIC + 1
         if not 0 < back <= len(self._table):
-            _refuse(f"no entry {index} in the tables")
+            refuse(f"no entry {index} in the tables")
         return self._table[-back]
 
     def _evict(self, room: int) -> None:
@@ -197,81 +212,6 @@ class Decoder:
                 break
         del self._table[:count]
         self._size -= freed
-
-
-def _scan(block: bytes, at: int, most: int) -> tuple[list[Representation], list[bytes], bool]:
-    """Returns fields in order, values that are Huffman-coded, and whether any is a literal.
-
-    Raises IndexError if *block* ends within a field, and H2ConnectionError for over *most* fields.
-    """
-    found: list[Representation] = []
-    coded: list[bytes] = []
-    literals = False
-    end = len(block)
-    for _ in range(most + 1):
-        if at >= end:
-            break
-        first = block[at]
-        at += 1
-        mask = _MASKS[first >> 4]
-        index = first & mask
-        if index == mask:
-            index, at = integers.rest(block, at, index)
-        if first & 0x80:
-            found.append((first, index, b"", b""))
-            continue
-        if mask == _SIZE_UPDATE:
-            _refuse("a table size update after the first field")
-        literals = True
-        name = b""
-        if not index:
-            name, at = _name(block, at)
-        head = block[at]
-        start = at + 1
-        length = head & 127
-        if length == 127:
-            length, start = integers.rest(block, start, length)
-        at = start + length
-        if head & 128:
-            coded.append(block[start:at])
-            found.append((first, index, name, None))
-        else:
-            found.append((first, index, name, block[start:at]))
-    else:
-        _refuse_bomb()
-    if at > end:
-        raise IndexError
-    return found, coded, literals
-
-
-_names: Memo[bytes, bytes] = Memo(2048)
-"""Names by their Huffman code; a name comes again when its value is new."""
-
-
-def _name(block: bytes, at: int) -> tuple[bytes, int]:
-    """Returns the string at *at* and the position after it (RFC 7541 section 5.2).
-
-    What is over the block's end is left out, and the position is beyond it.
-    """
-    head = block[at]
-    start = at + 1
-    length = head & 127
-    if length == 127:
-        length, start = integers.rest(block, start, length)
-    end = start + length
-    raw = block[start:end]
-    if head < 128:
-        return raw, end
-    return _names.get(raw) or _decoded(raw), end
-
-
-def _decoded(raw: bytes) -> bytes:
-    name = huffman.decode(raw)
-    return _names.keep(raw, name) if len(raw) <= _LONGEST_NAME else name
-
-
-def _refuse(why: str) -> NoReturn:
-    raise H2ConnectionError(ErrorCode.COMPRESSION_ERROR, why)
 
 
 def _refuse_bomb() -> NoReturn:

@@ -65,6 +65,27 @@ def test_a_block_that_recurs_is_remembered_until_the_table_changes() -> None:
     assert ours.decode(refer).fields == ((b"x", b"z"),)
 
 
+def test_a_run_of_indexes_means_what_the_table_has_now() -> None:
+    ours = decoder()
+    ours.decode(b"\x40\x01x\x01y")
+    for number in range(4):
+        value = b"%d" % number
+        block = b"\xbe\x82\x40\x01x\x01" + value + b"\xbe\x82"
+        fields = ours.decode(block).fields
+        assert fields[0] == (b"x", b"%d" % (number - 1) if number else b"y")
+        assert fields[2:] == ((b"x", value), (b"x", value), (b":method", b"GET"))
+    ours.decode(b"\x20\x3f\xe1\x1f")  # to no table, and back
+    with pytest.raises(H2ConnectionError, match="no entry 62"):
+        ours.decode(b"\xbe\x82")
+
+
+def test_many_indexes_are_a_bomb_too() -> None:
+    for block in (b"\x82" * 30_000, b"\x82\x04\x00" * 10_000):
+        with pytest.raises(H2ConnectionError) as raised:
+            decoder(section_bytes=8192).decode(block)
+        assert raised.value.code is ErrorCode.ENHANCE_YOUR_CALM
+
+
 def test_a_block_with_literals_is_remembered_when_it_comes_again() -> None:
     ours = decoder()
     block = b"\x00\x01x\x01y"
