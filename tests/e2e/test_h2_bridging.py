@@ -1,9 +1,10 @@
 """What becomes of a message that comes by one version of HTTP and goes on by the other."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import gevent
 import pytest
 from gevent import socket
 from h2.errors import ErrorCodes
@@ -244,6 +245,31 @@ def test_an_early_response_to_a_post_comes_through() -> None:
         client.send(b"POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 100000\r\n\r\nbegun")
         reply = client.read(b"POST")
         assert (reply.status, reply.body) == (413, b"enough")
+
+
+@pytest.mark.parametrize("resets", [False, True])
+def test_an_early_response_reaches_a_client_that_is_still_sending(resets: bool) -> None:
+    def answer(peer: Peer, event: Event) -> None:
+        if isinstance(event, RequestReceived):
+            peer.grants = False
+            peer.reply(event.stream_id, b"enough", 413)
+            if resets:
+                peer.reset(event.stream_id, ErrorCodes.NO_ERROR)
+
+    def send(client: WireClient) -> None:
+        with suppress(OSError):
+            for _ in range(1000):
+                client.send(bytes(65536))
+
+    with H2Endpoint(answer) as origin, to_http_2(origin.port) as port, WireClient(port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 65536000\r\n\r\n")
+        sending = gevent.spawn(send, client)
+        reply = client.read(b"POST")
+        assert (reply.status, reply.body) == (413, b"enough")
+        assert reply.get("connection") == "close"
+        sending.kill()
+        if not resets:
+            wait_until(lambda: origin.peers[0].resets == {1: ErrorCodes.CANCEL})
 
 
 def test_a_client_that_expects_100_continue_gets_it_before_its_body() -> None:
