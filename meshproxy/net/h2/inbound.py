@@ -15,6 +15,7 @@ from meshproxy.http.headers import Headers
 from meshproxy.net.body import Faults
 from meshproxy.net.h2.kept import Kept
 from meshproxy.net.h2.memory import SMALL, memory
+from meshproxy.net.h2.pieces import hold
 from meshproxy.net.h2.waiting import Waiting
 from meshproxy.net.stream import StreamTimeout, wait_either
 from meshproxy.net.wheel import wheel
@@ -91,7 +92,7 @@ class Inbound(Waiting):
             self._kept.add(data)
             sink.push(data, ends=ends)
         elif count:
-            self._fresh.append(bytes(data))
+            hold(self._fresh, data)
             self.held += count
             if self.held > SMALL:
                 memory.note(self, self._owner.session, self.held)

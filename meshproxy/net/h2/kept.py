@@ -1,5 +1,7 @@
 """What was read of a body, held as long as it is short enough to be sent again."""
 
+from meshproxy.net.h2.pieces import hold
+
 
 class Kept:
     """At most *limit* bytes; beyond that, nothing is held any more."""
@@ -49,5 +51,5 @@ class Kept:
         if self.size > self._limit:
             self._pieces = None
         else:
-            self._pieces.append(bytes(piece))
-            self._position += 1
+            hold(self._pieces, piece)
+            self._position = len(self._pieces)

@@ -12,6 +12,7 @@ from meshproxy.h2.heads import trailer_fields
 from meshproxy.h2.reader import COPIED_BYTES
 from meshproxy.http.headers import Headers
 from meshproxy.net.h2.memory import memory
+from meshproxy.net.h2.pieces import hold
 from meshproxy.net.h2.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Outbound(Waiting):
             self._ends = True
         if self._pending:
             if data:
-                self._hold(bytes(data))
+                self._hold(data)
             return
         session = owner.session
         length, room = len(data), session.room
@@ -79,7 +80,7 @@ class Outbound(Waiting):
             if sent and self.source is not None:
                 self.source.handed(sent)
         if sent < length:
-            self._hold(bytes(data[sent:]))
+            self._hold(data[sent:])
             self._wait()
         elif ends:
             owner.output_ended()
@@ -200,8 +201,8 @@ class Outbound(Waiting):
             source.sink_lost(code)
         self.resume_soon(self._owner.session)
 
-    def _hold(self, data: bytes) -> None:
-        self._pending.append(data)
+    def _hold(self, data: bytes | memoryview) -> None:
+        hold(self._pending, data)
         self._waits += len(data)
         memory.note(self, self._owner.session, self._waits)
 
