@@ -247,6 +247,19 @@ def test_without_an_answer_in_time_the_stream_is_given_up_and_the_session_stays(
         assert sessions.idle == 1
 
 
+def test_each_wait_for_a_response_has_its_own_time() -> None:
+    asked: list[int] = []
+    with to_endpoint(on(RequestReceived, lambda _, at: asked.append(at))) as (sessions, endpoint):
+        longest, long = (gevent.spawn(sessions.send, seconds=s) for s in (WAIT_S, 0.3))
+        wait_until(lambda: len(asked) == 2)
+        with pytest.raises(ServiceTimedOut, match="waiting for a response"):
+            sessions.send(seconds=0.05)
+        with pytest.raises(ServiceTimedOut, match="waiting for a response"):
+            long.get(timeout=WAIT_S)
+        endpoint.peers[0].reply(asked[0])
+        assert longest.get(timeout=WAIT_S).status == 200
+
+
 def test_the_first_byte_must_come_in_time_after_the_request() -> None:
     with (
         to_endpoint(lambda *_: None, limits={"first_byte": 0.05}) as (sessions, _),
