@@ -1,12 +1,13 @@
-"""The address sets of all clients, and the names that can be bound, as JSON.
+"""The addresses of all clients and the connections to each, as JSON.
 
-linkerd: linkerd/admin/.../{ClientStateHandler,BoundNamesHandler}.scala
+linkerd: linkerd/admin/.../ClientStateHandler.scala; connections are added.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from meshproxy.client.endpoint import show
+from meshproxy.client.transport import ConnectionCounts
 from meshproxy.naming.addr import Addr, AddrBound, AddrFailed, AddrNeg
 from meshproxy.naming.path import Path
 
@@ -16,15 +17,17 @@ class ClientAddr(NamedTuple):
 
     id: Path
     addr: Addr
+    counts: Mapping[str, ConnectionCounts]
+    """Open connections by the address of the endpoint."""
 
 
 def client_state(clients: Iterable[ClientAddr]) -> dict[str, Any]:
-    """Returns state and addresses by bound id, for all routers together."""
-    return merged({one.id.show(): _shown(one.addr)} for one in clients)
+    """Returns state, addresses and connections by bound id, for all routers together."""
+    return merged({one.id.show(): _shown(one)} for one in clients)
 
 
 def merged(states: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Merges several of these: addresses are added up, otherwise the first one counts."""
+    """Merges several of these: addresses and connections are added up, the first state counts."""
     found: dict[str, Any] = {}
     for state in states:
         for bound_id, one in state.items():
@@ -33,14 +36,38 @@ def merged(states: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                 found[bound_id] = one if before is None or one["addresses"] else before
             else:
                 both = {*before["addresses"], *one["addresses"]}
-                found[bound_id] = before | {"addresses": sorted(both)}
+                connections = _sum(before["connections"], one["connections"])
+                found[bound_id] = before | {"addresses": sorted(both), "connections": connections}
     return dict(sorted(found.items()))
 
 
-def _shown(addr: Addr) -> dict[str, Any]:
-    match addr:
+def _shown(client: ClientAddr) -> dict[str, Any]:
+    connections = {name: counts.describe() for name, counts in client.counts.items()}
+    match client.addr:
         case AddrBound(addresses):
-            return {"state": "bound", "addresses": sorted(map(show, addresses))}
+            state, shown = "bound", sorted(map(show, addresses))
         case AddrFailed(why):
-            return {"state": f"Failed: {why}", "addresses": []}
-    return {"state": "Neg" if isinstance(addr, AddrNeg) else "Pending", "addresses": []}
+            state, shown = f"Failed: {why}", []
+        case AddrNeg():
+            state, shown = "Neg", []
+        case _:
+            state, shown = "Pending", []
+    return {"state": state, "addresses": shown, "connections": connections}
+
+
+def _sum(some: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds up the connections to each address; None counts as 0 beside a number."""
+    found = dict(some)
+    for address, counts in others.items():
+        before = found.get(address)
+        found[address] = counts if before is None else _added(before, counts)
+    return dict(sorted(found.items()))
+
+
+def _added(one: Mapping[str, int | None], other: Mapping[str, int | None]) -> dict[str, int | None]:
+    return {
+        name: None
+        if one[name] is None and other[name] is None
+        else (one[name] or 0) + (other[name] or 0)
+        for name in one
+    }

@@ -79,6 +79,8 @@ class Connector:
         self._other = other
         self._latest: Connection | None = None
         """The connection opened last, whose TLS session the next one resumes."""
+        self.opened = 0
+        """Connections that are open now."""
 
     def open(self, connection: Connection, deadline: float, via: Sequence[bytes] = ()) -> Stream:
         """Opens *connection* by monotonic second *deadline*; *via* is told to a parent proxy.
@@ -115,7 +117,8 @@ class Connector:
             self._stats.cancelled.value += 1
             raise
         stream = opened(connection)
-        connection.on_close = self._stats.closed
+        self.opened += 1
+        connection.on_close = self._closed
         traffic.watch(stream, stream.sock, self._stats.received, self._stats.sent)
         connection.opened_at = started
         self._latest = connection
@@ -142,6 +145,10 @@ class Connector:
         response = Response(200, b"Connection Established", Headers())
         response.body, response.ending = tunnel(stream, b"", close)
         return response
+
+    def _closed(self) -> None:
+        self.opened -= 1
+        self._stats.closed()
 
 
 def _close(connection: Connection) -> None:

@@ -6,7 +6,7 @@ finagle: the endpoint part of client/StackClient.scala. A Service that balancers
 from time import monotonic
 from typing import Any, Protocol
 
-from meshproxy.client.transport import Connections
+from meshproxy.client.transport import ConnectionCounts, Connections
 from meshproxy.errors import NoTunnel, ProxyError, ServiceTimedOut, TimedOutConnecting
 from meshproxy.ewma import Load, PeakEwma
 from meshproxy.http.message import Classifier, Ending, Request, Response, ResponseClass
@@ -107,6 +107,11 @@ class Endpoint:
         return self._connections.idle
 
     @property
+    def connection_counts(self) -> ConnectionCounts:
+        """How many connections there are; not those made with former files of its TLS."""
+        return self._connections.connection_counts
+
+    @property
     def out_s(self) -> float:
         """Seconds since it was last known to work; 0 if requests are sent to it."""
         return self._accrual.dead_s
@@ -130,7 +135,7 @@ class Endpoint:
             "weight": self.weight,
             "pending": self.load.pending,
             "ewma_ms": round(self.load.cost / 1e6, 3) if isinstance(self.load, PeakEwma) else None,
-            "idle": self.idle,
+            **self.connection_counts.describe(),
         }
 
     def serve(self, request: Request) -> Response:

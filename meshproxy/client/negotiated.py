@@ -12,7 +12,7 @@ from dataclasses import replace
 from meshproxy.client.connector import H2, HTTP, Connection, OtherProtocol
 from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.client.h2.sessions import EndpointSessions
-from meshproxy.client.transport import ConnectStats, Transport
+from meshproxy.client.transport import ConnectionCounts, ConnectStats, Transport
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.reset import StreamReset
 from meshproxy.http.message import Request, Response
@@ -55,6 +55,17 @@ class NegotiatedConnections:
     def idle(self) -> int:
         """Number of idle connections."""
         return self._sessions.idle + self._pool.idle
+
+    @property
+    def connection_counts(self) -> ConnectionCounts:
+        """How many there are, of both protocols."""
+        pool, sessions = self._pool.connection_counts, self._sessions.connection_counts
+        is_h2 = sessions.streams or self.exchange == self._exchange_h2
+        return ConnectionCounts(
+            pool.open + sessions.open,
+            pool.idle + sessions.idle,
+            sessions.streams if is_h2 else None,
+        )
 
     def close_idle(self) -> int:
         """Closes idle connections and returns their number."""

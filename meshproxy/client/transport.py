@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from meshproxy.client.connection_limiter import WaitStats
 from meshproxy.client.tls import TlsSettings
@@ -13,6 +13,21 @@ from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Address
+
+
+class ConnectionCounts(NamedTuple):
+    """How many connections to an endpoint there are now."""
+
+    open: int
+    """All of them, tunnels too."""
+    idle: int
+    """Those that carry no request."""
+    streams: int | None
+    """Requests on those of HTTP/2; None where that is not spoken."""
+
+    def describe(self) -> dict[str, int | None]:
+        """Returns them as JSON has them."""
+        return {"connections": self.open, "idle": self.idle, "streams": self.streams}
 
 
 class Connections(Protocol):
@@ -37,6 +52,11 @@ class Connections(Protocol):
     @property
     def idle(self) -> int:
         """Number of idle connections."""
+        ...
+
+    @property
+    def connection_counts(self) -> ConnectionCounts:
+        """How many there are."""
         ...
 
     @property

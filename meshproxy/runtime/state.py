@@ -45,7 +45,13 @@ def state_pages(naming: Naming, routers: Sequence[ServedRouter]) -> Mapping[str,
 
     def clients() -> dict[str, Any]:
         return client_state(
-            ClientAddr(client.id, client.addr) for router in routers for client in router.clients()
+            ClientAddr(
+                client.id,
+                client.addr,
+                {one.name: one.connection_counts for one in client.endpoints()},
+            )
+            for router in routers
+            for client in router.clients()
         )
 
     def names() -> list[str]:

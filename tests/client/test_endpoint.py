@@ -340,7 +340,9 @@ def test_it_tells_what_operators_ask() -> None:
             "weight": 1,
             "pending": 0,
             "ewma_ms": None,
+            "connections": 0,
             "idle": 0,
+            "streams": None,
         }
         world.endpoint.load = PeakEwma()
         world.endpoint.load.cost = 1_500_000.0

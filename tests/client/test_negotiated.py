@@ -72,6 +72,7 @@ def test_an_endpoint_that_chooses_h2_gets_it(certs: Certs) -> None:
         sending = [gevent.spawn(connections.send) for _ in range(5)]
         assert [each.get().version for each in sending] == [b"2"] * 5
         assert (connections.connects, connections.idle) == (1, 1)
+        assert connections.connection_counts == (1, 1, 0)
 
 
 @pytest.mark.parametrize("alpn", [["http/1.1"], []])
@@ -91,6 +92,7 @@ def test_any_other_gets_http_over_the_connection_that_is_there(
 def test_in_plain_text_it_is_http() -> None:
     with Downstream(page) as endpoint, auto(endpoint.port, None) as connections:
         assert connections.send().version == b"1.1"
+        assert connections.connection_counts == (1, 1, None)
 
 
 def test_a_session_made_to_test_teaches_the_protocol_too(certs: Certs) -> None:

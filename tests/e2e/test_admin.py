@@ -211,12 +211,19 @@ def test_a_client_and_its_addresses_are_shown(origin: Downstream, tmp_path: Path
         assert json.loads(get(port, "localhost", "/client_state.json").body) == {}
         assert get(proxy.port(), "web").status == 200
         found = json.loads(get(port, "localhost", "/client_state.json").body)
+        address = f"127.0.0.1:{origin.port}"
+        kept = {"connections": 1, "idle": 1, "streams": None}
         assert found == {
-            "/#/io.l5d.fs/web": {"state": "bound", "addresses": [f"127.0.0.1:{origin.port}"]}
+            "/#/io.l5d.fs/web": {
+                "state": "bound",
+                "addresses": [address],
+                "connections": {address: kept},
+            }
         }
         found = get(port, "localhost", "/endpoints.json?router=http&client=/%23/io.l5d.fs/web")
         (endpoint,) = json.loads(found.body)
-        assert (endpoint["address"], endpoint["state"]) == (f"127.0.0.1:{origin.port}", "alive")
+        assert (endpoint["address"], endpoint["state"]) == (address, "alive")
+        assert endpoint.items() >= kept.items()
         none = get(port, "localhost", "/endpoints.json?router=other&client=/%23/io.l5d.fs/web")
         assert (none.status, none.body) == (200, b"[]")
         (row,) = json.loads(get(port, "localhost", "/overview.json").body)["routers"]

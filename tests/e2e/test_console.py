@@ -150,6 +150,7 @@ def test_two_clicks_from_a_problem_is_the_endpoint_its_breaker_and_its_requests(
     states = browser.run(
         "[...document.querySelectorAll('.details tbody tr')].map((row) => row.cells[1].innerText)"
     )
+    assert "1, 1 idle" in browser.text()
     assert sorted(states) in (["alive", "dead"], ["alive", "out, next request probes"])
     browser.run("""[...document.querySelectorAll('.details tbody tr')]
         .find((row) => row.cells[1].innerText !== "alive").querySelector("a").click()""")

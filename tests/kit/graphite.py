@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 import gevent
 
+from . import npm
 from .daemons import START_S, Daemon
 from .wire import free_port, get
 
@@ -61,25 +62,9 @@ DEFAULT_CACHE_DURATION = FIND_CACHE_DURATION = 0
 
 
 def statsd_script() -> str | None:
-    """Return where npm's statsd is, if it and node are installed, here or globally."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        return None
-    everywhere = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=False)
-    places = (
-        os.environ.get("NODE_PATH", ""),
-        str(ROOT / ".tox/npm/node_modules"),
-        everywhere.stdout.strip(),
-    )
-    found = subprocess.run(
-        [node, "-p", "require.resolve('statsd/stats.js')"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=os.environ | {"NODE_PATH": ":".join(places)},
-    )
-    return found.stdout.strip() if found.returncode == 0 else None
+    """Return where npm's statsd is, if it and node are installed."""
+    found = npm.package("statsd")
+    return str(found / "stats.js") if found is not None else None
 
 
 def missing() -> str | None:
@@ -94,12 +79,7 @@ def missing() -> str | None:
 def install() -> None:
     """Install whatever `missing` names, below .tox; raises CalledProcessError if that fails."""
     if statsd_script() is None:
-        npm = shutil.which("npm")
-        if npm is None:
-            raise SystemExit("the demo needs node and npm, for statsd")
-        options = ("--silent", "--no-audit", "--no-fund", "--omit=optional")
-        where = ("--prefix", str(ROOT / ".tox/npm"))
-        subprocess.run([npm, "install", *options, *where, "statsd"], check=True)
+        npm.install("statsd")
     if not (ENVIRONMENT / "bin" / "carbon-cache.py").exists():
         python = shutil.which("python3.11") or sys.executable  # Django 3 is not for the latest
         subprocess.run([python, "-m", "venv", str(ENVIRONMENT)], check=True)

@@ -86,12 +86,17 @@ const ENDPOINT = [
   { title: "Probed in", text: (row) => (row.seconds_out > 0 ? span(row.seconds_out) : "–") },
   { title: "Load", text: (row) => short(row.pending), isLess: true },
   { title: "EWMA", text: (row) => milliseconds(row.ewma_ms), isLess: true },
-  { title: "Idle connections", text: (row) => short(row.idle), isMore: true },
+  { title: "Connections", text: connectionsOf, isLess: true },
   { title: "Weight", text: (row) => short(row.weight), isMore: true },
   { title: "", draw: drawMark, isText: true },
 ];
 
 // --- endpoints below their client ---
+
+function connectionsOf({ connections, idle, streams }) {
+  const carried = streams === null ? "" : `, ${short(streams)} stream${streams === 1 ? "" : "s"}`;
+  return `${short(connections)}${carried}, ${short(idle)} idle`;
+}
 
 function drawMark(cell, row) {
   const state = row.state === "alive" ? "dead" : "alive";

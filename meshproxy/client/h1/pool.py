@@ -19,7 +19,7 @@ from meshproxy.client.connector import HTTP, Connection, Connector, opened
 from meshproxy.client.h1.exchange import Exchange
 from meshproxy.client.h1.idle import IdleStack
 from meshproxy.client.tls import context
-from meshproxy.client.transport import ConnectStats, Transport
+from meshproxy.client.transport import ConnectionCounts, ConnectStats, Transport
 from meshproxy.errors import NoResponse, WriteFailed
 from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import CONNECT, QUEUE, TLS, spend
@@ -100,6 +100,11 @@ class EndpointPool:
     def idle(self) -> int:
         """Number of idle connections."""
         return self._idle.qsize()
+
+    @property
+    def connection_counts(self) -> ConnectionCounts:
+        """How many there are."""
+        return ConnectionCounts(self._connector.opened, self.idle, None)
 
     def _exchange(self, request: Request, deadline: float) -> Response:
         connection = self._idle.take() or self._new()

@@ -14,7 +14,7 @@ from meshproxy.client.connection import PlainConnection, TlsConnection
 from meshproxy.client.connector import H2, Connection, Connector, opened
 from meshproxy.client.h2.session import ClientSession
 from meshproxy.client.tls import context
-from meshproxy.client.transport import ConnectStats, Transport
+from meshproxy.client.transport import ConnectionCounts, ConnectStats, Transport
 from meshproxy.errors import (
     NoResponse,
     PoolFull,
@@ -128,6 +128,12 @@ class EndpointSessions:
         """Number of idle connections."""
         return sum(session.is_idle and not session.is_over for session in self._sessions)
 
+    @property
+    def connection_counts(self) -> ConnectionCounts:
+        """How many there are."""
+        streams = sum(session.engine.open_streams for session in self._sessions)
+        return ConnectionCounts(self._connector.opened, self.idle, streams)
+
     def close_idle(self) -> int:
         """Closes idle connections and returns their number."""
         idle = [one for one in self._sessions if one.is_idle and not one.is_over]
@@ -234,13 +240,12 @@ class EndpointSessions:
 
     def _connect(self) -> None:
         """Makes a connection for those who wait; its failure is theirs if it is the only one."""
-        line = self._line
         try:
             self._open(monotonic() + self._transport.limits.first_byte)
         except ProxyError as error:
             self._is_connecting = False
-            while line and not self._live:
-                line.popleft().set_exception(_copy(error))
+            while self._line and not self._live:
+                self._line.popleft().set_exception(type(error)(*error.args))  # one for each
         else:
             self._is_connecting = False
             self._settle()
@@ -293,8 +298,3 @@ def _nothing() -> None:
 def _unwritten(failure: NoResponse) -> ProxyError:
     """Returns *failure*, as WriteFailed if nothing was sent."""
     return WriteFailed(str(failure)) if failure.nothing_sent else failure
-
-
-def _copy(error: ProxyError) -> ProxyError:
-    """Returns an error like *error*, since each who waits raises one of its own."""
-    return type(error)(*error.args)

@@ -135,8 +135,10 @@ def test_a_connection_is_given_back_when_the_body_is_over_and_not_before() -> No
         first = pool.send()
         assert body_of(pool.send()) == b"ok"
         assert len(endpoint.received) == 2
+        assert pool.connection_counts == (2, 1, None)
         first.close()
         assert pool.open == 1
+        assert pool.connection_counts == (1, 1, None)
 
 
 def test_a_closed_pool_closes_what_is_idle_now_and_the_rest_later() -> None:

@@ -107,9 +107,11 @@ def test_the_first_session_with_room_is_taken_so_that_later_ones_become_idle() -
         settled(sessions)
         sending = asking(sessions, 3)
         wait_until(lambda: len(held.waiting) == 3)
+        assert sessions.connection_counts == (2, 0, 3)
         held.answer()
         gevent.joinall(sending)
         assert sessions.idle == 2
+        assert sessions.connection_counts == (2, 2, 0)
         last = asking(sessions, 1)
         wait_until(lambda: held.waiting)
         assert held.waiting[0][0] is endpoint.peers[0]
