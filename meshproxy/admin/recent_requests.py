@@ -98,7 +98,7 @@ def _as_table(requests: Iterable[RecentRequest]) -> AdminResponse:
     return text(
         document(
             "Recent requests",
-            "<p>Newest first; failed and slow ones are kept longer than others.</p>\n"
+            "<p>Newest first; failed, slow and retried ones are kept longer.</p>\n"
             f"<table>\n<tr>{head}</tr>\n{rows}\n</table>",
         ),
         content_type=HTML,

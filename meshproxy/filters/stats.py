@@ -164,7 +164,7 @@ class ServerStats(Outcomes):
             self.success.value += 1
             add_ms = self.latency.add
             add_ms(elapsed_ms)
-            if elapsed_ms >= self._recent.from_ms or response.status >= 400:
+            if elapsed_ms >= self._recent.from_ms or request.earlier or response.status >= 400:
                 self._recent.ended(*self._where, request, response, elapsed_ms)
         return response
 

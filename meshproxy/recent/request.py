@@ -73,6 +73,11 @@ class RecentRequest(NamedTuple):
         return bool(self.reason)
 
     @property
+    def endpoints(self) -> list[str]:
+        """Returns the endpoint of each attempt."""
+        return [*(endpoint for _, endpoint, *_ in self.earlier), self.endpoint]
+
+    @property
     def total_ms(self) -> float:
         """Returns the milliseconds from its head to the end of its response."""
         return self.latency_ms + self.body_ms
@@ -143,7 +148,6 @@ class Ended:
         "_body_ms",
         "_bound_id",
         "_dst",
-        "_earlier",
         "_egress",
         "_ended_at",
         "_endpoint",
@@ -159,6 +163,7 @@ class Ended:
         "_target",
         "_trace",
         "_why",
+        "earlier",
         "is_failed",
         "reason",
         "total_ms",
@@ -203,7 +208,7 @@ class Ended:
         elif l5d.REQID in names:
             self._trace = lines[names.index(l5d.REQID)]
         self._phases = request.phases
-        self._earlier = request.earlier
+        self.earlier = request.earlier
         self._now = now
 
     def show(self) -> RecentRequest:
@@ -229,7 +234,7 @@ class Ended:
             self._egress.show() if self._egress is not None else "",
             _value(trace) if isinstance(trace, bytes) else _hexadecimal(trace),
             _milliseconds(self._phases),
-            [_plain(one, started) for one in self._earlier],
+            [_plain(one, started) for one in self.earlier],
         )
 
 

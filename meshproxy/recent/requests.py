@@ -1,4 +1,4 @@
-"""The record of the latest requests of this process: failed and slow ones outlive the others.
+"""The latest requests of this process: failed, slow and retried ones outlive the others.
 
 A server asks `RecentRequests.from_ms` about each request that went well, and nothing else: it is
 above the time of most of them when they are not wanted, so they cost one comparison.
@@ -20,7 +20,7 @@ from meshproxy.recent.request import CUT, ENDPOINT, Ended, RecentRequest
 from meshproxy.recent.wanted import Wanted
 
 CAPACITY: Final = 100
-"""How many of each sort are kept: failed, slow and other ones."""
+"""How many of each sort are kept: failed, slow, retried and other ones."""
 SLOW_MS: Final = 1000.0
 PER_SECOND: Final = 50
 """Of those that went well, the first so many of each second are kept unless a rate is chosen."""
@@ -52,7 +52,7 @@ class RequestFollower(Protocol):
 
 
 class RecentRequests:
-    """The latest requests that failed, those that were slow, and a part of the others.
+    """The latest requests that failed, were slow or were sent again, and a part of the others.
 
     *draw* returns a new number in [0, 1) on each call.
     """
@@ -66,6 +66,8 @@ class RecentRequests:
         self._capacity = CAPACITY
         self._failed: _Ring = deque(maxlen=CAPACITY)
         self._slow: _Ring = deque(maxlen=CAPACITY)
+        self._retried: _Ring = deque(maxlen=CAPACITY)
+        """Those that ended well, after an attempt that did not."""
         self._others: _Ring = deque(maxlen=CAPACITY)
         self.missed = 0
         """Requests that a supervisor watched for and was not told of, since the last `take`."""
@@ -132,7 +134,7 @@ class RecentRequests:
             reason, why = early_end, _EARLY_ENDS[early_end]
         elif response.failed:
             reason, why = ENDPOINT, l5d.error_text(response.headers)
-        elif self._skips(latency_ms + body_ms):
+        elif not request.earlier and self._skips(latency_ms + body_ms):
             return
         else:
             reason = why = ""
@@ -184,7 +186,7 @@ class RecentRequests:
     def take(self) -> list[list[Any]]:
         """Returns all requests as JSON values, oldest first, and forgets them."""
         taken = [list(one) for one in self._all()]
-        for ring in (self._failed, self._slow, self._others):
+        for ring in self._rings():
             ring.clear()
         self.missed = 0
         return taken
@@ -202,12 +204,15 @@ class RecentRequests:
     def _all(self) -> list[RecentRequest]:
         """Returns all, oldest first; they are formatted here, as hardly any is looked at."""
         found: list[RecentRequest] = []
-        for ring in (self._failed, self._slow, self._others):
+        for ring in self._rings():
             shown = [one.show() if isinstance(one, Ended) else one for one in ring]
             ring.clear()
             ring.extend(shown)
             found += shown
         return sorted(found, key=_BY_TIME)
+
+    def _rings(self) -> tuple[_Ring, ...]:
+        return self._failed, self._slow, self._retried, self._others
 
     def _skips(self, total_ms: float) -> bool:
         """Returns True if a request that went well is not kept; otherwise counts it."""
@@ -223,8 +228,10 @@ class RecentRequests:
     def _note(self, request: RecentRequest | Ended) -> None:
         if request.is_failed:
             ring = self._failed
+        elif request.total_ms >= self._slow_ms:
+            ring = self._slow
         else:
-            ring = self._slow if request.total_ms >= self._slow_ms else self._others
+            ring = self._retried if request.earlier else self._others
         if self._watched_until and len(ring) == ring.maxlen:
             self.missed += 1
         if isinstance(request, Ended):
@@ -240,6 +247,7 @@ class RecentRequests:
         """Keeps as many as configured, or *watched* of each sort if that is not 0."""
         self._failed = deque(self._failed, maxlen=watched or CAPACITY)
         self._slow = deque(self._slow, maxlen=watched or CAPACITY)
+        self._retried = deque(self._retried, maxlen=watched or CAPACITY)
         self._others = deque(self._others, maxlen=max(watched, self._capacity))
 
     def _adjust(self) -> None:

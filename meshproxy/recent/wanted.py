@@ -22,6 +22,7 @@ class Wanted:
     """The logical or the bound name, or one above it; without a slash, a part of either."""
     router: str = ""
     endpoint: str = ""
+    """Of the last attempt or an earlier one."""
     slower_ms: float = -math.inf
     text: str = ""
     """Text within the method, host, path, names, endpoint, reason or trace, in any case."""
@@ -52,7 +53,7 @@ class Wanted:
         return (
             (not self.statuses or any(_has(request.status, one) for one in self.statuses))
             and (not self.router or request.router == self.router)
-            and (not self.endpoint or request.endpoint == self.endpoint)
+            and (not self.endpoint or self.endpoint in request.endpoints)
             and request.total_ms > self.slower_ms
             and (self.is_failed is None or request.is_failed == self.is_failed)
             and (not self.name or any(map(self._names, (request.logical, request.bound))))

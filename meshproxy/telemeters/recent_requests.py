@@ -1,4 +1,4 @@
-"""io.l5d.recentRequests: the share of requests that `/requests` keeps besides failed and slow ones.
+"""io.l5d.recentRequests: the share of requests that `/requests` keeps of those that went well.
 
 (linkerd: telemetry/recent-requests/.../RecentRequestsTracer.scala)
 """
@@ -16,8 +16,8 @@ from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
 class RecentRequestsConfig(TelemeterConfig):
     """Chooses which of the requests that went well the admin server's `/requests` keeps.
 
-    Without it, the first 50 of each second, the latest 100 in all; failed and slow requests are
-    always kept, 100 of each.
+    Without it, the first 50 of each second, the latest 100 in all; requests that failed, were
+    slow or were sent again are always kept, 100 of each.
     """
 
     kind: ClassVar[str] = "io.l5d.recentRequests"

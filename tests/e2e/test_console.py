@@ -262,16 +262,19 @@ def test_a_recent_request_is_found_and_opened(browser: Chromium, proxy: Proxy) -
 
 
 def test_discovery_that_fails_is_a_problem_and_leads_to_its_state(
-    browser: Chromium, proxy: Proxy
+    browser: Chromium, proxy: Proxy, tmp_path: Path
 ) -> None:
     assert get(proxy.port("egress"), "any", "/away").status == 502
     show(browser, proxy)
     browser.wait_for("document.body.innerText.includes('/#/gone fails for ')")
     browser.run("[...document.querySelectorAll('#problems a')].at(-1).click()")
     browser.wait_for("document.querySelectorAll('#discovery-table tbody tr').length > 0")
-    (states,) = {state.partition(":")[0][:5] for state in column(browser, "discovery-table", 2)}
-    assert states == "fails"
-    assert "refused" in column(browser, "discovery-table", 2)[0]
+    first, *others = column(browser, "discovery-table", 2)
+    assert first.startswith("fails since ")
+    assert "refused" in first
+    files = [f"{tmp_path}/{name}" for name in ("fine", "web")]
+    assert column(browser, "discovery-table", 0)[1:] == files
+    assert others == ["in use", "in use"]
     assert browser.complaints == []
 
 

@@ -9,6 +9,7 @@ from meshproxy.filters.stats import ClientStats, OutcomesByName, PathStats, Serv
 from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.phases import Attempt
 from meshproxy.metrics.instruments import Counter, Gauge
 from meshproxy.metrics.tree import MAX_CHILDREN, Tree
 from meshproxy.naming.path import Path
@@ -236,6 +237,9 @@ def test_a_server_records_what_is_of_interest_and_asks_nothing_of_the_rest() -> 
     recent.sample(0.0)
     stats = ServerStats(Tree(), recent, "http", "ip/1")
     stats(asking(), Replies(response()))
+    retried = asking()
+    retried.earlier = (Attempt(None, "10.0.0.1:80", "503", 0.0, 0.0),)
+    stats(retried, Replies(response()))
     stats(asking(), Replies(failed(503)))
     stats(asking(), Replies(error_response(Forbidden("no"), Limits())))
     with pytest.raises(ClientGone):
@@ -245,6 +249,7 @@ def test_a_server_records_what_is_of_interest_and_asks_nothing_of_the_rest() -> 
         (None, "client_gone", "http"),
         (403, "forbidden", "http"),
         (503, "endpoint", "http"),
+        (200, "", "http"),
     ]
 
 

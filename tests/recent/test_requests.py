@@ -10,6 +10,7 @@ from meshproxy.http.errors import error_response
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Response
+from meshproxy.http.phases import Attempt
 from meshproxy.recent import requests
 from meshproxy.recent.request import RecentRequest
 from meshproxy.recent.requests import (
@@ -102,6 +103,20 @@ def test_a_failure_has_its_reason_and_its_text() -> None:
         (None, "client_gone", "left"),
     ]
     assert all(one.is_failed for one in shown(recent))
+
+
+def test_one_that_was_sent_again_outlives_those_that_were_not() -> None:
+    recent = RecentRequests()
+    recent.sample(0.0)
+    asked = request()
+    asked.earlier = (Attempt(None, "10.0.0.1:80", "503", 0.0, 0.0),)
+    recent.ended("http", "ip/1", asked, fine(), 1.0)
+    recent.sample(1.0, 2)
+    for _ in range(5):
+        end(recent, fine())
+    assert [one.describe()["attempts"] for one in shown(recent)] == [1, 1, 2]
+    assert len(recent.take()) == 3
+    assert shown(recent) == []
 
 
 def test_an_endpoints_own_404_is_one_of_those_that_went_well() -> None:

@@ -40,6 +40,16 @@ def test_all_that_is_asked_for_must_match(query: dict[str, str], found: bool) ->
     assert Wanted.of(query).matches(ONE) is found
 
 
+def test_a_request_is_found_by_the_endpoint_of_an_earlier_attempt() -> None:
+    retried = ended(earlier=[["/#/io.l5d.fs/web", "127.0.0.1:81", "status 503", 3.0, 4.0]])
+    for endpoint, found in (
+        ("127.0.0.1:81", True),
+        ("127.0.0.1:80", True),
+        ("127.0.0.1:82", False),
+    ):
+        assert Wanted.of({"endpoint": endpoint}).matches(retried) is found
+
+
 def test_a_client_that_left_is_found_by_none_alone() -> None:
     left = ended(status=None, reason="client_gone")
     assert Wanted.of({"status": "none"}).matches(left)

@@ -13,8 +13,11 @@ const COLUMNS = [
   { title: "Attempts", text: (row) => short(row.attempts), mark: (row) => (row.attempts > 1 ? "warn" : ""), isMore: true },
   { title: "Name", draw: drawName, isText: true, isLess: true },
   { title: "Endpoint", text: (row) => row.endpoint || "–", isText: true, isMore: true },
-  { title: "Why", text: (row) => [row.reason, row.why, row.egress].filter(Boolean).join(": "), isText: true, mark: () => "cut", isMore: true },
+  { title: "Why", text: (row) => [row.reason, brief(row.why), row.egress].filter(Boolean).join(": "), isText: true, mark: () => "cut", isMore: true },
 ];
+
+// Of a text of several lines the last one says most: where a name led nowhere.
+const brief = (why) => why && why.trim().split("\n").at(-1).trim();
 
 function drawName(cell, row) {
   if (cell.shown) return;
@@ -93,6 +96,7 @@ export async function refresh() {
     delete wanted.status;
   }
   const { requests } = await ask("requests.json", wanted);
+  find("requests-none").hidden = requests.length > 0;
   const place = find("requests-table");
   const table = place.querySelector("table") || place.appendChild(newTable(COLUMNS, "At"));
   const seen = new Map();
