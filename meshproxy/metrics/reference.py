@@ -21,7 +21,9 @@ Values of histograms are truncated to integers and kept within 0.5 %. `/admin/me
 quantiles of Prometheus show the last complete minute; the `_count` and `_sum` of Prometheus cover
 the time since the start. Prometheus also gets `meshproxy_build_info`, with the version as a label,
 and for each histogram of milliseconds one with buckets, `..._distribution`: unlike quantiles,
-buckets of several proxies can be added up. `io.l5d.influxdb` has a line for each scope, with the
+buckets of several proxies can be added up. Each bucket has a fixed limit (`bucketsMs`): the native
+histograms of Prometheus are no part of its text format, which every collector reads; they need its
+protobuf format and a setting of the server. `io.l5d.influxdb` has a line for each scope, with the
 same labels as tags but for the exception. Bytes are counted up to a second late. Statsd gets the
 sum of each counter every second, and the gauges every `gaugeIntervalMs`. Of the values of a
 histogram it gets the share `sampleRate`, at most 100 a second, with the rate that compensates for

@@ -225,6 +225,9 @@ def test_rows_are_made_once_and_only_what_changes_is_written(
     show(browser, proxy)
     browser.run("document.getElementById('every').click()")
     browser.wait_for("document.querySelectorAll('.router tbody tr').length > 900")
+    assert browser.run("document.querySelectorAll('table.is-long').length") == 1
+    widths = "[...document.querySelectorAll('.is-long th')].map((one) => one.offsetWidth)"
+    assert min(browser.run(widths)) > 40
     drawn = "document.body.dataset.at"
     for _ in range(2):  # now there are two answers, and so rates
         browser.run("window.drawn = document.body.dataset.at")

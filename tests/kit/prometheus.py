@@ -1,4 +1,4 @@
-"""Prometheus of Debian's package, a process that scrapes one page each second."""
+"""Prometheus of Debian's package, a process that scrapes each page once a second."""
 
 import json
 from pathlib import Path
@@ -15,16 +15,17 @@ global: {{scrape_interval: 1s, scrape_timeout: 1s}}
 scrape_configs:
 - job_name: meshproxy
   metrics_path: /admin/metrics/prometheus
-  static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+  static_configs: [{{targets: {targets}}}]
 """
 
 
 class Prometheus(Daemon):
-    """Scrapes the admin server at *admin_port*; a context manager."""
+    """Scrapes the admin servers at *admin_ports*; a context manager."""
 
-    def __init__(self, directory: Path, admin_port: int) -> None:
+    def __init__(self, directory: Path, *admin_ports: int) -> None:
         config = directory / "prometheus.yml"
-        config.write_text(_CONFIG.format(port=admin_port))
+        targets = json.dumps([f"127.0.0.1:{port}" for port in admin_ports])
+        config.write_text(_CONFIG.format(targets=targets))
         self.port = free_port()
         super().__init__(
             [

@@ -5,6 +5,8 @@ import { make, put } from "./dom.js";
 // place of *text* fills a cell itself; where there is little room, those that are *isMore* and then
 // those that are *isLess* are left out.
 
+const MANY_ROWS = 100;
+
 const kindOf = (column, mark) =>
   [column.isText ? "" : "number", column.isMore ? "more" : "", column.isLess ? "less" : "", mark].filter(Boolean).join(" ");
 
@@ -55,6 +57,8 @@ export function forget(kept, isWanted) {
 export function fill(body, columns, rows, newCell, deltas = []) {
   const wanted = new Set(rows.map((row) => row.name));
   forget(body.kept, (name) => wanted.has(name));
+  // In a long table no cell may change the widths, which would lay out all rows anew.
+  body.parentNode.classList.toggle("is-long", rows.length > MANY_ROWS);
   let place = body.firstChild;
   const stand = (line) => {
     if (place && place.nextSibling === line) { // one row has left, so all others need not move
