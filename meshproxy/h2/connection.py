@@ -40,7 +40,8 @@ class H2Connection(FlowControl):
         self._known = self._decoder.known.get
         self._new_window = DEFAULT_WINDOW_BYTES
         """Bytes that the peer believes it may send on a new stream."""
-        self._resets: dict[int, None] = {}
+        self._resets: dict[int, int] = {}
+        """Streams reset here lately, and the bytes of DATA that may still be on their way."""
         self.is_acknowledged = False
         """True once the peer has acknowledged our SETTINGS, which should take a few seconds."""
         if is_client:
@@ -75,7 +76,7 @@ class H2Connection(FlowControl):
         self._grant(size)
         stream = self._streams.get(stream_id)
         if stream is None or not stream.can_receive:
-            self._check_late(stream_id, frames.DATA)
+            self._drop(stream_id, size)
             return
         stream.unconsumed += size
         stream.receive_window -= size
@@ -260,9 +261,16 @@ class H2Connection(FlowControl):
             self._remember_reset(stream.id)
 
     def _remember_reset(self, stream_id: int) -> None:
-        self._resets[stream_id] = None
+        self._resets[stream_id] = self._local.stream_window_bytes
         if len(self._resets) > _REMEMBERED_RESETS:
             del self._resets[next(iter(self._resets))]
+
+    def _drop(self, stream_id: int, size: int) -> None:
+        """Drops DATA for no open stream. Raises what it deserves, unless it was on its way."""
+        if 0 < size <= self._resets.get(stream_id, 0):
+            self._resets[stream_id] -= size
+        else:
+            self._check_late(stream_id, frames.DATA)
 
     def _check_late(self, stream_id: int, kind: int) -> None:
         """Raises what a frame deserves that comes for a stream in no state for it, if anything."""

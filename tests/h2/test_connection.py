@@ -100,6 +100,21 @@ def test_late_frames_are_forgiven_for_the_last_thousand_resets() -> None:
     assert verdict(made, [data(1, b"x")]) == "reset 1 STREAM_CLOSED"
 
 
+def test_data_on_its_way_to_a_stream_reset_here_is_no_fault_within_its_window() -> None:
+    made, recorder = server(stream_window_bytes=65535)
+    for n in range(1, 41, 2):
+        made.receive(headers(n, POST, ends=False), NOW)
+        made.reset(recorder.streams[n], 8)
+    made.take()
+    late = [b"".join(data(n, b"xy") * 1000 for n in range(1, 41, 2))]
+    assert verdict(made, late) == "fine"
+    made.take()
+    found = ["fine"]
+    while found[-1] == "fine":
+        found.append(verdict(made, [data(1, b"x" * 16) * 1000]))
+    assert (len(found), found[-1]) == (2 + 13, "goaway ENHANCE_YOUR_CALM")
+
+
 Message = tuple[dict[str, str], list[int], dict[str, str]]
 """Fields, the lengths of the pieces of a body, trailers."""
 FIELDS = st.dictionaries(
