@@ -19,42 +19,41 @@ class WindowedAdder:
     Slices advance on access, not on a schedule.
     """
 
-    __slots__ = ("_index", "_now_ns", "_old", "_slice_ns", "_slots", "_writer")
+    __slots__ = ("_index", "_now", "_old", "_slice_s", "_slots", "_writer")
 
     def __init__(
         self,
         window_s: int,
-        now_ns: Callable[[], int] = time.monotonic_ns,
+        now: Callable[[], float] = time.monotonic,
         slices: int = SLICES,
     ) -> None:
-        self._slice_ns = window_s * 1_000_000_000 // slices
-        self._now_ns = now_ns
+        self._slice_s = window_s / slices
+        self._now = now
         self._writer = 0
         self._slots = [0] * (slices - 1)
         self._index = 0
-        self._old = now_ns()
+        self._old = now()
 
     def add(self, amount: int) -> None:
         """Adds *amount*, which may be negative, to the present slice."""
-        now_ns = self._now_ns
-        now = now_ns()
-        if now - self._old >= self._slice_ns:
+        now = self._now()
+        if now - self._old >= self._slice_s:
             self._turn(now)
         self._writer += amount
 
     def sum(self) -> int:
         """Returns the sum of about the last window."""
-        now = self._now_ns()
-        if now - self._old >= self._slice_ns:
+        now = self._now()
+        if now - self._old >= self._slice_s:
             self._turn(now)
         return self._writer + sum(self._slots)
 
-    def _turn(self, now: int) -> None:
+    def _turn(self, now: float) -> None:
         slots = self._slots
         slots[self._index] = self._writer
         self._writer = 0
         self._index = (self._index + 1) % len(slots)
-        skipped = min((now - self._old) // self._slice_ns - 1, len(slots))
+        skipped = min(int((now - self._old) / self._slice_s) - 1, len(slots))
         for _ in range(skipped):
             slots[self._index] = 0
             self._index = (self._index + 1) % len(slots)
@@ -75,7 +74,7 @@ class RetryBudget(WindowedAdder):
         ttl_s: int = 10,
         min_retries_per_s: int = 10,
         percent_can_retry: float = 0.2,
-        now_ns: Callable[[], int] = time.monotonic_ns,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 1 <= ttl_s <= 60:
             raise ValueError(f"ttlSecs must be 1 to 60, not {ttl_s}")
@@ -86,13 +85,11 @@ class RetryBudget(WindowedAdder):
         self.deposit_tokens = SCALE if percent_can_retry else 0
         self.withdraw_tokens = int(SCALE / percent_can_retry) if percent_can_retry else 1
         self.reserve_tokens = min_retries_per_s * ttl_s * self.withdraw_tokens
-        super().__init__(ttl_s, now_ns)
+        super().__init__(ttl_s, now)
 
-    def deposit(self) -> None:
-        """Deposits for one request sent."""
-        now_ns = self._now_ns  # `add` in one call, since every request comes here twice
-        now = now_ns()
-        if now - self._old >= self._slice_ns:
+    def deposit(self, now: float) -> None:
+        """Deposits for one request, sent at monotonic second *now*."""
+        if now - self._old >= self._slice_s:  # as in `add`: every request comes here twice
             self._turn(now)
         self._writer += self.deposit_tokens
 

@@ -19,12 +19,15 @@ class Load(Protocol):
     pending: int
     """Requests begun and not finished, response bodies included."""
 
-    def begin(self) -> float:
-        """Counts a request in; returns the time stamp that `head` takes."""
+    def begin(self) -> None:
+        """Counts a request in."""
         ...
 
-    def head(self, started: float, failed: bool = False) -> None:
-        """Records the arrival of the response head, or a *failed* attempt with or without one."""
+    def head(self, started: float, now: float, failed: bool = False) -> None:
+        """Records the arrival of the response head, or a *failed* attempt with or without one.
+
+        The attempt began at monotonic second *started*.
+        """
         ...
 
     def finish(self) -> None:
@@ -44,12 +47,11 @@ class LeastLoaded:
     def __init__(self) -> None:
         self.pending = 0
 
-    def begin(self) -> float:
+    def begin(self) -> None:
         """Counts a request in."""
         self.pending += 1
-        return 0.0
 
-    def head(self, started: float, failed: bool = False) -> None:
+    def head(self, started: float, now: float, failed: bool = False) -> None:
         """Does nothing: latency and results do not matter here."""
 
     def finish(self) -> None:
@@ -78,16 +80,12 @@ class PeakEwma:
         self._now = now
         self._stamp = now()
 
-    def begin(self) -> float:
-        """Counts a request in and notes the time."""
+    def begin(self) -> None:
+        """Counts a request in."""
         self.pending += 1
-        now = self._now
-        return now()
 
-    def head(self, started: float, failed: bool = False) -> None:
+    def head(self, started: float, now: float, failed: bool = False) -> None:
         """Records the round trip since *started*; a failure counts at least the present cost."""
-        read = self._now
-        now = read()
         rtt = (now - started) * 1e9 if now > started else 0.0
         if rtt > self.cost:
             self.cost = rtt

@@ -18,31 +18,31 @@ def withdrawn(budget: RetryBudget, times: int) -> int:
 
 
 def test_the_reserve_alone_allows_ten_a_second_over_the_window(clock: FakeClock) -> None:
-    budget = RetryBudget(now_ns=clock.ns)
+    budget = RetryBudget(now=clock)
     assert budget.balance() == 100
     assert withdrawn(budget, 150) == 100
     assert budget.balance() == 0
 
 
 def test_five_requests_buy_one_retry(clock: FakeClock) -> None:
-    budget = RetryBudget(min_retries_per_s=0, now_ns=clock.ns)
+    budget = RetryBudget(min_retries_per_s=0, now=clock)
     for _ in range(4):
-        budget.deposit()
+        budget.deposit(clock())
     assert not budget.try_withdraw()
-    budget.deposit()
+    budget.deposit(clock())
     assert budget.try_withdraw()
     assert not budget.try_withdraw()
 
 
 def test_without_reserve_and_share_nothing_is_ever_granted(clock: FakeClock) -> None:
-    budget = RetryBudget(min_retries_per_s=0, percent_can_retry=0, now_ns=clock.ns)
+    budget = RetryBudget(min_retries_per_s=0, percent_can_retry=0, now=clock)
     for _ in range(5000):
-        budget.deposit()
+        budget.deposit(clock())
     assert (budget.balance(), withdrawn(budget, 10)) == (0, 0)
 
 
 def test_a_spent_reserve_comes_back_after_the_window(clock: FakeClock) -> None:
-    budget = RetryBudget(ttl_s=10, min_retries_per_s=1, now_ns=clock.ns)
+    budget = RetryBudget(ttl_s=10, min_retries_per_s=1, now=clock)
     assert withdrawn(budget, 11) == 10
     clock.advance(9)
     assert withdrawn(budget, 1) == 0
@@ -51,12 +51,12 @@ def test_a_spent_reserve_comes_back_after_the_window(clock: FakeClock) -> None:
 
 
 def test_a_balance_below_zero_is_truncated_toward_zero(clock: FakeClock) -> None:
-    budget = RetryBudget(ttl_s=10, min_retries_per_s=0, percent_can_retry=0.3, now_ns=clock.ns)
+    budget = RetryBudget(ttl_s=10, min_retries_per_s=0, percent_can_retry=0.3, now=clock)
     for _ in range(8):
-        budget.deposit()
+        budget.deposit(clock())
     clock.advance(9)
     assert withdrawn(budget, 3) == 2
-    budget.deposit()
+    budget.deposit(clock())
     clock.advance(5)
     assert budget.sum() == 1_000 - 2 * 3_333
     assert budget.balance() == -1
@@ -75,11 +75,11 @@ def test_a_balance_below_zero_is_truncated_toward_zero(clock: FakeClock) -> None
 def test_one_request_may_requeue_a_fifth_of_the_balance(
     clock: FakeClock, reserve_per_s: int, limit: int
 ) -> None:
-    assert RetryBudget(min_retries_per_s=reserve_per_s, now_ns=clock.ns).requeue_limit() == limit
+    assert RetryBudget(min_retries_per_s=reserve_per_s, now=clock).requeue_limit() == limit
 
 
 def test_the_requeue_limit_is_rounded_up(clock: FakeClock) -> None:
-    budget = RetryBudget(now_ns=clock.ns)
+    budget = RetryBudget(now=clock)
     withdrawn(budget, 99)
     assert (budget.balance(), budget.requeue_limit()) == (1, 1)
 
@@ -108,14 +108,14 @@ def test_values_out_of_bounds_are_refused(bad: dict[str, int]) -> None:
 def test_retries_never_exceed_reserve_and_share(
     requests: int, tries: int, percent: float, reserve: int
 ) -> None:
-    budget = RetryBudget(10, reserve, percent, now_ns=lambda: 0)
+    budget = RetryBudget(10, reserve, percent, now=lambda: 0)
     for _ in range(requests):
-        budget.deposit()
+        budget.deposit(0.0)
     assert withdrawn(budget, tries) == min(tries, reserve * 10 + int(requests * percent + 1e-9))
 
 
 def test_slices_turn_when_somebody_looks(clock: FakeClock) -> None:
-    adder = WindowedAdder(10, clock.ns)
+    adder = WindowedAdder(10, clock)
     adder.add(1)
     clock.advance(1.999)
     adder.add(2)
@@ -126,7 +126,7 @@ def test_slices_turn_when_somebody_looks(clock: FakeClock) -> None:
 
 
 def test_amounts_leave_the_window_slice_by_slice(clock: FakeClock) -> None:
-    adder = WindowedAdder(10, clock.ns)
+    adder = WindowedAdder(10, clock)
     for second in range(30):
         adder.add(1)
         assert adder.sum() == min(second + 1, 10)

@@ -22,9 +22,10 @@ def ewma(clock: FakeClock) -> PeakEwma:
 
 
 def exchange(ewma: PeakEwma, clock: FakeClock, rtt_ns: int, *, failed: bool = False) -> None:
-    started = ewma.begin()
+    started = clock()
+    ewma.begin()
     clock.advance(rtt_ns / 1e9)
-    ewma.head(started, failed)
+    ewma.head(started, clock(), failed)
     ewma.finish()
 
 
@@ -38,9 +39,10 @@ def test_a_new_node_is_free_until_its_first_request_is_out(ewma: PeakEwma) -> No
 def test_the_round_trip_ends_at_the_head_and_the_request_at_the_end_of_its_body(
     ewma: PeakEwma, clock: FakeClock
 ) -> None:
-    started = ewma.begin()
+    started = clock()
+    ewma.begin()
     clock.advance(5e-6)
-    ewma.head(started)
+    ewma.head(started, clock())
     assert (ewma.cost, ewma.pending, ewma.value()) == approx((5_000, 1, 10_000))
     ewma.finish()
     assert (ewma.pending, ewma.value()) == approx((0, 5_000))
@@ -70,12 +72,12 @@ def test_reading_a_load_moves_its_stamp(ewma: PeakEwma, clock: FakeClock) -> Non
     clock.advance(1)
     looked_at.value()
     for node in (looked_at, left_alone):
-        node.head(clock())
+        node.head(clock(), clock())
     assert looked_at.cost == left_alone.cost
     clock.advance(1)
     looked_at.value()
     for node in (looked_at, left_alone):
-        node.head(clock() - 1e-6)
+        node.head(clock() - 1e-6, clock())
     assert looked_at.cost != left_alone.cost
 
 
@@ -93,17 +95,19 @@ def test_a_slow_failure_counts_as_a_peak(ewma: PeakEwma, clock: FakeClock) -> No
 
 def test_a_clock_that_goes_back_is_harmless(ewma: PeakEwma, clock: FakeClock) -> None:
     exchange(ewma, clock, 500)
-    started = ewma.begin()
+    started = clock()
+    ewma.begin()
     clock.advance(-1)
     assert ewma.value() == approx(1_000)
-    ewma.head(started)
+    ewma.head(started, clock())
     assert ewma.cost == approx(500)
 
 
 def test_least_loaded_counts_requests_in_flight() -> None:
     load = LeastLoaded()
-    stamps = [load.begin(), load.begin()]
-    load.head(stamps[0], failed=True)
+    load.begin()
+    load.begin()
+    load.head(0.0, 1.0, failed=True)
     assert (load.pending, load.value()) == (2, 2)
     load.finish()
     assert load.value() == 1

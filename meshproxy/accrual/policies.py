@@ -147,20 +147,19 @@ class SuccessRateWindowed:
         rate: float,
         window_s: int,
         backoff: Backoff = DEFAULT_BACKOFF,
-        now_ns: Callable[[], int] = time.monotonic_ns,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rate = rate
-        self._window_ns = window_s * 1_000_000_000
+        self._window_s = window_s
         self._backoff = backoff
         self._waits = backoff()
-        self._now_ns = now_ns
-        self._born = now_ns()
-        self._mean = _Mean(max(self._window_ns, 1))
-        self._results = WindowedAdder(max(window_s, 1), now_ns, slices=_SLICES)
+        self._now = now
+        self._born = now()
+        self._mean = _Mean(max(window_s, 1e-9))
+        self._results = WindowedAdder(max(window_s, 1), now, slices=_SLICES)
 
     def __str__(self) -> str:
-        window_s = self._window_ns // 1_000_000_000
-        return _low(self._mean.value, self._rate, f"{window_s} s")
+        return _low(self._mean.value, self._rate, f"{self._window_s} s")
 
     @property
     def success_rate(self) -> float:
@@ -175,7 +174,7 @@ class SuccessRateWindowed:
         """Counts a failure, and decides if the rate is too low."""
         age = self._record(0.0)
         is_dead = (
-            age >= self._window_ns
+            age >= self._window_s
             and self._mean.value < self._rate
             and self._results.sum() >= _ENOUGH
         )
@@ -183,13 +182,13 @@ class SuccessRateWindowed:
 
     def revived(self) -> None:
         """Starts over, with the shortest wait."""
-        self._born = self._now_ns()
+        self._born = self._now()
         self._mean.reset()
         self._waits = self._backoff()
 
-    def _record(self, result: float) -> int:
-        """Counts a result. Returns the age of the endpoint in nanoseconds."""
-        age = self._now_ns() - self._born
+    def _record(self, result: float) -> float:
+        """Counts a result. Returns the age of the endpoint in seconds."""
+        age = self._now() - self._born
         self._mean.update(age, result)
         self._results.add(1)
         return age

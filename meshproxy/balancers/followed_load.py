@@ -37,11 +37,10 @@ class FollowedLoad(LeastLoaded):
         self.place = 0
         """Used by the follower: its index for this load."""
 
-    def begin(self) -> float:
+    def begin(self) -> None:
         """Counts a request in."""
         self.pending += 1
         self.follower.changed(self, 1)
-        return 0.0
 
     def finish(self) -> None:
         """Counts a request out."""

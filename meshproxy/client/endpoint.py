@@ -154,7 +154,7 @@ class Endpoint:
         accrual = self._accrual
         if not accrual.alive:
             accrual.sent()
-        stamp = load.begin()
+        load.begin()
         request.endpoint = self.name
         try:
             if request.method == b"CONNECT":
@@ -163,7 +163,7 @@ class Endpoint:
                 exchange = self._connections.exchange
                 response = exchange(request, deadline)
         except ProxyError as error:
-            self._failed(error, stamp)
+            self._failed(error, now)
             raise
         except BaseException:
             load.finish()
@@ -172,7 +172,7 @@ class Endpoint:
         classifier = request.classifier
         if classifier is not None and response.status >= classifier.judges_from:
             classify(request, response, classifier)
-        load.head(stamp, response.failed)
+        load.head(now, response.arrived, response.failed)
         ending = response.ending
         if ending is not None:
             self._await(ending, response)
@@ -239,13 +239,13 @@ class Endpoint:
         else:
             self._accrual.succeeded()
 
-    def _failed(self, error: ProxyError, stamp: float) -> None:
+    def _failed(self, error: ProxyError, began: float) -> None:
         if error.blames_endpoint:
             self._accrual.failed(error)
         else:
             self._accrual.ignored()
         if error.blames_endpoint or isinstance(error, TimedOutConnecting):
-            self.load.head(stamp, failed=True)
+            self.load.head(began, monotonic(), failed=True)
         self.load.finish()
 
 

@@ -12,20 +12,34 @@ from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
-_READ = l5d.OVERWRITTEN | {l5d.DTAB, l5d.CTX_DTAB, l5d.CTX_DEADLINE, b"via"}
+_READ = l5d.OVERWRITTEN | {
+    l5d.DTAB,
+    l5d.CTX_DTAB,
+    l5d.CTX_DEADLINE,
+    l5d.CTX_TRACE,
+    l5d.SAMPLE,
+    b"via",
+}
 
 
 class ReadContext:
     """Moves dtabs and deadlines into the request and removes headers that clients must not set.
+
+    *adopt_trace* reads those of a trace, unless a filter further in does.
 
     Refuses a request whose Via fields name more than *max_call_depth* proxies, or 31 of our name.
     Deadlines are counted as in finagle: filter/ServerAdmissionControl.scala, DeadlineFilter.scala.
     """
 
     def __init__(
-        self, metrics: Tree, max_call_depth: int, now_ns: Callable[[], int] = time.time_ns
+        self,
+        metrics: Tree,
+        max_call_depth: int,
+        now_ns: Callable[[], int] = time.time_ns,
+        adopt_trace: Callable[[Request], None] = lambda _: None,
     ) -> None:
         self._max_call_depth = max_call_depth
+        self._adopt_trace = adopt_trace
         self._short_via = min(2 * max_call_depth, via.LOOP_BYTES - 1)
         """Via with at most this many bytes names too few proxies to need counting."""
         self._now_ns = now_ns
@@ -52,6 +66,7 @@ class ReadContext:
                 headers.add(l5d.CTX_DTAB, request.local_dtab.show().encode("latin-1"))
             if l5d.CTX_DEADLINE in headers.names:
                 self._read_deadline(request)
+            self._adopt_trace(request)
         return service(request)
 
     def _check_depth(self, request: Request) -> None:

@@ -47,7 +47,7 @@ class Retries:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves; every request deposits into the budget, whatever its result."""
-        self.budget.deposit()
+        self.budget.deposit(monotonic())
         request.classifier = self.classifier
         try:
             response = service(request)
@@ -155,7 +155,7 @@ class Requeues:
                 raise
             return self._again(request, service, error)
         if not response.failed:
-            self._budget.deposit()
+            self._budget.deposit(response.arrived)
         elif _is_nack(request, response):
             return self._again(request, service, response)
         return response

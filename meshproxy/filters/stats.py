@@ -100,7 +100,7 @@ class PathStats(Outcomes):
         except BaseException:
             self.begun.value -= 1
             raise
-        elapsed_ms = (monotonic() - started) * 1000.0
+        elapsed_ms = (response.arrived - started) * 1000.0
         ending = response.ending
         if ending is not None and not ending.is_settled:
             self.await_end(ending, response, elapsed_ms)
@@ -279,7 +279,7 @@ class ClientStats(Outcomes):
             self.begun.value -= 1
             named.begun.value -= 1
             raise
-        elapsed_ms = (monotonic() - started) * 1000.0
+        elapsed_ms = (response.arrived - started) * 1000.0
         status, add_ms = self._statuses[response.status]
         status.value += 1
         add_ms(elapsed_ms)

@@ -5,6 +5,7 @@ while its end could lead to a retry.
 """
 
 from functools import partial
+from time import monotonic
 
 from meshproxy.errors import ProxyError
 from meshproxy.filters.retries import Retries
@@ -75,6 +76,7 @@ class StreamRetries:
             too_long = response.body.held > self._size  # type: ignore[union-attr] # it has both
             counter = self._response_too_long if too_long else self._timed_out
             counter.value += 1
+        response.arrived = monotonic()
 
 
 def _is_gone(request: Request) -> bool:

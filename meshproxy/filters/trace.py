@@ -83,17 +83,17 @@ class ServerSpan:
         self._read = propagator.fields | {l5d.SAMPLE}
         self._on_errors = any(one.wants_errors for one in recorders)
         self._has_phases = any(one.wants_phases for one in recorders)
-        self._is_plain = isinstance(propagator, L5d) and not recorders
-        """True if beginning a new trace is left to `AttemptSpan`."""
+        self.is_needed = bool(recorders) or not isinstance(propagator, L5d)
+        """False if nothing has to be done for a request without a trace: `AttemptSpan` begins it.
+
+        `adopt` is then enough.
+        """
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves within the server's span."""
+        span = self._bits(64)
         is_new = self._read.isdisjoint(request.headers.names)
-        if is_new and self._is_plain:
-            return service(request)
-        bits = self._bits
-        span = bits(64)
-        found = TraceId.root(span) if is_new else self._adopt(request.headers, span)
+        found = TraceId.root(span) if is_new else self._continued(request.headers, span)
         if self._recorders:
             wanted = [one for one in self._recorders if one.wants(found)]
             if not found.flags & _DECIDED:
@@ -103,7 +103,13 @@ class ServerSpan:
         request.trace = Trace(found, self._propagator)
         return service(request)
 
-    def _adopt(self, headers: Headers, span: int) -> TraceId:
+    def adopt(self, request: Request) -> None:
+        """Continues the trace of *request*, if it came with one."""
+        headers = request.headers
+        if not self._read.isdisjoint(headers.names):
+            request.trace = Trace(self._continued(headers, self._bits(64)), self._propagator)
+
+    def _continued(self, headers: Headers, span: int) -> TraceId:
         received = self._propagator.read(headers)
         trace = TraceId.root(span) if received is None else received.child(span)
         rate = sample_rate(headers.get(l5d.SAMPLE))
@@ -167,12 +173,13 @@ class AttemptSpan:
         bits, headers = self._bits, request.headers
         trace = request.trace
         if trace is None:
-            if l5d.CTX_TRACE not in headers.names:
-                ids = bits(128).to_bytes(16, "big")  # the attempt's, then the server's
+            if not request.retries or l5d.CTX_TRACE not in headers.names:
+                ids = bits(128).to_bytes(16)  # the attempt's, then the server's
+                server = ids[8:]
                 headers.names += _WRITTEN
                 headers.lines += (
-                    b"l5d-ctx-trace: " + _base64(ids + ids[8:] + _NO_FLAGS)[:-1],
-                    b"l5d-reqid: " + _hex(ids[8:]),
+                    b"l5d-ctx-trace: " + _base64(ids + server + _NO_FLAGS, newline=False),
+                    b"l5d-reqid: " + _hex(server),
                 )
                 return service(request)
             request.trace = trace = _as_told(headers)

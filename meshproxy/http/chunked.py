@@ -175,11 +175,9 @@ def decode_whole(
     return b"".join(pieces), decoder.rest
 
 
-def encode_whole(head: bytes, body: bytes) -> bytes:
-    """Returns *head* and *body* as one complete chunked message, copying each byte once."""
-    if not body:
-        return head + b"0\r\n\r\n"
-    return b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(body), body)
+def encode_whole(body: bytes) -> bytes:
+    """Returns a whole *body* in chunks."""
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
 
 
 def encode(piece: bytes | memoryview) -> bytes:

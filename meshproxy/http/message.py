@@ -1,12 +1,13 @@
 """Request and Response: the messages that services and filters pass along.
 
-The request carries its own context (deadline, dtab, names) instead of a separate object, which
-saves an allocation. A response owns its body; closing the body ends the exchange.
+The request carries its own context (deadline, dtab, names), which saves an allocation. A response
+owns its body; closing the body ends the exchange.
 """
 
 import enum
 import math
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import NamedTuple, Protocol
 
 from meshproxy.http.body import Body, RequestBody
@@ -107,8 +108,7 @@ class Peer(Protocol):
 class Ending:
     """The end of a body that is still arriving, which settles how its response turned out.
 
-    Code that judges or counts a response asks `Response.ending` first; if the outcome is still
-    open, it does so once, when the end has come.
+    Code that judges or counts a response asks `Response.ending` first; if it is open, it waits.
     """
 
     __slots__ = ("_callbacks", "decides", "has_come", "is_settled")
@@ -214,8 +214,7 @@ class Request:
         """Decides what this service counts as a failure; breakers use it too."""
         self.peer: Peer | None = None
         self.scheme = b""
-        """Scheme of an absolute target, in lower case. With `https`, a request without a port is
-        named with port 443."""
+        """Scheme of an absolute target, in lower case; with `https`, no port means 443."""
         self.trace: Trace | None = None
         self.retries = 0
         """Attempts after the first, by the classifier or because nothing was delivered."""
@@ -229,6 +228,7 @@ class Response:
     """One response; `body` is bytes if it is complete."""
 
     __slots__ = (
+        "arrived",
         "body",
         "ending",
         "failed",
@@ -248,6 +248,8 @@ class Response:
         body: bytes | Body = b"",
         version: bytes = b"1.1",
     ) -> None:
+        self.arrived = monotonic()
+        """Monotonic second at which its head was there to be passed on."""
         self.status = status
         self.reason = reason
         self.headers = headers
@@ -259,10 +261,8 @@ class Response:
         self.ending: Ending | None = None
         """None once the whole body is buffered, with its trailers: then nothing is awaited."""
         self.failed = False
-        """The verdict of the response classifier, set by the attempt that received the response.
-
-        It is final if `ending` is None or settled; until then a broken body may make it True.
-        """
+        """The classifier's verdict, set by the attempt that received the response. It is final if
+        `ending` is None or settled; until then a broken body may make it True."""
         self.retryable = False
 
     def close(self) -> None:

@@ -64,10 +64,9 @@ def first_of(
                     found = _settled(found, timeout_s)
             except ValueError as error:
                 raise _unknown(request, str(error)) from error
-            if isinstance(found, Declined):
-                reason = found.reason
-            else:
+            if isinstance(found, Path):
                 return found
+            reason = found.reason
         raise _unknown(request, reason)
 
     return identify

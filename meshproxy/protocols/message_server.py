@@ -14,6 +14,7 @@ from meshproxy.config.servers import ServerConfig
 from meshproxy.config.sockets import SessionConfig, SocketOptionsConfig
 from meshproxy.filters.access_log import AccessLog
 from meshproxy.filters.forwarded import AddForwarded
+from meshproxy.filters.trace import ServerSpan
 from meshproxy.http.headers import TOKEN
 from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree
@@ -138,7 +139,7 @@ class MessageServerConfig(ServerConfig):
         router: str,
         limits: Limits,
         metrics: Tree,
-        trace: HttpFilter,
+        trace: ServerSpan,
         compression_level: int,
         log: AccessLog | None,
         recent: RecentRequests,

@@ -22,7 +22,7 @@ from meshproxy.filters.stream_errors import StreamErrors
 from meshproxy.filters.stream_retries import StreamRetries
 from meshproxy.filters.stream_stats import StreamStats
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
-from meshproxy.filters.trace import AttemptSpan
+from meshproxy.filters.trace import AttemptSpan, ServerSpan
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -41,7 +41,7 @@ def server_stack(
     limits: Limits,
     max_call_depth: int,
     metrics: Tree,
-    trace: HttpFilter,
+    trace: ServerSpan,
     *,
     clear_context: bool = False,
     max_concurrent: int | None = None,
@@ -76,11 +76,18 @@ def server_stack(
         *([forwarded] if forwarded is not None else []),
         *([AddXForwardedFor()] if x_forwarded_for else []),
         *([AddTimestamp(timestamp_header.encode())] if timestamp_header is not None else []),
-        ReadContext(metrics, max_call_depth),  # a dtab header that does not parse ends here
+        # a dtab header that does not parse ends here
+        _read_context(metrics, max_call_depth, trace),
         *([EnforceDeadline(metrics)] if enforce_deadlines else []),
-        trace,
+        *([trace] if trace.is_needed else []),
         *([TotalTimeout(timeout_seconds)] if timeout_seconds < _FOREVER else []),
     ]
+
+
+def _read_context(metrics: Tree, max_call_depth: int, trace: ServerSpan) -> ReadContext:
+    if trace.is_needed:
+        return ReadContext(metrics, max_call_depth)
+    return ReadContext(metrics, max_call_depth, adopt_trace=trace.adopt)
 
 
 def path_stack(name: Path, policy: PathPolicy, metrics: Tree) -> list[HttpFilter]:

@@ -40,7 +40,7 @@ def test_a_revived_endpoint_starts_anew() -> None:
 
 def test_a_windowed_rate_needs_the_window_and_five_results() -> None:
     clock = FakeClock(0)
-    policy = SuccessRateWindowed(0.8, 10, WAIT, clock.ns)
+    policy = SuccessRateWindowed(0.8, 10, WAIT, clock)
     clock.advance(9)
     assert [policy.mark_dead_on_failure() for _ in range(6)] == [None] * 6
     clock.advance(1)
@@ -73,7 +73,7 @@ def test_the_probe_that_revives_an_endpoint_is_its_first_success() -> None:
 def test_what_a_policy_marks_dead_for_is_told() -> None:
     clock = FakeClock(0)
     by_count = SuccessRate(0.8, 3, WAIT)
-    by_time = SuccessRateWindowed(0.8, 30, WAIT, clock.ns)
+    by_time = SuccessRateWindowed(0.8, 30, WAIT, clock)
     for policy in (by_count, by_time):
         policy.record_success()
         clock.advance(30)

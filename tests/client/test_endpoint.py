@@ -315,9 +315,10 @@ def test_a_failure_never_makes_an_endpoint_cheaper() -> None:
     with BadServer([[Until(), Send(BROKEN)]]) as server:
         world = World(server.port)
         world.endpoint.load = load = PeakEwma(10_000, clock)
-        stamp = load.begin()
+        began = clock()
+        load.begin()
         clock.advance(1)
-        load.head(stamp)
+        load.head(began, clock())
         load.finish()
         before = load.cost
         world.endpoint.serve(asking())

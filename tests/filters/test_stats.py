@@ -1,6 +1,7 @@
 """What is counted, by the names that Linkerd gives it."""
 
 from collections.abc import Callable
+from time import monotonic
 
 import pytest
 
@@ -52,6 +53,18 @@ def failed(status: int) -> Response:
     answer = response(status)
     answer.failed = True
     return answer
+
+
+@pytest.mark.parametrize("stats", [PathStats, ClientStats])
+def test_latency_ends_as_the_head_arrives(stats: Stats) -> None:
+    tree, late = Tree(), response()
+
+    def arriving(_: Request) -> Response:
+        late.arrived = monotonic() + 5
+        return late
+
+    stats(tree)(asking(), arriving)
+    assert tree.stat("request_latency_ms").snapshot().sum >= 5000
 
 
 @pytest.mark.parametrize("stats", ALL)

@@ -74,6 +74,12 @@ def test_failures_that_show_at_the_end_are_retried() -> None:
     assert retrying.metrics.stat("retries", "per_request").snapshot().sum == 2
 
 
+def test_a_response_that_was_held_back_arrives_after_that() -> None:
+    held = ending(DONE)
+    held.arrived = 0.0
+    assert Retrying(held)().arrived > 0
+
+
 def test_what_is_dropped_is_closed() -> None:
     first = ending(AWAY)
     Retrying(first, ending(DONE))()

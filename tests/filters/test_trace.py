@@ -66,7 +66,11 @@ def served(
 
     recorders = [] if recorded is None else [recorded]
     server = ServerSpan(L5d(), recorders, "outgoing", draw)
-    stack([server], attempts)(asked)
+    if server.is_needed:
+        stack([server], attempts)(asked)
+    else:
+        server.adopt(asked)
+        attempts(asked)
     return replies
 
 
@@ -88,6 +92,13 @@ def test_without_a_trace_a_new_one_begins() -> None:
     seen = told()
     assert TraceId.decode(seen[CTX]) == TraceId(7, 8, 8)
     assert seen[REQID] == b"0000000000000008"
+
+
+def test_a_trace_begins_with_the_first_attempt_that_has_an_endpoint() -> None:
+    asked = request()
+    asked.retries = 1
+    AttemptSpan(lambda _: 7 << 64 | 8)(asked, Replies(response()))
+    assert TraceId.decode(asked.headers.get(CTX) or b"") == TraceId(7, 8, 8)
 
 
 def test_a_trace_goes_on_with_spans_of_our_own() -> None:

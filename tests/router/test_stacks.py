@@ -20,7 +20,8 @@ from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTi
 from meshproxy.filters.trace import ServerSpan
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
-from meshproxy.http.propagation import L5d
+from meshproxy.http.propagation import B3, L5d
+from meshproxy.http.trace_id import TraceId
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG
 from meshproxy.naming.bound import Bound
@@ -79,6 +80,17 @@ def test_what_is_off_is_not_there() -> None:
     extra.add(EnforceDeadline)
     assert kinds(full) - kinds(plain) == extra
     assert len(full) == len(plain) + len(extra)
+
+
+def test_a_trace_that_nobody_records_needs_no_filter() -> None:
+    plain = server_stack(Limits(), 1000, Tree(), ServerSpan(L5d()))
+    assert ServerSpan not in kinds(plain)
+    assert ServerSpan in kinds(server_stack(Limits(), 1000, Tree(), ServerSpan(B3())))
+    asked = request((b"l5d-ctx-trace", TraceId(1, 2, 3).encode()), (b"l5d-sample", b"1"))
+    serve(plain, Replies(response()), asked)
+    assert asked.trace is not None
+    assert (asked.trace.id.parent, asked.trace.id.trace, asked.trace.id.is_sampled) == (1, 3, True)
+    assert b"l5d-sample" not in asked.headers
 
 
 @pytest.mark.parametrize(

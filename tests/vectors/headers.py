@@ -199,7 +199,8 @@ def trace_header(given: Given) -> dict[str, Any]:
     request = Request(b"GET", b"/", b"1.1", of((l5d.CTX_TRACE, caller.encode())))
     server = ServerSpan(L5d(), bits=lambda _: parent)
     request.headers = of((l5d.CTX_TRACE, caller.encode()))
-    stack([server, AttemptSpan(lambda _: span)], end)(request)
+    server.adopt(request)
+    stack([AttemptSpan(lambda _: span)], end)(request)
     return {"l5d_ctx_trace": end.get(l5d.CTX_TRACE), "l5d_reqid": end.get(l5d.REQID)}
 
 

@@ -44,20 +44,29 @@ class Clock:
     def __call__(self) -> int:
         return self.ns
 
+    def seconds(self) -> float:
+        """Return the same in seconds."""
+        return self.ns / 1e9
+
 
 def ewma_trace(given: Given) -> dict[str, Any]:
     """One node's load, looked at between its requests."""
     clock = Clock(given["created_at_ns"])
-    load = PeakEwma(given["decay_ms"], lambda: (clock.ns - given["created_at_ns"]) / 1e9)
+
+    def now() -> float:
+        return (clock.ns - given["created_at_ns"]) / 1e9
+
+    load = PeakEwma(given["decay_ms"], now)
     started: dict[str, float] = {}
     loads = []
     for event in given["events"]:
         clock.ns = event["at_ns"]
         match event["op"]:
             case "start":
-                started[event["id"]] = load.begin()
+                started[event["id"]] = now()
+                load.begin()
             case "end":
-                load.head(started.pop(event["id"]))
+                load.head(started.pop(event["id"]), now())
                 load.finish()
             case "load":
                 value = load.value()
@@ -146,7 +155,7 @@ def _policy(given: Given, clock: Clock) -> Policy:
             return SuccessRate(given["success_rate"], given["requests"], backoff)
         case "io.l5d.successRateWindowed":
             rate, window_s = given["success_rate"], given["window_secs"]
-            return SuccessRateWindowed(rate, window_s, backoff, clock)
+            return SuccessRateWindowed(rate, window_s, backoff, clock.seconds)
         case kind:
             raise KeyError(f"failure accrual {kind} is not built")
 
@@ -162,7 +171,7 @@ def budget_trace(given: Given) -> dict[str, Any]:
         times = op.get("times", 1)
         if op["op"] == "deposit":
             for _ in range(times):
-                budget.deposit()
+                budget.deposit(clock.seconds())
         elif op["op"] == "withdraw":
             granted = [budget.try_withdraw() for _ in range(times)].count(True)
             row |= {"granted": granted, "refused": times - granted}
@@ -179,7 +188,7 @@ def requeue_limit(given: Given) -> dict[str, Any]:
     """How often one request may be requeued."""
     budget = _budget(given, Clock(0))
     for _ in range(given.get("deposits_at_creation", 0)):
-        budget.deposit()
+        budget.deposit(0.0)
     return {
         "balance": budget.balance(),
         "max_requeues_for_one_request": budget.requeue_limit(),
@@ -188,7 +197,7 @@ def requeue_limit(given: Given) -> dict[str, Any]:
 
 def _budget(given: Given, clock: Clock) -> RetryBudget:
     return RetryBudget(
-        given["ttl_secs"], given["min_retries_per_sec"], given["percent_can_retry"], clock
+        given["ttl_secs"], given["min_retries_per_sec"], given["percent_can_retry"], clock.seconds
     )
 
 

@@ -17,7 +17,7 @@ from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut
 from meshproxy.http.body import RequestBody
 from meshproxy.http.chunked import decode_whole, encode, last_chunk
 from meshproxy.http.framing import BODILESS, CHUNKED, announces_body, response_length
-from meshproxy.http.head import CRLF, FIRST_READ
+from meshproxy.http.head import CRLF, FIRST_READ, HEAD_END
 from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Ending, Request, Response
@@ -136,15 +136,15 @@ class Exchange:
 
         Returns False if the response came, or the connection broke, before the end.
         """
-        body = request.body
+        body, chunked = request.body, False
+        if body is not None:
+            body.rewind(self._deadline)
+            chunked = body.length is None
+        end = b"\r\nTransfer-Encoding: chunked\r\n\r\n" if chunked else HEAD_END
         fields = CRLF.join(request.headers.lines)
-        data = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, fields)
+        data = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", fields, end))
         if body is None:
-            data += CRLF
             return self._stream.enqueue(data) or self._send_first(data)
-        body.rewind(self._deadline)
-        chunked = body.length is None
-        data += b"Transfer-Encoding: chunked\r\n\r\n" if chunked else CRLF
         if body.has_piece:
             piece = body.read() or b""
             data += encode(piece) if chunked and piece else piece
@@ -158,8 +158,7 @@ class Exchange:
             sent = self._stream.send_some(data)
         except OSError as error:
             raise no_answer(error, "while sending", nothing_sent=True) from error
-        rest = memoryview(data)[sent:]
-        return not rest or self._send_piece(rest)
+        return sent == len(data) or self._send_piece(memoryview(data)[sent:])
 
     def _send_rest(self, body: RequestBody, chunked: bool) -> bool:
         pipe = Pipe.take() if body.is_bulk and self._stream.is_plain else None

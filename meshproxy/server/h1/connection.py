@@ -214,7 +214,7 @@ class Connection:
     def _respond(self, request: Request, response: Response, keep: bool) -> bool:
         """Writes *response*. Returns True if another request may follow."""
         body, lines = response.body, response.headers.lines
-        if isinstance(body, Tunnel):
+        if not isinstance(body, bytes) and isinstance(body, Tunnel):
             return self._tunnel(response, body)
         status = response.status
         bodiless = status in BODILESS or request.method == b"HEAD"
@@ -227,17 +227,17 @@ class Connection:
         if not keep or request.version == b"1.0":
             lines.append(b"Connection: keep-alive" if keep else b"Connection: close")
         reason = reason_of_refusal(response) if is_connect else response.reason
-        start = status_line(status, reason)
-        head = b"%b\r\n%b\r\n\r\n" % (start, CRLF.join(lines))
+        start, fields = status_line(status, reason), CRLF.join(lines)
+        data: bytes | None
         if isinstance(body, bytes):
-            data: bytes | None = head
-            if not bodiless:
-                data = encode_whole(head, body) if chunked else head + body
-        elif bodiless:
-            body.close()
-            data = head
+            content = b"" if bodiless else encode_whole(body) if chunked else body
+            data = b"".join((start, fields, HEAD_END, content))
         else:
-            data = send_body(self._stream, head, body, self._limits.write_timeout, chunked)
+            data = b"".join((start, fields, HEAD_END))
+            if bodiless:
+                body.close()
+            else:
+                data = send_body(self._stream, data, body, self._limits.write_timeout, chunked)
         if data is None:
             return False
         if keep and not self._heads.buffer and self._stream.enqueue(data):
@@ -250,7 +250,7 @@ class Connection:
     def _tunnel(self, response: Response, body: Tunnel) -> bool:
         """Sends the head and relays until the tunnel ends. Returns False, as nothing may follow."""
         start = status_line(response.status, response.reason)
-        head = CRLF.join((start, *response.headers.lines)) + HEAD_END
+        head = b"".join((start, CRLF.join(response.headers.lines), HEAD_END))
         sent, self._heads.buffer = self._heads.buffer, b""
         limits = self._limits
         body.relay(self._stream, head, sent, limits.idle_seconds, limits.write_timeout)

@@ -41,8 +41,8 @@ def frame(response: Response, version: bytes) -> bool | None:
 
 @lru_cache(256)
 def status_line(status: int, reason: bytes) -> bytes:
-    """Returns the first line of a response."""
-    return b"HTTP/1.1 %d %b" % (status, reason)
+    """Returns the first line of a response, with its end."""
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason)
 
 
 def reason_of_refusal(response: Response) -> bytes:
