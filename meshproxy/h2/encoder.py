@@ -82,7 +82,11 @@ class _Codes(Memo[Encodable, bytes]):
         self._looks = 0
 
     def __missing__(self, field: Encodable) -> bytes:
-        name, value = field if isinstance(field, tuple) else _pair(field)
+        if isinstance(field, bytes):  # `_pair` without its frame
+            spelled, _, rest = field.partition(b":")
+            name, value = spelled.lower(), rest.strip()
+        else:
+            name, value = field
         head = self._fresh.get(name)
         if head is not None:
             self._looks += 1
