@@ -1,6 +1,6 @@
 """The name tree: what a name stands for, by preference and weight.
 
-finagle: NameTree.scala (show, simplify, eval) and naming/NameTreeFactory.scala (the draw).
+finagle: NameTree.scala (show) and naming/NameTreeFactory.scala (the draw).
 """
 
 from collections.abc import Callable
@@ -29,14 +29,6 @@ class Neg:
         """Returns the tree itself: it has no leaves."""
         return self
 
-    def simplify(self) -> "Neg":
-        """Returns the tree itself."""
-        return self
-
-    def evaluate(self) -> "Neg":
-        """Returns the tree itself: nothing is found."""
-        return self
-
     def show(self) -> str:
         """Returns the canonical text."""
         return "~"
@@ -48,14 +40,6 @@ class Fail:
 
     def map(self, _fn: Callable[[Any], Any]) -> "Fail":
         """Returns the tree itself: it has no leaves."""
-        return self
-
-    def simplify(self) -> "Fail":
-        """Returns the tree itself."""
-        return self
-
-    def evaluate(self) -> "Fail":
-        """Returns the tree itself: the search has failed."""
         return self
 
     def show(self) -> str:
@@ -70,14 +54,6 @@ class Empty:
     def map(self, _fn: Callable[[Any], Any]) -> "Empty":
         """Returns the tree itself: it has no leaves."""
         return self
-
-    def simplify(self) -> "Empty":
-        """Returns the tree itself."""
-        return self
-
-    def evaluate(self) -> frozenset[Any]:
-        """Returns no leaves, which is a success."""
-        return frozenset()
 
     def show(self) -> str:
         """Returns the canonical text."""
@@ -94,14 +70,6 @@ class Leaf(Generic[T_co]):
         """Replaces the value with *fn* of it."""
         return Leaf(fn(self.value))
 
-    def simplify(self) -> "Leaf[T_co]":
-        """Returns the tree itself."""
-        return self
-
-    def evaluate(self) -> frozenset[T_co]:
-        """Returns the value as a set."""
-        return frozenset((self.value,))
-
     def show(self: "Leaf[Showable]") -> str:
         """Returns the canonical text."""
         return self.value.show()
@@ -116,27 +84,6 @@ class Alt(Generic[T_co]):
     def map(self, fn: Callable[[T_co], U]) -> "Alt[U]":
         """Replaces the value of every leaf with *fn* of it."""
         return Alt(tuple([tree.map(fn) for tree in self.trees]))
-
-    def simplify(self) -> "NameTree[T_co]":
-        """Drops members that are negative or follow a failure, and unwraps a single one."""
-        kept: list[NameTree[T_co]] = []
-        for tree in self.trees:
-            simple = tree.simplify()
-            if not isinstance(simple, Neg):
-                kept.append(simple)
-            if isinstance(simple, Fail):
-                break
-        if not kept:
-            return NEG
-        return kept[0] if len(kept) == 1 else Alt(tuple(kept))
-
-    def evaluate(self) -> "Evaluated[T_co]":
-        """Returns the leaves of the first member that is not negative."""
-        for tree in self.trees:
-            found = tree.evaluate()
-            if not isinstance(found, Neg):
-                return found
-        return NEG
 
     def show(self: "Alt[Showable]") -> str:
         """Returns the canonical text."""
@@ -160,27 +107,6 @@ class Union(Generic[T_co]):
         """Replaces the value of every leaf with *fn* of it."""
         return Union(tuple([Weighted(weight, tree.map(fn)) for weight, tree in self.weighted]))
 
-    def simplify(self) -> "NameTree[T_co]":
-        """Drops members that are negative or failed, and unwraps a single one."""
-        if len(self.weighted) == 1:
-            return self.weighted[0].tree.simplify()
-        kept: list[Weighted[T_co]] = []
-        for weight, tree in self.weighted:
-            simple = tree.simplify()
-            if not isinstance(simple, Neg | Fail):
-                kept.append(Weighted(weight, simple))
-        if not kept:
-            return NEG
-        return kept[0].tree if len(kept) == 1 else Union(tuple(kept))
-
-    def evaluate(self) -> "Evaluated[T_co]":
-        """Returns the leaves of all members that are neither negative nor failed."""
-        if len(self.weighted) == 1:
-            return self.weighted[0].tree.evaluate()
-        every = [tree.evaluate() for _, tree in self.weighted]
-        found = [leaves for leaves in every if isinstance(leaves, frozenset)]
-        return frozenset().union(*found) if found else NEG
-
     def show(self: "Union[Showable]") -> str:
         """Returns the canonical text, with weights cut to two decimals."""
         return " & ".join(
@@ -189,7 +115,6 @@ class Union(Generic[T_co]):
 
 
 NameTree: TypeAlias = Leaf[T] | Alt[T] | Union[T] | Neg | Fail | Empty
-Evaluated: TypeAlias = frozenset[T] | Neg | Fail
 
 NEG: Final = Neg()
 FAIL: Final = Fail()

@@ -10,7 +10,6 @@ from meshproxy.naming.nametree import (
     FAIL,
     NEG,
     Alt,
-    Evaluated,
     Leaf,
     NameTree,
     Union,
@@ -19,11 +18,12 @@ from meshproxy.naming.nametree import (
 )
 from meshproxy.naming.path import Path
 from tests.kit.names import parse_tree
+from tests.kit.trees import Evaluated, evaluate, simplify
 from tests.naming.strategies import trees
 
 
 def found(text: str) -> Evaluated[Path]:
-    return parse_tree(text).evaluate()
+    return evaluate(parse_tree(text))
 
 
 def paths(*texts: str) -> frozenset[Path]:
@@ -37,16 +37,16 @@ def test_the_shown_text_parses_to_the_same_tree(tree: NameTree[Path]) -> None:
 
 @given(trees)
 def test_simplifying_keeps_the_evaluation_and_is_final(tree: NameTree[Path]) -> None:
-    simple = tree.simplify()
-    assert simple.evaluate() == tree.evaluate()
-    assert simple.simplify() == simple
+    simple = simplify(tree)
+    assert evaluate(simple) == evaluate(tree)
+    assert simplify(simple) == simple
 
 
 @given(trees)
 def test_mapping_keeps_the_shape(tree: NameTree[Path]) -> None:
     assert tree.map(lambda path: path) == tree
-    doubled = tree.map(lambda path: path + path).evaluate()
-    leaves = tree.evaluate()
+    doubled = evaluate(tree.map(lambda path: path + path))
+    leaves = evaluate(tree)
     if isinstance(leaves, frozenset):
         assert doubled == frozenset(path + path for path in leaves)
     else:
@@ -69,17 +69,17 @@ def test_mapping_keeps_the_shape(tree: NameTree[Path]) -> None:
 )
 def test_evaluation_and_simplification(text: str, leaves: Evaluated[Path], simplified: str) -> None:
     assert found(text) == leaves
-    assert parse_tree(text).simplify().show() == simplified
+    assert simplify(parse_tree(text)).show() == simplified
 
 
 @pytest.mark.parametrize("tree", [Alt(()), Union(())])
 def test_a_tree_of_nothing_is_negative(tree: NameTree[Path]) -> None:
-    assert tree.evaluate() == tree.simplify() == NEG
+    assert evaluate(tree) == simplify(tree) == NEG
 
 
 def test_a_lone_member_of_a_union_is_itself() -> None:
     union: NameTree[Path] = Union((Weighted(2.0, FAIL),))
-    assert union.simplify() == union.evaluate() == FAIL
+    assert simplify(union) == evaluate(union) == FAIL
 
 
 @pytest.mark.parametrize(

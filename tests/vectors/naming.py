@@ -30,6 +30,7 @@ from meshproxy.naming.parser import ParseError
 from meshproxy.naming.path import Path
 from meshproxy.var import PENDING, Failed, Ok, State, Var
 from tests.kit.names import parse_tree
+from tests.kit.trees import evaluate, simplify
 
 Case = Mapping[str, Any]
 Outcome = tuple[object, object]
@@ -136,13 +137,13 @@ def nametree_error(case: Case) -> Outcome:
 
 def nametree_eval(case: Case) -> Outcome:
     tree = parse_tree(_text(case["in"]))
-    found = tree.evaluate()
+    found = evaluate(tree)
     got: dict[str, object] = {
         "status": _plain(found, _leaf_of_path) if isinstance(found, Neg | Fail) else "ok"
     }
     if isinstance(found, frozenset):
         got["leaves"] = sorted(path.show() for path in found)
-    got["simplified"] = tree.simplify().show()
+    got["simplified"] = simplify(tree).show()
     expected = {key: case[key] for key in ("status", "simplified")}
     if case["status"] == "ok":
         expected["leaves"] = sorted(set(case["leaves"]))
