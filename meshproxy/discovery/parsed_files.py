@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from meshproxy.discovery.files import contents
 from meshproxy.naming.followed import Followed, brief
@@ -10,25 +10,25 @@ from meshproxy.var import PENDING, Activity, Close, Failed, Ok, Source, State
 from meshproxy.wording import in_words, moment
 
 T = TypeVar("T")
-_MISSING: Final = "there is no such file"
 
 
 class ParsedFiles(Generic[T]):
     """What *parse* makes of files, each while it is observed; *show* converts that to JSON.
 
-    A file for which *parse* raises ValueError is failed, and so is one that cannot be read.
+    *parse* gets None if there is no such file. One for which it raises ValueError is failed, and so
+    is one that cannot be read.
     """
 
-    def __init__(self, parse: Callable[[bytes], T], show: Callable[[T], Any]) -> None:
+    def __init__(self, parse: Callable[[bytes | None], T], show: Callable[[T], Any]) -> None:
         self._parse = parse
         self._show = show
         self._known: dict[str, _Known[T]] = {}
 
-    def follow(self, path: str) -> Activity[T | None]:
-        """Returns what the file *path* has; None while there is none."""
+    def follow(self, path: str) -> Activity[T]:
+        """Returns what the file *path* has."""
         text = contents(path)
 
-        def start(emit: Callable[[State[T | None]], None]) -> Close:
+        def start(emit: Callable[[State[T]], None]) -> Close:
             known = self._known.setdefault(path, _Known())
             known.observers += 1
 
@@ -58,11 +58,11 @@ class ParsedFiles(Generic[T]):
         for path, known in list(self._known.items()):
             yield known.followed(path, self._show)
 
-    def _parsed(self, state: State[bytes | None]) -> State[T | None]:
+    def _parsed(self, state: State[bytes | None]) -> State[T]:
         if not isinstance(state, Ok):
             return state
         try:
-            return Ok(None if state.value is None else self._parse(state.value))
+            return Ok(self._parse(state.value))
         except ValueError as error:
             return Failed(error)
 
@@ -72,24 +72,24 @@ class _Known(Generic[T]):
 
     def __init__(self) -> None:
         self.observers = 0
-        self._state: State[T | None] = PENDING
+        self._state: State[T] = PENDING
         self._good: Ok[T] | None = None
         self._started_at = time.time()
         self._read_at = 0.0
         self._failure = ""
         self._failing_since = 0.0
 
-    def note(self, state: State[T | None]) -> None:
+    def note(self, state: State[T]) -> None:
         """Takes what the file has now."""
         if state == self._state:
             return
         self._state = state
-        if isinstance(state, Ok) and state.value is not None:
-            self._good, self._read_at, self._failure = Ok(state.value), time.time(), ""
-        elif isinstance(state, Ok | Failed):
+        if isinstance(state, Ok):
+            self._good, self._read_at, self._failure = state, time.time(), ""
+        elif isinstance(state, Failed):
             if not self._failure:
                 self._failing_since = time.time()
-            self._failure = in_words(state.error) if isinstance(state, Failed) else _MISSING
+            self._failure = in_words(state.error)
 
     def describe(self, show: Callable[[T], Any]) -> dict[str, Any]:
         return {

@@ -20,22 +20,18 @@ from meshproxy.interpreters.default import DefaultInterpreter
 from meshproxy.interpreters.stored import StoredDtabInterpreter
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.followed import Followed
-from meshproxy.var import Failed, Ok, State
+from meshproxy.var import Failed, State
 
 
 class FsInterpreter(StoredDtabInterpreter):
     """Binds by the table in *dtab_file*, which is watched; no name while that is missing or bad."""
 
     def __init__(self, dtab_file: str, inner: DefaultInterpreter) -> None:
-        self._files = ParsedFiles(lambda text: Dtab.parse(text.decode("utf-8")), _shown)
+        self._files = ParsedFiles(_parse, _shown)
 
-        def found(state: State[Dtab | None]) -> State[Dtab]:
-            match state:
-                case Ok(dtab):
-                    missing = Failed(BindingFailed(f"{dtab_file} is missing"))
-                    return missing if dtab is None else Ok(dtab)
-                case Failed(ValueError() as error):
-                    return Failed(BindingFailed(f"{dtab_file}: {error}"))
+        def found(state: State[Dtab]) -> State[Dtab]:
+            if isinstance(state, Failed) and isinstance(state.error, ValueError):
+                return Failed(BindingFailed(f"{dtab_file}: {state.error}"))
             return state
 
         super().__init__(self._files.follow(dtab_file).map(found), inner)
@@ -47,6 +43,12 @@ class FsInterpreter(StoredDtabInterpreter):
     def followed(self) -> Iterator[Followed]:
         """Returns the same in brief."""
         return self._files.followed()
+
+
+def _parse(text: bytes | None) -> Dtab:
+    if text is None:
+        raise ValueError("there is no such file")
+    return Dtab.parse(text.decode("utf-8"))
 
 
 def _shown(dtab: Dtab) -> list[str]:

@@ -61,7 +61,7 @@ class FsNamer:
         self.prefix = prefix
         self._root_dir = root_dir
         self._resolver = resolver
-        self._files = ParsedFiles(parse_entries, _shown)
+        self._files = ParsedFiles(_parse, _shown)
 
     def lookup(self, path: Path) -> Lookup:
         """Returns the first regular file on the way down *path*, and follows it."""
@@ -100,8 +100,14 @@ class FsNamer:
                 return Var(ADDR_PENDING)
 
 
-def _shown(entries: tuple[Address, ...]) -> list[str]:
-    return [f"{one.host} {one.port} * {one.weight:g}" for one in entries]
+def _parse(text: bytes | None) -> tuple[Address, ...] | None:
+    return None if text is None else parse_entries(text)
+
+
+def _shown(entries: tuple[Address, ...] | None) -> list[str] | None:
+    return (
+        None if entries is None else [f"{one.host} {one.port} * {one.weight:g}" for one in entries]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

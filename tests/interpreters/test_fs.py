@@ -98,7 +98,7 @@ def test_a_missing_file_is_an_error(tmp_path: FilePath) -> None:
         file.unlink()
         failed = states.get(timeout=WAIT_S)
         assert isinstance(failed, Failed)
-        assert str(failed.error) == f"{file} is missing"
+        assert str(failed.error) == f"{file}: there is no such file"
 
 
 def test_bytes_that_are_no_text_are_an_error(tmp_path: FilePath) -> None:

@@ -26,6 +26,7 @@ from meshproxy.naming.path import Path
 from meshproxy.var import Ok, Var
 from tests.kit.deps import namer_deps
 from tests.kit.dns import DnsServer
+from tests.kit.k8s import wait_until
 from tests.kit.wire import WAIT_S
 
 PREFIX = Path.parse("/#/io.l5d.fs")
@@ -220,5 +221,7 @@ def test_its_files_are_shown(root: FilePath) -> None:
     assert (row.name, row.answer) == (f"{root}/web", "2 entries")
     (state,) = namer.describe().values()
     assert state["state"]["value"] == ["10.0.0.1 80 * 1", "10.0.0.2 80 * 2"]
+    (root / "web").unlink()
+    wait_until(lambda: [(row.answer, row.failure) for row in namer.followed()] == [("nothing", "")])
     close()
     assert list(namer.followed()) == []
