@@ -11,8 +11,10 @@ level instead, because every connection shares it, is in this table (a test comp
 | `egress.addresses` (`lru_cache`) | 4,096 | classes of addresses |
 | `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
 | `filters.access_log_lines._hosts` | 1,024 | hosts of clients by address |
+| `filters.access_log_lines._methods` | 64 | quoted methods |
 | `filters.access_log_lines._values` | 1,024 | quoted values by line |
 | `filters.access_log_lines._stamp` | 1 | the time of this second, as logs write it |
+| `filters.spans._facts` | 512 | what recurs in spans |
 | `h2.fields._names` | 2,048 | field names that are sound |
 | `h2.heads._authorities` | 4,096 | `:authority` by the line of Host |
 | `h2.heads._methods` | 64 | fields of methods |
@@ -38,9 +40,10 @@ level instead, because every connection shares it, is in this table (a test comp
 | `server.date._date` | 1 | the Date field of this second |
 | `server.h1.response` (`lru_cache`) | 256 | status lines |
 | `server.h2.workers._idle` | 256 | greenlets that wait for a stream |
-| `telemeters.otlp._attributes` | 4,096 | attributes by tag |
-| `telemeters.zipkin._tags` | 4,096 | texts by tag |
-| `telemeters.zipkin` (`lru_cache`) | 1,536 | texts of names and addresses |
+| `telemeters.otlp._texts` | 1,024 | texts of what recurs in spans |
+| `telemeters.otlp` (`lru_cache`) | 1,024 | texts of addresses |
+| `telemeters.zipkin._texts` | 1,024 | texts of what recurs in spans |
+| `telemeters.zipkin` (`lru_cache`) | 1,024 | texts of addresses |
 | `timeline.timeline` | 200 of each kind | the latest events of this process |
 """
 

@@ -115,14 +115,13 @@ def combined(entry: LogEntry) -> bytes:
     Two headers follow. Quotes, backslashes, control characters and bytes beyond ASCII are shown as
     `\xHH`; what is absent is `-`.
     """
-    request = entry.request
-    host = _values[entry.host]
+    request, host, target = entry.request, _values[entry.host], entry.target
     return b'%b %b - - [%b] "%b %b HTTP/%b" %b %d "%b" "%b"\n' % (
         host.replace(b" ", b"\\x20") or b"-",
         _hosts[request.peer.remote] if request.peer is not None else b"-",
         _time(entry.ended_at),
-        _quoted(request.method),
-        _quoted(entry.target),
+        _methods[request.method],
+        target if target.translate(_MASK) == target else _quoted(target),
         request.version,
         b"-" if entry.status is None else b"%d" % entry.status,
         entry.sent,
@@ -199,6 +198,15 @@ class _Hosts(Memo[str, bytes]):
         return self.keep(remote, host.encode("ascii", "replace") or b"-")
 
 
+class _Methods(Memo[bytes, bytes]):
+    """Methods as they are quoted."""
+
+    def __missing__(self, method: bytes) -> bytes:
+        value = _quoted(method)
+        return self.keep(method, value) if len(method) <= MAX_LINE else value
+
+
+_methods = _Methods(64)
 _values = _Values(1024)
 _hosts = _Hosts(1024)
 

@@ -6,22 +6,19 @@ are noted, so a recorded request waits little; spans are made of them when they 
 
 from collections.abc import Callable, Mapping
 from time import time_ns
+from typing import Any
 
+from meshproxy.filters.span_tags import described, outcome_tags, request_tags, value_of
+from meshproxy.http.memo import Memo
 from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import BIND
 from meshproxy.http.propagation import Propagator
-from meshproxy.http.trace import Kind, Span, Trace
+from meshproxy.http.trace import Span, SpanFacts, Trace
 from meshproxy.http.trace_id import TraceId
 from meshproxy.naming.path import Path
 
-_DESCRIBED = {
-    prefix: tuple(
-        (name, prefix + name.decode("ascii"))
-        for name in (b"content-length", b"content-type", b"transfer-encoding")
-    )
-    for prefix in ("http.req.", "http.rsp.")
-}
-"""The fields that spans have, with their tags."""
+_facts: Memo[tuple[Any, ...], SpanFacts] = Memo(512)
+"""What recurs in spans, by all that it is made of."""
 
 
 class Noted:
@@ -79,30 +76,29 @@ class Noted:
         self.error = reason
         self.ended_us = time_ns() // 1000
 
-    def span(self, kind: Kind, name: str, service: str) -> Span:
-        """Returns the span of *kind* by the router labelled *service*."""
-        span = Span(self.id, kind, name, service, self.started_us)
-        span.duration_us = max(self.ended_us - self.started_us, 1)
+    def span(self, facts: SpanFacts, remote: str) -> Span:
+        """Returns its span, which has *facts*."""
+        began = self.started_us
+        span = Span(self.id, facts, began, max(self.ended_us - began, 1), remote)
+        if self.head_us:
+            span.events = ((self.head_us, "response head"),)
         return span
 
-    def describe(self, span: Span) -> None:
-        """Adds what became of it to *span*."""
-        tags = span.tags
-        if self.head is not None:
-            status, version, names, lines = self.head
-            tags["http.rsp.status"] = str(status)
-            tags["http.rsp.version"] = "HTTP/" + version.decode("ascii")
-            _describe(tags, "http.rsp.", names, lines)
-            if not self.failed:
-                tags["l5d.success"] = "1.0"
-            elif self.retryable:
-                tags["l5d.retryable"] = "0.0"
-            else:
-                tags["l5d.failure"] = "0.0"
-        if self.error:
-            tags["error"] = self.error
-        if self.head_us:
-            span.events.append((self.head_us, "response head"))
+    def outcome(self) -> tuple[bytes, tuple[Any, ...]]:
+        """Returns the line of Content-Length, and the rest for `outcome_tags`."""
+        if self.head is None:
+            return b"", (self.error,)
+        status, version, names, lines = self.head
+        length, kind, coding = described(names, lines)
+        return length, (
+            self.error,
+            status,
+            version,
+            kind,
+            coding,
+            self.failed,
+            self.retryable,
+        )
 
 
 class RecordedTrace(Trace):
@@ -175,33 +171,42 @@ class RecordedTrace(Trace):
         return made
 
     def _attempt_span(self, noted: Noted, name: str) -> Span:
-        span = noted.span("CLIENT", name, self._service)
-        if noted.bound_id is not None:
-            span.tags["client"] = noted.bound_id.show()
-        span.remote = noted.endpoint
-        noted.describe(span)
+        length, outcome = noted.outcome()
+        key = ("CLIENT", self._service, name, noted.bound_id, *outcome)
+        facts = _facts.get(key)
+        if facts is None:
+            bound = noted.bound_id
+            tags = {"client": bound.show()} if bound is not None else {}
+            made = SpanFacts("CLIENT", name, self._service, "", tags | outcome_tags(*outcome))
+            facts = _facts.keep(key, made)
+        span = noted.span(facts, noted.endpoint)
+        if length:
+            span.own_tags = {"http.rsp.content-length": value_of(length)}
         return span
 
     def _server_span(self, name: str) -> Span:
-        span = self.server.span("SERVER", name, self._service)
-        span.local, span.remote = self._local, self._remote
-        span.events += [
-            (noted.started_us, "finagle.retry") for noted in self._attempts if noted.is_retry
-        ]
         _, target, version = self._asked
-        tags, names = span.tags, self._names
-        tags["http.uri"] = target.decode("latin-1")
-        tags["http.req.method"] = name
-        tags["http.req.version"] = "HTTP/" + version.decode("ascii")
-        if b"host" in names:
-            tags["http.req.host"] = _value(self._lines[names.index(b"host")])
-        _describe(tags, "http.req.", names, self._lines)
-        tags["router.label"] = self._service
-        if self._dtab:
-            tags["dtab.local"] = self._dtab.show()
-        if self.dst is not None:
-            tags["service"] = self.dst.show()
-        self.server.describe(span)
+        names, lines, dtab = self._names, self._lines, self._dtab
+        host = lines[names.index(b"host")] if b"host" in names else b""
+        sent, kind, coding = described(names, lines)
+        shown = dtab.show() if dtab else ""
+        length, outcome = self.server.outcome()
+        asked = (name, version, host, kind, coding, self._service, shown, self.dst)
+        key = ("SERVER", self._local, *asked, *outcome)
+        facts = _facts.get(key)
+        if facts is None:
+            tags = request_tags(*asked) | outcome_tags(*outcome)
+            facts = _facts.keep(key, SpanFacts("SERVER", name, self._service, self._local, tags))
+        span = self.server.span(facts, self._remote)
+        own = {"http.uri": target.decode("latin-1")}
+        if sent:
+            own["http.req.content-length"] = value_of(sent)
+        if length:
+            own["http.rsp.content-length"] = value_of(length)
+        span.own_tags = own
+        retries = [(one.started_us, "finagle.retry") for one in self._attempts[1:] if one.is_retry]
+        if retries:
+            span.events = (*retries, *span.events)
         return span
 
     def bind_phase(self, request: Request, bits: Callable[[int], int]) -> None:
@@ -239,20 +244,12 @@ class RecordedTrace(Trace):
         bits: Callable[[int], int],
     ) -> Span:
         """Adds a span of *seconds* below *parent*."""
-        span = Span(parent.child(bits(64)), "INTERNAL", name, self._service, started_us)
-        span.duration_us = max(round(seconds * 1e6), 1)
+        key = ("INTERNAL", name, self._service)
+        facts = _facts.get(key) or _facts.keep(
+            key, SpanFacts("INTERNAL", name, self._service, "", {})
+        )
+        spent_us = max(round(seconds * 1e6), 1)
+        span = Span(parent.child(bits(64)), facts, started_us, spent_us)
         if self._is_open:
             self._phases.append(span)
         return span
-
-
-def _describe(
-    tags: dict[str, str], prefix: str, names: tuple[bytes, ...], lines: tuple[bytes, ...]
-) -> None:
-    for name, tag in _DESCRIBED[prefix]:
-        if name in names:
-            tags[tag] = _value(lines[names.index(name)])
-
-
-def _value(line: bytes) -> str:
-    return line.partition(b":")[2].strip(b" \t").decode("latin-1")

@@ -95,7 +95,10 @@ class ServerSpan:
         is_new = self._read.isdisjoint(request.headers.names)
         found = TraceId.root(span) if is_new else self._continued(request.headers, span)
         if self._recorders:
-            wanted = [one for one in self._recorders if one.wants(found)]
+            wanted: tuple[Recorder, ...] = ()
+            for one in self._recorders:  # without the frame of a comprehension
+                if one.wants(found):
+                    wanted += (one,)
             if not found.flags & _DECIDED:
                 found = found.sampled(bool(wanted))
             if wanted or self._on_errors:

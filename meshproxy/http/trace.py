@@ -1,48 +1,63 @@
 """The trace of a request, and its spans."""
 
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Literal, Protocol
 
 from meshproxy.http.propagation import Propagator
 from meshproxy.http.trace_id import TraceId
 
 Kind = Literal["SERVER", "CLIENT", "INTERNAL"]
 """What the span is of: a request, an attempt, or a phase of one of them."""
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class SpanFacts:
+    """What many spans have in common: an exporter remembers its text."""
+
+    __slots__ = ("kind", "local", "name", "service", "tags")
+
+    def __init__(
+        self, kind: Kind, name: str, service: str, local: str, tags: Mapping[str, str]
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.service = service
+        """The label of the router."""
+        self.local = local
+        """Our own address, as `host:port`; only of a SERVER span."""
+        self.tags = tags
 
 
 class Span:
     """One span: what it was, when, and how it ended."""
 
-    __slots__ = (
-        "duration_us",
-        "events",
-        "id",
-        "kind",
-        "local",
-        "name",
-        "remote",
-        "service",
-        "started_us",
-        "tags",
-    )
+    __slots__ = ("duration_us", "events", "facts", "id", "own_tags", "remote", "started_us")
 
     def __init__(
-        self, trace: TraceId, kind: Kind, name: str, service: str, started_us: int
+        self,
+        trace: TraceId,
+        facts: SpanFacts,
+        started_us: int,
+        duration_us: int,
+        remote: str = "",
     ) -> None:
         self.id = trace
-        self.kind = kind
-        self.name = name
-        self.service = service
-        """The label of the router."""
+        self.facts = facts
         self.started_us = started_us
         """Microseconds since 1970."""
-        self.duration_us = 0
-        self.tags: dict[str, str] = {}
-        self.events: list[tuple[int, str]] = []
-        """Events and their times."""
-        self.local = ""
-        """Our own address, as `host:port`."""
-        self.remote = ""
+        self.duration_us = duration_us
+        self.remote = remote
         """The client's address for a SERVER span, the endpoint's for a CLIENT span."""
+        self.own_tags: Mapping[str, str] = _NONE
+        """Tags beside those of `facts`."""
+        self.events: Sequence[tuple[int, str]] = ()
+        """Events and their times."""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """All tags."""
+        return {**self.own_tags, **self.facts.tags}
 
 
 class Recorder(Protocol):

@@ -17,9 +17,8 @@ from urllib3.exceptions import HTTPError
 
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.model import key
-from meshproxy.http.headers import MAX_LINE
 from meshproxy.http.memo import Memo
-from meshproxy.http.trace import Recorder, Recording, Span
+from meshproxy.http.trace import Recorder, Recording, Span, SpanFacts
 from meshproxy.http.trace_id import DEBUG, SAMPLED, SAMPLING_KNOWN, TraceId
 from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
@@ -32,7 +31,7 @@ BURST: Final = 5000
 """Traces that may be recorded at once; about the queue's length in spans."""
 MAX_BATCH: Final = 500
 """Spans in one request to a collector; only those of one trace may be more."""
-_MAX_TAGS: Final = 4096
+_MAX_TEXTS: Final = 1024
 _TIMEOUT_S: Final = 3.0
 _CLOSE_TIMEOUT_S: Final = 2.0
 
@@ -41,22 +40,17 @@ _log = LogOnce(logging.getLogger(__name__))
 Encode = Callable[[Sequence[Span]], bytes]
 
 
-class Tags(Memo[tuple[str, str], str]):
-    """The text that *form* makes of a name and a value, for values that recur.
-
-    URIs are not kept: there may be as many as requests.
-    """
+class Texts(Memo[SpanFacts, str]):
+    """The text that *form* makes of facts, for facts that recur."""
 
     __slots__ = ("_form",)
 
-    def __init__(self, form: Callable[[str, str], str]) -> None:
-        super().__init__(_MAX_TAGS)
+    def __init__(self, form: Callable[[SpanFacts], str]) -> None:
+        super().__init__(_MAX_TEXTS)
         self._form = form
 
-    def __missing__(self, tag: tuple[str, str]) -> str:
-        name, value = tag
-        shown = self._form(name, value)
-        return self.keep(tag, shown) if name != "http.uri" and len(value) <= MAX_LINE else shown
+    def __missing__(self, facts: SpanFacts) -> str:
+        return self.keep(facts, self._form(facts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +126,7 @@ class SpanExporter(Telemeter):
         self._url = url
         self._encode = encode
         self._headers: Mapping[str, str] = {"Content-Type": content_type}
-        self._sampler = Sampler(config.sample_rate)
+        self._sampled = Sampler(config.sample_rate).wants
         self.wants_errors = config.sample_errors
         self.wants_phases = config.phase_spans
         self._per_second = config.max_traces_per_second
@@ -155,7 +149,13 @@ class SpanExporter(Telemeter):
 
     def wants(self, trace: TraceId) -> bool:
         """Returns True if the spans of *trace* are to be recorded here, within the limit."""
-        return self._sampler.wants(trace) and self._has_room()
+        if not self._sampled(trace):
+            return False
+        if self._left <= 0:
+            self._limited.value += 1
+            return False
+        self._left -= 1
+        return True
 
     def record(self, recording: Recording) -> None:
         """Queues the spans of *recording*, or counts them as dropped if they have no room."""
@@ -165,13 +165,6 @@ class SpanExporter(Telemeter):
             self._queued += size
         else:
             self._dropped.value += size
-
-    def _has_room(self) -> bool:
-        if self._left <= 0:
-            self._limited.value += 1
-            return False
-        self._left -= 1
-        return True
 
     def start(self) -> None:
         """Begins to send in the background."""

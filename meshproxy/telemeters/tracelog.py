@@ -73,8 +73,8 @@ class Tracelog(Telemeter):
                 span.id.trace,
                 span.id.span,
                 span.id.parent,
-                span.kind,
-                span.name,
+                span.facts.kind,
+                span.facts.name,
                 span.duration_us,
                 json.dumps(span.tags),
             )

@@ -12,9 +12,9 @@ from typing import ClassVar, Final
 from meshproxy.config.errors import Problem, Severity
 from meshproxy.config.model import key
 from meshproxy.config.scalars import Port
-from meshproxy.http.trace import Span
+from meshproxy.http.trace import Span, SpanFacts
 from meshproxy.http.trace_id import DEBUG
-from meshproxy.telemeters.spans import SpanExporter, SpanExporterConfig, Tags
+from meshproxy.telemeters.spans import SpanExporter, SpanExporterConfig, Texts
 from meshproxy.telemeters.telemeter import TelemeterDeps
 
 _SCRIBE: Final = 9410
@@ -55,15 +55,15 @@ def _shown(span: Span) -> str:
     own, parent, trace, flags, high = span.id
     above = f"{high:016x}" if high else ""
     shown = (
-        f'{{"traceId":"{above}{trace:016x}","id":"{own:016x}",{_named(span.name)},'
-        f'"timestamp":{span.started_us},"duration":{span.duration_us},'
-        f'"tags":{{{",".join(map(_tags.__getitem__, span.tags.items()))}}},'
-        f"{_local(span.service, span.local)}"
+        f'{{"traceId":"{above}{trace:016x}","id":"{own:016x}","timestamp":{span.started_us},'
+        f'"duration":{span.duration_us},{_texts[span.facts]}'
     )
+    if span.own_tags:
+        tags = [f"{_quoted(name)}:{_quoted(value)}" for name, value in span.own_tags.items()]
+        shown += f"{',' if span.facts.tags else ''}{','.join(tags)}"
+    shown += "}"
     if parent and parent != own:
         shown += f',"parentId":"{parent:016x}"'
-    if span.kind != "INTERNAL":  # Zipkin has no name for it
-        shown += f',"kind":"{span.kind}"'
     if span.remote:
         shown += _remote(span.remote)
     if span.events:
@@ -72,17 +72,17 @@ def _shown(span: Span) -> str:
     return shown + (',"debug":true}' if flags & DEBUG else "}")
 
 
-_tags = Tags(lambda name, value: f"{_quoted(name)}:{_quoted(value)}")
+def _text(facts: SpanFacts) -> str:
+    """Returns the members that *facts* decide; the last one, `tags`, is not closed yet."""
+    kind = f'"kind":"{facts.kind}",' if facts.kind != "INTERNAL" else ""  # it has no name for that
+    tags = ",".join([f"{_quoted(name)}:{_quoted(value)}" for name, value in facts.tags.items()])
+    return (
+        f'{kind}"name":{_quoted(facts.name.lower())},"localEndpoint":{{"serviceName":'
+        f'{_quoted(facts.service)}{_endpoint(",", facts.local)}}},"tags":{{{tags}'
+    )
 
 
-@lru_cache(256)
-def _named(name: str) -> str:
-    return f'"name":{_quoted(name.lower())}'
-
-
-@lru_cache(256)
-def _local(service: str, address: str) -> str:
-    return f'"localEndpoint":{{"serviceName":{_quoted(service)}{_endpoint(",", address)}}}'
+_texts = Texts(_text)
 
 
 @lru_cache(1024)

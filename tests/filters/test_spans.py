@@ -20,7 +20,7 @@ def begun() -> tuple[RecordedTrace, Request]:
 
 def phases_of(trace: RecordedTrace) -> list[Span]:
     trace.server.fail("ended")
-    return [one for one in trace.spans(phases=True) if one.kind == "INTERNAL"]
+    return [one for one in trace.spans(phases=True) if one.facts.kind == "INTERNAL"]
 
 
 def test_an_attempt_waits_for_one_thing_after_the_other() -> None:
@@ -35,7 +35,7 @@ def test_an_attempt_waits_for_one_thing_after_the_other() -> None:
     attempt.started_us -= 2_000_000
     ended_us = trace.attempt_phases(attempt, before, asked, lambda _: next(numbers))
     phases = phases_of(trace)
-    found = {one.name: (one.started_us - attempt.started_us, one) for one in phases}
+    found = {one.facts.name: (one.started_us - attempt.started_us, one) for one in phases}
     assert {name: at for name, (at, _) in found.items()} == {
         CONNECT: 0, QUEUE: 250_000, TLS: 750_000, "wait": 875_000,
     }  # fmt: skip
@@ -54,7 +54,11 @@ def test_binding_is_below_the_server_if_it_took_time() -> None:
     spend(asked, BIND, 0.003)
     trace.bind_phase(asked, lambda _: 7)
     (bind,) = phases_of(trace)
-    assert (bind.name, bind.started_us, bind.duration_us) == (BIND, trace.server.started_us, 3000)
+    assert (bind.facts.name, bind.started_us, bind.duration_us) == (
+        BIND,
+        trace.server.started_us,
+        3000,
+    )
     assert bind.id == TraceId(7, 1, 1)
 
 
@@ -84,3 +88,16 @@ def test_what_ends_after_the_request_is_not_recorded() -> None:
     trace.close()
     trace.add_attempt(late)
     assert trace.size(phases=True) == len(trace.spans(phases=True)) == 1
+
+
+def test_facts_that_recur_are_shared_and_those_that_differ_are_not() -> None:
+    def recorded(status: int = 200, length: bytes = b"1") -> Span:
+        asked = request()
+        trace = RecordedTrace(TraceId(1, 1, 1), L5d(), "out", asked)
+        assert trace.server.answered(response(status, (b"Content-Length", length)))
+        return trace.spans(phases=False)[0]
+
+    first, same, other = recorded(), recorded(length=b"22"), recorded(503)
+    assert first.facts is same.facts is not other.facts
+    assert [one.own_tags["http.rsp.content-length"] for one in (first, same)] == ["1", "22"]
+    assert other.tags["error"] == "503"

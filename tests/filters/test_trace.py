@@ -163,7 +163,7 @@ def test_server_and_attempts_are_recorded_with_what_happened() -> None:
     asked.endpoint = "10.0.0.1:80"
     served(asked, ConnectFailed("x"), response(503), recorded=recorded)
     first, second, server = recorded
-    assert [span.kind for span in recorded] == ["CLIENT", "CLIENT", "SERVER"]
+    assert [span.facts.kind for span in recorded] == ["CLIENT", "CLIENT", "SERVER"]
     assert [span.id.parent for span in recorded] == [7, 7, 7]
     assert (first.tags["error"], second.tags["error"]) == ("connect", "503")
     assert (second.remote, second.tags["client"]) == ("10.0.0.1:80", "/#/io.l5d.fs/web")
@@ -232,7 +232,7 @@ def test_errors_are_recorded_whatever_was_decided_by_who_wants_them() -> None:
         found = TraceId.decode(asked.headers.get(CTX) or b"")
         assert found is not None
         assert found.is_sampled is False
-    assert [(span.kind, span.tags["error"]) for span in always] == [
+    assert [(span.facts.kind, span.tags["error"]) for span in always] == [
         ("CLIENT", "503"),
         ("SERVER", "503"),
     ]
@@ -250,9 +250,9 @@ def test_phases_are_spans_for_those_who_want_them() -> None:
 
     stack([ServerSpan(L5d(), [phases, plain], "outgoing")], attempt)(asked)
     ending.come(broken=False)
-    assert [span.kind for span in plain] == ["CLIENT", "SERVER"]
-    assert sorted(span.name for span in phases) == ["GET", "GET", "body", "wait"]
+    assert [span.facts.kind for span in plain] == ["CLIENT", "SERVER"]
+    assert sorted(span.facts.name for span in phases) == ["GET", "GET", "body", "wait"]
     server = phases[-1]
-    client = next(span for span in phases if span.kind == "CLIENT")
-    assert {span.id.parent for span in phases if span.kind == "INTERNAL"} == {client.id.span}
+    client = next(span for span in phases if span.facts.kind == "CLIENT")
+    assert {span.id.parent for span in phases if span.facts.kind == "INTERNAL"} == {client.id.span}
     assert client.id.parent == server.id.span

@@ -1,9 +1,8 @@
-from meshproxy.http.trace import Span
 from meshproxy.http.trace_id import TraceId
+from tests.kit.spans import span
 
 
-def test_spans_do_not_share_what_is_noted_on_them() -> None:
-    first, second = (Span(TraceId(1, 1, 1), "SERVER", "GET", "out", 1) for _ in range(2))
-    first.tags["a"] = "b"
-    first.events.append((1, "x"))
-    assert (second.tags, second.events) == ({}, [])
+def test_a_span_has_the_tags_of_its_facts_and_its_own() -> None:
+    made = span(TraceId(1, 1, 1), tags={"a": "b"}, own_tags={"http.uri": "/"})
+    assert made.tags == {"a": "b", "http.uri": "/"}
+    assert span(TraceId(1, 1, 1)).tags == {}

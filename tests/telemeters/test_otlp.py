@@ -12,19 +12,26 @@ from meshproxy.config.errors import Findings
 from meshproxy.http.trace import Span
 from meshproxy.http.trace_id import TraceId
 from meshproxy.telemeters.otlp import OtlpConfig, encode
+from tests.kit.spans import span
+
+TEXTS = st.dictionaries(st.text(), st.text())
 
 
-def span(service: str = "outgoing") -> Span:
-    made = Span(TraceId(0xA1, 0xB2, 0xC3, 6), "CLIENT", "GET", service, 1_000)
-    made.duration_us = 20
-    made.remote = "10.0.0.1:80"
-    made.tags["error"] = "connect"
-    made.events.append((1_010, "finagle.retry"))
-    return made
+def failed(service: str = "outgoing") -> Span:
+    return span(
+        TraceId(0xA1, 0xB2, 0xC3, 6),
+        "CLIENT",
+        service=service,
+        at_us=1_000,
+        duration_us=20,
+        remote="10.0.0.1:80",
+        tags={"error": "connect"},
+        events=[(1_010, "finagle.retry")],
+    )
 
 
 def test_a_span_has_every_field_in_its_form() -> None:
-    (resource,) = json.loads(encode([span()]))["resourceSpans"]
+    (resource,) = json.loads(encode([failed()]))["resourceSpans"]
     assert resource["resource"]["attributes"] == [
         {"key": "service.name", "value": {"stringValue": "outgoing"}}
     ]
@@ -50,7 +57,7 @@ def test_a_span_has_every_field_in_its_form() -> None:
 
 
 def test_each_router_is_a_resource() -> None:
-    resources = json.loads(encode([span("a"), span("b"), span("a")]))["resourceSpans"]
+    resources = json.loads(encode([failed("a"), failed("b"), failed("a")]))["resourceSpans"]
     assert [len(one["scopeSpans"][0]["spans"]) for one in resources] == [2, 1]
 
 
@@ -63,15 +70,17 @@ def test_an_endpoint_that_cannot_be_posted_to_is_refused(text: str) -> None:
     assert "is not a URL" in str(findings.found[0])
 
 
-@given(st.dictionaries(st.text(), st.text()), st.text(), st.text(), st.text())
+@given(TEXTS, TEXTS, st.text(), st.text(), st.text())
 def test_any_text_is_told_as_it_is(
-    tags: dict[str, str], name: str, service: str, what: str
+    tags: dict[str, str], own: dict[str, str], name: str, service: str, what: str
 ) -> None:
-    one = Span(TraceId(1, 2, 3), "INTERNAL", name, service, 5)
-    one.tags, one.events = tags, [(7, what)]
-    (resource,) = json.loads(encode([one]))["resourceSpans"]
+    own = {each: own[each] for each in own if each not in tags}
+    made = span(
+        TraceId(1, 2, 3), "INTERNAL", name, service, tags=tags, own_tags=own, events=[(7, what)]
+    )
+    (resource,) = json.loads(encode([made]))["resourceSpans"]
     assert resource["resource"]["attributes"][0]["value"] == {"stringValue": service}
     (found,) = resource["scopeSpans"][0]["spans"]
     told = {each["key"]: each["value"]["stringValue"] for each in found["attributes"]}
-    assert (told, found["name"], found["kind"]) == (tags, name, 1)
+    assert (told, found["name"], found["kind"]) == ({**tags, **own}, name, 1)
     assert found["events"] == [{"timeUnixNano": "7000", "name": what}]

@@ -5,40 +5,27 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from meshproxy.http.trace import Span
+from meshproxy.http.trace import SpanFacts
 from meshproxy.http.trace_id import TraceId
 from meshproxy.metrics.tree import Tree
 from meshproxy.telemeters import spans as room
-from meshproxy.telemeters.spans import Sampler, SpanExporter, SpanExporterConfig, Tags
+from meshproxy.telemeters.spans import Sampler, SpanExporter, SpanExporterConfig, Texts
 from tests.kit.downstream import Answer, Downstream
 from tests.kit.k8s import wait_until
+from tests.kit.spans import Recorded, span
 from tests.kit.wire import free_port
 
 Serve = Callable[[object], Answer]
 EVERYTHING = SpanExporterConfig(sample_rate=1.0)
 
 
-def span(number: int) -> Span:
-    return Span(TraceId(number, number, number), "SERVER", "GET", "out", 1)
-
-
-class One:
-    """A recording of one span, or of some."""
-
-    def __init__(self, *numbers: int) -> None:
-        self._spans = list(map(span, numbers))
-
-    def size(self, *, phases: bool) -> int:
-        assert not phases
-        return len(self._spans)
-
-    def spans(self, *, phases: bool) -> list[Span]:
-        assert not phases
-        return self._spans
+def one(*numbers: int) -> Recorded:
+    """Return a recording of a span of each number."""
+    return Recorded(*(span(TraceId(number, number, number)) for number in numbers))
 
 
 def numbers(spans: object) -> bytes:
-    return json.dumps([one.id.span for one in spans]).encode()  # type: ignore[attr-defined]
+    return json.dumps([each.id.span for each in spans]).encode()  # type: ignore[attr-defined]
 
 
 class World:
@@ -64,11 +51,11 @@ def collector() -> Iterator[Downstream]:
 def test_what_is_recorded_is_posted_soon_and_at_the_end(collector: Downstream) -> None:
     world = World(collector.port)
     world.exporter.start()
-    world.exporter.record(One(1))
+    world.exporter.record(one(1))
     wait_until(lambda: world.counts() == [1, 0, 0])
-    world.exporter.record(One(2))
+    world.exporter.record(one(2))
     world.exporter.close()
-    assert [json.loads(one.body) for one in collector.requests] == [[1], [2]]
+    assert [json.loads(each.body) for each in collector.requests] == [[1], [2]]
     first = collector.requests[0]
     assert (first.method, first.target, first.get("content-type")) == (
         "POST",
@@ -81,10 +68,10 @@ def test_many_are_posted_in_batches(collector: Downstream, monkeypatch: pytest.M
     monkeypatch.setattr(room, "MAX_BATCH", 2)
     world = World(collector.port)
     for number in range(5):
-        world.exporter.record(One(number))
+        world.exporter.record(one(number))
     world.exporter.start()
     world.exporter.close()
-    assert [json.loads(one.body) for one in collector.requests] == [[0, 1], [2, 3], [4]]
+    assert [json.loads(each.body) for each in collector.requests] == [[0, 1], [2, 3], [4]]
 
 
 def test_the_spans_of_one_trace_are_posted_together(
@@ -93,10 +80,10 @@ def test_the_spans_of_one_trace_are_posted_together(
     monkeypatch.setattr(room, "MAX_BATCH", 3)
     world = World(collector.port)
     for trace in ((1, 2), (3, 4), (5, 6, 7, 8), (9,)):
-        world.exporter.record(One(*trace))
+        world.exporter.record(one(*trace))
     world.exporter.start()
     world.exporter.close()
-    posted = [json.loads(one.body) for one in collector.requests]
+    posted = [json.loads(each.body) for each in collector.requests]
     assert posted == [[1, 2], [3, 4], [5, 6, 7, 8], [9]]
     assert world.counts() == [9, 0, 0]
 
@@ -105,33 +92,34 @@ def test_spans_that_have_no_room_are_dropped_together(monkeypatch: pytest.Monkey
     monkeypatch.setattr(room, "MAX_QUEUED", 3)
     world = World(free_port())
     for trace in ((1, 2), (3, 4), (5,), (6,)):
-        world.exporter.record(One(*trace))
+        world.exporter.record(one(*trace))
     assert world.counts() == [0, 3, 0]
     world.exporter.close()
     assert world.counts() == [0, 6, 0]
 
 
-def test_what_recurs_is_shown_from_memory_and_a_uri_is_not_kept() -> None:
+def test_the_text_of_what_recurs_is_made_once() -> None:
     made = []
 
-    def form(name: str, value: str) -> str:
-        made.append(name)
-        return f"{name}={value}"
+    def form(facts: SpanFacts) -> str:
+        made.append(facts)
+        return f"text of {facts.name}"
 
-    tags = Tags(form)
-    for value in ("a", "a", "b"):
-        assert tags["http.uri", value] == f"http.uri={value}"
-        assert tags["service", value] == f"service={value}"
-        assert tags["long", value * 500] == "long=" + value * 500
-    assert made.count("http.uri") == made.count("long") == 3
-    assert made.count("service") == 2
+    texts = Texts(form)
+    first, second = (SpanFacts("SERVER", name, "out", "", {}) for name in ("GET", "PUT"))
+    assert [texts[facts] for facts in (first, second, first)] == [
+        "text of GET",
+        "text of PUT",
+        "text of GET",
+    ]
+    assert made == [first, second]
 
 
 def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "MAX_QUEUED", 2)
     world = World(free_port())
     for number in range(5):
-        world.exporter.record(One(number))
+        world.exporter.record(one(number))
     assert world.counts() == [0, 3, 0]
     world.exporter.close()
     assert world.counts() == [0, 5, 0]
@@ -139,7 +127,7 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_collector_that_is_not_there_costs_spans_only() -> None:
     world = World(free_port())
-    world.exporter.record(One(1))
+    world.exporter.record(one(1))
     world.exporter.start()
     world.exporter.close()
     assert world.counts() == [0, 1, 1]
@@ -148,7 +136,7 @@ def test_a_collector_that_is_not_there_costs_spans_only() -> None:
 def test_a_collector_that_refuses_is_counted() -> None:
     with Downstream(lambda _: Answer(400)) as refusing:
         world = World(refusing.port)
-        world.exporter.record(One(1))
+        world.exporter.record(one(1))
         world.exporter.start()
         world.exporter.close()
     assert world.counts() == [0, 1, 1]

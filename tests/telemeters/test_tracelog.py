@@ -2,33 +2,18 @@ import logging
 
 import pytest
 
-from meshproxy.http.trace import Span
 from meshproxy.http.trace_id import TraceId
 from meshproxy.metrics.tree import Tree
 from meshproxy.telemeters.telemeter import TelemeterDeps
 from meshproxy.telemeters.tracelog import TracelogConfig
-
-
-class Recorded:
-    def __init__(self, span: Span) -> None:
-        self._span = span
-
-    def size(self, *, phases: bool) -> int:
-        del phases
-        return 1
-
-    def spans(self, *, phases: bool) -> list[Span]:
-        assert not phases
-        return [self._span]
+from tests.kit.spans import Recorded, span
 
 
 def test_a_span_is_a_line_of_the_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     telemeter = TracelogConfig(level="DEBUG").build(TelemeterDeps(Tree()))
-    span = Span(TraceId(0xA1, 0xB2, 0xC3), "SERVER", "GET", "out", 1)
-    span.duration_us = 12
-    span.tags["http.uri"] = "/a\nb"
-    telemeter.record(Recorded(span))
+    logged = span(TraceId(0xA1, 0xB2, 0xC3), duration_us=12, own_tags={"http.uri": "/a\nb"})
+    telemeter.record(Recorded(logged))
     (record,) = caplog.records
     assert record.levelno == logging.DEBUG
     assert record.getMessage() == (

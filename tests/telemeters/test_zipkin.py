@@ -12,17 +12,23 @@ from meshproxy.config.errors import Findings
 from meshproxy.http.trace import Span
 from meshproxy.http.trace_id import TraceId
 from meshproxy.telemeters.zipkin import ZipkinConfig, encode
+from tests.kit.spans import span
+
+TEXTS = st.dictionaries(st.text(), st.text())
 
 
 def client_span() -> Span:
-    span = Span(
-        TraceId(0xA1, 0xB2, 0xC3, 6, 0xD4), "CLIENT", "GET", "outgoing", 1_700_000_000_000_000
+    return span(
+        TraceId(0xA1, 0xB2, 0xC3, 6, 0xD4),
+        "CLIENT",
+        service="outgoing",
+        at_us=1_700_000_000_000_000,
+        duration_us=1500,
+        local="10.0.0.1:4140",
+        remote="[::1]:80",
+        tags={"http.rsp.status": "200"},
+        events=[(1_700_000_000_000_700, "response head")],
     )
-    span.duration_us = 1500
-    span.local, span.remote = "10.0.0.1:4140", "[::1]:80"
-    span.tags["http.rsp.status"] = "200"
-    span.events.append((1_700_000_000_000_700, "response head"))
-    return span
 
 
 def test_a_span_has_every_field_in_its_form() -> None:
@@ -44,7 +50,7 @@ def test_a_span_has_every_field_in_its_form() -> None:
 
 
 def test_a_root_has_no_parent_and_a_debug_trace_says_so() -> None:
-    root = Span(TraceId(7, 7, 7, 1), "SERVER", "POST", "in", 1)
+    root = span(TraceId(7, 7, 7, 1), name="POST")
     (plain,) = json.loads(encode([root]))
     assert "parentId" not in plain
     assert (plain["traceId"], plain["debug"]) == ("0000000000000007", True)
@@ -57,14 +63,22 @@ def test_the_port_of_scribe_is_warned_of(text: str, *, warned: bool) -> None:
     assert any("9411" in str(one) for one in findings.found) is warned
 
 
-@given(st.dictionaries(st.text(), st.text()), st.text(), st.text(), st.text())
+@given(TEXTS, TEXTS, st.text(), st.text(), st.text())
 def test_any_text_is_told_as_it_is(
-    tags: dict[str, str], name: str, service: str, what: str
+    tags: dict[str, str], own: dict[str, str], name: str, service: str, what: str
 ) -> None:
-    one = Span(TraceId(1, 2, 3), "CLIENT", name, service, 5)
-    one.tags, one.events, one.remote = tags, [(7, what)], f"[{what}]:80"
-    (found,) = json.loads(encode([one]))
-    assert (found["tags"], found["name"]) == (tags, name.lower())
+    made = span(
+        TraceId(1, 2, 3),
+        "CLIENT",
+        name,
+        service,
+        remote=f"[{what}]:80",
+        tags=tags,
+        own_tags={each: own[each] for each in own if each not in tags},
+        events=[(7, what)],
+    )
+    (found,) = json.loads(encode([made]))
+    assert (found["tags"], found["name"]) == ({**own, **tags}, name.lower())
     assert found["localEndpoint"] == {"serviceName": service}
     assert found["annotations"] == [{"timestamp": 7, "value": what}]
     assert found["remoteEndpoint"] == {"ipv6": what.strip("[]"), "port": 80}

@@ -1,0 +1,77 @@
+"""The tags of spans, by what a request says and by what becomes of it.
+
+They are Linkerd's (finagle: http/filter/..., tracing/Annotation.scala).
+"""
+
+from meshproxy.naming.path import Path
+
+
+def described(names: tuple[bytes, ...], lines: tuple[bytes, ...]) -> tuple[bytes, bytes, bytes]:
+    """Returns the lines of Content-Length, Content-Type and Transfer-Encoding, b"" for none."""
+    return (
+        lines[names.index(b"content-length")] if b"content-length" in names else b"",
+        lines[names.index(b"content-type")] if b"content-type" in names else b"",
+        lines[names.index(b"transfer-encoding")] if b"transfer-encoding" in names else b"",
+    )
+
+
+def request_tags(
+    method: str,
+    version: bytes,
+    host: bytes,
+    kind: bytes,
+    coding: bytes,
+    service: str,
+    dtab: str,
+    dst: Path | None,
+) -> dict[str, str]:
+    """Returns the tags of a request."""
+    tags = {
+        "http.req.method": method,
+        "http.req.version": "HTTP/" + version.decode("ascii"),
+        "router.label": service,
+    }
+    if host:
+        tags["http.req.host"] = value_of(host)
+    if kind:
+        tags["http.req.content-type"] = value_of(kind)
+    if coding:
+        tags["http.req.transfer-encoding"] = value_of(coding)
+    if dtab:
+        tags["dtab.local"] = dtab
+    if dst is not None:
+        tags["service"] = dst.show()
+    return tags
+
+
+def outcome_tags(
+    error: str,
+    status: int = 0,
+    version: bytes = b"",
+    kind: bytes = b"",
+    coding: bytes = b"",
+    failed: bool = False,
+    retryable: bool = False,
+) -> dict[str, str]:
+    """Returns the tags of what became of a request or an attempt; *status* is 0 for nothing."""
+    tags = {"error": error} if error else {}
+    if not status:
+        return tags
+    tags["http.rsp.status"] = str(status)
+    tags["http.rsp.version"] = "HTTP/" + version.decode("ascii")
+    if kind:
+        tags["http.rsp.content-type"] = value_of(kind)
+    if coding:
+        tags["http.rsp.transfer-encoding"] = value_of(coding)
+    if not failed:
+        tags["l5d.success"] = "1.0"
+    elif retryable:
+        tags["l5d.retryable"] = "0.0"
+    else:
+        tags["l5d.failure"] = "0.0"
+    return tags
+
+
+def value_of(line: bytes) -> str:
+    """Returns the value of a header line."""
+    return line.partition(b":")[2].strip(b" \t").decode("latin-1")
