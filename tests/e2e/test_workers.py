@@ -133,6 +133,14 @@ def origin() -> Iterator[Downstream]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """One proxy for all tests that send it no request and leave it as it is."""
+    started = Serving(with_workers(config(1)), tmp_path_factory.mktemp("lasting"))
+    with started.daemon:
+        yield started
+
+
 @pytest.fixture
 def slow() -> Iterator[SlowDownstream]:
     with SlowDownstream() as server:
@@ -425,39 +433,33 @@ def test_a_worker_that_cannot_start_is_tried_again_ever_more_slowly(
 
 
 def test_a_worker_that_does_not_answer_is_shown_and_keeps_nobody_waiting(
-    tmp_path: Path, origin: Downstream
+    lasting: Serving,
 ) -> None:
-    serving = Serving(with_workers(config(origin.port)), tmp_path)
-    with serving.daemon:
-        stopped = pids(serving)[0]
-        os.kill(stopped, signal.SIGSTOP)
-        try:
-            wait_until(lambda: "silent" in [one["state"] for one in workers(serving)], START_S)
-            assert metrics(serving)["workers/serving"] == 1
-        finally:
-            os.kill(stopped, signal.SIGCONT)
-        wait_until(lambda: metrics(serving)["workers/serving"] == 2, START_S)
-        assert stopped in pids(serving)
+    stopped = pids(lasting)[0]
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        wait_until(lambda: "silent" in [one["state"] for one in workers(lasting)], START_S)
+        assert metrics(lasting)["workers/serving"] == 1
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    wait_until(lambda: metrics(lasting)["workers/serving"] == 2, START_S)
+    assert stopped in pids(lasting)
 
 
 @pytest.mark.parametrize("taken", ["server", "admin"])
-def test_an_address_of_another_proxy_is_refused(
-    tmp_path: Path, origin: Downstream, taken: str
-) -> None:
+def test_an_address_of_another_proxy_is_refused(lasting: Serving, taken: str) -> None:
     """Two of them would share a port without a word, were it for SO_REUSEPORT alone."""
-    serving = Serving(with_workers(config(origin.port)), tmp_path)
-    with serving.daemon:
-        text, port = config(origin.port), serving.port
-        if taken == "server":
-            text = text.replace("- {port: 0,", f"- {{port: {port},")
-        else:
-            port = serving.admin_port
-            text = text.replace("ip: 127.0.0.1, port: 0}", f"ip: 127.0.0.1, port: {port}}}")
-        ran = run("-", stdin=with_workers(text))
-        assert (ran.returncode, ran.stderr) == (
-            1,
-            f"meshproxy: -: cannot listen on 127.0.0.1:{port}: Address already in use\n",
-        )
+    text, port = config(1), lasting.port
+    if taken == "server":
+        text = text.replace("- {port: 0,", f"- {{port: {port},")
+    else:
+        port = lasting.admin_port
+        text = text.replace("ip: 127.0.0.1, port: 0}", f"ip: 127.0.0.1, port: {port}}}")
+    ran = run("-", stdin=with_workers(text))
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        f"meshproxy: -: cannot listen on 127.0.0.1:{port}: Address already in use\n",
+    )
 
 
 def test_what_stops_a_worker_from_starting_is_one_clear_line() -> None:
