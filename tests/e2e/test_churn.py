@@ -8,13 +8,7 @@ from typing import Any
 
 import pytest
 
-from meshproxy.discovery import dns as dns_names
-from meshproxy.filters import stats
-from meshproxy.identifiers import header
-from meshproxy.metrics import tree
 from meshproxy.namers import rancher as rancher_namer
-from meshproxy.naming.path import Path as Name
-from meshproxy.router import routes
 from tests.kit.closing import Closing
 from tests.kit.consul import ConsulAgent
 from tests.kit.dns import DnsServer
@@ -27,22 +21,16 @@ from tests.kit.rancher import RancherMetadata, container
 from tests.kit.wire import WireClient
 from tests.kit.zookeeper import ZooKeeper, member, needs_zookeeper
 
-NAMES = 100
+NAMES = 200
 LEFT = NAMES // 2
 """Objects that may be left over; one for each name would be too many."""
-CACHED = NAMES
-"""What the caches hold in this test, so that the first names fill them."""
-SHOWN = 1024
-"""Texts of names that are remembered."""
 CONFIG = """
 admin: {{ip: 127.0.0.1, port: 0}}
 dns: {{nameservers: ["127.0.0.1:{dns}"]}}
-telemetry: [{{kind: io.l5d.recentRequests, sampleRate: 1.0, capacity: 10}}]
 {namers}
 routers:
 - protocol: http
   dtab: {dtab}
-  bindingCache: {{paths: {cached}, trees: {cached}, bounds: {cached}}}
   servers: [{{port: 0, ip: 127.0.0.1}}]
 """
 
@@ -59,6 +47,8 @@ class System:
     """True if the proxy knows the latest, and nobody asks for names that have gone."""
     forget: Callable[[], object] = lambda: None
     """Lets the system forget what was asked and what it told."""
+    first: int = NAMES
+    """Names of the first round: as many as caches hold, so that these are full afterwards."""
 
 
 class World(Closing):
@@ -71,9 +61,7 @@ class World(Closing):
         self.dns.put("origin.test", "127.0.0.1")
         self.system = SYSTEMS[kind](self, directory)
         namers = f"namers: [{{{self.system.namers}}}]" if self.system.namers else ""
-        config = CONFIG.format(
-            dns=self.dns.port, namers=namers, dtab=self.system.dtab, cached=CACHED
-        )
+        config = CONFIG.format(dns=self.dns.port, namers=namers, dtab=self.system.dtab)
         self.proxy = self.ends.enter_context(Proxy(config))
         wait_until(self.system.is_idle)
         self.fill_caches()
@@ -81,7 +69,7 @@ class World(Closing):
     def fill_caches(self) -> None:
         """Ask for as many names as caches of requests hold, without the system."""
         with WireClient(self.proxy.port()) as client:
-            for number in range(CACHED + 10):
+            for number in range(1100):
                 dtab = f"l5d-dtab: /svc/filler{number} => /$/nil\r\n"
                 assert status_of(client, f"filler{number}", dtab) >= 500
 
@@ -161,7 +149,7 @@ def marathon(world: World, _: Path) -> System:
             server.run(f"/{name}", ("127.0.0.1", world.origin.port))
 
     return System(
-        f"kind: io.l5d.marathon, host: 127.0.0.1, port: {server.port}, ttlMs: 300, jitterMs: 9",
+        f"kind: io.l5d.marathon, host: 127.0.0.1, port: {server.port}, ttlMs: 3000, jitterMs: 9",
         "/svc => /#/io.l5d.marathon",
         put,
         lambda: server.connections <= 2,
@@ -232,7 +220,10 @@ def dns(world: World, _: Path) -> System:
     port = world.origin.port
     rewrite = "kind: io.l5d.rewrite, prefix: /test, pattern: '/{x}'"
     return System(
-        f"{rewrite}, name: '/$/io.buoyant.rinet/{port}/{{x}}.test'", "/svc => /#/test", put
+        f"{rewrite}, name: '/$/io.buoyant.rinet/{port}/{{x}}.test'",
+        "/svc => /#/test",
+        put,
+        first=1000,
     )
 
 
@@ -245,7 +236,9 @@ def dnssrv(world: World, _: Path) -> System:
             world.dns.put(name, f"0 0 {world.origin.port} origin.test.", kind="SRV")
 
     known: list[str] = []
-    return System("kind: io.l5d.dnssrv, experimental: true", "/svc => /#/io.l5d.dnssrv", put)
+    return System(
+        "kind: io.l5d.dnssrv, experimental: true", "/svc => /#/io.l5d.dnssrv", put, first=1000
+    )
 
 
 def in_zookeeper(
@@ -299,16 +292,9 @@ SYSTEMS |= ZOOKEEPER
 
 
 @pytest.fixture(autouse=True)
-def impatient_and_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Rancher be asked again soon after a failure, and what is bounded be full soon."""
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Rancher be asked again soon after a failure."""
     monkeypatch.setattr(rancher_namer, "RETRY_S", 0.05)
-    monkeypatch.setattr(dns_names, "MAX_NAMES", CACHED)
-    monkeypatch.setattr(stats, "MAX_CHILDREN", CACHED)
-    monkeypatch.setattr(tree, "MAX_CHILDREN", CACHED)
-    monkeypatch.setattr(header, "REMEMBERED", CACHED)
-    monkeypatch.setattr(routes, "_REMEMBERED", CACHED)
-    for number in range(SHOWN):
-        Name.of(f"shown{number}").show()
 
 
 @pytest.fixture(params=ALL)
@@ -318,7 +304,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
 
 def test_names_that_have_expired_leave_nothing(world: World) -> None:
-    world.round([f"a{number}" for number in range(NAMES)])
+    world.round([f"a{number}" for number in range(world.system.first)])
     world.round([f"b{number}" for number in range(NAMES)])
     before = world.round([f"c{number}" for number in range(NAMES)])
     world.round([f"d{number}" for number in range(NAMES)])

@@ -238,7 +238,7 @@ def test_pages_of_state_speak_for_all_workers(tmp_path: Path, origin: Downstream
         assert {event["subject"] for event in events} == {"worker 0", "worker 1"}
         assert {event["process"] for event in events} == {"supervisor"}
         shown = json.loads(get(port, "localhost", "/discovery.json").body)
-        assert shown == {"found": 0, "names": []}
+        assert {one["source"] for one in shown["names"]} == {"/#/io.l5d.fs"}
         check_every_page_answers(port)
         assert get(port, "localhost", "/namer_state/no.json").status == 404
 
