@@ -308,5 +308,5 @@ def test_names_that_have_expired_leave_nothing(world: World) -> None:
     world.round([f"b{number}" for number in range(NAMES)])
     before = world.round([f"c{number}" for number in range(NAMES)])
     world.round([f"d{number}" for number in range(NAMES)])
-    wait_until(lambda: descriptors() <= before[0])
-    wait_until(lambda: objects() <= before[1] + LEFT)
+    wait_until(lambda: world.is_idle() and descriptors() <= before[0])
+    wait_until(lambda: world.is_idle() and objects() <= before[1] + LEFT)
