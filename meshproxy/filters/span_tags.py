@@ -3,15 +3,24 @@
 They are Linkerd's (finagle: http/filter/..., tracing/Annotation.scala).
 """
 
+from typing import Final
+
+from meshproxy.http.headers import Headers
 from meshproxy.naming.path import Path
 
+MAX_BYTES: Final = 1024
+"""Longest header line, target or dtab of a span, which is cut there: many spans may be queued."""
 
-def described(names: tuple[bytes, ...], lines: tuple[bytes, ...]) -> tuple[bytes, bytes, bytes]:
+
+def described(headers: Headers) -> tuple[bytes, bytes, bytes]:
     """Returns the lines of Content-Length, Content-Type and Transfer-Encoding, b"" for none."""
+    names, lines = headers.names, headers.lines
     return (
-        lines[names.index(b"content-length")] if b"content-length" in names else b"",
-        lines[names.index(b"content-type")] if b"content-type" in names else b"",
-        lines[names.index(b"transfer-encoding")] if b"transfer-encoding" in names else b"",
+        lines[names.index(b"content-length")][:MAX_BYTES] if b"content-length" in names else b"",
+        lines[names.index(b"content-type")][:MAX_BYTES] if b"content-type" in names else b"",
+        lines[names.index(b"transfer-encoding")][:MAX_BYTES]
+        if b"transfer-encoding" in names
+        else b"",
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from time import time_ns
 from typing import Any
 
-from meshproxy.filters.span_tags import described, outcome_tags, request_tags, value_of
+from meshproxy.filters.span_tags import MAX_BYTES, described, outcome_tags, request_tags, value_of
 from meshproxy.http.memo import Memo
 from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import BIND
@@ -44,17 +44,15 @@ class Noted:
         self.is_retry = retries > 0
         self.endpoint = ""
         self.error = ""
-        self.head: tuple[int, bytes, tuple[bytes, ...], tuple[bytes, ...]] | None = None
-        """Status, version, and the names and lines of the header of the response."""
+        self.head: tuple[int, bytes, tuple[bytes, bytes, bytes]] | None = None
+        """Status and version of the response, and what `described` returns for its header."""
         self.head_us = 0
         """When the head came, if the body was still to come."""
         self.started_us = time_ns() // 1000
 
     def answered(self, response: Response) -> bool:
         """Notes the head of *response*. Returns True if that was the end."""
-        headers = response.headers
-        names, lines = tuple(headers.names), tuple(headers.lines)
-        self.head = response.status, response.version, names, lines
+        self.head = response.status, response.version, described(response.headers)
         ending = response.ending
         if ending is None or ending.is_settled:
             self.end(response)
@@ -88,8 +86,7 @@ class Noted:
         """Returns the line of Content-Length, and the rest for `outcome_tags`."""
         if self.head is None:
             return b"", (self.error,)
-        status, version, names, lines = self.head
-        length, kind, coding = described(names, lines)
+        status, version, (length, kind, coding) = self.head
         return length, (
             self.error,
             status,
@@ -110,11 +107,11 @@ class RecordedTrace(Trace):
     __slots__ = (
         "_asked",
         "_attempts",
+        "_described",
         "_dtab",
+        "_host",
         "_is_open",
-        "_lines",
         "_local",
-        "_names",
         "_phases",
         "_remote",
         "_service",
@@ -138,11 +135,13 @@ class RecordedTrace(Trace):
         self.dst: Path | None = None
         """The logical name, if it got one."""
         self._service = service
-        self._asked = request.method, request.target, request.version
-        headers, peer = request.headers, request.peer
-        self._names, self._lines = tuple(headers.names), tuple(headers.lines)
+        headers, names, peer = request.headers, request.headers.names, request.peer
+        self._asked = request.method, request.target[:MAX_BYTES], request.version
+        self._host = headers.lines[names.index(b"host")][:MAX_BYTES] if b"host" in names else b""
+        self._described = described(headers)
         self._local, self._remote = ("", "") if peer is None else (peer.local, peer.remote)
-        self._dtab = request.local_dtab
+        dtab = request.local_dtab
+        self._dtab = dtab.show()[:MAX_BYTES] if dtab else ""
         self._is_open = True
         self._attempts: list[Noted] = []
         self._phases: list[Span] = []
@@ -186,12 +185,9 @@ class RecordedTrace(Trace):
 
     def _server_span(self, name: str) -> Span:
         _, target, version = self._asked
-        names, lines, dtab = self._names, self._lines, self._dtab
-        host = lines[names.index(b"host")] if b"host" in names else b""
-        sent, kind, coding = described(names, lines)
-        shown = dtab.show() if dtab else ""
+        sent, kind, coding = self._described
         length, outcome = self.server.outcome()
-        asked = (name, version, host, kind, coding, self._service, shown, self.dst)
+        asked = (name, version, self._host, kind, coding, self._service, self._dtab, self.dst)
         key = ("SERVER", self._local, *asked, *outcome)
         facts = _facts.get(key)
         if facts is None:

@@ -3,14 +3,14 @@
 import pytest
 
 from meshproxy.filters.span_tags import described, outcome_tags, request_tags
+from meshproxy.http.headers import of
 from meshproxy.naming.path import Path
 
 
 def test_the_lines_that_spans_have_are_found_in_any_order() -> None:
-    names = (b"transfer-encoding", b"host", b"content-length")
-    lines = (b"Transfer-Encoding: chunked", b"Host: web", b"Content-Length: 5")
-    assert described(names, lines) == (lines[2], b"", lines[0])
-    assert described((), ()) == (b"", b"", b"")
+    fields = of((b"Transfer-Encoding", b"chunked"), (b"Host", b"web"), (b"Content-Length", b"5"))
+    assert described(fields) == (fields.lines[2], b"", fields.lines[0])
+    assert described(of()) == (b"", b"", b"")
 
 
 def test_a_request_has_a_tag_for_all_that_it_says() -> None:

@@ -2,6 +2,7 @@
 
 from itertools import count
 
+from meshproxy.filters.span_tags import MAX_BYTES
 from meshproxy.filters.spans import Noted, RecordedTrace
 from meshproxy.http.headers import of
 from meshproxy.http.message import Request
@@ -9,6 +10,7 @@ from meshproxy.http.phases import BIND, CONNECT, QUEUE, TLS, spend
 from meshproxy.http.propagation import L5d
 from meshproxy.http.trace import Span
 from meshproxy.http.trace_id import TraceId
+from meshproxy.naming.dtab import Dtab
 from tests.kit.messages import request, response
 
 
@@ -101,3 +103,18 @@ def test_facts_that_recur_are_shared_and_those_that_differ_are_not() -> None:
     assert first.facts is same.facts is not other.facts
     assert [one.own_tags["http.rsp.content-length"] for one in (first, same)] == ["1", "22"]
     assert other.tags["error"] == "503"
+
+
+def test_what_queued_spans_hold_of_a_request_is_bounded() -> None:
+    long = b"x" * 5000
+    headers = of((b"Host", long), (b"Content-Type", long))
+    asked = Request(b"GET", b"/" + long, b"1.1", headers, None)
+    asked.local_dtab = Dtab.parse(f"/svc/{'s' * 5000} => /x")
+    trace = RecordedTrace(TraceId(1, 1, 1), L5d(), "out", asked)
+    trace.server.answered(response(200, (b"Content-Type", long)))
+    (span,) = trace.spans(phases=False)
+    texts = {**span.facts.tags, **span.own_tags}
+    assert {name for name, text in texts.items() if len(text) > 900} == {
+        "http.uri", "http.req.host", "http.req.content-type", "http.rsp.content-type", "dtab.local",
+    }  # fmt: skip
+    assert max(map(len, texts.values())) == MAX_BYTES
