@@ -29,6 +29,8 @@ WAITING = {"bench", "e2e"}
 """Rooms of whole proxies and other programs."""
 BYTES_PER_S = 1000
 """Of a file in such a room that has not run yet; others take a tenth of that time."""
+MOST_S = 600.0
+"""A unit that takes longer hangs: it is killed, and has failed."""
 PER_CORE = 1.5
 """Processes: a test of whole proxies waits for a third of its time."""
 
@@ -88,17 +90,27 @@ def run(unit: Unit, options: Sequence[str], caches: Path) -> Ran:
     """Runs the tests of *unit*; what failed is kept in a directory of its own in *caches*."""
     cache = ("-o", f"cache_dir={caches / str(unit.number)}")
     begun = time.monotonic()
-    done = subprocess.run(
-        (*PYTEST, *cache, *options, *map(str, unit.files)),
-        cwd=ROOT,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    good = done.returncode in {0, NOTHING_COLLECTED}
-    print(f"{unit.name}: {done.stdout.splitlines()[-1] if good else done.stdout}", flush=True)
+    command = (*PYTEST, *cache, *options, *map(str, unit.files))
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=MOST_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        good, output = False, f"{text(error.output)}\nkilled after {MOST_S:.0f} s"
+    else:
+        good, output = done.returncode in {0, NOTHING_COLLECTED}, text(done.stdout)
+    print(f"{unit.name}: {output.splitlines()[-1] if good else output}", flush=True)
     return Ran(good, time.monotonic() - begun)
+
+
+def text(output: bytes | None) -> str:
+    """Returns what pytest has printed."""
+    return (output or b"").decode(errors="replace").rstrip("\n")
 
 
 def recall() -> dict[str, float]:

@@ -8,6 +8,12 @@ from tests import __main__ as suite
 
 GOOD = "def test_good(): pass\n"
 BAD = "def test_bad(): raise AssertionError('as ever')\n"
+ENDLESS = """
+import signal
+
+def test_endless():
+    signal.pause()
+"""
 FLAKY = """
 from pathlib import Path
 
@@ -77,3 +83,12 @@ def test_what_failed_beside_others_may_pass_alone_if_asked(
     assert (tree / "runs").read_text() == "x"
     (tree / "test_bad.py").write_text(BAD)
     assert suite.main(["--again"]) == 1
+
+
+def test_a_unit_that_hangs_is_killed_and_has_failed(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "test_endless.py").write_text(ENDLESS)
+    monkeypatch.setattr(suite, "MOST_S", 3.0)
+    assert suite.main([]) == 1
+    assert "killed after 3 s" in capfd.readouterr().out
