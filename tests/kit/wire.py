@@ -57,10 +57,7 @@ class WireClient(Closing):
     def __init__(
         self, port: int, context: ssl.SSLContext | None = None, server_name: str | None = None
     ) -> None:
-        # An address needs no thread of gevent's pool; that of 24.2 has lost a call for ever.
-        self.sock = socket.socket()
-        self.sock.settimeout(WAIT_S)
-        self.sock.connect(("127.0.0.1", port))
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
         if context:
             self.sock = context.wrap_socket(self.sock, server_hostname=server_name)
         self._rest = b""
