@@ -29,7 +29,7 @@ from tests.kit.daemons import START_S, Daemon  # noqa: E402
 from tests.kit.faults import RESET  # noqa: E402
 from tests.kit.faulty import FaultyServer, reply_body, request_body  # noqa: E402
 from tests.kit.k8s import wait_until  # noqa: E402
-from tests.kit.wire import get  # noqa: E402
+from tests.kit.wire import dial, get  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 ENDPOINTS = 4
@@ -79,7 +79,7 @@ class Soak:
         """Send one request after the other."""
         while time.monotonic() < until:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S) as sock:
+                with dial(("127.0.0.1", self.port), timeout_s=DEADLINE_S) as sock:
                     while time.monotonic() < until and self._ask(sock, dice):
                         pass
             except (ConnectionResetError, BrokenPipeError):

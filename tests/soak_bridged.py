@@ -6,6 +6,8 @@ Four routers join two protocols of clients with two of endpoints. The promises a
 
 from gevent import monkey
 
+from tests.kit.wire import dial
+
 monkey.patch_all()
 
 import argparse  # noqa: E402 (the patch comes first)
@@ -21,7 +23,6 @@ from dataclasses import dataclass, field  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import gevent  # noqa: E402
-from gevent import socket  # noqa: E402
 from h2.errors import ErrorCodes  # noqa: E402
 from h2.events import (  # noqa: E402
     DataReceived,
@@ -98,7 +99,7 @@ class H2Soak:
         """Send some requests at once, read their responses, and so on."""
         while time.monotonic() < until:
             with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-                sock = socket.create_connection(("127.0.0.1", self.port))
+                sock = dial(("127.0.0.1", self.port))
                 with sock:
                     wire = H2Wire(sock)
                     while time.monotonic() < until and self._batch(wire, dice):

@@ -57,7 +57,7 @@ def ours(names: set[str]) -> set[str]:
 @pytest.mark.parametrize("arguments", [["--version"], ["--print-config", "egress"]], ids=" ".join)
 def test_output_that_nobody_reads_ends_it_without_a_traceback(arguments: list[str]) -> None:
     reading, writing = os.pipe()
-    os.close(reading)
+    os.fdopen(reading, "rb").close()  # now: that of gevent's os.close waits for the loop
     command = [sys.executable, "-m", "meshproxy", *arguments]
     with os.fdopen(writing, "wb") as closed:
         ran = subprocess.run(

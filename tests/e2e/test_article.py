@@ -15,7 +15,6 @@ from pathlib import Path
 
 import gevent
 import pytest
-from gevent import socket
 
 from tests.demo.services import hello, world
 from tests.kit.certs import Certs
@@ -24,6 +23,7 @@ from tests.kit.downstream import Downstream
 from tests.kit.k8s import KubeApi
 from tests.kit.namespace import Namespace, Unavailable, have, with_files
 from tests.kit.statsd import Collector
+from tests.kit.wire import dial
 
 pytestmark = pytest.mark.world
 ROOT = Path(__file__).parent.parent.parent
@@ -269,7 +269,7 @@ def test_without_a_cluster_tls_is_begun_for_port_443(laptop: Laptop) -> None:
 @pytest.mark.parametrize("port", [4140, 4141, 9990])
 def test_no_other_address_of_the_machine_is_served(port: int) -> None:
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.2", port), timeout=5)
+        dial(("127.0.0.2", port), timeout_s=5)
 
 
 @pytest.mark.parametrize("host", ["localhost:4140", "127.0.0.1:4141", "in-hosts.test:9990"])

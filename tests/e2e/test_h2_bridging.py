@@ -26,7 +26,7 @@ from tests.kit.h2_endpoint import H2Endpoint, Peer
 from tests.kit.h2_wire import GET, POST, H2Wire
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WAIT_S, WireClient, get
+from tests.kit.wire import WireClient, dial, get
 
 LARGE = "v" * 6000
 
@@ -40,7 +40,7 @@ def to_http_1(port: int) -> Iterator[H2Wire]:
     )
     with Proxy(text) as proxy:
         address = ("127.0.0.1", proxy.port("h2"))
-        with socket.create_connection(address, timeout=WAIT_S) as sock:
+        with dial(address) as sock:
             yield H2Wire(sock)
 
 

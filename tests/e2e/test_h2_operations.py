@@ -8,7 +8,6 @@ from pathlib import Path
 
 import gevent
 import pytest
-from gevent import socket
 from h2.errors import ErrorCodes
 from h2.events import Event, RequestReceived
 
@@ -21,8 +20,8 @@ from tests.kit.h2_endpoint import H2Endpoint, Peer
 from tests.kit.h2_load import STREAMS, h2_load
 from tests.kit.h2_wire import GET, H2Wire
 from tests.kit.k8s import wait_until
-from tests.kit.pair import WAIT_S
 from tests.kit.proxy import Proxy
+from tests.kit.wire import dial
 
 CONFIG = """
 admin: {{ip: 127.0.0.1, port: 0}}
@@ -90,7 +89,7 @@ def test_resets_of_many_clients_end_no_request_of_another() -> None:
 
         def client() -> H2Wire:
             address = ("127.0.0.1", outer.port("h2"))
-            return H2Wire(stack.enter_context(socket.create_connection(address)))
+            return H2Wire(stack.enter_context(dial(address)))
 
         quiet = client()
         waiting = quiet.ask((*GET[:3], (":path", "/quiet")))
@@ -122,8 +121,8 @@ def test_a_client_that_reads_nothing_holds_up_no_other_of_the_endpoint() -> None
     with H2Endpoint(script) as endpoint, Proxy(config(endpoint.port)) as proxy:
         address = ("127.0.0.1", proxy.port("h2"))
         with (
-            socket.create_connection(address, timeout=WAIT_S) as hostile,
-            socket.create_connection(address, timeout=WAIT_S) as honest,
+            dial(address) as hostile,
+            dial(address) as honest,
         ):
             stalling = H2Wire(hostile)
             for _ in range(STALLED):

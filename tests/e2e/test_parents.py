@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 import pytest
-from gevent import socket
 from h2.events import ResponseReceived
 
 from tests.kit.certs import Certs
@@ -18,7 +17,7 @@ from tests.kit.h2_wire import GET, H2Wire
 from tests.kit.k8s import wait_until
 from tests.kit.parent import Parent
 from tests.kit.proxy import Proxy
-from tests.kit.wire import Reply, WireClient, free_port, get
+from tests.kit.wire import Reply, WireClient, dial, free_port, get
 
 CONFIG = """
 admin: {{ip: 127.0.0.1, port: 0}}
@@ -348,7 +347,7 @@ def test_http_2_has_load_balancers_parents_and_secrets_too(
         with Proxy(text) as proxy:
             statuses = {}
             for client in ("192.0.2.7", "192.0.2.8"):
-                sock = socket.create_connection(("127.0.0.1", proxy.port("h2")))
+                sock = dial(("127.0.0.1", proxy.port("h2")))
                 with sock:
                     sock.sendall(f"PROXY TCP4 {client} 10.0.0.1 4000 80\r\n".encode())
                     wire = H2Wire(sock)

@@ -12,7 +12,7 @@ from tests.kit.certs import Certs
 from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WireClient, free_port, get
+from tests.kit.wire import WireClient, dial, free_port, get
 
 CONFIG = """
 admin: {{port: 0}}
@@ -136,7 +136,7 @@ def read_lines(sock: socket.socket, count: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("query", ["&status=5xx", "&name=/svc/web"])
 def test_requests_are_told_as_they_end(query: str) -> None:
     with Downstream(broken) as origin, proxy(f"/svc => /$/inet/127.0.0.1/{origin.port}") as one:
-        with socket.create_connection(("127.0.0.1", one.linker.admin_port)) as sock:
+        with dial(("127.0.0.1", one.linker.admin_port)) as sock:
             sock.settimeout(10)
             sock.sendall(f"GET /tap?seconds=30{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert sock.recv(4096).startswith(b"HTTP/1.1 200 OK")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gevent import socket
 from h2.events import DataReceived, Event, RequestReceived
 
 from tests.e2e.test_requests import kept
@@ -14,7 +13,7 @@ from tests.kit.h2_endpoint import H2Endpoint, Peer
 from tests.kit.h2_wire import GET, H2Wire
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WireClient
+from tests.kit.wire import WireClient, dial
 
 CONFIG = """
 admin: {{port: 0}}
@@ -61,7 +60,7 @@ class Running:
                 client="grpcErrors: linkerd", limits=", maxHeaderListBytes: 16384",
             )
         )  # fmt: skip
-        self.wire = H2Wire(socket.create_connection(("127.0.0.1", self.proxy.port("web"))))
+        self.wire = H2Wire(dial(("127.0.0.1", self.proxy.port("web"))))
 
     def recorded(self) -> dict[str, Any]:
         """Return the only request that has been recorded, once it has."""

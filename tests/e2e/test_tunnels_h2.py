@@ -13,8 +13,8 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset
 
 from tests.kit.certs import Certs
 from tests.kit.h2_wire import H2Wire
-from tests.kit.pair import WAIT_S
 from tests.kit.proxy import SERVER, Proxy, client
+from tests.kit.wire import dial
 
 STREAMS = 50
 
@@ -54,7 +54,7 @@ def running(certs: Certs, router: str = "") -> Iterator[Running]:
         context.set_alpn_protocols(["h2", "http/1.1"])
         with (
             Proxy(text) as proxy,
-            socket.create_connection(("127.0.0.1", proxy.port()), timeout=WAIT_S) as sock,
+            dial(("127.0.0.1", proxy.port())) as sock,
             context.wrap_socket(sock, server_hostname="proxy.test") as secure,
         ):
             assert isinstance(secure, ssl.SSLSocket)

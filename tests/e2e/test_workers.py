@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from tests.kit.daemons import START_S
 from tests.kit.downstream import Downstream, SlowDownstream
 from tests.kit.k8s import wait_until
 from tests.kit.statsd import Collector
-from tests.kit.wire import CutShort, WireClient, free_port, get, refuses
+from tests.kit.wire import CutShort, WireClient, dial, free_port, get, refuses
 
 GET = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
 TELEMETRY = """
@@ -182,7 +181,7 @@ def test_requests_of_all_workers_are_told_as_they_end(tmp_path: Path, origin: Do
     quiet = "telemetry:\n- {kind: io.l5d.recentRequests, sampleRate: 0.0}\n"
     one = Serving(with_workers(config(origin.port), 2, quiet), tmp_path)
     with one.daemon:
-        with socket.create_connection(("127.0.0.1", one.admin_port)) as reader:
+        with dial(("127.0.0.1", one.admin_port)) as reader:
             reader.sendall(b"GET /tap?seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             reader.settimeout(START_S)
             reader.recv(4096)

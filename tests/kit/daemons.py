@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 
 import gevent
-from gevent import socket
 
 from .namespace import with_files
+from .wire import dial
 
 START_S = 60.0
 """A process that does not serve after this never will."""
@@ -45,7 +45,7 @@ class Daemon:
         deadline = time.monotonic() + START_S
         while True:
             try:
-                socket.create_connection((host, port), timeout=1).close()
+                dial((host, port), timeout_s=1).close()
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError(f"nothing at {host}:{port}\n{self.output()}") from None

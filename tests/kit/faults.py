@@ -11,6 +11,7 @@ from gevent.event import Event
 from gevent.server import StreamServer
 
 from .closing import Closing
+from .wire import dial
 
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER that makes a close a RST."""
@@ -61,7 +62,7 @@ class FaultProxy(Closing):
 
     def _relay(self, client: socket.socket, _peer: object) -> None:
         self.accepted += 1
-        link = _Link(client, socket.create_connection(("127.0.0.1", self.to)))
+        link = _Link(client, dial(("127.0.0.1", self.to)))
         link.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ways = [

@@ -14,6 +14,7 @@ from meshproxy.h2 import frames
 
 from .daemons import START_S
 from .h2 import SETTINGS, headers, parsed
+from .wire import dial
 
 STREAMS = 8
 """Open at once on each connection."""
@@ -117,7 +118,7 @@ def h2_load(port: int, clients: int = 4) -> Iterator[Seen]:
     def keep_asking() -> None:
         while not over.is_set():
             try:
-                with socket.create_connection(("127.0.0.1", port), START_S) as sock:
+                with dial(("127.0.0.1", port), START_S) as sock:
                     _Client(sock, seen).run(over)
             except ConnectionRefusedError:
                 seen.refusals += 1

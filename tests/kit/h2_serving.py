@@ -29,7 +29,7 @@ from meshproxy.server.protocol import ServerProtocol
 from meshproxy.service import Service, stack
 
 from .h2_wire import H2Wire
-from .wire import WAIT_S
+from .wire import WAIT_S, dial
 
 
 @dataclass
@@ -54,7 +54,7 @@ class H2Serving:
 
     def connect(self) -> socket.socket:
         """Return a connected socket."""
-        return socket.create_connection(("127.0.0.1", self.listener.port), timeout=WAIT_S)
+        return dial(("127.0.0.1", self.listener.port))
 
     @contextmanager
     def client(self, window: int | None = None) -> Iterator[H2Wire]:

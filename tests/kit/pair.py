@@ -11,7 +11,7 @@ from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
 
 from .certs import Certs
-from .wire import WAIT_S
+from .wire import WAIT_S, dial
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
@@ -19,7 +19,7 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1)
-        theirs = socket.create_connection(listener.getsockname(), timeout=WAIT_S)
+        theirs = dial(listener.getsockname())
         ours, _ = listener.accept()
     return ours, theirs
 

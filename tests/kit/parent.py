@@ -7,6 +7,7 @@ from gevent import socket
 from gevent.server import StreamServer
 
 from .closing import Closing
+from .wire import dial
 
 HANGS_UP = 0
 """In place of a status: the connection is closed without an answer."""
@@ -62,7 +63,7 @@ class Parent(Closing):
             sock.sendall(reply + self.greeting)
             if to is None or status != 200:
                 return
-            with socket.create_connection(to) as inner:
+            with dial(to) as inner:
                 back = gevent.spawn(_pump, inner, sock)
                 _pump(sock, inner)
                 back.join()

@@ -12,7 +12,7 @@ from tests.kit.downstream import Answer, Downstream, Received
 from tests.kit.faults import Fault, FaultProxy, black_hole
 from tests.kit.k8s import wait_until
 from tests.kit.load import load
-from tests.kit.wire import CutShort, WireClient, get
+from tests.kit.wire import CutShort, WireClient, dial, get
 
 
 def echo(request: Received) -> Answer:
@@ -131,4 +131,4 @@ def test_a_hole_in_a_fault_proxy_swallows_all() -> None:
 
 def test_nobody_gets_into_a_black_hole() -> None:
     with black_hole() as port, pytest.raises(TimeoutError):
-        socket.create_connection(("127.0.0.1", port), timeout=0.1)
+        dial(("127.0.0.1", port), timeout_s=0.1)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gevent import socket
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
 from kazoo.handlers.gevent import SequentialGeventHandler
@@ -17,7 +16,7 @@ from kazoo.handlers.gevent import SequentialGeventHandler
 from .closing import Closing
 from .daemons import Daemon, find
 from .k8s import wait_until
-from .wire import free_port
+from .wire import dial, free_port
 
 JARS = ("/usr/share/java/zookeeper.jar", "/usr/share/java/slf4j-simple.jar")
 TICK_MS = 200
@@ -75,7 +74,7 @@ class ZooKeeper(Closing):
 
     def ask(self, word: str, timeout_s: float = 5) -> str:
         """Return the answer to a four-letter word."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as sock:
+        with dial(("127.0.0.1", self.port), timeout_s=timeout_s) as sock:
             sock.sendall(word.encode())
             return b"".join(iter(lambda: sock.recv(65536), b"")).decode()
 

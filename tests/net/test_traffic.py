@@ -7,6 +7,7 @@ import pytest
 
 from meshproxy.metrics.instruments import Counter
 from meshproxy.net.traffic import MOST_AT_ONCE, Traffic
+from tests.kit.wire import dial
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -15,7 +16,7 @@ Pair = tuple[socket.socket, socket.socket]
 def pair() -> Iterator[Pair]:
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as ours,
+        dial(server.getsockname()) as ours,
         server.accept()[0] as theirs,
     ):
         yield ours, theirs

@@ -5,7 +5,6 @@ from typing import Any
 
 import gevent
 import pytest
-from gevent import socket
 from h2.events import RequestReceived, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
 
 from meshproxy.config.errors import ConfigErrors
@@ -18,7 +17,7 @@ from tests.kit.h2_endpoint import H2Endpoint, Peer
 from tests.kit.h2_wire import GET, POST, H2Wire
 from tests.kit.k8s import wait_until
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WAIT_S
+from tests.kit.wire import dial
 
 CALL = (*POST, ("content-type", "application/grpc"), ("te", "trailers"))
 SERVER = "rt/h2/server/127.0.0.1/0"
@@ -33,7 +32,7 @@ class Router(Proxy):
             "admin: {port: 0}\nrouters:\n- protocol: h2\n"
             f"  dtab: /svc => /$/inet/127.0.0.1/{port}\n{more}  servers: [{{port: 0{server}}}]\n"
         )
-        self._sock = socket.create_connection(("127.0.0.1", super().port("h2")), timeout=WAIT_S)
+        self._sock = dial(("127.0.0.1", super().port("h2")))
         self.client = H2Wire(self._sock)
 
     def close(self) -> None:

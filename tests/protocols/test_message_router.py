@@ -14,7 +14,7 @@ from tests.kit.downstream import Downstream
 from tests.kit.h2_endpoint import H2Endpoint
 from tests.kit.h2_wire import GET, H2Wire
 from tests.kit.proxy import Proxy
-from tests.kit.wire import WAIT_S, get
+from tests.kit.wire import dial, get
 
 ROUTER = """
 admin: {{port: 0}}
@@ -43,7 +43,7 @@ def status_by_h2(sock: socket.socket, *fields: tuple[str, str]) -> str:
 def test_a_server_of_an_http_router_takes_both() -> None:
     with Downstream(lambda _: b"ok") as origin, Proxy(config("http", "auto", origin.port)) as proxy:
         assert get(proxy.port("r"), "web").status == 200
-        with socket.create_connection(("127.0.0.1", proxy.port("r")), timeout=WAIT_S) as sock:
+        with dial(("127.0.0.1", proxy.port("r"))) as sock:
             assert status_by_h2(sock) == "200"
         assert [seen.get("via") for seen in origin.requests] == ["1.1 linkerd", "2 linkerd"]
 
@@ -51,7 +51,7 @@ def test_a_server_of_an_http_router_takes_both() -> None:
 def test_a_server_of_an_h2_router_takes_both() -> None:
     with H2Endpoint() as origin, Proxy(config("h2", "auto", origin.port)) as proxy:
         assert get(proxy.port("r"), "web").status == 200
-        with socket.create_connection(("127.0.0.1", proxy.port("r")), timeout=WAIT_S) as sock:
+        with dial(("127.0.0.1", proxy.port("r"))) as sock:
             assert status_by_h2(sock) == "200"
         (peer,) = origin.peers
         assert [head["via"] for head in peer.heads.values()] == ["1.1 linkerd", "2 linkerd"]
@@ -60,7 +60,7 @@ def test_a_server_of_an_h2_router_takes_both() -> None:
 def test_limits_of_heads_are_the_router_s_for_both() -> None:
     with Proxy(config("http", "auto", 1) + "  maxHeaderCount: 6\n") as proxy:
         assert get(proxy.port("r"), "web", "/", *(f"X-{n}: 1" for n in range(9))).status == 431
-        with socket.create_connection(("127.0.0.1", proxy.port("r")), timeout=WAIT_S) as sock:
+        with dial(("127.0.0.1", proxy.port("r"))) as sock:
             assert status_by_h2(sock, *((f"x-{n}", "1") for n in range(9))) == "431"
 
 
@@ -73,7 +73,7 @@ def test_a_router_reaches_endpoints_of_the_other_protocol() -> None:
     client = "  client: {protocol: http}\n"
     origin_1 = Downstream(lambda _: b"ok")
     with origin_1 as origin, Proxy(config("h2", "same", origin.port) + client) as proxy:
-        with socket.create_connection(("127.0.0.1", proxy.port("r")), timeout=WAIT_S) as sock:
+        with dial(("127.0.0.1", proxy.port("r"))) as sock:
             assert status_by_h2(sock) == "200"
         assert origin.requests[0].get_all("host") == ["web"]
 
@@ -104,7 +104,7 @@ def test_tls_offers_what_the_server_takes(
     with H2Endpoint() as origin, Proxy(config("h2", spoken, origin.port, tls)) as proxy:
         context: ssl.SSLContext = certs.client()
         context.set_alpn_protocols(offered)
-        raw = socket.create_connection(("127.0.0.1", proxy.port("r")), timeout=WAIT_S)
+        raw = dial(("127.0.0.1", proxy.port("r")))
         with context.wrap_socket(raw, server_hostname="pair.test") as sock:
             assert sock.selected_alpn_protocol() == chosen
             if chosen == "h2":

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from gevent import socket
 
 from meshproxy.config.load import load
 from meshproxy.config.schema import LinkerConfig
@@ -11,6 +10,7 @@ from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.runtime.addresses import Addresses, server_ports, worker_config
 from meshproxy.runtime.listen_addresses import ListenAddress
 from meshproxy.server.listening import listen
+from tests.kit.wire import dial
 
 SHARED = SocketOptionsConfig(reuse_port=True)
 
@@ -36,9 +36,9 @@ def addresses() -> Iterator[Addresses]:
 def test_whoever_listens_beside_gets_all_connections(addresses: Addresses) -> None:
     (port,) = server_ports(config(0), addresses.take(config(0)))["http"]
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port))
+        dial(("127.0.0.1", port))
     with listen(("127.0.0.1", port), SHARED) as one, listen(("127.0.0.1", port), SHARED) as two:
-        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(30)]
+        clients = [dial(("127.0.0.1", port)) for _ in range(30)]
         accepted = 0
         for listener in (one, two):
             listener.settimeout(0)
@@ -113,7 +113,7 @@ def test_a_worker_gets_the_ports_and_reports_nothing_itself(addresses: Addresses
 def test_past_connections_do_not_keep_an_address(addresses: Addresses) -> None:
     with listen(("127.0.0.1", 0), SocketOptionsConfig()) as before:
         address = before.getsockname()
-        client = socket.create_connection(address)
+        client = dial(address)
         before.accept()[0].close()  # whoever closes first has to wait
         client.recv(1)
         client.close()

@@ -9,6 +9,7 @@ from gevent import socket
 
 from meshproxy.runtime import systemd
 from meshproxy.runtime.systemd import Notifier, close_unused, inherited_sockets
+from tests.kit.wire import dial
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_a_listening_socket_is_taken_over_by_its_address(
     assert names == {address: "web"}
     assert not sockets[address].get_inheritable()
     assert environ == {}
-    with sockets[address], socket.create_connection(address):
+    with sockets[address], dial(address):
         assert sockets[address].accept()[0].close() is None
 
 

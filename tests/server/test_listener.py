@@ -24,7 +24,7 @@ from tests.kit.certs import Certs
 from tests.kit.k8s import wait_until
 from tests.kit.scarcity import few_descriptors
 from tests.kit.serving import Serving, serving
-from tests.kit.wire import WireClient, get
+from tests.kit.wire import WireClient, dial, get
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -186,7 +186,7 @@ def test_ipv6_is_listened_on() -> None:
         pytest.skip("no ::1 here")
     listener = Listener(sock, parameters(lambda _: text_response(200, "six")))
     listener.start()
-    with socket.create_connection(("::1", listener.port), timeout=5) as sock:
+    with dial(("::1", listener.port), timeout_s=5) as sock:
         sock.sendall(GET)
         assert sock.recv(65536).endswith(b"six")
     listener.close(1)
@@ -234,7 +234,7 @@ def test_a_client_in_its_handshake_does_not_outlive_the_listener(tmp_path: Path)
 def test_a_handshake_that_ends_after_the_drain_began_is_served_once(tmp_path: Path) -> None:
     certs = Certs(tmp_path)
     with serving(tls=certs.server("web.test")) as server:
-        sock = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        sock = dial(("127.0.0.1", server.port), timeout_s=5)
         gevent.sleep(0.02)
         closing = drained(server)
         with certs.client().wrap_socket(sock, server_hostname="web.test") as client:
@@ -248,7 +248,7 @@ def test_one_of_several_that_listen_at_an_address_is_closed_first_when_killed() 
     with listen(("127.0.0.1", 0), SocketOptionsConfig(reuse_port=True)) as shared:
         assert shared.fileno() > 800
         assert not shared.get_inheritable()
-        with socket.create_connection(shared.getsockname()), shared.accept()[0] as accepted:
+        with dial(shared.getsockname()), shared.accept()[0] as accepted:
             assert accepted.fileno() < shared.fileno()
 
 
@@ -285,6 +285,8 @@ def test_a_busy_connection_stays_and_an_idle_one_makes_room() -> None:
             assert client.get("a").status == 200
         busy.send(GET[:-2])
         made_old(server)
+        connections = server.listener._connections
+        wait_until(lambda: [one.is_busy for one in connections] == [True, False])
         with few_descriptors(CLIENTS):
             assert get(server.port, "a").status == 200
             assert idle.read_to_end() == b""

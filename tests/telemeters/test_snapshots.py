@@ -8,6 +8,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.net.traffic import traffic
 from meshproxy.telemeters import snapshots
 from meshproxy.telemeters.snapshots import Snapshots
+from tests.kit.wire import dial
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +51,7 @@ def test_traffic_is_counted_each_second() -> None:
     ours, theirs = Counter(), Counter()
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as sock,
+        dial(server.getsockname()) as sock,
     ):
         traffic.watch(sock, sock, theirs, ours)
         sock.sendall(b"hello")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gevent import socket
 from h2.events import ResponseReceived, StreamEnded, StreamReset
 
 from meshproxy.backoff import constant
@@ -35,7 +34,7 @@ from tests.kit.k8s import wait_until
 from tests.kit.messages import Replies
 from tests.kit.proxy import Proxy
 from tests.kit.streams import Streaming, call, stream_response
-from tests.kit.wire import WAIT_S
+from tests.kit.wire import dial
 
 Case = Mapping[str, Any]
 Outcome = tuple[object, object]
@@ -241,7 +240,7 @@ class _World(Proxy):
             f"  dtab: /svc => /$/inet/127.0.0.1/{port}\n{more}"
             f"  servers: [{{port: 0{server}}}]\n"
         )
-        self._sock = socket.create_connection(("127.0.0.1", self.port("h2")), timeout=WAIT_S)
+        self._sock = dial(("127.0.0.1", self.port("h2")))
         self.wire = H2Wire(self._sock)
 
     def close(self) -> None:

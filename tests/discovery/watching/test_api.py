@@ -22,6 +22,7 @@ from tests.kit.badserver import BadServer, Stall
 from tests.kit.certs import Certs
 from tests.kit.deps import load_tls
 from tests.kit.k8s import wait_until
+from tests.kit.wire import dial
 
 from .conftest import QUICK, Scripted, api_at, at
 
@@ -123,7 +124,7 @@ def test_connecting_ends_with_who_wanted_it() -> None:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         port = full.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)):
+        with dial(("127.0.0.1", port)):
             line = Line(api_at(port), lambda: None)
             asking = gevent.spawn(line.ask, "/x")
             gevent.idle()
