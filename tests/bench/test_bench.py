@@ -8,12 +8,13 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from meshproxy.config.load import load
-from tests.bench import configs, fairness, growth, observed, report, rules, updates
+from tests.bench import configs, console, fairness, growth, observed, report, rules, updates
 from tests.bench.load import Measured, check, measure
 from tests.bench.machine import cpu_s, family, memory_kib
 from tests.bench.proxies import MESHPROXY, Proxy, Running
 from tests.bench.scenarios import SCENARIOS, Scenario
 from tests.bench.world import World
+from tests.kit.chromium import needs_chromium
 from tests.kit.daemons import find
 
 RUNS = {
@@ -147,3 +148,13 @@ def test_the_cost_of_rules_is_measured(kind: str) -> None:
     spent = rules.measure_rules(kind, requests=50)
     row = rules.markdown({kind: [spent]}).splitlines()[-1]
     assert row == f"| {kind} | {spent:.2f} us | {rules.KINDS[kind]:g} us |"
+
+
+@needs_chromium
+def test_a_refresh_of_the_page_is_measured() -> None:
+    found = console.measure_console(clients=200, refreshes=1)
+    assert found.keys() == console.KINDS.keys()
+    assert all(ms > 0 for (ms,) in found.values())
+    assert "| all rows change | 12 ms | 30 ms | 100 ms |" in console.markdown(
+        {"all rows change": [12, 30, 8]}
+    )

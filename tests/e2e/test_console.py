@@ -216,30 +216,6 @@ def test_the_keyboard_is_enough(browser: Chromium, proxy: Proxy) -> None:
     browser.wait_for(f"{STATE} === 'dead'")
 
 
-def test_rows_are_made_once_and_only_what_changes_is_written(
-    browser: Chromium, proxy: Proxy
-) -> None:
-    router = proxy.linker.metrics.scope("rt", "egress")
-    for number in range(900):
-        router.scope("client", f"#/many/{number}").counter("requests").incr()
-    show(browser, proxy)
-    browser.run("document.getElementById('every').click()")
-    browser.wait_for("document.querySelectorAll('.router tbody tr').length > 900")
-    assert browser.run("document.querySelectorAll('table.is-long').length") == 1
-    widths = "[...document.querySelectorAll('.is-long th')].map((one) => one.offsetWidth)"
-    assert min(browser.run(widths)) > 40
-    drawn = "document.body.dataset.at"
-    for _ in range(2):  # now there are two answers, and so rates
-        browser.run("window.drawn = document.body.dataset.at")
-        browser.wait_for(f"{drawn} !== window.drawn")
-    browser.run("""window.written = 0; window.drawn = document.body.dataset.at;
-        new MutationObserver((seen) => { written += seen.length })
-        .observe(document.getElementById('routers'),
-                 {childList: true, characterData: true, subtree: true})""")
-    browser.wait_for(f"{drawn} !== window.drawn")
-    assert browser.run("written") < 100
-
-
 # --- the other tabs ---
 
 

@@ -1,6 +1,6 @@
 // Events, and what discovery believes.
 import { ask, clock, find, link, make, put, span } from "./dom.js";
-import { fill, newTable, plainCell } from "./table.js";
+import { fill, newTable } from "./table.js";
 
 const EVENT = [
   { title: "Kind", draw: drawKind, isText: true },
@@ -39,7 +39,7 @@ function stateOf(row, now) {
 function show(place, columns, first, rows) {
   const table = find(place).querySelector("table") || find(place).appendChild(newTable(columns, first));
   const now = Date.now() / 1000;
-  fill(table.body, columns, rows, plainCell, rows.map(() => now));
+  fill(table, rows, rows.map(() => now));
 }
 
 export async function refreshEvents() {

@@ -1,7 +1,7 @@
 // Routers with their services and clients; rates are differences between two answers.
 import { ask, find, link, make, milliseconds, percent, put, quality, say, short, span } from "./dom.js";
 import { isOpen } from "./settings.js";
-import { fill, forget, newTable, openingCell, plainCell } from "./table.js";
+import { fill, lineOf, newTable, openingCell } from "./table.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 600;
@@ -122,11 +122,11 @@ async function showEndpoints(router, client, line) {
     endpoints.map((one) => ({ ...one, router, client, name: one.address + (worker && ", " + worker) })));
   line.below.table.hidden = !rows.length;
   line.below.empty.hidden = rows.length > 0;
-  fill(line.below.table.body, ENDPOINT, rows, plainCell);
+  fill(line.below.table, rows);
 }
 
 const clientCell = (router) => (row, line) =>
-  openingCell(row, line, CLIENT.length, (inside) => {
+  openingCell(row, line, (inside) => {
     line.below.table = newTable(ENDPOINT, "Endpoint");
     line.below.empty = make("p", "It has no endpoints: discovery gives no address.", "bad");
     line.below.empty.hidden = true;
@@ -171,8 +171,8 @@ function newRouter(label) {
   ].map(([key, title, columns, first, cellOf]) => {
     const heading = section.appendChild(make("h3"));
     const wrapper = section.appendChild(make("div", undefined, "wide"));
-    const { body } = wrapper.appendChild(newTable(columns, first));
-    return { key, title, columns, heading, wrapper, body, newCell: cellOf(label) };
+    const table = wrapper.appendChild(newTable(columns, first, cellOf(label)));
+    return { key, title, heading, wrapper, table };
   });
   return section;
 }
@@ -204,14 +204,14 @@ function showRouter(section, router, seconds, now) {
     put(section.figures[at], text(router, delta), (mark && mark(router, delta)) || "");
   });
   draw(section, router.history);
-  for (const { key, title, columns, heading, wrapper, body, newCell } of section.parts) {
+  for (const { key, title, heading, wrapper, table } of section.parts) {
     const { rows, found, total } = router[key];
     const shown = rows.length < found ? `${rows.length} of ${found}` : `${found}`;
     put(heading, `${title}: ${shown}${found < total ? `, of ${total} in all` : ""}`);
     wrapper.hidden = !rows.length;
     const deltas = rows.map((row) => change(row, `${key} ${router.label} ${row.name}`, seconds, now));
-    fill(body, columns, rows, newCell, deltas);
-    for (const [name, line] of body.kept) {
+    fill(table, rows, deltas);
+    for (const [name, line] of table.lines) {
       if (line.below) showEndpoints(router.label, name, line).catch((error) => say(error.message, "bad"));
     }
   }
@@ -223,7 +223,11 @@ export function showRouters(overview) {
   const sections = find("routers");
   sections.kept = sections.kept || new Map();
   const labels = new Set(overview.routers.map((router) => router.label));
-  forget(sections.kept, (label) => labels.has(label));
+  for (const [label, section] of sections.kept) {
+    if (labels.has(label)) continue;
+    section.remove();
+    sections.kept.delete(label);
+  }
   for (const router of overview.routers) {
     if (!sections.kept.has(router.label)) {
       sections.kept.set(router.label, sections.appendChild(newRouter(router.label)));
@@ -237,7 +241,7 @@ export function showRouters(overview) {
 // Opens a client, of any router if none is named; returns false if it is not shown.
 export function openClient(router, client) {
   const sections = [...find("routers").kept].filter(([label]) => !router || label === router);
-  const lines = sections.map(([, section]) => section.parts.at(-1).body.kept.get(client));
+  const lines = sections.map(([, section]) => lineOf(section.parts.at(-1).table, client));
   const line = lines.find(Boolean);
   if (!line) return false;
   if (!line.below) line.toggle();
@@ -259,5 +263,5 @@ export function showWorkers(workers) {
   section.hidden = !workers;
   const place = section.querySelector(".wide");
   const table = place.firstChild || place.appendChild(newTable(WORKER, "Worker"));
-  fill(table.body, WORKER, (workers || []).map((one) => ({ ...one, name: String(one.worker) })), plainCell);
+  fill(table, (workers || []).map((one) => ({ ...one, name: String(one.worker) })));
 }

@@ -66,12 +66,12 @@ function open(inside, line) {
   }
 }
 
-const cell = (row, line) => openingCell(row, line, COLUMNS.length, open);
+const cell = (row, line) => openingCell(row, line, open);
 
 // A request that somebody looks at stays, also when the proxy has forgotten it.
-function withOpened(kept, rows) {
+function withOpened(lines, rows) {
   const names = new Set(rows.map((row) => row.name));
-  const opened = [...kept.values()].filter((line) => line.below && !names.has(line.row.name));
+  const opened = [...lines.values()].filter((line) => line.below && !names.has(line.row.name));
   return [...rows, ...opened.map((line) => line.row)].sort((one, other) => other.at - one.at);
 }
 
@@ -98,12 +98,12 @@ export async function refresh() {
   const { requests } = await ask("requests.json", wanted);
   find("requests-none").hidden = requests.length > 0;
   const place = find("requests-table");
-  const table = place.querySelector("table") || place.appendChild(newTable(COLUMNS, "At"));
+  const table = place.querySelector("table") || place.appendChild(newTable(COLUMNS, "At", cell));
   const seen = new Map();
   const rows = requests.map((one) => {
     const key = `${one.at} ${one.client} ${one.path}`;
     seen.set(key, (seen.get(key) || 0) + 1);
     return { ...one, name: `${key} ${seen.get(key)}`, title: clock(one.at) };
   });
-  fill(table.body, COLUMNS, withOpened(table.body.kept, rows), cell);
+  fill(table, withOpened(table.lines, rows));
 }

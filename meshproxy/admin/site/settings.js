@@ -1,6 +1,6 @@
 // Log levels, the configuration, and forms that change something.
 import { ask, find, make, say } from "./dom.js";
-import { fill, newTable, plainCell } from "./table.js";
+import { fill, newTable } from "./table.js";
 
 const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 const LEVEL = [{ title: "Level", draw: drawLevel, isText: true }];
@@ -40,7 +40,7 @@ export async function refreshLevels() {
   const levels = await ask("logging.json");
   const place = find("levels");
   const table = place.querySelector("table") || place.appendChild(newTable(LEVEL, "Logger"));
-  fill(table.body, LEVEL, levels.map(({ logger, level }) => ({ name: logger, level })), plainCell);
+  fill(table, levels.map(({ logger, level }) => ({ name: logger, level })));
 }
 
 export async function refreshConfiguration() {
