@@ -1,11 +1,10 @@
 """One HTTP/2 connection on its socket, for servers and clients alike (RFC 9113).
 
 A session has no greenlet. Its read watcher hands what has arrived to the engine, which calls the
-session back; streams and bodies go on from there. Whoever has to be switched to is, once all of
-one read has been looked at (`soon`). Only the hub may call what the watcher and the wheel call.
+session back; streams and bodies go on from there. Greenlets that wait are switched to once all of
+one read has been handled (`soon`). Only the hub may call what the watcher and the wheel call.
 """
 
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from time import monotonic
@@ -13,45 +12,38 @@ from time import monotonic
 from gevent import get_hub
 
 from meshproxy.errors import ProxyError
-from meshproxy.h2.errors import ErrorCode, H2ConnectionError
+from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.fields import Fields
 from meshproxy.h2.stream import H2Stream
 from meshproxy.http.limits import Limits
 from meshproxy.net.h2.linger import Linger
-from meshproxy.net.h2.writer import SessionWriter
-from meshproxy.net.stream import RECEIVE, Stream
+from meshproxy.net.h2.reader import SessionReader
+from meshproxy.net.stream import Stream
 from meshproxy.net.wheel import wheel
 
 _SETTINGS_SECONDS = 10.0
 """For the peer to acknowledge our SETTINGS."""
 
 
-class H2Session(SessionWriter):
+class H2Session(SessionReader):
     """The H2Events of the engine; a subclass makes the engine, and knows whose requests these are.
 
     The engine's streams belong to `SessionStream`s. Times are those of *limits*.
     """
 
     __slots__ = (
-        "_acknowledged_by", "_head_by", "_is_finishing", "_is_reading", "_is_waking", "_most",
-        "_must_drain", "_woken", "deadline", "ending", "filed_until", "idle_since", "is_ending",
-        "limits", "on_closed",
+        "_acknowledged_by", "_is_finishing", "_must_drain", "deadline", "ending", "filed_until",
+        "idle_since", "on_closed",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, limits: Limits) -> None:
-        super().__init__(stream, get_hub().loop)
-        self.limits = limits
+        super().__init__(stream, get_hub().loop, limits)
         self.ending = ""
         """Why it ended, as a counter's name: `idle`, `lifetime`, `write_timeout`; else empty."""
-        self.is_ending = False
-        """True once the last GOAWAY has been sent: the session ends with its last stream."""
         self.on_closed: Callable[[], object] | None = None
         """Called once the socket is closed."""
-        self._woken: deque[Callable[[], object]] = deque()
-        self._is_reading = self._is_waking = self._is_finishing = self._must_drain = False
+        self._is_finishing = self._must_drain = False
         self._acknowledged_by = monotonic() + _SETTINGS_SECONDS
-        self._head_by = inf
-        self._most = RECEIVE
         self.idle_since = monotonic()
         """Monotonic second since which no stream is open; of no meaning while one is."""
         self.deadline = self.filed_until = inf
@@ -66,12 +58,6 @@ class H2Session(SessionWriter):
             self.touch()
         self.watch_until(self.due())
         self._loop.run_callback(self._begin, received)
-
-    def soon(self, callback: Callable[[], object]) -> None:
-        """Calls *callback* in the hub once all that has been read is looked at."""
-        self._woken.append(callback)
-        if not self._is_reading:
-            self._wake_soon()
 
     def go_away(self, code: int = ErrorCode.NO_ERROR, debug: bytes = b"") -> None:
         """Says that no new stream is served; the session closes once there is none left."""
@@ -171,71 +157,17 @@ class H2Session(SessionWriter):
             outbound.window_opened()
 
     def pong_received(self, payload: bytes) -> None:
-        """Does nothing; whoever sends PINGs overrides this."""
+        """Does nothing; a subclass that sends PINGs overrides this."""
 
     def goaway_received(self, last_stream_id: int, code: int, debug: bytes) -> None:
         """Ends the session with its last stream."""
         del last_stream_id, code, debug
         self.go_away()
 
-    # Reading.
-
     def _drain(self) -> None:
         self._must_drain = False
         if not self.is_blocked and not self.is_closed:
             self.drain()
-
-    def _begin(self, received: bytes) -> None:
-        if self.is_closed:
-            return
-        if received:
-            self._feed(received)
-        if not self.is_closed:
-            self._readable()
-
-    def _readable(self) -> None:
-        data = self.stream.receive_buffered(self._most)
-        if data:
-            self._most = 4 * RECEIVE if len(data) >= RECEIVE else RECEIVE
-            self._feed(data)
-        elif data is not None:
-            self.lost("")
-
-    def _feed(self, data: bytes) -> None:
-        now = monotonic()
-        engine = self.engine
-        self._is_reading = True
-        try:
-            engine.receive(data, now)
-        except H2ConnectionError as error:
-            self.broken_off(error.code, str(error))
-        finally:
-            self._is_reading = False
-        if engine.reader.is_within_head:
-            if self._head_by == inf:
-                self._head_by = now + self.limits.head_seconds
-                self.watch_until(self._head_by)
-        else:
-            self._head_by = inf
-        if self._woken:
-            self._wake()
-        if engine.has_output or (self.is_ending and not engine.open_streams):
-            self.touch()
-
-    def _wake_soon(self) -> None:
-        if not self._is_waking:
-            self._is_waking = True
-            self._loop.run_callback(self._wake)
-
-    def _wake(self) -> None:
-        self._is_waking = False
-        woken = self._woken
-        try:
-            for _ in range(len(woken)):
-                woken.popleft()()
-        finally:
-            if woken:
-                self._wake_soon()
 
     # Ends.
 

@@ -1,6 +1,5 @@
 """A greenlet that waits for a stream of a session, and is switched to after a read."""
 
-from math import inf
 from typing import TYPE_CHECKING
 
 from gevent import get_hub, getcurrent
@@ -14,13 +13,16 @@ if TYPE_CHECKING:
 
 
 class Waiting:
-    """What a wait needs, and what the wheel and `net.stream.wait_either` use of it."""
+    """What a wait needs, and what the wheel and `net.stream.wait_either` use of it.
+
+    A subclass sets the three attributes, to None and twice infinity.
+    """
 
     __slots__ = ("_waiter", "deadline", "filed_until")
 
-    def __init__(self) -> None:
-        self._waiter: greenlet | None = None
-        self.deadline = self.filed_until = inf
+    _waiter: greenlet | None
+    deadline: float
+    filed_until: float
 
     def wait(self, deadline: float) -> None:
         """Waits until `resume_soon`. Raises StreamTimeout at monotonic second *deadline*."""

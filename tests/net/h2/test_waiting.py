@@ -1,5 +1,7 @@
 """A wait that ends by a call or in time."""
 
+from math import inf
+
 import gevent
 import pytest
 
@@ -9,10 +11,18 @@ from tests.kit.h2_wire import bare, until
 from tests.kit.wire import WAIT_S
 
 
+class Wait(Waiting):
+    """A wait for nothing in particular."""
+
+    def __init__(self) -> None:
+        self._waiter = None
+        self.deadline = self.filed_until = inf
+
+
 def test_a_wait_ends_after_the_read() -> None:
     with bare() as (session, _):
-        waiting = Waiting()
-        other = gevent.spawn(waiting.wait, float("inf"))
+        waiting = Wait()
+        other = gevent.spawn(waiting.wait, inf)
         until(lambda: waiting._waiter is not None)
         waiting.resume_soon(session)
         waiting.resume_soon(session)
@@ -22,6 +32,6 @@ def test_a_wait_ends_after_the_read() -> None:
 
 
 def test_a_wait_ends_in_time() -> None:
-    waiting = Waiting()
+    waiting = Wait()
     with gevent.Timeout(10), pytest.raises(StreamTimeout):
         waiting.wait(0.0)

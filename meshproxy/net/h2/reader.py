@@ -1,0 +1,99 @@
+"""The receiving half of a session: what has arrived is read by the engine, then greenlets go on.
+
+A head, the preface included, has to arrive within `head_seconds`.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from time import monotonic
+from typing import Any
+
+from meshproxy.h2.errors import H2ConnectionError
+from meshproxy.http.limits import Limits
+from meshproxy.net.h2.writer import SessionWriter
+from meshproxy.net.stream import RECEIVE, Stream
+
+
+class SessionReader(SessionWriter):
+    """Hands what `stream` receives to `engine`. Heads have the time that *limits* says."""
+
+    __slots__ = (
+        "_head_by", "_is_reading", "_is_waking", "_most", "_woken", "is_ending", "limits",
+    )  # fmt: skip
+
+    def __init__(self, stream: Stream, loop: Any, limits: Limits) -> None:
+        super().__init__(stream, loop)
+        self.limits = limits
+        self.is_ending = False
+        """True once the last GOAWAY has been sent: the session ends with its last stream."""
+        self._woken: deque[Callable[[], object]] = deque()
+        self._is_reading = self._is_waking = False
+        self._head_by = inf
+        self._most = RECEIVE
+
+    def soon(self, callback: Callable[[], object]) -> None:
+        """Calls *callback* in the hub once all that has been read is looked at."""
+        self._woken.append(callback)
+        if not self._is_reading:
+            self._wake_soon()
+
+    def watch_until(self, due: float) -> None:
+        """Has the time limits of the session checked at monotonic second *due*, or before."""
+        raise NotImplementedError
+
+    def broken_off(self, code: int, why: str) -> None:
+        """Ends the session for a fault of the peer, which GOAWAY with *code* tells it."""
+        raise NotImplementedError
+
+    def _begin(self, received: bytes) -> None:
+        if self.is_closed:
+            return
+        if received:
+            self._feed(received)
+        if not self.is_closed:
+            self._readable()
+
+    def _readable(self) -> None:
+        data = self.stream.receive_buffered(self._most)
+        if data:
+            self._most = 4 * RECEIVE if len(data) >= RECEIVE else RECEIVE
+            self._feed(data)
+        elif data is not None:
+            self.lost("")
+
+    def _feed(self, data: bytes) -> None:
+        now = monotonic()
+        engine = self.engine
+        self._is_reading = True
+        try:
+            engine.receive(data, now)
+        except H2ConnectionError as error:
+            self.broken_off(error.code, str(error))
+        finally:
+            self._is_reading = False
+        if engine.reader.is_within_head:
+            if self._head_by == inf:
+                self._head_by = now + self.limits.head_seconds
+                self.watch_until(self._head_by)
+        else:
+            self._head_by = inf
+        if self._woken:
+            self._wake()
+        if engine.has_output or (self.is_ending and not engine.open_streams):
+            self.touch()
+
+    def _wake_soon(self) -> None:
+        if not self._is_waking:
+            self._is_waking = True
+            self._loop.run_callback(self._wake)
+
+    def _wake(self) -> None:
+        self._is_waking = False
+        woken = self._woken
+        try:
+            for _ in range(len(woken)):
+                woken.popleft()()
+        finally:
+            if woken:
+                self._wake_soon()
