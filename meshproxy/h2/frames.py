@@ -31,12 +31,6 @@ def head(length: int, kind: int, flags: int, stream_id: int) -> bytes:
     return HEAD.pack(length << 8 | kind, flags, stream_id)
 
 
-def read_head(data: bytes, at: int) -> tuple[int, int, int, int]:
-    """Returns length, type, flags and stream of the frame at *at*."""
-    word, flags, stream_id = HEAD.unpack_from(data, at)
-    return word >> 8, word & 255, flags, stream_id & MAX_STREAM_ID
-
-
 def read_long(data: bytes, at: int = 0) -> int:
     """Returns the four bytes at *at* as a number, without the reserved first bit."""
     number: int = _LONG.unpack_from(data, at)[0]

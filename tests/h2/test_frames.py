@@ -3,7 +3,7 @@
 import pytest
 
 from meshproxy.h2 import frames
-from tests.kit.h2 import parsed
+from tests.kit.h2 import parsed, read_head
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,12 @@ def test_a_long_block_goes_on_in_continuation_frames(length: int) -> None:
     assert "END_STREAM" in found[0].flags
 
 
-def test_a_head_is_read_without_the_reserved_bit() -> None:
+def test_a_head_is_nine_bytes() -> None:
     raw = frames.head(1 << 20, 7, 3, 5)
-    assert frames.read_head(raw, 0) == (1 << 20, 7, 3, 5)
-    assert frames.read_head(raw[:5] + b"\x80" + raw[6:], 0) == (1 << 20, 7, 3, 5)
+    assert len(raw) == frames.HEAD_BYTES
+    assert read_head(raw) == (1 << 20, 7, 3, 5)
+
+
+def test_a_number_is_read_without_the_reserved_bit_and_a_code_with_it() -> None:
     assert frames.read_long(b"\xff\xff\xff\xff") == frames.MAX_STREAM_ID
     assert frames.read_code(b"\xff\xff\xff\xff") == 2**32 - 1

@@ -50,6 +50,12 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
     return frames.head(len(payload), kind, flags, stream_id) + payload
 
 
+def read_head(data: bytes, at: int = 0) -> tuple[int, int, int, int]:
+    """Return length, type, flags and stream of the frame at *at*."""
+    word, flags, stream_id = frames.HEAD.unpack_from(data, at)
+    return word >> 8, word & 255, flags, stream_id & frames.MAX_STREAM_ID
+
+
 def headers(stream_id: int, block: bytes = GET, *, ends: bool = True) -> bytes:
     """Return a HEADERS frame with a whole block."""
     return frame(frames.HEADERS, frames.END_HEADERS | ends, stream_id, block)

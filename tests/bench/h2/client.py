@@ -17,6 +17,7 @@ from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 
 from meshproxy.h2 import frames
 from tests.bench.world import SMALL
+from tests.kit.h2 import read_head
 
 _WINDOW: Final = 2**31 - 1
 _VALUE_BYTES: Final = 40
@@ -66,7 +67,7 @@ class Client:
                 raise ConnectionError("the proxy closed the connection")
             received, at = self._received + data, 0
             while len(received) >= at + frames.HEAD_BYTES:
-                length, kind, flags, stream_id = frames.read_head(received, at)
+                length, kind, flags, stream_id = read_head(received, at)
                 if at + frames.HEAD_BYTES + length > len(received):
                     break
                 at += frames.HEAD_BYTES + length
