@@ -1,6 +1,5 @@
 """The HTTP/2 sessions of an endpoint: usually one, more while it is full (RFC 9113 section 9.1)."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -8,21 +7,14 @@ from time import monotonic
 from typing import Final
 
 import gevent
-from gevent.event import AsyncResult
 
 from meshproxy.client.connection import PlainConnection, TlsConnection
 from meshproxy.client.connector import H2, Connection, Connector, opened
 from meshproxy.client.h2.session import ClientSession
+from meshproxy.client.h2.stream_queue import StreamQueue
 from meshproxy.client.tls import context
 from meshproxy.client.transport import ConnectionCounts, ConnectStats, Transport
-from meshproxy.errors import (
-    NoResponse,
-    PoolFull,
-    ProxyError,
-    TimedOutConnecting,
-    TimedOutInQueue,
-    WriteFailed,
-)
+from meshproxy.errors import NoResponse, ProxyError, WriteFailed
 from meshproxy.h2.reset import GoneAway
 from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import CONNECT, QUEUE, spend
@@ -45,8 +37,8 @@ _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE
 class EndpointSessions:
     """The connections to one address. The hot path calls only `exchange`.
 
-    A request goes to the first session that has room, so that later ones become idle. Those that
-    find none share the next connection that is made, and wait in order.
+    A request goes to the first session that has room, so that later ones become idle. Requests that
+    find none share the next connection that is made, and wait for it in a queue.
     """
 
     def __init__(
@@ -69,7 +61,9 @@ class EndpointSessions:
         self._sessions: list[ClientSession] = []
         self._most = transport.max_size or MAX_SESSIONS
         self._most_in_all = self._most + (MAX_SESSIONS if transport.max_size else MAX_ENDING)
-        self._line: deque[AsyncResult[ClientSession]] = deque()
+        self._queue = StreamQueue(
+            self._sessions, self._connect_if_needed, transport.max_waiters, stats.waits
+        )
         self._is_connecting = False
         self._is_closed = False
         self.exchange: Callable[[Request, float], Response] = self._exchange
@@ -153,72 +147,24 @@ class EndpointSessions:
         self._is_closed = True
         self._settle()
 
-    # Who waits, and for what.
-
     def _session(self, request: Request, deadline: float) -> ClientSession:
         """Returns a session with room, waiting until monotonic second *deadline* for it."""
-        if not self._line:
+        if not self._queue.turns:
             for session in self._sessions:
                 if session.has_room:
                     return session
         is_full = self._live >= self._most and not self._is_connecting
         began = monotonic()
+        latest = min(deadline, began + self._transport.limits.first_byte)
         try:
-            return self._wait(deadline, is_full=is_full)
+            return self._queue.wait(latest, is_full=is_full)
         finally:
             spend(request, QUEUE if is_full else CONNECT, monotonic() - began)
 
-    def _wait(self, deadline: float, *, is_full: bool) -> ClientSession:
-        stats = self._stats.waits
-        if is_full:
-            if len(self._line) >= self._transport.max_waiters:
-                stats.refused.value += 1
-                raise PoolFull("every stream is in use and the queue for them is full (maxWaiters)")
-            stats.waited.value += 1
-        turn: AsyncResult[ClientSession] = AsyncResult()
-        self._line.append(turn)
-        self._connect_if_needed()
-        stats.waiting.value += is_full
-        latest = min(deadline, monotonic() + self._transport.limits.first_byte)
-        try:
-            while True:
-                session: ClientSession = turn.get(timeout=max(latest - monotonic(), 0))
-                session.promised -= 1
-                if session.has_room:
-                    return session
-                turn = AsyncResult()
-                self._line.appendleft(turn)
-                self._connect_if_needed()
-        except BaseException as error:
-            self._give_up(turn)
-            if isinstance(error, gevent.Timeout):
-                if is_full:
-                    raise TimedOutInQueue("timed out in the queue for a stream") from None
-                raise TimedOutConnecting("timed out waiting for a connection") from None
-            raise
-        finally:
-            stats.waiting.value -= is_full
-
-    def _give_up(self, turn: "AsyncResult[ClientSession]") -> None:
-        """Leaves the line, or passes on a place that came at the last moment."""
-        if turn in self._line:
-            self._line.remove(turn)
-        elif turn.successful():
-            turn.value.promised -= 1
-            self._admit()
-
-    def _admit(self) -> None:
-        """Gives those who wait longest what room there is."""
-        line = self._line
-        for session in self._sessions if line else ():
-            while line and session.has_room:
-                session.promised += 1
-                line.popleft().set(session)
-
     def _settle(self) -> None:
-        """Looks at what may have changed: who can go on, and what is not needed after `close`."""
-        self._admit()
-        if self._is_closed and not self._line:
+        """Gives room to requests that wait; after `close`, retires sessions that are not needed."""
+        self._queue.admit()
+        if self._is_closed and not self._queue.turns:
             for session in self._sessions[:]:
                 if not session.promised and not session.is_over:
                     session.retire()
@@ -230,7 +176,7 @@ class EndpointSessions:
 
     def _connect_if_needed(self) -> None:
         if (
-            self._line
+            self._queue.turns
             and not self._is_connecting
             and self._live < self._most
             and len(self._sessions) < self._most_in_all
@@ -239,19 +185,17 @@ class EndpointSessions:
             gevent.spawn(self._connect)
 
     def _connect(self) -> None:
-        """Makes a connection for those who wait; its failure is theirs if it is the only one."""
+        """Makes a connection for requests that wait; they fail with it if no other is live."""
         try:
             self._open(monotonic() + self._transport.limits.first_byte)
         except ProxyError as error:
             self._is_connecting = False
-            while self._line and not self._live:
-                self._line.popleft().set_exception(type(error)(*error.args))  # one for each
+            if not self._live:
+                self._queue.fail(error)
         else:
             self._is_connecting = False
             self._settle()
             self._connect_if_needed()
-
-    # Sessions.
 
     def _open(self, deadline: float) -> None:
         address, transport = self._address, self._transport

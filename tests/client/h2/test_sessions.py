@@ -1,16 +1,13 @@
 """Several sessions to an endpoint: when they are made, shared, awaited and replaced."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import gevent
 import pytest
-from gevent.event import AsyncResult
 from h2.events import RequestReceived, StreamEnded
 from h2.settings import SettingCodes
 
-from meshproxy.client.h2.session import ClientSession
 from meshproxy.client.h2.sessions import MAX_SESSIONS
 from meshproxy.client.tls import TlsSettings
 from meshproxy.client.transport import Session
@@ -18,57 +15,16 @@ from meshproxy.errors import (
     ConnectFailed,
     ConnectionClosed,
     NoResponse,
-    PoolFull,
-    TimedOutConnecting,
-    TimedOutInQueue,
     TlsFailed,
     WriteFailed,
 )
-from meshproxy.http.message import Response
 from tests.kit.certs import Certs
 from tests.kit.h2_endpoint import H2Endpoint, Peer, answer
 from tests.kit.k8s import wait_until
 from tests.kit.messages import Pieces, body_of, request
 from tests.kit.wire import WAIT_S, free_port
 
-from .conftest import TRANSPORT, Sessions, to_endpoint
-
-TWO_STREAMS = {SettingCodes.MAX_CONCURRENT_STREAMS: 2}
-
-
-class Held:
-    """A script that answers when told to."""
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[Peer, int]] = []
-
-    def __call__(self, peer: Peer, event: object) -> None:
-        if isinstance(event, RequestReceived):
-            self.waiting.append((peer, event.stream_id))
-
-    def answer(self, count: int = 1000) -> None:
-        """Answer those that have waited longest."""
-        for peer, stream_id in self.waiting[:count]:
-            peer.reply(stream_id)
-        del self.waiting[:count]
-
-
-def settled(sessions: Sessions) -> None:
-    """Make the first session, and wait until its settings are known."""
-    sending = gevent.spawn(sessions.send)
-    script: Held = sessions_script(sessions)
-    wait_until(lambda: script.waiting)
-    script.answer()
-    sending.get(timeout=WAIT_S)
-
-
-def sessions_script(sessions: Sessions) -> Held:
-    script: Held = sessions.script  # type: ignore[attr-defined]
-    return script
-
-
-def asking(sessions: Sessions, count: int) -> list["gevent.Greenlet[..., Response]"]:
-    return [gevent.spawn(sessions.send) for _ in range(count)]
+from .conftest import TRANSPORT, TWO_STREAMS, Held, Sessions, asking, settled, to_endpoint
 
 
 def test_those_who_wait_share_the_connection_that_is_being_made() -> None:
@@ -119,26 +75,6 @@ def test_the_first_session_with_room_is_taken_so_that_later_ones_become_idle() -
         held.answer()
         assert last[0].get().status == 200
         assert sessions.idle == 1
-
-
-def test_who_waits_too_long_for_a_stream_goes() -> None:
-    held = Held()
-    with to_endpoint(held, TWO_STREAMS, max_size=1, max_waiters=1) as (sessions, _):
-        sessions.script = held  # type: ignore[attr-defined]
-        settled(sessions)
-        sending = asking(sessions, 2)
-        wait_until(lambda: len(held.waiting) == 2)
-        with pytest.raises(TimedOutInQueue):
-            sessions.send(seconds=0.05)
-        late = asking(sessions, 1)
-        wait_until(lambda: sessions.metrics.gauge("pool_waiters").read() == 1)
-        with pytest.raises(PoolFull, match="maxWaiters"):
-            sessions.send()
-        held.answer()
-        wait_until(lambda: held.waiting)
-        held.answer()
-        assert [each.get().status for each in sending + late] == [200] * 3
-        assert sessions.count("pool_num_too_many_waiters") == 1
 
 
 def test_a_stream_that_is_given_up_makes_room() -> None:
@@ -224,17 +160,6 @@ def test_without_a_live_session_a_failure_to_connect_is_told_at_once() -> None:
             sessions.send()
         held.answer()
         assert first.get(timeout=WAIT_S).status == 200
-
-
-def test_who_cannot_wait_for_the_connection_goes_and_it_is_there_for_the_next() -> None:
-    with to_endpoint() as (sessions, endpoint):
-        with pytest.raises(TimedOutConnecting):
-            sessions.send(seconds=0.0)
-        assert sessions.send().status == 200
-        assert len(endpoint.peers) == 1
-
-
-CLOSES: list[Callable[[Peer], None]] = [Peer.close]
 
 
 @pytest.mark.parametrize(
@@ -390,17 +315,6 @@ def test_sessions_beyond_the_first_do_not_stay_for_long(monkeypatch: pytest.Monk
         assert sessions.idle == 1
 
 
-def test_a_place_that_comes_as_its_owner_gives_up_is_free_again() -> None:
-    with to_endpoint() as (sessions, _):
-        sessions.send()
-        (session,) = sessions._sessions
-        turn: AsyncResult[ClientSession] = AsyncResult()
-        session.promised = 1
-        turn.set(session)
-        sessions._give_up(turn)
-        assert session.promised == 0
-
-
 def test_an_endpoint_that_says_farewell_for_ever_gets_a_bounded_number_of_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -414,7 +328,7 @@ def test_an_endpoint_that_says_farewell_for_ever_gets_a_bounded_number_of_connec
             endpoint.peers[number].go_away(1)
             wait_until(lambda: not sessions._live)
         sending += asking(sessions, 1)
-        wait_until(lambda: sessions._line)
+        wait_until(lambda: sessions._queue.turns)
         assert len(endpoint.peers) == 2
         held.answer(1)
         wait_until(lambda: len(endpoint.peers) == 3)
