@@ -14,8 +14,8 @@ from meshproxy.config.decode import Problem, key
 from meshproxy.errors import ProxyError
 from meshproxy.h2.grpc import GrpcStatus, read_status
 from meshproxy.h2.reset import StreamRefused
+from meshproxy.http.classifier import ResponseClass
 from meshproxy.http.headers import Headers
-from meshproxy.http.message import ResponseClass
 
 _SUCCESS, _FAILURE, _RETRYABLE = ResponseClass
 _UNAVAILABLE: Final = frozenset({int(GrpcStatus.UNAVAILABLE)})

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final
 from meshproxy.config.bases import ClassifierConfig
 from meshproxy.errors import LoopDetected, ProxyError
 from meshproxy.h2.reset import StreamReset
+from meshproxy.http.classifier import Classifier, ResponseClass
 from meshproxy.http.headers import Headers
-from meshproxy.http.message import Classifier, ResponseClass
 
 READ: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 IDEMPOTENT: Final = READ | {b"PUT", b"DELETE"}

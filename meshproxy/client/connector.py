@@ -18,8 +18,9 @@ from meshproxy.errors import (
     TimedOutConnecting,
     TlsFailed,
 )
+from meshproxy.http.ending import Ending
 from meshproxy.http.headers import Headers
-from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.message import Request, Response
 from meshproxy.naming.addr import Address
 from meshproxy.net.stream import Stream
 from meshproxy.net.traffic import traffic

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 from meshproxy.client.transport import ConnectionCounts, Connections
 from meshproxy.errors import NoTunnel, ProxyError, ServiceTimedOut, TimedOutConnecting
 from meshproxy.ewma import Load, PeakEwma
-from meshproxy.http.message import Classifier, Ending, Request, Response, ResponseClass
+from meshproxy.http.classifier import Classifier, ResponseClass
+from meshproxy.http.ending import Ending
+from meshproxy.http.message import Request, Response
 from meshproxy.metrics.instruments import Counter
 from meshproxy.naming.addr import Address
 

@@ -11,9 +11,10 @@ from typing import Any
 from meshproxy.errors import ClientGone
 from meshproxy.filters.access_log_lines import LogEntry
 from meshproxy.http.body import Body
+from meshproxy.http.ending import Ending
 from meshproxy.http.framing import BODILESS
 from meshproxy.http.headers import Headers
-from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.message import Request, Response
 from meshproxy.net.tunnel import Tunnel
 from meshproxy.service import Service
 

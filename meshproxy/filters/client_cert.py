@@ -8,7 +8,8 @@ from functools import lru_cache
 from hashlib import sha256
 
 from meshproxy.http import l5d
-from meshproxy.http.message import Certificate, Request, Response
+from meshproxy.http.message import Request, Response
+from meshproxy.http.peer import Certificate
 from meshproxy.service import Service
 
 _SHORT_NAMES = {

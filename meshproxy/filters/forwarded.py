@@ -17,7 +17,8 @@ from meshproxy.config.bases import LabelerConfig
 from meshproxy.config.decode import key
 from meshproxy.http import hop
 from meshproxy.http.headers import TOKEN
-from meshproxy.http.message import Peer, Request, Response
+from meshproxy.http.message import Request, Response
+from meshproxy.http.peer import Peer
 from meshproxy.service import Service
 
 UNKNOWN = "unknown"

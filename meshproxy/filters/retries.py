@@ -10,7 +10,8 @@ from time import monotonic, sleep
 from meshproxy.backoff import Backoff
 from meshproxy.budget import RetryBudget
 from meshproxy.errors import ProxyError
-from meshproxy.http.message import Classifier, Request, Response, ResponseClass
+from meshproxy.http.classifier import Classifier, ResponseClass
+from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import Attempt
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service

@@ -9,7 +9,8 @@ from time import monotonic
 
 from meshproxy.errors import ProxyError
 from meshproxy.filters.retries import Retries
-from meshproxy.http.message import Request, Response, ResponseClass
+from meshproxy.http.classifier import ResponseClass
+from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 

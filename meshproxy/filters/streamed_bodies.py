@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from time import monotonic
 
-from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.ending import Ending
+from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 

@@ -4,27 +4,21 @@ The request carries its own context (deadline, dtab, names), which saves an allo
 owns its body; closing the body ends the exchange.
 """
 
-import enum
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import monotonic
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from meshproxy.http.body import Body, RequestBody
+from meshproxy.http.classifier import Classifier
 from meshproxy.http.deadline import Deadline
+from meshproxy.http.ending import Ending
 from meshproxy.http.headers import Headers, of
+from meshproxy.http.peer import Peer
 from meshproxy.http.phases import Attempt
 from meshproxy.http.trace import Trace
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
-
-
-class ResponseClass(enum.Enum):
-    """What a result means for retries, breakers and statistics."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    RETRYABLE = "retryable_failure"
 
 
 class EgressDecision(Protocol):
@@ -53,90 +47,6 @@ class EgressDecision(Protocol):
     def show(self) -> str:
         """Returns all of it as people read it."""
         ...
-
-
-class Classifier(Protocol):
-    """Decides if a result is a success, a failure, or a failure that may be retried."""
-
-    @property
-    def judges_from(self) -> int:
-        """The lowest status of the heads that it has to see; lower ones are successes."""
-        ...
-
-    @property
-    def may_retry_at_end(self) -> bool:
-        """True if the end of a response may make it a failure that may be retried."""
-        ...
-
-    def response(
-        self, method: bytes, status: int, headers: Headers, replayable: bool
-    ) -> ResponseClass | None:
-        """Returns the class of a response head; None if the end decides."""
-        ...
-
-    def end(self, trailers: Headers | None) -> ResponseClass:
-        """Returns the class of a response that came to its end, its head having decided nothing."""
-        ...
-
-    def error(self, method: bytes, error: BaseException, replayable: bool) -> ResponseClass:
-        """Returns the class of an attempt without a response."""
-        ...
-
-
-class Certificate(NamedTuple):
-    """A client's verified certificate, as the ssl module reads it."""
-
-    der: bytes
-    subject: tuple[tuple[tuple[str, str], ...], ...] = ()
-    """Parts of the name in the certificate's order, each with one or more pairs."""
-    names: tuple[tuple[str, str], ...] = ()
-    """Alternative names: pairs of kind (`DNS`, `URI`, ...) and name."""
-
-
-class Peer(Protocol):
-    """The two ends of the connection that a request came in on."""
-
-    remote: str
-    local: str
-
-    @property
-    def certificate(self) -> Certificate | None:
-        """The certificate that the client presented in TLS, if it had to."""
-        ...
-
-
-class Ending:
-    """The end of a body that is still arriving, which settles how its response turned out.
-
-    Code that judges or counts a response asks `Response.ending` first; if it is open, it waits.
-    """
-
-    __slots__ = ("_callbacks", "decides", "has_come", "is_settled")
-
-    def __init__(self, *, is_settled: bool = False) -> None:
-        self.is_settled = is_settled
-        """True if the response is judged already: by its head (a tunnel) or at its end."""
-        self.decides = False
-        """True if the classifier waits for it, as the head has decided nothing."""
-        self.has_come = False
-        """True once the body is complete, cut short or given up."""
-        self._callbacks: list[Callable[[bool], None]] = []
-
-    def then(self, callback: Callable[[bool], None]) -> None:
-        """Calls *callback* at the end, after the callbacks registered before.
-
-        Its argument is True if the endpoint cut the body short, stalled or violated the protocol.
-        """
-        if self.has_come:
-            raise RuntimeError("the end has come")
-        self._callbacks.append(callback)
-
-    def come(self, broken: bool) -> None:
-        """Records the end of the body; called once."""
-        self.has_come = self.is_settled = True
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback(broken)
 
 
 class Request:

@@ -14,8 +14,9 @@ from typing import Any, Final, Protocol
 
 from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http import l5d
+from meshproxy.http.ending import Ending
 from meshproxy.http.errors import ErrorResponse
-from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.message import Request, Response
 from meshproxy.recent.request import CUT, ENDPOINT, Ended, RecentRequest
 from meshproxy.recent.wanted import Wanted
 

@@ -22,9 +22,9 @@ from meshproxy.errors import (
     TimedOutBinding,
     TlsFailed,
 )
+from meshproxy.filters.client_stats import ClientStats
 from meshproxy.filters.diagnostics import METHODS, Diagnostics
 from meshproxy.filters.host import RewriteHost
-from meshproxy.filters.stats import ClientStats
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import DNS, spend

@@ -7,7 +7,8 @@ from meshproxy.egress.callers import Caller
 from meshproxy.egress.limiter import Limiter
 from meshproxy.egress.rules import DEFAULT, Rule, Verdict
 from meshproxy.errors import Forbidden, ProxyError
-from meshproxy.http.message import Peer, Request, Response
+from meshproxy.http.message import Request, Response
+from meshproxy.http.peer import Peer
 
 _KINDS: Final = {"DNS": "dns", "URI": "uri"}
 

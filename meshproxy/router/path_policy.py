@@ -12,7 +12,7 @@ from meshproxy.backoff import Backoff, constant
 from meshproxy.classifiers.status import MethodClassifier, complete
 from meshproxy.config.retries import RetriesConfig, RetryBudgetConfig
 from meshproxy.config.svc import CLASSIFICATION_MS, RETRY_BUFFER_BYTES, SvcConfig, SvcSettings
-from meshproxy.http.message import Classifier
+from meshproxy.http.classifier import Classifier
 from meshproxy.naming.path import Path
 
 

@@ -9,6 +9,7 @@ from meshproxy.budget import RetryBudget
 from meshproxy.filters.access_log import AccessLog
 from meshproxy.filters.admission import ConcurrencyLimit
 from meshproxy.filters.client_cert import ForwardClientCert
+from meshproxy.filters.client_stats import ClientStats
 from meshproxy.filters.compression import Compress
 from meshproxy.filters.context import ClearContext, ReadContext
 from meshproxy.filters.error_responder import ErrorResponder
@@ -17,7 +18,7 @@ from meshproxy.filters.forwarding import DstClient, Forward
 from meshproxy.filters.host import DropPort
 from meshproxy.filters.injected_headers import InjectHeaders
 from meshproxy.filters.retries import Requeues, Retries
-from meshproxy.filters.stats import ClientStats, PathStats, ServerStats
+from meshproxy.filters.stats import PathStats, ServerStats
 from meshproxy.filters.stream_errors import StreamErrors
 from meshproxy.filters.stream_retries import StreamRetries
 from meshproxy.filters.stream_stats import StreamStats

@@ -11,7 +11,7 @@ from meshproxy.client.tls import limit_versions
 from meshproxy.config.pem import load_chain
 from meshproxy.config.tls import ServerTlsConfig
 from meshproxy.config.watched import Watched, watched_files
-from meshproxy.http.message import Certificate
+from meshproxy.http.peer import Certificate
 
 
 def server_context(

@@ -16,8 +16,8 @@ from meshproxy.config.errors import Findings
 from meshproxy.errors import ConnectionClosed, NoHosts, ServiceTimedOut
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.reset import GoneAway, StreamRefused, StreamReset
+from meshproxy.http.classifier import ResponseClass
 from meshproxy.http.headers import Headers, of
-from meshproxy.http.message import ResponseClass
 
 SUCCESS, FAILURE, RETRYABLE = ResponseClass
 CODES = GrpcRetryableStatusCodesConfig(retryable_status_codes=(4, 8))

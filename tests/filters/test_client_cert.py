@@ -7,7 +7,7 @@ import pytest
 
 from meshproxy.errors import ConnectFailed
 from meshproxy.filters.client_cert import ForwardClientCert, describe, distinguished_name
-from meshproxy.http.message import Certificate
+from meshproxy.http.peer import Certificate
 from tests.kit.messages import Replies, request, response
 
 NAME = b"x-forwarded-client-cert"

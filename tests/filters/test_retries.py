@@ -19,7 +19,8 @@ from meshproxy.errors import (
     WriteFailed,
 )
 from meshproxy.filters.retries import Requeues, Retries
-from meshproxy.http.message import Request, Response, ResponseClass
+from meshproxy.http.classifier import ResponseClass
+from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from tests.kit.messages import Endless, Pieces, Replies, request, response
 

@@ -6,18 +6,19 @@ from time import monotonic
 import pytest
 
 from meshproxy.errors import ClientGone, ConnectFailed, Forbidden, NoHosts, ProxyError
-from meshproxy.filters.stats import ClientStats, OutcomesByName, PathStats, ServerStats
+from meshproxy.filters.client_stats import ClientStats
+from meshproxy.filters.stats import PathStats, ServerStats
+from meshproxy.http.ending import Ending
 from meshproxy.http.errors import error_response
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import Attempt
-from meshproxy.metrics.instruments import Counter, Gauge
-from meshproxy.metrics.tree import MAX_CHILDREN, Tree
-from meshproxy.naming.path import Path
+from meshproxy.metrics.tree import Tree
 from meshproxy.recent.requests import RecentRequests
 from meshproxy.recent.wanted import Wanted
 from meshproxy.service import Filter
-from tests.kit.messages import Pieces, Replies, request, response
+from tests.kit.messages import Pieces, Replies, response
+from tests.kit.outcomes import asking, coming, failed, shown
 
 SYNTHETIC = "failures/com.twitter.finagle.service.ResponseClassificationSyntheticException"
 Stats = Callable[[Tree], Filter[Request, Response]]
@@ -29,30 +30,6 @@ def of_server(metrics: Tree) -> ServerStats:
 
 
 ALL = [PathStats, of_server, ClientStats]
-
-
-def shown(tree: Tree) -> dict[str, float]:
-    """Return counters, gauges, and the number of values of each histogram."""
-    found: dict[str, float] = {}
-    for scope, one in tree.walk():
-        if isinstance(one, Counter):
-            value: float = one.value
-        else:
-            value = one.read() if isinstance(one, Gauge) else one.snapshot().count
-        found["/".join(scope)] = value
-    return found
-
-
-def asking(name: str = "/svc/web") -> Request:
-    asked = request()
-    asked.dst = Path.parse(name)
-    return asked
-
-
-def failed(status: int) -> Response:
-    answer = response(status)
-    answer.failed = True
-    return answer
 
 
 @pytest.mark.parametrize("stats", [PathStats, ClientStats])
@@ -139,70 +116,6 @@ def test_a_logical_name_has_no_statuses() -> None:
     assert not any(name.startswith(("status", "time")) for name in shown(tree))
 
 
-def test_a_client_counts_apart_for_each_name_that_uses_it() -> None:
-    tree = Tree()
-    stats = ClientStats(tree)
-    for name in ("/svc/a", "/svc/a", "/svc/b"):
-        stats(asking(name), Replies(response()))
-    with pytest.raises(NoHosts):
-        stats(asking("/svc/b"), Replies(NoHosts("x")))
-    expected = {
-        "requests": 4,
-        "service/svc/a/requests": 2,
-        "service/svc/b/requests": 2,
-        "service/svc/b/failures/no_hosts": 1,
-        "service/svc/a/pending": 0,
-        "service/svc/a/request_latency_ms": 2,
-    }
-    assert expected.items() <= shown(tree).items()
-
-
-def test_names_without_end_share_what_is_left() -> None:
-    tree = Tree()
-    stats = ClientStats(tree)
-    for number in range(MAX_CHILDREN + 5):
-        stats(asking(f"/svc/{number}"), Replies(response()))
-    assert len(tree.scope("service").scopes) == MAX_CHILDREN + 1
-    assert shown(tree)["service/other/requests"] == 5
-
-
-def test_names_that_were_not_used_since_the_last_sweep_are_forgotten() -> None:
-    tree = Tree()
-    stats = ClientStats(tree)
-    stats(asking("/svc/once"), Replies(response()))
-    stats(asking("/svc/again"), Replies(response()))
-    coming_in, ending = coming(breaks=False)
-    stats(asking("/svc/slow"), Replies(coming_in))
-    stats.sweep()
-    stats(asking("/svc/again"), Replies(response()))
-    stats.sweep()
-    assert list(tree.scope("service").scopes) == ["svc/again", "svc/slow"]
-    ending.come(broken=False)
-    for _ in range(2):
-        stats.sweep()
-    assert list(tree.scope("service").scopes) == []
-    assert shown(tree)["requests"] == 4
-
-
-def test_after_a_sweep_there_is_room_for_other_names() -> None:
-    tree = Tree()
-    stats = ClientStats(tree)
-    for number in range(MAX_CHILDREN + 1):
-        stats(asking(f"/svc/{number}"), Replies(response()))
-    for _ in range(2):
-        stats.sweep()
-    stats(asking("/svc/new"), Replies(response()))
-    assert list(tree.scope("service").scopes) == ["other", "svc/new"]
-
-
-def coming(*, breaks: bool) -> tuple[Response, Ending]:
-    """Return a response whose body is still coming, and its end."""
-    answer = response()
-    answer.ending = ending = Ending()
-    ending.then(lambda _: setattr(answer, "failed", breaks))
-    return answer, ending
-
-
 @pytest.mark.parametrize("stats", ALL)
 def test_a_body_that_is_still_coming_settles_what_is_counted(stats: Stats) -> None:
     tree = Tree()
@@ -218,20 +131,6 @@ def test_a_body_that_is_still_coming_settles_what_is_counted(stats: Stats) -> No
     after = shown(tree)
     expected = {"pending": 0, "requests": 2, "success": 1, "failures": 1, "failures/cut": 1}
     assert expected.items() <= after.items()
-
-
-def test_outcomes_by_name_are_forgotten_when_unused_and_all_at_the_end() -> None:
-    tree = Tree()
-    by_endpoint = OutcomesByName(tree.scope("endpoint"), str)
-    for name in ("a:80", "b:80"):
-        by_endpoint[name](request(), Replies(response()))
-    by_endpoint.sweep()
-    by_endpoint["b:80"](request(), Replies(failed(503)))
-    by_endpoint.sweep()
-    assert list(tree.scope("endpoint").scopes) == ["b:80"]
-    assert {"endpoint/b:80/requests": 2, "endpoint/b:80/failures": 1}.items() <= shown(tree).items()
-    by_endpoint.close()
-    assert list(tree.scope("endpoint").scopes) == []
 
 
 def test_a_tunnel_counts_with_its_head() -> None:

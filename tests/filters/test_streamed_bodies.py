@@ -4,7 +4,8 @@ import pytest
 
 from meshproxy.errors import ConnectFailed
 from meshproxy.filters.stats import ServerStats
-from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.ending import Ending
+from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.recent.requests import RecentRequests
 from tests.kit.messages import Pieces, Replies, request, response

@@ -4,7 +4,8 @@ import pytest
 
 from meshproxy.errors import ConnectFailed, ProxyError
 from meshproxy.filters.trace import AttemptSpan, ServerSpan
-from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.ending import Ending
+from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import CONNECT, spend
 from meshproxy.http.propagation import L5d
 from meshproxy.http.trace import Recording, Span

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from meshproxy.http.ending import Ending
 from meshproxy.http.headers import Headers, of
-from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.message import Request, Response
 from tests.kit.messages import Pieces
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from meshproxy.config.load import load
 from meshproxy.errors import Forbidden, LoopDetected, ProxyError
-from meshproxy.http.message import Certificate, Ending, Request, Response, text_response
+from meshproxy.http.ending import Ending
+from meshproxy.http.message import Request, Response, text_response
+from meshproxy.http.peer import Certificate
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG, Addr, Address
 from meshproxy.naming.bound import Bound, ChosenBy

@@ -12,10 +12,10 @@ from meshproxy.errors import ConnectFailed, NoHosts, ServiceTimedOut
 from meshproxy.filters.access_log import AccessLog
 from meshproxy.filters.admission import ConcurrencyLimit
 from meshproxy.filters.client_cert import ForwardClientCert
+from meshproxy.filters.client_stats import ClientStats
 from meshproxy.filters.compression import Compress
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
 from meshproxy.filters.host import DropPort
-from meshproxy.filters.stats import ClientStats
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
 from meshproxy.filters.trace import ServerSpan
 from meshproxy.http.limits import Limits

@@ -21,8 +21,9 @@ from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.grpc import GrpcStatus, reset_of_status, status_of_reset
 from meshproxy.h2.reset import StreamRefused
 from meshproxy.h2.reset import StreamReset as Reset
+from meshproxy.http.classifier import Classifier, ResponseClass
 from meshproxy.http.headers import of
-from meshproxy.http.message import Classifier, Request, Response, ResponseClass
+from meshproxy.http.message import Request, Response
 from meshproxy.identifiers.identifier import Declined
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.path import Path

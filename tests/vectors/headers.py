@@ -16,9 +16,9 @@ from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.config.svc import GlobalSvcConfig
 from meshproxy.errors import BindingFailed, ProxyError
 from meshproxy.ewma import LeastLoaded
+from meshproxy.filters.client_stats import ClientStats
 from meshproxy.filters.context import ClearContext, ReadContext
 from meshproxy.filters.host import RewriteHost
-from meshproxy.filters.stats import ClientStats
 from meshproxy.filters.timeouts import AttemptDeadline, TotalTimeout
 from meshproxy.filters.trace import AttemptSpan, ServerSpan
 from meshproxy.http import l5d

@@ -16,11 +16,12 @@ from meshproxy.client.h1.response_head import final_head
 from meshproxy.errors import BadResponse, ConnectionClosed, ServiceTimedOut
 from meshproxy.http.body import RequestBody
 from meshproxy.http.chunked import decode_whole, encode, last_chunk
+from meshproxy.http.ending import Ending
 from meshproxy.http.framing import BODILESS, CHUNKED, announces_body, response_length
 from meshproxy.http.head import CRLF, FIRST_READ, HEAD_END
 from meshproxy.http.hop import take_close
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Ending, Request, Response
+from meshproxy.http.message import Request, Response
 from meshproxy.net.body import Faults, StreamBody
 from meshproxy.net.framings import framed_body
 from meshproxy.net.pipe import WORTH_BYTES, Pipe

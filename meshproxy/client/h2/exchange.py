@@ -22,8 +22,9 @@ from meshproxy.h2.fields import ResponseHead
 from meshproxy.h2.heads import request_fields
 from meshproxy.h2.reset import ClientReset, passed_on
 from meshproxy.http.body import RequestBody
+from meshproxy.http.ending import Ending
 from meshproxy.http.headers import Headers
-from meshproxy.http.message import REASONS, Ending, Request, Response
+from meshproxy.http.message import REASONS, Request, Response
 from meshproxy.net.body import Faults
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.stream import SessionStream

@@ -23,7 +23,8 @@ from meshproxy.http.head import CRLF, HEAD_END, parse_request
 from meshproxy.http.headers import Headers
 from meshproxy.http.hop import connection_options
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Certificate, Request, Response
+from meshproxy.http.message import Request, Response
+from meshproxy.http.peer import Certificate
 from meshproxy.http.target import origin_form, scheme_of
 from meshproxy.http.whole_body import WholeBody
 from meshproxy.net.stream import Stream, StreamTimeout

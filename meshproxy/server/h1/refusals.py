@@ -3,7 +3,7 @@
 from meshproxy.errors import ProxyError
 from meshproxy.filters.context import clear
 from meshproxy.filters.error_responder import ErrorResponder
-from meshproxy.filters.stats import Statuses
+from meshproxy.filters.outcomes import Statuses
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree

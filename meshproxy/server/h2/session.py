@@ -15,7 +15,8 @@ from meshproxy.h2.server import H2Server
 from meshproxy.h2.settings import LocalSettings
 from meshproxy.h2.stream import H2Stream
 from meshproxy.http.limits import Limits
-from meshproxy.http.message import Certificate, Request, Response
+from meshproxy.http.message import Request, Response
+from meshproxy.http.peer import Certificate
 from meshproxy.net.h2.session import H2Session
 from meshproxy.net.stream import Stream
 from meshproxy.server.h2 import workers
