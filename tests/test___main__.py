@@ -54,14 +54,25 @@ def ours(names: set[str]) -> set[str]:
     return {name for name in names if name.partition(".")[0] == "meshproxy"}
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--print-config", "egress"]], ids=" ".join)
+EXPLAIN = ["explain", "conf/static.yaml", "/svc/x"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--print-config", "egress"], EXPLAIN], ids=" ".join
+)
 def test_output_that_nobody_reads_ends_it_without_a_traceback(arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.fdopen(reading, "rb").close()  # now: that of gevent's os.close waits for the loop
     command = [sys.executable, "-m", "meshproxy", *arguments]
     with os.fdopen(writing, "wb") as closed:
         ran = subprocess.run(
-            command, cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, timeout=START_S, check=False
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},  # as if there were more than a buffer
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            timeout=START_S,
+            check=False,
         )
     assert (ran.returncode, ran.stderr) == (141, b"")
 

@@ -1,7 +1,7 @@
 """`/explain`: where a name or a request goes and why, as JSON, and as a page for browsers."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ from meshproxy.admin.pages import (
     refuse_method,
     text,
 )
-from meshproxy.config.routers import RouterConfig
 from meshproxy.naming.dtab import Dtab
 from meshproxy.naming.path import Path
 
@@ -60,25 +59,17 @@ def explain_json(routers: Mapping[str, Explainable | None]) -> AdminHandler:
     return handle
 
 
-def explain_page(answer: AdminHandler, routers: Sequence[RouterConfig]) -> AdminHandler:
+def explain_page(answer: AdminHandler, routers: Iterable[str]) -> AdminHandler:
     """Returns the handler that shows what *answer* says of *routers*: to browsers as a page."""
-    places = {
-        one.name: {
-            (entry.prefix.show(), entry.dst.show()): entry.place
-            for entry in one.dtab
-            if entry.place
-        }
-        for one in routers
-    }
 
     def handle(request: AdminRequest) -> AdminResponse:
         is_page = request.query.get("format", "html" if "text/html" in request.accept else "json")
         if request.method != "GET" or is_page == "json":
-            return _with_places(answer(request), places)
-        form = _form(request.query, places)
+            return _indented(answer(request))
+        form = _form(request.query, routers)
         if not (request.query.get("path") or request.query.get("request")):
             return _page(form)
-        found = _with_places(answer(request), places)
+        found = answer(request)
         if found.status != 200:
             return _page(f'{form}<p class="bad">{escape(found.body.decode())}</p>', found.status)
         return _page(form + "\n".join(_shown(json.loads(found.body))))
@@ -103,41 +94,18 @@ def _asked(query: Mapping[str, str]) -> Asked:
     return Asked(path, asked_request(request, fields) if request else None, override)
 
 
-def _with_places(
-    answer: AdminResponse, places: Mapping[str, Mapping[tuple[str, str], str]]
-) -> AdminResponse:
-    """Returns *answer* with the places of the rules that have none, as workers know of no file.
-
-    It is indented unless it is long: a deep tree would take a second, and megabytes of spaces.
-    """
-    if answer.status != 200 or answer.content_type != JSON:
+def _indented(answer: AdminResponse) -> AdminResponse:
+    """Returns *answer* indented unless it is long: a deep tree would be megabytes of spaces."""
+    if answer.content_type != JSON or len(answer.body) > _INDENTED_BYTES:
         return answer
-    found = json.loads(answer.body)
-    _place(found.get("tree"), places.get(found.get("router"), {}))
-    indent = 2 if len(answer.body) <= _INDENTED_BYTES else None
-    return text(json.dumps(found, indent=indent), content_type=JSON)
-
-
-def _place(node: Any, places: Mapping[tuple[str, str], str]) -> None:
-    waiting = [node]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            waiting += one
-        elif isinstance(one, dict):
-            rule = one.get("dentry")
-            if isinstance(rule, dict) and "place" not in rule:
-                place = places.get((rule["prefix"], rule["dst"]))
-                if place is not None:
-                    rule["place"] = place
-            waiting += one.values()
+    return text(json.dumps(json.loads(answer.body), indent=2), answer.status, JSON)
 
 
 def _page(body: str, status: int = 200) -> AdminResponse:
     return text(document("Explain", body), status, HTML)
 
 
-def _form(query: Mapping[str, str], labels: Mapping[str, object]) -> str:
+def _form(query: Mapping[str, str], labels: Iterable[str]) -> str:
     chosen = query.get("router")
     options = "".join(
         f"<option{' selected' if one == chosen else ''}>{escape(one)}</option>" for one in labels

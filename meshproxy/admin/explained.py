@@ -19,6 +19,8 @@ _NO_ADDRESSES: Final = {
 }
 """What an address set without addresses means."""
 
+_EGRESS_LATER: Final = {"depends": "depends on the request, or on the address that it leads to"}
+
 
 def summary(found: Node) -> str:
     """Returns how it ends, in one line."""
@@ -44,7 +46,7 @@ def lines_of(found: Node) -> Iterator[tuple[str, list[str]]]:
     if found["pending"]:
         yield "Not answered yet", found["pending"]
     if found.get("egress") is not None:
-        yield "Egress", [_egress(found["egress"])]
+        yield "Egress", [_EGRESS_LATER.get(found["egress"]["decision"]) or _egress(found["egress"])]
     if found["service"]["settings"]:
         yield "Settings of the service", list(_settings(found["service"]["settings"]))
     for client in found["clients"]:

@@ -29,6 +29,8 @@ def run_with(name: str, run: Callable[[Loaded], int], *, allow_missing: bool = F
         for one in error.problems:
             what = loaded.placed(one) if one.key else f"meshproxy: {name}: {one.what}"
             print(what, file=sys.stderr)
+    except BrokenPipeError:  # the reader of our output has left
+        raise
     except OSError as error:
         print(f"meshproxy: {name}: {error}", file=sys.stderr)
     return 1

@@ -69,13 +69,13 @@ def _shown(request: dict[str, Any]) -> str:
     names = " -> ".join(filter(None, (request[key] for key in ("logical", "bound", "endpoint"))))
     times = " ".join(f"{name}={ms:g}" for name, ms in request["phases"].items() if ms)
     tries = f" {request['attempts']} attempts" if request["attempts"] > 1 else ""
-    why = " ".join(filter(None, (request["reason"], request["why"])))
+    why = (request["why"] or "").strip().rpartition("\n")[2].strip()  # what ended it is told last
     parts = (
         f"{at} {status} {request['ms']:g} ms",
         what,
         names,
         f"({times}){tries}",
         f"trace={request['trace']}" if request["trace"] else "",
-        why.replace("\n", " "),
+        " ".join(filter(None, (request["reason"], why))),
     )
     return "  ".join(filter(None, parts))

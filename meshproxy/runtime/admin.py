@@ -110,7 +110,7 @@ def admin_parameters(
         **probes(controls.why_not_ready),
     }
     if (explaining := state.get(EXPLAIN, controls.elsewhere)) is not None:
-        handlers[EXPLAIN] = explain_page(explaining, config.routers)
+        handlers[EXPLAIN] = explain_page(explaining, [one.name for one in config.routers])
 
     def ask(request: AdminRequest) -> AdminResponse:
         return admin(request)

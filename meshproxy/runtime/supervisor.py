@@ -25,7 +25,6 @@ from meshproxy.admin.pages import JSON, Action, AdminRequest, AdminResponse, sho
 from meshproxy.admin.process import measure_process
 from meshproxy.admin.recent_requests import requests_pages
 from meshproxy.config.schema import LinkerConfig
-from meshproxy.config.shown import to_json
 from meshproxy.config.sockets import SocketOptionsConfig
 from meshproxy.discovery.dns import DnsResolver
 from meshproxy.discovery.dns_lookup import DnsSettings
@@ -44,6 +43,7 @@ from meshproxy.runtime.log_rolling import LogRolling
 from meshproxy.runtime.readiness import Readiness
 from meshproxy.runtime.state import THREADS, threads_page
 from meshproxy.runtime.telemetry import Telemetry
+from meshproxy.runtime.worker_config import sent
 from meshproxy.runtime.worker_pool import WorkerPool
 from meshproxy.runtime.worker_process import WorkerProcess
 from meshproxy.runtime.workers_pages import WorkersPages
@@ -118,7 +118,7 @@ class Supervisor:
             self._overview.start()
             self._telemetry.start()  # before anything is counted
             served = worker_config(self.config, ports, listener.port)
-            self._pool.start(to_json(served), self.config.workers or 1)
+            self._pool.start(sent(served), self.config.workers or 1)
         except CannotStart:
             self.close(0)
             raise
@@ -145,7 +145,7 @@ class Supervisor:
                 if admin_address(config) not in self._admins:
                     opened = self._open_admin(config, parameters)
                 admin_port = self._admins[admin_address(config)].port
-                self._pool.reload(to_json(worker_config(config, ports, admin_port)))
+                self._pool.reload(sent(worker_config(config, ports, admin_port)))
             except (CannotStart, OSError) as error:
                 self._addresses.keep(self.config)
                 if opened is not None:

@@ -4,12 +4,10 @@ Started only by `meshproxy.runtime.worker_process`. It drains and ends on reques
 when the supervisor has ended.
 """
 
-import json
 import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import gevent
@@ -17,11 +15,7 @@ from gevent.event import AsyncResult, Event
 from gevent.socket import socket
 
 from meshproxy.config.errors import ConfigErrors
-from meshproxy.config.load import read
-from meshproxy.config.routers import RouterConfig
-from meshproxy.config.schema import LinkerConfig
 from meshproxy.metrics.report import Report
-from meshproxy.naming.dtab import Dtab
 from meshproxy.net.channel import Channel
 from meshproxy.net.turn import next_turn
 from meshproxy.runtime.building import CannotStart
@@ -29,6 +23,7 @@ from meshproxy.runtime.garbage import collect_seldom
 from meshproxy.runtime.linker import Linker
 from meshproxy.runtime.process_log import log_to_stderr, set_levels
 from meshproxy.runtime.questions import answer_to
+from meshproxy.runtime.worker_config import received
 
 _log = logging.getLogger(__spec__.name)  # __name__ is that of the main module, in a worker
 REPORT_INTERVAL_S: Final = 1.0
@@ -94,7 +89,7 @@ class Worker:
     def _reload(self, config: Mapping[str, Any]) -> str | None:
         """Serves *config* from now on. Returns None, or why it cannot."""
         try:
-            self._linker.reload(_config(config))
+            self._linker.reload(received(config))
         except (CannotStart, ConfigErrors) as error:
             return str(error)
         return None
@@ -141,19 +136,9 @@ def main(descriptor: int, number: int, log_level: str, log_form: str) -> int:
 
 def _started(config: Mapping[str, Any], listening: Sequence[tuple[str, int, int]]) -> Linker:
     inherited = {(ip, port): socket(fileno=number) for ip, port, number in listening}
-    linker = Linker(_config(config), inherited=inherited, is_worker=True)
+    linker = Linker(received(config), inherited=inherited, is_worker=True)
     linker.start()
     return linker
-
-
-def _config(shown: Mapping[str, Any]) -> LinkerConfig:
-    """Returns *shown* decoded; places in it would be those of a text that nobody wrote."""
-    config = read(json.dumps(shown), "the configuration of a worker").config
-    return replace(config, routers=tuple(map(_without_places, config.routers)))
-
-
-def _without_places(router: RouterConfig) -> RouterConfig:
-    return replace(router, dtab=Dtab(replace(entry, place="") for entry in router.dtab))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ Hear = Callable[[WorkerProcess, list[Any] | None], None]
 
 
 class WorkerPool:
-    """Workers that serve the same configuration, which they get as JSON from *config*.
+    """Workers that serve the same configuration, which they get as `worker_config` has it.
 
     Their messages go to *hear*. They also accept from *listening*.
     """

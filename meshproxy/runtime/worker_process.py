@@ -29,7 +29,7 @@ State = Literal["starting", "serving", "draining", "silent"]
 
 
 class WorkerProcess:
-    """Worker *number*, which serves *config*, a configuration as a JSON value.
+    """Worker *number*, which serves *config*, as `worker_config` has it.
 
     It also accepts from the sockets *listening*. Starts the process; raises OSError if it cannot.
     """

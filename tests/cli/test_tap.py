@@ -63,6 +63,14 @@ def test_requests_are_printed_as_they_end(proxy: Proxy) -> None:
     assert line.endswith("  endpoint\n")
 
 
+def test_of_a_long_reason_the_line_has_what_ended_it(proxy: Proxy) -> None:
+    with tapping(proxy) as tap:
+        get(proxy.port(), "web", "/", "l5d-dtab: /svc => !")
+        line = tap.stdout.readline().decode()
+    assert "Unable to route" not in line
+    assert line.endswith("  no_hosts /svc/web (/svc => !): ended by !\n")
+
+
 def test_an_object_a_line(proxy: Proxy) -> None:
     with tapping(proxy, "--json", "--slower-than", "0") as tap:
         get(proxy.port(), "web", "/fine")

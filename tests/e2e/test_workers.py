@@ -502,3 +502,15 @@ def test_every_worker_names_requests_on_the_identifier_port(
     with serving.daemon:
         assert len(sockets(port, LISTEN)) == 2
         assert json.loads(get(port, "web").body)["http"]["path"] == "/svc/web"
+
+
+def test_a_failure_names_the_line_of_the_rule_that_ended_it(tmp_path: Path) -> None:
+    text = config(free_port()).replace("/svc/* =>", "/svc/gone => /nowhere ;\n    /svc/web =>")
+    serving = Serving(with_workers(text), tmp_path)
+    with serving.daemon:
+        for line in (6, 7):
+            reply = get(serving.port, "gone")
+            assert reply.status == 502
+            place = f"{serving.file}:{line}:5"
+            assert f"(/svc/gone => /nowhere, {place}): no dtab entry" in reply.body.decode()
+            serving.reload("# one line more\n" + with_workers(text))

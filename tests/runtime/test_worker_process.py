@@ -9,7 +9,7 @@ import gevent
 import pytest
 
 from meshproxy.config.load import load
-from meshproxy.config.shown import to_json
+from meshproxy.runtime.worker_config import sent
 from meshproxy.runtime.worker_process import HUNG_S, SILENT_S, WorkerProcess
 from tests.e2e.test_routing import config
 
@@ -21,7 +21,7 @@ def start() -> Iterator[Start]:
     started: list[WorkerProcess] = []
 
     def begin(text: str) -> WorkerProcess:
-        started.append(WorkerProcess(7, to_json(load(text, "a.yaml")), {}))
+        started.append(WorkerProcess(7, sent(load(text, "a.yaml")), {}))
         return started[-1]
 
     yield begin
