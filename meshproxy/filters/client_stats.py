@@ -81,11 +81,12 @@ class ClientStats(Outcomes):
     A request refused because of a loop is not an attempt.
     """
 
-    __slots__ = ("_by_name", "_statuses", "by_endpoint")
+    __slots__ = ("_by_name", "_heads", "_whole", "by_endpoint")
 
-    def __init__(self, metrics: Tree, *, by_endpoint: bool = False) -> None:
-        super().__init__(metrics)
-        self._statuses = Statuses(metrics)
+    def __init__(self, metrics: Tree, *, by_endpoint: bool = False, streams: bool = False) -> None:
+        super().__init__(metrics, streams=streams)
+        self._heads = Statuses(metrics)
+        self._whole = Statuses(metrics, self)
         self._by_name: OutcomesByName[Path] = OutcomesByName(
             metrics.scope("service"), lambda name: name.show()[1:]
         )
@@ -114,36 +115,54 @@ class ClientStats(Outcomes):
         started = monotonic()
         try:
             response = service(request)
-        except LoopDetected:
-            self.begun.value -= 1
-            named.begun.value -= 1
-            raise
-        except ProxyError as error:
-            elapsed_ms = (monotonic() - started) * 1000.0
-            self.failed(error.reason, elapsed_ms)
-            named.failed(error.reason, elapsed_ms)
-            self._statuses.failed(elapsed_ms)
-            raise
-        except BaseException:
-            self.begun.value -= 1
-            named.begun.value -= 1
+        except BaseException as error:
+            self._raised(request, named, error, (monotonic() - started) * 1000.0)
             raise
         elapsed_ms = (response.arrived - started) * 1000.0
-        status, add_ms = self._statuses[response.status]
-        status.value += 1
-        add_ms(elapsed_ms)
         ending = response.ending
-        if ending is not None and not ending.is_settled:
-            self.await_end(ending, response, elapsed_ms)
-            named.await_end(ending, response, elapsed_ms)
-        elif response.failed:
-            self.failed(CLASSIFIED, elapsed_ms)
-            named.failed(CLASSIFIED, elapsed_ms)
-        else:
-            self.success.value += 1
-            add_ms = self.latency.add
-            add_ms(elapsed_ms)
-            named.success.value += 1
-            add_ms = named.latency.add
-            add_ms(elapsed_ms)
+        if response.failed or (ending is not None and not ending.is_settled):
+            self._note(request, named, response, started)
+            return response
+        whole = self._whole[response.status]
+        whole.value += 1
+        add = whole.add
+        add(elapsed_ms)
+        if self.streams is not None:
+            self.streams.whole(request, response, elapsed_ms)
+        success = named.success
+        success.value += 1
+        add = success.add
+        add(elapsed_ms)
         return response
+
+    def _raised(
+        self, request: Request, named: PathStats, error: BaseException, elapsed_ms: float
+    ) -> None:
+        if isinstance(error, ProxyError) and not isinstance(error, LoopDetected):
+            self.raised(request, error.reason, elapsed_ms)
+            named.failed(error.reason, elapsed_ms)
+            self._heads.failed(elapsed_ms)
+            return
+        self.begun.value -= 1
+        named.begun.value -= 1
+        if isinstance(error, LoopDetected) and self.streams is not None:
+            self.streams.record(request, b"", error.reason, elapsed_ms)
+
+    def _note(self, request: Request, named: PathStats, response: Response, started: float) -> None:
+        """Records *response*, which is a failure or whose body is still arriving."""
+        elapsed_ms = (response.arrived - started) * 1000.0
+        head = self._heads[response.status]
+        head.value += 1
+        head.add(elapsed_ms)
+        ending = response.ending
+        if ending is None or ending.is_settled:
+            self.classified(request, response, elapsed_ms)
+            named.failed(CLASSIFIED, elapsed_ms)
+            return
+        body = response.body
+
+        def ended(broken: bool) -> None:
+            self.ended(request, response, body, started, elapsed_ms, broken)
+            named.settle(response, elapsed_ms, broken)
+
+        ending.then(ended)

@@ -8,11 +8,13 @@ body that is still arriving. Latency is always that of the head.
 from functools import partial
 from time import monotonic
 
-from meshproxy.errors import ProxyError
-from meshproxy.filters.outcomes import CLASSIFIED, Outcomes, Statuses
+from meshproxy.errors import ClientGone, ProxyError
+from meshproxy.filters.outcomes import Outcomes, Statuses
 from meshproxy.filters.streamed_bodies import StreamedBodies
+from meshproxy.http.body import Body
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
+from meshproxy.recent.request import CUT
 from meshproxy.recent.requests import RecentRequests
 from meshproxy.service import Service
 
@@ -20,7 +22,13 @@ from meshproxy.service import Service
 class PathStats(Outcomes):
     """What the callers of one logical name see, retries included."""
 
-    __slots__ = ()
+    __slots__ = ("_whole",)
+
+    def __init__(self, metrics: Tree, *, streams: bool = False) -> None:
+        super().__init__(metrics, streams=streams)
+        self._whole = self.success
+        if streams:
+            self._whole = metrics.shared("whole", self.counters, self.times)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves and records."""
@@ -29,7 +37,7 @@ class PathStats(Outcomes):
         try:
             response = service(request)
         except ProxyError as error:
-            self.failed(error.reason, (monotonic() - started) * 1000.0)
+            self.raised(request, error.reason, (monotonic() - started) * 1000.0)
             raise
         except BaseException:
             self.begun.value -= 1
@@ -37,13 +45,17 @@ class PathStats(Outcomes):
         elapsed_ms = (response.arrived - started) * 1000.0
         ending = response.ending
         if ending is not None and not ending.is_settled:
-            self.await_end(ending, response, elapsed_ms)
+            body = response.body
+            ending.then(partial(self.ended, request, response, body, started, elapsed_ms))
         elif response.failed:
-            self.failed(CLASSIFIED, elapsed_ms)
+            self.classified(request, response, elapsed_ms)
         else:
-            self.success.value += 1
-            add_ms = self.latency.add
-            add_ms(elapsed_ms)
+            whole = self._whole
+            whole.value += 1
+            add = whole.add
+            add(elapsed_ms)
+            if self.streams is not None:
+                self.streams.whole(request, response, elapsed_ms)
         return response
 
 
@@ -53,13 +65,20 @@ class ServerStats(Outcomes):
     Requests of interest are recorded in *recent*, as those to *server* of the router *router*.
     """
 
-    __slots__ = ("_recent", "_responses", "_statuses", "_uploads", "_where")
+    __slots__ = ("_heads", "_recent", "_responses", "_uploads", "_where", "_whole")
 
     def __init__(
-        self, metrics: Tree, recent: RecentRequests, router: str = "", server: str = ""
+        self,
+        metrics: Tree,
+        recent: RecentRequests,
+        router: str = "",
+        server: str = "",
+        *,
+        streams: bool = False,
     ) -> None:
-        super().__init__(metrics)
-        self._statuses = Statuses(metrics)
+        super().__init__(metrics, streams=streams)
+        self._heads = Statuses(metrics)
+        self._whole = Statuses(metrics, self)
         self._uploads = StreamedBodies(metrics.scope("stream", "request"))
         self._responses = StreamedBodies(metrics.scope("stream", "response"))
         self._recent = recent
@@ -67,37 +86,72 @@ class ServerStats(Outcomes):
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves and records."""
-        if request.body is not None and not request.body.is_complete:
-            service = partial(self._uploads.through, service)
+        is_upload = request.body is not None and not request.body.is_complete
+        if is_upload:
+            self._uploads.begin()
         self.begun.value += 1
         started = monotonic()
         try:
             response = service(request)
-        except ProxyError as error:
+        except BaseException as error:
             elapsed_ms = (monotonic() - started) * 1000.0
-            self.failed(error.reason, elapsed_ms)
-            self._statuses.failed(elapsed_ms)
-            self._recent.left(*self._where, request, error, elapsed_ms)
+            if is_upload:
+                self._uploads.end(elapsed_ms)
+            self._raised(request, error, elapsed_ms)
             raise
-        except BaseException:
-            self.begun.value -= 1
-            raise
-        elapsed_ms = (monotonic() - started) * 1000.0
-        status, add_ms = self._statuses[response.status]
-        status.value += 1
-        add_ms(elapsed_ms)
+        headed = monotonic()
+        elapsed_ms = (headed - started) * 1000.0
+        if is_upload:
+            self._uploads.end(elapsed_ms)
         ending = response.ending
-        if ending is not None and not ending.is_settled:
-            self._responses.until(ending)
-            self.await_end(ending, response, elapsed_ms)
-            self._recent.await_end(*self._where, request, response, elapsed_ms, ending)
-        elif response.failed:
-            self.failed(CLASSIFIED, elapsed_ms)
+        if response.failed or (ending is not None and not ending.is_settled):
+            self._note(request, response, started, headed)
+            return response
+        whole = self._whole[response.status]
+        whole.value += 1
+        add = whole.add
+        add(elapsed_ms)
+        if self.streams is not None:
+            self.streams.whole(request, response, elapsed_ms)
+        if elapsed_ms >= self._recent.from_ms or request.earlier or response.status >= 400:
             self._recent.ended(*self._where, request, response, elapsed_ms)
-        else:
-            self.success.value += 1
-            add_ms = self.latency.add
-            add_ms(elapsed_ms)
-            if elapsed_ms >= self._recent.from_ms or request.earlier or response.status >= 400:
-                self._recent.ended(*self._where, request, response, elapsed_ms)
         return response
+
+    def _raised(self, request: Request, error: BaseException, elapsed_ms: float) -> None:
+        if not isinstance(error, ProxyError):
+            self.begun.value -= 1
+            return
+        self.raised(request, error.reason, elapsed_ms)
+        self._heads.failed(elapsed_ms)
+        self._recent.left(*self._where, request, error, elapsed_ms)
+
+    def _note(self, request: Request, response: Response, started: float, headed: float) -> None:
+        """Records *response*, which is a failure or whose body is still arriving."""
+        elapsed_ms = (headed - started) * 1000.0
+        head = self._heads[response.status]
+        head.value += 1
+        head.add(elapsed_ms)
+        ending = response.ending
+        if ending is None or ending.is_settled:
+            self.classified(request, response, elapsed_ms)
+            self._recent.ended(*self._where, request, response, elapsed_ms)
+            return
+        self._responses.begin()
+        body = response.body
+        ending.then(partial(self._body_ended, request, response, body, started, headed))
+
+    def _body_ended(
+        self,
+        request: Request,
+        response: Response,
+        body: bytes | Body,
+        started: float,
+        headed: float,
+        broken: bool,
+    ) -> None:
+        head_ms, body_ms = (headed - started) * 1000.0, (monotonic() - headed) * 1000.0
+        self._responses.end(body_ms)
+        self.ended(request, response, body, started, head_ms, broken)
+        is_whole = getattr(body, "is_complete", True)
+        early_end = CUT if broken else "" if is_whole else ClientGone.reason
+        self._recent.ended(*self._where, request, response, head_ms, body_ms, early_end)

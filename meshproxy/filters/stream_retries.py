@@ -4,7 +4,6 @@ linkerd: linkerd/protocol/h2/.../ClassifiedRetryFilter.scala. A response is held
 while its end could lead to a retry.
 """
 
-from functools import partial
 from time import monotonic
 
 from meshproxy.errors import ProxyError
@@ -18,10 +17,9 @@ _RETRYABLE = ResponseClass.RETRYABLE
 
 
 class StreamRetries:
-    """Has *retries* retry, and awaits a response up to *seconds* and *size* bytes of its body."""
+    """Inside *retries*: awaits a response up to *seconds* and *size* bytes of its body."""
 
     def __init__(self, retries: Retries, seconds: float, size: int, metrics: Tree) -> None:
-        self._retries = retries
         self._classifier = retries.classifier
         self._budget = retries.budget
         self._is_possible = retries.classifier.may_retry_at_end and retries.most > 0
@@ -33,12 +31,7 @@ class StreamRetries:
         self._timed_out = scope.counter("classification_timeout")
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serves; every request deposits into the budget, whatever its result."""
-        if request.body is None and not self._is_possible:
-            return self._retries(request, service)
-        return self._retries(request, partial(self._attempt, service))
-
-    def _attempt(self, service: Service[Request, Response], request: Request) -> Response:
+        """Serves one attempt."""
         try:
             response = service(request)
         except ProxyError as error:

@@ -1,17 +1,14 @@
 """Counts streams of HTTP/2, their bytes and their times, under Linkerd's names.
 
 linkerd: linkerd/protocol/h2/.../StreamStatsFilter.scala. A stream is recorded when its response has
-ended; its latency is that of the end, where `filters.stats` has that of the head.
+ended; its latency is that of the end, where `filters.outcomes` has that of the head.
 """
 
-from functools import partial
-from time import monotonic
 from typing import Any
 
-from meshproxy.errors import ProxyError
 from meshproxy.http.message import Request, Response
+from meshproxy.metrics.instruments import Stat, Total
 from meshproxy.metrics.tree import Tree
-from meshproxy.service import Service
 
 _CUT = "cut"
 _CANCELLED = "cancelled"
@@ -19,24 +16,27 @@ _INCOMPLETE = "incomplete"
 
 
 class StreamOutcomes:
-    """Successes, failures by reason, bytes of DATA and time of the streams of one kind.
+    """Successes, failures by reason, bytes of DATA and time of the streams of one kind."""
 
-    Hot code writes `success` or calls `failed`, and then calls `add_size` and `add_ms`.
-    """
-
-    __slots__ = ("_failures", "_metrics", "add_ms", "add_size", "success")
+    __slots__ = ("_failures", "_metrics", "_success", "size", "successes", "times")
 
     def __init__(self, metrics: Tree, duration: str) -> None:
         self._metrics = metrics
-        self.success = metrics.counter("stream_success")
         self._failures = metrics.counter("stream_failures")
-        self.add_size = metrics.stat("data_bytes").add
-        self.add_ms = metrics.stat(duration).add
+        self.successes = metrics.total("stream_success")
+        self.times = metrics.stat(duration)
+        self._success = metrics.shared("success", (self.successes,), (self.times,))
+        self.size = metrics.stat("data_bytes")
 
-    def failed(self, reason: str) -> None:
-        """Counts a failure."""
-        self._failures.value += 1
-        self._metrics.counter("failures", reason).value += 1
+    def ended(self, reason: str, size: int, elapsed_ms: float) -> None:
+        """Records a stream; it is a failure if there is a *reason*."""
+        if reason:
+            self._failures.value += 1
+            self._metrics.counter("failures", reason).value += 1
+        else:
+            self._success.value += 1
+        self.size.add(size)
+        self.times.add(elapsed_ms)
 
 
 class StreamStats:
@@ -45,70 +45,50 @@ class StreamStats:
     A request without a body counts for `stream` alone.
     """
 
-    __slots__ = ("_both", "_request", "_response")
+    __slots__ = ("_add_size", "_both", "_request", "_response", "counters", "times")
 
     def __init__(self, metrics: Tree) -> None:
-        self._both = StreamOutcomes(metrics.scope("stream"), "total_latency_ms")
+        self._both = both = StreamOutcomes(metrics.scope("stream"), "total_latency_ms")
         self._request = StreamOutcomes(metrics.scope("request", "stream"), "stream_duration_ms")
-        self._response = StreamOutcomes(metrics.scope("response", "stream"), "stream_duration_ms")
+        self._response = back = StreamOutcomes(
+            metrics.scope("response", "stream"), "stream_duration_ms"
+        )
+        self.counters: tuple[Total, ...] = (back.successes, both.successes)
+        self.times: tuple[Stat, ...] = (back.times, both.times)
+        """Where the response and both directions of a stream that came whole are recorded."""
+        self._add_size = metrics.shared("data_bytes", (), (back.size, both.size)).add
 
-    def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
-        """Serves and records."""
-        started = monotonic()
-        try:
-            response = service(request)
-        except ProxyError as error:
-            self._record(request, error.reason, 0, started)
-            raise
-        ending, body = response.ending, response.body
-        if ending is None or ending.is_settled:
-            size = len(body) if type(body) is bytes else _received(body)
-            if request.body is not None:
-                self._record(request, "", size, started)
-                return response
-            elapsed_ms = (monotonic() - started) * 1000.0
-            back, both = self._response, self._both
-            back.success.value += 1
-            both.success.value += 1
-            add = back.add_size
+    def whole(self, request: Request, response: Response, elapsed_ms: float) -> None:
+        """Records a response that came whole, but for what `counters` and `times` have of it."""
+        upload, size = request.body, _size(response.body)
+        if upload is None:
+            add = self._add_size
             add(size)
-            add = both.add_size
-            add(size)
-            add = back.add_ms
-            add(elapsed_ms)
-            add = both.add_ms
-            add(elapsed_ms)
-            return response
-        ending.then(partial(self._ended, request, body, started))
-        return response
+            return
+        sent = _received(upload)
+        self._request.ended("" if upload.is_complete else _INCOMPLETE, sent, elapsed_ms)
+        self._response.size.add(size)
+        self._both.size.add(sent + size)
 
-    def _ended(self, request: Request, body: Any, started: float, broken: bool) -> None:
+    def ended(self, request: Request, body: Any, elapsed_ms: float, broken: bool) -> None:
+        """Records the response's *body* at its end, *elapsed_ms* after the request began."""
         is_complete = getattr(body, "is_complete", True)
         reason = _CUT if broken else "" if is_complete else _CANCELLED
-        self._record(request, reason, _received(body), started)
+        self.record(request, body, reason, elapsed_ms)
 
-    def _record(self, request: Request, reason: str, size: int, started: float) -> None:
-        elapsed_ms = (monotonic() - started) * 1000.0
-        body = request.body
-        kinds: tuple[tuple[StreamOutcomes, str, int], ...]
-        if body is None:
-            kinds = (self._response, reason, size), (self._both, reason, size)
-        else:
-            sent = _received(body)
-            kinds = (
-                (self._request, reason or ("" if body.is_complete else _INCOMPLETE), sent),
-                (self._response, reason, size),
-                (self._both, reason, sent + size),
-            )
-        for streams, why, count in kinds:
-            if why:
-                streams.failed(why)
-            else:
-                streams.success.value += 1
-            add = streams.add_size
-            add(count)
-            add = streams.add_ms
-            add(elapsed_ms)
+    def record(self, request: Request, body: Any, reason: str, elapsed_ms: float) -> None:
+        """Records a stream; it is a failure if there is a *reason*."""
+        upload, sent, size = request.body, 0, _size(body)
+        if upload is not None:
+            sent = _received(upload)
+            why = reason or ("" if upload.is_complete else _INCOMPLETE)
+            self._request.ended(why, sent, elapsed_ms)
+        self._response.ended(reason, size, elapsed_ms)
+        self._both.ended(reason, sent + size, elapsed_ms)
+
+
+def _size(body: Any) -> int:
+    return len(body) if type(body) is bytes else _received(body)
 
 
 def _received(body: Any) -> int:

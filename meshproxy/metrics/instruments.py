@@ -1,17 +1,19 @@
-"""Counter, Gauge and Stat: written by the hot path, read by exporters.
+"""Counter, Gauge, Stat and Shared: written by the hot path, read by exporters.
 
 Writing costs an attribute or one C call; whatever takes time happens on reading
 (finagle: finagle-core/.../stats/{Counter,Gauge,Stat}.scala).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from operator import add
 from typing import Final, Literal
 
 from meshproxy.metrics.histogram import Histogram, Summary
 
 MAX_UNFOLDED: Final = 32768
-"""Values that a Stat holds between two folds, which take place each second."""
+"""Values that wait between two folds, which take place each second."""
 
 
 class Counter:
@@ -67,23 +69,20 @@ class Gauge:
         return self.value if self.fn is None else +self.fn()
 
 
-class Stat:
-    """A histogram of everything added since the start, and a summary of the last interval.
+class Values:
+    """A histogram of everything added since the start.
 
     `add(value)` is the append of a bounded queue, with no Python frame and no length check, which
     makes it much cheaper than a checked append. The queue is emptied by every read and by `fold`,
     which must be called each second; beyond `MAX_UNFOLDED` the oldest values are lost.
     """
 
-    __slots__ = ("_before", "_earlier", "_queue", "_total", "add", "last")
+    __slots__ = ("_queue", "_total", "add")
 
     def __init__(self) -> None:
         self._queue: deque[float] = deque(maxlen=MAX_UNFOLDED)
         self._total = Histogram()
-        self._earlier = self._before = self._total
         self.add: Final[Callable[[float], None]] = self._queue.append
-        self.last: Summary | None = None
-        """The last complete interval; None before the first has ended."""
 
     def fold(self) -> None:
         """Adds the values since the last fold to the histogram."""
@@ -92,14 +91,48 @@ class Stat:
             self._queue.clear()
             self._total = self._total.record(values)
 
+    def read(self) -> Histogram:
+        """Returns everything added since the start."""
+        self.fold()
+        return self._total
+
+
+class Stat(Values):
+    """A histogram since the start and a summary of the last interval.
+
+    It includes its parts, whose values are then written once for several of these.
+    """
+
+    __slots__ = ("_before", "_earlier", "_included", "_parts", "_sum", "last")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: tuple[Values, ...] = ()
+        self._included: list[Histogram] = []
+        self._earlier = self._before = self._sum = self._total
+        self.last: Summary | None = None
+        """The last complete interval; None before the first has ended."""
+
+    def add_up(self, parts: Iterable[Values]) -> None:
+        """Includes *parts* from now on, each of them once."""
+        self._parts += tuple(part for part in parts if part not in self._parts)
+
+    def fold(self) -> None:
+        """Adds the values since the last fold to the histogram."""
+        super().fold()
+        for part in self._parts:
+            part.fold()
+
     def merge(self, more: Histogram) -> None:
         """Adds what another process has recorded."""
         self._total = self._total + more
 
     def read(self) -> Histogram:
-        """Returns everything added since the start."""
-        self.fold()
-        return self._total
+        """Returns everything added since the start: the same object until there is more."""
+        all_ = [one for one in (super().read(), *map(Values.read, self._parts)) if one.count]
+        if all_ != self._included:
+            self._included, self._sum = all_, reduce(add, all_)
+        return self._sum
 
     def recent(self) -> Histogram:
         """Returns what was added in the last complete interval and since."""
@@ -111,6 +144,28 @@ class Stat:
         self.last = summary = (now - self._earlier).summary()
         self._before, self._earlier = self._earlier, now
         return summary
+
+
+class Shared(Counter):
+    """What several *counters* and *stats* have in common, written once for all of them.
+
+    Hot code writes `shared.value += 1` and calls `add` with the value that the stats record.
+    """
+
+    __slots__ = ("add",)
+
+    def __init__(self, counters: Iterable[Total], stats: Sequence[Stat]) -> None:
+        super().__init__()
+        for counter in counters:
+            counter.add_up((self,))
+        values: Values
+        if len(stats) == 1:
+            (values,) = stats
+        else:
+            values = Values()
+            for stat in stats:
+                stat.add_up((values,))
+        self.add: Final[Callable[[float], None]] = values.add
 
 
 Instrument = Counter | Gauge | Stat

@@ -3,10 +3,10 @@
 Linkerd's MetricsTree (linkerd: telemetry/core/.../MetricsTree.scala); exporters walk it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
-from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Stat, Together, Total
+from meshproxy.metrics.instruments import Counter, Gauge, Instrument, Shared, Stat, Together, Total
 
 MAX_CHILDREN: Final = 1000
 """Scopes, and likewise instruments, in one scope; later ones share the child `OVERFLOW`."""
@@ -22,13 +22,14 @@ class Tree:
     The same name gives the same object, so callers look theirs up once and keep it.
     """
 
-    __slots__ = ("_holders", "_home", "_name", "instruments", "scopes")
+    __slots__ = ("_holders", "_home", "_name", "_shared", "instruments", "scopes")
 
     def __init__(self) -> None:
         self.scopes: dict[str, Tree] = {}
         """Read only: the scopes created here by `scope`."""
         self.instruments: dict[str, Instrument] = {}
         """Read only: the instruments created here by `counter`, `gauge` and `stat`."""
+        self._shared: dict[str, Shared] = {}
         self._home: dict[str, Tree] = {}
         self._name = ""
         self._holders = 0
@@ -44,7 +45,7 @@ class Tree:
         """Returns the counter at *names*. Raises TypeError if another kind has that name."""
         return self._instrument(names, Counter)
 
-    def total(self, *names: str, of: Iterable[Counter]) -> Total:
+    def total(self, *names: str, of: Iterable[Counter] = ()) -> Total:
         """Returns the counter at *names*, which from now on includes the counters *of*."""
         total = self._instrument(names, Total)
         total.add_up(of)
@@ -67,6 +68,13 @@ class Tree:
     def stat(self, *names: str) -> Stat:
         """Returns the histogram at *names*. Raises TypeError if another kind has that name."""
         return self._instrument(names, Stat)
+
+    def shared(self, name: str, counters: Iterable[Total], stats: Sequence[Stat]) -> Shared:
+        """Returns what *counters* and *stats* share under *name*, which is not shown itself."""
+        found = self._shared.get(name)
+        if found is None:
+            found = self._shared[name] = Shared(counters, stats)
+        return found
 
     def hold(self) -> None:
         """Keeps this scope in the tree until `prune` was called as often as `hold`."""

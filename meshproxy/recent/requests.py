@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol
 
 from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http import l5d
-from meshproxy.http.ending import Ending
 from meshproxy.http.errors import ErrorResponse
 from meshproxy.http.message import Request, Response
 from meshproxy.recent.request import CUT, ENDPOINT, Ended, RecentRequest
@@ -152,26 +151,6 @@ class RecentRequests:
                 monotonic(),
             )
         )
-
-    def await_end(
-        self,
-        router: str,
-        server: str,
-        request: Request,
-        response: Response,
-        latency_ms: float,
-        ending: Ending,
-    ) -> None:
-        """Records *request* at the *ending* of the body of *response*, whose head has come."""
-        headed, body = monotonic(), response.body
-
-        def end(broken: bool) -> None:
-            body_ms = (monotonic() - headed) * 1000
-            is_whole = getattr(body, "is_complete", True)
-            early_end = CUT if broken else "" if is_whole else ClientGone.reason
-            self.ended(router, server, request, response, latency_ms, body_ms, early_end)
-
-        ending.then(end)
 
     def left(
         self, router: str, server: str, request: Request, error: ProxyError, latency_ms: float

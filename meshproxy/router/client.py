@@ -85,7 +85,9 @@ class Client:
         self._loop_error = guard.error
         self._egress = egress
         self._policy = policy = key.policy
-        self.stats = ClientStats(metrics, by_endpoint=policy.endpoint_stats)
+        self.stats = ClientStats(
+            metrics, by_endpoint=policy.endpoint_stats, streams=policy.protocol != "http"
+        )
         self._budget = new_budget(policy.requeue_budget)
         self._transport = policy.transport(key.limits)
         balancing, config = metrics.scope("loadbalancer"), policy.balancer

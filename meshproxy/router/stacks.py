@@ -21,7 +21,6 @@ from meshproxy.filters.retries import Requeues, Retries
 from meshproxy.filters.stats import PathStats, ServerStats
 from meshproxy.filters.stream_errors import StreamErrors
 from meshproxy.filters.stream_retries import StreamRetries
-from meshproxy.filters.stream_stats import StreamStats
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
 from meshproxy.filters.trace import AttemptSpan, ServerSpan
 from meshproxy.http.limits import Limits
@@ -70,8 +69,13 @@ def server_stack(
         *([Compress(compression_level)] if compression_level else []),  # errors too
         *([ClearContext()] if clear_context else []),  # outside all filters that add headers
         # what the client sees, errors included
-        ServerStats(metrics, recent or RecentRequests(), router, server),
-        *([StreamStats(metrics)] if grpc_status is not None else []),
+        ServerStats(
+            metrics,
+            recent or RecentRequests(),
+            router,
+            server,
+            streams=grpc_status is not None,
+        ),
         responder,  # below here errors are raised, above they are responses
         *([ConcurrencyLimit(max_concurrent, metrics)] if max_concurrent is not None else []),
         *([forwarded] if forwarded is not None else []),
@@ -95,14 +99,13 @@ def path_stack(name: Path, policy: PathPolicy, metrics: Tree) -> list[HttpFilter
     """Returns the filters around the bound tree of one logical name: retries are inside them."""
     return [
         Forward(name),  # once for all attempts; on responses of endpoints, so not on our errors
-        PathStats(metrics),
-        *([StreamStats(metrics)] if policy.held_response is not None else []),
+        PathStats(metrics, streams=policy.held_response is not None),
         *([TotalTimeout(policy.total_seconds)] if policy.total_seconds < _FOREVER else []),
-        _retries(policy, metrics),
+        *_retries(policy, metrics),
     ]
 
 
-def _retries(policy: PathPolicy, metrics: Tree) -> HttpFilter:
+def _retries(policy: PathPolicy, metrics: Tree) -> list[HttpFilter]:
     retries = Retries(
         policy.classifier,
         new_budget(policy.retry_budget),
@@ -111,7 +114,9 @@ def _retries(policy: PathPolicy, metrics: Tree) -> HttpFilter:
         metrics,
     )
     held = policy.held_response
-    return retries if held is None else StreamRetries(retries, held.seconds, held.bytes, metrics)
+    if held is None:
+        return [retries]
+    return [retries, StreamRetries(retries, held.seconds, held.bytes, metrics)]
 
 
 def bound_stack(bound: Bound) -> list[HttpFilter]:
@@ -137,7 +142,6 @@ def client_stack(
         Requeues(budget, endpoints, policy.max_requeues, metrics, is_open),
         AttemptSpan(),  # each attempt is a span of its own, passed to its endpoint
         stats,
-        *([StreamStats(metrics)] if policy.protocol != "http" else []),
         *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt
         # inside all that looks at headers, and that could show them
         *([InjectHeaders(secrets, is_tls=policy.tls is not None)] if secrets else []),

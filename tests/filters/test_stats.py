@@ -133,12 +133,57 @@ def test_a_body_that_is_still_coming_settles_what_is_counted(stats: Stats) -> No
     assert expected.items() <= after.items()
 
 
-def test_a_tunnel_counts_with_its_head() -> None:
+@pytest.mark.parametrize("stats", ALL)
+def test_a_tunnel_counts_with_its_head(stats: Stats) -> None:
     tree = Tree()
     answer = response()
     answer.ending = Ending(is_settled=True)
-    PathStats(tree)(asking(), Replies(answer))
+    stats(tree)(asking(), Replies(answer))
     assert shown(tree)["success"] == 1
+
+
+STREAMS = [
+    pytest.param(lambda tree: PathStats(tree, streams=True), id="path"),
+    pytest.param(lambda tree: ServerStats(tree, RecentRequests(), streams=True), id="server"),
+    pytest.param(lambda tree: ClientStats(tree, streams=True), id="client"),
+]
+
+
+@pytest.mark.parametrize("stats", STREAMS)
+def test_streams_are_counted_with_what_they_carry(stats: Stats) -> None:
+    tree = Tree()
+    filter_ = stats(tree)
+    late, its_end = coming(breaks=False)
+    for answer in (response(body=b"four"), failed(500), late):
+        filter_(asking(), Replies(answer))
+    with pytest.raises(NoHosts):
+        filter_(asking(), Replies(NoHosts("x")))
+    assert tree.counter("stream", "stream_success").value == 2
+    its_end.come(broken=False)
+    expected = {
+        "requests": 4,
+        "success": 2,
+        "failures": 2,
+        "request_latency_ms": 4,
+        **{
+            f"{kind}/{name}": count
+            for kind in ("stream", "response/stream")
+            for name, count in (("stream_success", 3), ("failures/no_hosts", 1), ("data_bytes", 4))
+        },
+        "stream/total_latency_ms": 4,
+        "response/stream/stream_duration_ms": 4,
+        "request/stream/stream_success": 0,
+    }
+    assert expected.items() <= shown(tree).items()
+
+
+@pytest.mark.parametrize("stats", [*ALL, *STREAMS])
+def test_what_is_counted_goes_on_under_another_filter_of_the_same_scope(stats: Stats) -> None:
+    tree = Tree()
+    for _ in range(2):
+        stats(tree)(asking(), Replies(response()))
+    expected = {"requests": 2, "success": 2, "pending": 0, "request_latency_ms": 2}
+    assert expected.items() <= shown(tree).items()
 
 
 # --- the latest requests ---

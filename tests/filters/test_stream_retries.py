@@ -20,6 +20,7 @@ from meshproxy.filters.stream_retries import StreamRetries
 from meshproxy.h2.reset import ClientReset
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
+from meshproxy.service import stack
 from tests.kit.messages import Pieces, Replies
 from tests.kit.streams import Streaming, call, stream_response
 
@@ -47,11 +48,12 @@ class Retrying:
         budget = RetryBudget(1, allowed, 0, lambda: 0)
         classifier = (config or GrpcDefaultConfig()).build()
         retries = Retries(classifier, budget, backoff or constant(0), 5, self.metrics)
-        self._filter = StreamRetries(retries, 0.1, 4, self.metrics)
+        held = StreamRetries(retries, 0.1, 4, self.metrics)
         self._replies = Replies(*replies)
+        self._service = stack([retries, held], self._judged)
 
     def __call__(self, asked: Request | None = None) -> Response:
-        return self._filter(asked or call(), self._judged)
+        return self._service(asked or call())
 
     def _judged(self, asked: Request) -> Response:
         response = self._replies(asked)

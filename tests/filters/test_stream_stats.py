@@ -3,7 +3,7 @@
 import pytest
 
 from meshproxy.errors import NoHosts
-from meshproxy.filters.stream_stats import StreamStats
+from meshproxy.filters.stats import PathStats
 from meshproxy.http.message import Response
 from meshproxy.metrics.tree import Tree
 from tests.kit.messages import Pieces, Replies
@@ -26,7 +26,8 @@ def counts(metrics: Tree, *scope: str) -> tuple[int, int, float]:
 
 
 def serve(metrics: Tree, reply: Response | Exception, body: Pieces | None = None) -> Response:
-    return StreamStats(metrics)(call(body=body), Replies(reply))
+    """Serve as the callers of a name see it, with their streams."""
+    return PathStats(metrics, streams=True)(call(body=body), Replies(reply))
 
 
 def test_a_response_that_came_whole_is_recorded_at_once() -> None:

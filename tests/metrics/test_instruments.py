@@ -1,5 +1,5 @@
 from meshproxy.metrics.histogram import Summary
-from meshproxy.metrics.instruments import MAX_UNFOLDED, Counter, Gauge, Stat, Total
+from meshproxy.metrics.instruments import MAX_UNFOLDED, Counter, Gauge, Shared, Stat, Total, Values
 
 
 def test_a_counter_grows() -> None:
@@ -87,3 +87,48 @@ def test_recent_is_the_last_interval_and_the_running_one() -> None:
     stat.add(4)
     assert stat.recent().counts == {3: 1, 4: 1}
     assert stat.read().count == 4
+
+
+def test_a_stat_includes_what_is_written_once_for_several() -> None:
+    one, other, shared = Stat(), Stat(), Values()
+    for stat in (one, other, one):
+        stat.add_up([shared])
+    shared.add(10)
+    one.add(1)
+    assert (one.read().sum, other.read().sum) == (11, 10)
+    assert one.snapshot().count == 2
+    shared.add(5)
+    assert one.recent().sum == 16
+    assert (one.snapshot().sum, one.snapshot().count) == (5, 0)
+
+
+def test_reading_gives_the_same_histogram_until_there_is_more() -> None:
+    stat, shared = Stat(), Values()
+    stat.add_up([shared])
+    assert stat.read() is stat.read()
+    stat.add(1)
+    shared.add(2)
+    before = stat.read()
+    assert stat.read() is before
+    shared.add(3)
+    assert stat.read().count == before.count + 1
+
+
+def test_folding_a_stat_empties_the_queues_of_its_parts() -> None:
+    stat, shared = Stat(), Values()
+    stat.add_up([shared])
+    for _ in range(2):
+        for _ in range(MAX_UNFOLDED):
+            shared.add(1)
+        stat.fold()
+    assert stat.read().count == 2 * MAX_UNFOLDED
+
+
+def test_what_is_shared_is_written_once_for_all() -> None:
+    totals, stats = [Total(), Total()], [Stat(), Stat()]
+    shared = [Shared(totals, stats), Shared(totals[:1], stats[:1])]
+    for one in shared:
+        one.value += 1
+        one.add(20)
+    assert [total.value for total in totals] == [2, 1]
+    assert [stat.read().sum for stat in stats] == [40, 20]

@@ -3,6 +3,7 @@ import weakref
 
 import pytest
 
+from meshproxy.metrics.instruments import Stat, Total
 from meshproxy.metrics.tree import MAX_CHILDREN, OVERFLOW, Tree
 
 
@@ -144,3 +145,15 @@ def test_removing_an_instrument_takes_the_scopes_that_are_empty_without_it() -> 
     tree.remove("client", "a", "requests")
     tree.remove("client", "a", "requests")
     assert list(tree.scope("client").scopes) == ["b"]
+
+
+def test_what_is_shared_is_made_once_and_not_shown() -> None:
+    tree = Tree()
+    for _ in range(2):
+        tree.shared("both", (tree.total("one"), tree.total("two")), (tree.stat("ms"),)).value += 1
+    assert [(scope, type(one)) for scope, one in tree.walk()] == [
+        (("one",), Total),
+        (("two",), Total),
+        (("ms",), Stat),
+    ]
+    assert (tree.counter("one").value, tree.counter("two").value) == (2, 2)

@@ -203,8 +203,8 @@ def retries(case: Case) -> Outcome:
     classifier = _classifier({"kind": "default"}, "grpc.")
     budget = RetryBudget(1, 0 if case.get("budget") == "empty" else 100, 0, lambda: 0)
     backoff = (lambda: iter(())) if "backoff" in case else constant(0)
-    inner = Retries(classifier, budget, backoff, 5, metrics)
-    outer = StreamRetries(inner, 0.1, case.get("responseBytes", 16_383), metrics)
+    outer = Retries(classifier, budget, backoff, 5, metrics)
+    inner = StreamRetries(outer, 0.1, case.get("responseBytes", 16_383), metrics)
 
     def judged(asked: Request) -> Response:
         response = service(asked)
@@ -212,7 +212,7 @@ def retries(case: Case) -> Outcome:
         classify(asked, response, asked.classifier)
         return response
 
-    got = stack([outer], judged)(call((b"x-own", b"1")))
+    got = stack([outer, inner], judged)(call((b"x-own", b"1")))
     assert all(lines == service.requests[0] for lines in service.requests)
     waited = isinstance(got.body, Streaming) and got.body.waited
     wanted = case["expect"]

@@ -29,9 +29,9 @@ def refuser(
 
     def answer(error: ProxyError, request: Request | None) -> Response:
         response = responder.answer(error)
-        status, add_ms = statuses[response.status]
-        status.value += 1
-        add_ms(0.0)
+        head = statuses[response.status]
+        head.value += 1
+        head.add(0.0)
         if recent is not None and request is not None:
             recent.ended(router, server, request, response, 0.0)
         return clear(response) if clear_context else response
