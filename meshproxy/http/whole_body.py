@@ -22,7 +22,7 @@ class WholeBody:
     def __init__(self, data: bytes, keep_bytes: int) -> None:
         self._data = data
         self._is_kept = len(data) <= keep_bytes
-        self.length = len(data)
+        self.length: int | None = len(data)
         self.has_piece = True
         """True until it is read."""
         self.is_replayable = True
@@ -30,7 +30,7 @@ class WholeBody:
 
     def keep_at_most(self, size: int) -> None:
         """Allows sending it again only if it has no more than *size* bytes."""
-        if self.length > size:
+        if len(self._data) > size:
             self._is_kept = False
 
     def rewind(self, deadline: float = inf) -> None:

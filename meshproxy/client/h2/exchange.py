@@ -25,9 +25,11 @@ from meshproxy.http.body import RequestBody
 from meshproxy.http.ending import Ending
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import REASONS, Request, Response
+from meshproxy.http.whole_body import WholeBody
 from meshproxy.net.body import Faults
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.stream import SessionStream
+from meshproxy.net.h2.whole import MOST_BYTES, Whole
 from meshproxy.net.stream import StreamTimeout
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ class H2Exchange(SessionStream):
     """
 
     __slots__ = (
-        "_ending", "_flushes", "_head", "_interims", "_latest", "_request", "_whole", "due",
-        "is_readable",
+        "_data", "_ending", "_flushes", "_head", "_interims", "_is_whole", "_latest", "_request",
+        "_trailers", "due", "is_readable",
     )  # fmt: skip
 
     session: "ClientSession"
@@ -66,8 +68,11 @@ class H2Exchange(SessionStream):
         self._request = request
         self._flushes = session.flushes
         self._head: ResponseHead | None = None
-        self._whole: bytes | None = None
-        """The response's body, if all of it came before anybody looked at its head."""
+        self._data = b""
+        """What came of the response's body before anybody looked at its head, if that is short."""
+        self._is_whole = False
+        """True if that is all of it, and `_trailers` are those that ended it, if any did."""
+        self._trailers: Headers | None = None
         self._interims = 0
         self._ending: Ending | None = None
         self._latest = deadline
@@ -110,8 +115,9 @@ class H2Exchange(SessionStream):
             raise self.failure or ConnectionClosed("the stream ended without a response")
         status = head.status
         response = Response(status, REASONS.get(status, b""), head.headers(), b"", b"2")
-        if self._whole is not None:
-            response.body = self._whole
+        if self._is_whole:
+            data, trailers = self._data, self._trailers
+            response.body = data if trailers is None else Whole(data, head.length, inf, trailers)
             return response
         inbound = self.inbound or self._begin_body()
         if not inbound.is_complete:
@@ -131,6 +137,9 @@ class H2Exchange(SessionStream):
     def _send(self, body: RequestBody) -> None:
         """Sends *body*, or as much of it as can be sent until the response comes."""
         body.rewind(self._latest)
+        if isinstance(body, WholeBody):
+            self.send_whole(body.read(), body.trailers)
+            return
         outbound = self.outbound
         if isinstance(body, Inbound):
             body.couple(outbound)
@@ -183,30 +192,37 @@ class H2Exchange(SessionStream):
         """Takes the head of the response, which is all of it if it *ends*."""
         self._head = head
         if ends:
-            self._whole = b""
+            self._is_whole = True
             if self.stream.can_send:
                 self._give_up_request()
         self._wake()
 
-    def receive(self, data: bytes | memoryview, ends: bool) -> None:
-        """Takes the first piece of the response's body, which needs no `Inbound` if it is all."""
+    def take_piece(self, data: bytes | memoryview, ends: bool) -> None:
+        """Takes a piece of the response's body, which needs no `Inbound` if the rest comes too."""
         if ends:
-            self._whole = bytes(data)
-            self.session.engine.consume(self.stream, len(data))
+            self._data += data
+            self._is_whole = True
             if self.stream.can_send:
                 self._give_up_request()
+        elif len(self._data) + len(data) <= MOST_BYTES:
+            self._data += data
         else:
-            self._begin_body().receive(data, ends)
+            self._begin_body().take_piece(data, ends)
 
-    def finish(self, trailers: Headers) -> None:
-        """Takes the trailers of a response without DATA."""
-        self._begin_body().finish(trailers)
+    def take_trailers(self, trailers: Headers) -> None:
+        """Takes the trailers of a response of which no more came than is held here."""
+        self._trailers = trailers
+        self._is_whole = True
+        self._give_up_request()
 
     def _begin_body(self) -> Inbound:
-        """Returns the body of a response whose head has come, and which does not end with it."""
+        """Returns the body of a response whose head has come, with what has come of it."""
         length = self._head.length if self._head is not None else None
         self.inbound = inbound = Inbound(self, length, _FAULTS, self.session.limits.response_idle)
         inbound.on_end = self._ended
+        if self._data:
+            inbound.take_piece(self._data, ends=False)
+            self._data = b""
         return inbound
 
     def _ended(self, broken: bool) -> None:

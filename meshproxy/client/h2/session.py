@@ -9,7 +9,7 @@ from meshproxy.client.transport import ExpiryStats, Transport
 from meshproxy.errors import BadResponse, ConnectionClosed, ProxyError
 from meshproxy.h2.client import H2Client
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.fields import Fields, ResponseHead
+from meshproxy.h2.fields import ResponseHead
 from meshproxy.h2.reset import GoneAway, StreamRefused, StreamReset
 from meshproxy.h2.stream import H2Stream
 from meshproxy.http.message import Request, Response
@@ -95,16 +95,6 @@ class ClientSession(H2Session):
         """Hands the head of a response to its exchange."""
         self.has_served = True
         stream.owner.answered(head, ends)
-
-    def data_received(self, stream: H2Stream, data: bytes | memoryview, ends: bool) -> None:
-        """Hands a piece of a response's body to its exchange."""
-        exchange = stream.owner
-        (exchange.inbound or exchange).receive(data, ends)
-
-    def trailers_received(self, stream: H2Stream, trailers: Fields) -> None:
-        """Hands the trailers of a response to its exchange."""
-        exchange = stream.owner
-        (exchange.inbound or exchange).finish(trailers.headers())
 
     def error_of_reset(self, code: int) -> ProxyError:
         """Returns the error of a request whose stream the endpoint has reset."""

@@ -78,7 +78,7 @@ class Inbound(Waiting):
         self.on_end: Callable[[bool], object] | None = None
         """Called once at its end, whatever that is, with `is_broken`; must not wait."""
 
-    def receive(self, data: bytes | memoryview, ends: bool) -> None:
+    def take_piece(self, data: bytes | memoryview, ends: bool) -> None:
         """Takes a piece, which *ends* the body or not; called while the engine reads."""
         count = len(data)
         self.received += count
@@ -103,7 +103,7 @@ class Inbound(Waiting):
         if self._waiter is not None:
             self.resume_soon(self._owner.session)
 
-    def finish(self, trailers: Headers) -> None:
+    def take_trailers(self, trailers: Headers) -> None:
         """Takes the trailers, which end the body."""
         self.trailers = trailers
         if self._failure is not None:

@@ -122,18 +122,14 @@ class H2Session(SessionReader):
     # What the engine calls: see `h2.events`.
 
     def data_received(self, stream: H2Stream, data: bytes | memoryview, ends: bool) -> None:
-        """Hands a piece to the stream's body; without one it is dropped."""
-        inbound = stream.owner.inbound
-        if inbound is None:
-            self.engine.consume(stream, len(data))
-        else:
-            inbound.receive(data, ends)
+        """Hands on a piece of a body."""
+        owner = stream.owner
+        (owner.inbound or owner).take_piece(data, ends)
 
     def trailers_received(self, stream: H2Stream, trailers: Fields) -> None:
-        """Hands trailers to the stream's body."""
-        inbound = stream.owner.inbound
-        if inbound is not None:
-            inbound.finish(trailers.headers())
+        """Hands on what ends a body."""
+        owner = stream.owner
+        (owner.inbound or owner).take_trailers(trailers.headers())
 
     def reset_received(self, stream: H2Stream, code: int) -> None:
         """Ends a stream that the peer has reset."""

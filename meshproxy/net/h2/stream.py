@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 from meshproxy.errors import ProxyError
+from meshproxy.h2.heads import trailer_fields
 from meshproxy.h2.stream import H2Stream
+from meshproxy.http.headers import Headers
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.outbound import Outbound
 from meshproxy.net.h2.waiting import Waiting
@@ -36,6 +38,34 @@ class SessionStream(Waiting):
         if self._outbound is None:
             self._outbound = Outbound(self)
         return self._outbound
+
+    def take_piece(self, data: bytes | memoryview, ends: bool) -> None:
+        """Takes a piece of a body while there is no `inbound`; dropped, as nobody wants it."""
+        del ends
+        self.session.engine.consume(self.stream, len(data))
+
+    def take_trailers(self, trailers: Headers) -> None:
+        """Takes the trailers while there is no `inbound`."""
+
+    def send_whole(self, data: bytes, trailers: Headers | None) -> None:
+        """Sends a body and its end: at once if it may be sent, else as its peer allows."""
+        session, stream = self.session, self.stream
+        engine = session.engine
+        size = len(data)
+        if size > stream.send_window or size > engine.send_window or size >= session.room:
+            self.outbound.push(data, ends=trailers is None)
+            if trailers is not None:
+                self.outbound.finish(trailers)
+            return
+        if trailers is None or not trailers.names:
+            engine.send_data(stream, data, ends=True)
+        else:
+            if size:
+                engine.send_data(stream, data, ends=False)
+            names = trailers.never_indexed
+            engine.send_fields(stream, trailer_fields(trailers), ends=True, never_indexed=names)
+        session.touch()
+        self.output_ended()
 
     def window_opened(self) -> None:
         """Goes on sending after the peer has enlarged the stream's window."""

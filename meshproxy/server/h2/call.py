@@ -30,6 +30,7 @@ from meshproxy.http.message import Request, Response
 from meshproxy.net.body import Faults
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.stream import SessionStream
+from meshproxy.net.h2.whole import MOST_BYTES, Whole
 from meshproxy.server.date import date_line
 
 if TYPE_CHECKING:
@@ -43,22 +44,19 @@ _CONTINUE = ((b":status", b"100"),)
 class Call(SessionStream):
     """Serves the request of one stream; *head* is None if its fields are over the limits."""
 
-    __slots__ = ("_greenlet", "_head", "_is_head_request")
+    __slots__ = ("_greenlet", "_head", "_is_head_request", "_whole")
 
     session: "ServerSession"
 
     def __init__(
-        self, session: "ServerSession", stream: H2Stream, head: RequestHead | None, ends: bool
+        self, session: "ServerSession", stream: H2Stream, head: RequestHead | None
     ) -> None:
         super().__init__(session, stream)
         self._head = head
         self._greenlet: greenlet | None = None
         self._is_head_request = head is not None and head.method == b"HEAD"
-        if not ends and head is not None:
-            limits = session.limits
-            self.inbound = Inbound(
-                self, head.length, _FAULTS, limits.read_idle, limits.body_bytes, limits.replay_bytes
-            )
+        self._whole: Whole | None = None
+        """The request's body, if all of it came before the request was served."""
 
     def run(self) -> None:
         """Serves the request, in a greenlet of its own."""
@@ -101,17 +99,41 @@ class Call(SessionStream):
             raise HeadersTooLarge("the request's fields are over maxHeadersKB or maxHeaderCount")
         if len(head.path) > session.limits.first_line:
             raise TargetTooLong("the request's path is over maxInitialLineKB")
-        inbound = self.inbound
         if (head.length or 0) > session.limits.body_bytes:
             raise BodyTooLarge("the request body is over maxRequestBodyKB")
         headers = head.headers()
-        request = Request(head.method, head.path, b"2", headers, inbound)
+        body = self._whole or self.inbound
+        if body is None and self.stream.can_receive:
+            body = self._begin_body(head)
+        request = Request(head.method, head.path, b"2", headers, body)
         request.peer = session
         if head.scheme != session.scheme:
             request.scheme = head.scheme.lower()
         if b"expect" in headers.names:
             self._take_expect(headers)
         return request
+
+    def take_piece(self, data: bytes | memoryview, ends: bool) -> None:
+        """Takes the first piece of the request's body, which needs no `Inbound` if it is all."""
+        head, limits = self._head, self.session.limits
+        if head is None:
+            super().take_piece(data, ends)
+        elif ends and len(data) <= min(MOST_BYTES, limits.body_bytes):
+            self._whole = Whole(bytes(data), head.length, limits.replay_bytes)
+        else:
+            self._begin_body(head).take_piece(data, ends)
+
+    def take_trailers(self, trailers: Headers) -> None:
+        """Takes the trailers of a request without DATA."""
+        if self._head is not None:
+            self._begin_body(self._head).take_trailers(trailers)
+
+    def _begin_body(self, head: RequestHead) -> Inbound:
+        limits = self.session.limits
+        self.inbound = Inbound(
+            self, head.length, _FAULTS, limits.read_idle, limits.body_bytes, limits.replay_bytes
+        )
+        return self.inbound
 
     def _take_expect(self, headers: Headers) -> None:
         values = [value.lower() for value in headers.get_all(b"expect")]
@@ -149,13 +171,12 @@ class Call(SessionStream):
         if ends:
             response.close()
             self.output_ended()
-        elif not isinstance(body, bytes):
-            self._relay(body)
-        elif len(body) <= session.engine.sendable(stream) and session.room > len(body):
-            session.engine.send_data(stream, body, ends=True)
-            self.output_ended()
+        elif isinstance(body, bytes):
+            self.send_whole(body, None)
+        elif type(body) is Whole:
+            self.send_whole(body.read(), body.trailers)
         else:
-            self.outbound.push(body, ends=True)
+            self._relay(body)
 
     def _relay(self, body: Body) -> None:
         """Passes *body* on: coupled if it comes on a stream, else piece by piece.

@@ -169,7 +169,7 @@ class ServerSession(H2Session):
         if head is not None and head.method == b"CONNECT":
             self._arrivals.append(TunnelCall(self, stream, head, ends))
         else:
-            self._arrivals.append(Call(self, stream, head, ends))
+            self._arrivals.append(Call(self, stream, head))
 
     def request_too_large(self, stream: H2Stream, ends: bool) -> None:
         """Has a request answered whose fields are over the limits."""

@@ -34,7 +34,7 @@ class TunnelCall(Call):
     def __init__(
         self, session: "ServerSession", stream: H2Stream, head: RequestHead, ends: bool
     ) -> None:
-        super().__init__(session, stream, head, ends)
+        super().__init__(session, stream, head)
         self._connect = head
         self._is_tunnel = False
         self._knows = False

@@ -9,8 +9,16 @@ from typing import Any
 import gevent
 import pytest
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, Event, RequestReceived, ResponseReceived, StreamEnded
+from h2.events import (
+    DataReceived,
+    Event,
+    RequestReceived,
+    ResponseReceived,
+    StreamEnded,
+    TrailersReceived,
+)
 from h2.events import StreamReset as ResetReceived
+from h2.settings import SettingCodes
 
 from meshproxy.client.h2.exchange import H2Exchange
 from meshproxy.errors import (
@@ -26,6 +34,7 @@ from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.outbound import Outbound
+from meshproxy.net.h2.whole import Whole
 from tests.kit.h2_endpoint import H2Endpoint, Peer, Script
 from tests.kit.h2_serving import serving_h2
 from tests.kit.h2_wire import POST, H2Wire
@@ -89,6 +98,54 @@ def test_trailers_come_after_the_body() -> None:
         assert body_of(response) == b"abc"
         assert response.body.trailers is not None
         assert response.body.trailers.get(b"grpc-status") == b"0"
+
+
+@pytest.mark.parametrize("pieces", [(b"abc",), (b"a", b"bc"), (b"", b"abc", b"")])
+def test_a_short_response_that_comes_at_once_asks_nothing_of_its_stream(
+    pieces: tuple[bytes, ...],
+) -> None:
+    def act(peer: Peer, at: int) -> None:
+        peer.h2.send_headers(at, ((":status", "200"),))
+        for piece in pieces:
+            peer.h2.send_data(at, piece)
+        peer.h2.send_headers(at, (("grpc-status", "0"),), end_stream=True)
+        peer.flush()
+
+    with to_endpoint(on(RequestReceived, act)) as (sessions, _):
+        response = sessions.send()
+        assert type(response.body) is Whole
+        assert (response.ending, response.body.received) == (None, 3)
+        assert body_of(response) == b"abc"
+
+
+def test_a_long_response_that_comes_at_once_is_counted_as_waiting() -> None:
+    body = bytes(range(250)) * 40
+
+    def act(peer: Peer, at: int) -> None:
+        peer.h2.send_headers(at, ((":status", "200"),))
+        for start in range(0, len(body), 1000):
+            peer.h2.send_data(at, body[start : start + 1000])
+        peer.h2.send_headers(at, (("grpc-status", "0"),), end_stream=True)
+        peer.flush()
+
+    with to_endpoint(on(RequestReceived, act)) as (sessions, _):
+        response = sessions.send()
+        assert isinstance(response.body, Inbound)
+        assert body_of(response) == body
+
+
+def test_a_response_whose_beginning_came_at_once_goes_on() -> None:
+    def act(peer: Peer, at: int) -> None:
+        peer.h2.send_headers(at, ((":status", "200"),))
+        peer.h2.send_data(at, b"first ")
+        peer.flush()
+
+    with to_endpoint(on(RequestReceived, act)) as (sessions, endpoint):
+        response = sessions.send()
+        assert isinstance(response.body, Inbound)
+        endpoint.peers[0].h2.send_data(1, b"last", end_stream=True)
+        endpoint.peers[0].flush()
+        assert body_of(response) == b"first last"
 
 
 def test_trailers_come_after_a_head_alone() -> None:
@@ -509,6 +566,33 @@ def test_the_time_for_the_first_byte_begins_when_the_request_has_ended() -> None
         wire.send(at, b"", ends=True)
         head = wire.until(ResponseReceived, at)
         assert dict(head.headers)[":status"] == "503"
+
+
+@pytest.mark.parametrize("size", [1, 4096, 4097, 16_000])
+def test_a_message_passes_with_its_trailers(size: int) -> None:
+    def act(peer: Peer, at: int) -> None:
+        peer.reply(at, peer.bodies[at], trailers=(("grpc-status", "0"),))
+
+    with relayed(on(StreamEnded, act)) as (wire, _, _endpoint):
+        for _ in range(2):
+            assert wire.body(wire.ask(POST, bytes(size))) == bytes(size)
+        trailers = wire.until(TrailersReceived, wire.ask(POST, b"abcd"))
+        assert dict(trailers.headers) == {"grpc-status": "0"}
+
+
+def test_a_message_waits_with_its_trailers_for_a_window() -> None:
+    def act(peer: Peer, at: int) -> None:
+        peer.reply(at, b"abcd", trailers=(("grpc-status", "0"),))
+
+    with relayed(on(RequestReceived, act)) as (wire, _, _endpoint):
+        wire.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 3})
+        wire.flush()
+        at = wire.ask()
+        assert wire.until(DataReceived, at).data == b"abc"
+        wire.h2.increment_flow_control_window(1, at)
+        wire.flush()
+        assert wire.until(DataReceived, at).data == b"d"
+        assert wire.until(TrailersReceived, at)
 
 
 def test_a_body_that_came_whole_is_granted_again() -> None:

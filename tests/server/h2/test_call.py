@@ -24,6 +24,7 @@ from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.outbound import Outbound
+from meshproxy.net.h2.whole import Whole
 from meshproxy.server.h2.call import Call
 from tests.kit.certs import Certs
 from tests.kit.h2_serving import H2Serving, serving_h2
@@ -181,7 +182,8 @@ def test_a_body_of_the_same_read_is_whole_when_the_service_sees_it() -> None:
     seen: list[bool] = []
 
     def service(request: Request) -> Response:
-        assert request.body is not None
+        assert type(request.body) is Whole
+        assert request.body.length is None
         seen.append(request.body.is_complete)
         return read_all(request)
 
@@ -192,6 +194,27 @@ def test_a_body_of_the_same_read_is_whole_when_the_service_sees_it() -> None:
         wire.flush()
         assert wire.body(1) == b"5 "
         assert seen == [True]
+
+
+@pytest.mark.parametrize("most", [4, 5])
+def test_a_body_of_the_same_read_may_be_too_long(most: int) -> None:
+    limits = Limits(body_bytes=most)
+    with serving_h2(read_all, limits) as server, server.connect() as sock:
+        wire = H2Wire(sock)
+        wire.h2.send_headers(1, POST)
+        wire.h2.send_data(1, b"hello", end_stream=True)
+        wire.flush()
+        head = wire.until(ResponseReceived)
+        assert dict(head.headers)[":status"] == ("200" if most == 5 else "413")
+
+
+def test_trailers_without_a_body_reach_the_service() -> None:
+    with serving_h2(read_all) as server, server.connect() as sock:
+        wire = H2Wire(sock)
+        wire.h2.send_headers(1, POST)
+        wire.h2.send_headers(1, [("a", "b")], end_stream=True)
+        wire.flush()
+        assert wire.body(1) == b"0 [(b'a', b'b')]"
 
 
 def test_both_bodies_at_once() -> None:
