@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from meshproxy.errors import ClientGone
-from meshproxy.filters.access_log_lines import LogEntry
+from meshproxy.filters.access_log_lines import Asked, Form
 from meshproxy.http.body import Body
 from meshproxy.http.ending import Ending
 from meshproxy.http.framing import BODILESS
@@ -28,7 +28,7 @@ class AccessLog:
     def __init__(
         self,
         write: Callable[[bytes], None],
-        form: Callable[[LogEntry], bytes],
+        form: Form,
         names: Callable[[Request], tuple[str, ...]] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
@@ -41,62 +41,91 @@ class AccessLog:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves, and logs at once or when the response body ends. Raises what *service* raises."""
-        monotonic = self._monotonic
-        entry = LogEntry(request, monotonic())
+        names, lines = request.headers.names, request.headers.lines
+        asked = (
+            request.target,
+            lines[names.index(b"host")] if b"host" in names else b"",
+            lines[names.index(b"referer")] if b"referer" in names else b"",
+            lines[names.index(b"user-agent")] if b"user-agent" in names else b"",
+        )
+        started = self._monotonic()
         try:
             response = service(request)
         except BaseException as error:
-            entry.error = error
-            if isinstance(error, ClientGone):  # the connection responds to a broken body with 400
-                entry.status = 400
-            entry.latency = monotonic() - entry.started
-            self._end(entry, is_whole=False)
+            # the connection responds to a broken body with 400
+            status = 400 if isinstance(error, ClientGone) else None
+            elapsed = self._monotonic() - started
+            self._log(request, asked, None, error, status, 0, False, elapsed, elapsed)
             raise
-        entry.latency = monotonic() - entry.started
-        entry.response = response
-        entry.status = status = response.status
-        body = response.body
-        if request.method == b"HEAD" or status in BODILESS or isinstance(body, Tunnel):
-            self._end(entry, is_whole=True)
-        elif isinstance(body, bytes):
-            entry.sent = len(body)
-            self._end(entry, is_whole=True)
-        elif response.ending is not None and hasattr(body, "received"):
-            self._await(response.ending, entry, body)
+        elapsed = self._monotonic() - started
+        body, status = response.body, response.status
+        if isinstance(body, bytes):
+            sent = 0 if request.method == b"HEAD" or status in BODILESS else len(body)
+            route = () if self._names is None else self._names(request)
+            now = self._now()
+            line = self._form(
+                request, asked, response, None, status, sent, True, elapsed, elapsed, now, route
+            )
+            self._write(line)
+        elif request.method == b"HEAD" or status in BODILESS or isinstance(body, Tunnel):
+            self._log(request, asked, response, None, status, 0, True, elapsed, elapsed)
         else:
-            response.body = _Counted(body, entry, self._end)
+            self._await(request, asked, response, body, started, elapsed)
         return response
 
-    def _await(self, ending: Ending, entry: LogEntry, body: Any) -> None:
-        """Logs at the end of a body of HTTP/2, which is not read through this filter."""
+    def _log(
+        self,
+        request: Request,
+        asked: Asked,
+        response: Response | None,
+        error: BaseException | None,
+        status: int | None,
+        sent: int,
+        is_whole: bool,
+        latency: float,
+        duration: float,
+    ) -> None:
+        names = () if self._names is None else self._names(request)
+        facts = request, asked, response, error, status, sent, is_whole, latency, duration
+        self._write(self._form(*facts, self._now(), names))
+
+    def _await(
+        self,
+        request: Request,
+        asked: Asked,
+        response: Response,
+        body: Any,
+        started: float,
+        latency: float,
+    ) -> None:
+        """Logs at the end of *body*; one of HTTP/2 is not read through this filter."""
+        status = response.status
+
+        def end(sent: int, is_whole: bool) -> None:
+            duration = self._monotonic() - started
+            self._log(request, asked, response, None, status, sent, is_whole, latency, duration)
 
         def ended(broken: bool) -> None:
-            entry.sent = body.received
-            self._end(entry, is_whole=not broken and body.is_complete)
+            end(body.received, not broken and body.is_complete)
 
-        if ending.has_come:  # while it was held back, see `filters.stream_retries`
+        ending = response.ending
+        if ending is None or not hasattr(body, "received"):
+            response.body = _Counted(body, end)
+        elif ending.has_come:  # while it was held back, see `filters.stream_retries`
             ended(broken=body.is_broken)
         else:
             ending.then(ended)
-
-    def _end(self, entry: LogEntry, *, is_whole: bool) -> None:
-        entry.is_whole = is_whole
-        entry.ended_at = self._now()
-        entry.duration = self._monotonic() - entry.started
-        if self._names is not None:
-            entry.names = self._names(entry.request)
-        self._write(self._form(entry))
 
 
 class _Counted:
     """Counts what is passed on of *body*, and calls *end* once at its end."""
 
-    __slots__ = ("_body", "_end", "_entry", "_pending")
+    __slots__ = ("_body", "_end", "_pending", "_sent")
 
-    def __init__(self, body: Body, entry: LogEntry, end: Callable[..., None]) -> None:
+    def __init__(self, body: Body, end: Callable[[int, bool], None]) -> None:
         self._body = body
-        self._entry = entry
-        self._end: Callable[..., None] | None = end
+        self._end: Callable[[int, bool], None] | None = end
+        self._sent = 0
         self._pending = 0
         """Bytes of the last piece, which are counted when the next one is asked for."""
 
@@ -113,7 +142,7 @@ class _Counted:
         return self._body.has_piece
 
     def read(self) -> bytes | memoryview | None:
-        self._entry.sent += self._pending
+        self._sent += self._pending
         self._pending = 0
         try:
             piece = self._body.read()
@@ -137,4 +166,4 @@ class _Counted:
     def _finish(self, *, is_whole: bool) -> None:
         end, self._end = self._end, None
         if end is not None:
-            end(self._entry, is_whole=is_whole)
+            end(self._sent, is_whole)

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
 
 from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http import l5d
@@ -22,55 +23,36 @@ _MAX_REASON = 1024
 """Characters of the text of an error."""
 
 
-class LogEntry:
+Asked = tuple[bytes, bytes, bytes, bytes]
+"""The target of a request and its lines of Host, Referer and User-Agent, b"" for none, as they were
+received: filters may change them on its way."""
+
+
+class LogEntry(NamedTuple):
     """The facts about one request that the log shows; times in seconds.
 
-    It begins with what filters may change on the way of *request*, and *started*, the monotonic
-    second. The request itself is read at the end.
+    Forms take them one by one, which is faster than making this for a line that shows few of them.
     """
 
-    __slots__ = (
-        "agent",
-        "duration",
-        "ended_at",
-        "error",
-        "host",
-        "is_whole",
-        "latency",
-        "names",
-        "referer",
-        "request",
-        "response",
-        "sent",
-        "started",
-        "status",
-        "target",
-    )
-
-    def __init__(self, request: Request, started: float) -> None:
-        names, lines = request.headers.names, request.headers.lines
-        self.request = request
-        self.target = request.target
-        self.host = lines[names.index(b"host")] if b"host" in names else b""
-        """The whole line as received; empty if there is none, as with the next two."""
-        self.referer = lines[names.index(b"referer")] if b"referer" in names else b""
-        self.agent = lines[names.index(b"user-agent")] if b"user-agent" in names else b""
-        self.started = started
-        self.ended_at = 0.0
-        """Seconds since 1970."""
-        self.duration = self.latency = 0.0
-        """From the head of the request to the end of the response, and to its head."""
-        self.response: Response | None = None
-        self.error: BaseException | None = None
-        """What was raised instead of a response."""
-        self.status: int | None = None
-        """None if there was no response."""
-        self.sent = 0
-        """Bytes of the response body without framing."""
-        self.is_whole = False
-        """True if the response was passed on to its end."""
-        self.names: tuple[str, ...] = ()
-        """From the logical name to the bound one, if the form shows them."""
+    request: Request
+    asked: Asked
+    response: Response | None
+    error: BaseException | None
+    """What was raised instead of a response."""
+    status: int | None
+    """None if there was no response."""
+    sent: int
+    """Bytes of the response body without framing."""
+    is_whole: bool
+    """True if the response was passed on to its end."""
+    latency: float
+    """From the head of the request to the head of the response."""
+    duration: float
+    """From the head of the request to the end of the response."""
+    ended_at: float
+    """Since 1970."""
+    names: tuple[str, ...]
+    """From the logical name to the bound one, if the form shows them."""
 
     @property
     def remote(self) -> str:
@@ -106,48 +88,87 @@ class LogEntry:
         return CUT if response.failed and self.status != 101 else ClientGone.reason
 
 
-_stamp = (0, b"")
+class Form(Protocol):
+    """Makes a line of the facts of a `LogEntry`."""
+
+    def __call__(
+        self,
+        request: Request,
+        asked: Asked,
+        response: Response | None,
+        error: BaseException | None,
+        status: int | None,
+        sent: int,
+        is_whole: bool,
+        latency: float,
+        duration: float,
+        ended_at: float,
+        names: tuple[str, ...],
+        /,
+    ) -> bytes:
+        """Returns the line, with its end."""
+        ...
 
 
-def combined(entry: LogEntry) -> bytes:
+def combined(
+    request: Request,
+    asked: Asked,
+    _response: Response | None,
+    _error: BaseException | None,
+    status: int | None,
+    sent: int,
+    _is_whole: bool,
+    _latency: float,
+    _duration: float,
+    ended_at: float,
+    _names: tuple[str, ...],
+    /,
+) -> bytes:
     r"""Returns Linkerd's line, `HOST REMOTE - - [TIME] "METHOD URI VERSION" STATUS BYTES` and more.
 
     Two headers follow. Quotes, backslashes, control characters and bytes beyond ASCII are shown as
     `\xHH`; what is absent is `-`.
     """
-    request, host, target = entry.request, _values[entry.host], entry.target
-    return b'%b %b - - [%b] "%b %b HTTP/%b" %b %d "%b" "%b"\n' % (
-        host.replace(b" ", b"\\x20") or b"-",
-        _hosts[request.peer.remote] if request.peer is not None else b"-",
-        _time(entry.ended_at),
-        _methods[request.method],
-        target if target.translate(_MASK) == target else _quoted(target),
-        request.version,
-        b"-" if entry.status is None else b"%d" % entry.status,
-        entry.sent,
-        _values[entry.referer],
-        _values[entry.agent],
+    target, host, referer, agent = asked
+    peer = request.peer
+    begins, ends, stamp = _second
+    if not begins <= ended_at < ends:
+        stamp = _next_second(ended_at)
+    return b"".join(
+        (
+            _hosts[host],
+            b" - - - [" if peer is None else _addresses[peer.remote],
+            stamp,
+            _methods[request.method],
+            target if target.translate(_MASK) == target else _quoted(target),
+            _statuses[request.version, status],
+            b"%d" % sent,
+            _referers[referer],
+            _agents[agent],
+        )
     )
 
 
-def json_line(entry: LogEntry) -> bytes:
-    """Returns a JSON object in ASCII; what is absent is null."""
+def json_line(*facts: Any) -> bytes:
+    """Returns a JSON object in ASCII; what is absent is null. *facts* are those of `LogEntry`."""
+    entry = LogEntry(*facts)
     ended = datetime.fromtimestamp(entry.ended_at, UTC)
     duration_ms, latency_ms = entry.duration * 1000, entry.latency * 1000
     request = entry.request
+    target, host, referer, agent = entry.asked
     fields = {
         "time": ended.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "remote": entry.remote or None,
-        "host": _told(entry.host),
+        "host": _told(host),
         "method": request.method.decode("latin-1"),
-        "target": entry.target.decode("latin-1"),
+        "target": target.decode("latin-1"),
         "version": f"HTTP/{request.version.decode('latin-1')}",
         "status": entry.status,
         "bytes": entry.sent,
         "complete": entry.is_whole,
         "duration_ms": round(duration_ms, 3),
-        "referer": _told(entry.referer),
-        "user_agent": _told(entry.agent),
+        "referer": _told(referer),
+        "user_agent": _told(agent),
         "service": request.dst.show() if request.dst is not None else None,
         "client": request.bound_id.show() if request.bound_id is not None else None,
         "upstream": request.endpoint or None,
@@ -172,7 +193,7 @@ def _egress_fields(made: EgressDecision | None) -> dict[str, object]:
     }
 
 
-FORMATS: dict[str, Callable[[LogEntry], bytes]] = {"combined": combined, "json": json_line}
+FORMATS: dict[str, Form] = {"combined": combined, "json": json_line}
 """The forms by the value of `httpAccessLogFormat`."""
 
 
@@ -182,33 +203,58 @@ def _quoted(value: bytes) -> bytes:
     return _UNSAFE.sub(lambda match: b"\\x%02X" % match[0][0], value)
 
 
-class _Values(Memo[bytes, bytes]):
-    """The quoted values of lines of a head; `-` for an empty line."""
+class _Pieces(Memo[bytes, bytes]):
+    """The pieces of lines that *form* makes of header lines and the like, for those that recur."""
+
+    __slots__ = ("_form",)
+
+    def __init__(self, limit: int, form: Callable[[bytes], bytes]) -> None:
+        super().__init__(limit)
+        self._form = form
 
     def __missing__(self, line: bytes) -> bytes:
-        value = _quoted(_value(line)) if line else b"-"
-        return self.keep(line, value) if len(line) <= MAX_LINE else value
+        piece = self._form(line)
+        return self.keep(line, piece) if len(line) <= MAX_LINE else piece
 
 
-class _Hosts(Memo[str, bytes]):
-    """The hosts of addresses such as `192.0.2.1:5000`."""
+class _Addresses(Memo[str, bytes]):
+    """The hosts of addresses such as `192.0.2.1:5000`, and what is around them."""
 
     def __missing__(self, remote: str) -> bytes:
-        host = remote.rpartition(":")[0].strip("[]")
-        return self.keep(remote, host.encode("ascii", "replace") or b"-")
+        host = remote.rpartition(":")[0].strip("[]").encode("ascii", "replace")
+        return self.keep(remote, b" %b - - [" % (host or b"-"))
 
 
-class _Methods(Memo[bytes, bytes]):
-    """Methods as they are quoted."""
+class _Statuses(Memo[tuple[bytes, int | None], bytes]):
+    """Versions and statuses, and what is around them."""
 
-    def __missing__(self, method: bytes) -> bytes:
-        value = _quoted(method)
-        return self.keep(method, value) if len(method) <= MAX_LINE else value
+    def __missing__(self, key: tuple[bytes, int | None]) -> bytes:
+        version, status = key
+        shown = b"-" if status is None else b"%d" % status
+        return self.keep(key, b' HTTP/%b" %b ' % (version, shown))
 
 
-_methods = _Methods(64)
-_values = _Values(1024)
-_hosts = _Hosts(1024)
+def _shown(line: bytes) -> bytes:
+    return _quoted(_value(line)) if line else b"-"
+
+
+_hosts = _Pieces(1024, lambda line: _shown(line).replace(b" ", b"\\x20") or b"-")
+_addresses = _Addresses(1024)
+_second = (0, 0, b"")
+"""When the present second began and ends, in seconds since 1970, and its text with what follows."""
+_methods = _Pieces(64, lambda method: _quoted(method) + b" ")
+_statuses = _Statuses(512)
+_referers = _Pieces(1024, lambda line: b' "%b" "' % _shown(line))
+_agents = _Pieces(1024, lambda line: b'%b"\n' % _shown(line))
+
+
+def _next_second(moment: float) -> bytes:
+    """Returns *moment* in local time as Linkerd shows it, and what follows it."""
+    global _second  # noqa: PLW0603 - one immutable triple, replaced as a whole
+    second = int(moment)
+    shown = time.strftime("%d/%m/%Y:%H:%M:%S %Z", time.localtime(second))
+    _second = second, second + 1, shown.encode("ascii", "replace") + b'] "'
+    return _second[2]
 
 
 def _value(line: bytes) -> bytes:
@@ -217,13 +263,3 @@ def _value(line: bytes) -> bytes:
 
 def _told(line: bytes) -> str | None:
     return _value(line).decode("latin-1") if line else None
-
-
-def _time(moment: float) -> bytes:
-    """Returns *moment* in local time as Linkerd shows it, formatted once a second."""
-    global _stamp  # noqa: PLW0603 - one immutable pair, replaced as a whole
-    second = int(moment)
-    if _stamp[0] != second:
-        shown = time.strftime("%d/%m/%Y:%H:%M:%S %Z", time.localtime(second))
-        _stamp = (second, shown.encode("ascii", "replace"))
-    return _stamp[1]

@@ -41,13 +41,14 @@ class LogWriter:
 
     def write(self, line: bytes) -> None:
         """Queues *line*, or drops it if the queue is full; never waits."""
-        if self._size + len(line) > self._queue_bytes:
+        size = self._size + len(line)
+        if size > self._queue_bytes:
             self._lost(1, "lines come faster than they can be written")
             return
         if not self._lines:
             self._wake.set()
         self._lines.append(line)
-        self._size += len(line)
+        self._size = size
 
     def reopen(self) -> None:
         """Closes the file and opens it by its name again, after it was moved aside."""

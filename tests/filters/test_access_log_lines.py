@@ -28,11 +28,15 @@ def asked(*fields: tuple[bytes, bytes], **more: Any) -> Request:
 
 def entry(made: Request | None = None, **more: Any) -> LogEntry:
     """Return an entry of *made* with *more* facts."""
-    found = LogEntry(made or asked(), 0.0)
-    known: dict[str, Any] = {"ended_at": 1700000000.25, "status": 200, "sent": 12, "is_whole": True}
-    for name, value in (known | more).items():
-        setattr(found, name, value)
-    return found
+    made = made or asked()
+    headers = made.headers
+    lines = dict(reversed(list(zip(headers.names, headers.lines, strict=True))))
+    noted = made.target, *(lines.get(name, b"") for name in (b"host", b"referer", b"user-agent"))
+    known: dict[str, Any] = {
+        "asked": noted, "response": None, "error": None, "status": 200, "sent": 12,
+        "is_whole": True, "latency": 0.0, "duration": 0.0, "ended_at": 1700000000.25, "names": (),
+    }  # fmt: skip
+    return LogEntry(made, **(known | more))
 
 
 # --- what: combined ---
@@ -49,21 +53,27 @@ def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_in_berlin")
 def test_the_combined_line() -> None:
-    line = combined(entry(asked((b"Referer", b"http://x/"), (b"User-Agent", b"curl/8"))))
+    line = combined(*entry(asked((b"Referer", b"http://x/"), (b"User-Agent", b"curl/8"))))
     assert line == (
         b"web 192.0.2.1 - - [14/11/2023:23:13:20 CET] "
         b'"GET /a?b HTTP/1.1" 200 12 "http://x/" "curl/8"\n'
     )
 
 
+@pytest.mark.usefixtures("_in_berlin")
+def test_each_second_has_its_time() -> None:
+    lines = [combined(*entry(ended_at=at)) for at in (1700000061.0, 1700000061.9, 1700000060.9)]
+    assert [line.split(b" CET")[0][-2:] for line in lines] == [b"41", b"41", b"40"]
+
+
 def test_what_is_absent_is_a_dash() -> None:
-    line = combined(entry(asked(peer=None, headers=of()), status=None, sent=0))
+    line = combined(*entry(asked(peer=None, headers=of()), status=None, sent=0))
     assert line.startswith(b"- - - - [")
     assert line.endswith(b'] "GET /a?b HTTP/1.1" - 0 "-" "-"\n')
 
 
 def test_an_ipv6_client_loses_brackets_and_port() -> None:
-    assert combined(entry(asked(peer=Peer("[2001:db8::1]:99")))).startswith(
+    assert combined(*entry(asked(peer=Peer("[2001:db8::1]:99")))).startswith(
         b"web 2001:db8::1 - - ["
     )
 
@@ -71,7 +81,7 @@ def test_an_ipv6_client_loses_brackets_and_port() -> None:
 def test_no_value_leaves_its_place() -> None:
     agent = b'User-Agent: x" 200 1 "\\\r\n\x00\x7f\xe9'
     headers = Headers([b"host", b"user-agent"], [b"Host: a b", agent])
-    line = combined(entry(asked(headers=headers, target=b'/"\x1b[')))
+    line = combined(*entry(asked(headers=headers, target=b'/"\x1b[')))
     assert line.startswith(b"a\\x20b ")
     assert b'"GET /\\x22\\x1B[ HTTP/1.1"' in line
     assert line.endswith(b' "x\\x22 200 1 \\x22\\x5C\\x0D\\x0A\\x00\\x7F\\xE9"\n')
@@ -93,7 +103,7 @@ def test_the_json_line() -> None:
     answer = response(200)
     answer.failed = True
     line = json_line(
-        entry(
+        *entry(
             made,
             response=answer,
             duration=0.0123456,
@@ -135,7 +145,7 @@ def test_json_is_one_line_of_ascii_whatever_came() -> None:
     agent = b'User-Agent: "\\\r\n\x00\xe9'
     made = asked(peer=None, headers=Headers([b"user-agent"], [agent]))
     shown = error_response(ConnectFailed("a\nb\u00e9"), Limits())
-    line = json_line(entry(made, response=shown))
+    line = json_line(*entry(made, response=shown))
     assert line.isascii()
     assert line.count(b"\n") == 1
     read = json.loads(line)
@@ -148,7 +158,7 @@ def test_json_is_one_line_of_ascii_whatever_came() -> None:
 
 def test_a_line_too_long_to_be_remembered_is_shown_the_same() -> None:
     headers = Headers([b"host", b"referer"], [b"host:web", b"Referer:  " + b"r" * 500 + b" "])
-    shown = combined(entry(asked(headers=headers)))
+    shown = combined(*entry(asked(headers=headers)))
     assert shown.startswith(b"web 192.0.2.1 ")
     assert b' 12 "' + b"r" * 500 + b'" "-"\n' in shown
-    assert shown == combined(entry(asked(headers=headers)))
+    assert shown == combined(*entry(asked(headers=headers)))

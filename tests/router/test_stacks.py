@@ -10,6 +10,7 @@ from meshproxy.client.tls import TlsSettings
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.errors import ConnectFailed, NoHosts, ServiceTimedOut
 from meshproxy.filters.access_log import AccessLog
+from meshproxy.filters.access_log_lines import combined
 from meshproxy.filters.admission import ConcurrencyLimit
 from meshproxy.filters.client_cert import ForwardClientCert
 from meshproxy.filters.client_stats import ClientStats
@@ -74,7 +75,7 @@ def test_what_is_off_is_not_there() -> None:
         forwarded=AddForwarded(lambda _, __: "a", lambda _, __: "b"),
         timestamp_header="x-at",
         compression_level=-1,
-        access_log=AccessLog(print, lambda _: b""),
+        access_log=AccessLog(print, combined),
     )
     extra = {ConcurrencyLimit, TotalTimeout, AddForwarded, AddTimestamp, Compress, AccessLog}
     extra.add(EnforceDeadline)
