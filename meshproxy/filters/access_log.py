@@ -11,7 +11,6 @@ from typing import Any
 from meshproxy.errors import ClientGone
 from meshproxy.filters.access_log_lines import Asked, Form
 from meshproxy.http.body import Body
-from meshproxy.http.ending import Ending
 from meshproxy.http.framing import BODILESS
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response

@@ -18,12 +18,14 @@ from meshproxy.http import l5d
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.http.propagation import B3, L5d, Propagator, W3c
-from meshproxy.http.trace import Recorder, Trace
+from meshproxy.http.trace import UNSAMPLED, Recorder, Trace
 from meshproxy.http.trace_id import DEBUG, SAMPLING_KNOWN, TraceId, sample_rate
 from meshproxy.service import Service
 
 _base64, _hex = binascii.b2a_base64, binascii.hexlify
+_made = tuple.__new__  # without the frame of a NamedTuple's own
 _NO_FLAGS = bytes(8)
+_UNSAMPLED_FLAGS = SAMPLING_KNOWN.to_bytes(8)
 _WRITTEN = (l5d.CTX_TRACE, l5d.REQID)
 _DECIDED = DEBUG | SAMPLING_KNOWN
 """Flags of a trace whose sampling is decided."""
@@ -83,7 +85,8 @@ class ServerSpan:
         self._read = propagator.fields | {l5d.SAMPLE}
         self._on_errors = any(one.wants_errors for one in recorders)
         self._has_phases = any(one.wants_phases for one in recorders)
-        self.is_needed = bool(recorders) or not isinstance(propagator, L5d)
+        self._is_l5d = isinstance(propagator, L5d)
+        self.is_needed = bool(recorders) or not self._is_l5d
         """False if nothing has to be done for a request without a trace: `AttemptSpan` begins it.
 
         `adopt` is then enough.
@@ -93,12 +96,19 @@ class ServerSpan:
         """Serves within the server's span."""
         span = self._bits(64)
         is_new = self._read.isdisjoint(request.headers.names)
-        found = TraceId.root(span) if is_new else self._continued(request.headers, span)
+        found = (
+            _made(TraceId, (span, span, span, 0, 0))
+            if is_new
+            else self._continued(request.headers, span)
+        )
         if self._recorders:
             wanted: tuple[Recorder, ...] = ()
             for one in self._recorders:  # without the frame of a comprehension
                 if one.wants(found):
                     wanted += (one,)
+            if not wanted and is_new and self._is_l5d and not self._on_errors:
+                request.trace = UNSAMPLED
+                return service(request)
             if not found.flags & _DECIDED:
                 found = found.sampled(bool(wanted))
             if wanted or self._on_errors:
@@ -165,7 +175,8 @@ class ServerSpan:
 class AttemptSpan:
     """Passes the span of an attempt to the endpoint: a new one below the server's each time.
 
-    A request without a trace begins one; as nobody records it, only its headers are kept.
+    A request without a trace begins one, as does one whose trace is `UNSAMPLED`: only their headers
+    are kept.
     """
 
     def __init__(self, bits: Callable[[int], int] = _random.getrandbits) -> None:
@@ -175,13 +186,14 @@ class AttemptSpan:
         """Sends one attempt."""
         bits, headers = self._bits, request.headers
         trace = request.trace
-        if trace is None:
+        if trace is None or trace is UNSAMPLED:
             if not request.retries or l5d.CTX_TRACE not in headers.names:
                 ids = bits(128).to_bytes(16)  # the attempt's, then the server's
                 server = ids[8:]
+                flags = _NO_FLAGS if trace is None else _UNSAMPLED_FLAGS
                 headers.names += _WRITTEN
                 headers.lines += (
-                    b"l5d-ctx-trace: " + _base64(ids + server + _NO_FLAGS, newline=False),
+                    b"l5d-ctx-trace: " + _base64(ids + server + flags, newline=False),
                     b"l5d-reqid: " + _hex(server),
                 )
                 return service(request)
@@ -248,4 +260,4 @@ def _as_told(headers: Headers) -> Trace:
     """Returns the trace that the first attempt has begun."""
     propagator = L5d()
     told = propagator.read(headers) or TraceId(0, 0, 0)
-    return Trace(TraceId(told.parent, told.parent, told.trace), propagator)
+    return Trace(TraceId(told.parent, told.parent, told.trace, told.flags), propagator)

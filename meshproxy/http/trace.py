@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
-from meshproxy.http.propagation import Propagator
-from meshproxy.http.trace_id import TraceId
+from meshproxy.http.propagation import L5d, Propagator
+from meshproxy.http.trace_id import SAMPLING_KNOWN, TraceId
 
 Kind = Literal["SERVER", "CLIENT", "INTERNAL"]
 """What the span is of: a request, an attempt, or a phase of one of them."""
@@ -103,3 +103,10 @@ class Trace:
         self.id = trace
         """The id of the SERVER span."""
         self.propagator = propagator
+
+
+UNSAMPLED: Final = Trace(TraceId(0, 0, 0, SAMPLING_KNOWN), L5d())
+"""The trace of any request that begins one, if nobody records it.
+
+Its ids are made with the first attempt and are in the header only.
+"""

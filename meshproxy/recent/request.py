@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from meshproxy.http import l5d
 from meshproxy.http.message import Request
 from meshproxy.http.phases import Attempt
+from meshproxy.http.trace import UNSAMPLED
 from meshproxy.http.trace_id import TraceId
 from meshproxy.naming.path import Path
 
@@ -203,7 +204,7 @@ class Ended:
         self._endpoint = request.endpoint
         self._egress = request.egress
         self._trace: TraceId | bytes = b""
-        if request.trace is not None:
+        if request.trace is not None and request.trace is not UNSAMPLED:
             self._trace = request.trace.id
         elif l5d.REQID in names:
             self._trace = lines[names.index(l5d.REQID)]
@@ -258,7 +259,7 @@ def phases_ms(request: Request) -> dict[str, float]:
 
 def trace_of(request: Request) -> str:
     """Returns the id of the trace of *request* in hexadecimal; "" if none was begun."""
-    if request.trace is not None:
+    if request.trace is not None and request.trace is not UNSAMPLED:
         return _hexadecimal(request.trace.id)
     return (request.headers.get(l5d.REQID) or b"").decode("latin-1")
 

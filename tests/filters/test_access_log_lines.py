@@ -63,7 +63,7 @@ def test_the_combined_line() -> None:
 @pytest.mark.usefixtures("_in_berlin")
 def test_each_second_has_its_time() -> None:
     lines = [combined(*entry(ended_at=at)) for at in (1700000061.0, 1700000061.9, 1700000060.9)]
-    assert [line.split(b" CET")[0][-2:] for line in lines] == [b"41", b"41", b"40"]
+    assert [line.split(b" CET")[0][-2:] for line in lines] == [b"21", b"21", b"20"]
 
 
 def test_what_is_absent_is_a_dash() -> None:

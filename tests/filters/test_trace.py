@@ -7,7 +7,7 @@ from meshproxy.filters.trace import AttemptSpan, ServerSpan
 from meshproxy.http.ending import Ending
 from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import CONNECT, spend
-from meshproxy.http.propagation import L5d
+from meshproxy.http.propagation import B3, L5d
 from meshproxy.http.trace import Recording, Span
 from meshproxy.http.trace_id import TraceId
 from meshproxy.naming.path import Path
@@ -206,6 +206,27 @@ def test_what_is_undecided_is_decided_for_all_that_follow(*, wanted: bool) -> No
     found = TraceId.decode(asked.headers.get(CTX) or b"")
     assert found is not None
     assert (found.is_sampled, len(recorded)) == (wanted, 2 * wanted)
+
+
+def test_a_new_trace_that_nobody_records_begins_with_the_first_attempt() -> None:
+    asked = request()
+    replies = served(
+        asked, ConnectFailed("x"), response(), recorded=Recorded(wanted=False), bits=(0, 6, 7, 8, 9)
+    )
+    values = [
+        line.partition(b": ")[2] for lines in replies.requests for line in lines if CTX in line
+    ]
+    unsampled = TraceId(7, 8, 8).sampled(yes=False)
+    assert list(map(TraceId.decode, values)) == [unsampled, unsampled._replace(span=9)]
+    assert asked.headers.get(REQID) == b"0000000000000008"
+
+
+def test_other_propagators_are_told_that_a_new_trace_is_not_sampled() -> None:
+    asked = request()
+    server = ServerSpan(B3(), [Recorded(wanted=False)], "outgoing")
+    stack([server], lambda asked: AttemptSpan()(asked, Replies(response())))(asked)
+    assert asked.headers.get(b"x-b3-sampled") == b"0"
+    assert CTX not in asked.headers
 
 
 def test_a_decision_of_the_caller_wins() -> None:

@@ -8,7 +8,7 @@ from meshproxy.http.headers import of
 from meshproxy.http.message import Request
 from meshproxy.http.phases import BIND, TLS, Attempt, spend
 from meshproxy.http.propagation import L5d
-from meshproxy.http.trace import Trace
+from meshproxy.http.trace import UNSAMPLED, Trace
 from meshproxy.http.trace_id import TraceId
 from meshproxy.naming.path import Path
 from meshproxy.recent.request import MAX_TEXT, Ended, RecentRequest, trace_of
@@ -71,6 +71,8 @@ def test_the_trace_is_that_of_the_request_or_what_the_attempt_began() -> None:
     assert trace_of(asked) == ""
     assert kept(asked).trace == ""
     asked.headers.add(b"l5d-reqid", b"00000000000000ab")
+    assert trace_of(asked) == kept(asked).trace == "00000000000000ab"
+    asked.trace = UNSAMPLED
     assert trace_of(asked) == kept(asked).trace == "00000000000000ab"
     asked.trace = Trace(TraceId(1, 2, 0xCD), L5d())
     assert trace_of(asked) == kept(asked).trace == "00000000000000cd"
