@@ -10,10 +10,13 @@ level instead, because every connection shares it, is in this table (a test comp
 | `discovery.zookeeper.ensemble._ensembles` | ensembles in use | ZooKeeper sessions by servers |
 | `egress.addresses` (`lru_cache`) | 4,096 | classes of addresses |
 | `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
-| `filters.access_log_lines._hosts` | 1,024 | hosts of clients by address |
+| `filters.access_log_lines._addresses` | 1,024 | hosts of clients by address |
+| `filters.access_log_lines._agents` | 1,024 | quoted values by line of User-Agent |
+| `filters.access_log_lines._hosts` | 1,024 | values by line of Host |
 | `filters.access_log_lines._methods` | 64 | quoted methods |
-| `filters.access_log_lines._values` | 1,024 | quoted values by line |
-| `filters.access_log_lines._stamp` | 1 | the time of this second, as logs write it |
+| `filters.access_log_lines._referers` | 1,024 | quoted values by line of Referer |
+| `filters.access_log_lines._second` | 1 | the time of this second, as logs write it |
+| `filters.access_log_lines._statuses` | 512 | versions and statuses, as logs write them |
 | `filters.spans._facts` | 512 | what recurs in spans |
 | `h2.fields._names` | 2,048 | field names that are sound |
 | `h2.heads._authorities` | 4,096 | `:authority` by the line of Host |
