@@ -132,5 +132,5 @@ class H2Client(H2Connection):
     def _last_of_peer(self) -> int:
         return 0
 
-    def _count_reset(self) -> None:
-        self._trifles.take(self._now)
+    def _count_reset(self, cost: float = 1) -> None:
+        self._trifles.take(self._now, cost)

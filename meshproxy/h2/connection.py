@@ -114,9 +114,9 @@ class H2Connection(FlowControl):
         except MalformedSection as error:
             raise malformed(stream_id, str(error)) from None
 
-    def meaningless_frame(self) -> None:
-        """Counts a frame that has no effect."""
-        self._trifles.take(self._now)
+    def meaningless_frame(self, count: int = 1) -> None:
+        """Counts *count* frames that have no effect."""
+        self._trifles.take(self._now, count)
 
     def rst_stream_frame(self, stream_id: int, code: int) -> None:
         """Closes a stream."""
@@ -166,14 +166,18 @@ class H2Connection(FlowControl):
         else:
             self._reply(frames.ping(payload, is_answer=True))
 
+    def ping_frames(self, pings: bytes, count: int) -> None:
+        """Answers *count* PING, which are sent back as answers."""
+        self._reply(frames.as_answers(pings, count), count)
+
     def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
         """Hands the peer's farewell on."""
         self._trifles.take(self._now)
         self._events.goaway_received(last_stream_id, code, debug)
 
-    def window_update_frame(self, stream_id: int, increment: int) -> None:
+    def window_update_frame(self, stream_id: int, increment: int, count: int = 1) -> None:
         """Enlarges what may be sent."""
-        self._trifles.take(self._now)
+        self._trifles.take(self._now, count)
         if not stream_id:
             if not increment:
                 raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE by 0")
@@ -202,7 +206,7 @@ class H2Connection(FlowControl):
         if error.code is ErrorCode.REFUSED_STREAM:
             self._trifles.take(self._now)
         else:
-            self._count_reset()
+            self._count_reset(guard.FAULT)
         stream = self._streams.get(error.stream_id)
         if stream is None:
             self._out.append(frames.rst_stream(error.stream_id, error.code))
@@ -225,7 +229,7 @@ class H2Connection(FlowControl):
         """Returns True if the stream has not been opened yet."""
         raise NotImplementedError
 
-    def _count_reset(self) -> None:
+    def _count_reset(self, cost: float = 1) -> None:
         """Counts a stream that the peer has reset, or that its fault ended."""
         raise NotImplementedError
 

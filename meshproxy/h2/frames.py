@@ -81,6 +81,13 @@ def ping(payload: bytes, *, is_answer: bool) -> bytes:
     return head(8, PING, ACK if is_answer else 0, 0) + payload
 
 
+def as_answers(pings: bytes, count: int) -> bytes:
+    """Returns *count* whole PING frames with ACK set, and nothing else changed."""
+    answers = bytearray(pings)
+    answers[4 :: len(pings) // count] = bytes((ACK,)) * count
+    return bytes(answers)
+
+
 def goaway(last_stream_id: int, code: int, debug: bytes = b"") -> bytes:
     """Returns a GOAWAY frame."""
     payload = _LONG.pack(last_stream_id) + _LONG.pack(code) + debug

@@ -11,6 +11,9 @@ RESETS = 200
 RESETS_PER_SECOND = 33
 RESETS_PER_STREAM = 1 / 8
 """What each new stream earns: a client may always cancel one in eight."""
+FAULT = 2
+"""What a stream costs that ended by a fault of the peer: honest ones make hardly any, and what led
+to the fault has cost more than a reset."""
 TRIFLES = 10_000
 TRIFLES_PER_SECOND = 330
 USEFUL = 2

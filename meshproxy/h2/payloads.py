@@ -25,8 +25,8 @@ class FrameHandler(Protocol):
     def block(self, stream_id: int, block: bytes, ends: bool) -> None:
         """Handles a whole field block."""
 
-    def meaningless_frame(self) -> None:
-        """Counts PRIORITY, or a frame of an unknown type."""
+    def meaningless_frame(self, count: int = 1) -> None:
+        """Counts PRIORITY, or a frame of an unknown type, as *count* frames."""
 
     def rst_stream_frame(self, stream_id: int, code: int) -> None:
         """Handles RST_STREAM."""
@@ -40,11 +40,14 @@ class FrameHandler(Protocol):
     def ping_frame(self, payload: bytes, is_answer: bool) -> None:
         """Handles PING, eight bytes."""
 
+    def ping_frames(self, pings: bytes, count: int) -> None:
+        """Handles *count* PING that are no answers, given as whole frames."""
+
     def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
         """Handles GOAWAY."""
 
-    def window_update_frame(self, stream_id: int, increment: int) -> None:
-        """Handles WINDOW_UPDATE; stream 0 is the connection."""
+    def window_update_frame(self, stream_id: int, increment: int, count: int = 1) -> None:
+        """Handles WINDOW_UPDATE, counted as *count* frames; stream 0 is the connection."""
 
     def stream_error(self, error: H2StreamError) -> None:
         """Resets one stream."""

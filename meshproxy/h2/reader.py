@@ -1,6 +1,6 @@
 """Bytes to frames: where each ends, and the order of the first ones (RFC 9113 section 4)."""
 
-from meshproxy.h2 import frames
+from meshproxy.h2 import frames, runs
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError
 from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, WITH_PRIORITY
 from meshproxy.h2.payloads import (
@@ -98,7 +98,7 @@ class FrameReader(PayloadReader):
             if self._block_stream or not self._has_begun:
                 self._check_order(kind, flags, stream_id)
             try:
-                if kind == DATA and stream_id and not flags & PADDED:
+                if kind == DATA and length and stream_id and not flags & PADDED:
                     payload = (data if length <= COPIED_BYTES else memoryview(data))[start:end]
                     handler.data_frame(stream_id, payload, length, flags & END_STREAM > 0)
                 elif (
@@ -108,6 +108,12 @@ class FrameReader(PayloadReader):
                     and length <= MAX_BLOCK_BYTES
                 ):
                     handler.block(stream_id, data[start:end], flags & END_STREAM > 0)
+                elif (
+                    size - at >= runs.LEAST_BYTES
+                    and data[at + 3] == kind
+                    and (after := runs.read(handler, kind, data, start - head_bytes))
+                ):
+                    at = after
                 else:
                     read = self.READERS.get(kind)
                     if read is None:

@@ -154,8 +154,8 @@ class FrameSender:
         last = self._last_of_peer() if last_stream_id is None else last_stream_id
         self._out.append(frames.goaway(last, code, debug))
 
-    def _reply(self, frame: bytes) -> None:
-        self._replies += 1
+    def _reply(self, frame: bytes, count: int = 1) -> None:
+        self._replies += count
         if self._replies > MAX_REPLIES:
             raise H2ConnectionError(
                 ErrorCode.ENHANCE_YOUR_CALM, "too many PING or SETTINGS without reading the answers"

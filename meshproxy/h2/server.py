@@ -75,5 +75,5 @@ class H2Server(H2Connection):
     def _last_of_peer(self) -> int:
         return self._last
 
-    def _count_reset(self) -> None:
-        self._resets_left.take(self._now)
+    def _count_reset(self, cost: float = 1) -> None:
+        self._resets_left.take(self._now, cost)
