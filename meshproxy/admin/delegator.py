@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 from meshproxy.admin.delegating import delegated
 from meshproxy.admin.delegation_tree import delegation_tree
+from meshproxy.admin.document import document
 from meshproxy.admin.pages import (
     HTML,
     JSON,
     AdminHandler,
     AdminRequest,
     AdminResponse,
-    document,
     refuse_method,
     text,
 )

@@ -81,7 +81,7 @@ def endpoints_pages(find: Find) -> Mapping[str, AdminHandler]:
             return text(f"{client} of router {router} has no endpoint {address}.\n", 404)
         return text(f"{address} is {state}{f' for {seconds:g} s' * (state == 'dead')}\n")
 
-    return {PATH: show, MARK: Action(mark, needs_fields=True)}
+    return {PATH: show, MARK: Action(mark)}
 
 
 def _seconds(written: str) -> float | None:

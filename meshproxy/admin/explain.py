@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from meshproxy.admin.asked import asked_request
 from meshproxy.admin.delegator import MAX_ENTRIES
+from meshproxy.admin.document import document
 from meshproxy.admin.explained import lines_of, summary
 from meshproxy.admin.explanation import Asked, Explainable, explain
 from meshproxy.admin.pages import (
@@ -15,7 +16,6 @@ from meshproxy.admin.pages import (
     AdminHandler,
     AdminRequest,
     AdminResponse,
-    document,
     refuse_method,
     text,
 )

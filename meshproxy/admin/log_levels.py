@@ -8,11 +8,11 @@ import logging
 from html import escape
 from typing import Final
 
+from meshproxy.admin.document import document
 from meshproxy.admin.pages import (
     JSON,
     AdminRequest,
     AdminResponse,
-    document,
     refuse_method,
     text,
 )

@@ -28,6 +28,9 @@ SAMPLES: Final = 150
 _LATENCY: Final = "request_latency_ms"
 _PERCENTILES: Final = ("p50", "p95", "p99", "max")
 
+_BY_REQUEST: Final = "/$/"
+"""Is in the bound names of namers that any name of a request may reach."""
+
 Row = dict[str, Any]
 Sample = tuple[float, int, int]
 """When, in seconds since 1970, and how many requests had come and had been successes by then."""
@@ -106,8 +109,11 @@ class Overview:
             if one["state"] != "serving"
         ]
         now = time.time()
-        problems += [one for router in routers for one in router.pop("problems")]
-        problems += [{"what": what, "tab": "discovery"} for what in failures(self._failing(), now)]
+        troubled = [(router["label"], one) for router in routers for one in router.pop("troubled")]
+        of_discovery = [
+            {"what": what, "tab": "discovery"} for what in failures(self._failing(), now)
+        ]
+        problems += _of_names(troubled, of_discovery, len(workers or ()))
         return {
             "at": now,
             "version": __version__,
@@ -134,11 +140,7 @@ class Overview:
             "exhausted": sum(one["exhausted"] for one in (*services, *clients)),
             **_latency(servers),
             "history": list(self._history.get(label, ())),
-            "problems": [
-                {"what": what, "router": label, "client": client["name"]}
-                for client in clients
-                if (what := _trouble(client))
-            ],
+            "troubled": [client for client in clients if _trouble(client)],
             "services": _top(services, limit, wanted),
             "clients": _top(clients, limit, wanted),
         }
@@ -175,6 +177,7 @@ def _client(name: str, tree: Tree) -> Row:
         "connections": _number(tree, "connections"),
         "endpoints": _number(balancer, "size"),
         "available": _number(balancer, "available"),
+        "adds": _number(balancer, "adds"),
         "removals": _number(accrual, "removals"),
         "dead_s": round(_number(accrual, "longest_dead_s"), 1),
     }
@@ -214,22 +217,42 @@ def _number(tree: Tree, name: str) -> float:
     return instrument.value if isinstance(instrument, Counter) else 0
 
 
-def _trouble(client: Row) -> str | None:
-    """Returns what is wrong with the endpoints of *client*, None if nothing is."""
+def _of_names(troubled: list[tuple[str, Row]], discovery: list[Row], workers: int) -> list[Row]:
+    """Returns the problems of clients, with their routers' labels, and of *discovery*.
+
+    The most used clients come first; those without endpoints last, as the others tell more.
+    """
+    out: list[Row] = []
+    empty: list[Row] = []
+    for label, client in sorted(troubled, key=lambda one: _by_use(one[1])):
+        what = _trouble(client, workers)
+        found = out if client["endpoints"] else empty
+        found.append({"what": what, "router": label, "client": client["name"]})
+    return [*out, *discovery, *empty]
+
+
+def _trouble(client: Row, workers: int = 1) -> str | None:
+    """Returns what is wrong with the endpoints of *client*, None if nothing is.
+
+    Names of DNS that never had an address do not count, since clients can ask for any.
+    """
     name, endpoints = client["name"], client["endpoints"]
     out = endpoints - client["available"]
     if not endpoints:
-        return f"{name} has no endpoints"
+        is_made_up = _BY_REQUEST in name and not client["adds"]
+        return None if is_made_up else f"{name} has no endpoints"
     since = f" for {client['dead_s']:.0f} s" if client["dead_s"] else ""
-    return f"{out:g} of {endpoints:g} endpoints of {name} out{since}" if out > 0 else None
+    counted = f" (sum of {workers} workers)" if workers > 1 else ""
+    what = f"{out:g} of {endpoints:g} endpoints of {name} out{since}{counted}"
+    return what if out > 0 else None
 
 
 def _top(rows: list[Row], limit: int, wanted: str) -> Row:
     """Returns those with *wanted* in their name, the troubled first, then the most used."""
     found = [row for row in rows if wanted in row["name"]]
-    found.sort(key=lambda row: (_is_fine(row), -row["requests"], row["name"]))
+    found.sort(key=lambda row: ("available" not in row or _trouble(row) is None, _by_use(row)))
     return {"total": len(rows), "found": len(found), "rows": found[:limit]}
 
 
-def _is_fine(row: Row) -> bool:
-    return row.get("available") == row.get("endpoints") != 0
+def _by_use(row: Row) -> tuple[float, str]:
+    return -row["requests"], row["name"]

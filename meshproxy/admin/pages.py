@@ -5,12 +5,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from html import escape
 from http import HTTPStatus
 from importlib import resources
 from typing import Final, Protocol
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from meshproxy.admin.help import PATH as HELP
+from meshproxy.admin.help import help_page
 from meshproxy.admin.security import Security
 from meshproxy.http.body import Body
 
@@ -21,21 +22,15 @@ JSON: Final = "application/json"
 MAX_PARAMETERS: Final = 100
 _SITE: Final = resources.files("meshproxy.admin") / "site"
 _SCRIPTS: Final = ("delegator", "dom", "lists", "overview", "page", "requests", "settings", "table")
+_SVG: Final = "image/svg+xml"
 _FILES: Final = {
     **{f"/files/{name}.js": "text/javascript; charset=utf-8" for name in _SCRIPTS},
-    "/files/icon.svg": "image/svg+xml",
+    "/files/icon.svg": _SVG,
+    "/favicon.ico": _SVG,
     "/files/style.css": "text/css; charset=utf-8",
 }
-"""What pages use, by its path; the file in the directory of the site has the name at its end."""
-_REPORTING: Final = """\
-<h2>What to include in a fault report</h2>
-<ul>
-<li>the request, the response, and what was expected: status, <code>l5d-err</code>, body</li>
-<li><a href="/admin/bug-report.zip">a file with what the proxy knows</a>: versions, configuration
-without its secrets, metrics, state, events, the latest failures, and what waits</li>
-<li>if it concerns one name, <a href="/explain">its explanation</a></li>
-<li>the log of the process; <a href="/logging">/logging</a> makes it say more</li>
-</ul>"""
+"""What pages use by its path; browsers ask for the second icon where a page is only text."""
+_ICON: Final = "icon.svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +60,8 @@ class AdminRequest:
     ) -> "AdminRequest":
         """Splits *target*; if it has more than `MAX_PARAMETERS` parameters, they are ignored."""
         try:
-            parts = urlsplit(target)
+            # two slashes at its begin are no authority (RFC 9112 section 3.2.1)
+            parts = urlsplit(f"//-{target}" if target.startswith("/") else target)
             pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
         except ValueError:
             path = unquote(target.partition("?")[0])
@@ -145,8 +141,6 @@ class Action:
     """The handler of a page that changes the process; it accepts only POST."""
 
     act: AdminHandler
-    needs_fields: bool = False
-    """True if a form without fields is refused."""
 
     def __call__(self, request: AdminRequest) -> AdminResponse:
         """Returns the response to *request*."""
@@ -165,21 +159,6 @@ class Elsewhere(Protocol):
         ...
 
 
-def document(title: str, body: str) -> str:
-    """Returns an HTML page with *title* above *body*; both must be HTML."""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f'<title>{title}</title><link rel="icon" href="files/icon.svg">'
-        '<link rel="stylesheet" href="files/style.css"></head>\n'
-        '<body><header class="top"><h1><a href="./">meshproxy</a></h1>'
-        '<nav aria-label="Pages"><a href="./">Overview</a> <a href="delegator">Names</a> '
-        '<a href="explain">Explain</a> <a href="./#settings">Settings</a> '
-        '<a href="help">Help</a></nav></header>\n'
-        f"<main><h2>{title}</h2>\n{body}\n</main></body></html>\n"
-    )
-
-
 def _file(name: str, content_type: str) -> AdminHandler:
     body = (_SITE / name).read_bytes()
     return shown(lambda: (content_type, body))
@@ -188,7 +167,7 @@ def _file(name: str, content_type: str) -> AdminHandler:
 class Admin:
     """Finds the handler of a path, with or without a slash at its end; unknown paths are 404.
 
-    It adds the overview at `/`, a page of links at `/help`, their list at `/admin` and
+    It adds the overview at `/`, a page about all paths at `/help`, their list at `/admin` and
     `/admin/index.txt`, and the files that pages use.
     """
 
@@ -203,38 +182,43 @@ class Admin:
         index = shown(lambda: (TEXT, "".join(f"{path}\n" for path in self.paths()).encode()))
         self._pages = {
             "/": _file("index.html", HTML),
-            "/help": shown(lambda: (HTML, self._links().encode())),
+            HELP: shown(lambda: (HTML, self._help().encode())),
             "/admin": index,
             "/admin/index.txt": index,
             **handlers,
         }
-        self._files = {path: _file(path.rpartition("/")[2], kind) for path, kind in _FILES.items()}
+        self._files = {
+            path: _file(_ICON if kind == _SVG else path.rpartition("/")[2], kind)
+            for path, kind in _FILES.items()
+        }
 
-    def __call__(self, request: AdminRequest) -> AdminResponse:
-        """Returns the response to *request*; HEAD is treated as GET."""
-        path = request.path.rstrip("/") or "/"
-        request = replace(
-            request, path=path, method="GET" if request.method == "HEAD" else request.method
-        )
+    def __call__(self, asked: AdminRequest) -> AdminResponse:
+        """Returns the response to what is *asked*; HEAD is treated as GET."""
+        path = asked.path.rstrip("/") or "/"
+        method = "GET" if asked.method == "HEAD" else asked.method
+        request = replace(asked, path=path, method=method)
         if not self._security.allows(path):
             return failure(404)
         handler = self._files.get(path) or self._pages.get(path, self._elsewhere)
-        return failure(404) if handler is None else handler(request)
+        if handler is None:
+            return failure(404)
+        response = handler(request)
+        is_seen = response.content_type == HTML and "text/html" in asked.accept
+        return _without_slashes(asked, path) if is_seen and asked.path != path else response
 
     def paths(self) -> list[str]:
         """Returns the paths of all pages, sorted."""
         elsewhere = () if self._elsewhere is None else self._elsewhere.paths()
         return sorted(filter(self._security.allows, {*self._pages, *elsewhere}))
 
-    def _links(self) -> str:
-        items = "\n".join(f"<li>{self._link(path)}</li>" for path in self.paths())
-        return document("Help", f"<ul>\n{items}\n</ul>\n{_REPORTING}")
+    def _help(self) -> str:
+        actions = [path for path, page in self._pages.items() if isinstance(page, Action)]
+        return help_page(self.paths(), actions)
 
-    def _link(self, path: str) -> str:
-        to, name = escape(quote(path)), escape(path)
-        page = self._pages.get(path)
-        if isinstance(page, Action):
-            if page.needs_fields:
-                return name
-            return f'<form method="post" action="{to}"><button>{name}</button></form>'
-        return f'<a href="{to}">{name}</a>'
+
+def _without_slashes(request: AdminRequest, path: str) -> AdminResponse:
+    """Returns a redirect to *path*: at one with slashes behind it, a browser misreads links."""
+    up = "../" * (len(request.path) - len(path))
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    to = up + quote(path.rpartition("/")[2]) + query
+    return AdminResponse(b"", status=308, headers=(("Location", to),))

@@ -10,13 +10,13 @@ from html import escape
 from typing import Final
 from urllib.parse import urlencode
 
+from meshproxy.admin.document import document
 from meshproxy.admin.pages import (
     HTML,
     JSON,
     AdminHandler,
     AdminRequest,
     AdminResponse,
-    document,
     refuse_method,
     text,
 )
@@ -99,7 +99,7 @@ def _as_table(requests: Iterable[RecentRequest]) -> AdminResponse:
         document(
             "Recent requests",
             "<p>Newest first; failed, slow and retried ones are kept longer.</p>\n"
-            f"<table>\n<tr>{head}</tr>\n{rows}\n</table>",
+            f'<table class="requests">\n<tr>{head}</tr>\n{rows}\n</table>',
         ),
         content_type=HTML,
     )

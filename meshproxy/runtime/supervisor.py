@@ -85,7 +85,7 @@ class Supervisor:
                 "/admin/workers.json": shown(self._workers_page),
                 OVERVIEW: self._overview,
                 **requests_pages(self._recent, self.metrics, self._refresh, self._watch),
-                MARK: Action(self._pages, needs_fields=True),
+                MARK: Action(self._pages),
             },
             elsewhere=self._pages,
         )

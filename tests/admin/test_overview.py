@@ -92,6 +92,40 @@ def test_problems_come_first(metrics: Tree) -> None:
     }
 
 
+def test_what_says_most_comes_first_and_what_anybody_may_ask_for_is_no_problem(
+    metrics: Tree,
+) -> None:
+    router = serve(metrics, 1, 1)
+    add_client(router, "$/io.buoyant.rinet/80/made.up", 0, 0, requests=900)
+    lost = add_client(router, "$/io.buoyant.rinet/80/lost", 0, 0, requests=100)
+    lost.counter("loadbalancer", "adds").incr()
+    add_client(router, "#/few", 3, 2, requests=1)
+    add_client(router, "#/many", 3, 2, requests=9)
+    failing = {"source": "DNS", "name": "web", "answered_at": 1.0, "failing_since": 2.0}
+    page = Overview(
+        metrics, lambda: 0.0, lambda: None, failing=lambda: [{**failing, "failure": "no answer"}]
+    )
+    shown = ask(page)
+    first, second, third, last = (one["what"] for one in shown["problems"])
+    assert (first, second) == (
+        "1 of 3 endpoints of /#/many out",
+        "1 of 3 endpoints of /#/few out",
+    )
+    assert third.startswith("DNS fails for web")
+    assert last == "/$/io.buoyant.rinet/80/lost has no endpoints"
+    rows = [row["name"] for row in shown["routers"][0]["clients"]["rows"]]
+    assert rows[-1] == "/$/io.buoyant.rinet/80/made.up"
+
+
+def test_endpoints_of_several_workers_are_told_as_a_sum(metrics: Tree) -> None:
+    add_client(serve(metrics, 1, 1), "#/web", 20, 18, dead_s=9)
+    workers = [{"worker": number, "state": "serving"} for number in range(2)]
+    page = Overview(metrics, lambda: 0.0, lambda: None, lambda: workers)
+    assert [one["what"] for one in ask(page)["problems"]] == [
+        "2 of 20 endpoints of /#/web out for 9 s (sum of 2 workers)"
+    ]
+
+
 def test_problems_are_counted_and_the_first_are_told(metrics: Tree) -> None:
     router = serve(metrics, 1, 1)
     for number in range(60):

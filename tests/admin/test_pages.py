@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +31,13 @@ def test_a_target_is_taken_apart() -> None:
     assert got.is_set("pretty")
     assert not got.is_set("empty")
     assert not got.is_set("tree")
+
+
+@pytest.mark.parametrize(
+    ("target", "path"), [("//a/b", "//a/b"), ("http://web/b?c", "/b"), ("/[", "/["), ("//", "//")]
+)
+def test_the_path_of_a_target(target: str, path: str) -> None:
+    assert AdminRequest.of("GET", target).path == path
 
 
 @pytest.mark.parametrize(
@@ -73,21 +81,14 @@ def test_a_closed_page_is_in_no_list() -> None:
     assert get(admin, "/admin").body == INDEX
 
 
-def test_an_action_is_done_by_post_and_is_a_button_where_others_are_links() -> None:
+def test_an_action_is_done_by_post_and_is_no_link_where_others_are() -> None:
     admin = Admin({"/do": Action(lambda _: text("done"))})
     assert admin(AdminRequest("POST", "/do")).body == b"done"
     got = get(admin, "/do")
     assert (got.status, got.headers) == (405, (("Allow", "POST"),))
     body = get(admin, "/help").body
-    assert b'<form method="post" action="/do"><button>/do</button></form>' in body
-    assert b'href="/do"' not in body
-
-
-def test_an_action_that_needs_fields_is_named_and_no_button() -> None:
-    admin = Admin({"/do": Action(lambda _: text("done"), needs_fields=True)})
-    body = get(admin, "/help").body
-    assert b"<li>/do</li>" in body
-    assert b'action="/do"' not in body
+    assert b"<td>/do</td>" in body
+    assert b'"./do"' not in body
 
 
 def test_a_form_is_read_before_parameters() -> None:
@@ -132,10 +133,18 @@ def test_the_index_lists_every_path_in_order(path: str) -> None:
     assert get(admin, path).body == INDEX.replace(b"/help", b"/config.json\n/help\n/requests")
 
 
-def test_help_links_every_path_and_escapes_it() -> None:
-    body = get(Admin({'/<"x">': refuse}), "/help").body.decode()
-    assert '<a href="/%3C%22x%22%3E">/&lt;&quot;x&quot;&gt;</a>' in body
-    assert '<a href="/admin/index.txt">' in body
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [("/a/", "../a"), ("/a//", "../../a"), ("/b/c/?q=%2F", "../c?q=%2F"), ("//", "../")],
+)
+def test_a_browser_is_led_to_the_path_that_links_of_a_page_are_relative_to(
+    path: str, to: str
+) -> None:
+    page = shown(lambda: (HTML, b"x"))
+    admin = Admin({"/a": page, "/b/c": page})
+    got = admin(replace(AdminRequest.of("GET", path), accept="text/html,*/*"))
+    assert (got.status, got.headers) == (308, (("Location", to),))
+    assert get(admin, path.partition("?")[0]).status == 200
 
 
 FILE = re.compile(rb'(?:href|src)="(files/[^"]*)"')

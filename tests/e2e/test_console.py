@@ -31,6 +31,7 @@ routers:
   dtab: |
     /svc => /#/io.l5d.fs ;
     /svc/away => /#/gone/dc1 ;
+  egress: {{}}
   servers: [{{port: 0, ip: 127.0.0.1}}]
   client: {{failureAccrual: {{kind: io.l5d.consecutiveFailures, failures: 2}}}}
 """
@@ -83,6 +84,13 @@ ROWS = {
     "#settings": "#levels tbody tr",
 }
 """What a tab has when it is shown."""
+
+EXPLAINED = "explain?path=/svc/away"
+
+WIDER = """[...document.querySelectorAll('.wide, pre, textarea')]
+    .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth)
+    .map((one) => one.id || one.className || one.tagName)"""
+"""What would have to be scrolled sideways."""
 
 STATE = "document.querySelector('.details tbody td.number')?.innerText"
 """The state of the first endpoint that is shown."""
@@ -201,6 +209,25 @@ def test_a_name_is_one_click_from_its_delegation(browser: Chromium, proxy: Proxy
     assert browser.complaints == []
 
 
+def test_a_name_that_is_no_url_is_delegated_all_the_same(browser: Chromium, proxy: Proxy) -> None:
+    url = show(browser, proxy)
+    browser.open(f"{url}delegator#/svc/100%")
+    browser.wait_for("document.querySelectorAll('#tree li, #tree .bad').length > 0")
+    assert browser.run("document.getElementById('path').value") == "/svc/100%"
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("path", ["help//", "delegator/?router=egress", "explain/"])
+def test_a_slash_at_the_end_of_a_page_breaks_no_link(
+    browser: Chromium, proxy: Proxy, path: str
+) -> None:
+    url = show(browser, proxy)
+    browser.open(url + path)
+    page = path.replace("/", "")
+    browser.wait_for(f"location.href === {url + page!r} && document.readyState === 'complete'")
+    assert browser.complaints == []
+
+
 def test_the_keyboard_is_enough(browser: Chromium, proxy: Proxy) -> None:
     show(browser, proxy)
     for _ in range(40):
@@ -214,6 +241,34 @@ def test_the_keyboard_is_enough(browser: Chromium, proxy: Proxy) -> None:
     assert browser.run("document.activeElement.textContent") == "Mark dead"
     browser.press("Enter")
     browser.wait_for(f"{STATE} === 'dead'")
+
+
+def test_a_proxy_that_answers_no_more_is_not_told_to_be_well(
+    browser: Chromium, tmp_path: Path
+) -> None:
+    with Proxy(CONFIG.replace("- {{kind: io.l5d.consul", "# ").format(names=tmp_path)) as proxy:
+        show(browser, proxy, tab="#settings")
+        verdict = "document.getElementById('verdict').innerText"
+        browser.wait_for(f"{verdict} === 'All is well'")
+    browser.wait_for(f"{verdict}.startsWith('No answer since ')")
+    assert "bad" in browser.run("document.getElementById('state').className")
+
+
+def test_what_is_out_comes_first_and_a_router_without_requests_has_no_chart(
+    browser: Chromium, proxy: Proxy
+) -> None:
+    show(browser, proxy)
+    click(browser, "/#/io.l5d.fs/web")
+    browser.wait_for("document.querySelectorAll('.details tbody tr').length === 2")
+    assert browser.run(STATE) != "alive"
+    chart = "document.querySelector('.spark svg').checkVisibility()"
+    browser.wait_for(chart)
+    with Proxy(CONFIG.format(names=proxy.linker.config.namers[0].root_dir)) as quiet:
+        show(browser, quiet, tab="#settings")
+        browser.run("location.hash = '#overview'")
+        browser.wait_for("document.querySelectorAll('.spark').length === 1")
+        assert not browser.run(chart)
+        assert "No request in the last" in browser.text()
 
 
 # --- the other tabs ---
@@ -305,7 +360,9 @@ def test_controls_that_are_closed_are_not_offered(browser: Chromium, tmp_path: P
             assert browser.run("document.querySelectorAll('form').length") == 0
 
 
-@pytest.mark.parametrize("tab", [*ROWS, "help", "logging", "requests", "delegator#/svc/fine"])
+@pytest.mark.parametrize(
+    "tab", [*ROWS, "help", "logging", "requests", "delegator#/svc/fine", EXPLAINED]
+)
 def test_a_narrow_window_in_the_dark_is_enough_and_every_link_leads_on(
     browser: Chromium, proxy: Proxy, tab: str
 ) -> None:
@@ -314,14 +371,18 @@ def test_a_narrow_window_in_the_dark_is_enough_and_every_link_leads_on(
     if tab not in ROWS:
         browser.open(url + tab, 400, dark=True)
         browser.wait_for("document.readyState === 'complete' && document.body !== null")
+    if tab == "":
+        click(browser, "/#/io.l5d.fs/web")
+        browser.wait_for("document.querySelectorAll('.details tbody tr').length === 2")
     browser.wait_for("document.documentElement.scrollWidth <= 400")
+    assert browser.run(WIDER) == []
     assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 31)"
     links = browser.run("[...document.querySelectorAll('a')].map((one) => one.href.split('#')[0])")
     for link in sorted(set(links)):
         assert link.startswith(url)
-        status = get(proxy.linker.admin_port, "localhost", link.removeprefix(url[:-1])).status
-        needing = {url + path for path in ("delegator.json", "explain", "tap")}
-        assert status == (400 if link in needing else 200), link
+        browser_asks = "Accept: text/html"
+        path = link.removeprefix(url[:-1])
+        assert get(proxy.linker.admin_port, "localhost", path, browser_asks).status == 200, link
     assert browser.complaints == []
 
 

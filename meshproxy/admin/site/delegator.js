@@ -14,10 +14,15 @@ function addresses(addr) {
   if (addr.type === "bound") {
     return addr.addrs.length ? addr.addrs.map((one) => `${one.ip}:${one.port}`).join(", ") : "no endpoints";
   }
-  return addr.type === "failed" ? "failed: " + addr.cause : addr.type;
+  return addr.type === "failed" ? "failed: " + addr.cause : UNKNOWN[addr.type];
 }
 
-const ENDS = { neg: "~, nothing", fail: "!, stops here", empty: "$, nobody" };
+const UNKNOWN = { neg: "no endpoints", pending: "no answer yet" };
+const ENDS = {
+  neg: "~, no such name",
+  fail: "!, no other entry is tried",
+  empty: "$, no endpoints, and no other entry is tried",
+};
 
 function describe(node) {
   switch (node.type) {
@@ -26,7 +31,7 @@ function describe(node) {
     case "exception": return [node.message, "bad"];
     case "transformation": return ["changed by " + node.name, ""];
     case "union": return ["all of these, by weight", ""];
-    case "alt": return ["the first of these that is not nothing", ""];
+    case "alt": return ["the first of these that leads somewhere", ""];
     case "delegate": return ["", ""];
     default: return [ENDS[node.type], "warn"];
   }
@@ -76,9 +81,18 @@ async function ask() {
   }
 }
 
+function fragment() {
+  const written = location.hash.slice(1);
+  try {
+    return decodeURIComponent(written);
+  } catch { // typed by hand, a percent sign and all
+    return written;
+  }
+}
+
 function follow() {
   if (location.hash.length > 1) {
-    at("path").value = decodeURIComponent(location.hash.slice(1));
+    at("path").value = fragment();
     ask();
   }
 }

@@ -3,7 +3,7 @@ import { ask, clock, find, link, make, put, span } from "./dom.js";
 import { fill, newTable } from "./table.js";
 
 const EVENT = [
-  { title: "Kind", draw: drawKind, isText: true },
+  { title: "Kind", draw: drawKind, isText: true, isLess: true },
   { title: "What", draw: drawSubject, isText: true },
   { title: "Happened", text: (row) => row.text, isText: true, mark: () => "long" },
   { title: "Over in", text: (row, now) => (row.until && row.until > now ? span(row.until - now) : ""), isMore: true },
@@ -11,7 +11,7 @@ const EVENT = [
 const NAME = [
   { title: "Source", text: (row) => row.source + (row.process ? ` (${row.process})` : ""), isText: true, isLess: true },
   { title: "State", text: stateOf, isText: true, mark: (row) => (row.failure ? "bad long" : row.answered_at ? "good" : "warn") },
-  { title: "Answer", text: (row) => row.answer || "none yet", isText: true, mark: () => "long" },
+  { title: "Answer", text: (row) => row.answer || "none yet", isText: true, mark: (row) => (/^(no|0) /.test(row.answer) ? "long warn" : "long") },
   { title: "Age", text: (row, now) => (row.answered_at ? span(now - row.answered_at) : "–") },
   { title: "Asked again in", text: (row, now) => (row.renewed_at ? span(row.renewed_at - now) : "–"), isMore: true },
 ];

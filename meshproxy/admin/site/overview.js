@@ -120,6 +120,7 @@ async function showEndpoints(router, client, line) {
   const byWorker = Array.isArray(found) ? { "": found } : found;
   const rows = Object.entries(byWorker).flatMap(([worker, endpoints]) =>
     endpoints.map((one) => ({ ...one, router, client, name: one.address + (worker && ", " + worker) })));
+  rows.sort((one, other) => (one.state === "alive") - (other.state === "alive")); // those that are out first
   line.below.table.hidden = !rows.length;
   line.below.empty.hidden = rows.length > 0;
   fill(line.below.table, rows);
@@ -184,16 +185,18 @@ function draw(section, history) {
     const all = Math.max(requests - asked, 0);
     return [all / seconds, Math.max(all - (success - fine), 0) / seconds];
   });
-  const top = Math.max(1, ...rates.map(([all]) => all));
+  const most = Math.max(0, ...rates.map(([all]) => all));
+  const top = Math.max(1, most);
   const step = WIDTH / Math.max(rates.length - 1, 1);
   section.lines.forEach((line, which) => {
     const points = rates.map((rate, index) =>
       `${(index * step).toFixed(1)},${(HEIGHT - 1 - ((HEIGHT - 4) * rate[which]) / top).toFixed(1)}`);
     const path = `M0,${HEIGHT}L${points.join("L")}L${WIDTH},${HEIGHT}Z`;
-    line.setAttribute("d", points.length > 1 ? path : "");
+    line.setAttribute("d", points.length > 1 && rates.some((rate) => rate[which]) ? path : "");
   });
   const past = history.length > 1 ? span(history.at(-1)[0] - history[0][0]) : "0 s";
-  const told = `Requests per second in the last ${past}, ${short(top)} at most; failures in red`;
+  const told = most ? `Requests per second in the last ${past}, ${short(most)} at most; failures in red` : `No request in the last ${past}`;
+  section.spark.toggleAttribute("hidden", !most);
   section.spark.setAttribute("aria-label", told);
   put(section.caption, told);
 }

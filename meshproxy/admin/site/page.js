@@ -1,5 +1,5 @@
 // The page at /: the verdict, and the tab that the fragment of the address names.
-import { ask, find, link, make, put, say, short, span } from "./dom.js";
+import { ask, clock, find, link, make, put, say, short, span } from "./dom.js";
 import { refreshDiscovery, refreshEvents } from "./lists.js";
 import { openClient, showRouters, showWorkers } from "./overview.js";
 import * as requests from "./requests.js";
@@ -19,6 +19,7 @@ const TABS = {
 let tab = "overview";
 let wanted = null; // the client to open, and its router
 let asking = null;
+let heardAt = 0; // when the last answer came
 
 // --- the verdict ---
 
@@ -47,6 +48,14 @@ function showProblems(problems, count) {
 
 function showProcess({ version, uptime_ms: uptime, process: { rss, fds } }) {
   put(find("process"), `${version}, up ${span(uptime / 1000)}, ${short(rss / 1048576)} MB, ${short(fds)} descriptors`, "");
+}
+
+// What is shown is old from now on, and nobody may take it for the present.
+function showSilence(error) {
+  const since = heardAt ? " since " + clock(heardAt) : "";
+  put(find("process"), "No answer: " + error.message, "bad");
+  put(find("verdict"), `No answer${since}: what is shown is from then`, "bad");
+  put(find("state"), undefined, "is-bad");
 }
 
 function showDraining(problems) {
@@ -84,8 +93,9 @@ async function askOnce() {
       lead();
     }
     document.body.dataset.at = overview.at;
+    heardAt = Date.now() / 1000;
   } catch (error) {
-    put(find("process"), "No answer: " + error.message, "bad");
+    showSilence(error);
     return;
   }
   const shown = tab;

@@ -13,11 +13,16 @@ const COLUMNS = [
   { title: "Attempts", text: (row) => short(row.attempts), mark: (row) => (row.attempts > 1 ? "warn" : ""), isMore: true },
   { title: "Name", draw: drawName, isText: true, isLess: true },
   { title: "Endpoint", text: (row) => row.endpoint || "–", isText: true, isMore: true },
-  { title: "Why", text: (row) => [row.reason, brief(row.why), row.egress].filter(Boolean).join(": "), isText: true, mark: () => "cut", isMore: true },
+  { title: "Why", text: reasons, isText: true, mark: () => "cut", isMore: true },
 ];
 
-// Of a text of several lines the last one says most: where a name led nowhere.
-const brief = (why) => why && why.trim().split("\n").at(-1).trim();
+// Of a text of several lines the last one says most: where a name led nowhere, "PATH (RULE, PLACE): WHY".
+const brief = (why) => why && why.trim().split("\n").at(-1).split("): ").at(-1).trim();
+
+// What another column tells is left out; that egress rules allowed it, as usual, is told where the request is opened.
+function reasons({ reason, why, bound, egress }) {
+  return [reason, brief(why)?.replace(`bound to ${bound}, which `, ""), egress?.startsWith("allow") ? "" : egress].filter(Boolean).join(": ");
+}
 
 function drawName(cell, row) {
   if (cell.shown) return;
