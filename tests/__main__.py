@@ -23,8 +23,8 @@ REMEMBERED = ROOT / ".pytest_cache" / "seconds.json"
 """How long each file took when it ran last."""
 PYTEST = (sys.executable, "-m", "gevent.monkey", "--module", "pytest", "-q")
 NOTHING_COLLECTED = 5
-UNIT_S = 8.0
-"""Files are taken together up to this, since each process spends more than a second on imports."""
+UNITS = 24
+"""Files are taken together up to this part of the whole: a process spends a second on imports."""
 WAITING = {"bench", "e2e"}
 """Rooms of whole proxies and other programs."""
 BYTES_PER_S = 1000
@@ -70,18 +70,20 @@ def expected(file: Path, remembered: Mapping[str, float]) -> float:
 
 def units(files: Iterable[Path], remembered: Mapping[str, float]) -> list[Unit]:
     """Returns every file in one unit, with its neighbours if they are short; the longest first."""
+    seconds = {file: expected(file, remembered) for file in sorted(files)}
+    enough = sum(seconds.values()) / UNITS
     found: list[list[Path]] = []
     filling: list[Path] = []
-    for file in sorted(files):
-        if expected(file, remembered) >= UNIT_S:
+    for file, its_seconds in seconds.items():
+        if its_seconds >= enough:
             found.append([file])
             continue
         filling.append(file)
-        if sum(expected(each, remembered) for each in filling) >= UNIT_S:
+        if sum(seconds[each] for each in filling) >= enough:
             found.append(filling)
             filling = []
     found += [filling] if filling else []
-    lasting = [(sum(expected(each, remembered) for each in one), one) for one in found]
+    lasting = [(sum(seconds[each] for each in one), one) for one in found]
     lasting.sort(key=lambda pair: -pair[0])
     return [Unit(number, one, seconds) for number, (seconds, one) in enumerate(lasting)]
 

@@ -25,6 +25,7 @@ COLLECT_S = 0.1
 """Between collections meanwhile: each takes longer, the more tests have run."""
 _spawned: WeakSet[gevent.Greenlet] = WeakSet()
 gevent.Greenlet.add_spawn_callback(_spawned.add)
+gc.disable()  # until everything is imported
 
 
 def _only_loopback(event: str, args: tuple[object, ...]) -> None:
@@ -81,6 +82,7 @@ def pytest_collection_finish() -> None:
     """Leave the tests' own code out of what each collection has to look through."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ LIGHT = {
     "meshproxy.cli.commands",
     "meshproxy.cli.main",
     "meshproxy.cli.shipped",
+    "meshproxy.runtime",
+    "meshproxy.runtime.patched",
 }
 BLOCKING = {"asyncio", "logging", "queue", "select", "selectors", "signal", "socket", "ssl"}
 BLOCKING |= {"subprocess", "threading", "urllib3"}

@@ -9,6 +9,7 @@ from typing import Final
 from meshproxy import __version__
 from meshproxy.cli import shipped
 from meshproxy.cli.commands import COMMANDS, SERVE, Command
+from meshproxy.runtime import patched
 
 _DESCRIPTION: Final = """\
 An HTTP proxy that names requests, resolves the names through a delegation table
@@ -46,9 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name == SERVE and (text := _text_asked_for(given)) is not None:
         print(text)
         return 0
-    if command.is_patched:
-        import_module("gevent.monkey").patch_all()
-    status: int = import_module(f"{__package__}.{name.replace('-', '_')}").run(given)
+    load = patched.load if command.is_patched else import_module
+    status: int = load(f"{__package__}.{name.replace('-', '_')}").run(given)
     return status
 
 

@@ -6,7 +6,6 @@ when the supervisor has ended.
 
 import logging
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -25,7 +24,7 @@ from meshproxy.runtime.process_log import log_to_stderr, set_levels
 from meshproxy.runtime.questions import answer_to
 from meshproxy.runtime.worker_config import received
 
-_log = logging.getLogger(__spec__.name)  # __name__ is that of the main module, in a worker
+_log = logging.getLogger(__name__)
 REPORT_INTERVAL_S: Final = 1.0
 """If a worker is killed, what it counted since its last report is lost."""
 WATCH_S: Final = 3.0
@@ -115,10 +114,10 @@ class Worker:
         self._channel.send("reported", asked, self._linker.readiness.why_not())
 
 
-def main(descriptor: int, number: int, log_level: str, log_form: str) -> int:
+def main(descriptor: str, number: str, log_level: str, log_form: str) -> int:
     """Serves as worker *number* of the supervisor at *descriptor*. Returns the exit status."""
-    log_to_stderr(log_level, log_form, number)
-    channel = Channel.inherited(descriptor)
+    log_to_stderr(log_level, log_form, int(number))
+    channel = Channel.inherited(int(descriptor))
     match channel.receive():
         case ["start", dict(config), list(listening), dict(levels)]:
             set_levels(levels)
@@ -139,7 +138,3 @@ def _started(config: Mapping[str, Any], listening: Sequence[tuple[str, int, int]
     linker = Linker(received(config), inherited=inherited, is_worker=True)
     linker.start()
     return linker
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

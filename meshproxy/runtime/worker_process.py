@@ -13,7 +13,7 @@ from gevent.subprocess import DEVNULL, Popen, TimeoutExpired
 from gevent.timeout import Timeout
 
 from meshproxy.net.channel import Channel
-from meshproxy.runtime import worker
+from meshproxy.runtime import patched, worker
 from meshproxy.runtime.listen_addresses import Address
 from meshproxy.runtime.process_log import levels, settings
 from meshproxy.runtime.questions import Questions
@@ -175,5 +175,5 @@ class WorkerProcess:
 
 def _command(descriptor: int, number: int) -> list[str]:
     """Returns the command: this interpreter, patched before any import, logging as we do."""
-    module = ["-m", "gevent.monkey", "--module", worker.__name__]
+    module = ["-m", patched.__name__, worker.__name__]
     return [sys.executable, "-P", *module, str(descriptor), str(number), *settings()]

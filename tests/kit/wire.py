@@ -156,7 +156,7 @@ def refuses(port: int) -> bool:
     """Whether nobody listens at *port*."""
     try:
         dial(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # reset by a listener's end
         return True
     return False
 
