@@ -1,8 +1,9 @@
 """Connections whose protocol the endpoint chooses in the TLS handshake: `protocol: auto`.
 
 The choice (ALPN, RFC 7301) is remembered for the address until a later handshake ends otherwise. An
-endpoint that chooses HTTP/2 and then resets a stream with HTTP_1_1_REQUIRED is asked by HTTP/1.1
-from then on (RFC 9113 section 7). In plain text nothing is chosen, and HTTP/1.1 is spoken.
+endpoint that chooses HTTP/2 and then resets a stream with HTTP_1_1_REQUIRED, or ends the connection
+with it, is asked by HTTP/1.1 from then on (RFC 9113 section 7). In plain text nothing is chosen,
+and HTTP/1.1 is spoken.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from meshproxy.client.connector import H2, HTTP, Connection, OtherProtocol
 from meshproxy.client.h1.pool import EndpointPool
 from meshproxy.client.h2.sessions import EndpointSessions
 from meshproxy.client.transport import ConnectionCounts, ConnectStats, Transport
+from meshproxy.errors import NoResponse
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.reset import StreamReset
 from meshproxy.http.message import Request, Response
@@ -81,11 +83,12 @@ class NegotiatedConnections:
             return self._sessions.exchange(request, deadline)
         except OtherProtocol:
             pass
-        except StreamReset as reset:
-            if reset.code != ErrorCode.HTTP_1_1_REQUIRED:
-                raise
-            self._insist_on_http()
-            if request.body is not None and not request.body.is_replayable:
+        except (StreamReset, NoResponse) as failure:
+            code = failure.code if isinstance(failure, StreamReset) else None
+            is_required = code == ErrorCode.HTTP_1_1_REQUIRED
+            if is_required or self._sessions.requires_http:
+                self._insist_on_http()
+            if not is_required or (request.body is not None and not request.body.is_replayable):
                 raise
         return self._pool.exchange(request, deadline)
 
@@ -104,7 +107,7 @@ class NegotiatedConnections:
         try:
             return self._pool.exchange(request, deadline)
         except OtherProtocol:
-            return self._sessions.exchange(request, deadline)
+            return self._exchange_h2(request, deadline)
 
     def _take_h2(self, connection: Connection) -> None:
         self.exchange = self._exchange_h2

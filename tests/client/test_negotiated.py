@@ -1,6 +1,6 @@
 """The protocol that the endpoint chooses in TLS is spoken, and remembered."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,8 @@ from h2.events import RequestReceived
 from meshproxy.client.negotiated import NegotiatedConnections
 from meshproxy.client.tls import TlsSettings
 from meshproxy.client.transport import ConnectStats, Transport
-from meshproxy.h2.reset import StreamReset
+from meshproxy.errors import NoResponse, ProxyError
+from meshproxy.h2.reset import GoneAway, StreamReset
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -121,32 +122,54 @@ def test_an_endpoint_may_change_its_mind(certs: Certs) -> None:
                 assert connections.send().version == b"2"
 
 
-def wants_http_1(sock: ssl.SSLSocket, _: object) -> None:
-    """Take HTTP/2, and refuse every request over it."""
-    if sock.selected_alpn_protocol() == "h2":
-        peer = Peer(sock, {})
-        while data := sock.recv(65536):
-            for event in peer.h2.receive_data(data):
-                if isinstance(event, RequestReceived):
-                    peer.reset(event.stream_id, ErrorCodes.HTTP_1_1_REQUIRED)
-        return
-    data = b""
-    while more := sock.recv(65536):
-        data += more
-        if data.endswith((b"\r\n\r\n", b"0\r\n\r\n")) and (
-            b"chunked" not in data or b"\r\n0" in data
-        ):
-            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage")
-            data = b""
+REQUIRED = ErrorCodes.HTTP_1_1_REQUIRED
+Refusal = Callable[[Peer, int], None]
+
+
+def resets(peer: Peer, stream_id: int) -> None:
+    peer.reset(stream_id, REQUIRED)
+
+
+def goes_away_before(peer: Peer, stream_id: int) -> None:
+    """Say that the request has not been looked at."""
+    peer.h2.close_connection(REQUIRED, last_stream_id=stream_id - 1)
+    peer.flush()
+    peer.sock.close()
+
+
+def goes_away_with(peer: Peer, stream_id: int) -> None:
+    """Leave open whether the request has been looked at."""
+    peer.h2.close_connection(REQUIRED, last_stream_id=stream_id)
+    peer.flush()
+    peer.sock.close()
 
 
 @contextmanager
-def wanting_http_1(certs: Certs) -> Iterator[Auto]:
+def wanting_http_1(certs: Certs, refuse: Refusal = resets) -> Iterator[Auto]:
+    """Give connections to an endpoint that takes HTTP/2, and refuses every request over it."""
+
+    def serve(sock: ssl.SSLSocket, _: object) -> None:
+        if sock.selected_alpn_protocol() == "h2":
+            peer = Peer(sock, {})
+            while data := sock.recv(65536):
+                for event in peer.h2.receive_data(data):
+                    if isinstance(event, RequestReceived):
+                        refuse(peer, event.stream_id)
+                        if sock.closed:
+                            return
+            return
+        data = b""
+        while more := sock.recv(65536):
+            data += more
+            if data.endswith((b"\r\n\r\n", b"0\r\n\r\n")) and (
+                b"chunked" not in data or b"\r\n0" in data
+            ):
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage")
+                data = b""
+
     context = certs.server("web.test")
     context.set_alpn_protocols(["h2", "http/1.1"])
-    server = StreamServer(
-        ("127.0.0.1", 0), wants_http_1, ssl_context=context, suppress_ragged_eofs=True
-    )
+    server = StreamServer(("127.0.0.1", 0), serve, ssl_context=context, suppress_ragged_eofs=True)
     server.start()
     try:
         with auto(server.server_port, certs) as connections:
@@ -155,8 +178,11 @@ def wanting_http_1(certs: Certs) -> Iterator[Auto]:
         server.stop()
 
 
-def test_an_endpoint_that_requires_http_1_gets_it_from_then_on(certs: Certs) -> None:
-    with wanting_http_1(certs) as connections:
+@pytest.mark.parametrize("refuse", [resets, goes_away_before, goes_away_with])
+def test_an_endpoint_that_requires_http_1_gets_it_from_then_on(
+    certs: Certs, refuse: Refusal
+) -> None:
+    with wanting_http_1(certs, refuse) as connections:
         sending = [gevent.spawn(connections.send) for _ in range(5)]
         assert [body_of(each.get()) for each in sending] == [b"page"] * 5
         before = connections.connects
@@ -165,10 +191,17 @@ def test_an_endpoint_that_requires_http_1_gets_it_from_then_on(certs: Certs) -> 
         wait_until(lambda: not connections._sessions._sessions)
 
 
-def test_a_body_that_cannot_be_sent_again_is_not_and_the_next_request_is(certs: Certs) -> None:
-    with wanting_http_1(certs) as connections:
+@pytest.mark.parametrize(
+    ("refuse", "kind"),
+    [(resets, StreamReset), (goes_away_before, GoneAway), (goes_away_with, NoResponse)],
+)
+def test_a_body_that_cannot_be_sent_again_is_not_and_the_next_request_is(
+    certs: Certs, refuse: Refusal, kind: type[ProxyError]
+) -> None:
+    with wanting_http_1(certs, refuse) as connections:
         body = Pieces(b"a", b"b")
         body.is_replayable = False
-        with pytest.raises(StreamReset):
+        with pytest.raises(kind):
             connections.send(request(method=b"POST", body=body))
+        assert connections.connects == 1
         assert body_of(connections.send()) == b"page"

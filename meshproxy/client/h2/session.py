@@ -49,6 +49,8 @@ class ClientSession(H2Session):
         """True once a response has begun."""
         self.is_retired = False
         """True if it takes no more requests, and ends with its last stream."""
+        self.requires_http = False
+        """True if the endpoint has ended it because it wants HTTP/1.1 (RFC 9113 section 7)."""
         self.promised = 0
         """Streams promised to requests that wait."""
         self._idle_seconds = idle_seconds
@@ -157,7 +159,8 @@ class ClientSession(H2Session):
 
     def goaway_received(self, last_stream_id: int, code: int, debug: bytes) -> None:
         """Retires the session; streams that the endpoint has not seen have ended before."""
-        del last_stream_id, code, debug
+        del last_stream_id, debug
+        self.requires_http = code == ErrorCode.HTTP_1_1_REQUIRED
         self.retire()
 
     def due(self) -> float:

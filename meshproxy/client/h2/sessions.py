@@ -15,7 +15,8 @@ from meshproxy.client.h2.stream_queue import StreamQueue
 from meshproxy.client.tls import context
 from meshproxy.client.transport import ConnectionCounts, ConnectStats, Transport
 from meshproxy.errors import NoResponse, ProxyError, WriteFailed
-from meshproxy.h2.reset import GoneAway
+from meshproxy.h2.errors import ErrorCode
+from meshproxy.h2.reset import GoneAway, StreamRefused
 from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import CONNECT, QUEUE, spend
 from meshproxy.naming.addr import Address
@@ -66,12 +67,15 @@ class EndpointSessions:
         )
         self._is_connecting = False
         self._is_closed = False
+        self.requires_http = False
+        """True if a request has ended with a session that ended with HTTP_1_1_REQUIRED."""
         self.exchange: Callable[[Request, float], Response] = self._exchange
         """Sends a request on a stream, by a deadline; see `H2Exchange`.
 
         A request that the endpoint has not seen, as the connection ended, is sent again on another
-        one, once; so is one whose method is idempotent. Also raises ConnectFailed, TlsFailed,
-        WriteFailed and PoolFull.
+        one, once; so is one whose method is idempotent. Instead, StreamRefused is raised with
+        HTTP_1_1_REQUIRED if that is why. Also raises ConnectFailed, TlsFailed, WriteFailed and
+        PoolFull.
         """
         spares.add(self)
 
@@ -81,14 +85,18 @@ class EndpointSessions:
         try:
             return session.exchange(request, deadline)
         except (NoResponse, GoneAway) as failure:
+            self.requires_http |= session.requires_http
             body = request.body
             if body is not None and not body.is_replayable:
                 raise
-            if isinstance(failure, NoResponse):
-                if not has_served:
-                    raise _unwritten(failure) from failure
-                if not (failure.nothing_sent or request.method in _IDEMPOTENT):
-                    raise
+            if isinstance(failure, NoResponse) and not (
+                failure.nothing_sent or request.method in _IDEMPOTENT
+            ):
+                raise
+            if session.requires_http:
+                raise _unwelcome() from failure
+            if isinstance(failure, NoResponse) and not has_served:
+                raise _unwritten(failure) from failure
             self._stats.stale.value += 1
         try:
             return self._session(request, deadline).exchange(request, deadline)
@@ -237,6 +245,11 @@ class EndpointSessions:
 
 def _nothing() -> None:
     """Ends nothing."""
+
+
+def _unwelcome() -> StreamRefused:
+    why = "the endpoint ended the connection: HTTP_1_1_REQUIRED"
+    return StreamRefused(why, ErrorCode.HTTP_1_1_REQUIRED)
 
 
 def _unwritten(failure: NoResponse) -> ProxyError:
