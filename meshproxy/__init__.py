@@ -18,6 +18,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `filters.access_log_lines._second` | 1 | the time of this second, as logs write it |
 | `filters.access_log_lines._statuses` | 512 | versions and statuses, as logs write them |
 | `filters.spans._facts` | 512 | what recurs in spans |
+| `filters.spans._lengths` | 512 | values by line of Content-Length |
 | `h2.fields._names` | 2,048 | field names that are sound |
 | `h2.heads._authorities` | 4,096 | `:authority` by the line of Host |
 | `h2.heads._methods` | 64 | fields of methods |

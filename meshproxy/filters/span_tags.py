@@ -12,16 +12,23 @@ MAX_BYTES: Final = 1024
 """Longest header line, target or dtab of a span, which is cut there: many spans may be queued."""
 
 
+_DESCRIBED: Final = frozenset((b"content-length", b"content-type", b"transfer-encoding"))
+_NOTHING: Final = (b"", b"", b"")
+
+
 def described(headers: Headers) -> tuple[bytes, bytes, bytes]:
     """Returns the lines of Content-Length, Content-Type and Transfer-Encoding, b"" for none."""
     names, lines = headers.names, headers.lines
-    return (
-        lines[names.index(b"content-length")][:MAX_BYTES] if b"content-length" in names else b"",
-        lines[names.index(b"content-type")][:MAX_BYTES] if b"content-type" in names else b"",
-        lines[names.index(b"transfer-encoding")][:MAX_BYTES]
-        if b"transfer-encoding" in names
-        else b"",
-    )
+    if _DESCRIBED.isdisjoint(names):
+        return _NOTHING
+    length = kind = coding = b""
+    if b"content-length" in names:
+        length = lines[names.index(b"content-length")][:MAX_BYTES]
+    if b"content-type" in names:
+        kind = lines[names.index(b"content-type")][:MAX_BYTES]
+    if b"transfer-encoding" in names:
+        coding = lines[names.index(b"transfer-encoding")][:MAX_BYTES]
+    return length, kind, coding
 
 
 def request_tags(

@@ -9,6 +9,7 @@ from time import time_ns
 from typing import Any
 
 from meshproxy.filters.span_tags import MAX_BYTES, described, outcome_tags, request_tags, value_of
+from meshproxy.http.headers import MAX_LINE
 from meshproxy.http.memo import Memo
 from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import BIND
@@ -28,13 +29,11 @@ class Noted:
         "bound_id",
         "ended_us",
         "endpoint",
-        "error",
-        "failed",
-        "head",
         "head_us",
         "id",
         "is_retry",
-        "retryable",
+        "length",
+        "outcome",
         "started_us",
     )
 
@@ -43,59 +42,49 @@ class Noted:
         self.bound_id = bound_id
         self.is_retry = retries > 0
         self.endpoint = ""
-        self.error = ""
-        self.head: tuple[int, bytes, tuple[bytes, bytes, bytes]] | None = None
-        """Status and version of the response, and what `described` returns for its header."""
+        self.length = b""
+        """The line of Content-Length of the response."""
+        self.outcome: tuple[Any, ...] = ("",)
+        """The arguments of `outcome_tags`."""
         self.head_us = 0
         """When the head came, if the body was still to come."""
         self.started_us = time_ns() // 1000
 
     def answered(self, response: Response) -> bool:
         """Notes the head of *response*. Returns True if that was the end."""
-        self.head = response.status, response.version, described(response.headers)
-        ending = response.ending
+        self.length, kind, coding = described(response.headers)
+        status, failed, ending = response.status, response.failed, response.ending
+        error = str(status) if failed or status >= 500 else ""
+        self.outcome = error, status, response.version, kind, coding, failed, response.retryable
+        now_us = time_ns() // 1000
         if ending is None or ending.is_settled:
-            self.end(response)
+            self.ended_us = now_us
             return True
-        self.head_us = time_ns() // 1000
+        self.head_us = now_us
         return False
 
     def end(self, response: Response, *, broken: bool = False) -> None:
-        """Notes the verdict on *response* at its end."""
-        self.failed, self.retryable = response.failed, response.retryable
-        if broken:
-            self.error = "cut"
-        elif response.failed or response.status >= 500:
-            self.error = str(response.status)
+        """Notes the verdict on *response*, whose head was noted, at its end."""
+        _, status, version, kind, coding, _, _ = self.outcome
+        failed = response.failed
+        error = str(response.status) if failed or response.status >= 500 else ""
+        verdict = failed, response.retryable
+        self.outcome = "cut" if broken else error, status, version, kind, coding, *verdict
         self.ended_us = time_ns() // 1000
 
     def fail(self, reason: str) -> None:
         """Notes the end without a response."""
-        self.error = reason
+        self.outcome = (reason,)
         self.ended_us = time_ns() // 1000
 
     def span(self, facts: SpanFacts, remote: str) -> Span:
         """Returns its span, which has *facts*."""
         began = self.started_us
-        span = Span(self.id, facts, began, max(self.ended_us - began, 1), remote)
+        spent_us = self.ended_us - began
+        span = Span(self.id, facts, began, spent_us if spent_us > 0 else 1, remote)
         if self.head_us:
             span.events = ((self.head_us, "response head"),)
         return span
-
-    def outcome(self) -> tuple[bytes, tuple[Any, ...]]:
-        """Returns the line of Content-Length, and the rest for `outcome_tags`."""
-        if self.head is None:
-            return b"", (self.error,)
-        status, version, (length, kind, coding) = self.head
-        return length, (
-            self.error,
-            status,
-            version,
-            kind,
-            coding,
-            self.failed,
-            self.retryable,
-        )
 
 
 class RecordedTrace(Trace):
@@ -107,16 +96,14 @@ class RecordedTrace(Trace):
     __slots__ = (
         "_asked",
         "_attempts",
-        "_described",
-        "_dtab",
-        "_host",
-        "_is_open",
+        "_length",
         "_local",
         "_phases",
         "_remote",
-        "_service",
+        "_target",
         "dst",
         "has_phases",
+        "is_open",
         "server",
     )
 
@@ -134,27 +121,23 @@ class RecordedTrace(Trace):
         self.has_phases = has_phases
         self.dst: Path | None = None
         """The logical name, if it got one."""
-        self._service = service
         headers, names, peer = request.headers, request.headers.names, request.peer
-        self._asked = request.method, request.target[:MAX_BYTES], request.version
-        self._host = headers.lines[names.index(b"host")][:MAX_BYTES] if b"host" in names else b""
-        self._described = described(headers)
+        self._target = request.target[:MAX_BYTES]
+        self._length, kind, coding = described(headers)
+        host = headers.lines[names.index(b"host")][:MAX_BYTES] if b"host" in names else b""
+        dtab = "" if request.local_dtab is None else request.local_dtab.show()[:MAX_BYTES]
+        self._asked = request.method, request.version, host, kind, coding, service, dtab
         self._local, self._remote = ("", "") if peer is None else (peer.local, peer.remote)
-        dtab = request.local_dtab
-        self._dtab = dtab.show()[:MAX_BYTES] if dtab else ""
-        self._is_open = True
+        self.is_open = True
+        """True until the request has ended: what ends later is not recorded."""
         self._attempts: list[Noted] = []
         self._phases: list[Span] = []
         self.server = Noted(trace)
 
     def add_attempt(self, noted: Noted) -> None:
         """Adds an attempt that has ended."""
-        if self._is_open:
+        if self.is_open:
             self._attempts.append(noted)
-
-    def close(self) -> None:
-        """Ends the request: what ends later is not recorded."""
-        self._is_open = False
 
     def size(self, *, phases: bool) -> int:
         """Returns how many spans there are."""
@@ -162,46 +145,39 @@ class RecordedTrace(Trace):
 
     def spans(self, *, phases: bool) -> list[Span]:
         """Returns the spans, the server's last."""
-        name = self._asked[0].decode("ascii")
-        made = [self._attempt_span(noted, name) for noted in self._attempts]
+        made: list[Span] = []
+        asked = self._asked
+        for noted in self._attempts:
+            key = asked[0], asked[5], noted.bound_id, noted.outcome
+            facts = _facts.get(key)
+            if facts is None:
+                facts = _facts.keep(key, _attempt_facts(*key))
+            span = noted.span(facts, noted.endpoint)
+            if noted.length:
+                span.own_tags = {"http.rsp.content-length": _lengths[noted.length]}
+            made.append(span)
         if phases:
             made += self._phases
-        made.append(self._server_span(name))
+        made.append(self._server_span())
         return made
 
-    def _attempt_span(self, noted: Noted, name: str) -> Span:
-        length, outcome = noted.outcome()
-        key = ("CLIENT", self._service, name, noted.bound_id, *outcome)
+    def _server_span(self) -> Span:
+        server = self.server
+        key = self._asked, self.dst, server.outcome, self._local
         facts = _facts.get(key)
         if facts is None:
-            bound = noted.bound_id
-            tags = {"client": bound.show()} if bound is not None else {}
-            made = SpanFacts("CLIENT", name, self._service, "", tags | outcome_tags(*outcome))
-            facts = _facts.keep(key, made)
-        span = noted.span(facts, noted.endpoint)
-        if length:
-            span.own_tags = {"http.rsp.content-length": value_of(length)}
-        return span
-
-    def _server_span(self, name: str) -> Span:
-        _, target, version = self._asked
-        sent, kind, coding = self._described
-        length, outcome = self.server.outcome()
-        asked = (name, version, self._host, kind, coding, self._service, self._dtab, self.dst)
-        key = ("SERVER", self._local, *asked, *outcome)
-        facts = _facts.get(key)
-        if facts is None:
-            tags = request_tags(*asked) | outcome_tags(*outcome)
-            facts = _facts.keep(key, SpanFacts("SERVER", name, self._service, self._local, tags))
-        span = self.server.span(facts, self._remote)
-        own = {"http.uri": target.decode("latin-1")}
-        if sent:
-            own["http.req.content-length"] = value_of(sent)
-        if length:
-            own["http.rsp.content-length"] = value_of(length)
+            facts = _facts.keep(key, _server_facts(*key))
+        span = server.span(facts, self._remote)
+        own = {"http.uri": self._target.decode("latin-1")}
+        if self._length:
+            own["http.req.content-length"] = _lengths[self._length]
+        if server.length:
+            own["http.rsp.content-length"] = _lengths[server.length]
         span.own_tags = own
-        retries = [(one.started_us, "finagle.retry") for one in self._attempts[1:] if one.is_retry]
-        if retries:
+        if len(self._attempts) > 1:
+            retries = [
+                (one.started_us, "finagle.retry") for one in self._attempts[1:] if one.is_retry
+            ]
             span.events = (*retries, *span.events)
         return span
 
@@ -240,12 +216,40 @@ class RecordedTrace(Trace):
         bits: Callable[[int], int],
     ) -> Span:
         """Adds a span of *seconds* below *parent*."""
-        key = ("INTERNAL", name, self._service)
-        facts = _facts.get(key) or _facts.keep(
-            key, SpanFacts("INTERNAL", name, self._service, "", {})
-        )
+        service = self._asked[5]
+        key = ("INTERNAL", name, service)
+        facts = _facts.get(key) or _facts.keep(key, SpanFacts("INTERNAL", name, service, "", {}))
         spent_us = max(round(seconds * 1e6), 1)
         span = Span(parent.child(bits(64)), facts, started_us, spent_us)
-        if self._is_open:
+        if self.is_open:
             self._phases.append(span)
         return span
+
+
+def _attempt_facts(
+    method: bytes, service: str, bound: Path | None, outcome: tuple[Any, ...]
+) -> SpanFacts:
+    tags = {"client": bound.show()} if bound is not None else {}
+    name = method.decode("ascii")
+    return SpanFacts("CLIENT", name, service, "", tags | outcome_tags(*outcome))
+
+
+def _server_facts(
+    asked: tuple[Any, ...], dst: Path | None, outcome: tuple[Any, ...], local: str
+) -> SpanFacts:
+    method, version, host, kind, coding, service, dtab = asked
+    name = method.decode("ascii")
+    tags = request_tags(name, version, host, kind, coding, service, dtab, dst)
+    tags |= outcome_tags(*outcome)
+    return SpanFacts("SERVER", name, service, local, tags)
+
+
+class _Lengths(Memo[bytes, str]):
+    """The values of lines of Content-Length."""
+
+    def __missing__(self, line: bytes) -> str:
+        value = value_of(line)
+        return self.keep(line, value) if len(line) <= MAX_LINE else value
+
+
+_lengths = _Lengths(512)

@@ -19,7 +19,7 @@ from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.http.propagation import B3, L5d, Propagator, W3c
 from meshproxy.http.trace import UNSAMPLED, Recorder, Trace
-from meshproxy.http.trace_id import DEBUG, SAMPLING_KNOWN, TraceId, sample_rate
+from meshproxy.http.trace_id import DEBUG, SAMPLED, SAMPLING_KNOWN, TraceId, sample_rate
 from meshproxy.service import Service
 
 _base64, _hex = binascii.b2a_base64, binascii.hexlify
@@ -85,8 +85,10 @@ class ServerSpan:
         self._read = propagator.fields | {l5d.SAMPLE}
         self._on_errors = any(one.wants_errors for one in recorders)
         self._has_phases = any(one.wants_phases for one in recorders)
-        self._is_l5d = isinstance(propagator, L5d)
-        self.is_needed = bool(recorders) or not self._is_l5d
+        is_l5d = isinstance(propagator, L5d)
+        self._begins_late = is_l5d and bool(recorders) and not self._on_errors
+        """True if the first attempt begins a new trace that nobody records."""
+        self.is_needed = bool(recorders) or not is_l5d
         """False if nothing has to be done for a request without a trace: `AttemptSpan` begins it.
 
         `adopt` is then enough.
@@ -94,25 +96,26 @@ class ServerSpan:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves within the server's span."""
-        span = self._bits(64)
-        is_new = self._read.isdisjoint(request.headers.names)
-        found = (
-            _made(TraceId, (span, span, span, 0, 0))
-            if is_new
-            else self._continued(request.headers, span)
-        )
-        if self._recorders:
-            wanted: tuple[Recorder, ...] = ()
-            for one in self._recorders:  # without the frame of a comprehension
-                if one.wants(found):
-                    wanted += (one,)
-            if not wanted and is_new and self._is_l5d and not self._on_errors:
+        span = trace = self._bits(64)
+        flags, found = 0, None
+        if not self._read.isdisjoint(request.headers.names):
+            found = self._continued(request.headers, span)
+            trace, flags = found.trace, found.flags
+        wanted: tuple[Recorder, ...] = ()
+        for one in self._recorders:  # without the frame of a comprehension
+            if one.wants(trace, flags):
+                wanted += (one,)
+        if found is None:
+            if self._begins_late and not wanted:
                 request.trace = UNSAMPLED
                 return service(request)
-            if not found.flags & _DECIDED:
-                found = found.sampled(bool(wanted))
-            if wanted or self._on_errors:
-                return self._recorded(found, wanted, request, service)
+            if self._recorders:
+                flags = SAMPLING_KNOWN | SAMPLED if wanted else SAMPLING_KNOWN
+            found = _made(TraceId, (span, span, span, flags, 0))
+        elif self._recorders and not flags & _DECIDED:
+            found = found.sampled(bool(wanted))
+        if wanted or self._on_errors:
+            return self._recorded(found, wanted, request, service)
         request.trace = Trace(found, self._propagator)
         return service(request)
 
@@ -152,24 +155,31 @@ class ServerSpan:
         trace.dst = request.dst
         if has_phases:
             trace.bind_phase(request, self._bits)
-        if server.answered(response) or response.ending is None:
+        if server.answered(response):
             self._finish(trace, wanted)
-            return response
+        else:
+            self._await(response, trace, wanted)
+        return response
+
+    def _await(self, response: Response, trace: RecordedTrace, wanted: Sequence[Recorder]) -> None:
+        """Ends the spans at the end of the body, which is still arriving."""
 
         def ended(broken: bool) -> None:
-            server.end(response, broken=broken)
+            trace.server.end(response, broken=broken)
             self._finish(trace, wanted)
 
-        response.ending.then(ended)
-        return response
+        if response.ending is not None:
+            response.ending.then(ended)
 
     def _finish(self, trace: RecordedTrace, wanted: Sequence[Recorder]) -> None:
         """Passes the spans to those that want them, now that all have ended."""
-        trace.close()
-        failed = trace.server.error
-        for recorder in self._recorders if failed and self._on_errors else wanted:
-            if recorder in wanted or recorder.wants_errors:
-                recorder.record(trace)
+        trace.is_open = False
+        for recorder in wanted:
+            recorder.record(trace)
+        if self._on_errors and trace.server.outcome[0]:
+            for recorder in self._recorders:
+                if recorder.wants_errors and recorder not in wanted:
+                    recorder.record(trace)
 
 
 class AttemptSpan:
@@ -190,15 +200,16 @@ class AttemptSpan:
             if not request.retries or l5d.CTX_TRACE not in headers.names:
                 ids = bits(128).to_bytes(16)  # the attempt's, then the server's
                 server = ids[8:]
-                flags = _NO_FLAGS if trace is None else _UNSAMPLED_FLAGS
+                decision = _NO_FLAGS if trace is None else _UNSAMPLED_FLAGS
                 headers.names += _WRITTEN
                 headers.lines += (
-                    b"l5d-ctx-trace: " + _base64(ids + server + flags, newline=False),
+                    b"l5d-ctx-trace: " + _base64(ids + server + decision, newline=False),
                     b"l5d-reqid: " + _hex(server),
                 )
                 return service(request)
             request.trace = trace = _as_told(headers)
-        child = trace.id.child(bits(64))
+        own, _, root, flags, high = trace.id
+        child = _made(TraceId, (bits(64), own, root, flags, high))
         trace.propagator.write(headers, child)
         if isinstance(trace, RecordedTrace):
             return self._recorded(trace, child, request, service)
@@ -225,15 +236,10 @@ class AttemptSpan:
         noted.endpoint = request.endpoint
         if trace.has_phases:
             self._add_phases(trace, noted, before, request, response)
-        if noted.answered(response) or response.ending is None:
+        if noted.answered(response):
             trace.add_attempt(noted)
-            return response
-
-        def ended(broken: bool) -> None:
-            noted.end(response, broken=broken)
-            trace.add_attempt(noted)
-
-        response.ending.then(ended)
+        else:
+            _await(response, trace, noted)
         return response
 
     def _add_phases(
@@ -254,6 +260,17 @@ class AttemptSpan:
                 body.duration_us = max(time_ns() // 1000 - head_us, 1)
 
             response.ending.then(ended)
+
+
+def _await(response: Response, trace: RecordedTrace, noted: Noted) -> None:
+    """Ends the span of an attempt at the end of the body, which is still arriving."""
+
+    def ended(broken: bool) -> None:
+        noted.end(response, broken=broken)
+        trace.add_attempt(noted)
+
+    if response.ending is not None:
+        response.ending.then(ended)
 
 
 def _as_told(headers: Headers) -> Trace:

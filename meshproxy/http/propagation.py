@@ -5,6 +5,7 @@ github.com/openzipkin/b3-propagation; w3.org/TR/trace-context.
 """
 
 import re
+from binascii import hexlify as _hex
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -57,7 +58,7 @@ class L5d:
         headers.names += self._written
         headers.lines += (
             b"l5d-ctx-trace: " + trace.encode(),
-            b"l5d-reqid: %016x" % trace.trace,
+            b"l5d-reqid: " + _hex(trace.trace.to_bytes(8)),
         )
 
 

@@ -63,8 +63,8 @@ class Span:
 class Recorder(Protocol):
     """Records the spans of some traces."""
 
-    def wants(self, trace: TraceId) -> bool:
-        """Returns True if the spans of *trace* are to be recorded here."""
+    def wants(self, trace: int, flags: int) -> bool:
+        """Returns True if the spans are to be recorded here; the arguments are of a `TraceId`."""
         ...
 
     @property

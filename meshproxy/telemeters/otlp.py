@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import groupby
 from json.encoder import encode_basestring_ascii as _quoted
 from operator import attrgetter
+from struct import Struct
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from meshproxy.telemeters.telemeter import TelemeterDeps
 
 _KINDS: Final = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3}
 _ERROR: Final = 2
+_ids = Struct(">QQQQ").pack
 _router: Final = attrgetter("facts.service")
 _SCOPE: Final = f'{{"name":"meshproxy","version":{_quoted(__version__)}}}'
 
@@ -69,9 +71,10 @@ def encode(spans: Sequence[Span]) -> bytes:
 
 def _shown(span: Span) -> str:
     own, parent, trace, _, high = span.id
+    ids = _ids(high, trace, own, parent).hex()
     facts = span.facts
     shown = (
-        f'{{"traceId":"{high:016x}{trace:016x}","spanId":"{own:016x}",'
+        f'{{"traceId":"{ids[:32]}","spanId":"{ids[32:48]}",'
         f'"startTimeUnixNano":"{span.started_us}000",'
         f'"endTimeUnixNano":"{span.started_us + span.duration_us}000",{_texts[facts]}'
     )
@@ -83,7 +86,7 @@ def _shown(span: Span) -> str:
         shown += comma + _address(facts.kind, span.remote)
     shown += "]"
     if parent and parent != own:
-        shown += f',"parentSpanId":"{parent:016x}"'
+        shown += f',"parentSpanId":"{ids[48:]}"'
     if span.events:
         events = [
             f'{{"timeUnixNano":"{at}000","name":{_quoted(what)}}}' for at, what in span.events

@@ -19,7 +19,7 @@ from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.model import key
 from meshproxy.http.memo import Memo
 from meshproxy.http.trace import Recorder, Recording, Span, SpanFacts
-from meshproxy.http.trace_id import DEBUG, SAMPLED, SAMPLING_KNOWN, TraceId
+from meshproxy.http.trace_id import DEBUG, SAMPLED, SAMPLING_KNOWN
 from meshproxy.log_once import LogOnce
 from meshproxy.metrics.tree import Tree
 from meshproxy.telemeters.telemeter import Telemeter
@@ -95,12 +95,11 @@ class Sampler:
         self._threshold = rate * 10_000
         self._salt = bits(64)
 
-    def wants(self, trace: TraceId) -> bool:
-        """Returns True if the spans of *trace* are to be recorded."""
-        flags = trace.flags
+    def wants(self, trace: int, flags: int) -> bool:
+        """Returns True if the spans are to be recorded; the arguments are of a `TraceId`."""
         if flags & (DEBUG | SAMPLING_KNOWN):
             return bool(flags & (DEBUG | SAMPLED))
-        return (trace.trace ^ self._salt) % 10_000 < self._threshold
+        return (trace ^ self._salt) % 10_000 < self._threshold
 
 
 class SpanExporter(Telemeter):
@@ -147,9 +146,9 @@ class SpanExporter(Telemeter):
         """Returns itself."""
         return self
 
-    def wants(self, trace: TraceId) -> bool:
-        """Returns True if the spans of *trace* are to be recorded here, within the limit."""
-        if not self._sampled(trace):
+    def wants(self, trace: int, flags: int) -> bool:
+        """Returns True if the spans are to be recorded here, within the limit."""
+        if not self._sampled(trace, flags):
             return False
         if self._left <= 0:
             self._limited.value += 1

@@ -8,7 +8,6 @@ from typing import ClassVar, Final, Literal
 from meshproxy.config.bases import TelemeterConfig
 from meshproxy.config.model import key
 from meshproxy.http.trace import Recorder, Recording
-from meshproxy.http.trace_id import TraceId
 from meshproxy.telemeters.spans import Sampler
 from meshproxy.telemeters.telemeter import Telemeter, TelemeterDeps
 
@@ -60,9 +59,9 @@ class Tracelog(Telemeter):
         """Returns itself."""
         return self
 
-    def wants(self, trace: TraceId) -> bool:
-        """Returns True if the spans of *trace* are to be logged."""
-        return self._sampler.wants(trace)
+    def wants(self, trace: int, flags: int) -> bool:
+        """Returns True if the spans are to be logged."""
+        return self._sampler.wants(trace, flags)
 
     def record(self, recording: Recording) -> None:
         """Logs the spans of *recording*."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
+from struct import Struct
 from typing import ClassVar, Final
 
 from meshproxy.config.errors import Problem, Severity
@@ -18,6 +19,7 @@ from meshproxy.telemeters.spans import SpanExporter, SpanExporterConfig, Texts
 from meshproxy.telemeters.telemeter import TelemeterDeps
 
 _SCRIBE: Final = 9410
+_ids = Struct(">QQQ").pack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +55,18 @@ def encode(spans: Sequence[Span]) -> bytes:
 
 def _shown(span: Span) -> str:
     own, parent, trace, flags, high = span.id
+    ids = _ids(trace, own, parent).hex()
     above = f"{high:016x}" if high else ""
+    facts = span.facts
     shown = (
-        f'{{"traceId":"{above}{trace:016x}","id":"{own:016x}","timestamp":{span.started_us},'
-        f'"duration":{span.duration_us},{_texts[span.facts]}'
+        f'{{"traceId":"{above}{ids[:16]}","id":"{ids[16:32]}","timestamp":{span.started_us},'
+        f'"duration":{span.duration_us},{_texts[facts]}'
     )
-    if span.own_tags:
-        tags = [f"{_quoted(name)}:{_quoted(value)}" for name, value in span.own_tags.items()]
-        shown += f"{',' if span.facts.tags else ''}{','.join(tags)}"
-    shown += "}"
-    if parent and parent != own:
-        shown += f',"parentId":"{parent:016x}"'
+    comma = "," if facts.tags else ""
+    for name, value in span.own_tags.items():
+        shown += f"{comma}{_quoted(name)}:{_quoted(value)}"
+        comma = ","
+    shown += f'}},"parentId":"{ids[32:]}"' if parent and parent != own else "}"
     if span.remote:
         shown += _remote(span.remote)
     if span.events:

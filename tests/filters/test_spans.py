@@ -87,7 +87,7 @@ def test_what_ends_after_the_request_is_not_recorded() -> None:
     late = Noted(TraceId(2, 1, 1))
     late.fail("connect")
     trace.server.fail("connect")
-    trace.close()
+    trace.is_open = False
     trace.add_attempt(late)
     assert trace.size(phases=True) == len(trace.spans(phases=True)) == 1
 

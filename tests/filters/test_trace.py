@@ -31,8 +31,9 @@ class Recorded(list[Span]):
 
     __eq__, __hash__ = object.__eq__, object.__hash__
 
-    def wants(self, trace: TraceId) -> bool:
-        return self._wanted if trace.is_sampled is None else trace.is_sampled
+    def wants(self, trace: int, flags: int) -> bool:
+        decided = TraceId(1, 1, trace, flags).is_sampled
+        return self._wanted if decided is None else decided
 
     def record(self, recording: Recording) -> None:
         spans = recording.spans(phases=self.wants_phases)
