@@ -3,12 +3,14 @@
 finagle: the endpoint part of client/StackClient.scala. A Service that balancers choose.
 """
 
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
 from meshproxy.client.transport import ConnectionCounts, Connections
 from meshproxy.errors import NoTunnel, ProxyError, ServiceTimedOut, TimedOutConnecting
 from meshproxy.ewma import Load, PeakEwma
+from meshproxy.http.body import Body
 from meshproxy.http.classifier import Classifier, ResponseClass
 from meshproxy.http.ending import Ending
 from meshproxy.http.message import Request, Response
@@ -266,18 +268,17 @@ def classify(request: Request, response: Response, classifier: Classifier) -> No
     if result is not None:
         _store(response, result)
         return
-    ending, arriving = response.ending, response.body
-
-    def ended(broken: bool) -> None:
-        if not broken and getattr(arriving, "is_complete", True):
-            trailers = None if isinstance(arriving, bytes) else arriving.trailers
-            _store(response, classifier.end(trailers))
-
+    ending = response.ending
     if ending is None or ending.is_settled:
-        ended(broken=False)
+        _judge(response, response.body, classifier, broken=False)
     else:
         ending.decides = True
-        ending.then(ended)
+        ending.then(partial(_judge, response, response.body, classifier))
+
+
+def _judge(response: Response, body: bytes | Body, by: Classifier, broken: bool) -> None:
+    if not broken and getattr(body, "is_complete", True):
+        _store(response, by.end(None if isinstance(body, bytes) else body.trailers))
 
 
 def _cause(response: Response) -> str:

@@ -52,7 +52,15 @@ class Forward:
         response = service(request)
         headers = response.headers
         if response.version == b"2":
-            _answer_stream(response)
+            if (
+                response.ending is None
+                and not response.failed
+                and _ANSWERED_H2.isdisjoint(headers.names)
+            ):
+                headers.names += _RESPONSE_NAMES
+                headers.lines += _SUCCEEDED[b"2"]
+            else:
+                _answer_stream(response)
         elif not response.failed and _ANSWERED.isdisjoint(headers.names):
             headers.names += _RESPONSE_NAMES
             headers.lines += _SUCCEEDED[response.version]
@@ -69,10 +77,6 @@ def _answer_stream(response: Response) -> None:
     headers, ending = response.headers, response.ending
     if not _ANSWERED_H2.isdisjoint(headers.names):
         headers.remove_where((_ANSWERED_H2 - {b"via"}).__contains__)
-    elif ending is None and not response.failed:
-        headers.names += _RESPONSE_NAMES
-        headers.lines += _SUCCEEDED[b"2"]
-        return
     via.append(headers, b"2")
     if response.failed or ending is None or ending.is_settled:
         headers.append(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)

@@ -114,7 +114,8 @@ class ServerStats(Outcomes):
         if self.streams is not None:
             self.streams.whole(request, response, elapsed_ms)
         if elapsed_ms >= self._recent.from_ms or request.earlier or response.status >= 400:
-            self._recent.ended(*self._where, request, response, elapsed_ms)
+            router, server = self._where
+            self._recent.passed(router, server, request, response, elapsed_ms)
         return response
 
     def _raised(self, request: Request, error: BaseException, elapsed_ms: float) -> None:

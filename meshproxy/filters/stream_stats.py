@@ -18,14 +18,14 @@ _INCOMPLETE = "incomplete"
 class StreamOutcomes:
     """Successes, failures by reason, bytes of DATA and time of the streams of one kind."""
 
-    __slots__ = ("_failures", "_metrics", "_success", "size", "successes", "times")
+    __slots__ = ("_failures", "_metrics", "size", "success", "successes", "times")
 
     def __init__(self, metrics: Tree, duration: str) -> None:
         self._metrics = metrics
         self._failures = metrics.counter("stream_failures")
         self.successes = metrics.total("stream_success")
         self.times = metrics.stat(duration)
-        self._success = metrics.shared("success", (self.successes,), (self.times,))
+        self.success = metrics.shared("success", (self.successes,), (self.times,))
         self.size = metrics.stat("data_bytes")
 
     def ended(self, reason: str, size: int, elapsed_ms: float) -> None:
@@ -34,7 +34,7 @@ class StreamOutcomes:
             self._failures.value += 1
             self._metrics.counter("failures", reason).value += 1
         else:
-            self._success.value += 1
+            self.success.value += 1
         self.size.add(size)
         self.times.add(elapsed_ms)
 
@@ -45,11 +45,16 @@ class StreamStats:
     A request without a body counts for `stream` alone.
     """
 
-    __slots__ = ("_add_size", "_both", "_request", "_response", "counters", "times")
+    __slots__ = (
+        "_add_back", "_add_both", "_add_sent", "_add_size", "_both", "_request", "_response",
+        "_sent", "counters", "times",
+    )  # fmt: skip
 
     def __init__(self, metrics: Tree) -> None:
         self._both = both = StreamOutcomes(metrics.scope("stream"), "total_latency_ms")
-        self._request = StreamOutcomes(metrics.scope("request", "stream"), "stream_duration_ms")
+        self._request = there = StreamOutcomes(
+            metrics.scope("request", "stream"), "stream_duration_ms"
+        )
         self._response = back = StreamOutcomes(
             metrics.scope("response", "stream"), "stream_duration_ms"
         )
@@ -57,18 +62,33 @@ class StreamStats:
         self.times: tuple[Stat, ...] = (back.times, both.times)
         """Where the response and both directions of a stream that came whole are recorded."""
         self._add_size = metrics.shared("data_bytes", (), (back.size, both.size)).add
+        self._sent = there.success
+        self._add_sent, self._add_back, self._add_both = (
+            kind.size.add for kind in (there, back, both)
+        )
 
     def whole(self, request: Request, response: Response, elapsed_ms: float) -> None:
         """Records a response that came whole, but for what `counters` and `times` have of it."""
-        upload, size = request.body, _size(response.body)
+        body, upload = response.body, request.body
+        size = len(body) if type(body) is bytes else getattr(body, "received", 0)
         if upload is None:
             add = self._add_size
             add(size)
             return
-        sent = _received(upload)
-        self._request.ended("" if upload.is_complete else _INCOMPLETE, sent, elapsed_ms)
-        self._response.size.add(size)
-        self._both.size.add(sent + size)
+        sent = getattr(upload, "received", 0)
+        if upload.is_complete:
+            success = self._sent
+            success.value += 1
+            add = success.add
+            add(elapsed_ms)
+            add = self._add_sent
+            add(sent)
+        else:
+            self._request.ended(_INCOMPLETE, sent, elapsed_ms)
+        add = self._add_back
+        add(size)
+        add = self._add_both
+        add(sent + size)
 
     def ended(self, request: Request, body: Any, elapsed_ms: float, broken: bool) -> None:
         """Records the response's *body* at its end, *elapsed_ms* after the request began."""
@@ -78,17 +98,14 @@ class StreamStats:
 
     def record(self, request: Request, body: Any, reason: str, elapsed_ms: float) -> None:
         """Records a stream; it is a failure if there is a *reason*."""
-        upload, sent, size = request.body, 0, _size(body)
+        upload, sent = request.body, 0
+        size = len(body) if type(body) is bytes else _received(body)
         if upload is not None:
             sent = _received(upload)
             why = reason or ("" if upload.is_complete else _INCOMPLETE)
             self._request.ended(why, sent, elapsed_ms)
         self._response.ended(reason, size, elapsed_ms)
         self._both.ended(reason, sent + size, elapsed_ms)
-
-
-def _size(body: Any) -> int:
-    return len(body) if type(body) is bytes else _received(body)
 
 
 def _received(body: Any) -> int:

@@ -69,9 +69,9 @@ def is_grpc(headers: Headers) -> bool:
 
 def read_status(headers: Headers) -> int | None:
     """Returns the number in `grpc-status`; None without one, -1 for one that is not a number."""
-    value = headers.get(STATUS)
-    if value is None:
+    if STATUS not in headers.names:
         return None
+    value = headers.get(STATUS) or b""
     return int(value) if value.isdigit() and len(value) <= 3 else -1
 
 

@@ -60,6 +60,8 @@ def first_of(
         for identifier in calls:
             try:
                 found = identifier(request)
+                if type(found) is Path:
+                    return found
                 if isinstance(found, Var):
                     found = _settled(found, timeout_s)
             except ValueError as error:

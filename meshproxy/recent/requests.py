@@ -8,6 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from math import floor, inf, log1p
 from operator import attrgetter
 from time import monotonic
 from typing import Any, Final, Protocol
@@ -60,6 +61,8 @@ class RecentRequests:
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
         self._draw = draw
         self._rate: float | None = None
+        self._gap: float = 0
+        """How many of those that went well are passed over before the next is kept."""
         self._left = PER_SECOND
         self._watched_until = 0.0
         self._followers: tuple[RequestFollower, ...] = ()
@@ -72,6 +75,8 @@ class RecentRequests:
         self.missed = 0
         """Requests that a supervisor watched for and was not told of, since the last `take`."""
         self._slow_ms = SLOW_MS
+        self._wants_all = False
+        """True if somebody is told of every request."""
         self._at_once = False
         """True if requests are formatted as they end."""
         self.from_ms = -1.0
@@ -87,6 +92,7 @@ class RecentRequests:
         self._rate = rate
         self._slow_ms = slow_ms
         self._capacity = capacity
+        self._gap = self._next_gap()
         self._resize()
         self.refill()
 
@@ -112,6 +118,21 @@ class RecentRequests:
         """Tells *follower* no more."""
         self._followers = tuple(one for one in self._followers if one is not follower)
         self._adjust()
+
+    def passed(
+        self, router: str, server: str, request: Request, response: Response, latency_ms: float
+    ) -> None:
+        """Records *request*, whose *response* came whole and is a success, if it is of interest."""
+        if (
+            self._gap
+            and not self._wants_all
+            and latency_ms < self._slow_ms
+            and not request.earlier
+            and response.status < 400
+        ):
+            self._gap -= 1
+        else:
+            self.ended(router, server, request, response, latency_ms)
 
     def ended(
         self,
@@ -196,14 +217,22 @@ class RecentRequests:
 
     def _skips(self, total_ms: float) -> bool:
         """Returns True if a request that went well is not kept; otherwise counts it."""
-        if self._followers or total_ms >= self._slow_ms or self._watched_until:
+        if self._wants_all or total_ms >= self._slow_ms:
             return False
-        if self._rate is not None and self._draw() >= self._rate:
+        if self._gap:
+            self._gap -= 1
             return True
+        self._gap = self._next_gap()
         self._left -= 1
         if not self._left:
             self._adjust()
         return self._left < 0
+
+    def _next_gap(self) -> float:
+        """Returns how many to pass over, so that each is kept with the probability of the rate."""
+        if self._rate is None or self._rate >= 1:
+            return 0
+        return floor(log1p(-self._draw()) / log1p(-self._rate)) if self._rate else inf
 
     def _note(self, request: RecentRequest | Ended) -> None:
         if request.is_failed:
@@ -235,7 +264,7 @@ class RecentRequests:
         if self._watched_until and self._watched_until < monotonic():
             self._watched_until = 0.0
             self._resize()
-        wants_all = self._followers or self._watched_until
-        self._at_once = bool(wants_all) or self._capacity > _MOST_UNSHOWN
+        self._wants_all = wants_all = bool(self._followers or self._watched_until)
+        self._at_once = wants_all or self._capacity > _MOST_UNSHOWN
         wants_some = self._left > 0 and self._rate != 0
         self.from_ms = -1.0 if wants_all or wants_some else self._slow_ms

@@ -1,6 +1,7 @@
 """A statsd collector: the statsd package's client on a socket that reports refusals."""
 
 import socket
+from collections.abc import Iterable
 from typing import Final
 
 from statsd.client.udp import Pipeline, StatsClient
@@ -14,9 +15,9 @@ _SEND_TIMEOUT_S: Final = 1.0
 class LinePipeline(Pipeline):  # type: ignore[misc] # the package has no types
     """The package's pipeline for complete lines; `send` packs them into datagrams."""
 
-    def add(self, line: str) -> None:
-        """Queues *line*."""
-        self._after(line)
+    def add(self, lines: Iterable[str]) -> None:
+        """Queues *lines*."""
+        self._stats.extend(lines)
 
 
 class Collector(StatsClient):  # type: ignore[misc] # the package has no types

@@ -7,10 +7,11 @@ sent as the sum of an interval at rate 1 instead of a datagram for each incremen
 import logging
 import random
 import re
+from collections import Counter as Times
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from math import isfinite
+from itertools import islice, repeat
+from math import ceil, isfinite
 from time import monotonic
 from typing import ClassVar, Final
 
@@ -97,7 +98,10 @@ def gauged(name: str, value: float) -> str:
 def timed(name: str, values: Iterable[float], rate: float) -> list[str]:
     """Returns the lines of timings, truncated; each line stands for 1/*rate* timings."""
     kind = f"|ms|@{rate:.6f}" if rate < 1 else "|ms"
-    return [f"{name}:{int(value)}{kind}" for value in values]
+    lines: list[str] = []
+    for value, times in Times(values).items():
+        lines += [f"{name}:{int(value)}{kind}"] * times
+    return lines
 
 
 def thinned(values: Histogram, step: float, draw: float) -> Iterator[int]:
@@ -105,9 +109,10 @@ def thinned(values: Histogram, step: float, draw: float) -> Iterator[int]:
     position, reached = draw * step, 0
     for value, times in sorted(values.counts.items()):
         reached += times
-        while position < reached:
-            yield value
-            position += step
+        if position < reached:
+            hits = ceil((reached - position) / step)
+            yield from repeat(value, hits)
+            position += hits * step
 
 
 @dataclass(slots=True)
@@ -240,8 +245,7 @@ class Statsd(Telemeter):
             self._dropped.value += len(lines)
             return
         pipeline = self._collector.pipeline()
-        for line in lines:
-            pipeline.add(line)
+        pipeline.add(lines)
         pipeline.send()
 
     def _flush_often(self) -> None:

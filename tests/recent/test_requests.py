@@ -2,6 +2,7 @@
 
 import json
 import weakref
+from random import Random
 
 import pytest
 
@@ -135,6 +136,31 @@ def test_a_draw_below_the_rate_is_kept(rate: float, draw: float, kept: int) -> N
     recent.sample(rate, 5)
     end(recent, fine())
     assert len(shown(recent)) == kept
+
+
+def test_a_share_of_what_went_well_is_kept_and_all_that_is_of_interest() -> None:
+    recent = RecentRequests(Random(1).random)
+    recent.sample(0.25, 2000)
+    again = request()
+    again.earlier = (Attempt(None, "10.0.0.1:80", "503", 0.0, 0.0),)
+    for _ in range(4000):
+        recent.passed("http", "ip/1", request(), fine(), 1.0)
+    assert 900 < len(shown(recent)) < 1100
+    before = len(shown(recent))
+    for _ in range(5):
+        recent.passed("http", "ip/1", request(), fine(), requests.SLOW_MS)
+        recent.passed("http", "ip/1", again, fine(), 1.0)
+        recent.passed("http", "ip/1", request(), Response(404, b"", of()), requests.SLOW_MS)
+    assert len(shown(recent)) == before + 15
+
+
+def test_a_follower_is_told_of_what_would_be_passed_over() -> None:
+    recent, follower = RecentRequests(lambda: 0.9), Followed()
+    recent.sample(0.25)
+    recent.follow(follower)
+    for _ in range(4):
+        recent.passed("http", "ip/1", request(), fine(), 1.0)
+    assert len(follower.told) == 4
 
 
 def test_nothing_is_asked_of_fast_requests_at_a_rate_of_0_but_slow_ones_are_kept() -> None:

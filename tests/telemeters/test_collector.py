@@ -16,8 +16,7 @@ def sink() -> socket.socket:
 
 def send(collector: Collector, *lines: str) -> None:
     pipeline = collector.pipeline()
-    for line in lines:
-        pipeline.add(line)
+    pipeline.add(lines)
     pipeline.send()
 
 
