@@ -5,7 +5,7 @@ from meshproxy.h2.connection import H2Connection
 from meshproxy.h2.decoder import FieldSection
 from meshproxy.h2.encoder import Encodable
 from meshproxy.h2.errors import ErrorCode, malformed, too_large
-from meshproxy.h2.events import ClientEvents
+from meshproxy.h2.events import H2Events
 from meshproxy.h2.fields import ResponseHead, response_head
 from meshproxy.h2.settings import LocalSettings
 from meshproxy.h2.stream import H2Stream
@@ -14,33 +14,33 @@ _NONE: frozenset[bytes] = frozenset()
 _BODILESS = (204, 304)
 _CALM = 1 / 2
 """Resets that are sent at once, as a part of those that a server of ours lets a client send."""
+_EARNED = guard.RESETS_PER_STREAM * _CALM
 
 
 class H2Client(H2Connection):
-    """Calls *events* with the responses of a server.
+    """Tells the streams of requests what a server responds.
 
     Requests of many clients share the connection, and their resets add up on it. The server might
     take them for an attack (CVE-2023-44487) and end the requests of all, so they are paced: beyond
     a number, a stream ends here at once, and its RST_STREAM is sent later.
     """
 
-    __slots__ = ("_allowed_resets", "_is_going", "_next", "late_resets")
+    __slots__ = ("_allowed_resets", "_is_going", "_next", "late_resets", "most_streams")
 
-    def __init__(self, events: ClientEvents, local: LocalSettings, now: float) -> None:
+    def __init__(self, events: H2Events, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=True)
-        self._events: ClientEvents = events
         self._next = 1
         self._is_going = False
         self._allowed_resets = guard.resets(now, _CALM)
         self.late_resets: dict[int, int] = {}
         """Codes by stream, in the order in which they are to be sent."""
+        self.most_streams = self._peer.max_concurrent_streams
+        """Streams that may be open now: what the server allows, without those in `late_resets`."""
 
     @property
     def room(self) -> int:
         """Streams that the server takes now besides those that are open; 0 or less if none."""
-        if self._is_going or self._next > frames.MAX_STREAM_ID:
-            return 0
-        return self._peer.max_concurrent_streams - len(self._streams) - len(self.late_resets)
+        return self.most_streams - len(self.streams)
 
     @property
     def can_open(self) -> bool:
@@ -54,33 +54,38 @@ class H2Client(H2Connection):
 
     def open(
         self,
+        stream: H2Stream,
         fields: tuple[Encodable, ...],
         *,
         ends: bool,
         is_bodiless: bool = False,
         never_indexed: frozenset[bytes] = _NONE,
-    ) -> H2Stream:
-        """Sends the head of a request and returns its stream.
+    ) -> None:
+        """Opens *stream* by sending the head of a request.
 
         *is_bodiless* says that the response will have no body whatever it says (HEAD). Raises
         ValueError unless `can_open`.
         """
-        if self.room <= 0:
+        if len(self.streams) >= self.most_streams:
             raise ValueError("the server takes no more streams")
-        stream = self._open(self._next)
+        self._open(stream, self._next)
+        stream.can_receive = True
+        stream.has_head = False
         self._next += 2
-        self._allowed_resets.earned += guard.RESETS_PER_STREAM * _CALM
+        if self._next > frames.MAX_STREAM_ID:
+            self._count_streams()
+        self._allowed_resets.earned += _EARNED
         stream.is_bodiless = is_bodiless
         self.send_fields(stream, fields, ends=ends, never_indexed=never_indexed)
-        return stream
 
     def reset(self, stream: H2Stream, code: int) -> None:
         """Resets *stream*, unless it is closed already; the server may hear of it later."""
         if not self.late_resets and self._allowed_resets.may_take(self._now):
             super().reset(stream, code)
-        elif stream.id in self._streams:
+        elif stream.id in self.streams:
             self.late_resets[stream.id] = code
             self._give_up(stream, is_ours=True)
+            self._count_streams()
 
     def send_late_resets(self, now: float) -> None:
         """Sends as many of those that wait as are allowed at monotonic second *now*."""
@@ -89,14 +94,25 @@ class H2Client(H2Connection):
             code = self.late_resets.pop(stream_id)
             self._out.append(frames.rst_stream(stream_id, code))
             self._remember_reset(stream_id)
+        self._count_streams()
+
+    def settings_frame(self, payload: bytes) -> None:
+        """Follows the server's settings, and acknowledges them."""
+        super().settings_frame(payload)
+        self._count_streams()
 
     def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
         """Ends the streams that the server has not looked at as if it had refused them."""
         self._is_going = True
-        for stream in [each for each in self._streams.values() if each.id > last_stream_id]:
+        self._count_streams()
+        for stream in [each for each in self.streams.values() if each.id > last_stream_id]:
             self._give_up(stream, is_ours=False)
-            self._events.reset_received(stream, ErrorCode.REFUSED_STREAM)
+            stream.reset_received(ErrorCode.REFUSED_STREAM)
         super().goaway_frame(last_stream_id, code, debug)
+
+    def _count_streams(self) -> None:
+        allowed = 0 if self.is_exhausted else self._peer.max_concurrent_streams
+        self.most_streams = max(0, allowed - len(self.late_resets))
 
     def _begin(self, stream_id: int, section: FieldSection, ends: bool) -> None:
         del section, ends
@@ -110,7 +126,7 @@ class H2Client(H2Connection):
             if ends:
                 raise malformed(stream.id, "an interim response with END_STREAM")
             self._trifles.take(self._now)
-            self._events.interim_received(stream, head)
+            stream.interim_received(head)
             return
         stream.has_head = True
         if stream.is_bodiless or head.status in _BODILESS:
@@ -119,7 +135,7 @@ class H2Client(H2Connection):
             stream.body_left = head.length
         if ends:
             self._receive_end(stream)
-        self._events.response_received(stream, head, ends)
+        stream.response_received(head, ends)
 
     def _check_late(self, stream_id: int, kind: int) -> None:
         """Lets pass what comes for a stream whose reset the server has not been sent."""

@@ -73,18 +73,18 @@ class H2Connection(FlowControl):
         if self._receive_window < 0 and size:
             why = "more DATA than the connection's window"
             raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, why)
-        self._grant(size)
-        stream = self._streams.get(stream_id)
-        if stream is None or not stream.can_receive:
-            self._drop(stream_id, size)
+        self._granted += size
+        if self._granted >= self._enough:
+            self._grant()
+        stream = self.streams.get(stream_id)
+        if stream is None or not (stream.can_receive and stream.has_head):
+            self._drop(stream_id, stream, size)
             return
         stream.unconsumed += size
         stream.receive_window -= size
         if stream.receive_window < 0 and size:
             why = "more DATA than its window"
             raise H2StreamError(stream_id, ErrorCode.FLOW_CONTROL_ERROR, why)
-        if not stream.has_head:
-            raise malformed(stream_id, "DATA before the response's head")
         count = len(data)
         if count < size:
             self.consume(stream, size - count)
@@ -96,12 +96,12 @@ class H2Connection(FlowControl):
             self._receive_end(stream)
         elif not count:
             self._trifles.take(self._now, guard.EMPTY_DATA)
-        self._events.data_received(stream, data, ends)
+        stream.data_received(data, ends)
 
     def block(self, stream_id: int, block: bytes, ends: bool) -> None:
         """Decodes a field block, whatever becomes of it: the table is the whole connection's."""
         section = self._known(block) or self._decoder.decode(block)
-        stream = self._streams.get(stream_id)
+        stream = self.streams.get(stream_id)
         try:
             if stream is None:
                 self._begin(stream_id, section, ends)
@@ -120,21 +120,21 @@ class H2Connection(FlowControl):
 
     def rst_stream_frame(self, stream_id: int, code: int) -> None:
         """Closes a stream."""
-        stream = self._streams.get(stream_id)
+        stream = self.streams.get(stream_id)
         if stream is None:
             self._check_late(stream_id, frames.RST_STREAM)
             return
         self._count_reset()
         self._give_up(stream, is_ours=False)
-        self._events.reset_received(stream, code)
+        stream.reset_received(code)
 
     def settings_frame(self, payload: bytes) -> None:
         """Follows the peer's settings, and acknowledges them."""
         before = self._peer.stream_window_bytes
         self._peer.update(payload)
         change = self._peer.stream_window_bytes - before
-        self._trifles.take(self._now, 1 + (len(self._streams) // 16 if change else 0))
-        for stream in self._streams.values() if change else ():
+        self._trifles.take(self._now, 1 + (len(self.streams) // 16 if change else 0))
+        for stream in self.streams.values() if change else ():
             stream.send_window += change
             if stream.send_window > settings.MAX_WINDOW_BYTES:
                 raise H2ConnectionError(
@@ -144,7 +144,7 @@ class H2Connection(FlowControl):
         self._reply(frames.SETTINGS_ACK)
         self._events.settings_received()
         if change > 0:
-            self._events.window_opened(None)
+            self._events.window_opened()
 
     def settings_ack_frame(self) -> None:
         """Applies our settings, which the peer knows from now on (RFC 9113 section 6.5.3)."""
@@ -154,7 +154,7 @@ class H2Connection(FlowControl):
         self.is_acknowledged = True
         change = self._local.stream_window_bytes - self._new_window
         self._new_window += change
-        for stream in self._streams.values():
+        for stream in self.streams.values():
             stream.receive_window += change
         self._decoder.allow(self._local.header_table_bytes)
 
@@ -186,9 +186,9 @@ class H2Connection(FlowControl):
                 raise H2ConnectionError(
                     ErrorCode.FLOW_CONTROL_ERROR, "the connection's window is over 2**31-1"
                 )
-            self._events.window_opened(None)
+            self._events.window_opened()
             return
-        stream = self._streams.get(stream_id)
+        stream = self.streams.get(stream_id)
         if stream is None:
             self._check_late(stream_id, frames.WINDOW_UPDATE)
             return
@@ -199,7 +199,7 @@ class H2Connection(FlowControl):
             raise H2StreamError(
                 stream_id, ErrorCode.FLOW_CONTROL_ERROR, "its window is over 2**31-1"
             )
-        self._events.window_opened(stream)
+        stream.window_opened()
 
     def stream_error(self, error: H2StreamError) -> None:
         """Resets the stream at fault, and counts that."""
@@ -207,13 +207,13 @@ class H2Connection(FlowControl):
             self._trifles.take(self._now)
         else:
             self._count_reset(guard.FAULT)
-        stream = self._streams.get(error.stream_id)
+        stream = self.streams.get(error.stream_id)
         if stream is None:
             self._out.append(frames.rst_stream(error.stream_id, error.code))
             self._remember_reset(error.stream_id)
             return
         self.reset(stream, error.code)
-        self._events.stream_failed(stream, error.code, str(error))
+        stream.failed(error.code, str(error))
 
     # What both sides do alike, and what each does in its own way.
 
@@ -233,13 +233,15 @@ class H2Connection(FlowControl):
         """Counts a stream that the peer has reset, or that its fault ended."""
         raise NotImplementedError
 
-    def _open(self, stream_id: int) -> H2Stream:
-        """Returns a new stream."""
-        stream = H2Stream(stream_id, self._peer.stream_window_bytes, self._new_window)
-        self._streams[stream_id] = stream
-        self._held += 1
+    def _open(self, stream: H2Stream, stream_id: int) -> None:
+        """Opens *stream*: all but what is known of the message that comes on it."""
+        stream.id = stream_id
+        stream.can_send = True
+        stream.send_window = self._peer.stream_window_bytes
+        stream.receive_window = self._new_window
+        stream.unconsumed = stream.consumed = 0
+        self.streams[stream_id] = stream
         self._trifles.earned += guard.USEFUL
-        return stream
 
     def _trailers(self, stream: H2Stream, section: FieldSection, ends: bool) -> None:
         if section.is_too_large:
@@ -248,7 +250,7 @@ class H2Connection(FlowControl):
         if not ends:
             raise malformed(stream.id, "trailers without END_STREAM")
         self._receive_end(stream)
-        self._events.trailers_received(stream, fields)
+        stream.trailers_received(fields)
 
     def _receive_end(self, stream: H2Stream) -> None:
         if stream.body_left:
@@ -269,8 +271,10 @@ class H2Connection(FlowControl):
         if len(self._resets) > _REMEMBERED_RESETS:
             del self._resets[next(iter(self._resets))]
 
-    def _drop(self, stream_id: int, size: int) -> None:
+    def _drop(self, stream_id: int, stream: H2Stream | None, size: int) -> None:
         """Drops DATA for no open stream. Raises what it deserves, unless it was on its way."""
+        if stream is not None and stream.can_receive:
+            raise malformed(stream_id, "DATA before the response's head")
         if 0 < size <= self._resets.get(stream_id, 0):
             self._resets[stream_id] -= size
         else:
@@ -278,7 +282,7 @@ class H2Connection(FlowControl):
 
     def _check_late(self, stream_id: int, kind: int) -> None:
         """Raises what a frame deserves that comes for a stream in no state for it, if anything."""
-        stream = self._streams.get(stream_id)
+        stream = self.streams.get(stream_id)
         if stream is not None:
             state = stream.state
         elif stream_id in self._resets:

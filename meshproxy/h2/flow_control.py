@@ -24,6 +24,7 @@ class FlowControl(FrameSender):
         size = max(local.connection_window_bytes, DEFAULT_WINDOW_BYTES)
         self._receive_window = size
         self._granted = 0
+        """Bytes that came, and that the peer has not been told that it may send again."""
         self._enough, self._half = local.least_grant(size), size // 2
         self._stream_enough = local.least_grant(local.stream_window_bytes)
         self._stream_half = local.stream_window_bytes // 2
@@ -32,9 +33,8 @@ class FlowControl(FrameSender):
         self._is_urgent = False
         """True if what is due should not wait for other output."""
 
-    @property
     def has_output(self) -> bool:
-        """True if `take` would return anything."""
+        """Returns True if `take` would return anything."""
         return self._is_urgent or bool(self._out)
 
     def take(self) -> list[bytes | memoryview]:
@@ -63,16 +63,14 @@ class FlowControl(FrameSender):
                 self._is_urgent = True
         return self._is_urgent
 
-    def _grant(self, count: int) -> None:
-        """Grants bytes of the connection's window again."""
-        self._granted += count
-        if self._granted >= self._enough:
-            self._due.add(0)
-            if self._granted >= self._half:
-                self._is_urgent = True
+    def _grant(self) -> None:
+        """Has the peer told of what is granted of the connection's window, which is enough."""
+        self._due.add(0)
+        if self._granted >= self._half:
+            self._is_urgent = True
 
     def _write_grants(self) -> None:
-        out, streams = self._out, self._streams
+        out, streams = self._out, self.streams
         for stream_id in self._due:
             if not stream_id:
                 out.append(frames.window_update(0, self._granted))

@@ -26,7 +26,8 @@ class FrameReader(PayloadReader):
     """
 
     __slots__ = (
-        "_has_begun", "_held", "_held_kind", "_max_frame_bytes", "_needed", "_pieces", "preface",
+        "_has_begun", "_held", "_held_kind", "_max_frame_bytes", "_needed", "_pieces",
+        "is_within_head", "preface",
     )  # fmt: skip
 
     def __init__(self, handler: FrameHandler, max_frame_bytes: int, preface: bytes) -> None:
@@ -34,15 +35,12 @@ class FrameReader(PayloadReader):
         self._max_frame_bytes = max_frame_bytes
         self.preface = preface
         """What the peer still has to begin with."""
+        self.is_within_head = False
+        """True within a field block, or any frame but DATA; a timeout should limit that."""
         self._has_begun = False
         self._pieces: list[bytes] = []
         self._held = self._needed = 0
         self._held_kind = frames.SETTINGS  # of the frame of which only a part is there
-
-    @property
-    def is_within_head(self) -> bool:
-        """True within a field block, or any frame but DATA; a timeout should limit that."""
-        return bool(self._block_stream) or (self._held > 0 and self._held_kind != frames.DATA)
 
     def feed(self, data: bytes) -> None:
         """Reads all whole frames. Raises H2ConnectionError."""
@@ -65,7 +63,8 @@ class FrameReader(PayloadReader):
             at = self._read_frames(data, at)
         if at < len(data):
             self._pieces.append(data[at:] if at else data)
-        self._held = len(data) - at
+        held = self._held = len(data) - at
+        self.is_within_head = self._block_stream > 0 or (held > 0 and self._held_kind != DATA)
 
     def _read_preface(self, data: bytes) -> int:
         size = len(self.preface)
@@ -82,13 +81,12 @@ class FrameReader(PayloadReader):
         size = len(data)
         handler, unpack, largest = self._handler, frames.HEAD.unpack_from, self._max_frame_bytes
         head_bytes, stream_bits = frames.HEAD_BYTES, frames.MAX_STREAM_ID
-        while size - at >= head_bytes:
+        while (start := at + head_bytes) <= size:
             word, flags, stream_id = unpack(data, at)
             length, kind = word >> 8, word & 255
             stream_id &= stream_bits
             if length > largest:
                 refuse_size(f"a frame of {length} bytes")
-            start = at + head_bytes
             end = start + length
             if end > size:
                 self._needed = end - at

@@ -3,6 +3,7 @@
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
+from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS
 from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES, PeerSettings
 from meshproxy.h2.stream import H2Stream
 
@@ -17,13 +18,12 @@ class FrameSender:
 
     __slots__ = (
         "_encoder",
-        "_held",
         "_out",
         "_peer",
         "_replies",
-        "_streams",
         "_trifles",
         "send_window",
+        "streams",
     )
 
     def __init__(self, now: float) -> None:
@@ -34,19 +34,13 @@ class FrameSender:
         self._peer = PeerSettings()
         self.send_window = DEFAULT_WINDOW_BYTES
         """Bytes that the peer's window for all streams together allows."""
-        self._streams: dict[int, H2Stream] = {}
-        self._held = 0
-        """Streams that are open, or for which something still works."""
+        self.streams: dict[int, H2Stream] = {}
+        """Streams that at least one side may still send on, by their numbers."""
 
     @property
     def open_streams(self) -> int:
-        """Streams that at least one side may still send on."""
-        return len(self._streams)
-
-    @property
-    def streams(self) -> list[H2Stream]:
-        """Those streams."""
-        return list(self._streams.values())
+        """How many streams are open."""
+        return len(self.streams)
 
     def take(self) -> list[bytes | memoryview]:
         """Returns what is to be written, in order, and forgets it.
@@ -76,7 +70,12 @@ class FrameSender:
         if not stream.can_send:
             raise _ended(stream)
         block = self._encoder.encode(fields, never_indexed)
-        self._out.append(frames.headers(stream.id, block, self._peer.max_frame_bytes, ends=ends))
+        length, largest = len(block), self._peer.max_frame_bytes
+        if length > largest:
+            self._out.append(frames.headers(stream.id, block, largest, ends=ends))
+        else:
+            flags = END_STREAM | END_HEADERS if ends else END_HEADERS
+            self._out.append(_pack(length << 8 | HEADERS, flags, stream.id) + block)
         if ends:
             stream.can_send = False
             if not stream.can_receive:
@@ -98,21 +97,21 @@ class FrameSender:
         if not stream.can_send:
             raise _ended(stream)
         length = len(data)
-        if length and (length > stream.send_window or length > self.send_window or length > most):
+        window, shared = stream.send_window - length, self.send_window - length
+        if length and (window < 0 or shared < 0 or length > most):
             length = min(stream.send_window, self.send_window, most)
             if length <= 0:
                 return 0
             data, ends = data[:length], False
-        window = stream.send_window = stream.send_window - length
-        shared = self.send_window = self.send_window - length
+            window, shared = stream.send_window - length, self.send_window - length
+        stream.send_window, self.send_window = window, shared
         if length >= guard.SLIVER or (window > 0 and shared > 0):
             self._trifles.earned += guard.USEFUL + (length >> guard.GRANT_BITS)
         last = length
         if length > self._peer.max_frame_bytes:
             data = self._send_all_but_last(stream, data)
             last = len(data)
-        flags = frames.END_STREAM if ends else 0
-        self._out.append(_pack(last << 8 | frames.DATA, flags, stream.id))
+        self._out.append(_pack(last << 8 | DATA, END_STREAM if ends else 0, stream.id))
         if last:
             self._out.append(data)
         if ends:
@@ -132,7 +131,7 @@ class FrameSender:
 
     def reset(self, stream: H2Stream, code: int) -> None:
         """Resets *stream*, unless it is closed already."""
-        if stream.id in self._streams:
+        if stream.id in self.streams:
             self._out.append(frames.rst_stream(stream.id, code))
             self._give_up(stream, is_ours=True)
 
@@ -165,9 +164,7 @@ class FrameSender:
     def _close(self, stream: H2Stream) -> None:
         """Forgets *stream*, on which neither side sends any more; called once for each."""
         stream.can_send = stream.can_receive = False
-        del self._streams[stream.id]
-        if stream.is_released:
-            self._held -= 1
+        del self.streams[stream.id]
 
     def _last_of_peer(self) -> int:
         """Returns the highest stream that the peer has opened."""

@@ -17,11 +17,13 @@ class H2Server(H2Connection):
     that a client that resets its requests does not have more of them served at once.
     """
 
-    __slots__ = ("_last", "_last_served", "_resets_left")
+    __slots__ = ("_held", "_last", "_last_served", "_resets_left")
 
     def __init__(self, events: ServerEvents, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=False)
         self._events: ServerEvents = events
+        self._held = 0
+        """Streams that are open, or for which something still works."""
         self._last = 0
         self._last_served = frames.MAX_STREAM_ID
         self._resets_left = guard.resets(now)
@@ -29,7 +31,7 @@ class H2Server(H2Connection):
     def release(self, stream: H2Stream) -> None:
         """Says that nothing works for *stream* any more; called once for each."""
         stream.is_released = True
-        if stream.id not in self._streams:
+        if stream.id not in self.streams:
             self._held -= 1
 
     def go_away(
@@ -57,17 +59,22 @@ class H2Server(H2Connection):
         length = head.length if head else None
         if ends and length:
             raise malformed(stream_id, "a Content-Length without a body")
-        stream = self._open(stream_id)
-        self._resets_left.earned += guard.RESETS_PER_STREAM
-        stream.is_released = False
-        stream.has_head = True
-        stream.body_left = length
-        if ends:
-            stream.can_receive = False
         if head is None:
-            self._events.request_too_large(stream, ends)
+            stream = self._events.request_too_large(stream_id, ends)
         else:
-            self._events.request_received(stream, head, ends)
+            stream = self._events.request_received(stream_id, head, ends)
+        self._open(stream, stream_id)
+        self._held += 1
+        self._resets_left.earned += guard.RESETS_PER_STREAM
+        stream.can_receive = not ends
+        stream.has_head = True
+        stream.is_released = False
+        stream.body_left = length
+
+    def _close(self, stream: H2Stream) -> None:
+        super()._close(stream)
+        if stream.is_released:
+            self._held -= 1
 
     def _is_idle(self, stream_id: int) -> bool:
         return stream_id > self._last or stream_id % 2 == 0

@@ -1,12 +1,16 @@
-"""One stream: who may still send on it, and its windows."""
+"""One stream: who may still send on it, its windows, and what becomes of what comes on it."""
 
-from typing import Any
-
+from meshproxy.h2.fields import Fields, ResponseHead
 from meshproxy.h2.states import StreamState
 
 
 class H2Stream:
-    """What a connection knows of a stream; `owner` belongs to whoever uses the engine."""
+    """What a connection knows of a stream, all of which it sets when it opens it.
+
+    Subclasses know what is to be done. Their methods are called while received bytes are read, so
+    each returns at once and raises nothing. After `reset_received` and `failed` a stream is closed,
+    and what it has not consumed counts as consumed.
+    """
 
     __slots__ = (
         "body_left",
@@ -17,32 +21,30 @@ class H2Stream:
         "id",
         "is_bodiless",
         "is_released",
-        "owner",
         "receive_window",
         "send_window",
         "unconsumed",
     )
 
-    def __init__(self, stream_id: int, send_window: int, receive_window: int) -> None:
-        self.id = stream_id
-        self.can_send = self.can_receive = True
-        self.send_window = send_window
-        """Bytes that the peer's window allows; below 0 after a setting that made it smaller."""
-        self.receive_window = receive_window
-        """Bytes that the peer may still send; below 0 after a setting that made it smaller."""
-        self.unconsumed = 0
-        """Bytes of DATA handed on and not yet consumed."""
-        self.consumed = 0
-        """Bytes consumed and not yet granted again."""
-        self.body_left: int | None = None
-        """Bytes that Content-Length still promises, None without it."""
-        self.has_head = False
-        """True once the final head has been received."""
-        self.is_bodiless = False
-        """True if the answer to this request has no body, whatever its Content-Length (HEAD)."""
-        self.is_released = True
-        """False while something works for it that `H2Server.release` has not heard the end of."""
-        self.owner: Any = None
+    id: int
+    can_send: bool
+    can_receive: bool
+    send_window: int
+    """Bytes that the peer's window allows; below 0 after a setting that made it smaller."""
+    receive_window: int
+    """Bytes that the peer may still send; below 0 after a setting that made it smaller."""
+    unconsumed: int
+    """Bytes of DATA handed on and not yet consumed."""
+    consumed: int
+    """Bytes consumed and not yet granted again."""
+    body_left: int | None
+    """Bytes that Content-Length still promises, None without it."""
+    has_head: bool
+    """True once the final head has been received."""
+    is_bodiless: bool
+    """For clients: True if the response has no body, whatever its Content-Length (HEAD)."""
+    is_released: bool
+    """For servers: False while something works for it, until `H2Server.release`."""
 
     @property
     def state(self) -> StreamState:
@@ -50,3 +52,31 @@ class H2Stream:
         if self.can_send:
             return StreamState.OPEN if self.can_receive else StreamState.HALF_CLOSED_REMOTE
         return StreamState.HALF_CLOSED_LOCAL if self.can_receive else StreamState.CLOSED
+
+    def interim_received(self, head: ResponseHead) -> None:
+        """Takes an interim response, with a status from 100 to 199; for clients."""
+        raise NotImplementedError
+
+    def response_received(self, head: ResponseHead, ends: bool) -> None:
+        """Begins the response, whose head may be all of it; for clients."""
+        raise NotImplementedError
+
+    def data_received(self, data: bytes | memoryview, ends: bool) -> None:
+        """Takes a piece of a body, perhaps empty at its end; `consume` reports its use."""
+        raise NotImplementedError
+
+    def trailers_received(self, trailers: Fields) -> None:
+        """Takes the fields after a body, which are the end of what comes."""
+        raise NotImplementedError
+
+    def reset_received(self, code: int) -> None:
+        """Hears that the peer has reset the stream; with REFUSED_STREAM it has not processed it."""
+        raise NotImplementedError
+
+    def failed(self, code: int, why: str) -> None:
+        """Hears that the stream has been reset here, for a fault of the peer."""
+        raise NotImplementedError
+
+    def window_opened(self) -> None:
+        """Hears that more may be sent on the stream."""
+        raise NotImplementedError

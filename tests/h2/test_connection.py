@@ -253,7 +253,9 @@ def test_a_client_of_ours_and_a_server_of_h2_hear_what_the_other_said(
     joined.pump()
     for request, response in exchanges:
         pseudo = ((b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"))
-        stream = ours.open((*pseudo, (b":authority", b"web"), *_pairs(request[0])), ends=False)
+        stream = recorder.stream(ours._next)
+        fields = (*pseudo, (b":authority", b"web"), *_pairs(request[0]))
+        ours.open(stream, fields, ends=False)
         _send_ours(ours, stream, request)
         joined.pump()
         n = stream.id
@@ -270,6 +272,6 @@ def test_a_client_of_ours_and_a_server_of_h2_hear_what_the_other_said(
 @pytest.mark.parametrize("make", [server, client])
 def test_a_connection_at_rest_says_nothing(make: Any) -> None:
     made, recorder = make()
-    assert (made.has_output, recorder.events) == (False, [])
+    assert (made.has_output(), recorder.events) == (False, [])
     made.ping(b"question")
-    assert made.has_output
+    assert made.has_output()

@@ -16,7 +16,6 @@ from meshproxy.h2.stream import H2Stream
     ],
 )
 def test_the_state(can_send: bool, can_receive: bool, state: StreamState) -> None:
-    stream = H2Stream(1, 65535, 65535)
-    assert stream.state is StreamState.OPEN
+    stream = H2Stream()
     stream.can_send, stream.can_receive = can_send, can_receive
     assert stream.state is state

@@ -1,5 +1,6 @@
 """HTTP/2 without sockets: frames by hand, what a connection said, and two engines joined."""
 
+import inspect
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -11,6 +12,7 @@ from meshproxy.h2.connection import H2Connection
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
 from meshproxy.h2.server import H2Server
 from meshproxy.h2.settings import LocalSettings
+from meshproxy.h2.stream import H2Stream
 
 GET = b"\x82\x86\x84\x01\x03web"
 """The block of GET http://web/, without an entry for the dynamic table."""
@@ -20,6 +22,11 @@ TRAILERS = b"\x00\x01x\x01y"
 SETTINGS = frames.settings(())
 NOW = 100.0
 Event: TypeAlias = tuple[Any, ...]
+STREAM_EVENTS = {
+    name: len(inspect.signature(method).parameters)
+    for name, method in inspect.getmembers(H2Stream, inspect.isfunction)
+}
+"""What a stream is told, and with how many arguments, the stream being one of them."""
 
 
 class Recorder:
@@ -30,19 +37,37 @@ class Recorder:
         self.streams: dict[int, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
-        def record(*arguments: Any) -> None:
+        def record(*arguments: Any) -> Any:
             first, *others = arguments or (None,)
-            if hasattr(first, "send_window"):
-                self.streams[first.id] = first
-                first = first.id
             others = [bytes(each) if isinstance(each, memoryview) else each for each in others]
             self.events.append((name, first, *others))
+            return self.stream(first) if name.startswith("request_") else None
 
         return record
+
+    def stream(self, stream_id: int) -> "RecordedStream":
+        """Return a new stream, to be opened."""
+        self.streams[stream_id] = made = RecordedStream()
+        made.recorder = self
+        return made
 
     def named(self, name: str) -> list[Event]:
         """Return the events of that name, without it."""
         return [event[1:] for event in self.events if event[0] == name]
+
+
+class RecordedStream(H2Stream):
+    """A stream whose events are a recorder's."""
+
+    recorder: Recorder
+
+
+def _told(name: str) -> Any:
+    return lambda stream, *arguments: getattr(stream.recorder, name)(stream.id, *arguments)
+
+
+for _name in STREAM_EVENTS:
+    setattr(RecordedStream, _name, _told(_name))
 
 
 def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
@@ -89,7 +114,9 @@ def client(**local: Any) -> tuple[H2Client, Recorder]:
 def get(connection: H2Client, *, ends: bool = True, **options: Any) -> Any:
     """Open a stream with a request and return it."""
     fields = ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"))
-    return connection.open(fields, ends=ends, **options)
+    stream = connection._events.stream(connection._next)  # type: ignore[attr-defined]
+    connection.open(stream, fields, ends=ends, **options)
+    return stream
 
 
 def said(connection: H2Connection) -> list[Frame]:

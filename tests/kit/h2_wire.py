@@ -18,7 +18,6 @@ from meshproxy.h2.fields import RequestHead
 from meshproxy.h2.reset import ClientReset
 from meshproxy.h2.server import H2Server
 from meshproxy.h2.settings import LocalSettings
-from meshproxy.h2.stream import H2Stream
 from meshproxy.http.limits import Limits
 from meshproxy.net.body import Faults
 from meshproxy.net.h2.inbound import Inbound
@@ -128,8 +127,8 @@ class H2Wire:
 class Owner(SessionStream):
     """A stream that notes what becomes of it."""
 
-    def __init__(self, session: "Bare", stream: H2Stream, head: RequestHead, ends: bool) -> None:
-        super().__init__(session, stream)
+    def __init__(self, session: "Bare", head: RequestHead, ends: bool) -> None:
+        super().__init__(session)
         self.head = head
         self.said: list[tuple[str, object]] = []
         if not ends:
@@ -162,10 +161,11 @@ class Bare(H2Session):
         self.owners: dict[int, Owner] = {}
         self.body: dict[str, Any] = {"idle_seconds": WAIT_S}
 
-    def request_received(self, stream: H2Stream, head: RequestHead, ends: bool) -> None:
-        self.owners[stream.id] = Owner(self, stream, head, ends)
+    def request_received(self, stream_id: int, head: RequestHead, ends: bool) -> Owner:
+        self.owners[stream_id] = Owner(self, head, ends)
+        return self.owners[stream_id]
 
-    def request_too_large(self, stream: H2Stream, ends: bool) -> None:
+    def request_too_large(self, stream_id: int, ends: bool) -> Owner:
         raise NotImplementedError
 
     def error_of_reset(self, code: int) -> ProxyError:
@@ -206,7 +206,7 @@ def until(condition: Callable[[], object]) -> None:
 
 def answer(owner: Owner, *, ends: bool = False) -> None:
     """Send a response's head."""
-    owner.session.engine.send_fields(owner.stream, ((b":status", b"200"),), ends=ends)
+    owner.session.engine.send_fields(owner, ((b":status", b"200"),), ends=ends)
     owner.session.touch()
 
 

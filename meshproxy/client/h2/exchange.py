@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING
 
 from gevent import get_hub, getcurrent
 
-from meshproxy.errors import (
-    BadResponse,
-    ConnectionClosed,
-    NoResponse,
-    ProxyError,
-    ServiceTimedOut,
-)
+from meshproxy.errors import BadResponse, ConnectionClosed, NoResponse, ProxyError, ServiceTimedOut
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.fields import ResponseHead
+from meshproxy.h2.fields import Fields, ResponseHead
 from meshproxy.h2.heads import request_fields
 from meshproxy.h2.reset import ClientReset, passed_on
 from meshproxy.http.body import RequestBody
@@ -29,6 +23,7 @@ from meshproxy.http.whole_body import WholeBody
 from meshproxy.net.body import Faults
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.stream import SessionStream
+from meshproxy.net.h2.waiting import Waiting
 from meshproxy.net.h2.whole import MOST_BYTES, Whole
 from meshproxy.net.stream import StreamTimeout
 
@@ -40,7 +35,7 @@ MAX_INTERIM = 64
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 
 
-class H2Exchange(SessionStream):
+class H2Exchange(SessionStream, Waiting):
     """Sends *request* on a new stream of *session*, which has room for it.
 
     It waits for the response itself, and is what interrupts a wait for more of the request; see
@@ -49,22 +44,23 @@ class H2Exchange(SessionStream):
 
     __slots__ = (
         "_data", "_ending", "_flushes", "_head", "_interims", "_is_whole", "_latest", "_request",
-        "_trailers", "due", "is_readable",
+        "_trailers", "_waiter", "deadline", "due", "filed_until", "is_readable",
     )  # fmt: skip
 
     session: "ClientSession"
 
     def __init__(self, session: "ClientSession", request: Request, deadline: float) -> None:
-        body = request.body
-        headers = request.headers
-        stream = session.engine.open(
-            request_fields(request.method, session.scheme, request.target, headers),
-            ends=body is None,
-            is_bodiless=request.method == b"HEAD",
+        SessionStream.__init__(self, session)
+        method, headers = request.method, request.headers
+        session.engine.open(
+            self,
+            request_fields(method, session.scheme, request.target, headers),
+            ends=request.body is None,
+            is_bodiless=method == b"HEAD",
             never_indexed=headers.never_indexed,
         )
-        super().__init__(session, stream)
-        session.touch()
+        if not session.is_queued:
+            session.touch()
         self._request = request
         self._flushes = session.flushes
         self._head: ResponseHead | None = None
@@ -90,10 +86,10 @@ class H2Exchange(SessionStream):
         """
         body = self._request.body
         try:
-            if body is None:
-                self.output_ended()
-            else:
+            if body is not None:
                 self._send(body)
+            elif (latest := monotonic() + self.session.limits.first_byte) < self._latest:
+                self._latest = latest
             while not self.is_readable:
                 self.wait(self._latest)
             return self._response()
@@ -105,7 +101,7 @@ class H2Exchange(SessionStream):
             self.reset(_code_of(error), ConnectionClosed("the exchange was given up"))
             raise
         finally:
-            if self._ending is None:
+            if self._ending is None and (self.inbound or self._outbound):
                 self.let_go()
 
     def _response(self) -> Response:
@@ -163,7 +159,8 @@ class H2Exchange(SessionStream):
     def wait(self, deadline: float) -> None:
         """As `Waiting.wait`; the session watches the time, so it is one entry of the wheel."""
         self.due = deadline
-        self.session.watch_until(deadline)
+        if deadline < self.session.deadline:
+            self.session.watch_until(deadline)
         self._waiter = getcurrent()
         try:
             get_hub().switch()
@@ -181,39 +178,47 @@ class H2Exchange(SessionStream):
 
     # What the session calls.
 
-    def interim(self) -> None:
-        """Counts an informational response, of which there may be `MAX_INTERIM`."""
+    def interim_received(self, head: ResponseHead) -> None:
+        """Counts an informational response, of which there may be `MAX_INTERIM`, and drops it."""
+        del head
         self._interims += 1
         if self._interims > MAX_INTERIM:
             error = BadResponse("too many informational responses")
             self.reset(ErrorCode.ENHANCE_YOUR_CALM, error)
 
-    def answered(self, head: ResponseHead, ends: bool) -> None:
+    def response_received(self, head: ResponseHead, ends: bool) -> None:
         """Takes the head of the response, which is all of it if it *ends*."""
+        self.session.has_served = True
         self._head = head
         if ends:
             self._is_whole = True
-            if self.stream.can_send:
+            if self.can_send:
                 self._give_up_request()
         self._wake()
 
-    def take_piece(self, data: bytes | memoryview, ends: bool) -> None:
-        """Takes a piece of the response's body, which needs no `Inbound` if the rest comes too."""
-        if ends:
+    def data_received(self, data: bytes | memoryview, ends: bool) -> None:
+        """Takes a piece of the body, which needs no `Inbound` if the rest is here in time."""
+        if self.inbound is not None:
+            self.inbound.take_piece(data, ends)
+        elif ends:
             self._data += data
             self._is_whole = True
-            if self.stream.can_send:
+            if self.can_send:
                 self._give_up_request()
         elif len(self._data) + len(data) <= MOST_BYTES:
             self._data += data
         else:
             self._begin_body().take_piece(data, ends)
 
-    def take_trailers(self, trailers: Headers) -> None:
-        """Takes the trailers of a response of which no more came than is held here."""
-        self._trailers = trailers
+    def trailers_received(self, trailers: Fields) -> None:
+        """Takes the trailers, after which all of a short response may be held here."""
+        if self.inbound is not None:
+            self.inbound.take_trailers(trailers.headers())
+            return
+        self._trailers = trailers.headers()
         self._is_whole = True
-        self._give_up_request()
+        if self.can_send:
+            self._give_up_request()
 
     def _begin_body(self) -> Inbound:
         """Returns the body of a response whose head has come, with what has come of it."""
@@ -235,8 +240,8 @@ class H2Exchange(SessionStream):
 
     def _give_up_request(self) -> None:
         """Gives up what is left of a request that has been answered completely."""
-        if self.stream.can_send:
-            self.session.engine.reset(self.stream, ErrorCode.CANCEL)
+        if self.can_send:
+            self.session.engine.reset(self, ErrorCode.CANCEL)
             self.session.touch()
             if self._outbound is not None:
                 self._outbound.abandon(ErrorCode.NO_ERROR)

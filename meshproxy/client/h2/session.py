@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from math import inf
 from time import monotonic
+from typing import Any
 
 from meshproxy.client.h2.exchange import H2Exchange
 from meshproxy.client.transport import ExpiryStats, Transport
 from meshproxy.errors import BadResponse, ConnectionClosed, ProxyError
 from meshproxy.h2.client import H2Client
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.fields import ResponseHead
 from meshproxy.h2.reset import GoneAway, StreamRefused, StreamReset
-from meshproxy.h2.stream import H2Stream
 from meshproxy.http.message import Request, Response
 from meshproxy.net.h2.session import H2Session
 from meshproxy.net.stream import Stream
@@ -61,10 +60,11 @@ class ClientSession(H2Session):
         self._pong_by = inf
         self._dies_at = now + transport.session.life_seconds
 
-    @property
     def has_room(self) -> bool:
-        """True if the endpoint takes another stream that is not promised yet."""
-        return self.engine.room > self.promised and not self.is_retired and not self.is_closed
+        """Returns True if the endpoint takes another stream that is not promised yet."""
+        engine = self.engine
+        is_free = len(engine.streams) + self.promised < engine.most_streams
+        return is_free and not self.is_retired and not self.is_closed
 
     @property
     def is_over(self) -> bool:
@@ -79,24 +79,12 @@ class ClientSession(H2Session):
     def exchange(self, request: Request, deadline: float) -> Response:
         """Sends *request* by monotonic second *deadline*; there must be room. See `H2Exchange`."""
         engine = self.engine
-        if not engine.open_streams:
+        if not engine.streams:
             self._heard = monotonic()
             self.watch_until(self._heard + self._pings.after_seconds)
         if engine.late_resets:
             engine.send_late_resets(monotonic())
         return H2Exchange(self, request, deadline).run()
-
-    # What the engine calls besides.
-
-    def interim_received(self, stream: H2Stream, head: ResponseHead) -> None:
-        """Counts an informational response and drops it."""
-        del head
-        stream.owner.interim()
-
-    def response_received(self, stream: H2Stream, head: ResponseHead, ends: bool) -> None:
-        """Hands the head of a response to its exchange."""
-        self.has_served = True
-        stream.owner.answered(head, ends)
 
     def error_of_reset(self, code: int) -> ProxyError:
         """Returns the error of a request whose stream the endpoint has reset."""
@@ -133,7 +121,7 @@ class ClientSession(H2Session):
             self._pong_by = inf
             self.watch_until(self.due())
         super()._feed(data)
-        if self.is_idle:
+        if not self.engine.streams:
             self.idle_since = self._heard
         self._look()
 
@@ -163,20 +151,23 @@ class ClientSession(H2Session):
         self.requires_http = code == ErrorCode.HTTP_1_1_REQUIRED
         self.retire()
 
+    def _exchanges(self) -> list[H2Exchange]:
+        streams: list[Any] = list(self.engine.streams.values())
+        return streams
+
     def due(self) -> float:
         """Adds idle time, life time, PINGs and waits for responses to the limits of any session."""
         if self.is_idle:
             return min(super().due(), self._dies_at, self.idle_since + self._idle_seconds)
         is_asked = self._pong_by < inf
         answer = self._pong_by if is_asked else self._heard + self._pings.after_seconds
-        waits: list[float] = [stream.owner.due for stream in self.engine.streams]
+        waits = [exchange.due for exchange in self._exchanges()]
         return min(super().due(), self._dies_at, answer, *waits)
 
     def check(self, now: float) -> None:
         """Ends what has taken too long at monotonic second *now*, and sends a PING if it is due."""
         super().check(now)
-        owners = [stream.owner for stream in self.engine.streams]
-        for exchange in [owner for owner in owners if owner.due <= now]:
+        for exchange in [one for one in self._exchanges() if one.due <= now]:
             exchange.expire()
         if self.is_closed:
             return

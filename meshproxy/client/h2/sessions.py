@@ -159,7 +159,7 @@ class EndpointSessions:
         """Returns a session with room, waiting until monotonic second *deadline* for it."""
         if not self._queue.turns:
             for session in self._sessions:
-                if session.has_room:
+                if session.has_room():
                     return session
         is_full = self._live >= self._most and not self._is_connecting
         began = monotonic()

@@ -58,7 +58,7 @@ class StreamQueue:
             while True:
                 session: ClientSession = turn.get(timeout=max(deadline - monotonic(), 0))
                 session.promised -= 1
-                if session.has_room:
+                if session.has_room():
                     return session
                 turn = AsyncResult()
                 self.turns.appendleft(turn)
@@ -77,7 +77,7 @@ class StreamQueue:
         """Promises what room there is to those who have waited longest."""
         turns = self.turns
         for session in self._sessions if turns else ():
-            while turns and session.has_room:
+            while turns and session.has_room():
                 session.promised += 1
                 turns.popleft().set(session)
 

@@ -34,8 +34,8 @@ class Inbound(Waiting):
 
     __slots__ = (
         "_failure", "_faults", "_fresh", "_idle_seconds", "_kept", "_latest", "_max_bytes",
-        "_owed", "_owner", "_sink", "held", "invite", "is_broken", "is_complete",
-        "length", "on_end", "received", "trailers",
+        "_owed", "_owner", "_sink", "_waiter", "deadline", "filed_until", "held", "invite",
+        "is_broken", "is_complete", "length", "on_end", "received", "trailers",
     )  # fmt: skip
 
     is_bulk = False
@@ -175,7 +175,7 @@ class Inbound(Waiting):
         """Grants the peer *count* bytes again, as they have been handed on."""
         owner = self._owner
         session = owner.session
-        if session.engine.consume(owner.stream, count):
+        if session.engine.consume(owner, count):
             session.touch()
 
     def sink_lost(self, code: int) -> None:

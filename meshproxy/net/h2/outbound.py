@@ -32,7 +32,10 @@ class Outbound(Waiting):
     that writes waits itself.
     """
 
-    __slots__ = ("_ends", "_owner", "_pending", "_trailers", "_waits", "since", "source")
+    __slots__ = (
+        "_ends", "_owner", "_pending", "_trailers", "_waiter", "_waits", "deadline", "filed_until",
+        "since", "source",
+    )  # fmt: skip
 
     def __init__(self, owner: "SessionStream") -> None:
         self._waiter = None
@@ -59,8 +62,7 @@ class Outbound(Waiting):
         The data must stay as it is until the session has been flushed.
         """
         owner = self._owner
-        stream = owner.stream
-        if not stream.can_send or owner.failure is not None:
+        if not owner.can_send or owner.failure is not None:
             return
         if ends:
             self._ends = True
@@ -74,7 +76,7 @@ class Outbound(Waiting):
             session.is_bulk = True
         sent = 0
         if (length and room > 0) or (ends and not length):
-            sent = session.engine.send_data(stream, data, ends=ends, most=room)
+            sent = session.engine.send_data(owner, data, ends=ends, most=room)
             session.room = room - sent
             session.touch()
             if sent and self.source is not None:
@@ -87,7 +89,7 @@ class Outbound(Waiting):
 
     def finish(self, trailers: Headers | None) -> None:
         """Ends the body, after what waits."""
-        if not self._owner.stream.can_send or self._owner.failure is not None:
+        if not self._owner.can_send or self._owner.failure is not None:
             return
         if trailers is not None and len(trailers):
             self._trailers = trailers
@@ -131,8 +133,8 @@ class Outbound(Waiting):
         Returns how many; none if the stream's window is closed.
         """
         owner = self._owner
-        session, stream = owner.session, owner.stream
-        allowed = min(stream.send_window, most, _FRAME_BYTES)
+        session = owner.session
+        allowed = min(owner.send_window, most, _FRAME_BYTES)
         if allowed <= 0:
             session.forget(self)
             return 0
@@ -150,7 +152,7 @@ class Outbound(Waiting):
             session.is_bulk = True
         self._waits -= length
         is_last = not pending and self._ends and self._trailers is None
-        session.engine.send_data(stream, data, ends=is_last)
+        session.engine.send_data(owner, data, ends=is_last)
         self.since = session.progressed_at = now
         if self.source is not None:
             self.source.handed(length)
@@ -178,7 +180,7 @@ class Outbound(Waiting):
         if self.since > since:
             return False
         owner = self._owner
-        return owner.stream.send_window <= 0 or owner.session.progressed_at <= since
+        return owner.send_window <= 0 or owner.session.progressed_at <= since
 
     def stalled(self) -> None:
         """Ends the stream, as its peer has not read for too long."""
@@ -218,7 +220,7 @@ class Outbound(Waiting):
         owner = self._owner
         if self._trailers is not None:
             owner.session.engine.send_fields(
-                owner.stream,
+                owner,
                 trailer_fields(self._trailers),
                 ends=True,
                 never_indexed=self._trailers.never_indexed,

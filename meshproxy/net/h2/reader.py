@@ -80,7 +80,7 @@ class SessionReader(SessionWriter):
             self._head_by = inf
         if self._woken:
             self._wake()
-        if engine.has_output or (self.is_ending and not engine.open_streams):
+        if engine.has_output() or (self.is_ending and not engine.streams):
             self.touch()
 
     def _wake_soon(self) -> None:

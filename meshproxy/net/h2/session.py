@@ -8,13 +8,12 @@ one read has been handled (`soon`). Only the hub may call what the watcher and t
 from collections.abc import Callable
 from math import inf
 from time import monotonic
+from typing import Any
 
 from gevent import get_hub
 
 from meshproxy.errors import ProxyError
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.fields import Fields
-from meshproxy.h2.stream import H2Stream
 from meshproxy.http.limits import Limits
 from meshproxy.net.h2.linger import Linger
 from meshproxy.net.h2.reader import SessionReader
@@ -28,7 +27,7 @@ _SETTINGS_SECONDS = 10.0
 class H2Session(SessionReader):
     """The H2Events of the engine; a subclass makes the engine, and knows whose requests these are.
 
-    The engine's streams belong to `SessionStream`s. Times are those of *limits*.
+    The engine's streams are `SessionStream`s. Times are those of *limits*.
     """
 
     __slots__ = (
@@ -121,29 +120,9 @@ class H2Session(SessionReader):
 
     # What the engine calls: see `h2.events`.
 
-    def data_received(self, stream: H2Stream, data: bytes | memoryview, ends: bool) -> None:
-        """Hands on a piece of a body."""
-        owner = stream.owner
-        (owner.inbound or owner).take_piece(data, ends)
-
-    def trailers_received(self, stream: H2Stream, trailers: Fields) -> None:
-        """Hands on what ends a body."""
-        owner = stream.owner
-        (owner.inbound or owner).take_trailers(trailers.headers())
-
-    def reset_received(self, stream: H2Stream, code: int) -> None:
-        """Ends a stream that the peer has reset."""
-        stream.owner.lost(code, self.error_of_reset(code))
-
-    def stream_failed(self, stream: H2Stream, code: int, why: str) -> None:
-        """Ends a stream in which the peer made a mistake."""
-        stream.owner.lost(code, self.error_of_fault(why))
-
-    def window_opened(self, stream: H2Stream | None) -> None:
+    def window_opened(self) -> None:
         """Lets what waits for a window go on, after this read."""
-        if stream is not None:
-            stream.owner.window_opened()
-        if not self._must_drain:
+        if self._ring and not self._must_drain:
             self._must_drain = True
             self.soon(self._drain)
 
@@ -168,7 +147,7 @@ class H2Session(SessionReader):
     # Ends.
 
     def _sent(self) -> None:
-        if not self.engine.open_streams:
+        if not self.engine.streams:
             self.idle_since = monotonic()
             if self.is_ending and not self._is_finishing:
                 self.finish(None)
@@ -196,8 +175,9 @@ class H2Session(SessionReader):
     def _end_streams(self, why: str, error: ProxyError | None = None) -> None:
         self.is_closed = True
         error = error or self.error_of_loss(why)
-        for stream in self.engine.streams:
-            stream.owner.lost(ErrorCode.CANCEL, error)
+        streams: list[Any] = list(self.engine.streams.values())
+        for stream in streams:
+            stream.lost(ErrorCode.CANCEL, error)
 
     def _close(self) -> None:
         wheel.forget(self)

@@ -3,29 +3,24 @@
 from typing import TYPE_CHECKING
 
 from meshproxy.errors import ProxyError
+from meshproxy.h2.fields import Fields
 from meshproxy.h2.heads import trailer_fields
 from meshproxy.h2.stream import H2Stream
 from meshproxy.http.headers import Headers
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.outbound import Outbound
-from meshproxy.net.h2.waiting import Waiting
 
 if TYPE_CHECKING:
     from meshproxy.net.h2.session import H2Session
 
 
-class SessionStream(Waiting):
-    """The owner of an `H2Stream`; servers and clients each have a kind of their own.
+class SessionStream(H2Stream):
+    """A stream of *session*; servers and clients each have a kind of their own."""
 
-    A kind for which a greenlet waits sets what `Waiting` has.
-    """
+    __slots__ = ("_outbound", "failure", "inbound", "session")
 
-    __slots__ = ("_outbound", "failure", "inbound", "session", "stream")
-
-    def __init__(self, session: "H2Session", stream: H2Stream) -> None:
+    def __init__(self, session: "H2Session") -> None:
         self.session = session
-        self.stream = stream
-        stream.owner = self
         self.inbound: Inbound | None = None
         """The body that comes on it, if one does."""
         self._outbound: Outbound | None = None
@@ -39,43 +34,57 @@ class SessionStream(Waiting):
             self._outbound = Outbound(self)
         return self._outbound
 
-    def take_piece(self, data: bytes | memoryview, ends: bool) -> None:
-        """Takes a piece of a body while there is no `inbound`; dropped, as nobody wants it."""
-        del ends
-        self.session.engine.consume(self.stream, len(data))
-
-    def take_trailers(self, trailers: Headers) -> None:
-        """Takes the trailers while there is no `inbound`."""
-
-    def send_whole(self, data: bytes, trailers: Headers | None) -> None:
-        """Sends a body and its end: at once if it may be sent, else as its peer allows."""
-        session, stream = self.session, self.stream
-        engine = session.engine
-        size = len(data)
-        if size > stream.send_window or size > engine.send_window or size >= session.room:
-            self.outbound.push(data, ends=trailers is None)
-            if trailers is not None:
-                self.outbound.finish(trailers)
-            return
-        if trailers is None or not trailers.names:
-            engine.send_data(stream, data, ends=True)
+    def data_received(self, data: bytes | memoryview, ends: bool) -> None:
+        """Hands a piece to the body that comes; without one it is dropped."""
+        if self.inbound is not None:
+            self.inbound.take_piece(data, ends)
         else:
-            if size:
-                engine.send_data(stream, data, ends=False)
-            names = trailers.never_indexed
-            engine.send_fields(stream, trailer_fields(trailers), ends=True, never_indexed=names)
-        session.touch()
-        self.output_ended()
+            self.session.engine.consume(self, len(data))
+
+    def trailers_received(self, trailers: Fields) -> None:
+        """Ends the body that comes."""
+        if self.inbound is not None:
+            self.inbound.take_trailers(trailers.headers())
+
+    def reset_received(self, code: int) -> None:
+        """Ends a stream that the peer has reset."""
+        self.lost(code, self.session.error_of_reset(code))
+
+    def failed(self, code: int, why: str) -> None:
+        """Ends a stream on which the peer made a mistake."""
+        self.lost(code, self.session.error_of_fault(why))
 
     def window_opened(self) -> None:
         """Goes on sending after the peer has enlarged the stream's window."""
         if self._outbound is not None:
             self._outbound.window_opened()
+            self.session.window_opened()
+
+    def send_whole(self, data: bytes, trailers: Headers | None) -> None:
+        """Sends a body and its end: at once if it may be sent, else as its peer allows."""
+        session = self.session
+        engine = session.engine
+        size = len(data)
+        if size > self.send_window or size > engine.send_window or size >= session.room:
+            self.outbound.push(data, ends=trailers is None)
+            if trailers is not None:
+                self.outbound.finish(trailers)
+            return
+        if trailers is None or not trailers.names:
+            engine.send_data(self, data, ends=True)
+        else:
+            if size:
+                engine.send_data(self, data, ends=False)
+            names = trailers.never_indexed
+            engine.send_fields(self, trailer_fields(trailers), ends=True, never_indexed=names)
+        if not session.is_queued:
+            session.touch()
+        self.output_ended()
 
     def reset(self, code: int, error: ProxyError) -> None:
         """Resets the stream, unless it is closed, for *error*; see `lost`."""
-        if self.stream.can_send or self.stream.can_receive:
-            self.session.engine.reset(self.stream, code)
+        if self.can_send or self.can_receive:
+            self.session.engine.reset(self, code)
             self.session.touch()
         self.lost(code, error)
 
@@ -94,9 +103,8 @@ class SessionStream(Waiting):
 
         So its memory is freed at once; the garbage collector took a tenth of the time of a request.
         """
-        stream = self.stream
-        if not stream.can_send and not stream.can_receive:
-            stream.owner = self.inbound = self._outbound = None
+        if not self.can_send and not self.can_receive:
+            self.inbound = self._outbound = None
 
     def output_ended(self) -> None:
         """Called when the last of what goes out has been handed to the engine."""

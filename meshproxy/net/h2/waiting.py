@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from meshproxy.net.h2.session import H2Session
 
 
+_NONE: tuple[str, ...] = ()
+"""The slots are those of subclasses, of which some have another base with slots too."""
+
+
 class Waiting:
     """What a wait needs, and what the wheel and `net.stream.wait_either` use of it.
 
-    A subclass sets the three attributes, to None and twice infinity.
+    A subclass has the three slots, and sets them to None and twice infinity.
     """
 
-    __slots__ = ("_waiter", "deadline", "filed_until")
+    __slots__ = _NONE
 
     _waiter: greenlet | None
     deadline: float

@@ -21,8 +21,8 @@ class SessionWriter:
     """Writes what `engine` has to send to `stream`."""
 
     __slots__ = (
-        "_backlog", "_is_queued", "_loop", "_ring", "blocked_since", "engine", "is_bulk",
-        "is_closed", "progressed_at", "room", "stalled", "stream",
+        "_backlog", "_loop", "_ring", "blocked_since", "engine", "is_bulk", "is_closed",
+        "is_queued", "progressed_at", "room", "stalled", "stream",
     )  # fmt: skip
 
     engine: H2Connection
@@ -31,7 +31,8 @@ class SessionWriter:
         self.stream = stream
         self._loop = loop
         self.is_closed = False
-        self._is_queued = False
+        self.is_queued = False
+        """True if what there is to send will be sent at the end of this turn."""
         self._backlog: memoryview | None = None
         self.blocked_since = inf
         """Monotonic second since which the socket has taken nothing; infinity if it takes more."""
@@ -53,13 +54,13 @@ class SessionWriter:
 
     def touch(self) -> None:
         """Has what the engine has to send sent at the end of this turn of the loop."""
-        if not self._is_queued and not self.is_closed:
-            self._is_queued = True
+        if not self.is_queued and not self.is_closed:
+            self.is_queued = True
             at_end_of_turn(self._loop, self)
 
     def send_queued(self) -> None:
         """Sends what the engine has, unless there is a backlog."""
-        self._is_queued = False
+        self.is_queued = False
         self.flush()
 
     def flush(self) -> None:
@@ -112,13 +113,14 @@ class SessionWriter:
                 return None
             return memoryview(b"".join(out))[sent:]
         data = out[0] if len(out) == 1 else b"".join(out)
-        return self._send(data)
-
-    def _send(self, data: bytes | memoryview) -> memoryview | None:
         sent = self.stream.send_some(data)
         if sent == len(data):
             return None
         rest = memoryview(data)[sent:]
+        return self._send(rest) if sent else rest
+
+    def _send(self, rest: memoryview) -> memoryview | None:
+        sent = 1
         while sent and rest:
             sent = self.stream.send_some(rest)
             rest = rest[sent:]

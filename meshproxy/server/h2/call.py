@@ -20,10 +20,9 @@ from meshproxy.errors import (
     TargetTooLong,
 )
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.fields import RequestHead
+from meshproxy.h2.fields import Fields, RequestHead
 from meshproxy.h2.heads import response_fields
 from meshproxy.h2.reset import ClientReset, StreamReset, passed_on
-from meshproxy.h2.stream import H2Stream
 from meshproxy.http.body import Body
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
@@ -48,10 +47,8 @@ class Call(SessionStream):
 
     session: "ServerSession"
 
-    def __init__(
-        self, session: "ServerSession", stream: H2Stream, head: RequestHead | None
-    ) -> None:
-        super().__init__(session, stream)
+    def __init__(self, session: "ServerSession", head: RequestHead | None) -> None:
+        SessionStream.__init__(self, session)
         self._head = head
         self._greenlet: greenlet | None = None
         self._is_head_request = head is not None and head.method == b"HEAD"
@@ -73,6 +70,8 @@ class Call(SessionStream):
         finally:
             self._greenlet = None
             self.session.release(self)
+            if self.inbound is not None or self._outbound is not None:
+                self.let_go()
 
     def _serve(self) -> Response:
         """Returns the response. Raises StreamReset, ClientGone, and for a fault of ours anything.
@@ -103,7 +102,7 @@ class Call(SessionStream):
             raise BodyTooLarge("the request body is over maxRequestBodyKB")
         headers = head.headers()
         body = self._whole or self.inbound
-        if body is None and self.stream.can_receive:
+        if body is None and self.can_receive:
             body = self._begin_body(head)
         request = Request(head.method, head.path, b"2", headers, body)
         request.peer = session
@@ -113,20 +112,26 @@ class Call(SessionStream):
             self._take_expect(headers)
         return request
 
-    def take_piece(self, data: bytes | memoryview, ends: bool) -> None:
-        """Takes the first piece of the request's body, which needs no `Inbound` if it is all."""
+    def data_received(self, data: bytes | memoryview, ends: bool) -> None:
+        """Takes a piece of the request's body, which needs no `Inbound` if it is all."""
         head, limits = self._head, self.session.limits
-        if head is None:
-            super().take_piece(data, ends)
+        if head is None or self.inbound is not None:
+            super().data_received(data, ends)
         elif ends and len(data) <= min(MOST_BYTES, limits.body_bytes):
             self._whole = Whole(bytes(data), head.length, limits.replay_bytes)
         else:
             self._begin_body(head).take_piece(data, ends)
 
-    def take_trailers(self, trailers: Headers) -> None:
-        """Takes the trailers of a request without DATA."""
-        if self._head is not None:
-            self._begin_body(self._head).take_trailers(trailers)
+    def trailers_received(self, trailers: Fields) -> None:
+        """Ends the request's body, which may have had no DATA."""
+        if self.inbound is None and self._head is not None:
+            self._begin_body(self._head)
+        super().trailers_received(trailers)
+
+    def reset_received(self, code: int) -> None:
+        """Ends a stream that the client has reset, and counts that."""
+        self.session.stats.remote_resets.value += 1
+        super().reset_received(code)
 
     def _begin_body(self, head: RequestHead) -> Inbound:
         limits = self.session.limits
@@ -144,8 +149,8 @@ class Call(SessionStream):
             self.inbound.invite = self._invite
 
     def _invite(self) -> None:
-        if self.stream.can_send:
-            self.session.engine.send_fields(self.stream, _CONTINUE, ends=False)
+        if self.can_send:
+            self.session.engine.send_fields(self, _CONTINUE, ends=False)
             self.session.touch()
 
     def _respond(self, response: Response) -> None:
@@ -154,20 +159,19 @@ class Call(SessionStream):
             response.close()
             raise self.failure
         headers, body, status = response.headers, response.body, response.status
-        if b"date" not in headers.names:
+        names = headers.names
+        if b"date" not in names:
             headers.append(b"date", date_line())
-        session, stream = self.session, self.stream
+        session = self.session
         is_bodiless = self._is_head_request or status in _BODILESS
         ends = is_bodiless or body == b""
-        if not is_bodiless and isinstance(body, bytes) and b"content-length" not in headers.names:
+        if not is_bodiless and b"content-length" not in names and isinstance(body, bytes):
             headers.append(b"content-length", b"content-length: %d" % len(body))
         session.engine.send_fields(
-            stream,
-            response_fields(status, headers),
-            ends=ends,
-            never_indexed=headers.never_indexed,
+            self, response_fields(status, headers), ends=ends, never_indexed=headers.never_indexed
         )
-        session.touch()
+        if not session.is_queued:
+            session.touch()
         if ends:
             response.close()
             self.output_ended()
@@ -218,8 +222,8 @@ class Call(SessionStream):
     def output_ended(self) -> None:
         """Tells a client that still sends its request that nobody needs the rest (section 8.1)."""
         inbound = self.inbound
-        if self.stream.can_receive:
-            self.session.engine.reset(self.stream, ErrorCode.NO_ERROR)
+        if self.can_receive:
+            self.session.engine.reset(self, ErrorCode.NO_ERROR)
             self.session.touch()
         if inbound is not None:
             inbound.close()

@@ -13,7 +13,6 @@ from meshproxy.h2.fields import RequestHead
 from meshproxy.h2.reset import ClientReset
 from meshproxy.h2.server import H2Server
 from meshproxy.h2.settings import LocalSettings
-from meshproxy.h2.stream import H2Stream
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.http.peer import Certificate
@@ -155,30 +154,31 @@ class ServerSession(H2Session):
     def release(self, call: Call) -> None:
         """Says that nothing works for *call* any more."""
         self.stats.streams.value -= 1
-        self.engine.release(call.stream)
-        call.let_go()
-        self.idle_since = monotonic()
+        engine = self.engine
+        engine.release(call)
+        if not engine.streams:
+            self.idle_since = monotonic()
 
     # What the engine calls besides.
 
-    def request_received(self, stream: H2Stream, head: RequestHead | None, ends: bool) -> None:
+    def request_received(self, stream_id: int, head: RequestHead, ends: bool) -> Call:
         """Has a request served after this read."""
+        del stream_id
+        return self._arrive(
+            TunnelCall(self, head, ends) if head.method == b"CONNECT" else Call(self, head)
+        )
+
+    def request_too_large(self, stream_id: int, ends: bool) -> Call:
+        """Has a request answered whose fields are over the limits."""
+        del stream_id, ends
+        return self._arrive(Call(self, None))
+
+    def _arrive(self, call: Call) -> Call:
         self.stats.streams.value += 1
         if not self._arrivals:
             self.soon(self._serve_arrivals)
-        if head is not None and head.method == b"CONNECT":
-            self._arrivals.append(TunnelCall(self, stream, head, ends))
-        else:
-            self._arrivals.append(Call(self, stream, head))
-
-    def request_too_large(self, stream: H2Stream, ends: bool) -> None:
-        """Has a request answered whose fields are over the limits."""
-        self.request_received(stream, None, ends)
-
-    def reset_received(self, stream: H2Stream, code: int) -> None:
-        """Ends a stream that the client has reset."""
-        self.stats.remote_resets.value += 1
-        super().reset_received(stream, code)
+        self._arrivals.append(call)
+        return call
 
     def pong_received(self, payload: bytes) -> None:
         """Knows that the client has heard the last orders."""

@@ -12,7 +12,6 @@ from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.fields import RequestHead
 from meshproxy.h2.heads import response_fields
 from meshproxy.h2.reset import ClientReset, StreamReset
-from meshproxy.h2.stream import H2Stream
 from meshproxy.http.authority import authority_form
 from meshproxy.http.message import Request, Response
 from meshproxy.net.body import Faults
@@ -31,10 +30,8 @@ class TunnelCall(Call):
 
     __slots__ = ("_connect", "_is_tunnel", "_knows")
 
-    def __init__(
-        self, session: "ServerSession", stream: H2Stream, head: RequestHead, ends: bool
-    ) -> None:
-        super().__init__(session, stream, head)
+    def __init__(self, session: "ServerSession", head: RequestHead, ends: bool) -> None:
+        super().__init__(session, head)
         self._connect = head
         self._is_tunnel = False
         self._knows = False
@@ -65,11 +62,11 @@ class TunnelCall(Call):
         self._is_tunnel = True
         session = self.session
         fields = response_fields(response.status, response.headers)
-        session.engine.send_fields(self.stream, fields, ends=False)
+        session.engine.send_fields(self, fields, ends=False)
         session.touch()
         limits = session.limits
         tunnel.relay(self, b"", b"", limits.idle_seconds, limits.write_timeout)
-        if self.stream.can_send or self.stream.can_receive:
+        if self.can_send or self.can_receive:
             super().reset(ErrorCode.CANCEL, ClientReset("nothing moved in the tunnel"))
 
     def output_ended(self) -> None:

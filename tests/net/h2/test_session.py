@@ -65,7 +65,7 @@ def test_goodbye_lets_the_streams_end() -> None:
         sock.sendall(HELLO + headers(1))
         owner = session.owner(1)
         session.go_away()
-        until(lambda: not session._is_queued)
+        until(lambda: not session.is_queued)
         assert not session.is_closed
         answer(owner, ends=True)
         *_, goodbye, response = parsed(raw_frames(sock))

@@ -14,7 +14,7 @@ def test_all_of_a_turn_leaves_together(monkeypatch: pytest.MonkeyPatch) -> None:
     with bare() as (session, sock):
         wire = H2Wire(sock)
         owners = [session.owner(wire.ask()) for _ in range(3)]
-        until(lambda: not session._is_queued)
+        until(lambda: not session.is_queued)
         sent: list[int] = []
         send = session.stream.send_some
 
@@ -34,7 +34,7 @@ def test_a_backlog_is_sent_when_the_peer_reads_again() -> None:
     with bare() as (session, sock):
         wire = H2Wire(sock, window=(1 << 31) - 1)
         owner = session.owner(wire.ask())
-        until(lambda: session.engine.sendable(owner.stream) > len(BIG))
+        until(lambda: session.engine.sendable(owner) > len(BIG))
         answer(owner)
         owner.outbound.push(BIG, ends=True)
         until(lambda: session.is_blocked)
@@ -47,7 +47,7 @@ def test_a_peer_that_does_not_read_is_reset() -> None:
     with bare(Limits(write_timeout=0.05)) as (session, sock):
         wire = H2Wire(sock, window=(1 << 31) - 1)
         owner = session.owner(wire.ask())
-        until(lambda: session.engine.sendable(owner.stream) > len(BIG))
+        until(lambda: session.engine.sendable(owner) > len(BIG))
         answer(owner)
         owner.outbound.push(BIG, ends=True)
         until(lambda: session.is_closed)
@@ -59,7 +59,7 @@ def test_bodies_take_turns() -> None:
     with bare() as (session, sock):
         wire = H2Wire(sock, window=1 << 20)
         owners = [session.owner(wire.ask()) for _ in range(2)]
-        until(lambda: session.engine.sendable(owners[1].stream) == 1 << 20)
+        until(lambda: session.engine.sendable(owners[1]) == 1 << 20)
         session.room = 0
         for owner in owners:
             answer(owner)

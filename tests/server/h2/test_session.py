@@ -106,7 +106,7 @@ def test_requests_after_the_last_word_are_not_served() -> None:
         sock.sendall(HELLO + headers(1))
         until(lambda: service.is_waiting)
         server.session.go_away()
-        until(lambda: not server.session._is_queued)
+        until(lambda: not server.session.is_queued)
         sock.sendall(headers(3))
         sock.sendall(frames.ping(b"12345678", is_answer=False))
         said = []
