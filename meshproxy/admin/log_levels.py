@@ -52,9 +52,12 @@ def log_levels(request: AdminRequest) -> AdminResponse:
     return text(changed)
 
 
-def log_levels_page() -> str:
-    """Returns the page with a form for each logger."""
-    rows = "\n".join(_row(name, level) for name, level in levels().items())
+def log_levels_page(*, can_set: bool) -> str:
+    """Returns the page with the level of each logger, in a form if one *can set* it."""
+    rows = "\n".join(
+        f"<tr><td>{escape(name)}</td><td>{_form(name, level) if can_set else level}</td></tr>"
+        for name, level in levels().items()
+    )
     return document(
         "Log levels", f"<table>\n<tr><th>Logger</th><th>Level</th></tr>\n{rows}</table>"
     )
@@ -77,15 +80,15 @@ def _set(name: str, level: str) -> str:
     return f"{name} logs from {level} on\n"
 
 
-def _row(name: str, level: str) -> str:
+def _form(name: str, level: str) -> str:
     shown = escape(name)
     options = "".join(
         f"<option{' selected' if one == level else ''}>{one}</option>" for one in LEVELS
     )
     return (
-        f'<tr><td>{shown}</td><td><form method="post" action="{PATH[1:]}">'
+        f'<form method="post" action="{PATH[1:]}">'
         '<input type="hidden" name="from" value="page">'
         f'<input type="hidden" name="logger" value="{shown}">'
         f'<select name="level" aria-label="Level of {shown}">{options}</select> '
-        "<button>Set</button></form></td></tr>"
+        "<button>Set</button></form>"
     )

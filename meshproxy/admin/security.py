@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 _UI = re.compile(
-    r"/|/(admin/)?files/.*|/config\.json|/metrics\.json|/admin/metrics\.json|/admin/metrics"
+    r"/|/(admin/)?files/.*|/favicon\.ico|/config\.json|/metrics\.json|/admin/metrics\.json|/admin/metrics"
     r"|/delegator|/delegator\.json|/logging|/help|/overview\.json|/endpoints\.json"
     r"|/discovery\.json|/events\.json"
 )

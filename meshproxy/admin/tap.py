@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gevent.event import Event
 
-from meshproxy.admin.pages import AdminRequest, AdminResponse, refuse_method, text
+from meshproxy.admin.pages import TEXT, AdminRequest, AdminResponse, refuse_method, text
 from meshproxy.http.headers import Headers
 from meshproxy.metrics.tree import Tree
 from meshproxy.recent.request import RecentRequest
@@ -57,7 +57,9 @@ class Tap:
         reading = Reading(self, wanted, monotonic() + int(seconds))
         self._readers.add(reading)
         self._recent.follow(reading)
-        return AdminResponse(b"", LINES, stream=reading)
+        # browsers would save lines of JSON as a file
+        kind = TEXT if "text/html" in request.accept else LINES
+        return AdminResponse(b"", kind, stream=reading)
 
     def drop(self, count: int) -> None:
         """Counts requests that a reader could not be told of."""

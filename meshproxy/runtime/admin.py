@@ -21,6 +21,7 @@ from meshproxy.admin.delegator import delegator_page
 from meshproxy.admin.explain import PATH as EXPLAIN
 from meshproxy.admin.explain import explain_page
 from meshproxy.admin.identify import identify_service
+from meshproxy.admin.log_levels import PATH as LOG_LEVELS
 from meshproxy.admin.log_levels import log_levels_page
 from meshproxy.admin.metrics_json import metrics_json
 from meshproxy.admin.pages import (
@@ -93,12 +94,14 @@ def admin_parameters(
         numbers |= {path: _for_host(page) for path, page in telemeter.pages().items()}
     if controls.refresh is not None:
         numbers = {path: _after(controls.refresh, page) for path, page in numbers.items()}
+    security = _security(config.admin)
+    can_set_levels = security.allows(LOG_LEVELS)
     handlers = {
         **numbers,
         **state,
         **controls.pages,
         DELEGATOR_PAGE: delegator_page({one.name: one.dtab for one in config.routers}),
-        "/logging": shown(lambda: (HTML, log_levels_page().encode())),
+        "/logging": shown(lambda: (HTML, log_levels_page(can_set=can_set_levels).encode())),
         **control(
             configuration=json.dumps(to_json(config, for_people=True), indent=2).encode(),
             shutdown=controls.shutdown,
@@ -119,7 +122,7 @@ def admin_parameters(
         return admin.paths()
 
     handlers[BUG_REPORT] = BugReport(ask, paths)
-    admin = Admin(handlers, _security(config.admin), controls.elsewhere)
+    admin = Admin(handlers, security, controls.elsewhere)
     for_tools = {path.encode() for path in ("/live", "/ready", "/admin/ping", *numbers)}
 
     def is_for_tools(request: Request) -> bool:

@@ -72,10 +72,16 @@ def test_no_other_method_changes_anything() -> None:
 
 
 def test_the_page_has_a_form_for_each_logger_that_leads_back_to_it(logger: logging.Logger) -> None:
-    page = log_levels_page()
+    page = log_levels_page(can_set=True)
     assert page.count("<form ") == len(levels())
     assert 'value="meshproxy.tests.&lt;levels&gt;"' in page
     assert "<levels>" not in page
     got = post("from=page&logger=meshproxy.tests.%3Clevels%3E&level=ERROR")
     assert (got.status, got.headers) == (303, (("Location", "logging"),))
     assert logger.level == logging.ERROR
+
+
+def test_levels_that_cannot_be_set_are_only_shown() -> None:
+    page = log_levels_page(can_set=False)
+    assert f"<td>root</td><td>{levels()['root']}</td>" in page
+    assert "<form" not in page

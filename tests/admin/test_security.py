@@ -19,6 +19,7 @@ from meshproxy.admin.security import Security
         (Security(control=False), "/admin/metrics.json", True),
         (Security(ui=False), "/", False),
         (Security(ui=False), "/admin/files/a.css", False),
+        (Security(ui=False), "/favicon.ico", False),
         (Security(ui=False), "/config.json", False),
         (Security(ui=False), "/admin/ping", True),
         (Security(diagnostics=False), "/admin/ping", False),

@@ -1,6 +1,7 @@
 """Requests as they end, for whoever reads."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,6 +55,15 @@ def test_a_reader_gets_what_it_asked_for_from_then_on(world: World) -> None:
     world.end(ended(path="/fine"), ended(path="/bad", status=500, reason="endpoint"))
     assert [one["path"] for one in lines(stream)] == ["/bad"]
     assert world.renewed == 1
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [("*/*", "application/x-ndjson"), ("text/html,*/*;q=0.8", "text/plain; charset=utf-8")],
+)
+def test_a_browser_shows_the_lines_and_saves_no_file(world: World, accept: str, kind: str) -> None:
+    request = replace(AdminRequest.of("GET", "/tap?seconds=1"), accept=accept)
+    assert world.tap(request).content_type == kind
 
 
 def test_a_slow_reader_loses_requests_which_are_counted_and_told(world: World) -> None:

@@ -358,6 +358,7 @@ def test_controls_that_are_closed_are_not_offered(browser: Chromium, tmp_path: P
             click(browser, "/#/io.l5d.fs/web")
             browser.wait_for(f"{STATE} === 'alive'")
             assert browser.run("document.querySelectorAll('form').length") == 0
+            assert b"<form" not in get(proxy.linker.admin_port, "localhost", "/logging").body
 
 
 @pytest.mark.parametrize(
