@@ -19,6 +19,12 @@ _NO_ADDRESSES: Final = {
 }
 """What an address set without addresses means."""
 
+_PROBLEMS: Final = {
+    "why": "Ends that lead nowhere",
+    "failing": "Discovery that fails now, so that names may be missing",
+    "pending": "Not answered yet",
+}
+
 _EGRESS_LATER: Final = {"depends": "depends on the request, or on the address that it leads to"}
 
 
@@ -41,10 +47,9 @@ def lines_of(found: Node) -> Iterator[tuple[str, list[str]]]:
         return
     if found["tree"] is not None:
         yield "Steps", list(tree_lines(found["tree"]))
-    if found["why"]:
-        yield "Ends that lead nowhere", found["why"]
-    if found["pending"]:
-        yield "Not answered yet", found["pending"]
+    for key, heading in _PROBLEMS.items():
+        if found.get(key):
+            yield heading, found[key]
     if found.get("egress") is not None:
         yield "Egress", [_EGRESS_LATER.get(found["egress"]["decision"]) or _egress(found["egress"])]
     if found["service"]["settings"]:

@@ -38,6 +38,8 @@ class Explainable(NamedTuple):
     delegate: Callable[[Dtab, Path], Activity[Delegation]]
     gate: Gate | None
     clients: Callable[[], Sequence[Client]]
+    failing: Callable[[], list[str]] = list
+    """Returns a line for each discovery system that fails, as it may know less than there is."""
 
 
 class Asked(NamedTuple):
@@ -111,6 +113,7 @@ def _resolved(
         "bound": any(one["endpoint_count"] for one in clients),
         "pending": [_name_of(end, path) for end in ends(root) if isinstance(end.state, Pending)],
         "why": [one.show() for one in dead_ends(root)],
+        "failing": router.failing(),
         "service": service,
         "egress": _egress(router.gate, path, request),
         "clients": clients,

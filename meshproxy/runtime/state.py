@@ -4,6 +4,7 @@ Each worker has them, and its supervisor asks for them.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -12,7 +13,7 @@ from meshproxy.admin.client_state import ClientAddr, client_state
 from meshproxy.admin.delegator import PATH as DELEGATOR
 from meshproxy.admin.delegator import Delegator, delegator_json
 from meshproxy.admin.discovery import PATH as DISCOVERY
-from meshproxy.admin.discovery import discovery_json
+from meshproxy.admin.discovery import discovery_json, problems, rows
 from meshproxy.admin.endpoints import endpoints_pages
 from meshproxy.admin.events import PATH as EVENTS
 from meshproxy.admin.events import events_json
@@ -26,6 +27,7 @@ from meshproxy.admin.threads import threads
 from meshproxy.client.endpoint import Endpoint
 from meshproxy.naming.namer import Explainer, Interpreter
 from meshproxy.naming.path import Path
+from meshproxy.net.slices import Slices
 from meshproxy.protocols.protocol import ServedRouter
 from meshproxy.router.client import Client
 from meshproxy.router.router import Router
@@ -66,6 +68,9 @@ def state_pages(naming: Naming, routers: Sequence[ServedRouter]) -> Mapping[str,
                     return client.endpoints()
         return ()
 
+    def failing() -> list[str]:
+        return problems(rows(naming.following, Slices(), only_failing=True), time.time())
+
     interpreters = list(zip(routers, naming.interpreters, strict=True))
     delegators = {
         router.config.name: Delegator(
@@ -75,7 +80,9 @@ def state_pages(naming: Naming, routers: Sequence[ServedRouter]) -> Mapping[str,
     }
     return {
         DELEGATOR: delegator_json(delegators),
-        EXPLAIN: explain_json({one.config.name: _explainable(one, by) for one, by in interpreters}),
+        EXPLAIN: explain_json(
+            {one.config.name: _explainable(one, by, failing) for one, by in interpreters}
+        ),
         **endpoints_pages(endpoints),
         DISCOVERY: discovery_json(naming.following),
         EVENTS: events_json(timeline),
@@ -87,7 +94,9 @@ def state_pages(naming: Naming, routers: Sequence[ServedRouter]) -> Mapping[str,
     }
 
 
-def _explainable(router: ServedRouter, interpreter: Interpreter) -> Explainable | None:
+def _explainable(
+    router: ServedRouter, interpreter: Interpreter, failing: Callable[[], list[str]]
+) -> Explainable | None:
     if not isinstance(interpreter, Explainer):
         return None
     gate = router.gate if isinstance(router, Router) else None
@@ -95,7 +104,7 @@ def _explainable(router: ServedRouter, interpreter: Interpreter) -> Explainable 
     def clients() -> Sequence[Client]:  # looked up late: a plugin may have none
         return router.clients()
 
-    return Explainable(router.config, router.identify, interpreter.delegate, gate, clients)
+    return Explainable(router.config, router.identify, interpreter.delegate, gate, clients, failing)
 
 
 def _of_namer(bound_id: Path) -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.kit.downstream import Downstream
 from tests.kit.proxy import Proxy
-from tests.kit.wire import Reply, get
+from tests.kit.wire import Reply, free_port, get
 
 CONFIG = """
 admin: {{port: 0}}
@@ -57,6 +57,20 @@ def test_a_name_is_explained_down_to_its_endpoints(proxy: Proxy) -> None:
     (client,) = name["clients"]
     assert (client["id"], client["balancer"], client["tls"]) == ("/#/io.l5d.fs/web", "p2c", None)
     assert client["endpoint_count"] == 2
+
+
+def test_discovery_that_fails_is_told_beside_names_that_it_may_have() -> None:
+    config = CONFIG.format(names=".").replace("io.l5d.fs", "io.l5d.consul")
+    config = config.replace("rootDir: .", f"port: {free_port()}").replace("l ;", "l/dc1 ;")
+    with Proxy(config) as running:
+        name = found(running, path="/svc/web")
+        page = ask(running, BROWSER, path="/svc/web").body.decode()
+    assert name["bound"] is False
+    (failing,) = name["failing"]
+    assert failing.startswith("/#/io.l5d.consul fails for ")
+    assert "Connection refused; there was no answer yet" in failing
+    assert "<h2>Discovery that fails now" in page
+    assert failing.partition(" since ")[0] in page
 
 
 def test_egress_rules_are_asked_as_for_the_request(proxy: Proxy) -> None:

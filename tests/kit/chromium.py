@@ -129,6 +129,7 @@ class Chromium(Closing):
     def picture(self, file: Path) -> None:
         """Write what the window shows to *file*, a PNG; scroll bars would change its layout."""
         self.call("Emulation.setScrollbarsHidden", hidden=True)
+        self.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
         file.write_bytes(
             base64.b64decode(
                 self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
