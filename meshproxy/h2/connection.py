@@ -69,28 +69,25 @@ class H2Connection(FlowControl):
 
     def data_frame(self, stream_id: int, data: bytes | memoryview, size: int, ends: bool) -> None:
         """Hands a piece of a body on; what cannot be is dropped."""
-        self._receive_window -= size
-        if self._receive_window < 0 and size:
-            why = "more DATA than the connection's window"
-            raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, why)
-        self._granted += size
-        if self._granted >= self._enough:
+        window = self._receive_window = self._receive_window - size
+        if window <= self._enough:
             self._grant()
         stream = self.streams.get(stream_id)
         if stream is None or not (stream.can_receive and stream.has_head):
             self._drop(stream_id, stream, size)
             return
         stream.unconsumed += size
-        stream.receive_window -= size
-        if stream.receive_window < 0 and size:
+        window = stream.receive_window = stream.receive_window - size
+        if window < 0 and size:
             why = "more DATA than its window"
             raise H2StreamError(stream_id, ErrorCode.FLOW_CONTROL_ERROR, why)
         count = len(data)
         if count < size:
             self.consume(stream, size - count)
-        if stream.body_left is not None:
-            stream.body_left -= count
-            if stream.body_left < 0:
+        left = stream.body_left
+        if left is not None:
+            left = stream.body_left = left - count
+            if left < 0:
                 raise malformed(stream_id, "a body longer than its Content-Length")
         if ends:
             self._receive_end(stream)

@@ -1,6 +1,7 @@
 """The receiving half of flow control (RFC 9113 sections 5.2 and 6.9)."""
 
 from meshproxy.h2 import frames
+from meshproxy.h2.errors import ErrorCode, H2ConnectionError
 from meshproxy.h2.sender import FrameSender
 from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, LocalSettings
 from meshproxy.h2.stream import H2Stream
@@ -15,17 +16,16 @@ class FlowControl(FrameSender):
     """
 
     __slots__ = (
-        "_due", "_enough", "_granted", "_half", "_is_urgent", "_receive_window", "_stream_enough",
-        "_stream_half",
+        "_due", "_enough", "_half", "_is_urgent", "_receive_window", "_stream_enough",
+        "_stream_half", "_window",
     )  # fmt: skip
 
     def __init__(self, local: LocalSettings, now: float) -> None:
         super().__init__(now)
         size = max(local.connection_window_bytes, DEFAULT_WINDOW_BYTES)
-        self._receive_window = size
-        self._granted = 0
-        """Bytes that came, and that the peer has not been told that it may send again."""
-        self._enough, self._half = local.least_grant(size), size // 2
+        self._window = self._receive_window = size
+        self._enough, self._half = size - local.least_grant(size), size - size // 2
+        """What is left of the connection's window when more is granted, and when at once."""
         self._stream_enough = local.least_grant(local.stream_window_bytes)
         self._stream_half = local.stream_window_bytes // 2
         self._due: set[int] = set()
@@ -38,10 +38,15 @@ class FlowControl(FrameSender):
         return self._is_urgent or bool(self._out)
 
     def take(self) -> list[bytes | memoryview]:
-        """Adds what is due to what there is to be written."""
+        """Returns what is to be written, in order, and forgets it; what is granted is part of it.
+
+        Called when the socket takes more; what is not taken is what limits answers to PINGs.
+        """
         if self._due and (self._is_urgent or self._out):
             self._write_grants()
-        return super().take()
+        out, self._out = self._out, []
+        self._replies = 0
+        return out
 
     def consume(self, stream: H2Stream, count: int) -> bool:
         """Counts *count* bytes that came on *stream* as used, so that the peer may send more.
@@ -64,18 +69,20 @@ class FlowControl(FrameSender):
         return self._is_urgent
 
     def _grant(self) -> None:
-        """Has the peer told of what is granted of the connection's window, which is enough."""
+        """Grants what came on all streams again. Raises H2ConnectionError if that was too much."""
+        if self._receive_window < 0:
+            why = "more DATA than the connection's window"
+            raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, why)
         self._due.add(0)
-        if self._granted >= self._half:
+        if self._receive_window <= self._half:
             self._is_urgent = True
 
     def _write_grants(self) -> None:
         out, streams = self._out, self.streams
         for stream_id in self._due:
             if not stream_id:
-                out.append(frames.window_update(0, self._granted))
-                self._receive_window += self._granted
-                self._granted = 0
+                out.append(frames.window_update(0, self._window - self._receive_window))
+                self._receive_window = self._window
             elif (stream := streams.get(stream_id)) is not None and stream.can_receive:
                 out.append(frames.window_update(stream_id, stream.consumed))
                 stream.receive_window += stream.consumed

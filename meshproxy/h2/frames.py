@@ -22,6 +22,8 @@ MAX_STREAM_ID = (1 << 31) - 1
 
 HEAD = struct.Struct(">LBL")
 """Length and type in one number, flags, stream."""
+SPLIT_HEAD = struct.Struct(">HBHL")
+"""The same for reading: the length in two bytes and one, type and flags in one number, stream."""
 _LONG = struct.Struct(">L")
 _SETTING = struct.Struct(">HL")
 

@@ -2,7 +2,7 @@
 
 from meshproxy.h2 import frames, runs
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError
-from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, WITH_PRIORITY
+from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS
 from meshproxy.h2.payloads import (
     MAX_BLOCK_BYTES,
     FrameHandler,
@@ -13,8 +13,9 @@ from meshproxy.h2.payloads import (
 
 COPIED_BYTES = 4096
 """Payloads of DATA over this are handed on as views of what was read."""
-_UNUSUAL = END_HEADERS | PADDED | WITH_PRIORITY
-"""Of these flags, HEADERS mostly has the first one alone."""
+_LAST_DATA = DATA << 8 | END_STREAM
+_LAST_HEADERS = HEADERS << 8 | END_HEADERS | END_STREAM
+"""Types and flags that most frames have, but for END_STREAM."""
 _MAX_PIECES = 64
 """Pieces of a frame that are held before they are joined: small ones cost more than they have."""
 
@@ -79,45 +80,41 @@ class FrameReader(PayloadReader):
     def _read_frames(self, data: bytes, at: int) -> int:
         """Returns the position after the last whole frame."""
         size = len(data)
-        handler, unpack, largest = self._handler, frames.HEAD.unpack_from, self._max_frame_bytes
+        handler, largest = self._handler, self._max_frame_bytes
+        unpack = frames.SPLIT_HEAD.unpack_from
         head_bytes, stream_bits = frames.HEAD_BYTES, frames.MAX_STREAM_ID
         while (start := at + head_bytes) <= size:
-            word, flags, stream_id = unpack(data, at)
-            length, kind = word >> 8, word & 255
+            high, low, what, stream_id = unpack(data, at)
+            length = high << 8 | low
             stream_id &= stream_bits
             if length > largest:
                 refuse_size(f"a frame of {length} bytes")
             end = start + length
             if end > size:
                 self._needed = end - at
-                self._held_kind = kind
+                self._held_kind = what >> 8
                 return at
             at = end
             if self._block_stream or not self._has_begun:
-                self._check_order(kind, flags, stream_id)
+                self._check_order(what >> 8, what & 255, stream_id)
             try:
-                if kind == DATA and length and stream_id and not flags & PADDED:
+                if what <= _LAST_DATA and length and stream_id:
                     payload = (data if length <= COPIED_BYTES else memoryview(data))[start:end]
-                    handler.data_frame(stream_id, payload, length, flags & END_STREAM > 0)
-                elif (
-                    kind == HEADERS
-                    and flags & _UNUSUAL == END_HEADERS
-                    and stream_id
-                    and length <= MAX_BLOCK_BYTES
-                ):
-                    handler.block(stream_id, data[start:end], flags & END_STREAM > 0)
+                    handler.data_frame(stream_id, payload, length, what == _LAST_DATA)
+                elif what | END_STREAM == _LAST_HEADERS and stream_id and length <= MAX_BLOCK_BYTES:
+                    handler.block(stream_id, data[start:end], what == _LAST_HEADERS)
                 elif (
                     size - at >= runs.LEAST_BYTES
-                    and data[at + 3] == kind
-                    and (after := runs.read(handler, kind, data, start - head_bytes))
+                    and data[at + 3] == what >> 8
+                    and (after := runs.read(handler, what >> 8, data, start - head_bytes))
                 ):
                     at = after
                 else:
-                    read = self.READERS.get(kind)
+                    read = self.READERS.get(what >> 8)
                     if read is None:
                         handler.meaningless_frame()
                     else:
-                        read(self, flags, stream_id, data[start:end])
+                        read(self, what & 255, stream_id, data[start:end])
             except H2StreamError as error:
                 handler.stream_error(error)
         self._needed = frames.HEAD_BYTES

@@ -4,6 +4,7 @@ from meshproxy.h2 import frames, guard
 from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
 from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS
+from meshproxy.h2.guard import GRANT_BITS, SLIVER, USEFUL
 from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES, PeerSettings
 from meshproxy.h2.stream import H2Stream
 
@@ -41,15 +42,6 @@ class FrameSender:
     def open_streams(self) -> int:
         """How many streams are open."""
         return len(self.streams)
-
-    def take(self) -> list[bytes | memoryview]:
-        """Returns what is to be written, in order, and forgets it.
-
-        Called when the socket takes more; what is not taken is what limits answers to PINGs.
-        """
-        out, self._out = self._out, []
-        self._replies = 0
-        return out
 
     def sendable(self, stream: H2Stream) -> int:
         """Returns the bytes of a body that may be sent on *stream* now."""
@@ -105,8 +97,8 @@ class FrameSender:
             data, ends = data[:length], False
             window, shared = stream.send_window - length, self.send_window - length
         stream.send_window, self.send_window = window, shared
-        if length >= guard.SLIVER or (window > 0 and shared > 0):
-            self._trifles.earned += guard.USEFUL + (length >> guard.GRANT_BITS)
+        if length >= SLIVER or (window > 0 and shared > 0):
+            self._trifles.earned += USEFUL + (length >> GRANT_BITS)
         last = length
         if length > self._peer.max_frame_bytes:
             data = self._send_all_but_last(stream, data)
