@@ -37,7 +37,7 @@ _LONGEST_RUN = 64
 class FieldSection:
     """The fields of one block, in order, and what has been made of them."""
 
-    __slots__ = ("fields", "head", "is_too_large", "never_indexed", "trailers")
+    __slots__ = ("fields", "head", "is_too_large", "never_indexed", "size", "trailers")
 
     def __init__(
         self, fields: tuple[Field, ...], never_indexed: frozenset[bytes], *, is_too_large: bool
@@ -47,6 +47,8 @@ class FieldSection:
         """Names of fields that no table may hold, here or further on (RFC 7541 section 7.1.3)."""
         self.is_too_large = is_too_large
         """True if the block has more than the limits allow; then `fields` is empty."""
+        self.size = 0
+        """Bytes of names and values, and 32 for each field."""
         self.head: Any = None
         """What `h2.fields` has made of them as a head, for the next one who reads these bytes."""
         self.trailers: Any = None
@@ -118,6 +120,7 @@ class Decoder:
         if is_too_large:
             fields.clear()
         section = FieldSection(tuple(fields), never_indexed, is_too_large=is_too_large)
+        section.size = size
         if resized or inserted:
             self.known.clear()
             self._once.clear()

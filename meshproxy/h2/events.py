@@ -28,8 +28,8 @@ class H2Events(Protocol):
 class ServerEvents(H2Events, Protocol):
     """What a server is told besides.
 
-    Both make the stream of a request, which is open once they have returned it. *ends* says that
-    nothing follows the head.
+    The first two make the stream of a request, which is open once they have returned it. *ends*
+    says that nothing follows the head.
     """
 
     def request_received(self, stream_id: int, head: RequestHead, ends: bool) -> H2Stream:
@@ -39,3 +39,9 @@ class ServerEvents(H2Events, Protocol):
     def request_too_large(self, stream_id: int, ends: bool) -> H2Stream:
         """Refuses a request with more fields than the limits allow; 431 is a fitting response."""
         ...
+
+    def stream_refused(self) -> None:
+        """Hears that a request was refused, since too much is in progress."""
+
+    def large_heads(self, size: int) -> None:
+        """Hears how many bytes the large heads of all requests in progress have now."""

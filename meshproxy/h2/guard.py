@@ -23,6 +23,10 @@ EMPTY_DATA = 4
 GRANT_BITS = 11
 """Of the bytes of DATA sent, each 2 KiB earn one more: Go's client opens its windows, the stream's
 and the connection's, for every 4 KiB that its caller reads."""
+LARGE_HEAD = 2048
+"""Bytes beyond which the head of a request counts: smaller ones are often shared."""
+LARGE_HEADS = 512
+"""Large heads of a connection that may be in progress, each as large as heads may be."""
 SLIVER = 256
 """Bytes below which DATA that a peer's window cut short is no useful work."""
 

@@ -1,5 +1,7 @@
 """The server's side of an HTTP/2 connection: streams begin with a request."""
 
+from typing import NoReturn
+
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.connection import H2Connection
 from meshproxy.h2.decoder import FieldSection
@@ -14,16 +16,19 @@ class H2Server(H2Connection):
     """Calls *events* with the requests of a client.
 
     A stream counts against `max_concurrent_streams` until it is closed and has been released, so
-    that a client that resets its requests does not have more of them served at once.
+    that a client that resets its requests does not have more of them served at once. So do the
+    bytes of large heads against a limit of their own.
     """
 
-    __slots__ = ("_held", "_last", "_last_served", "_resets_left")
+    __slots__ = ("_head_bytes", "_held", "_last", "_last_served", "_resets_left")
 
     def __init__(self, events: ServerEvents, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=False)
         self._events: ServerEvents = events
         self._held = 0
         """Streams that are open, or for which something still works."""
+        self._head_bytes = 0
+        """Of their heads, the large ones."""
         self._last = 0
         self._last_served = frames.MAX_STREAM_ID
         self._resets_left = guard.resets(now)
@@ -32,7 +37,7 @@ class H2Server(H2Connection):
         """Says that nothing works for *stream* any more; called once for each."""
         stream.is_released = True
         if stream.id not in self.streams:
-            self._held -= 1
+            self._forget(stream)
 
     def go_away(
         self,
@@ -54,7 +59,10 @@ class H2Server(H2Connection):
             self._remember_reset(stream_id)
             return
         if self._held >= self._local.max_concurrent_streams:
-            raise H2StreamError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams at once")
+            self._refuse(stream_id, "too many streams at once")
+        large = section.size if section.size > guard.LARGE_HEAD else 0
+        if large and self._head_bytes + large > self._most_head_bytes:
+            self._refuse(stream_id, "too many large heads at once")
         head = None if section.is_too_large else section.head or request_head(section)
         length = head.length if head else None
         if ends and length:
@@ -70,11 +78,32 @@ class H2Server(H2Connection):
         stream.has_head = True
         stream.is_released = False
         stream.body_left = length
+        stream.head_bytes = 0
+        if large and head is not None:
+            stream.head_bytes = large
+            self._count_heads(large)
 
     def _close(self, stream: H2Stream) -> None:
         super()._close(stream)
         if stream.is_released:
-            self._held -= 1
+            self._forget(stream)
+
+    def _forget(self, stream: H2Stream) -> None:
+        self._held -= 1
+        if stream.head_bytes:
+            self._count_heads(-stream.head_bytes)
+
+    @property
+    def _most_head_bytes(self) -> int:
+        return guard.LARGE_HEADS * self._local.max_header_list_bytes
+
+    def _count_heads(self, more: int) -> None:
+        self._head_bytes += more
+        self._events.large_heads(self._head_bytes)
+
+    def _refuse(self, stream_id: int, why: str) -> NoReturn:
+        self._events.stream_refused()
+        raise H2StreamError(stream_id, ErrorCode.REFUSED_STREAM, why)
 
     def _is_idle(self, stream_id: int) -> bool:
         return stream_id > self._last or stream_id % 2 == 0

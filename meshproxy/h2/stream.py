@@ -18,6 +18,7 @@ class H2Stream:
         "can_send",
         "consumed",
         "has_head",
+        "head_bytes",
         "id",
         "is_bodiless",
         "is_released",
@@ -43,6 +44,8 @@ class H2Stream:
     """True once the final head has been received."""
     is_bodiless: bool
     """For clients: True if the response has no body, whatever its Content-Length (HEAD)."""
+    head_bytes: int
+    """For servers: of a large head, until the stream is closed and released; 0 for others."""
     is_released: bool
     """For servers: False while something works for it, until `H2Server.release`."""
 

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
+from hpack.hpack import encode_integer
 
 from meshproxy.h2 import frames
 from meshproxy.h2.connection import H2Connection
+from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.events import H2Events, ServerEvents
 from tests.kit.h2 import (
     NOW,
@@ -27,17 +29,22 @@ Begun: TypeAlias = tuple[H2Connection, Recorder, bytes]
 
 
 def serve() -> Begun:
-    """A server with a request whose body is to come, and one that is too large."""
-    made, recorder = server(max_header_list_bytes=300)
-    made.receive(headers(1, POST + b"\x00\x01x\x7f\x81\x01" + b"y" * 256), NOW)
-    made.receive(headers(3, POST, ends=False), NOW)
+    """A server with a request whose body is to come, and some that are large, or too many."""
+    made, recorder = server(max_header_list_bytes=3000, max_concurrent_streams=3)
+    for stream_id, size in ((1, 3000), (3, 10), (5, 2500), (7, 10)):
+        length = bytes(encode_integer(size, 7))
+        more = b"\x00\x01x" + length + b"y" * size
+        made.receive(headers(stream_id, POST + more, ends=False), NOW)
+    for stream_id in (1, 5):
+        made.reset(recorder.streams[stream_id], ErrorCode.CANCEL)
+        made.release(recorder.streams[stream_id])
     return made, recorder, POST
 
 
 def ask() -> Begun:
     """A client with a response whose body is to come."""
     made, recorder = client()
-    for _ in range(4):
+    for _ in range(6):
         get(made)
     made.receive(headers(3, b"\x08\x03103", ends=False) + headers(3, OK, ends=False), NOW)
     return made, recorder, OK
@@ -60,8 +67,8 @@ def test_each_event_is_called_as_declared(
         frames.window_update(0, 1),
         data(3, b"x"),
         headers(3, TRAILERS),
-        headers(5, block, ends=False) + frames.rst_stream(5, 8),
-        headers(7, block, ends=False) + frames.window_update(7, 0),
+        headers(9, block, ends=False) + frames.rst_stream(9, 8),
+        headers(11, block, ends=False) + frames.window_update(11, 0),
         frames.goaway(0, 0),
     ):
         made.receive(each, NOW)

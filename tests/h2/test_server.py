@@ -1,9 +1,10 @@
 """What a server must make of a client's frames: RFC 9113, one case for each MUST."""
 
 import pytest
+from hpack.hpack import encode_integer
 from hyperframe.frame import GoAwayFrame
 
-from meshproxy.h2 import frames
+from meshproxy.h2 import frames, guard
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
 from meshproxy.h2.server import H2Server
 from meshproxy.h2.settings import LocalSettings
@@ -184,6 +185,43 @@ def test_a_request_is_handed_on_with_its_body_and_trailers() -> None:
     assert trailers.headers().lines == [b"x: y"]
 
 
+def large(stream_id: int, size: int = 4000) -> bytes:
+    """Return a request with a head of *size* bytes and a few more."""
+    value = b"\x00\x01x\x7f" + bytes(encode_integer(size, 7))[1:] + b"v" * size
+    return headers(stream_id, GET + value)
+
+
+def test_large_heads_in_progress_are_bounded_together() -> None:
+    made, recorder = server(max_header_list_bytes=5000)
+    most = guard.LARGE_HEADS * 5000
+    count = 0
+    while not recorder.named("stream_refused"):
+        made.receive(large(2 * count + 1), NOW)
+        count += 1
+    assert b"".join(made.take()) == frames.rst_stream(2 * count - 1, ErrorCode.REFUSED_STREAM)
+    (*_, held) = [size for (size,) in recorder.named("large_heads")]
+    assert most - 5000 < held <= most
+    made.receive(headers(2 * count + 1), NOW)
+    assert [ends for *_, ends in recorder.named("request_received")] == [True] * count
+    first = recorder.streams[1]
+    made.reset(first, ErrorCode.CANCEL)
+    assert recorder.named("large_heads")[-1] == (held,)
+    made.release(first)
+    assert recorder.named("large_heads")[-1] < (held - 4000,)
+    made.receive(large(2 * count + 3), NOW)
+    assert len(recorder.named("stream_refused")) == 1
+
+
+def test_a_large_head_counts_until_its_stream_is_closed_and_released() -> None:
+    made, recorder = server()
+    made.receive(large(1), NOW)
+    stream = recorder.streams[1]
+    made.release(stream)
+    assert recorder.named("large_heads")[-1] > (4000,)
+    made.send_fields(stream, ((b":status", b"200"),), ends=True)
+    assert recorder.named("large_heads")[-1] == (0,)
+
+
 def test_more_streams_than_allowed_are_refused_and_the_table_stays_right() -> None:
     made, recorder = server(max_concurrent_streams=1)
     with_entry = GET + b"\x40\x01x\x01y"
@@ -248,7 +286,8 @@ def test_many_fields_are_too_many() -> None:
     made, recorder = server()
     assert verdict(made, [headers(1, GET + b"\x90" * 125)]) == "fine"
     assert verdict(made, [headers(3, GET + b"\x90" * 124)]) == "fine"
-    assert [event[0] for event in recorder.events] == ["request_too_large", "request_received"]
+    names = [event[0] for event in recorder.events]
+    assert names == ["request_too_large", "request_received", "large_heads"]
 
 
 def test_large_trailers_end_their_stream() -> None:

@@ -165,6 +165,12 @@ class Bare(H2Session):
         self.owners[stream_id] = Owner(self, head, ends)
         return self.owners[stream_id]
 
+    def stream_refused(self) -> None:
+        raise NotImplementedError
+
+    def large_heads(self, size: int) -> None:
+        """Count nothing."""
+
     def request_too_large(self, stream_id: int, ends: bool) -> Owner:
         raise NotImplementedError
 

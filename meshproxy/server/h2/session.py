@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from meshproxy.errors import ProxyError
 from meshproxy.h2 import frames
+from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.fields import RequestHead
 from meshproxy.h2.reset import ClientReset
 from meshproxy.h2.server import H2Server
@@ -16,6 +17,7 @@ from meshproxy.h2.settings import LocalSettings
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.http.peer import Certificate
+from meshproxy.net.h2.memory import memory
 from meshproxy.net.h2.session import H2Session
 from meshproxy.net.stream import Stream
 from meshproxy.server.h2 import workers
@@ -180,6 +182,22 @@ class ServerSession(H2Session):
         self._arrivals.append(call)
         return call
 
+    def stream_refused(self) -> None:
+        """Counts it."""
+        self.stats.refused.value += 1
+
+    def large_heads(self, size: int) -> None:
+        """Has them counted with what else waits in this process."""
+        if not self.is_closed:
+            memory.note(self, self, size)
+
+    def give_up(self, error: ProxyError) -> None:
+        """Ends the requests with large heads, as too much waits in this process."""
+        calls: list[Any] = list(self.engine.streams.values())
+        for call in calls:
+            if call.head_bytes:
+                call.reset(ErrorCode.ENHANCE_YOUR_CALM, error)
+
     def pong_received(self, payload: bytes) -> None:
         """Knows that the client has heard the last orders."""
         if payload == _LAST_CALL and self._last_call_by < inf:
@@ -272,6 +290,7 @@ class ServerSession(H2Session):
 
     def _closed(self) -> None:
         self.stats.open.value -= 1
+        memory.note(self, self, 0)
         if self._next_turn is not None:
             self._next_turn.stop()
             self._next_turn.close()

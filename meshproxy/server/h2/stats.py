@@ -10,13 +10,22 @@ from meshproxy.metrics.tree import Tree
 class H2ServerStats:
     """Counters and gauges in a server's scope; all of its connections share them."""
 
-    __slots__ = ("_goaways", "local_resets", "open", "remote_resets", "stalled", "streams")
+    __slots__ = (
+        "_goaways",
+        "local_resets",
+        "open",
+        "refused",
+        "remote_resets",
+        "stalled",
+        "streams",
+    )
 
     def __init__(self, metrics: Tree) -> None:
         self.open = metrics.gauge("h2", "connections")
         self.streams = metrics.gauge("open_streams")
         self.remote_resets = metrics.counter("stream", "remote", "reset")
         self.local_resets = metrics.counter("stream", "local", "reset")
+        self.refused = metrics.counter("stream", "refused")
         self.stalled = metrics.counter("stream", "write_timeout")
         self._goaways = metrics.scope("goaways")
 

@@ -7,14 +7,18 @@ import gevent
 import pytest
 from gevent.select import select
 from h2.events import ResponseReceived
+from hpack.hpack import encode_integer
 
 from meshproxy.h2 import frames
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.http.headers import Headers
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
+from meshproxy.net.h2.memory import BodyMemory, memory
+from meshproxy.server.h2 import session
 from meshproxy.server.h2.session import ServerSession
 from tests.kit import hostile
+from tests.kit.h2 import GET as BLOCK
 from tests.kit.h2 import SETTINGS, headers, parsed
 from tests.kit.h2_serving import H2Serving, serving_h2
 from tests.kit.h2_wire import GET, H2Wire, raw_frames, until
@@ -272,6 +276,48 @@ def test_more_streams_than_allowed_are_refused() -> None:
         until(lambda: server.count("open_streams") == 1)
         sock.sendall(headers(7))
         until(lambda: server.count("open_streams") == 2)
+
+
+def large(stream_id: int) -> bytes:
+    """Return a request with a head of 7 KB."""
+    value = b"v" * 7000
+    return headers(stream_id, BLOCK + b"\0\1x\x7f" + bytes(encode_integer(7000, 7))[1:] + value)
+
+
+def test_many_large_heads_are_refused_and_counted() -> None:
+    service = Waits()
+    with serving_h2(service) as server, server.connect() as sock:
+        sending = gevent.spawn(send_all, sock, HELLO + b"".join(map(large, range(1, 1400, 2))))
+        until(lambda: server.count("stream", "refused") > 50)
+        waiting = server.count("open_streams")
+        assert 512 * 8192 / 7300 < waiting < 512 * 8192 / 7000
+        assert memory.total < 512 * 8192
+        sending.join(timeout=WAIT_S)
+        service.may_go_on.set()
+        until(lambda: server.count("open_streams") == 0)
+        assert memory.total == 0
+
+
+def test_large_heads_of_a_whole_process_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    scarce = BodyMemory(100_000)
+    monkeypatch.setattr(session, "memory", scarce)
+    service = Waits()
+    with serving_h2(service) as server, server.connect() as greedy, server.client() as modest:
+        modest.ask(NOW)
+        greedy.sendall(HELLO + headers(1) + b"".join(map(large, range(3, 41, 2))))
+        until(lambda: server.count("stream", "local", "reset") == 19)
+        until(lambda: server.count("open_streams") == 1)
+        assert modest.body(1) == b"now"
+        assert scarce.total == 0
+
+
+def test_a_connection_that_ends_gives_its_heads_back() -> None:
+    with serving_h2(Waits()) as server, server.connect() as sock:
+        sock.sendall(HELLO + large(1))
+        until(lambda: memory.total > 7000)
+        sock.close()
+        until(lambda: server.count("open_streams") == 0)
+        assert memory.total == 0
 
 
 def test_a_reset_stream_counts_until_its_service_has_ended() -> None:
