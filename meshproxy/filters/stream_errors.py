@@ -86,8 +86,8 @@ def call_failed(response: Response, error: ProxyError) -> Response:
     response.status, response.reason, response.body = 200, b"OK", b""
     response.headers = of(
         (b"Content-Type", grpc.CONTENT_TYPE),
-        (b"grpc-status", b"%d" % status_of(error)),
-        (b"grpc-message", grpc.encode_message(str(error))),
+        (grpc.STATUS, b"%d" % status_of(error)),
+        (grpc.MESSAGE, grpc.encode_message(str(error))),
         *(
             (name, value)
             for name, value in zip((l5d.ERR, l5d.RETRYABLE), text, strict=True)

@@ -5,9 +5,11 @@ while its end could lead to a retry.
 """
 
 from time import monotonic
+from typing import cast
 
 from meshproxy.errors import ProxyError
 from meshproxy.filters.retries import Retries
+from meshproxy.http.body import AwaitedBody
 from meshproxy.http.classifier import ResponseClass
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -58,16 +60,16 @@ class StreamRetries:
         """
         if _is_gone(request) or self._budget.balance() <= 0:
             return
-        await_end = getattr(response.body, "await_end", None)
-        if await_end is None:  # a body that arrives only while it is read
+        if not hasattr(response.body, "await_end"):  # a body that arrives only while it is read
             return
+        body = cast("AwaitedBody", response.body)
         try:
-            has_come = await_end(self._size, self._seconds)
+            has_come = body.await_end(self._size, self._seconds)
         except BaseException:  # the client has left, and nobody else knows of the response
             response.close()
             raise
         if not has_come:
-            too_long = response.body.held > self._size  # type: ignore[union-attr] # it has both
+            too_long = body.held > self._size
             counter = self._response_too_long if too_long else self._timed_out
             counter.value += 1
         response.arrived = monotonic()

@@ -43,11 +43,6 @@ class H2Client(H2Connection):
         return self.most_streams - len(self.streams)
 
     @property
-    def can_open(self) -> bool:
-        """True if the server takes another stream now."""
-        return self.room > 0
-
-    @property
     def is_exhausted(self) -> bool:
         """True if this connection takes no stream ever more: another one is needed."""
         return self._is_going or self._next > frames.MAX_STREAM_ID
@@ -64,7 +59,7 @@ class H2Client(H2Connection):
         """Opens *stream* by sending the head of a request.
 
         *is_bodiless* says that the response will have no body whatever it says (HEAD). Raises
-        ValueError unless `can_open`.
+        ValueError without `room`.
         """
         if len(self.streams) >= self.most_streams:
             raise ValueError("the server takes no more streams")

@@ -8,7 +8,6 @@ from typing import Final
 
 from meshproxy.recent.request import RecentRequest
 
-KEYS: Final = ("status", "name", "router", "endpoint", "slower", "q", "failed")
 _STATUS: Final = re.compile(r"[1-5](xx|[0-9]{2})|none")
 
 
@@ -30,7 +29,10 @@ class Wanted:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Wanted":
-        """Reads the parameters `KEYS`. Raises ValueError with what is wrong."""
+        """Reads `status`, `name`, `router`, `endpoint`, `slower`, `q` and `failed` of *query*.
+
+        Raises ValueError with what is wrong.
+        """
         statuses = tuple(one.strip().lower() for one in query.get("status", "").split(",") if one)
         for one in statuses:
             if not _STATUS.fullmatch(one):

@@ -138,11 +138,6 @@ class Linker:
         """The port of the admin pages, once started."""
         return self._port(admin_address(self.config))
 
-    @property
-    def identifier_port(self) -> int:
-        """The port that only names requests, if there is one."""
-        return self._port(identifier_address(self.config))
-
     def start(self) -> None:
         """Listens on every address of the configuration, or on none if one cannot be bound."""
         self._started = time.monotonic()

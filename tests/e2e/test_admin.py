@@ -27,7 +27,7 @@ routers:
 def test_the_identifier_port_names_requests() -> None:
     admin = "admin: {port: 0, httpIdentifierPort: 0}\n"
     with Proxy(admin + ROUTER) as proxy:
-        reply = get(proxy.linker.identifier_port, "hello", "/")
+        reply = get(proxy.identifier_port, "hello", "/")
         assert reply.status == 200
         assert b'"path": "/svc/hello"' in reply.body
 
@@ -138,7 +138,7 @@ def test_the_name_of_the_machine_is_known_where_other_machines_may_ask(
 
 
 def test_the_identifier_port_is_asked_for_any_host_but_not_by_a_browser(proxy: Proxy) -> None:
-    port = proxy.linker.identifier_port
+    port = proxy.identifier_port
     assert get(port, REBOUND, "/").status == 200
     refused = get(port, REBOUND, "/", BROWSER)
     assert (refused.status, b"/svc" in refused.body) == (403, False)
@@ -151,7 +151,7 @@ def test_the_identifier_port_is_asked_for_any_host_but_not_by_a_browser(proxy: P
 def test_every_answer_keeps_browsers_from_using_it(
     proxy: Proxy, request_line: str, host: str
 ) -> None:
-    for port in (proxy.linker.admin_port, proxy.linker.identifier_port):
+    for port in (proxy.linker.admin_port, proxy.identifier_port):
         with WireClient(port) as client:
             client.send(f"{request_line}\r\nHost: {host}\r\n{BROWSER}\r\n\r\n".encode())
             reply = client.read()

@@ -18,6 +18,8 @@ from meshproxy.errors import ConnectionClosed
 from meshproxy.filters.retries import Retries
 from meshproxy.filters.stream_retries import StreamRetries
 from meshproxy.h2.reset import ClientReset
+from meshproxy.http.ending import Ending
+from meshproxy.http.headers import of
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import stack
@@ -137,9 +139,8 @@ def test_a_client_that_leaves_while_a_response_is_held_ends_it() -> None:
 
 
 def test_a_body_that_comes_only_when_it_is_read_is_passed_on() -> None:
-    body = Streaming(b"", AWAY)
-    body.await_end = None  # type: ignore[assignment,method-assign] # as bodies of HTTP/1 are
-    first = stream_response(body)
+    first = stream_response(b"")
+    first.body, first.ending = Pieces(b"x", trailers=of(AWAY)), Ending()
     assert Retrying(first)() is first
 
 

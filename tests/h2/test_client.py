@@ -87,14 +87,14 @@ def test_streams_are_opened_up_to_the_server_s_limit() -> None:
     made, _ = client()
     made.receive(frames.settings([(3, 2)]), NOW)
     get(made)
-    assert made.can_open
+    assert made.room > 0
     get(made)
-    assert not made.can_open
+    assert made.room <= 0
     assert not made.is_exhausted
     with pytest.raises(ValueError, match="no more streams"):
         get(made)
     made.receive(headers(1, OK), NOW)
-    assert made.can_open
+    assert made.room > 0
 
 
 def test_goaway_hands_back_what_the_server_has_not_looked_at() -> None:
@@ -107,7 +107,7 @@ def test_goaway_hands_back_what_the_server_has_not_looked_at() -> None:
         ("goaway_received", first.id, 0, b"bye"),
     ]
     assert made.is_exhausted
-    assert not made.can_open
+    assert made.room <= 0
     assert verdict(made, [headers(first.id, OK)]) == "fine"
     assert made.open_streams == 0
 
@@ -116,7 +116,8 @@ def test_stream_ids_run_out() -> None:
     made, _ = client()
     made._next = frames.MAX_STREAM_ID
     assert get(made).id == frames.MAX_STREAM_ID
-    assert (made.can_open, made.is_exhausted) == (False, True)
+    assert made.room <= 0
+    assert made.is_exhausted
 
 
 def test_a_reset_of_the_server_s_is_handed_on() -> None:
@@ -174,7 +175,7 @@ def test_a_server_of_ours_stays_calm_while_clients_reset() -> None:
     serving, _ = server()
     made.receive(frames.settings([(3, 1000)]), NOW)
     for second in range(20):
-        for stream in [get(made, ends=False) for _ in range(100) if made.can_open]:
+        for stream in [get(made, ends=False) for _ in range(100) if made.room > 0]:
             made.reset(stream, ErrorCode.CANCEL)
         made.send_late_resets(NOW + second)
         out = b"".join(made.take())

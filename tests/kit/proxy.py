@@ -4,6 +4,7 @@ import json
 
 from meshproxy.config.load import load
 from meshproxy.runtime.linker import Linker
+from meshproxy.runtime.listen_addresses import identifier_address
 
 from .closing import Closing
 from .k8s import wait_until
@@ -32,6 +33,13 @@ class Proxy(Closing):
     def port(self, router: str = "http", server: int = 0) -> int:
         """Return the port that *router*'s server number *server* got."""
         return self.linker.ports[router][server]
+
+    @property
+    def identifier_port(self) -> int:
+        """The port that `httpIdentifierPort` got."""
+        address = identifier_address(self.linker.config)
+        assert address is not None
+        return self.linker._listeners[address].port
 
     def metrics(self) -> dict[str, float]:
         """Return what the admin server shows at /admin/metrics.json."""

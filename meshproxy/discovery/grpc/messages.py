@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 from meshproxy.discovery.watching.decoding import Malformed
 from meshproxy.discovery.watching.failure import ApiFailure, Reason
+from meshproxy.h2.grpc import CONTENT_TYPE, MESSAGE, STATUS
 from meshproxy.http.headers import of
 from meshproxy.http.message import Request, Response
 from meshproxy.http.whole_body import WholeBody
 
-CONTENT_TYPE: Final = b"application/grpc"
 _PREFIX: Final = Struct("!BI")
 _OK: Final = b"0"
 _SHOWN: Final = 100
@@ -85,12 +85,12 @@ def check_status(response: Response) -> None:
     body = response.body
     trailers = None if isinstance(body, bytes) else body.trailers
     fields = trailers if trailers is not None else response.headers
-    status = fields.get(b"grpc-status")
+    status = fields.get(STATUS)
     if status is None:
         raise ApiFailure(Reason.BROKEN, "the answer ended without a status of gRPC")
     if status != _OK:
         number = int(status) if status.isdigit() and len(status) < 4 else None
-        said = ascii(unquote((fields.get(b"grpc-message") or b"").decode("latin-1"))[:_SHOWN])
+        said = ascii(unquote((fields.get(MESSAGE) or b"").decode("latin-1"))[:_SHOWN])
         raise ApiFailure(
             Reason.STATUS, f"gRPC status {status.decode('latin-1')[:9]!a}: {said}", number
         )
