@@ -50,6 +50,28 @@ def test_server_and_client_know_http_1_only_in_their_rooms_for_it() -> None:
     assert breaches == []
 
 
+LINES = {
+    "http/headers.py": "writes the lines of fields",
+    "http/framing.py": "knows lines of HTTP/1 as they come",
+    "http/hop.py": "knows lines of HTTP/1 as they come",
+    "server/h1/connection.py": "ends a head of HTTP/1",
+    "server/h1/response.py": "ends a head of HTTP/1",
+}
+"""Files with a whole line of a header, or the beginning of one, and why."""
+
+
+def test_lines_of_headers_are_written_in_one_place() -> None:
+    found = {
+        path
+        for path, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, bytes)
+        and re.match(rb"[\w%-]*: ", node.value)
+    }
+    assert found == LINES.keys()
+
+
 STATEFUL = {
     "BodyMemory", "Memo", "SparePipes", "Spares", "Texts", "Timeline", "Traffic", "WatchedFiles",
     "WeakValueDictionary", "Wheel", "_Addresses", "_Lengths", "_Lines", "_Pieces", "_Statuses",

@@ -15,6 +15,7 @@ from meshproxy.config.secrets import basic_credentials
 from meshproxy.config.upstream_proxy import UpstreamProxyConfig
 from meshproxy.discovery.hostname import literal, why_refused
 from meshproxy.errors import LoopDetected, ProxyError
+from meshproxy.http.headers import of
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import (
     Addr,
@@ -119,11 +120,10 @@ class UpstreamProxy:
     def _request(self, address: Address, via: Sequence[bytes]) -> bytes:
         host = f"[{address.host}]" if ":" in address.host else address.host
         authority = f"{host}:{address.port}".encode("ascii")
-        lines = [b"CONNECT %b HTTP/1.1" % authority, b"Host: " + authority]
-        lines += [b"Via: " + value for value in via]
+        headers = of((b"Host", authority), *((b"Via", value) for value in via))
         if self._credentials is not None:
-            lines.append(b"Proxy-Authorization: " + self._credentials.value)
-        return b"\r\n".join([*lines, b"", b""])
+            headers.add(b"Proxy-Authorization", self._credentials.value)
+        return b"\r\n".join([b"CONNECT %b HTTP/1.1" % authority, *headers.lines, b"", b""])
 
     def _ask(self, parent: str, request: bytes, open_socket: OpenSocket) -> gevent.socket.socket:
         try:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from meshproxy.errors import ClientGone, ProxyError
 from meshproxy.http import l5d
 from meshproxy.http.errors import ErrorResponse
-from meshproxy.http.headers import MAX_LINE
+from meshproxy.http.headers import MAX_LINE, value_of
 from meshproxy.http.memo import Memo
 from meshproxy.http.message import EgressDecision, Request, Response
 from meshproxy.recent.request import CUT, ENDPOINT, phases_ms, shares, trace_of
@@ -235,7 +235,7 @@ class _Statuses(Memo[tuple[bytes, int | None], bytes]):
 
 
 def _shown(line: bytes) -> bytes:
-    return _quoted(_value(line)) if line else b"-"
+    return _quoted(value_of(line)) if line else b"-"
 
 
 _hosts = _Pieces(1024, lambda line: _shown(line).replace(b" ", b"\\x20") or b"-")
@@ -257,9 +257,5 @@ def _next_second(moment: float) -> bytes:
     return _second[2]
 
 
-def _value(line: bytes) -> bytes:
-    return line.partition(b":")[2].strip(b" \t")
-
-
 def _told(line: bytes) -> str | None:
-    return _value(line).decode("latin-1") if line else None
+    return value_of(line).decode("latin-1") if line else None

@@ -4,12 +4,17 @@ RFC 9110 section 7.6; linkerd: router/http/.../StripHopByHopHeadersFilter.scala
 """
 
 from meshproxy.http import hop, l5d, via
+from meshproxy.http.headers import of
 from meshproxy.http.message import Request, Response
 from meshproxy.naming.path import Path
 from meshproxy.service import Service
 
-_SUCCESS, _FAILURE = b"l5d-success-class: 1.0", b"l5d-success-class: 0.0"
-_SUCCEEDED = {version: (line, _SUCCESS) for version, line in via.LINES.items()}
+_SUCCESS, _FAILURE = b"1.0", b"0.0"
+_SUCCEEDED = {
+    version: of((b"Via", own), (l5d.SUCCESS_CLASS, _SUCCESS)).lines
+    for version, own in via.OWN.items()
+}
+"""The lines that are added to a successful response that needs nothing else."""
 
 _EDITED = hop.HOP_BY_HOP | {b"via"}
 _EDITED_H2 = hop.HOP_BY_HOP_H2 | {b"via"}
@@ -28,12 +33,14 @@ class Forward:
     """
 
     def __init__(self, name: Path) -> None:
-        service = b"l5d-dst-service: " + name.show().encode("ascii")
+        self._name = name.show().encode("ascii")
         self._by_version = {
-            version: (_EDITED_H2 if version == b"2" else _EDITED, (line, service))
-            for version, line in via.LINES.items()
+            version: (
+                _EDITED_H2 if version == b"2" else _EDITED,
+                of((b"Via", own), (l5d.DST_SERVICE, self._name)).lines,
+            )
+            for version, own in via.OWN.items()
         }
-        self._service_line = service
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves with the headers of the next hop."""
@@ -46,9 +53,9 @@ class Forward:
         else:
             hop.strip_request(headers, request.version)
             via.append(headers, request.version)
-            headers.append(l5d.DST_SERVICE, self._service_line)
+            headers.write(l5d.DST_SERVICE, self._name)
         if b"host" not in names:
-            headers.append(b"host", b"Host: ")
+            headers.add(b"Host", b"")
         response = service(request)
         headers = response.headers
         if response.version == b"2":
@@ -68,7 +75,7 @@ class Forward:
             hop.strip(headers, may_upgrade=response.status == 101)
             via.append(headers, response.version)
             headers.remove(l5d.SUCCESS_CLASS)
-            headers.append(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
+            headers.write(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
         return response
 
 
@@ -79,7 +86,7 @@ def _answer_stream(response: Response) -> None:
         headers.remove_where((_ANSWERED_H2 - {b"via"}).__contains__)
     via.append(headers, b"2")
     if response.failed or ending is None or ending.is_settled:
-        headers.append(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
+        headers.write(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
         return
     body = response.body
 
@@ -87,7 +94,7 @@ def _answer_stream(response: Response) -> None:
         trailers = None if broken or isinstance(body, bytes) else body.trailers
         if trailers is not None:
             trailers.remove(l5d.SUCCESS_CLASS)
-            trailers.append(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
+            trailers.write(l5d.SUCCESS_CLASS, _FAILURE if response.failed else _SUCCESS)
 
     ending.then(ended)
 
@@ -97,12 +104,10 @@ class DstClient:
 
     def __init__(self, bound_id: Path, residual: Path) -> None:
         self._id = bound_id
-        names = [l5d.DST_CLIENT]
-        lines = [b"l5d-dst-client: " + bound_id.show().encode("ascii")]
+        told = of((l5d.DST_CLIENT, bound_id.show().encode("ascii")))
         if residual:
-            names.append(l5d.DST_RESIDUAL)
-            lines.append(b"l5d-dst-residual: " + residual.show().encode("ascii"))
-        self._names, self._lines = names, lines
+            told.write(l5d.DST_RESIDUAL, residual.show().encode("ascii"))
+        self._names, self._lines = told.names, told.lines
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves with the headers of this attempt in place of an earlier one's."""

@@ -5,7 +5,7 @@ since another attempt may use a client with other rules.
 """
 
 from meshproxy.http.authority import canonical
-from meshproxy.http.headers import of
+from meshproxy.http.headers import line, of
 from meshproxy.http.message import Request, Response
 from meshproxy.service import Service
 
@@ -20,7 +20,7 @@ class RewriteHost:
 
     def __init__(self, authority: str) -> None:
         self._authority = authority.encode("latin-1")
-        self._line = of((b"Host", self._authority)).lines[0]
+        (self._line,) = of((b"Host", self._authority)).lines
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves under the other name."""
@@ -51,7 +51,7 @@ class DropPort:
         spelled = canonical(host) if host else b""
         if not spelled.endswith(self._ending):
             return service(request)
-        return _serve_as(b"Host: " + spelled.removesuffix(self._ending), request, service)
+        return _serve_as(line(b"Host", spelled.removesuffix(self._ending)), request, service)
 
 
 def _serve_as(line: bytes, request: Request, service: Service[Request, Response]) -> Response:

@@ -15,7 +15,7 @@ from meshproxy.config.bases import TracePropagatorConfig
 from meshproxy.errors import ProxyError
 from meshproxy.filters.spans import Noted, RecordedTrace
 from meshproxy.http import l5d
-from meshproxy.http.headers import Headers
+from meshproxy.http.headers import Headers, prefix
 from meshproxy.http.message import Request, Response
 from meshproxy.http.propagation import B3, L5d, Propagator, W3c
 from meshproxy.http.trace import UNSAMPLED, Recorder, Trace
@@ -27,6 +27,7 @@ _made = tuple.__new__  # without the frame of a NamedTuple's own
 _NO_FLAGS = bytes(8)
 _UNSAMPLED_FLAGS = SAMPLING_KNOWN.to_bytes(8)
 _WRITTEN = (l5d.CTX_TRACE, l5d.REQID)
+_TO_TRACE, _TO_REQID = map(prefix, _WRITTEN)
 _DECIDED = DEBUG | SAMPLING_KNOWN
 """Flags of a trace whose sampling is decided."""
 
@@ -203,8 +204,8 @@ class AttemptSpan:
                 decision = _NO_FLAGS if trace is None else _UNSAMPLED_FLAGS
                 headers.names += _WRITTEN
                 headers.lines += (
-                    b"l5d-ctx-trace: " + _base64(ids + server + decision, newline=False),
-                    b"l5d-reqid: " + _hex(server),
+                    _TO_TRACE + _base64(ids + server + decision, newline=False),
+                    _TO_REQID + _hex(server),
                 )
                 return service(request)
             request.trace = trace = _as_told(headers)

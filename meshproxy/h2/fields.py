@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from meshproxy.h2.decoder import FieldSection
-from meshproxy.http.headers import MASK, TOKEN, Headers
+from meshproxy.http.headers import MASK, TOKEN, Headers, lines_of
 from meshproxy.http.memo import Memo
 
 CONNECTION_FIELDS = frozenset(
@@ -123,7 +123,7 @@ def request_head(section: FieldSection) -> RequestHead:
         names.insert(0, b"host")
         values.insert(0, authority)
     head = RequestHead(
-        tuple(names), _lines(names, values), section.never_indexed,
+        tuple(names), lines_of(names, values), section.never_indexed,
         method, scheme, authority, path, length,
     )  # fmt: skip
     section.head = head
@@ -137,7 +137,7 @@ def response_head(section: FieldSection) -> ResponseHead:
     if not _STATUS(status) or status == b"101":
         raise MalformedSection(":status is missing, not a status, or 101")
     head = ResponseHead(
-        tuple(names), _lines(names, values), section.never_indexed,
+        tuple(names), lines_of(names, values), section.never_indexed,
         int(status), _length(names, values),
     )  # fmt: skip
     section.head = head
@@ -150,7 +150,7 @@ def trailers(section: FieldSection) -> Fields:
     Raises MalformedSection.
     """
     _, names, values = _split(section, frozenset())
-    fields = Fields(tuple(names), _lines(names, values), section.never_indexed)
+    fields = Fields(tuple(names), lines_of(names, values), section.never_indexed)
     section.trailers = fields
     return fields
 
@@ -235,10 +235,6 @@ def _length(names: list[bytes], values: list[bytes]) -> int | None:
     if not first.isdigit() or len(first) > _MAX_LENGTH_DIGITS:
         raise MalformedSection("Content-Length is not a number")
     return int(first)
-
-
-def _lines(names: list[bytes], values: list[bytes]) -> tuple[bytes, ...]:
-    return tuple(map(b": ".join, zip(names, values, strict=True)))
 
 
 def _shown(name: bytes) -> str:

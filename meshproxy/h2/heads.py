@@ -7,11 +7,11 @@ becomes `:authority`.
 from meshproxy.h2.encoder import Encodable
 from meshproxy.h2.fields import CONNECTION_FIELDS
 from meshproxy.h2.static_table import Field
-from meshproxy.http.headers import MAX_LINE, Headers
+from meshproxy.http.headers import MAX_LINE, Headers, line
 from meshproxy.http.memo import Memo
 
 _LEFT_OUT = CONNECTION_FIELDS | {b"host"}
-_TE = b"te: trailers"
+_TE = line(b"te", b"trailers")
 _statuses: Memo[int, Field] = Memo(1000)
 _methods: Memo[bytes, Field] = Memo(64)
 _authorities: Memo[bytes, Field] = Memo(4096)

@@ -5,7 +5,7 @@ a filter with nothing to do costs one scan of short byte strings.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import AnyStr
 
 from meshproxy.http.memo import Memo
@@ -20,7 +20,11 @@ _UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 
 
 class Headers:
-    """An ordered multimap of header fields; `names` and `lines` always have equal length."""
+    """An ordered multimap of header fields; `names` and `lines` always have equal length.
+
+    Lines are made here alone: by `add`, `set`, `write` and `of`, or by `line` and `prefix`. Code on
+    the hot path appends to both lists itself what it has from these, without a call.
+    """
 
     __slots__ = ("lines", "names")
 
@@ -73,10 +77,15 @@ class Headers:
         if _UNSAFE(value) or not TOKEN(name):
             raise ValueError(f"not a header field: {name!r}: {value!r}")
         self.names.append(name.lower())
-        self.lines.append(b"%b: %b" % (name, value))
+        self.lines.append(line(name, value))
 
-    def append(self, name: bytes, line: bytes) -> None:
-        """Appends a whole *line* and its lower-case *name*, both known to be valid."""
+    def write(self, name: bytes, value: bytes) -> None:
+        """Appends a field whose lower-case *name* and *value* are known to be valid."""
+        self.names.append(name)
+        self.lines.append(b": ".join((name, value)))
+
+    def write_line(self, name: bytes, line: bytes) -> None:
+        """Appends a whole *line* and its lower-case *name*; the line is one of `line`."""
         self.names.append(name)
         self.lines.append(line)
 
@@ -122,6 +131,26 @@ class Headers:
 def _wire(text: str, *, lower: bool = True) -> bytes:
     """Returns the bytes of *text*. Raises UnicodeEncodeError, a ValueError."""
     return (text.lower() if lower else text).encode("latin-1")
+
+
+def line(name: bytes, value: bytes) -> bytes:
+    """Returns the line of a field whose *name* and *value* are known to be valid."""
+    return b": ".join((name, value))
+
+
+def prefix(name: bytes) -> bytes:
+    """Returns the line of field *name* up to its value, which hot code appends."""
+    return line(name, b"")
+
+
+def lines_of(names: Iterable[bytes], values: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Returns the lines of fields that are known to be valid."""
+    return tuple(map(b": ".join, zip(names, values, strict=True)))
+
+
+def value_of(line: bytes) -> bytes:
+    """Returns the value of a line, without white space around it."""
+    return line.partition(b":")[2].strip(b" \t")
 
 
 def of(*fields: tuple[bytes, bytes]) -> Headers:

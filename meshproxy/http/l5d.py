@@ -70,8 +70,7 @@ def put_deadline(headers: Headers, deadline: Deadline | None) -> None:
     if CTX_DEADLINE in headers.names:
         headers.remove(CTX_DEADLINE)
     if deadline is not None:
-        headers.names.append(CTX_DEADLINE)
-        headers.lines.append(b"l5d-ctx-deadline: %d %d" % deadline)
+        headers.write(CTX_DEADLINE, b"%d %d" % deadline)
 
 
 def encode_error(message: str, limit: int) -> bytes:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from meshproxy.http import l5d
-from meshproxy.http.headers import Headers
+from meshproxy.http.headers import Headers, prefix
 from meshproxy.http.trace_id import DEBUG, TraceId
 
 _HEX_ID = re.compile(rb"(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{32})").fullmatch
 _SPAN_ID = re.compile(rb"[0-9a-fA-F]{16}").fullmatch
+_WRITTEN = (l5d.CTX_TRACE, l5d.REQID)
+_TO_TRACE, _TO_REQID = map(prefix, _WRITTEN)
 _LOW_HALF = 2**64 - 1
 _TRACEPARENT = re.compile(
     rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
@@ -44,7 +46,6 @@ class L5d:
     """`l5d-ctx-trace`, and `l5d-reqid` for human readers: the low half of the trace id."""
 
     fields = frozenset({l5d.CTX_TRACE, l5d.REQID})
-    _written = (l5d.CTX_TRACE, l5d.REQID)
 
     def read(self, headers: Headers) -> TraceId | None:
         """Returns the caller's span."""
@@ -55,10 +56,10 @@ class L5d:
         """Replaces both fields."""
         if l5d.CTX_TRACE in headers.names:
             headers.remove_where(self.fields.__contains__)
-        headers.names += self._written
+        headers.names += _WRITTEN
         headers.lines += (
-            b"l5d-ctx-trace: " + trace.encode(),
-            b"l5d-reqid: " + _hex(trace.trace.to_bytes(8)),
+            _TO_TRACE + trace.encode(),
+            _TO_REQID + _hex(trace.trace.to_bytes(8)),
         )
 
 
@@ -92,13 +93,13 @@ class B3:
         """Replaces all fields; an undecided trace has no `x-b3-sampled`."""
         headers.remove_where(self.fields.__contains__)
         high = b"%016x" % trace.high if trace.high else b""
-        headers.append(b"x-b3-traceid", b"x-b3-traceid: %b%016x" % (high, trace.trace))
-        headers.append(b"x-b3-spanid", b"x-b3-spanid: %016x" % trace.span)
-        headers.append(b"x-b3-parentspanid", b"x-b3-parentspanid: %016x" % trace.parent)
+        headers.write(b"x-b3-traceid", b"%b%016x" % (high, trace.trace))
+        headers.write(b"x-b3-spanid", b"%016x" % trace.span)
+        headers.write(b"x-b3-parentspanid", b"%016x" % trace.parent)
         if trace.flags & DEBUG:
-            headers.append(b"x-b3-flags", b"x-b3-flags: 1")
+            headers.write(b"x-b3-flags", b"1")
         elif trace.is_sampled is not None:
-            headers.append(b"x-b3-sampled", b"x-b3-sampled: %d" % trace.is_sampled)
+            headers.write(b"x-b3-sampled", b"%d" % trace.is_sampled)
 
 
 class W3c:
@@ -130,7 +131,7 @@ class W3c:
             trace.span,
             bool(trace.is_sampled),
         )
-        headers.append(b"traceparent", b"traceparent: " + value)
+        headers.write(b"traceparent", value)
 
 
 class Several:

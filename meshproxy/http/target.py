@@ -8,7 +8,7 @@ import re
 
 from meshproxy.errors import BadRequest
 from meshproxy.http.authority import authority_form, canonical
-from meshproxy.http.headers import Headers
+from meshproxy.http.headers import Headers, value_of
 from meshproxy.http.memo import Memo
 
 _USERINFO = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%-]*").fullmatch
@@ -65,7 +65,7 @@ def scheme_of(target: bytes) -> bytes:
 
 def _check_host(line: bytes) -> None:
     """Checks a Host field, which may be empty; valid lines are remembered whole (4,096)."""
-    host = line.partition(b":")[2].strip(b" \t")
+    host = value_of(line)
     if host:
         canonical(host)
     _checked.keep(line, None)

@@ -6,13 +6,11 @@ Linkerd's name is used, so proxies of both kinds count each other.
 import re
 from typing import Final
 
-from meshproxy.http.headers import Headers
+from meshproxy.http.headers import Headers, line
 
 PSEUDONYM: Final = b"linkerd"
-LINES: Final = {
-    version: b"Via: " + version + b" " + PSEUDONYM for version in (b"1.0", b"1.1", b"2")
-}
-"""The field of a message that has passed no other proxy, by the message's version."""
+OWN: Final = {version: version + b" " + PSEUDONYM for version in (b"1.0", b"1.1", b"2")}
+"""What this proxy adds to Via, by the message's version."""
 LOOP_HOPS: Final = 31
 """A request that has passed this many proxies of that name is in a loop."""
 LOOP_BYTES: Final = LOOP_HOPS * len(b"1 " + PSEUDONYM)
@@ -23,12 +21,11 @@ _FIELD: Final = re.compile(rb"\r\nvia:([^\r\n]*)", re.IGNORECASE)
 
 def append(headers: Headers, version: bytes) -> None:
     """Joins all Via fields into one and adds this proxy with the message's own *version*."""
-    if b"via" not in headers.names:
-        headers.append(b"via", LINES[version])
-        return
-    joined = b", ".join(value for value in headers.get_all(b"via") if value)
-    own = version + b" " + PSEUDONYM
-    headers.set(b"Via", joined + b", " + own if joined else own)
+    own = OWN[version]
+    if b"via" in headers.names:
+        own = b", ".join([*filter(None, headers.get_all(b"via")), own])
+        headers.remove(b"via")
+    headers.write_line(b"via", line(b"Via", own))
 
 
 def depth(headers: Headers) -> int:

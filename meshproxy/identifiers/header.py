@@ -12,6 +12,7 @@ from meshproxy.config.bases import IdentifierConfig
 from meshproxy.config.errors import Problem
 from meshproxy.config.model import key
 from meshproxy.http.authority import canonical
+from meshproxy.http.headers import value_of
 from meshproxy.http.message import Request
 from meshproxy.identifiers.identifier import Declined, Identifier
 from meshproxy.identifiers.remembered import REMEMBERED
@@ -44,7 +45,7 @@ class HeaderToken:
 
         @lru_cache(REMEMBERED)
         def name(line: bytes, scheme: bytes) -> Path | Declined:
-            value = line.partition(b":")[2].strip(b" \t")
+            value = value_of(line)
             if not value:
                 return absent
             return prefix + Path.of(canonical(value, scheme) if is_host else value)

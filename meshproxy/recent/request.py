@@ -5,6 +5,7 @@ from time import time
 from typing import Any, Final, NamedTuple
 
 from meshproxy.http import l5d
+from meshproxy.http.headers import value_of
 from meshproxy.http.message import Request
 from meshproxy.http.phases import Attempt
 from meshproxy.http.trace import UNSAMPLED
@@ -273,7 +274,7 @@ def _hexadecimal(trace: TraceId) -> str:
 
 
 def _value(line: bytes) -> str:
-    return line.partition(b":")[2].strip(b" \t").decode("latin-1")
+    return value_of(line).decode("latin-1")
 
 
 def _plain(attempt: Attempt, started: float) -> list[Any]:

@@ -26,6 +26,7 @@ from meshproxy.egress.rules import (
 )
 from meshproxy.errors import LoopDetected
 from meshproxy.http.authority import canonical
+from meshproxy.http.headers import value_of
 from meshproxy.http.memo import Memo
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -203,7 +204,7 @@ class Gate:
         return judged
 
     def _judgement(self, path: Path, line: bytes, request: Request) -> Judgement:
-        authority = line.partition(b":")[2].strip(b" \t")
+        authority = value_of(line)
         shown = authority.decode("latin-1")
         asked = Facts(
             service=path,

@@ -3,6 +3,8 @@
 from email.utils import formatdate
 from time import time
 
+from meshproxy.http.headers import line
+
 _date = (0, b"")
 
 
@@ -11,5 +13,5 @@ def date_line() -> bytes:
     global _date  # noqa: PLW0603 - one immutable pair, replaced as a whole
     second = int(time())
     if _date[0] != second:
-        _date = (second, b"Date: " + formatdate(second, usegmt=True).encode())
+        _date = (second, line(b"Date", formatdate(second, usegmt=True).encode()))
     return _date[1]

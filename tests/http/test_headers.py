@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 
 from meshproxy.errors import BadRequest, BadResponse
 from meshproxy.http import headers as room
-from meshproxy.http.headers import TOKEN, Headers, of, parse_fields, quoted
+from meshproxy.http.headers import (
+    TOKEN,
+    Headers,
+    line,
+    lines_of,
+    of,
+    parse_fields,
+    prefix,
+    quoted,
+    value_of,
+)
 
 FIELDS = [b"X-One: 1", b"x-two:\t2 ", b"X-ONE:3", b"Empty:"]
 
@@ -55,6 +65,21 @@ def test_removing_leaves_the_others(parsed: Headers) -> None:
     assert parsed.lines == [FIELDS[1], FIELDS[3]]
     parsed.remove_where(lambda name: name.startswith(b"x-"))
     assert (parsed.names, parsed.lines) == ([b"empty"], [b"Empty:"])
+
+
+def test_what_is_known_to_be_valid_is_written_like_the_rest(parsed: Headers) -> None:
+    for headers in (parsed, Headers()):
+        before = headers.lines[:]
+        headers.write(b"x-own", b"2")
+        headers.write_line(b"date", line(b"Date", b"now"))
+        assert headers.lines == [*before, b"x-own: 2", b"Date: now"]
+        assert headers.names[-2:] == [b"x-own", b"date"]
+
+
+def test_lines_are_made_of_names_and_values_and_read_again() -> None:
+    lines = lines_of([b"a", b"b"], [b"1", b""])
+    assert lines == (b"a: 1", b"b: ") == (prefix(b"a") + b"1", prefix(b"b"))
+    assert [value_of(each) for each in (*lines, b"c:\t x: y ")] == [b"1", b"", b"x: y"]
 
 
 def test_a_copy_is_independent(parsed: Headers) -> None:

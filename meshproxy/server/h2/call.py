@@ -161,12 +161,12 @@ class Call(SessionStream):
         headers, body, status = response.headers, response.body, response.status
         names = headers.names
         if b"date" not in names:
-            headers.append(b"date", date_line())
+            headers.write_line(b"date", date_line())
         session = self.session
         is_bodiless = self._is_head_request or status in _BODILESS
         ends = is_bodiless or body == b""
         if not is_bodiless and b"content-length" not in names and isinstance(body, bytes):
-            headers.append(b"content-length", b"content-length: %d" % len(body))
+            headers.write(b"content-length", b"%d" % len(body))
         session.engine.send_fields(
             self, response_fields(status, headers), ends=ends, never_indexed=headers.never_indexed
         )
