@@ -1,7 +1,9 @@
 """A statsd collector: the statsd package's client on a socket that reports refusals."""
 
 import socket
+from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Final
 
 from statsd.client.udp import Pipeline, StatsClient
@@ -13,11 +15,26 @@ _SEND_TIMEOUT_S: Final = 1.0
 
 
 class LinePipeline(Pipeline):  # type: ignore[misc] # the package has no types
-    """The package's pipeline for complete lines; `send` packs them into datagrams."""
+    """The package's pipeline for complete lines; `send` packs them into datagrams.
+
+    Where each datagram ends is looked up in the sum of the lengths, so that lines by the thousand
+    cost hardly more than their bytes.
+    """
 
     def add(self, lines: Iterable[str]) -> None:
         """Queues *lines*."""
         self._stats.extend(lines)
+
+    def _send(self) -> None:
+        """Sends the lines in their order, as many in each datagram as fit."""
+        lines = list(self._stats)
+        self._stats.clear()
+        ends = list(accumulate(map((1).__add__, map(len, lines))))
+        first = sent = 0
+        while first < len(lines):
+            after = max(bisect_right(ends, sent + MAX_DATAGRAM), first + 1)
+            self._client._after("\n".join(lines[first:after]))  # noqa: SLF001 - as the package does
+            first, sent = after, ends[after - 1]
 
 
 class Collector(StatsClient):  # type: ignore[misc] # the package has no types

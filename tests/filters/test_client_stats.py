@@ -85,3 +85,16 @@ def test_a_loop_is_no_attempt() -> None:
         ClientStats(tree)(asking(), Replies(LoopDetected("x")))
     expected = {"requests": 0, "pending": 0, "failures": 0, "service/svc/web/pending": 0}
     assert expected.items() <= shown(tree).items()
+
+
+def test_a_loop_is_a_stream_that_failed() -> None:
+    tree = Tree()
+    with pytest.raises(LoopDetected):
+        ClientStats(tree, streams=True)(asking(), Replies(LoopDetected("x")))
+    assert {"stream/failures/loop": 1, "pending": 0}.items() <= shown(tree).items()
+
+
+def test_a_failure_counts_for_its_name_too() -> None:
+    tree = Tree()
+    ClientStats(tree)(asking(), Replies(failed(500)))
+    assert {"failures": 1, "service/svc/web/failures": 1}.items() <= shown(tree).items()

@@ -149,6 +149,15 @@ def test_a_whole_response_says_in_its_head_how_it_turned_out(failed: bool) -> No
 
 
 @pytest.mark.parametrize("failed", [True, False])
+def test_a_plain_response_says_so_too(failed: bool) -> None:
+    answer = stream_response(b"", (b"x-own", b"1"))
+    answer.failed = failed
+    answer = Forward(WEB)(request(version=b"2"), Replies(answer))
+    assert answer.headers.names == [b"x-own", b"via", b"l5d-success-class"]
+    assert answer.headers.get("l5d-success-class") == ("0.0" if failed else "1.0")
+
+
+@pytest.mark.parametrize("failed", [True, False])
 def test_a_response_that_is_still_arriving_says_so_in_its_trailers(failed: bool) -> None:
     body = Streaming(b"", (b"grpc-status", b"0"))
     answer = Forward(WEB)(request(version=b"2"), Replies(stream_response(body)))

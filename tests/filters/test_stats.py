@@ -19,6 +19,7 @@ from meshproxy.recent.wanted import Wanted
 from meshproxy.service import Filter
 from tests.kit.messages import Pieces, Replies, response
 from tests.kit.outcomes import asking, coming, failed, shown
+from tests.kit.streams import Streaming, stream_response
 
 SYNTHETIC = "failures/com.twitter.finagle.service.ResponseClassificationSyntheticException"
 Stats = Callable[[Tree], Filter[Request, Response]]
@@ -175,6 +176,16 @@ def test_streams_are_counted_with_what_they_carry(stats: Stats) -> None:
         "request/stream/stream_success": 0,
     }
     assert expected.items() <= shown(tree).items()
+
+
+@pytest.mark.parametrize("stats", STREAMS)
+def test_a_stream_is_counted_by_the_body_that_the_endpoint_sends(stats: Stats) -> None:
+    tree, body = Tree(), Streaming(b"whole")
+    answer = stats(tree)(asking(), Replies(stream_response(body)))
+    answer.body = b"compressed further out"
+    body.give_up()
+    size = tree.stat("stream", "data_bytes").read()
+    assert (tree.counter("stream", "failures", "cancelled").value, size.sum) == (1, 5)
 
 
 @pytest.mark.parametrize("stats", [*ALL, *STREAMS])

@@ -138,20 +138,34 @@ def test_a_draw_below_the_rate_is_kept(rate: float, draw: float, kept: int) -> N
     assert len(shown(recent)) == kept
 
 
-def test_a_share_of_what_went_well_is_kept_and_all_that_is_of_interest() -> None:
+def test_a_share_of_what_went_well_is_kept() -> None:
     recent = RecentRequests(Random(1).random)
     recent.sample(0.25, 2000)
-    again = request()
-    again.earlier = (Attempt(None, "10.0.0.1:80", "503", 0.0, 0.0),)
     for _ in range(4000):
         recent.passed("http", "ip/1", request(), fine(), 1.0)
     assert 900 < len(shown(recent)) < 1100
-    before = len(shown(recent))
-    for _ in range(5):
-        recent.passed("http", "ip/1", request(), fine(), requests.SLOW_MS)
-        recent.passed("http", "ip/1", again, fine(), 1.0)
-        recent.passed("http", "ip/1", request(), Response(404, b"", of()), requests.SLOW_MS)
-    assert len(shown(recent)) == before + 15
+
+
+@pytest.mark.parametrize(
+    ("response", "latency_ms", "is_retried"),
+    [
+        (fine(), 1.0, True),
+        (fine(), requests.SLOW_MS, False),
+        (error_response(Forbidden("no"), Limits()), 1.0, False),
+    ],
+    ids=["retried", "slow", "an error of ours"],
+)
+def test_a_sample_passes_over_nothing_of_interest(
+    response: Response, latency_ms: float, is_retried: bool
+) -> None:
+    recent = RecentRequests(lambda: 0.9)
+    recent.sample(0.25)
+    asked = request()
+    if is_retried:
+        asked.earlier = (Attempt(None, "10.0.0.1:80", "503", 0.0, 0.0),)
+    recent.passed("http", "ip/1", asked, response, latency_ms)
+    recent.passed("http", "ip/1", request(), fine(), 1.0)
+    assert [one.latency_ms for one in shown(recent)] == [latency_ms]
 
 
 def test_a_follower_is_told_of_what_would_be_passed_over() -> None:

@@ -30,6 +30,16 @@ def test_lines_share_a_datagram(sink: socket.socket) -> None:
     sink.close()
 
 
+def test_a_datagram_is_filled_to_its_last_byte_and_no_further(sink: socket.socket) -> None:
+    collector = find("127.0.0.1", sink.getsockname()[1], Counter())
+    lines = ["a" * 698, "b" * 700, "c" * 700, "d" * 700, "e" * 1399, "f", "g" * 1400]
+    send(collector, *lines)
+    expected = ["\n".join(lines[:2]), lines[2], lines[3], lines[4], lines[5], lines[6]]
+    assert [sink.recv(2000).decode() for _ in expected] == expected
+    collector.close()
+    sink.close()
+
+
 def test_an_empty_pipeline_sends_nothing(sink: socket.socket) -> None:
     collector = find("127.0.0.1", sink.getsockname()[1], Counter())
     send(collector)
