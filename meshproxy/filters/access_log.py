@@ -17,11 +17,15 @@ from meshproxy.http.message import Request, Response
 from meshproxy.net.tunnel import Tunnel
 from meshproxy.service import Service
 
+_MAX_REFUSED = 1024
+"""Bytes of the method and of the target that are shown of what was refused, before escapes."""
+
 
 class AccessLog:
     """Passes a line, made by *form*, to *write* when a response has ended.
 
-    *names* returns the names that led a request to its client; only asked if given.
+    *names* returns the names that led a request to its client. Without it, no times are taken
+    either: the form shows neither.
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class AccessLog:
             lines[names.index(b"referer")] if b"referer" in names else b"",
             lines[names.index(b"user-agent")] if b"user-agent" in names else b"",
         )
-        started = self._monotonic()
+        started = 0.0 if self._names is None else self._monotonic()
         try:
             response = service(request)
         except BaseException as error:
@@ -56,7 +60,7 @@ class AccessLog:
             elapsed = self._monotonic() - started
             self._log(request, asked, None, error, status, 0, False, elapsed, elapsed)
             raise
-        elapsed = self._monotonic() - started
+        elapsed = 0.0 if self._names is None else self._monotonic() - started
         body, status = response.body, response.status
         if isinstance(body, bytes):
             sent = 0 if request.method == b"HEAD" or status in BODILESS else len(body)
@@ -71,6 +75,18 @@ class AccessLog:
         else:
             self._await(request, asked, response, body, started, elapsed)
         return response
+
+    def refused(self, request: Request, response: Response) -> None:
+        """Logs bytes that never became a request, to which the client got *response*.
+
+        No filter saw *request*, which is what is known of them.
+        """
+        method, target = (part[:_MAX_REFUSED] or b"-" for part in (request.method, request.target))
+        shown = Request(method, target, request.version, request.headers)
+        shown.peer = request.peer
+        sent = len(response.body) if isinstance(response.body, bytes) else 0
+        asked = target, b"", b"", b""
+        self._log(shown, asked, response, None, response.status, sent, True, 0.0, 0.0)
 
     def _log(
         self,

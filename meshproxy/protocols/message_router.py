@@ -164,6 +164,7 @@ class MessageRouter(Router):
             limits,
             metrics,
             clear_context=server.clear_context,
+            log=log,
             recent=deps.recent,
             router=config.name,
             server=name,

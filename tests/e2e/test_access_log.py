@@ -173,3 +173,15 @@ def test_logs_are_opened_again_when_asked(tmp_path: Path) -> None:
         (line,) = lines(path, 1)
     assert "/after" in line
     assert "/before" in moved.read_text()
+
+
+def test_bytes_that_never_became_a_request_have_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    with Downstream(ok) as origin, Proxy(config(origin.port, path)) as proxy:
+        for head in (b"GET / HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n"):
+            with WireClient(proxy.port()) as client:
+                client.send(head)
+                assert client.read_to_end().startswith(b"HTTP/1.1 400 ")
+        first, second = lines(path, 2)
+    assert re.search(r'^- 127\.0\.0\.1 - - \[.*\] "GET / HTTP/1\.1" 400 \d+ "-" "-"$', first)
+    assert '"- - HTTP/1.1" 400 ' in second

@@ -124,6 +124,8 @@ def test_a_head_that_is_too_large_and_a_connect_that_is_malformed(running: Runni
     assert (found["status"], found["reason"]) == (431, "headers_too_large")
     assert found["client"].startswith("127.0.0.1:")
     assert "maxHeader" in found["why"]
+    line = running.logged()
+    assert (line["status"], line["reason"], line["version"]) == (431, "headers_too_large", "HTTP/2")
 
 
 def test_a_body_that_the_endpoint_cuts(running: Running) -> None:

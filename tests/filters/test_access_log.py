@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from meshproxy.errors import ClientGone, ConnectFailed, ConnectionClosed
+from meshproxy.errors import BadRequest, ClientGone, ConnectFailed, ConnectionClosed
 from meshproxy.filters.access_log import AccessLog
 from meshproxy.filters.access_log_lines import LogEntry, combined, json_line
 from meshproxy.h2.reset import StreamReset
@@ -230,3 +230,36 @@ def test_a_stream_that_the_client_gave_up_is_not_whole() -> None:
     log.filter(request(version=b"2"), Replies(stream_response(body)))
     body.give_up()
     assert not log.entries[0].is_whole
+
+
+# --- what never became a request ---
+
+
+def test_what_was_refused_is_logged_with_what_is_known() -> None:
+    log = Log()
+    refused = Request(b"GET", b"/a b", b"1.1", of())
+    refused.peer = Peer()
+    log.filter.refused(refused, error_response(BadRequest("two spaces"), Limits()))
+    (line,) = log.entries
+    assert (line.status, line.code, line.remote) == (400, "bad_request", "192.0.2.1:5000")
+    assert b'"GET /a b HTTP/1.1" 400 ' in combined(*line)
+    assert (line.sent, line.is_whole) == (len("two spaces"), True)
+
+
+def test_of_what_was_refused_little_is_logged() -> None:
+    log = Log()
+    response = error_response(BadRequest("x"), Limits())
+    log.filter.refused(Request(b"\x00" * 9000, b"\x01" * 9000, b"1.1", of()), response)
+    log.filter.refused(Request(b"", b"", b"1.1", of()), response)
+    long, empty = (combined(*line) for line in log.entries)
+    assert len(long) < 9000
+    assert b'"- - HTTP/1.1" 400 ' in empty
+
+
+def test_a_form_that_shows_no_times_does_not_ask_for_them() -> None:
+    def clock() -> float:
+        raise AssertionError
+
+    lines: list[bytes] = []
+    AccessLog(lines.append, combined, monotonic=clock)(request(), Replies(response(body=b"abc")))
+    assert b" 200 3 " in lines[0]
