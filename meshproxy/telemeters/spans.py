@@ -4,6 +4,7 @@ A slow or broken collector loses spans, which are counted, and affects nothing e
 """
 
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from meshproxy.http.memo import Memo
 from meshproxy.http.trace import Recorder, Recording, Span, SpanFacts
 from meshproxy.http.trace_id import DEBUG, SAMPLED, SAMPLING_KNOWN
 from meshproxy.log_once import LogOnce
+from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import Tree
 from meshproxy.telemeters.telemeter import Telemeter
 
@@ -89,17 +91,33 @@ class Sampler:
     """Decides which traces are recorded: the trace's own decision overrides *rate*.
 
     The decision is the same for all spans of a trace (Linkerd: the salted id, modulo 10,000).
+    At most *left* traces more are recorded; those beyond that are counted in *limited*.
     """
 
-    def __init__(self, rate: float, bits: Callable[[int], int] = random.getrandbits) -> None:
+    def __init__(
+        self,
+        rate: float,
+        bits: Callable[[int], int] = random.getrandbits,
+        left: float = math.inf,
+        limited: Counter | None = None,
+    ) -> None:
         self._threshold = rate * 10_000
         self._salt = bits(64)
+        self.left = left
+        self._limited = limited or Counter()
 
     def wants(self, trace: int, flags: int) -> bool:
         """Returns True if the spans are to be recorded; the arguments are of a `TraceId`."""
         if flags & (DEBUG | SAMPLING_KNOWN):
-            return bool(flags & (DEBUG | SAMPLED))
-        return (trace ^ self._salt) % 10_000 < self._threshold
+            if not flags & (DEBUG | SAMPLED):
+                return False
+        elif (trace ^ self._salt) % 10_000 >= self._threshold:
+            return False
+        if self.left <= 0:
+            self._limited.value += 1
+            return False
+        self.left -= 1
+        return True
 
 
 class SpanExporter(Telemeter):
@@ -125,11 +143,10 @@ class SpanExporter(Telemeter):
         self._url = url
         self._encode = encode
         self._headers: Mapping[str, str] = {"Content-Type": content_type}
-        self._sampled = Sampler(config.sample_rate).wants
         self.wants_errors = config.sample_errors
         self.wants_phases = config.phase_spans
         self._per_second = config.max_traces_per_second
-        self._left = self._burst = max(BURST, self._per_second)
+        self._burst = max(BURST, self._per_second)
         self._queue: deque[Recording] = deque()
         self._queued = 0
         """How many spans are in the queue."""
@@ -140,21 +157,13 @@ class SpanExporter(Telemeter):
         self._sent = scope.counter("sent")
         self._dropped = scope.counter("dropped")
         self._failures = scope.counter("failures")
-        self._limited = scope.counter("limited")
+        limited = scope.counter("limited")
+        self._sampler = Sampler(config.sample_rate, left=self._burst, limited=limited)
+        self.wants = self._sampler.wants
 
     def recorder(self) -> Recorder:
         """Returns itself."""
         return self
-
-    def wants(self, trace: int, flags: int) -> bool:
-        """Returns True if the spans are to be recorded here, within the limit."""
-        if not self._sampled(trace, flags):
-            return False
-        if self._left <= 0:
-            self._limited.value += 1
-            return False
-        self._left -= 1
-        return True
 
     def record(self, recording: Recording) -> None:
         """Queues the spans of *recording*, or counts them as dropped if they have no room."""
@@ -182,7 +191,8 @@ class SpanExporter(Telemeter):
 
     def _post_often(self) -> None:
         while not self._stopping.wait(FLUSH_INTERVAL_S):
-            self._left = min(self._left + self._per_second, self._burst)
+            sampler = self._sampler
+            sampler.left = min(sampler.left + self._per_second, self._burst)
             self._post_all()
         self._post_all()
 

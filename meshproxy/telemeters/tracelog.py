@@ -52,16 +52,12 @@ class Tracelog(Telemeter):
     wants_errors = wants_phases = False
 
     def __init__(self, sample_rate: float, level: int) -> None:
-        self._sampler = Sampler(sample_rate)
+        self.wants = Sampler(sample_rate).wants
         self._level = level
 
     def recorder(self) -> Recorder:
         """Returns itself."""
         return self
-
-    def wants(self, trace: int, flags: int) -> bool:
-        """Returns True if the spans are to be logged."""
-        return self._sampler.wants(trace, flags)
 
     def record(self, recording: Recording) -> None:
         """Logs the spans of *recording*."""
