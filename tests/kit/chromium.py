@@ -79,13 +79,7 @@ class Chromium(Closing):
         """Open *url* in a window of that size."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=False,
-        )
+        self._resize(width, height)
         self.call("Page.navigate", url=url)
 
     def run(self, script: str) -> Any:
@@ -127,13 +121,20 @@ class Chromium(Closing):
             )
 
     def picture(self, file: Path) -> None:
-        """Write what the window shows to *file*, a PNG; scroll bars would change its layout."""
-        self.call("Emulation.setScrollbarsHidden", hidden=True)
-        self.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
-        file.write_bytes(
-            base64.b64decode(
-                self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
-            )
+        """Write the whole page to *file*, a PNG, in a window as high as it is."""
+        width, height = self.run(
+            "[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]"
+        )
+        self._resize(width, height)
+        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+    def _resize(self, width: int, height: int) -> None:
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
         )
 
     def close(self) -> None:
