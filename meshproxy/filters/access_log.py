@@ -124,8 +124,10 @@ class AccessLog:
             end(body.received, not broken and body.is_complete)
 
         ending = response.ending
-        if ending is None or not hasattr(body, "received"):
+        if not hasattr(body, "received"):
             response.body = _Counted(body, end)
+        elif ending is None:  # all of it is there, with trailers
+            end(body.received, body.is_complete)
         elif ending.has_come:  # while it was held back, see `filters.stream_retries`
             ended(broken=body.is_broken)
         else:

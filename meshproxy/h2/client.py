@@ -64,8 +64,7 @@ class H2Client(H2Connection):
         if len(self.streams) >= self.most_streams:
             raise ValueError("the server takes no more streams")
         self._open(stream, self._next)
-        stream.can_receive = True
-        stream.has_head = False
+        stream.can_receive, stream.has_head = True, False
         self._next += 2
         if self._next > frames.MAX_STREAM_ID:
             self._count_streams()

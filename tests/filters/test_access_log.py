@@ -15,6 +15,7 @@ from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.naming.path import Path
+from meshproxy.net.h2.whole import Whole
 from tests.kit.asked import Peer
 from tests.kit.messages import Arriving, Endless, Replies, body_of, request, response
 from tests.kit.streams import Streaming, stream_response
@@ -164,6 +165,15 @@ def test_a_stream_is_logged_at_its_end_and_not_read_through_the_filter() -> None
         body.end(broken=broken)
         (entry,) = log.entries
         assert (entry.sent, entry.is_whole, entry.duration) == (9, not broken, 1.0)
+
+
+def test_a_stream_that_came_whole_is_logged_at_once_and_left_alone() -> None:
+    log, body = Log(), Whole(b"data", None, trailers=of((b"grpc-status", b"0")))
+    answer = response()
+    answer.body = body
+    assert log.filter(request(version=b"2"), Replies(answer)).body is body
+    (entry,) = log.entries
+    assert (entry.sent, entry.is_whole) == (4, True)
 
 
 def test_a_stream_that_is_reset_is_logged_without_a_status() -> None:
