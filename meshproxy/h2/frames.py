@@ -22,8 +22,12 @@ MAX_STREAM_ID = (1 << 31) - 1
 
 HEAD = struct.Struct(">LBL")
 """Length and type in one number, flags, stream."""
-SPLIT_HEAD = struct.Struct(">HBHL")
-"""The same for reading: the length in two bytes and one, type and flags in one number, stream."""
+SPLIT_HEAD = struct.Struct(">HBHl")
+"""The same for reading: the length in two bytes and one, type and flags in one number, stream.
+
+The stream is below 0 if its reserved bit is set. Python has a fast way for sums and products, and
+none for bits.
+"""
 _LONG = struct.Struct(">L")
 _SETTING = struct.Struct(">HL")
 

@@ -14,8 +14,9 @@ from meshproxy.h2.payloads import (
 COPIED_BYTES = 4096
 """Payloads of DATA over this are handed on as views of what was read."""
 _LAST_DATA = DATA << 8 | END_STREAM
-_LAST_HEADERS = HEADERS << 8 | END_HEADERS | END_STREAM
-"""Types and flags that most frames have, but for END_STREAM."""
+_HEADERS = HEADERS << 8 | END_HEADERS
+_LAST_HEADERS = _HEADERS | END_STREAM
+"""Types and flags that most frames have."""
 _MAX_PIECES = 64
 """Pieces of a frame that are held before they are joined: small ones cost more than they have."""
 
@@ -82,11 +83,10 @@ class FrameReader(PayloadReader):
         size = len(data)
         handler, largest = self._handler, self._max_frame_bytes
         unpack = frames.SPLIT_HEAD.unpack_from
-        head_bytes, stream_bits = frames.HEAD_BYTES, frames.MAX_STREAM_ID
+        head_bytes = frames.HEAD_BYTES
         while (start := at + head_bytes) <= size:
             high, low, what, stream_id = unpack(data, at)
-            length = high << 8 | low
-            stream_id &= stream_bits
+            length = high * 256 + low
             if length > largest:
                 refuse_size(f"a frame of {length} bytes")
             end = start + length
@@ -96,12 +96,16 @@ class FrameReader(PayloadReader):
                 return at
             at = end
             if self._block_stream or not self._has_begun:
-                self._check_order(what >> 8, what & 255, stream_id)
+                self._check_order(what >> 8, what & 255, stream_id & frames.MAX_STREAM_ID)
             try:
-                if what <= _LAST_DATA and length and stream_id:
+                if what <= _LAST_DATA and length and stream_id > 0:
                     payload = (data if length <= COPIED_BYTES else memoryview(data))[start:end]
                     handler.data_frame(stream_id, payload, length, what == _LAST_DATA)
-                elif what | END_STREAM == _LAST_HEADERS and stream_id and length <= MAX_BLOCK_BYTES:
+                elif (
+                    _HEADERS <= what <= _LAST_HEADERS
+                    and stream_id > 0
+                    and length <= MAX_BLOCK_BYTES
+                ):
                     handler.block(stream_id, data[start:end], what == _LAST_HEADERS)
                 elif (
                     size - at >= runs.LEAST_BYTES
@@ -114,6 +118,7 @@ class FrameReader(PayloadReader):
                     if read is None:
                         handler.meaningless_frame()
                     else:
+                        stream_id &= frames.MAX_STREAM_ID
                         read(self, what & 255, stream_id, data[start:end])
             except H2StreamError as error:
                 handler.stream_error(error)

@@ -12,6 +12,7 @@ MAX_REPLIES = 1000
 """Answers to PING and SETTINGS that may wait for a peer that does not read."""
 _NONE: frozenset[bytes] = frozenset()
 _pack = frames.HEAD.pack
+_WHOLE = END_HEADERS | END_STREAM
 
 
 class FrameSender:
@@ -66,8 +67,8 @@ class FrameSender:
         if length > largest:
             self._out.append(frames.headers(stream.id, block, largest, ends=ends))
         else:
-            flags = END_STREAM | END_HEADERS if ends else END_HEADERS
-            self._out.append(_pack(length << 8 | HEADERS, flags, stream.id) + block)
+            flags = _WHOLE if ends else END_HEADERS
+            self._out.append(_pack(length * 256 + HEADERS, flags, stream.id) + block)
         if ends:
             stream.can_send = False
             if not stream.can_receive:
@@ -103,7 +104,7 @@ class FrameSender:
         if length > self._peer.max_frame_bytes:
             data = self._send_all_but_last(stream, data)
             last = len(data)
-        self._out.append(_pack(last << 8 | DATA, END_STREAM if ends else 0, stream.id))
+        self._out.append(_pack(last * 256 + DATA, END_STREAM if ends else 0, stream.id))
         if last:
             self._out.append(data)
         if ends:

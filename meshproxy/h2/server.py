@@ -84,7 +84,8 @@ class H2Server(H2Connection):
             self._count_heads(large)
 
     def _close(self, stream: H2Stream) -> None:
-        super()._close(stream)
+        stream.can_send = stream.can_receive = False
+        del self.streams[stream.id]
         if stream.is_released:
             self._forget(stream)
 

@@ -96,3 +96,13 @@ def test_a_stream_error_does_not_stop_the_reader() -> None:
     assert [event[0] for event in recorder.events] == [
         "settings_frame", "stream_error", "window_update_frame",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "whole", [headers(5), headers(5, ends=False), data(5, b"x"), data(5, b"x", ends=True)]
+)
+def test_the_reserved_bit_of_a_stream_means_nothing(whole: bytes) -> None:
+    marked = whole[:5] + b"\x80\0\0\5" + whole[9:]
+    (_, seen), (_, expected) = (read([frames.PREFACE + SETTINGS + one]) for one in (marked, whole))
+    assert seen == expected
+    assert seen[1] == 5

@@ -128,7 +128,8 @@ class Owner(SessionStream):
     """A stream that notes what becomes of it."""
 
     def __init__(self, session: "Bare", head: RequestHead, ends: bool) -> None:
-        super().__init__(session)
+        self.session = session
+        self.inbound = self._outbound = self.failure = None
         self.head = head
         self.said: list[tuple[str, object]] = []
         if not ends:

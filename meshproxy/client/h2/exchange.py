@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MAX_INTERIM = 64
 """Most informational responses to one request."""
+_reason = REASONS.get
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 
 
@@ -50,7 +51,8 @@ class H2Exchange(SessionStream, Waiting):
     session: "ClientSession"
 
     def __init__(self, session: "ClientSession", request: Request, deadline: float) -> None:
-        SessionStream.__init__(self, session)
+        self.session = session
+        self.inbound = self._outbound = self.failure = None
         method, headers = request.method, request.headers
         session.engine.open(
             self,
@@ -110,7 +112,7 @@ class H2Exchange(SessionStream, Waiting):
         if head is None:
             raise self.failure or ConnectionClosed("the stream ended without a response")
         status = head.status
-        response = Response(status, REASONS.get(status, b""), head.headers(), b"", b"2")
+        response = Response(status, _reason(status, b""), head.headers(), b"", b"2")
         if self._is_whole:
             data, trailers = self._data, self._trailers
             response.body = data if trailers is None else Whole(data, head.length, inf, trailers)

@@ -15,17 +15,19 @@ if TYPE_CHECKING:
 
 
 class SessionStream(H2Stream):
-    """A stream of *session*; servers and clients each have a kind of their own."""
+    """A stream of `session`; servers and clients each have a kind of their own.
+
+    A kind sets the attributes itself, which saves a call for each stream.
+    """
 
     __slots__ = ("_outbound", "failure", "inbound", "session")
 
-    def __init__(self, session: "H2Session") -> None:
-        self.session = session
-        self.inbound: Inbound | None = None
-        """The body that comes on it, if one does."""
-        self._outbound: Outbound | None = None
-        self.failure: ProxyError | None = None
-        """What ended the stream, if neither side's message did."""
+    session: "H2Session"
+    inbound: Inbound | None
+    """The body that comes on it, if one does; None at first."""
+    _outbound: Outbound | None
+    failure: ProxyError | None
+    """What ended the stream, if neither side's message did; None at first."""
 
     @property
     def outbound(self) -> Outbound:

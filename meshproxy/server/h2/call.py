@@ -48,7 +48,8 @@ class Call(SessionStream):
     session: "ServerSession"
 
     def __init__(self, session: "ServerSession", head: RequestHead | None) -> None:
-        SessionStream.__init__(self, session)
+        self.session = session
+        self.inbound = self._outbound = self.failure = None
         self._head = head
         self._greenlet: greenlet | None = None
         self._is_head_request = head is not None and head.method == b"HEAD"
