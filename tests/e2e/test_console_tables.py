@@ -115,6 +115,20 @@ def test_rows_are_numbered_for_those_who_hear_the_page(browser: Chromium) -> Non
 
 
 @pytest.mark.usefixtures("scopes")
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_headings_stay_in_sight(browser: Chromium, width: int) -> None:
+    browser.resize(width, 900)
+    scroll_to(browser, 0.5)
+    seen = f"""(() => {{ const title = {TABLE}.querySelector('th');
+        const {{ left, top, height }} = title.getBoundingClientRect();
+        return document.elementFromPoint(left + 10, top + height / 2) === title }})()"""
+    assert browser.run(seen)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    cut = f"[...{TABLE}.querySelectorAll('th')].filter((one) => one.scrollWidth > one.clientWidth)"
+    assert browser.run(f"{cut}.map((one) => one.textContent)") == []
+
+
+@pytest.mark.usefixtures("scopes")
 def test_the_keyboard_reaches_every_row(browser: Chromium) -> None:
     browser.run(f"{NAMES}[0].querySelector('button').focus()")
     for number in range(1, 150):

@@ -79,7 +79,7 @@ class Chromium(Closing):
         """Open *url* in a window of that size."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
-        self._resize(width, height)
+        self.resize(width, height)
         self.call("Page.navigate", url=url)
 
     def run(self, script: str) -> Any:
@@ -125,10 +125,11 @@ class Chromium(Closing):
         width, height = self.run(
             "[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]"
         )
-        self._resize(width, height)
+        self.resize(width, height)
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
-    def _resize(self, width: int, height: int) -> None:
+    def resize(self, width: int, height: int) -> None:
+        """Give the window that size."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
