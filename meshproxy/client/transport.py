@@ -93,14 +93,15 @@ class Session:
 
 
 class ExpiryStats:
-    """Counters of connections closed for their age, in the client's scope of the metrics."""
+    """Counters of what had to be ended in time, in the client's scope of the metrics."""
 
-    __slots__ = ("idle", "lifetime", "unanswered")
+    __slots__ = ("idle", "lifetime", "unanswered", "unended")
 
     def __init__(self, metrics: Tree) -> None:
         self.idle = metrics.counter("idle")
         self.lifetime = metrics.counter("lifetime")
         self.unanswered = metrics.counter("unanswered_pings")
+        self.unended = metrics.counter("stream", "unended")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,5 +24,9 @@ CONNECTING: Final = (
     counter("idle", "Connections closed because nobody used them."),
     counter("lifetime", "Connections closed because of their age."),
     counter("unanswered_pings", "Connections of HTTP/2 closed as a PING had no answer. Added."),
+    counter(
+        "stream/unended",
+        "Responses of HTTP/2 of which all came that was announced, and no end for 2 s. Added.",
+    ),
 )
 """What a client counts besides."""

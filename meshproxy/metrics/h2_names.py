@@ -42,6 +42,10 @@ H2: Final = (
             gauge("open_streams", "Requests in progress on them."),
             counter("stream/remote/reset", "Streams that clients have reset."),
             counter("stream/local/reset", "Streams reset here."),
+            counter(
+                "stream/unended",
+                "Requests of which all came that was announced, and no end for 2 s. Added.",
+            ),
             counter("stream/refused", "Streams refused: too many, or too many large heads. Added."),
             counter("stream/write_timeout", "Streams reset as clients did not read. Added."),
             counter("goaways/<code>", "Connections ended here for a fault of the client. Added."),

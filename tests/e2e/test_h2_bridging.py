@@ -19,7 +19,8 @@ from h2.events import (
 )
 from h11 import RemoteProtocolError
 
-from tests.kit.badserver import BadServer, Send, Until
+from meshproxy.net.h2 import inbound
+from tests.kit.badserver import BadServer, Send, Stall, Until
 from tests.kit.downstream import Answer, Downstream
 from tests.kit.faults import RESET
 from tests.kit.h2_endpoint import H2Endpoint, Peer
@@ -31,28 +32,32 @@ from tests.kit.wire import WireClient, dial, get
 LARGE = "v" * 6000
 
 
+def bridge(port: int, by: str, onwards: str) -> Proxy:
+    """Return a proxy that takes protocol *by* and goes on to *port* by protocol *onwards*."""
+    return Proxy(
+        f"admin: {{port: 0}}\nrouters:\n- protocol: {by}\n  client: {{protocol: {onwards}}}\n"
+        f"  dtab: /svc => /$/inet/127.0.0.1/{port}\n  servers: [{{port: 0}}]\n"
+    )
+
+
 @contextmanager
 def to_http_1(port: int) -> Iterator[H2Wire]:
     """Give a client of HTTP/2, whose requests go on to *port* by HTTP/1.1."""
-    text = (
-        "admin: {port: 0}\nrouters:\n- protocol: h2\n  client: {protocol: http}\n"
-        f"  dtab: /svc => /$/inet/127.0.0.1/{port}\n  servers: [{{port: 0}}]\n"
-    )
-    with Proxy(text) as proxy:
-        address = ("127.0.0.1", proxy.port("h2"))
-        with dial(address) as sock:
-            yield H2Wire(sock)
+    with bridge(port, "h2", "http") as proxy, dial(("127.0.0.1", proxy.port("h2"))) as sock:
+        yield H2Wire(sock)
 
 
 @contextmanager
 def to_http_2(port: int) -> Iterator[int]:
     """Give the port where requests by HTTP/1.1 go on to *port* by HTTP/2."""
-    text = (
-        "admin: {port: 0}\nrouters:\n- protocol: http\n  client: {protocol: h2}\n"
-        f"  dtab: /svc => /$/inet/127.0.0.1/{port}\n  servers: [{{port: 0}}]\n"
-    )
-    with Proxy(text) as proxy:
+    with bridge(port, "http", "h2") as proxy:
         yield proxy.port()
+
+
+def unended(proxy: Proxy) -> float:
+    """Return how many streams came without their end."""
+    found = proxy.metrics().items()
+    return sum(value for name, value in found if name.endswith("/stream/unended"))
 
 
 def asked(wire: H2Wire, stream_id: int) -> tuple[dict[str, str], bytes, dict[str, str], str]:
@@ -192,6 +197,38 @@ def test_a_response_without_a_body_from_http_2_leaves_the_connection_usable(
             client.send(f"{method} / HTTP/1.1\r\nHost: web\r\n\r\n".encode())
             reply = client.read(method.encode())
             assert (reply.status, reply.body) == (status, b"")
+
+
+def test_a_response_from_http_2_without_its_end_is_whole_once_all_of_it_came(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbound, "_END_SECONDS", 0.1)
+
+    def answer(peer: Peer, event: Event) -> None:
+        if isinstance(event, StreamEnded):
+            peer.head(event.stream_id, 200, ("content-length", "4"))
+            peer.send(event.stream_id, b"page")
+
+    with H2Endpoint(answer) as origin, bridge(origin.port, "http", "h2") as proxy:
+        with WireClient(proxy.port()) as client:
+            for _ in range(2):
+                assert client.get("web").body == b"page"
+        wait_until(lambda: origin.peers[0].resets == {1: 8, 3: 8})
+        assert unended(proxy) == 2
+
+
+def test_a_request_by_http_2_without_its_end_does_not_wait_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbound, "_END_SECONDS", 0.1)
+    script = [Until(b"page"), Stall()]
+    with BadServer([script]) as origin, bridge(origin.port, "h2", "http") as proxy:
+        with dial(("127.0.0.1", proxy.port("h2"))) as sock:
+            wire = H2Wire(sock)
+            stream = wire.ask((*POST, ("content-length", "4")), b"page", ends=False)
+            head, _, _, end = asked(wire, stream)
+        assert (head[":status"], end) == ("408", "whole")
+        assert unended(proxy) == 1
 
 
 @pytest.mark.parametrize("code", [ErrorCodes.CANCEL, ErrorCodes.INTERNAL_ERROR])

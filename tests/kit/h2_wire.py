@@ -160,6 +160,7 @@ class Bare(H2Session):
         super().__init__(stream, limits)
         self.engine = H2Server(self, LocalSettings(**local), monotonic())
         self.owners: dict[int, Owner] = {}
+        self.unended_streams = 0
         self.body: dict[str, Any] = {"idle_seconds": WAIT_S}
 
     def request_received(self, stream_id: int, head: RequestHead, ends: bool) -> Owner:
@@ -174,6 +175,9 @@ class Bare(H2Session):
 
     def request_too_large(self, stream_id: int, ends: bool) -> Owner:
         raise NotImplementedError
+
+    def unended(self) -> None:
+        self.unended_streams += 1
 
     def error_of_reset(self, code: int) -> ProxyError:
         return ClientReset("reset", code)

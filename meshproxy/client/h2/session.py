@@ -86,6 +86,10 @@ class ClientSession(H2Session):
             engine.send_late_resets(monotonic())
         return H2Exchange(self, request, deadline).run()
 
+    def unended(self) -> None:
+        """Counts a response that came without its end."""
+        self._expiry.unended.value += 1
+
     def error_of_reset(self, code: int) -> ProxyError:
         """Returns the error of a request whose stream the endpoint has reset."""
         if code == ErrorCode.REFUSED_STREAM:

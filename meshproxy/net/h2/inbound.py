@@ -1,7 +1,6 @@
 """A body that arrives on a stream: coupled to another stream, or read piece by piece.
 
-The peer may send as much again as has been handed on, so the slower side governs, and what waits
-here is at most the stream's window.
+The peer may send again what has been handed on: the slower side governs, one window waits here.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +22,9 @@ from meshproxy.net.wheel import wheel
 if TYPE_CHECKING:
     from meshproxy.net.h2.outbound import Outbound
     from meshproxy.net.h2.stream import SessionStream
+
+_END_SECONDS = 2.0
+"""For the end of a stream on which all came that was announced, while a reader waits for it."""
 
 
 class Inbound(Waiting):
@@ -146,10 +148,7 @@ class Inbound(Waiting):
         self._latest = deadline
 
     def couple(self, sink: "Outbound") -> None:
-        """Sends on *sink* what is held, and then what comes, to the end. No greenlet is needed.
-
-        Called once, or again after the stream of *sink* was lost.
-        """
+        """Sends on *sink* what is held and what comes, without a greenlet; again if it is lost."""
         self.settle()
         pieces = self._kept.take()
         fresh, self._fresh = self._fresh, []
@@ -179,10 +178,7 @@ class Inbound(Waiting):
             session.touch()
 
     def sink_lost(self, code: int) -> None:
-        """Ends the coupling, since the stream of the sink was reset with *code*.
-
-        What comes after that is held, to be read or coupled again, or until `close`.
-        """
+        """Ends the coupling, as the sink's stream was reset with *code*; what comes is held."""
         self._sink = None
         self._owner.sink_lost(code)
 
@@ -207,6 +203,8 @@ class Inbound(Waiting):
         piece = b"".join(self._fresh)
         self._owed = self._release()
         self._kept.add(piece)
+        if self.received == self.length:
+            self._idle_seconds = min(self._idle_seconds, _END_SECONDS)
         return piece
 
     def __iter__(self) -> Iterator[bytes]:
@@ -286,6 +284,8 @@ class Inbound(Waiting):
         self._owner.input_closed()
 
     def _time_out(self) -> None:
+        if self.received == self.length:
+            self._owner.session.unended()
         self.give_up(self._faults.timed_out("the next piece of a body did not come in time"))
 
     def _end(self) -> None:

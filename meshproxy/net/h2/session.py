@@ -74,6 +74,10 @@ class H2Session(SessionReader):
 
     # What a subclass adds.
 
+    def unended(self) -> None:
+        """Counts a stream on which all came that was announced, and no end in time."""
+        raise NotImplementedError
+
     def error_of_reset(self, code: int) -> ProxyError:
         """Returns the error of a stream that the peer has reset."""
         raise NotImplementedError

@@ -73,18 +73,8 @@ class ServerSession(H2Session):
     """Serves one accepted connection until either side ends it: a `Conversation`."""
 
     __slots__ = (
-        "_arrivals",
-        "_certificate",
-        "_dies_at",
-        "_last_call_by",
-        "_next_turn",
-        "_received",
-        "is_draining",
-        "local",
-        "on_end",
-        "remote",
-        "scheme",
-        "stats",
+        "_arrivals", "_certificate", "_dies_at", "_last_call_by", "_next_turn",
+        "_received", "is_draining", "local", "on_end", "remote", "scheme", "stats",
         "terms",
     )  # fmt: skip
 
@@ -203,6 +193,10 @@ class ServerSession(H2Session):
         if payload == _LAST_CALL and self._last_call_by < inf:
             self._last_call_by = inf
             self.go_away()
+
+    def unended(self) -> None:
+        """Counts a request that came without its end."""
+        self.stats.unended.value += 1
 
     def error_of_reset(self, code: int) -> ProxyError:
         """Returns what a service is told whose client has reset the stream."""

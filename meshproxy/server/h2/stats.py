@@ -18,6 +18,7 @@ class H2ServerStats:
         "remote_resets",
         "stalled",
         "streams",
+        "unended",
     )
 
     def __init__(self, metrics: Tree) -> None:
@@ -27,6 +28,7 @@ class H2ServerStats:
         self.local_resets = metrics.counter("stream", "local", "reset")
         self.refused = metrics.counter("stream", "refused")
         self.stalled = metrics.counter("stream", "write_timeout")
+        self.unended = metrics.counter("stream", "unended")
         self._goaways = metrics.scope("goaways")
 
     def gone_away(self, code: int) -> None:

@@ -11,6 +11,7 @@ from h2.events import StreamReset, TrailersReceived, WindowUpdated
 from meshproxy.errors import BodyTooLarge, ClientGone, RequestTimedOut
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.reset import ClientReset
+from meshproxy.net.h2 import inbound
 from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.stream import wait_either
 from tests.kit.h2_wire import GET, POST, Bare, H2Wire, Owner, answer, bare, until
@@ -124,6 +125,43 @@ def test_a_reader_may_wait_for_something_else_too() -> None:
         with plain() as (quiet, _):
             wire.send(1, b"here")
             assert body.read(quiet) == b"here"
+
+
+def announced(wire: H2Wire, session: Bare, length: int) -> Owner:
+    """Begin a request that announces *length* bytes."""
+    return session.owner(wire.ask((*POST, ("content-length", str(length))), ends=False))
+
+
+def test_after_all_that_was_announced_the_end_is_waited_for_briefly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbound, "_END_SECONDS", 0.05)
+    with bare() as (session, sock):
+        wire = H2Wire(sock)
+        owner = announced(wire, session, 4)
+        assert owner.inbound is not None
+        wire.send(1, b"page")
+        assert owner.inbound.read() == b"page"
+        with pytest.raises(RequestTimedOut):
+            owner.inbound.read()
+        assert owner.said == [("input_closed", None)]
+        assert session.unended_streams == 1
+
+
+def test_a_body_that_has_not_all_come_has_its_full_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound, "_END_SECONDS", 0.0)
+    with bare() as (session, sock):
+        wire = H2Wire(sock)
+        owner = announced(wire, session, 4)
+        body = owner.inbound
+        assert body is not None
+        wire.send(1, b"pag")
+        assert body.read() == b"pag"
+        reading = gevent.spawn(body.read)
+        until(lambda: body._waiter is not None)
+        wire.send(1, b"e", ends=True)
+        assert reading.get(timeout=WAIT_S) == b"e"
+        assert body.read() == b""
 
 
 def test_something_else_may_wait_for_a_body() -> None:
