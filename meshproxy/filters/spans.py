@@ -31,21 +31,24 @@ class Noted:
         "endpoint",
         "head_us",
         "id",
-        "is_retry",
         "length",
         "outcome",
+        "retries",
         "started_us",
     )
+
+    endpoint: str
+    """The endpoint of an attempt, once that has ended."""
+    length: bytes
+    """The line of Content-Length of the response, once the outcome is known."""
+    outcome: tuple[Any, ...]
+    """The arguments of `outcome_tags`."""
 
     def __init__(self, trace: TraceId, bound_id: Path | None = None, retries: int = 0) -> None:
         self.id = trace
         self.bound_id = bound_id
-        self.is_retry = retries > 0
-        self.endpoint = ""
-        self.length = b""
-        """The line of Content-Length of the response."""
-        self.outcome: tuple[Any, ...] = ("",)
-        """The arguments of `outcome_tags`."""
+        self.retries = retries
+        """Attempts before this one."""
         self.head_us = 0
         """When the head came, if the body was still to come."""
         self.started_us = time_ns() // 1000
@@ -75,16 +78,8 @@ class Noted:
     def fail(self, reason: str) -> None:
         """Notes the end without a response."""
         self.outcome = (reason,)
+        self.length = b""
         self.ended_us = time_ns() // 1000
-
-    def span(self, facts: SpanFacts, remote: str) -> Span:
-        """Returns its span, which has *facts*."""
-        began = self.started_us
-        spent_us = self.ended_us - began
-        span = Span(self.id, facts, began, spent_us if spent_us > 0 else 1, remote)
-        if self.head_us:
-            span.events = ((self.head_us, "response head"),)
-        return span
 
 
 class RecordedTrace(Trace):
@@ -152,7 +147,10 @@ class RecordedTrace(Trace):
             facts = _facts.get(key)
             if facts is None:
                 facts = _facts.keep(key, _attempt_facts(*key))
-            span = noted.span(facts, noted.endpoint)
+            began, ended = noted.started_us, noted.ended_us
+            span = Span(noted.id, facts, began, ended - began, noted.endpoint)
+            if noted.head_us:
+                span.events = ((noted.head_us, "response head"),)
             if noted.length:
                 span.own_tags = {"http.rsp.content-length": _lengths[noted.length]}
             made.append(span)
@@ -167,7 +165,10 @@ class RecordedTrace(Trace):
         facts = _facts.get(key)
         if facts is None:
             facts = _facts.keep(key, _server_facts(*key))
-        span = server.span(facts, self._remote)
+        began, ended = server.started_us, server.ended_us
+        span = Span(server.id, facts, began, ended - began, self._remote)
+        if server.head_us:
+            span.events = ((server.head_us, "response head"),)
         own = {"http.uri": self._target.decode("latin-1")}
         if self._length:
             own["http.req.content-length"] = _lengths[self._length]
@@ -176,7 +177,7 @@ class RecordedTrace(Trace):
         span.own_tags = own
         if len(self._attempts) > 1:
             retries = [
-                (one.started_us, "finagle.retry") for one in self._attempts[1:] if one.is_retry
+                (one.started_us, "finagle.retry") for one in self._attempts[1:] if one.retries
             ]
             span.events = (*retries, *span.events)
         return span

@@ -46,11 +46,11 @@ class Span:
         self.facts = facts
         self.started_us = started_us
         """Microseconds since 1970."""
-        self.duration_us = duration_us
+        self.duration_us = duration_us if duration_us > 0 else 1  # the clock may be set back
         self.remote = remote
         """The client's address for a SERVER span, the endpoint's for a CLIENT span."""
         self.own_tags: Mapping[str, str] = _NONE
-        """Tags beside those of `facts`."""
+        """Tags beside those of `facts`; their names are plain ASCII."""
         self.events: Sequence[tuple[int, str]] = ()
         """Events and their times."""
 

@@ -147,7 +147,8 @@ class SpanExporter(Telemeter):
         self.wants_phases = config.phase_spans
         self._per_second = config.max_traces_per_second
         self._burst = max(BURST, self._per_second)
-        self._queue: deque[Recording] = deque()
+        self._queue: deque[tuple[Recording, int]] = deque()
+        """Each with the number of its spans."""
         self._queued = 0
         """How many spans are in the queue."""
         self._http = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
@@ -169,7 +170,7 @@ class SpanExporter(Telemeter):
         """Queues the spans of *recording*, or counts them as dropped if they have no room."""
         size = recording.size(phases=self.wants_phases)
         if self._queued + size <= MAX_QUEUED:
-            self._queue.append(recording)
+            self._queue.append((recording, size))
             self._queued += size
         else:
             self._dropped.value += size
@@ -209,8 +210,8 @@ class SpanExporter(Telemeter):
         """Takes the spans of the oldest traces out of the queue, `MAX_BATCH` of them."""
         batch: list[Span] = []
         phases, queue = self.wants_phases, self._queue
-        while queue and (not batch or len(batch) + queue[0].size(phases=phases) <= MAX_BATCH):
-            batch += queue.popleft().spans(phases=phases)
+        while queue and (not batch or len(batch) + queue[0][1] <= MAX_BATCH):
+            batch += queue.popleft()[0].spans(phases=phases)
         self._queued -= len(batch)
         return batch
 

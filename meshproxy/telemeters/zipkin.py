@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
-from struct import Struct
 from typing import ClassVar, Final
 
 from meshproxy.config.errors import Problem, Severity
@@ -19,7 +18,9 @@ from meshproxy.telemeters.spans import SpanExporter, SpanExporterConfig, Texts
 from meshproxy.telemeters.telemeter import TelemeterDeps
 
 _SCRIBE: Final = 9410
-_ids = Struct(">QQQ").pack
+_SPAN: Final = '{"traceId":"%s%s","id":"%s","timestamp":%d,"duration":%d,%s%s}%s'
+"""A span up to the end of its tags, and the rest; formatting it takes fewer bytecodes than an
+f-string of as many parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,29 +51,45 @@ def encode(spans: Sequence[Span]) -> bytes:
     The text is put together here, of parts that recur: that takes a fraction of the time of
     building objects for `json.dumps`.
     """
-    return f"[{','.join(map(_shown, spans))}]".encode("ascii")
+    texts: list[str] = []
+    shown_trace, trace_id = -1, ""
+    for span in spans:
+        own, parent, trace, flags, high = span.id
+        if trace != shown_trace:  # most spans follow one of the same trace
+            shown_trace, trace_id = trace, f"{trace:016x}"
+        tags = ""
+        for name, value in span.own_tags.items():
+            tags += f',"{name}":{_quoted(value)}'
+        ending = _remote(span.remote) if span.remote else "}"
+        if parent and parent != own:
+            parent_id = trace_id if parent == trace else f"{parent:016x}"
+            ending = f',"parentId":"{parent_id}"{ending}'
+        if span.events or flags & DEBUG:
+            ending = _rare(span) + ending
+        facts = span.facts
+        texts.append(
+            _SPAN
+            % (
+                f"{high:016x}" if high else "",
+                trace_id,
+                trace_id if own == trace else f"{own:016x}",
+                span.started_us,
+                span.duration_us,
+                _texts[facts],
+                tags if facts.tags else tags[1:],
+                ending,
+            )
+        )
+    return f"[{','.join(texts)}]".encode("ascii")
 
 
-def _shown(span: Span) -> str:
-    own, parent, trace, flags, high = span.id
-    ids = _ids(trace, own, parent).hex()
-    above = f"{high:016x}" if high else ""
-    facts = span.facts
-    shown = (
-        f'{{"traceId":"{above}{ids[:16]}","id":"{ids[16:32]}","timestamp":{span.started_us},'
-        f'"duration":{span.duration_us},{_texts[facts]}'
-    )
-    comma = "," if facts.tags else ""
-    for name, value in span.own_tags.items():
-        shown += f"{comma}{_quoted(name)}:{_quoted(value)}"
-        comma = ","
-    shown += f'}},"parentId":"{ids[32:]}"' if parent and parent != own else "}"
-    if span.remote:
-        shown += _remote(span.remote)
+def _rare(span: Span) -> str:
+    """Returns the members that few spans have, each after a comma."""
+    shown = ',"debug":true' if span.id.flags & DEBUG else ""
     if span.events:
         events = [f'{{"timestamp":{at},"value":{_quoted(what)}}}' for at, what in span.events]
         shown += f',"annotations":[{",".join(events)}]'
-    return shown + (',"debug":true}' if flags & DEBUG else "}")
+    return shown
 
 
 def _text(facts: SpanFacts) -> str:
@@ -90,7 +107,8 @@ _texts = Texts(_text)
 
 @lru_cache(1024)
 def _remote(address: str) -> str:
-    return f',"remoteEndpoint":{{{_endpoint("", address)}}}'
+    """Returns the last member of a span, and its end."""
+    return f',"remoteEndpoint":{{{_endpoint("", address)}}}}}'
 
 
 def _endpoint(comma: str, address: str) -> str:

@@ -15,6 +15,7 @@ from meshproxy.telemeters.zipkin import ZipkinConfig, encode
 from tests.kit.spans import span
 
 TEXTS = st.dictionaries(st.text(), st.text())
+OWN = st.dictionaries(st.sampled_from(["http.uri", "http.rsp.content-length"]), st.text())
 
 
 def client_span() -> Span:
@@ -49,6 +50,14 @@ def test_a_span_has_every_field_in_its_form() -> None:
     ]
 
 
+def test_spans_of_several_traces_are_each_shown_with_their_ids() -> None:
+    ids = [TraceId(7, 7, 7), TraceId(8, 7, 7), TraceId(9, 8, 7), TraceId(7, 5, 9), TraceId(9, 7, 9)]
+    shown = json.loads(encode([span(one) for one in ids]))
+    assert [
+        tuple(int(one.get(key, "0"), 16) for key in ("traceId", "id", "parentId")) for one in shown
+    ] == [(7, 7, 0), (7, 8, 7), (7, 9, 8), (9, 7, 5), (9, 9, 7)]
+
+
 def test_a_root_has_no_parent_and_a_debug_trace_says_so() -> None:
     root = span(TraceId(7, 7, 7, 1), name="POST")
     (plain,) = json.loads(encode([root]))
@@ -63,7 +72,7 @@ def test_the_port_of_scribe_is_warned_of(text: str, *, warned: bool) -> None:
     assert any("9411" in str(one) for one in findings.found) is warned
 
 
-@given(TEXTS, TEXTS, st.text(), st.text(), st.text())
+@given(TEXTS, OWN, st.text(), st.text(), st.text())
 def test_any_text_is_told_as_it_is(
     tags: dict[str, str], own: dict[str, str], name: str, service: str, what: str
 ) -> None:
