@@ -5,11 +5,16 @@ level instead, because every connection shares it, is in this table (a test comp
 
 | name | bound | what it is |
 | --- | --- | --- |
+| `config.kinds` (`cache`) | categories | tables of kinds, with those of plugins |
 | `config.watched.watched_files` | files in use | what is made of files: TLS contexts and secrets |
+| `discovery.dns.log_once` | 100 | faults of DNS that were logged of late |
+| `discovery.dns_name.log_once` | 100 | unresolved names that were logged of late |
 | `discovery.k8s.cluster._clusters` | clusters in use | watches of an API server by its address |
+| `discovery.k8s.watch.log_once` | 100 | faults of watches of Kubernetes that were logged of late |
+| `discovery.watching.watch.log_once` | 100 | faults of other watches that were logged of late |
 | `discovery.zookeeper.ensemble._ensembles` | ensembles in use | ZooKeeper sessions by servers |
+| `discovery.zookeeper.session.log_once` | 100 | faults of ZooKeeper that were logged of late |
 | `egress.addresses` (`lru_cache`) | 4,096 | classes of addresses |
-| `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
 | `filters.access_log_lines._addresses` | 1,024 | hosts of clients by address |
 | `filters.access_log_lines._agents` | 1,024 | quoted values by line of User-Agent |
 | `filters.access_log_lines._hosts` | 1,024 | values by line of Host |
@@ -17,8 +22,10 @@ level instead, because every connection shares it, is in this table (a test comp
 | `filters.access_log_lines._referers` | 1,024 | quoted values by line of Referer |
 | `filters.access_log_lines._second` | 1 | the time of this second, as logs write it |
 | `filters.access_log_lines._statuses` | 512 | versions and statuses, as logs write them |
+| `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
 | `filters.spans._facts` | 512 | what recurs in spans |
 | `filters.spans._lengths` | 512 | values by line of Content-Length |
+| `h2.encoder._heads` | 3 of 2,048 | beginnings of literals by pattern and name |
 | `h2.fields._names` | 2,048 | field names that are sound |
 | `h2.heads._authorities` | 4,096 | `:authority` by the line of Host |
 | `h2.heads._methods` | 64 | fields of methods |
@@ -41,14 +48,19 @@ level instead, because every connection shares it, is in this table (a test comp
 | `net.traffic.traffic` | connections | what connections have sent and received |
 | `net.turn.turn` | connections | streams with data queued for this turn |
 | `net.wheel.wheel` | waits | deadlines of waits |
+| `router.client._log_once` | 100 | faults of endpoints that were logged of late |
+| `runtime.process_log._log_once` | 100 | faults of greenlets that were logged of late |
 | `server.date._date` | 1 | the Date field of this second |
 | `server.h1.response` (`lru_cache`) | 256 | status lines |
 | `server.h2.workers._idle` | 256 | greenlets that wait for a stream |
-| `telemeters.otlp._texts` | 1,024 | texts of what recurs in spans |
 | `telemeters.otlp` (`lru_cache`) | 1,024 | texts of addresses |
-| `telemeters.zipkin._texts` | 1,024 | texts of what recurs in spans |
+| `telemeters.otlp._texts` | 1,024 | texts of what recurs in spans |
+| `telemeters.spans._log` | 100 | refusals of spans that were logged of late |
+| `telemeters.statsd.log_once` | 100 | faults of statsd that were logged of late |
 | `telemeters.zipkin` (`lru_cache`) | 1,024 | texts of addresses |
+| `telemeters.zipkin._texts` | 1,024 | texts of what recurs in spans |
 | `timeline.timeline` | 200 of each kind | the latest events of this process |
+| `var.log_once` | 100 | faults of observers that were logged of late |
 """
 
 __version__ = "0.1.0"

@@ -73,9 +73,9 @@ def test_lines_of_headers_are_written_in_one_place() -> None:
 
 
 STATEFUL = {
-    "BodyMemory", "Memo", "SparePipes", "Spares", "Texts", "Timeline", "Traffic", "WatchedFiles",
-    "WeakValueDictionary", "Wheel", "_Addresses", "_Lengths", "_Lines", "_Pieces", "_Statuses",
-    "dict", "set",
+    "BodyMemory", "LogOnce", "Memo", "SparePipes", "Spares", "Texts", "Timeline", "Traffic",
+    "WatchedFiles", "WeakValueDictionary", "Wheel", "_Addresses", "_Lengths", "_Lines", "_Pieces",
+    "_Statuses", "dict", "set",
 }  # fmt: skip
 """What makes a value that changes."""
 
@@ -95,15 +95,14 @@ def module_state() -> set[str]:
                     continue
             if re.fullmatch(r"_?[a-z][a-z_]*", name) and _changes(value, name, tree):
                 found.add(f"{module}.{name}")
-        if any(_is_cached(node) for node in tree.body):
-            found.add(f"{module} (`lru_cache`)")
+        found |= {f"{module} (`{cache}`)" for node in tree.body for cache in _caches(node)}
     return found
 
 
 def _changes(value: ast.expr, name: str, tree: ast.Module) -> bool:
     if any(isinstance(node, ast.Global) and name in node.names for node in ast.walk(tree)):
         return True
-    if isinstance(value, ast.List | ast.Dict | ast.Set):
+    if isinstance(value, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp):
         return True
     return (
         isinstance(value, ast.Call)
@@ -112,15 +111,16 @@ def _changes(value: ast.expr, name: str, tree: ast.Module) -> bool:
     )
 
 
-def _is_cached(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef) and any(
-        "lru_cache" in ast.unparse(decorator) for decorator in node.decorator_list
-    )
+def _caches(node: ast.stmt) -> list[str]:
+    decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
+    return [
+        name for each in decorators for name in re.findall(r"\b(?:lru_)?cache\b", ast.unparse(each))
+    ]
 
 
 def test_all_state_of_modules_is_in_the_table() -> None:
     rows = re.findall(
-        r"^\| `([\w.]+)`( \(`lru_cache`\))? \|", meshproxy.__doc__ or "", re.MULTILINE
+        r"^\| `([\w.]+)`( \(`(?:lru_)?cache`\))? \|", meshproxy.__doc__ or "", re.MULTILINE
     )
     assert {name + cached for name, cached in rows} == module_state()
 
