@@ -25,9 +25,7 @@ def decorrelated_jitter(
 
     Raises ValueError unless 0 < min_s <= max_s.
     """
-    if not 0 < min_s <= max_s:
-        raise ValueError(f"backoff needs 0 < min <= max, not {min_s} and {max_s}")
-    low, high = round(min_s * _NS), round(max_s * _NS)
+    low, high = _bounds(min_s, max_s)
 
     def waits() -> Iterator[float]:
         current = low
@@ -46,9 +44,7 @@ def full_jitter(
 
     Raises ValueError unless 0 < start_s <= max_s.
     """
-    if not 0 < start_s <= max_s:
-        raise ValueError(f"backoff needs 0 < start <= max, not {start_s} and {max_s}")
-    start, high = round(start_s * _NS), round(max_s * _NS)
+    start, high = _bounds(start_s, max_s)
 
     def waits() -> Iterator[float]:
         upper = start
@@ -67,9 +63,7 @@ def equal_jitter(
 
     Raises ValueError unless 0 < start_s <= max_s.
     """
-    if not 0 < start_s <= max_s:
-        raise ValueError(f"backoff needs 0 < start <= max, not {start_s} and {max_s}")
-    start, high = round(start_s * _NS), round(max_s * _NS)
+    start, high = _bounds(start_s, max_s)
 
     def waits() -> Iterator[float]:
         yield start / _NS
@@ -84,3 +78,10 @@ def equal_jitter(
         yield from itertools.repeat(high / _NS)
 
     return waits
+
+
+def _bounds(first_s: float, max_s: float) -> tuple[int, int]:
+    """Returns both in nanoseconds. Raises ValueError."""
+    if not 0 < first_s <= max_s:
+        raise ValueError(f"a backoff needs 0 < first <= longest wait, not {first_s} and {max_s}")
+    return round(first_s * _NS), round(max_s * _NS)

@@ -11,9 +11,13 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "meshproxy").rglob("*.py"))
 MAX_LINES = 300
 LONGER = {
+    "interpreters/walk.py": "one recursion over the delegation of a name",
+    "net/h2/inbound.py": "one body: its pieces, its reader and its coupling share their state",
     "net/stream.py": "one socket: its watcher, waits, sends and ends share their state",
 }
-"""Files that are one concept and longer than most, and why."""
+"""Files that are one concept and as long as most may be, or longer, and why."""
+NEARLY = 20
+"""Lines below the cap from which on a file may be among them."""
 FLOORS = {
     8: {"cli", "__main__"},
     7: {"runtime"},
@@ -142,9 +146,9 @@ def test_exceptions_of_any_kind_are_swallowed_where_somebody_waits_and_nowhere_e
 
 
 def test_a_file_longer_than_the_cap_has_a_reason() -> None:
-    longer = {
-        str(file.relative_to(ROOT / "meshproxy"))
+    lines = {
+        str(file.relative_to(ROOT / "meshproxy")): len(file.read_text().splitlines())
         for file in SOURCES
-        if len(file.read_text().splitlines()) > MAX_LINES
     }
-    assert longer == LONGER.keys()
+    assert {file for file, count in lines.items() if count > MAX_LINES} <= LONGER.keys()
+    assert [file for file in LONGER if lines[file] <= MAX_LINES - NEARLY] == []

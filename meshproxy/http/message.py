@@ -181,6 +181,8 @@ class Response:
             self.body.close()
 
 
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
+"""Methods of requests that may be sent twice (RFC 9110 section 9.2.2)."""
 REASONS = {
     200: b"OK",
     400: b"Bad Request",

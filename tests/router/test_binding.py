@@ -35,8 +35,9 @@ from meshproxy.naming.matcher import PathMatcher
 from meshproxy.naming.nametree import EMPTY, FAIL, NEG, Leaf, NameTree, Union, Weighted
 from meshproxy.naming.path import Path
 from meshproxy.protocols.http import HttpRouterConfig
-from meshproxy.router.binding import Binding, PathKey
+from meshproxy.router.binding import Binding
 from meshproxy.router.own_listeners import OwnListener
+from meshproxy.router.path_service import PathKey
 from meshproxy.var import PENDING, Activity, Failed, Ok, State, Var
 from tests.kit.downstream import Downstream, Received
 from tests.kit.effort import lines_run

@@ -21,11 +21,9 @@ from meshproxy.client.h1.idle import IdleStack
 from meshproxy.client.tls import context
 from meshproxy.client.transport import ConnectionCounts, ConnectStats, Transport
 from meshproxy.errors import NoResponse, WriteFailed
-from meshproxy.http.message import Request, Response
+from meshproxy.http.message import IDEMPOTENT, Request, Response
 from meshproxy.http.phases import CONNECT, QUEUE, TLS, spend
 from meshproxy.naming.addr import Address
-
-_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -116,7 +114,7 @@ class EndpointPool:
                 self._stats.stale.value += 1
                 body = request.body
                 replayable = body is None or body.is_replayable
-                if not replayable or not (failure.nothing_sent or request.method in _IDEMPOTENT):
+                if not replayable or not (failure.nothing_sent or request.method in IDEMPOTENT):
                     raise
         began = monotonic()
         try:

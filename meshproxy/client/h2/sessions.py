@@ -17,7 +17,7 @@ from meshproxy.client.transport import ConnectionCounts, ConnectStats, Transport
 from meshproxy.errors import NoResponse, ProxyError, WriteFailed
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.reset import GoneAway, StreamRefused
-from meshproxy.http.message import Request, Response
+from meshproxy.http.message import IDEMPOTENT, Request, Response
 from meshproxy.http.phases import CONNECT, QUEUE, spend
 from meshproxy.naming.addr import Address
 from meshproxy.net.descriptors import spares
@@ -32,7 +32,6 @@ Streams may last for days, while an endpoint ends connections after minutes (MAX
 """
 _SPARE_SECONDS: Final = 60.0
 """Life of a session beyond the first without a stream."""
-_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
 
 
 class EndpointSessions:
@@ -90,7 +89,7 @@ class EndpointSessions:
             if body is not None and not body.is_replayable:
                 raise
             if isinstance(failure, NoResponse) and not (
-                failure.nothing_sent or request.method in _IDEMPOTENT
+                failure.nothing_sent or request.method in IDEMPOTENT
             ):
                 raise
             if session.requires_http:
