@@ -44,7 +44,7 @@ class H2Client(H2Connection):
 
     @property
     def is_exhausted(self) -> bool:
-        """True if this connection takes no stream ever more: another one is needed."""
+        """True if no more streams can be opened: another connection is needed."""
         return self._is_going or self._next > frames.MAX_STREAM_ID
 
     def open(
@@ -132,7 +132,7 @@ class H2Client(H2Connection):
         stream.response_received(head, ends)
 
     def _check_late(self, stream_id: int, kind: int) -> None:
-        """Lets pass what comes for a stream whose reset the server has not been sent."""
+        """Ignores frames on a stream whose reset has not been sent to the server yet."""
         if stream_id not in self.late_resets:
             super()._check_late(stream_id, kind)
 

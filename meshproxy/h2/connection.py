@@ -20,7 +20,7 @@ _REMEMBERED_RESETS = 1000
 
 
 class H2Connection(FlowControl):
-    """What `H2Server` and `H2Client` share, which know whose streams are whose."""
+    """What `H2Server` and `H2Client` have in common."""
 
     __slots__ = (
         "_decoder", "_events", "_known", "_local", "_new_window", "_now", "_resets",
@@ -68,7 +68,7 @@ class H2Connection(FlowControl):
     # The reader calls what follows, frame by frame.
 
     def data_frame(self, stream_id: int, data: bytes | memoryview, size: int, ends: bool) -> None:
-        """Hands a piece of a body on; what cannot be is dropped."""
+        """Hands a piece of a body on; DATA for a stream that was reset is dropped."""
         window = self._receive_window = self._receive_window - size
         if window <= self._enough:
             self._grant()
@@ -168,7 +168,7 @@ class H2Connection(FlowControl):
         self._reply(frames.as_answers(pings, count), count)
 
     def goaway_frame(self, last_stream_id: int, code: int, debug: bytes) -> None:
-        """Hands the peer's farewell on."""
+        """Hands a GOAWAY on."""
         self._trifles.take(self._now)
         self._events.goaway_received(last_stream_id, code, debug)
 
@@ -269,7 +269,7 @@ class H2Connection(FlowControl):
             del self._resets[next(iter(self._resets))]
 
     def _drop(self, stream_id: int, stream: H2Stream | None, size: int) -> None:
-        """Drops DATA for no open stream. Raises what it deserves, unless it was on its way."""
+        """Drops DATA for no open stream. Raises its error, unless it was sent before our reset."""
         if stream is not None and stream.can_receive:
             raise malformed(stream_id, "DATA before the response's head")
         if 0 < size <= self._resets.get(stream_id, 0):
@@ -278,7 +278,7 @@ class H2Connection(FlowControl):
             self._check_late(stream_id, frames.DATA)
 
     def _check_late(self, stream_id: int, kind: int) -> None:
-        """Raises what a frame deserves that comes for a stream in no state for it, if anything."""
+        """Raises the error of a frame that its stream's state does not allow, if it is one."""
         stream = self.streams.get(stream_id)
         if stream is not None:
             state = stream.state

@@ -13,16 +13,16 @@ class H2Events(Protocol):
     """Called while received bytes are read, so each call returns at once and raises nothing."""
 
     def window_opened(self) -> None:
-        """Hears that more may be sent, perhaps on all streams."""
+        """Called when more may be sent, perhaps on all streams."""
 
     def settings_received(self) -> None:
-        """Hears that the peer's settings have arrived, or have changed."""
+        """Called when the peer's settings have arrived, or have changed."""
 
     def pong_received(self, payload: bytes) -> None:
-        """Hears that a PING of ours has been answered."""
+        """Called when a PING of ours has been answered."""
 
     def goaway_received(self, last_stream_id: int, code: int, debug: bytes) -> None:
-        """Hears that no new streams are accepted; those not processed were reset before."""
+        """Called when the peer accepts no new streams; those not processed were reset before."""
 
 
 class ServerEvents(H2Events, Protocol):
@@ -41,7 +41,7 @@ class ServerEvents(H2Events, Protocol):
         ...
 
     def stream_refused(self) -> None:
-        """Hears that a request was refused, since too much is in progress."""
+        """Called when a request was refused, as too many are in progress."""
 
     def large_heads(self, size: int) -> None:
-        """Hears how many bytes the large heads of all requests in progress have now."""
+        """Called with the bytes that the large heads of all requests in progress have now."""

@@ -1,4 +1,4 @@
-"""Counts what a peer may do only so often: frames that cost us more than they cost him.
+"""Limits how often a peer may do what costs us more than it costs the peer.
 
 A bucket holds tokens; each doubtful frame takes some, time and honest work put some back. An empty
 bucket ends the connection with ENHANCE_YOUR_CALM (CVE-2019-9511 to 9518, CVE-2023-44487,

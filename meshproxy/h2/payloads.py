@@ -11,9 +11,9 @@ from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError
 from meshproxy.h2.frames import END_HEADERS, END_STREAM, PADDED, WITH_PRIORITY
 
 MAX_BLOCK_BYTES = 32 * 1024
-"""Of a field block, compressed, over all its frames."""
+"""The largest compressed field block, over all its frames."""
 MAX_CONTINUATIONS = 8
-"""Of a field block, after its HEADERS."""
+"""CONTINUATION frames of one field block."""
 
 
 class FrameHandler(Protocol):

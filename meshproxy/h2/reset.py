@@ -18,7 +18,7 @@ PASSED_ON = frozenset(
         ErrorCode.ENHANCE_YOUR_CALM,
     }
 )
-"""Codes that mean the same to the other side; any other is INTERNAL_ERROR there."""
+"""Codes that are passed on as they are; any other becomes INTERNAL_ERROR."""
 
 
 def passed_on(code: int) -> int:

@@ -21,7 +21,7 @@ LEAST_BYTES: Final = 256
 """Below that, frames are read one by one."""
 _LEAST: Final = 16
 _MOST: Final = 2048
-"""Frames of one run, so that little is looked at once there have been too many."""
+"""Frames of one run, so that little is read in vain once there were too many."""
 _NUMBER: Final = rb"[\x00-\x7f].{3}"
 """Of 31 bits; peers leave the one before them 0."""
 _ABOVE_0: Final = rb"(?!\x00{4})" + _NUMBER

@@ -34,7 +34,7 @@ class H2Server(H2Connection):
         self._resets_left = guard.resets(now)
 
     def release(self, stream: H2Stream) -> None:
-        """Says that nothing works for *stream* any more; called once for each."""
+        """Records that nothing works for *stream* any more; called once for each."""
         stream.is_released = True
         if stream.id not in self.streams:
             self._forget(stream)

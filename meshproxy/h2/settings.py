@@ -65,7 +65,7 @@ class KeepAlive:
     apart (grpc: doc/keepalive.md).
     """
     answer_seconds: float = 10.0
-    """For its answer; without one the connection is closed."""
+    """Seconds for its answer; without one the connection is closed."""
 
 
 class PeerSettings:

@@ -48,7 +48,7 @@ server's business, and no other ones may come for an idle stream."""
 
 
 def check_late(stream_id: int, state: StreamState, kind: int) -> None:
-    """Raises what a frame of type *kind* deserves in *state*; returns if it may be ignored."""
+    """Raises the error of a frame of type *kind* in *state*; returns if it may be ignored."""
     what = f"a frame of type {kind} on a stream that is {state.value}"
     match RECEIVED[state, kind]:
         case FrameVerdict.STREAM_CLOSED:

@@ -1,4 +1,4 @@
-"""One stream: who may still send on it, its windows, and what becomes of what comes on it."""
+"""One stream: who may still send on it, its windows, and the calls for what arrives on it."""
 
 from meshproxy.h2.fields import Fields, ResponseHead
 from meshproxy.h2.states import StreamState
@@ -69,17 +69,17 @@ class H2Stream:
         raise NotImplementedError
 
     def trailers_received(self, trailers: Fields) -> None:
-        """Takes the fields after a body, which are the end of what comes."""
+        """Takes the trailers, which end the message."""
         raise NotImplementedError
 
     def reset_received(self, code: int) -> None:
-        """Hears that the peer has reset the stream; with REFUSED_STREAM it has not processed it."""
+        """Called when the peer has reset the stream; with REFUSED_STREAM, it was not processed."""
         raise NotImplementedError
 
     def failed(self, code: int, why: str) -> None:
-        """Hears that the stream has been reset here, for a fault of the peer."""
+        """Called when the stream has been reset here, for a fault of the peer."""
         raise NotImplementedError
 
     def window_opened(self) -> None:
-        """Hears that more may be sent on the stream."""
+        """Called when more may be sent on the stream."""
         raise NotImplementedError

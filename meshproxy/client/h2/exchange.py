@@ -107,7 +107,7 @@ class H2Exchange(SessionStream, Waiting):
                 self.let_go()
 
     def _response(self) -> Response:
-        """Returns the response with its body, or what came of it so far."""
+        """Returns the response with its body, which may still be arriving."""
         head = self._head
         if head is None:
             raise self.failure or ConnectionClosed("the stream ended without a response")
@@ -171,7 +171,7 @@ class H2Exchange(SessionStream, Waiting):
             self.due = inf
 
     def _wake(self) -> None:
-        """Lets the request's greenlet look at what has come, wherever it waits."""
+        """Wakes the request's greenlet, wherever it waits, as something has arrived."""
         self.is_readable = True
         if self._waiter is not None:
             self.session.soon(self._resume)
@@ -233,7 +233,7 @@ class H2Exchange(SessionStream, Waiting):
         return inbound
 
     def _ended(self, broken: bool) -> None:
-        """Settles the response at the end of its body."""
+        """Records the end of the body, which settles how the response turned out."""
         if self.inbound is not None and self.inbound.is_complete:
             self._give_up_request()
         if self._ending is not None:
@@ -241,7 +241,7 @@ class H2Exchange(SessionStream, Waiting):
             self.let_go()
 
     def _give_up_request(self) -> None:
-        """Gives up what is left of a request that has been answered completely."""
+        """Abandons the rest of a request whose response is complete."""
         if self.can_send:
             self.session.engine.reset(self, ErrorCode.CANCEL)
             self.session.touch()
@@ -272,15 +272,15 @@ class H2Exchange(SessionStream, Waiting):
         self.reset(_code_of(error), error)
 
     def sink_lost(self, code: int) -> None:
-        """Resets the stream, whose response nobody receives any more."""
+        """Resets the stream, as the client that the response is for has left."""
         self.reset(passed_on(code), ClientReset("the client reset the stream", code))
 
     def input_closed(self) -> None:
-        """Resets the stream, the rest of whose response nobody wants."""
+        """Resets the stream, as the rest of the response is not needed."""
         self.reset(ErrorCode.CANCEL, ClientReset("the rest of the response is not wanted"))
 
     def stalled(self) -> None:
-        """Resets the stream of an endpoint that does not take the request's body."""
+        """Resets the stream, as the endpoint does not read the request's body."""
         error = ServiceTimedOut("timed out sending the request's body")
         self.reset(ErrorCode.CANCEL, error)
 

@@ -17,7 +17,7 @@ from meshproxy.net.stream import Stream
 
 _PING = b"\0meshprx"
 _PACE_SECONDS = 0.5
-"""Between looks at resets that wait, without any other traffic."""
+"""Seconds between attempts to send delayed resets while there is no other traffic."""
 
 
 class ClientSession(H2Session):
@@ -43,7 +43,7 @@ class ClientSession(H2Session):
         self.scheme = b"http" if stream.is_plain else b"https"
         """The `:scheme` of requests."""
         self.flushes = 0
-        """How often all that there was has been sent."""
+        """How often everything that waited has been sent."""
         self.has_served = False
         """True once a response has begun."""
         self.is_retired = False

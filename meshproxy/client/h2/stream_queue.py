@@ -87,7 +87,7 @@ class StreamQueue:
             self.turns.popleft().set_exception(type(error)(*error.args))
 
     def _give_up(self, turn: "AsyncResult[ClientSession]") -> None:
-        """Leaves the queue, or passes on a place that came at the last moment."""
+        """Leaves the queue, or passes on a stream that was promised at the last moment."""
         if turn in self.turns:
             self.turns.remove(turn)
         elif turn.successful():

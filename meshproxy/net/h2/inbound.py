@@ -76,9 +76,9 @@ class Inbound(Waiting):
         self._failure: ProxyError | None = None
         self._sink: Outbound | None = None
         self.invite: Callable[[], None] | None = None
-        """Called once when a body is asked for that has not begun (100 Continue)."""
+        """Called once, when a body that has not begun is first read (100 Continue)."""
         self.on_end: Callable[[bool], object] | None = None
-        """Called once at its end, whatever that is, with `is_broken`; must not wait."""
+        """Called once at the end, with `is_broken`; must not wait."""
 
     def take_piece(self, data: bytes | memoryview, ends: bool) -> None:
         """Takes a piece, which *ends* the body or not; called while the engine reads."""
@@ -111,13 +111,13 @@ class Inbound(Waiting):
         if self._failure is not None:
             return
         sink = self._sink
-        self._end()  # whoever hears of it may add to the trailers
+        self._end()  # `on_end` may add to the trailers
         if sink is not None:
             sink.finish(trailers)
         self.resume_soon(self._owner.session)
 
     def fail(self, error: ProxyError) -> None:
-        """Ends the body before its end: whoever reads on gets *error*."""
+        """Ends the body early: the next `read` raises *error*."""
         if self._failure is not None or self.is_complete:
             return
         self._failure = error
@@ -249,7 +249,7 @@ class Inbound(Waiting):
         return self.has_piece or self.is_complete or self._failure is not None
 
     def expire(self) -> None:
-        """Ends a coupling too for which nothing has come for too long. For the hub only."""
+        """Ends a wait, or a coupling, that has exceeded its idle timeout. For the hub only."""
         if self._waiter is not None:
             super().expire()
         elif self._sink is not None:
@@ -260,7 +260,7 @@ class Inbound(Waiting):
                 self._time_out()
 
     def settle(self) -> None:
-        """Grants the peer what `read` returned last, as it has been handed on, and invites it."""
+        """Grants the peer what `read` returned last, as it has been handed on; calls `invite`."""
         owed, self._owed = self._owed, 0
         if owed:
             self.handed(owed)
@@ -278,7 +278,7 @@ class Inbound(Waiting):
         return count
 
     def give_up(self, error: ProxyError) -> None:
-        """Drops what nobody has read, and ends the body with *error*."""
+        """Drops what has not been read, and ends the body with *error*."""
         self._release()
         self.fail(error)
         self._owner.input_closed()

@@ -1,4 +1,4 @@
-"""Reads on for a while after the last word to a peer, which might see a reset in its place."""
+"""Reads on after the last bytes to a peer, so that no RST from the kernel overtakes them."""
 
 from collections.abc import Callable
 from time import monotonic

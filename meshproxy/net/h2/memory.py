@@ -16,9 +16,9 @@ from meshproxy.errors import ProxyError
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 SMALL: Final = 4096
-"""What waits of a body is counted once it is more, since most are read at once."""
+"""Bytes from which on a body counts, since most are read at once."""
 _LEFT: Final = 7 / 8
-"""Share of the limit to which it is undercut, so that many bodies go at once."""
+"""Share of the limit down to which bodies are given up, so that this is rare."""
 
 
 class MemoryShort(ProxyError):
@@ -82,4 +82,4 @@ class BodyMemory:
 
 
 memory: Final = BodyMemory()
-"""That of this process."""
+"""The bodies of this process."""

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from meshproxy.net.h2.stream import SessionStream
 
 _FRAME_BYTES = 16384
-"""Sent of one body before another one has its turn."""
+"""Bytes of one body that are sent before another one has its turn."""
 _SMALL_BYTES = _FRAME_BYTES // 2
-"""Pieces of less, such as what a window has cut, are sent together with the next ones."""
+"""Pieces of fewer bytes, as a window may leave, are sent together with the next ones."""
 
 
 class Outbound(Waiting):
@@ -196,7 +196,7 @@ class Outbound(Waiting):
         self._owner.source_failed(error)
 
     def abandon(self, code: int) -> None:
-        """Drops what waits, as the stream is over; the source learns *code*."""
+        """Drops what waits, as the stream is over; the source is told *code*."""
         self._forget()
         source, self.source = self.source, None
         if source is not None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 _SMALL: Final = 512
 """Pieces of fewer bytes are joined, since an object takes 50 bytes besides what it holds."""
 _JOINED: Final = 4096
-"""To no more than about this, as joining copies."""
+"""Bytes up to which pieces are joined, as joining copies."""
 
 
 def hold(pieces: MutableSequence[Any], data: bytes | memoryview) -> None:

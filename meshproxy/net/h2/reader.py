@@ -33,7 +33,7 @@ class SessionReader(SessionWriter):
         self._most = RECEIVE
 
     def soon(self, callback: Callable[[], object]) -> None:
-        """Calls *callback* in the hub once all that has been read is looked at."""
+        """Calls *callback* in the hub once everything that has been read is handled."""
         self._woken.append(callback)
         if not self._is_reading:
             self._wake_soon()

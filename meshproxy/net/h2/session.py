@@ -21,7 +21,7 @@ from meshproxy.net.stream import Stream
 from meshproxy.net.wheel import wheel
 
 _SETTINGS_SECONDS = 10.0
-"""For the peer to acknowledge our SETTINGS."""
+"""Time for the peer to acknowledge our SETTINGS."""
 
 
 class H2Session(SessionReader):
@@ -131,7 +131,7 @@ class H2Session(SessionReader):
             self.soon(self._drain)
 
     def settings_received(self) -> None:
-        """Lets bodies look at their windows again, which SETTINGS may have changed."""
+        """Lets blocked bodies go on, as SETTINGS may have enlarged their windows."""
         for outbound in self.stalled:
             outbound.window_opened()
 

@@ -124,5 +124,5 @@ class SessionStream(H2Stream):
         raise NotImplementedError
 
     def input_closed(self) -> None:
-        """Called when nobody wants the rest of a body that has not come to its end."""
+        """Called when the rest of a body that is still arriving is not needed."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""A body that came whole before anybody asked for it, as most small ones do."""
+"""A body that arrived completely before it was first read, as most small ones do."""
 
 from math import inf
 

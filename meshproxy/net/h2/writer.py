@@ -102,7 +102,7 @@ class SessionWriter:
         raise NotImplementedError
 
     def _sent(self) -> None:
-        """Called when all that there was has been sent."""
+        """Called when everything that waited has been sent."""
 
     def _write(self, out: list[bytes | memoryview]) -> memoryview | None:
         """Sends *out*; returns what the socket did not take. Raises OSError."""

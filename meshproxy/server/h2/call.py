@@ -86,7 +86,7 @@ class Call(SessionStream):
         return self.session.terms.service(request)
 
     def _refused(self) -> Request:
-        """Returns what is known of a request that is none."""
+        """Returns the request of a stream whose head was refused, as far as it is known."""
         head = self._head
         method, path = (head.method, head.path) if head is not None else (b"", b"")
         request = Request(method, path, b"2", Headers())
@@ -207,7 +207,7 @@ class Call(SessionStream):
         super().reset(code, error)
 
     def lost(self, code: int, error: ProxyError) -> None:
-        """Ends the service's wait too, if it is still at work."""
+        """Ends the stream, and interrupts the service if it is still running."""
         if self.failure is None:
             super().lost(code, error)
             if self._greenlet is None:
@@ -221,7 +221,7 @@ class Call(SessionStream):
             serving.throw(failure if isinstance(failure, ClientGone) else ClientReset(str(failure)))
 
     def output_ended(self) -> None:
-        """Tells a client that still sends its request that nobody needs the rest (section 8.1)."""
+        """Resets a stream whose request still arrives, with NO_ERROR (section 8.1)."""
         inbound = self.inbound
         if self.can_receive:
             self.session.engine.reset(self, ErrorCode.NO_ERROR)

@@ -29,7 +29,7 @@ from meshproxy.server.tls import peer_certificate
 from meshproxy.service import Service
 
 _MOST_CALLS = 100
-"""Requests begun in one turn of the loop; other connections are served before the next ones."""
+"""Requests begun in one turn of the loop; then other connections are served."""
 _AT_ONCE = 1e-9
 _HTTP_1 = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\nl5d-err: http_version"
@@ -37,11 +37,11 @@ _HTTP_1 = (
 )
 _LAST_CALL = b"farewell"
 _LAST_CALL_SECONDS = 1.0
-"""For requests that were on their way when the client was told that there should be no more."""
+"""Seconds for requests that were sent before the client has received GOAWAY."""
 
 
 class Terms(Protocol):
-    """By what a session serves; a reload replaces it. `Http2` is the implementation."""
+    """What a session serves with; a reload replaces it. `Http2` is the implementation."""
 
     @property
     def service(self) -> Service[Request, Response]:
@@ -60,7 +60,7 @@ class Terms(Protocol):
 
     @property
     def settings(self) -> LocalSettings:
-        """What the client is told at the beginning."""
+        """The SETTINGS that the client is sent first."""
         ...
 
     @property
@@ -90,7 +90,7 @@ class ServerSession(H2Session):
         self.remote = remote
         self.local = local
         self.scheme = b"http" if stream.is_plain else b"https"
-        """The `:scheme` of requests that say nothing by it."""
+        """The usual `:scheme` here, which says nothing about a request."""
         self.is_draining = False
         """True if the client is to be told to go; `end_idle` does that."""
         self._received = received
@@ -144,7 +144,7 @@ class ServerSession(H2Session):
         return True
 
     def release(self, call: Call) -> None:
-        """Says that nothing works for *call* any more."""
+        """Records that *call* has ended and its greenlet is free."""
         self.stats.streams.value -= 1
         engine = self.engine
         engine.release(call)
@@ -154,14 +154,14 @@ class ServerSession(H2Session):
     # What the engine calls besides.
 
     def request_received(self, stream_id: int, head: RequestHead, ends: bool) -> Call:
-        """Has a request served after this read."""
+        """Returns a request, which is served after this read."""
         del stream_id
         return self._arrive(
             TunnelCall(self, head, ends) if head.method == b"CONNECT" else Call(self, head)
         )
 
     def request_too_large(self, stream_id: int, ends: bool) -> Call:
-        """Has a request answered whose fields are over the limits."""
+        """Returns a request whose fields are over the limits; it is refused after this read."""
         del stream_id, ends
         return self._arrive(Call(self, None))
 
@@ -177,7 +177,7 @@ class ServerSession(H2Session):
         self.stats.refused.value += 1
 
     def large_heads(self, size: int) -> None:
-        """Has them counted with what else waits in this process."""
+        """Adds the bytes of large heads to what waits in this process."""
         if not self.is_closed:
             memory.note(self, self, size)
 
@@ -189,7 +189,7 @@ class ServerSession(H2Session):
                 call.reset(ErrorCode.ENHANCE_YOUR_CALM, error)
 
     def pong_received(self, payload: bytes) -> None:
-        """Knows that the client has heard the last orders."""
+        """Notes that the client has received the GOAWAY before this PING."""
         if payload == _LAST_CALL and self._last_call_by < inf:
             self._last_call_by = inf
             self.go_away()
@@ -199,15 +199,15 @@ class ServerSession(H2Session):
         self.stats.unended.value += 1
 
     def error_of_reset(self, code: int) -> ProxyError:
-        """Returns what a service is told whose client has reset the stream."""
+        """Returns the error of a request whose client has reset the stream."""
         return ClientReset("the client reset the stream", code)
 
     def error_of_fault(self, why: str) -> ProxyError:
-        """Returns what a service is told whose client broke the rules."""
+        """Returns the error of a request whose client has violated HTTP/2."""
         return ClientReset(f"the client violated HTTP/2: {why}")
 
     def error_of_loss(self, why: str) -> ProxyError:
-        """Returns what a service is told whose client is gone."""
+        """Returns the error of a request whose client has left."""
         return ClientReset(why)
 
     # Serving.
@@ -265,7 +265,7 @@ class ServerSession(H2Session):
         super().lost(ending)
 
     def broken_off(self, code: int, why: str) -> None:
-        """Counts what has ended the session, and tells a client of HTTP/1 so in its words."""
+        """Counts the error that ends the session; a client of HTTP/1 gets a response of HTTP/1."""
         self.stats.gone_away(code)
         if self.engine.reader.preface:
             self.engine.take()
@@ -274,7 +274,7 @@ class ServerSession(H2Session):
         super().broken_off(code, why)
 
     def _call_last_orders(self) -> None:
-        """Tells the client to go, and what is served is what comes until it has heard that."""
+        """Sends the first GOAWAY; requests are served until the client has received it."""
         if self._last_call_by == inf and not self.is_ending and not self.is_closed:
             self.engine.go_away(last_stream_id=frames.MAX_STREAM_ID)
             self.engine.ping(_LAST_CALL)

@@ -120,5 +120,5 @@ class TunnelCall(Call):
             self.inbound.expire()
 
     def reset(self, code: int = ErrorCode.CONNECT_ERROR, error: ProxyError | None = None) -> None:
-        """Resets the stream; by itself, as the connection to the endpoint has broken."""
+        """Resets the stream, as the connection to the endpoint has broken."""
         super().reset(code, error or StreamReset("the tunnel broke", code))
