@@ -141,8 +141,8 @@ class Overview:
             **_latency(servers),
             "history": list(self._history.get(label, ())),
             "troubled": [client for client in clients if _trouble(client)],
-            "services": _top(services, limit, wanted),
-            "clients": _top(clients, limit, wanted),
+            "services": _top(tree.scope("service"), services, limit, wanted, slices),
+            "clients": _top(tree.scope("client"), clients, limit, wanted, slices),
         }
 
 
@@ -190,7 +190,6 @@ def _outcomes(name: str, tree: Tree) -> Row:
         "requests": _number(tree, "requests"),
         "success": _number(tree, "success"),
         "pending": _number(tree, "pending"),
-        **_latency([tree]),
     }
 
 
@@ -247,11 +246,18 @@ def _trouble(client: Row, workers: int = 1) -> str | None:
     return what if out > 0 else None
 
 
-def _top(rows: list[Row], limit: int, wanted: str) -> Row:
-    """Returns those with *wanted* in their name, the troubled first, then the most used."""
+def _top(scope: Tree, rows: list[Row], limit: int, wanted: str, slices: Slices) -> Row:
+    """Returns those with *wanted* in their name, the troubled first, then the most used.
+
+    Only the rows that are shown get their latencies from *scope*, which cost most.
+    """
     found = [row for row in rows if wanted in row["name"]]
     found.sort(key=lambda row: ("available" not in row or _trouble(row) is None, _by_use(row)))
-    return {"total": len(rows), "found": len(found), "rows": found[:limit]}
+    shown = []
+    for row in found[:limit]:
+        shown.append(row | _latency([scope.scopes.get(row["name"][1:], Tree())]))
+        slices.rest()
+    return {"total": len(rows), "found": len(found), "rows": shown}
 
 
 def _by_use(row: Row) -> tuple[float, str]:

@@ -14,6 +14,7 @@ from meshproxy.admin.pages import AdminRequest
 from meshproxy.metrics.tree import Tree
 from meshproxy.net import slices
 from meshproxy.net.turn import next_turn
+from tests.kit.effort import lines_run
 
 
 @pytest.fixture
@@ -67,6 +68,19 @@ def test_a_router_is_the_sum_of_its_servers(metrics: Tree) -> None:
         4,
     ]
     assert (shown["p50"], shown["max"]) == (8, 120)
+
+
+def test_rows_have_their_latencies_and_those_not_shown_cost_little(metrics: Tree) -> None:
+    router = serve(metrics, 1, 1)
+    for number in range(100):
+        client = add_client(router, f"#/{number}", 1, 1, requests=100 - number)
+        client.stat("request_latency_ms").add(8 + number)
+    page = Overview(metrics, lambda: 0.0, lambda: None)
+    rows = ask(page, "?limit=2")["routers"][0]["clients"]["rows"]
+    assert [(row["name"], row["p50"]) for row in rows] == [("/#/0", 8), ("/#/1", 9)]
+    none = lines_run(lambda: ask(page, "?limit=0"))
+    everything = lines_run(lambda: ask(page, "?limit=100"))
+    assert none < everything / 2
 
 
 def test_without_a_request_there_is_no_latency(metrics: Tree) -> None:
