@@ -56,7 +56,8 @@ class System:
 class World(Closing):
     """A proxy that asks one system, and the endpoint of all names."""
 
-    def __init__(self, kind: str, directory: Path) -> None:
+    def __init__(self, kind: str, directory: Path, zookeeper: Callable[[], ZooKeeper]) -> None:
+        self.zookeeper = zookeeper
         self.ends = ExitStack()
         self.origin = self.ends.enter_context(Downstream(lambda _: b"ok"))
         self.dns = self.ends.enter_context(DnsServer())
@@ -246,8 +247,8 @@ def dnssrv(world: World, _: Path) -> System:
 def in_zookeeper(
     namer: str, dtab: str, path: str, data: Callable[[int], Any]
 ) -> Callable[[World, Path], System]:
-    def system(world: World, directory: Path) -> System:
-        zookeeper = world.ends.enter_context(ZooKeeper(directory))
+    def system(world: World, _: Path) -> System:
+        zookeeper = world.zookeeper()
         base = path.split("/")[1]
 
         def put(names: list[str]) -> None:
@@ -301,7 +302,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=ALL)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with World(request.param, tmp_path) as world:
+    with World(request.param, tmp_path, lambda: request.getfixturevalue("zookeeper")) as world:
         yield world
 
 
