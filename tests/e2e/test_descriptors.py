@@ -22,7 +22,7 @@ from tests.kit.wire import Reply, WireClient, free_port, get
 LIMITS = [256, 1024]
 ENDLESS = "headerReadTimeoutMs: 0, "
 """For clients whose connections do not end by themselves in the time of a test."""
-PATIENT = "  client: {connectTimeoutMs: 60000, requestAttemptTimeoutMs: 60000}"
+PATIENT = "  client: {connectTimeoutMs: 600000, requestAttemptTimeoutMs: 600000}"
 PAIR = """
 admin: {{ip: 127.0.0.1, port: {admin}}}
 routers:
@@ -143,11 +143,14 @@ def test_endpoints_that_do_not_accept_hold_up_only_who_asked_for_them(
     with black_hole() as port, Downstream(lambda _: b"x") as origin, ExitStack() as stack:
         proxy = serving(config(port, PATIENT), tmp_path, descriptors)
         stack.enter_context(proxy.daemon)
-        waiting = [stack.enter_context(WireClient(proxy.port)) for _ in range(descriptors)]
-        for part in (b"GET / HTTP/1.1\r\n", b"Host: hole\r\n\r\n"):
-            for client in waiting:
-                with suppress(ConnectionError):  # many have got their answer
-                    client.send(part)
+        waiting = []
+        for _ in range(descriptors):
+            waiting.append(stack.enter_context(WireClient(proxy.port)))
+            with suppress(ConnectionError):  # many are refused
+                waiting[-1].send(b"GET / HTTP/1.1\r\n")  # an idle one would make room for others
+        for client in waiting:
+            with suppress(ConnectionError):
+                client.send(b"Host: hole\r\n\r\n")
         assert is_alive(proxy.admin_port)
         replies = [get(proxy.port, "web") for _ in range(20)]
         assert statuses(replies) == {503: 20}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import gevent
 import pytest
 from gevent import get_hub, getcurrent
+from gevent.event import Event
 
 from meshproxy.server.h2 import workers
 from tests.kit.h2_wire import until
@@ -33,15 +34,17 @@ def test_a_worker_is_used_again() -> None:
 
 def test_a_worker_may_wait() -> None:
     seen: list[str] = []
+    go_on = Event()
 
     def waits() -> None:
-        gevent.sleep(0.01)
+        go_on.wait()
         seen.append("waited")
 
     in_hub(lambda: workers.run(waits))
     in_hub(lambda: workers.run(lambda: seen.append("at once")))
-    until(lambda: len(seen) == 2)
-    assert seen == ["at once", "waited"]
+    until(lambda: seen == ["at once"])
+    go_on.set()
+    until(lambda: seen == ["at once", "waited"])
 
 
 def test_a_late_switch_begins_nothing() -> None:
