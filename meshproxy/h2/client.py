@@ -51,7 +51,6 @@ class H2Client(H2Connection):
         self,
         stream: H2Stream,
         fields: tuple[Encodable, ...],
-        *,
         ends: bool,
         is_bodiless: bool = False,
         never_indexed: frozenset[bytes] = _NONE,
@@ -70,7 +69,7 @@ class H2Client(H2Connection):
             self._count_streams()
         self._allowed_resets.earned += _EARNED
         stream.is_bodiless = is_bodiless
-        self.send_fields(stream, fields, ends=ends, never_indexed=never_indexed)
+        self.send_fields(stream, fields, ends, never_indexed)
 
     def reset(self, stream: H2Stream, code: int) -> None:
         """Resets *stream*, unless it is closed already; the server may hear of it later."""

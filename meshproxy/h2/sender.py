@@ -52,7 +52,6 @@ class FrameSender:
         self,
         stream: H2Stream,
         fields: tuple[Encodable, ...],
-        *,
         ends: bool,
         never_indexed: frozenset[bytes] = _NONE,
     ) -> None:
@@ -78,7 +77,6 @@ class FrameSender:
         self,
         stream: H2Stream,
         data: bytes | memoryview,
-        *,
         ends: bool,
         most: int = MAX_WINDOW_BYTES,
     ) -> int:

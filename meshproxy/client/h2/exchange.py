@@ -57,9 +57,9 @@ class H2Exchange(SessionStream, Waiting):
         session.engine.open(
             self,
             request_fields(method, session.scheme, request.target, headers),
-            ends=request.body is None,
-            is_bodiless=method == b"HEAD",
-            never_indexed=headers.never_indexed,
+            request.body is None,
+            method == b"HEAD",
+            headers.never_indexed,
         )
         if not session.is_queued:
             session.touch()

@@ -73,12 +73,11 @@ class SessionStream(H2Stream):
                 self.outbound.finish(trailers)
             return
         if trailers is None or not trailers.names:
-            engine.send_data(self, data, ends=True)
+            engine.send_data(self, data, True)
         else:
             if size:
-                engine.send_data(self, data, ends=False)
-            names = trailers.never_indexed
-            engine.send_fields(self, trailer_fields(trailers), ends=True, never_indexed=names)
+                engine.send_data(self, data, False)
+            engine.send_fields(self, trailer_fields(trailers), True, trailers.never_indexed)
         if not session.is_queued:
             session.touch()
         self.output_ended()

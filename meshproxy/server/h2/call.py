@@ -60,7 +60,13 @@ class Call(SessionStream):
         """Serves the request, in a greenlet of its own."""
         self._greenlet = getcurrent()
         try:
-            self._respond(self._serve())
+            try:
+                request = self._request()
+            except ProxyError as error:  # met before the service, answered like those of HTTP/1
+                response = self.session.terms.answer(error, self._refused())
+            else:
+                response = self.session.terms.service(request)
+            self._respond(response)
         except StreamReset as error:
             self.reset(passed_on(error.code), error)
         except ClientGone as error:
@@ -73,17 +79,6 @@ class Call(SessionStream):
             self.session.release(self)
             if self.inbound is not None or self._outbound is not None:
                 self.let_go()
-
-    def _serve(self) -> Response:
-        """Returns the response. Raises StreamReset, ClientGone, and for a fault of ours anything.
-
-        Errors that are met before the service are answered like those of HTTP/1.
-        """
-        try:
-            request = self._request()
-        except ProxyError as error:
-            return self.session.terms.answer(error, self._refused())
-        return self.session.terms.service(request)
 
     def _refused(self) -> Request:
         """Returns the request of a stream whose head was refused, as far as it is known."""
@@ -168,9 +163,8 @@ class Call(SessionStream):
         ends = is_bodiless or body == b""
         if not is_bodiless and b"content-length" not in names and isinstance(body, bytes):
             headers.write(b"content-length", b"%d" % len(body))
-        session.engine.send_fields(
-            self, response_fields(status, headers), ends=ends, never_indexed=headers.never_indexed
-        )
+        fields = response_fields(status, headers)
+        session.engine.send_fields(self, fields, ends, headers.never_indexed)
         if not session.is_queued:
             session.touch()
         if ends:
