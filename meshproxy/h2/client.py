@@ -2,11 +2,11 @@
 
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.connection import H2Connection
-from meshproxy.h2.decoder import FieldSection
 from meshproxy.h2.encoder import Encodable
 from meshproxy.h2.errors import ErrorCode, malformed, too_large
 from meshproxy.h2.events import H2Events
 from meshproxy.h2.fields import ResponseHead, response_head
+from meshproxy.h2.section import FieldSection
 from meshproxy.h2.settings import LocalSettings
 from meshproxy.h2.stream import H2Stream
 

@@ -1,16 +1,17 @@
 """HPACK's decoder: blocks of bytes to fields (RFC 7541 sections 3 and 6).
 
 While a block changes no table, the same bytes mean the same fields. Such blocks are remembered with
-what they say; most requests of a connection repeat one. Others are read in two steps, so that all
-their Huffman-coded values are decoded together.
+what they say; most requests of a connection repeat one. Others mostly have the shape of one before:
+but for the values of their literals they are the same, and so is what is known of them.
 """
 
-from itertools import chain
-from typing import Any, NoReturn
+from itertools import zip_longest
+from typing import NoReturn
 
-from meshproxy.h2 import huffman, integers
+from meshproxy.h2 import integers
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
-from meshproxy.h2.representations import Representation, read, refuse
+from meshproxy.h2.representations import cut, cut_alike, literal, refuse
+from meshproxy.h2.section import FieldSection, Shape
 from meshproxy.h2.static_table import (
     BEYOND_STATIC,
     ENTRY_OVERHEAD,
@@ -30,29 +31,10 @@ large ones must not have them kept here."""
 _BOMB = 4
 """A field section of over this many times the limit is an attack, not a mistake."""
 _NONE: frozenset[bytes] = frozenset()
-_LONGEST_RUN = 64
-"""Bytes of the longest run of indexed fields that is remembered."""
+_SHAPES = 64
 
 
-class FieldSection:
-    """The fields of one block, in order, and what has been made of them."""
-
-    __slots__ = ("fields", "head", "is_too_large", "never_indexed", "size", "trailers")
-
-    def __init__(
-        self, fields: tuple[Field, ...], never_indexed: frozenset[bytes], *, is_too_large: bool
-    ) -> None:
-        self.fields = fields
-        self.never_indexed = never_indexed
-        """Names of fields that no table may hold, here or further on (RFC 7541 section 7.1.3)."""
-        self.is_too_large = is_too_large
-        """True if the block has more than the limits allow; then `fields` is empty."""
-        self.size = 0
-        """Bytes of names and values, and 32 for each field."""
-        self.head: Any = None
-        """What `h2.fields` has made of them as a head, for the next one who reads these bytes."""
-        self.trailers: Any = None
-        """The same for trailers."""
+_EMPTY = Shape(())
 
 
 class Decoder:
@@ -65,11 +47,12 @@ class Decoder:
     __slots__ = (
         "_allowed",
         "_capacity",
+        "_latest",
         "_max_fields",
         "_must_shrink",
         "_once",
-        "_runs",
         "_section_bytes",
+        "_shapes",
         "_size",
         "_table",
         "known",
@@ -84,8 +67,10 @@ class Decoder:
         self._must_shrink = False
         self.known: Memo[bytes, FieldSection] = Memo(_REMEMBERED)
         """Sections by their block, for a look before `decode`; the dictionary stays the same."""
-        self._runs: Memo[bytes, list[Field]] = Memo(_REMEMBERED)
-        """Fields by the bytes of indexed fields that follow one another."""
+        self._shapes: Memo[bytes, Shape] = Memo(_SHAPES)
+        """Shapes by their blocks without the values; the table is the same for all."""
+        self._latest = _EMPTY
+        """The shape of the last block that had one; the next one mostly has it too."""
         self._once: Memo[int, None] = Memo(_REMEMBERED)
         """Hashes of blocks that have come once."""
 
@@ -97,43 +82,77 @@ class Decoder:
         self._allowed = table_bytes
         if table_bytes < self._capacity:
             self._must_shrink = True
-            self.known.clear()
+            self._forget()
 
     def decode(self, block: bytes) -> FieldSection:
         """Returns the fields of *block*. Raises H2ConnectionError."""
         known = self.known.get(block)
         if known is not None:
             return known
-        most = _BOMB * self._section_bytes
-        try:
-            at, resized = self._read_size_updates(block)
-            found, coded, literals = read(block, at, most // ENTRY_OVERHEAD)
-        except IndexError:
-            refuse("a block ends within a field")
-        if len(found) > most // ENTRY_OVERHEAD:
-            _refuse_bomb()
-        fields, never_indexed, inserted = self._resolve(found, coded, most // ENTRY_OVERHEAD)
-        size = sum(map(len, chain.from_iterable(fields))) + ENTRY_OVERHEAD * len(fields)
-        if size > most:
-            _refuse_bomb()
-        is_too_large = size > self._section_bytes or len(fields) > self._max_fields
-        if is_too_large:
-            fields.clear()
-        section = FieldSection(tuple(fields), never_indexed, is_too_large=is_too_large)
+        is_stable = True
+        shape = self._latest
+        values = cut_alike(block, shape.heads, shape.last) if shape.holes else None
+        if values is None:
+            shape, values, is_stable = self._read(block)
+        else:
+            shape.recurs = True
+        size = shape.size + sum(map(len, values))
+        if size > self._section_bytes or len(shape.fields) > self._max_fields:
+            if size > _BOMB * self._section_bytes:
+                _refuse_bomb()
+            shape, values = _EMPTY, []
+        section = FieldSection(shape, values, shape is _EMPTY)
         section.size = size
-        if resized or inserted:
-            self.known.clear()
-            self._once.clear()
+        if not is_stable:
+            self._forget()
         elif size > _MAX_SECTION or len(block) > _MAX_BLOCK:
             pass
-        elif not literals or hash(block) in self._once:
+        elif not values or (key := hash(block)) in self._once:
             self.known.keep(block, section)
+        elif len(self._once) < _REMEMBERED:
+            self._once[key] = None
         else:
-            self._once.keep(hash(block), None)
+            self._once.keep(key, None)
         return section
 
-    def _read_size_updates(self, block: bytes) -> tuple[int, bool]:
-        """Reads the updates that a block may begin with (RFC 7541 sections 4.2 and 6.3)."""
+    def _read(self, block: bytes) -> tuple[Shape, list[bytes], bool]:
+        """Returns the shape of *block*, its values, and False if it has changed the table."""
+        most = _BOMB * self._section_bytes // ENTRY_OVERHEAD
+        try:
+            at = self._read_size_updates(block)
+            heads, values = cut(block, at, most)
+        except IndexError:
+            refuse("a block ends within a field")
+        skeleton = b"".join(heads)
+        shape = None if at else self._shapes.get(skeleton)
+        is_stable = not at
+        if shape is None:
+            shape = self._resolve(heads, values, most)
+            if not shape.holes:
+                is_stable = is_stable and not values
+                return shape, [], is_stable
+            shape.heads = [(head, len(head)) for head in heads[:-1]]
+            shape.last = heads[-1]
+            if at or shape.size > _MAX_SECTION or len(skeleton) > _MAX_BLOCK:
+                return shape, values, is_stable
+            self._shapes.keep(skeleton, shape)
+        else:
+            shape.recurs = True
+        self._latest = shape
+        return shape, values, is_stable
+
+    def _forget(self) -> None:
+        """Forgets what depends on the dynamic table, which has changed."""
+        self.known.clear()
+        self._once.clear()
+        self._shapes.clear()
+        self._latest = _EMPTY
+
+    def _read_size_updates(self, block: bytes) -> int:
+        """Reads the updates that a block may begin with, and returns where they end.
+
+        See RFC 7541 sections 4.2 and 6.3.
+        """
         at = 0
         while at < len(block) and block[at] & 0xE0 == 0x20:
             size, at = block[at] & 31, at + 1
@@ -144,49 +163,49 @@ class Decoder:
             self._capacity = size
             self._must_shrink = False
             self._evict(0)
-            self._runs.clear()
         if self._must_shrink:
             refuse("a block does not begin with the table size update that is due")
-        return at, at > 0
+        return at
 
-    def _resolve(
-        self, found: list[Representation], coded: list[bytes], most: int
-    ) -> tuple[list[Field], frozenset[bytes], bool]:
-        """Returns the fields, names that are never indexed, and whether the table has changed."""
-        values = iter(huffman.decode_all(coded) if coded else ())
+    def _resolve(self, heads: list[bytes], values: list[bytes], most: int) -> Shape:
+        """Returns the shape of a block; one that changes the table has its values in it."""
         fields: list[Field] = []
+        holes: list[int] = []
         never_indexed: list[bytes] = []
-        has_inserted = False
-        for first, index, new_name, value in found:
-            if first & 0x80:
-                fields += self._runs.get(new_name) or self._run(new_name, most)
-                if len(fields) > most:
-                    _refuse_bomb()
-                continue
+        is_stable = True
+        for head, value in zip_longest(heads, values):
+            at = self._read_run(head, fields, most)
+            if value is None:
+                break
+            index, name = literal(head, at)
             if index:
                 name = (STATIC[index] if index < BEYOND_STATIC else self._dynamic(index))[0]
-            else:
-                name = new_name
-            field = name, next(values) if value is None else value
-            fields.append(field)
-            if first & 0x40:
-                has_inserted = True
-                self._insert(field)
-            elif first & 0x10:
+            holes.append(len(fields))
+            fields.append((name, value))
+            if head[at] & 0x40:
+                is_stable = False
+                self._insert((name, value))
+            elif head[at] & 0x10:
                 never_indexed.append(name)
-        return fields, frozenset(never_indexed) if never_indexed else _NONE, has_inserted
+        secrets = frozenset(never_indexed) if never_indexed else _NONE
+        if not is_stable:
+            return Shape(tuple(fields), (), secrets)
+        for at in holes:
+            fields[at] = fields[at][0], b""
+        return Shape(tuple(fields), tuple(holes), secrets)
 
-    def _run(self, run: bytes, most: int) -> list[Field]:
-        """Returns the fields of *run*, which has nothing but indexes: *most* and one more."""
-        fields: list[Field] = []
-        at = 0
-        while at < len(run) and len(fields) <= most:
-            index = run[at] & 127
+    def _read_run(self, head: bytes, fields: list[Field], most: int) -> int:
+        """Adds the indexed fields that *head* begins with to *fields*, and returns their end."""
+        at, end = 0, len(head)
+        while at < end and head[at] > 127 and len(fields) <= most:
+            index = head[at] & 127
             at += 1
             if index == 127:
-                index, at = integers.rest(run, at, index)
+                index, at = integers.rest(head, at, index)
             fields.append(STATIC[index] if 0 < index < BEYOND_STATIC else self._dynamic(index))
-        return self._runs.keep(run, fields) if len(run) <= _LONGEST_RUN else fields
+        if len(fields) > most:
+            _refuse_bomb()
+        return at
 
     def _insert(self, field: Field) -> None:
         size = size_of(*field)
@@ -194,7 +213,6 @@ class Decoder:
         if size <= self._capacity:
             self._table.append(field)
             self._size += size
-        self._runs.clear()
 
     def _dynamic(self, index: int) -> Field:
         back = index - BEYOND_STATIC + 1

@@ -2,14 +2,16 @@
 
 RFC 9113 sections 8.1 to 8.3. A section is judged once for each block that recurs, and keeps what
 has been made of it; so heads are values that nobody changes, and `headers` makes the fields that
-filters may change. Host comes first, and is what `:authority` says.
+filters may change. Of a block that has the shape of one before, the new values alone are judged.
+Host comes first, and is what `:authority` says.
 """
 
 import re
 from dataclasses import dataclass
 from operator import itemgetter
 
-from meshproxy.h2.decoder import FieldSection
+from meshproxy.h2.plan import Plan
+from meshproxy.h2.section import FieldSection
 from meshproxy.http.headers import MASK, TOKEN, Headers, lines_of
 from meshproxy.http.memo import Memo
 
@@ -96,6 +98,26 @@ class ResponseHead(Fields):
 
 def request_head(section: FieldSection) -> RequestHead:
     """Returns the head of a request, and keeps it as `section.head`. Raises MalformedSection."""
+    shape = section.shape
+    plan: Plan | None = shape.plan
+    if plan is not None and (lines := plan.lines(section.values)) is not None:
+        first, values = plan.head, section.values
+        path = first.path if plan.path_at < 0 else values[plan.path_at]
+        if path is first.path or _PATH(path):
+            section.head = head = RequestHead(
+                first.names, lines, shape.never_indexed, first.method, first.scheme,
+                first.authority, path,
+                first.length if plan.length_at < 0 else _number(values[plan.length_at]),
+            )  # fmt: skip
+            return head
+    section.head = head = _request_head(section)
+    if plan is None and shape.recurs:
+        shape.plan = Plan.of(shape, head, head.authority)
+    return head
+
+
+def _request_head(section: FieldSection) -> RequestHead:
+    """Judges a section as a whole."""
     pseudo, names, values = _split(section, _REQUEST_PSEUDO)
     method = pseudo.get(b":method", b"")
     if not TOKEN(method):
@@ -122,16 +144,23 @@ def request_head(section: FieldSection) -> RequestHead:
     if authority:
         names.insert(0, b"host")
         values.insert(0, authority)
-    head = RequestHead(
+    return RequestHead(
         tuple(names), lines_of(names, values), section.never_indexed,
         method, scheme, authority, path, length,
     )  # fmt: skip
-    section.head = head
-    return head
 
 
 def response_head(section: FieldSection) -> ResponseHead:
     """Returns the head of a response, and keeps it as `section.head`. Raises MalformedSection."""
+    shape = section.shape
+    plan: Plan | None = shape.plan
+    if plan is not None and (lines := plan.lines(section.values)) is not None:
+        first = plan.head
+        section.head = head = ResponseHead(
+            first.names, lines, shape.never_indexed, first.status,
+            first.length if plan.length_at < 0 else _number(section.values[plan.length_at]),
+        )  # fmt: skip
+        return head
     pseudo, names, values = _split(section, _RESPONSE_PSEUDO)
     status = pseudo.get(b":status", b"")
     if not _STATUS(status) or status == b"101":
@@ -141,6 +170,8 @@ def response_head(section: FieldSection) -> ResponseHead:
         int(status), _length(names, values),
     )  # fmt: skip
     section.head = head
+    if plan is None and shape.recurs:
+        shape.plan = Plan.of(shape, head)
     return head
 
 
@@ -232,9 +263,13 @@ def _length(names: list[bytes], values: list[bytes]) -> int | None:
         pairs = zip(names, values, strict=True)
         if {value for name, value in pairs if name == b"content-length"} != {first}:
             raise MalformedSection("Content-Length is there with several values")
-    if not first.isdigit() or len(first) > _MAX_LENGTH_DIGITS:
+    return _number(first)
+
+
+def _number(length: bytes) -> int:
+    if not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
         raise MalformedSection("Content-Length is not a number")
-    return int(first)
+    return int(length)
 
 
 def _shown(name: bytes) -> str:

@@ -66,28 +66,35 @@ def _deflate_head() -> bytes:
     )
 
 
-_inflater = zlib.decompressobj(-9)  # raw; the smallest window, since nothing refers back
-_inflater.decompress(_deflate_head())
+class _Strings:
+    """Decodes strings of common characters with one inflater, which they leave as they found it."""
+
+    __slots__ = ("_inflater", "_unused")
+
+    def __init__(self) -> None:
+        self._unused = zlib.decompressobj(-9)  # raw; the smallest window: nothing refers back
+        self._unused.decompress(_deflate_head())
+        self._inflater = self._unused.copy()
+
+    def decode_all(self, coded: list[bytes]) -> list[bytes]:
+        """Returns the text of each of *coded*. Raises H2ConnectionError."""
+        inflater = self._inflater
+        joined = _SEPARATOR.join([*coded, b""])
+        texts = inflater.decompress(joined.translate(_REVERSED)).split(b"\0")
+        decoded = [text[:-2] for text in texts if text[-2:] in _ENDINGS]
+        count = len(coded)
+        if len(decoded) == count and len(texts) == count + 1 and not (texts[count] or inflater.eof):
+            return decoded
+        self._inflater = self._unused.copy()
+        return [_decode_by_nibbles(raw) for raw in coded]
+
+
+decode_all = _Strings().decode_all
 
 
 def decode(raw: bytes) -> bytes:
     """Returns the text that *raw* encodes. Raises H2ConnectionError."""
     return decode_all([raw])[0]
-
-
-def decode_all(coded: list[bytes]) -> list[bytes]:
-    """Returns the text of each of *coded*. Raises H2ConnectionError."""
-    inflater = _inflater.copy()
-    joined = _SEPARATOR.join([*coded, b""])
-    texts = inflater.decompress(joined.translate(_REVERSED)).split(b"\0")
-    if inflater.eof or texts.pop() or len(texts) != len(coded):
-        return [_decode_by_nibbles(raw) for raw in coded]
-    decoded: list[bytes] = []
-    for text in texts:
-        if text[-2:] not in _ENDINGS:
-            return [_decode_by_nibbles(raw) for raw in coded]
-        decoded.append(text[:-2])
-    return decoded
 
 
 def _decode_by_nibbles(raw: bytes) -> bytes:

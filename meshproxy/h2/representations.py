@@ -1,100 +1,157 @@
-"""Blocks as what they consist of, before any table is asked (RFC 7541 section 6)."""
+"""Blocks as what they consist of, before any table is asked (RFC 7541 section 6).
+
+A block is cut into the values of its literals and what comes before each of them. Blocks of one
+kind of request mostly differ in the values alone.
+"""
 
 import re
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
 from meshproxy.h2 import huffman, integers
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
 from meshproxy.http.memo import Memo
 
-Representation: TypeAlias = tuple[int, int, bytes, bytes | None]
-"""A literal: its first byte, the index of its name, the name if it has none, and the value, None
-while it is Huffman-coded. Or a run of indexed fields: its first byte, and its bytes as the name."""
 _INDEXED = re.compile(rb"(?:[\x80-\xfe]++|\xff[\x80-\xff]{0,3}+[\x00-\x7f])++").match
-_SIZE_UPDATE = 31
-_MASKS = (15, 15, _SIZE_UPDATE, _SIZE_UPDATE, *[63] * 4)
-"""The bits of an integer in a first byte, by that byte's first four (RFC 7541 section 6)."""
+_SIZE_UPDATES = range(32, 64)
+_LONG = frozenset((15, 31, 127, *_SIZE_UPDATES))
+"""First bytes of literals the index of whose name takes more bytes, and of size updates."""
 _LONGEST_NAME = 48
 """Bytes of the longest Huffman-coded name that is remembered."""
 
 
-def read(block: bytes, at: int, most: int) -> tuple[list[Representation], list[bytes], bool]:
-    """Returns what *block* has from *at* on: at most *most* of it, and one more.
+def cut(block: bytes, at: int, most: int) -> tuple[list[bytes], list[bytes]]:
+    """Returns what *block* has from *at* on: what is before each value and at the end, and values.
 
-    Then the values that are Huffman-coded, in order, and whether any field is a literal. Raises
-    IndexError if the block ends within a field, and H2ConnectionError.
+    Before a value there may be indexed fields, and there is the start of its literal. Reads at most
+    *most* literals or runs of indexed fields, and one more. Raises IndexError if the block ends
+    within a field, and H2ConnectionError.
     """
-    found: list[Representation] = []
-    coded: list[bytes] = []
-    literals = False
+    heads: list[bytes] = []
+    values: list[bytes] = []
+    plain: list[int] = []
     end = len(block)
+    start = at
     for _ in range(most + 1):
         if at >= end:
             break
         first = block[at]
-        if first & 0x80:
-            run = _run_at(block, at)
-            found.append((first, 0, run, b""))
-            at += len(run)
+        if first > 127:
+            at = _after_run(block, at)
             continue
         at += 1
-        mask = _MASKS[first >> 4]
-        index = first & mask
-        if index == mask:
-            index, at = integers.rest(block, at, index)
-        if mask == _SIZE_UPDATE:
-            refuse("a table size update after the first field")
-        literals = True
-        name = b""
-        if not index:
-            name, at = _name(block, at)
-        head = block[at]
-        start = at + 1
-        length = head & 127
-        if length == 127:
-            length, start = integers.rest(block, start, length)
-        at = start + length
-        if head & 128:
-            coded.append(block[start:at])
-            found.append((first, index, name, None))
+        if first in {0, 16, 64}:
+            length = block[at] & 127
+            at += 1
+            if length == 127:
+                length, at = integers.rest(block, at, length)
+            at += length
+        elif first in _LONG:
+            at = _after_index(block, at, first)
+        length = block[at]
+        heads.append(block[start:at])
+        at += 1
+        if length < 128:
+            plain.append(len(values))
         else:
-            found.append((first, index, name, block[start:at]))
+            length -= 128
+        if length == 127:
+            length, at = integers.rest(block, at, length)
+        start = at + length
+        values.append(block[at:start])
+        at = start
     if at > end:
         raise IndexError
-    return found, coded, literals
+    heads.append(block[start:at])
+    return heads, _decoded(values, plain)
 
 
-def _run_at(block: bytes, at: int) -> bytes:
-    """Returns the bytes of the indexed fields from *at* on. Raises as `read` does."""
+def cut_alike(block: bytes, heads: list[tuple[bytes, int]], last: bytes) -> list[bytes] | None:
+    """Returns the values of *block* if what is before them is *heads*, and *last* is the end.
+
+    Each of *heads* comes with its length. Returns None for any other block; `cut` says more of it.
+    Raises H2ConnectionError.
+    """
+    values: list[bytes] = []
+    plain: list[int] = []
+    at = 0
+    try:
+        for head, size in heads:
+            if not block.startswith(head, at):
+                return None
+            at += size
+            length = block[at]
+            at += 1
+            if length < 128:
+                plain.append(len(values))
+            else:
+                length -= 128
+            if length == 127:
+                length, at = integers.rest(block, at, length)
+            start = at
+            at += length
+            values.append(block[start:at])
+    except IndexError:
+        return None
+    if at > len(block) or block[at:] != last:
+        return None
+    return _decoded(values, plain)
+
+
+def _decoded(values: list[bytes], plain: list[int]) -> list[bytes]:
+    """Returns the texts of *values*, which are Huffman-coded but for those at *plain*."""
+    if not plain:
+        return huffman.decode_all(values) if values else values
+    if len(plain) == len(values):
+        return values
+    kept = set(plain)
+    texts = iter(huffman.decode_all([raw for at, raw in enumerate(values) if at not in kept]))
+    return [raw if at in kept else next(texts) for at, raw in enumerate(values)]
+
+
+def _after_run(block: bytes, at: int) -> int:
+    """Returns the position after the indexed fields from *at* on. Raises as `cut` does."""
     run = _INDEXED(block, at)
     if run is None:
         integers.rest(block, at + 1, 127)
         raise IndexError
-    return run.group()
+    return run.end()
+
+
+def _after_index(block: bytes, at: int, first: int) -> int:
+    """Returns the position after the index of a name. Raises as `cut` does."""
+    if first in _SIZE_UPDATES:
+        refuse("a table size update after the first field")
+    return integers.rest(block, at, 0)[1]
+
+
+def literal(head: bytes, at: int) -> tuple[int, bytes]:
+    """Returns what a literal that begins at *at* has for a name: its index, or 0 and the name.
+
+    *head* is one of `cut`, and *at* is where the indexed fields end. Raises H2ConnectionError.
+    """
+    first = head[at]
+    mask = 63 if first & 0x40 else 15
+    index = first & mask
+    if index == mask:
+        return integers.rest(head, at + 1, index)[0], b""
+    return index, b"" if index else _name(head, at + 1)
 
 
 _names: Memo[bytes, bytes] = Memo(2048)
 """Names by their Huffman code; a name comes again when its value is new."""
 
 
-def _name(block: bytes, at: int) -> tuple[bytes, int]:
-    """Returns the string at *at* and the position after it (RFC 7541 section 5.2).
-
-    What is over the block's end is left out, and the position is beyond it.
-    """
-    head = block[at]
-    start = at + 1
-    length = head & 127
-    if length == 127:
-        length, start = integers.rest(block, start, length)
-    end = start + length
-    raw = block[start:end]
-    if head < 128:
-        return raw, end
-    return _names.get(raw) or _decoded(raw), end
+def _name(head: bytes, at: int) -> bytes:
+    """Returns the string from *at* to the end of *head* (RFC 7541 section 5.2)."""
+    length = head[at]
+    at += 1
+    if length & 127 == 127:
+        at = integers.rest(head, at, 127)[1]
+    raw = head[at:]
+    return raw if length < 128 else _names.get(raw) or _decoded_name(raw)
 
 
-def _decoded(raw: bytes) -> bytes:
+def _decoded_name(raw: bytes) -> bytes:
     name = huffman.decode(raw)
     return _names.keep(raw, name) if len(raw) <= _LONGEST_NAME else name
 

@@ -4,10 +4,10 @@ from typing import NoReturn
 
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.connection import H2Connection
-from meshproxy.h2.decoder import FieldSection
 from meshproxy.h2.errors import ErrorCode, H2StreamError, malformed
 from meshproxy.h2.events import ServerEvents
 from meshproxy.h2.fields import request_head
+from meshproxy.h2.section import FieldSection
 from meshproxy.h2.settings import LocalSettings
 from meshproxy.h2.stream import H2Stream
 

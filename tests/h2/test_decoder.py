@@ -94,6 +94,48 @@ def test_a_block_with_literals_is_remembered_when_it_comes_again() -> None:
     assert ours.decode(block) is second
 
 
+def test_blocks_that_differ_in_values_have_one_shape_until_the_table_changes() -> None:
+    ours = decoder()
+    ours.decode(b"\x40\x01n\x01y")
+    one, two = (ours.decode(b"\xbe\x0f\x2f\x01" + value + b"\x82") for value in (b"a", b"b"))
+    assert one.shape is two.shape
+    assert two.fields == ((b"n", b"y"), (b"n", b"b"), (b":method", b"GET"))
+    other = ours.decode(b"\x00\x01x\x01a")
+    assert other.fields == ((b"x", b"a"),)
+    assert ours.decode(b"\xbe\x0f\x2f\x01c\x82").shape is one.shape
+    ours.decode(b"\x40\x01m\x01z")
+    assert ours.decode(b"\xbe\x0f\x2f\x01d\x82").fields[:2] == ((b"m", b"z"), (b"m", b"d"))
+
+
+def test_shapes_are_bounded_in_number_and_size() -> None:
+    ours = decoder()
+    for number in range(1000):
+        ours.decode(b"\x00\x04%04d\x01y" % number)
+        assert len(ours._shapes) <= 64
+    ours = decoder()
+    ours.decode(b"\x00" + integers.encode(600, 7) + b"n" * 600 + b"\x01y")
+    assert len(ours._shapes) == 0
+
+
+def test_new_values_of_a_known_shape_keep_to_the_limits() -> None:
+    ours = decoder(section_bytes=80)
+    head = b"\x00\x01x"
+    assert ours.decode(head + b"\x01y").fields == ((b"x", b"y"),)
+    assert ours.decode(head + b"\x46" + b"y" * 70).is_too_large
+    assert ours.decode(head + b"\x01z").fields == ((b"x", b"z"),)
+    with pytest.raises(H2ConnectionError, match="over 4 times"):
+        ours.decode(head + integers.encode(400, 7) + b"y" * 400)
+
+
+def test_a_size_update_is_due_even_of_a_known_shape() -> None:
+    ours = decoder()
+    for _ in range(2):
+        ours.decode(b"\x00\x01x\x01y")
+    ours.allow(100)
+    with pytest.raises(H2ConnectionError, match="update that is due"):
+        ours.decode(b"\x00\x01x\x01z")
+
+
 def test_many_new_blocks_do_not_push_out_those_that_recur() -> None:
     ours = decoder()
     known = ours.decode(b"\x82")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from meshproxy.h2.decoder import FieldSection
 from meshproxy.h2.fields import MalformedSection, request_head, response_head, trailers
+from meshproxy.h2.section import FieldSection, Shape
 
 HEAD = [":method GET", ":scheme http", ":authority web", ":path /x?y"]
 
@@ -13,7 +13,7 @@ def section(*fields: str) -> FieldSection:
         (name.encode("latin-1"), value.encode("latin-1"))
         for name, _, value in (field.partition(" ") for field in fields)
     )
-    return FieldSection(pairs, frozenset(), is_too_large=False)
+    return FieldSection(Shape(pairs), [])
 
 
 def test_a_request_head_is_taken_apart_and_host_is_its_authority() -> None:

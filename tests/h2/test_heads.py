@@ -2,10 +2,11 @@
 
 import pytest
 
-from meshproxy.h2.decoder import Decoder, FieldSection
+from meshproxy.h2.decoder import Decoder
 from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.fields import SensitiveHeaders, request_head
 from meshproxy.h2.heads import request_fields, response_fields, trailer_fields
+from meshproxy.h2.section import FieldSection, Shape
 from meshproxy.h2.static_table import Field
 from meshproxy.http.headers import Headers, of
 
@@ -62,7 +63,7 @@ def test_a_request_there_and_back() -> None:
         (b"accept", b"*/*"),
         (b"accept", b"text/html"),
     )
-    head = request_head(FieldSection(fields, frozenset(), is_too_large=False))
+    head = request_head(FieldSection(Shape(fields), []))
     again = request_fields(head.method, head.scheme, head.path, head.headers())
     assert read(again) == fields
 
@@ -81,7 +82,7 @@ def test_host_may_come_late_and_goes_but_once() -> None:
 
 def test_what_was_never_indexed_stays_so() -> None:
     fields = ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b"pin", b"1234"))
-    section = FieldSection(fields, frozenset({b"pin"}), is_too_large=False)
+    section = FieldSection(Shape(fields, (), frozenset({b"pin"})), [])
     headers = request_head(section).headers()
     assert headers.copy().never_indexed == {b"pin"}
     assert isinstance(headers, SensitiveHeaders)

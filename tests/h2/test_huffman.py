@@ -87,3 +87,10 @@ def test_many_get_the_verdict_of_each(coded: list[bytes]) -> None:
 def test_eos_and_bad_padding_are_refused(raw: bytes) -> None:
     with pytest.raises(H2ConnectionError, match="Huffman"):
         huffman.decode(raw)
+
+
+def test_a_fault_leaves_nothing_behind_for_the_next_string() -> None:
+    for faulty in (b"\xff\xff\xff\xff", b"\x00", b"\xff", b"\x1f\xff\xff"):
+        with pytest.raises(H2ConnectionError):
+            huffman.decode_all([b"\x1f", faulty, b"\x1f"])
+        assert huffman.decode_all([b"\x1f", b"\x1f"]) == [b"a", b"a"]
