@@ -8,7 +8,7 @@ from pathlib import Path
 SOURCES = Path(__file__).parent.parent / "meshproxy"
 THIRD_PERSON = re.compile(r"(?!This\b|Its\b|Is\b)(?:[A-Z][\w-]*s|Called)[,.;:]?(?: |$)").match
 VALUES = ("property", "setter")
-QUAINT = re.compile(r"; whether\b|^Of what\b|^Whoever\b|^What is\b")
+QUAINT = re.compile(r"; whether\b|\b[Ww]hoever\b|\bpatience\b|(?:^|[.:]\s+)(?:Of what|What is)\b")
 
 
 def documented(kinds: type[ast.AST] | tuple[type[ast.AST], ...]) -> Iterator[tuple[str, str]]:

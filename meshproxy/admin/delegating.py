@@ -1,4 +1,4 @@
-"""Waits for the steps of a name, for as long as somebody is ready to wait."""
+"""Waits for the steps of a name, within the time that a request allows."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

@@ -1,4 +1,4 @@
-"""`/tap`: a line of JSON for every request as it ends, for as long as somebody reads."""
+"""`/tap`: a line of JSON for every request as it ends, until the reader closes."""
 
 import json
 from collections import deque

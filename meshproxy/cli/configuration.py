@@ -39,7 +39,7 @@ def run_with(name: str, run: Callable[[Loaded], int], *, allow_missing: bool = F
 def tell(found: Iterable[ConfigError], *, allow_missing: bool) -> bool:
     """Prints *found* in the order of the file. Returns True if all of it is warnings.
 
-    What is missing on this machine is a warning if *allow_missing*, otherwise an error.
+    A file that is missing on this machine is a warning if *allow_missing*, otherwise an error.
     """
     is_fine = True
     for one in sorted(found, key=lambda one: one.mark):

@@ -29,7 +29,7 @@ from meshproxy.net.tunnel import Tunnel
 Connection = PlainConnection | TlsConnection
 
 HTTP = "http/1.1"
-"""What is spoken if an endpoint chooses nothing."""
+"""The protocol if an endpoint chooses none."""
 H2 = "h2"
 
 _BEHIND_SECONDS = 0.01

@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Watched(Generic[T]):
     """What *make* returns for the present *files*. Raises OSError and ValueError, as *make* does.
 
-    `refresh` makes it anew; whoever uses `value` may compare it with the one used before.
+    `refresh` makes it anew; users of `value` may compare it with the one they used before.
     """
 
     def __init__(self, files: Sequence[str], make: Callable[[], T]) -> None:

@@ -42,7 +42,7 @@ class Bucket:
         self._per_second = per_second
         self._at = now
         self.earned: float = 0
-        """Tokens to be put back: honest work adds to it. What is above the capacity is lost."""
+        """Tokens to be put back: honest work adds to it. Those above the capacity are lost."""
 
     def take(self, now: float, cost: float = 1) -> None:
         """Takes *cost* tokens. Raises H2ConnectionError if they are not there."""

@@ -1,7 +1,7 @@
 """Where the time of a request went before its response: what it had to wait for, and attempts.
 
 Only what takes time is written down, so a request on an idle connection under a name that is bound
-costs nothing here. What is left of its time is the wait for the response.
+costs nothing here. The rest of its time is the wait for the response.
 """
 
 from collections.abc import Mapping

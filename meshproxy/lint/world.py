@@ -1,7 +1,7 @@
-"""Where names may go and whether they must arrive, found without asking anybody.
+"""Where names may lead and if they must be bound, found without asking any discovery system.
 
-Each name stands for all that begin like it. What is not known counts as possible: a set of names
-that is said to lead nowhere, or to have an answer in any case, does so whatever is discovered.
+Each name stands for all that begin like it. Anything unknown counts as possible: a set of names
+that is said to lead nowhere, or to be bound in any case, is so whatever is discovered.
 The rules are those of finagle: Namer.scala (`bind`), as in interpreters/default.py.
 """
 

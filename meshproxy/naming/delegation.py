@@ -15,7 +15,7 @@ from meshproxy.wording import in_words
 class Step:
     """A name on the way, or a part of what a name stands for, and what became of it.
 
-    Whoever makes the tree fills it in; nobody changes it afterwards.
+    The code that makes the tree fills it in; nothing changes it afterwards.
     """
 
     name: Path | None = None

@@ -90,7 +90,7 @@ class TlsStream(Stream):
     def _read_on(self, buffer: memoryview, filled: int) -> int:
         """Fills *buffer* with further records that have arrived; one read gives one of them.
 
-        What is gathered this way is sent with fewer calls.
+        Records that are gathered this way are sent with fewer calls.
         """
         read = self._tls.read
         room = len(buffer) - filled

@@ -112,7 +112,7 @@ class LoopGuard:
     def chooser(self, bound: Bound) -> ChosenBy:
         """Returns who chose *bound*, if that matters for what is refused.
 
-        A name of the system namers has the same client whoever chose it, except for our own ports.
+        A name of the system namers has one client for all choosers, except for our own ports.
         """
         if bound.chosen_by is ChosenBy.OPERATOR and not self._own.has_port_of(bound):
             return ChosenBy.REQUEST

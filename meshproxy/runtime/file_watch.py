@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 class FileWatch:
     """Watches the files that *listeners* and *routers* of this process use.
 
-    Connections made with an older certificate take no new request. What is broken leaves the last
-    good one in use; it is counted and logged once for each change.
+    Connections made with an older certificate take no new request. A broken file leaves its last
+    good content in use; it is counted and logged once for each change.
     """
 
     def __init__(

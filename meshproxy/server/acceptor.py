@@ -58,7 +58,7 @@ class Acceptor(StreamServer):  # type: ignore[misc] # gevent has no types
         return accepted if accepted is not None and self.admits(accepted[0]) else None
 
     def do_handle(self, *accepted: object) -> None:
-        """Has an accepted socket served. Whoever does that closes it too."""
+        """Has an accepted socket served, and closed by the code that serves it."""
         self._spawn(self._handle, *accepted)
 
     def _put_off(self, error: OSError) -> None:

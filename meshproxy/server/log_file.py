@@ -74,7 +74,7 @@ class LogFile:
         return 0, problem
 
     def roll_if_due(self) -> Exception | None:
-        """Rolls the file if it is due, whoever writes to it; returns the error if there was one.
+        """Rolls the file if it is due, by any writer; returns the error if there was one.
 
         The file is opened first, so that it is emptied if it is not to be appended to.
         """
