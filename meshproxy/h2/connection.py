@@ -1,7 +1,7 @@
 """One HTTP/2 connection without its socket: what clients and servers have in common (RFC 9113).
 
 Bytes go in by `receive`, which calls `events`; what is to be sent comes out by `take`. Time is an
-argument. Nothing waits here, and no body is kept: senders ask `sendable` first.
+argument. Nothing waits here, and no body is kept: `send_data` sends what the windows allow.
 """
 
 from meshproxy.h2 import frames, guard, settings

@@ -44,10 +44,6 @@ class FrameSender:
         """How many streams are open."""
         return len(self.streams)
 
-    def sendable(self, stream: H2Stream) -> int:
-        """Returns the bytes of a body that may be sent on *stream* now."""
-        return max(0, min(stream.send_window, self.send_window))
-
     def send_fields(
         self,
         stream: H2Stream,

@@ -25,6 +25,7 @@ from tests.kit.h2 import (
     data,
     headers,
     said,
+    sendable,
     server,
     verdict,
 )
@@ -49,10 +50,10 @@ def test_a_smaller_initial_window_makes_windows_negative_and_a_larger_opens_them
     made.send_fields(stream, ((b":status", b"200"),), ends=False)
     made.send_data(stream, b"x" * 100, ends=False)
     made.receive(frames.settings([(4, 50)]), NOW)
-    assert (stream.send_window, made.sendable(stream)) == (-50, 0)
+    assert (stream.send_window, sendable(made, stream)) == (-50, 0)
     recorder.events.clear()
     made.receive(frames.settings([(4, 150)]), NOW)
-    assert made.sendable(stream) == 50
+    assert sendable(made, stream) == 50
     assert ("window_opened", None) in recorder.events
 
 

@@ -5,7 +5,7 @@ from hyperframe.frame import DataFrame
 
 from meshproxy.h2 import frames
 from meshproxy.h2.sender import MAX_REPLIES
-from tests.kit.h2 import GET, NOW, client, frame, get, headers, said, server, verdict
+from tests.kit.h2 import GET, NOW, client, frame, get, headers, said, sendable, server, verdict
 
 OK = ((b":status", b"200"),)
 
@@ -46,13 +46,13 @@ def test_nothing_is_sent_beyond_a_window() -> None:
     assert made.send_data(first, memoryview(b"x" * 101), ends=True) == 70
     assert made.send_data(first, b"x", ends=True) == 0
     assert first.can_send, "an end that was cut off is not said"
-    assert (made.sendable(first), made.sendable(second)) == (0, 100)
+    assert (sendable(made, first), sendable(made, second)) == (0, 100)
     made.receive(frames.settings([(4, 1 << 20)]), NOW)
-    assert made.sendable(first) == 65435
+    assert sendable(made, first) == 65435
     made.send_data(first, b"x" * 65435, ends=False)
-    assert made.sendable(second) == 0
+    assert sendable(made, second) == 0
     made.receive(frames.window_update(0, 7), NOW)
-    assert made.sendable(second) == 7
+    assert sendable(made, second) == 7
 
 
 def test_nothing_is_sent_on_a_stream_that_is_not_open_for_it() -> None:

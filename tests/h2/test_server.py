@@ -20,6 +20,7 @@ from tests.kit.h2 import (
     granted,
     headers,
     said,
+    sendable,
     server,
     verdict,
 )
@@ -423,7 +424,7 @@ def test_a_client_that_grants_each_frame_again_is_served_for_ever() -> None:
         made.send_data(recorder.streams[1], b"x" * 128, ends=False)
         made.receive(frames.window_update(1, 128) + frames.window_update(0, 128), NOW)
         made.take()
-    assert made.sendable(recorder.streams[1]) == 65535
+    assert sendable(made, recorder.streams[1]) == 65535
 
 
 def test_a_connection_s_window_does_not_leak_with_streams_that_end_badly() -> None:

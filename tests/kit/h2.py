@@ -75,6 +75,11 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
     return frames.head(len(payload), kind, flags, stream_id) + payload
 
 
+def sendable(connection: H2Connection, stream: H2Stream) -> int:
+    """Return the bytes of a body that may be sent on *stream* now."""
+    return max(0, min(stream.send_window, connection.send_window))
+
+
 def read_head(data: bytes, at: int = 0) -> tuple[int, int, int, int]:
     """Return length, type, flags and stream of the frame at *at*."""
     word, flags, stream_id = frames.HEAD.unpack_from(data, at)

@@ -4,6 +4,7 @@ import pytest
 from h2.events import DataReceived, ResponseReceived
 
 from meshproxy.http.limits import Limits
+from tests.kit.h2 import sendable
 from tests.kit.h2_wire import H2Wire, answer, bare, raw_frames, until
 
 BIG = bytes(16 << 20)
@@ -34,7 +35,7 @@ def test_a_backlog_is_sent_when_the_peer_reads_again() -> None:
     with bare() as (session, sock):
         wire = H2Wire(sock, window=(1 << 31) - 1)
         owner = session.owner(wire.ask())
-        until(lambda: session.engine.sendable(owner) > len(BIG))
+        until(lambda: sendable(session.engine, owner) > len(BIG))
         answer(owner)
         owner.outbound.push(BIG, ends=True)
         until(lambda: session.is_blocked)
@@ -47,7 +48,7 @@ def test_a_peer_that_does_not_read_is_reset() -> None:
     with bare(Limits(write_timeout=0.05)) as (session, sock):
         wire = H2Wire(sock, window=(1 << 31) - 1)
         owner = session.owner(wire.ask())
-        until(lambda: session.engine.sendable(owner) > len(BIG))
+        until(lambda: sendable(session.engine, owner) > len(BIG))
         answer(owner)
         owner.outbound.push(BIG, ends=True)
         until(lambda: session.is_closed)
@@ -59,7 +60,7 @@ def test_bodies_take_turns() -> None:
     with bare() as (session, sock):
         wire = H2Wire(sock, window=1 << 20)
         owners = [session.owner(wire.ask()) for _ in range(2)]
-        until(lambda: session.engine.sendable(owners[1]) == 1 << 20)
+        until(lambda: sendable(session.engine, owners[1]) == 1 << 20)
         session.room = 0
         for owner in owners:
             answer(owner)
