@@ -135,7 +135,10 @@ def origin() -> Iterator[Downstream]:
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """One proxy for all tests that send it no request and leave it as it is."""
-    started = Serving(with_workers(config(1)), tmp_path_factory.mktemp("lasting"))
+    text = config(1).replace(
+        "port: 0}\nrouters", f"port: 0, httpIdentifierPort: {free_port()}}}\nrouters"
+    )
+    started = Serving(with_workers(text), tmp_path_factory.mktemp("lasting"))
     with started.daemon:
         yield started
 
@@ -491,17 +494,12 @@ def test_all_workers_write_one_access_log_which_is_rolled_once(
     assert asked == list(range(count))
 
 
-def test_every_worker_names_requests_on_the_identifier_port(
-    tmp_path: Path, origin: Downstream
-) -> None:
-    port = free_port()
-    text = config(origin.port).replace(
-        "port: 0}\nrouters", f"port: 0, httpIdentifierPort: {port}}}\nrouters"
-    )
-    serving = Serving(with_workers(text), tmp_path)
-    with serving.daemon:
-        assert len(sockets(port, LISTEN)) == 2
-        assert json.loads(get(port, "web").body)["http"]["path"] == "/svc/web"
+def test_every_worker_names_requests_on_the_identifier_port(lasting: Serving) -> None:
+    found = re.search(r"httpIdentifierPort: (\d+)", lasting.file.read_text())
+    assert found
+    port = int(found[1])
+    assert len(sockets(port, LISTEN)) == 2
+    assert json.loads(get(port, "web").body)["http"]["path"] == "/svc/web"
 
 
 def test_a_failure_names_the_line_of_the_rule_that_ended_it(tmp_path: Path) -> None:
