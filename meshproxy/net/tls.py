@@ -10,7 +10,7 @@ from gevent.ssl import SSLSocket
 from meshproxy.net.stream import RECEIVE, Stream
 
 _RECORD = 16384
-"""Bytes of the longest TLS record."""
+"""Bytes of the longest TLS record. A read gives no more, and costs more with room for more."""
 _MOST_PIECES = 256
 """Most TLS records read together, each of 16 KiB at most."""
 
@@ -47,7 +47,7 @@ class TlsStream(Stream):
             return Stream.has_stray(self)
         return True
 
-    def receive(self, deadline: float, most: int = RECEIVE) -> bytes:
+    def receive(self, deadline: float, most: int = _RECORD) -> bytes:
         """As for plain streams; an end without close_notify is a ConnectionResetError."""
         while True:
             if self._ahead is None and not self._tls.pending():
@@ -132,7 +132,7 @@ class TlsStream(Stream):
     def _read_now(self) -> bytes | None:
         """Reads without waiting. Returns None if nothing has arrived."""
         try:
-            data: bytes = self._tls.read(RECEIVE)
+            data: bytes = self._tls.read(_RECORD)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except ssl.SSLEOFError as error:
