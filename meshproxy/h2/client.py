@@ -1,5 +1,7 @@
 """The client's side of an HTTP/2 connection: streams begin with a request of ours."""
 
+from collections.abc import Sequence
+
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.connection import H2Connection
 from meshproxy.h2.encoder import Encodable
@@ -54,6 +56,7 @@ class H2Client(H2Connection):
         ends: bool,
         is_bodiless: bool = False,
         never_indexed: frozenset[bytes] = _NONE,
+        names: Sequence[bytes] = (),
     ) -> None:
         """Opens *stream* by sending the head of a request.
 
@@ -69,7 +72,7 @@ class H2Client(H2Connection):
             self._count_streams()
         self._allowed_resets.earned += _EARNED
         stream.is_bodiless = is_bodiless
-        self.send_fields(stream, fields, ends, never_indexed)
+        self.send_fields(stream, fields, ends, never_indexed, names)
 
     def reset(self, stream: H2Stream, code: int) -> None:
         """Resets *stream*, unless it is closed already; the server may hear of it later."""

@@ -6,6 +6,7 @@ with what stands for them; those whose name has had nothing but new values are n
 Huffman-coded: that would cost more than the bytes it saves.
 """
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from meshproxy.h2 import integers
@@ -64,7 +65,7 @@ class _Codes(Memo[Encodable, bytes]):
     """
 
     __slots__ = (
-        "_fresh", "_looks", "_seen", "_serial_of", "capacity", "inserted", "is_stable", "size"
+        "_looks", "_seen", "_serial_of", "capacity", "fresh", "inserted", "is_stable", "size"
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -77,17 +78,13 @@ class _Codes(Memo[Encodable, bytes]):
         """Set to False when a field gets a code that it may not get again."""
         self._seen: dict[Field | bytes, int] = {}
         """Fields that have come, and by name how many new ones there were in a row."""
-        self._fresh: dict[bytes, bytes] = {}
+        self.fresh: dict[bytes, bytes] = {}
         """Names whose values are new each time, with what comes before the value."""
         self._looks = 0
 
     def __missing__(self, field: Encodable) -> bytes:
-        if isinstance(field, bytes):  # `_pair` without its frame
-            spelled, _, rest = field.partition(b":")
-            name, value = spelled.lower(), rest.strip()
-        else:
-            name, value = field
-        head = self._fresh.get(name)
+        name, value = _pair(field)
+        head = self.fresh.get(name)
         if head is not None:
             self._looks += 1
             if self._looks % _LOOK:
@@ -95,6 +92,26 @@ class _Codes(Memo[Encodable, bytes]):
                 count = len(value)
                 return head + (_LENGTHS[count] if count < 127 else _long(count)) + value
         return self._code(field, name, value)
+
+    def of_lines(self, names: Sequence[bytes], lines: Sequence[Encodable]) -> list[bytes]:
+        """Returns what stands for each of *lines*, whose lower-case names are *names*.
+
+        A line is not looked up itself if its name has had nothing but new values.
+        """
+        self._looks += 1
+        if not self._looks % _LOOK:
+            return [self.get(line) or self._code(line, *_pair(line)) for line in lines]
+        found: list[bytes] = []
+        fresh = self.fresh.get
+        for name, line in zip(names, lines, strict=True):
+            head = fresh(name)
+            if head is None or not isinstance(line, bytes):
+                found.append(self[line])
+            else:
+                value = line[len(name) + 1 :].strip()
+                count = len(value)
+                found.append(head + (_LENGTHS[count] if count < 127 else _long(count)) + value)
+        return found
 
     def resize(self, capacity: int) -> None:
         """Gives the table a size in bytes."""
@@ -118,7 +135,7 @@ class _Codes(Memo[Encodable, bytes]):
             self._note(name, pair)
             return _literal(name, value, 0)
         self._seen[name] = 0
-        self._fresh.pop(name, None)
+        self.fresh.pop(name, None)
         size = size_of(name, value)
         if name in _VOLATILE or size > self.capacity // 2:
             return self.keep(field, _literal(name, value, 0))
@@ -133,12 +150,12 @@ class _Codes(Memo[Encodable, bytes]):
         """Remembers a field that comes for the first time."""
         if len(self._seen) >= _SEEN:
             self._seen.clear()
-            self._fresh.clear()
+            self.fresh.clear()
         count = self._seen.get(name, 0) + 1
         self._seen[pair] = 0
         self._seen[name] = count
         if count == _FRESH:
-            self._fresh[name] = _heads[0].get(name) or _head(name, 0)
+            self.fresh[name] = _heads[0].get(name) or _head(name, 0)
 
     def _evict(self, room: int) -> None:
         while self._serial_of and self.size + room > self.capacity:
@@ -172,11 +189,20 @@ class Encoder:
         self._blocks.clear()
 
     def encode(
-        self, fields: tuple[Encodable, ...], never_indexed: frozenset[bytes] = _NONE
+        self,
+        fields: tuple[Encodable, ...],
+        never_indexed: frozenset[bytes] = _NONE,
+        names: Sequence[bytes] = (),
     ) -> bytes:
-        """Returns the block of *fields*; no table will hold those whose name is *never_indexed*."""
+        """Returns the block of *fields*; no table will hold those whose name is *never_indexed*.
+
+        *names* are those of the lines at the end, if any, in lower case: they save work with lines
+        whose values are new each time.
+        """
         if never_indexed:
             return self._encode(fields, never_indexed)
+        if not self._codes.fresh.keys().isdisjoint(names) and self._smallest is None:
+            return self._encode_new(fields, names)
         known = self._blocks.get(fields)
         if known is not None:
             return known
@@ -202,6 +228,18 @@ class Encoder:
             self._blocks.clear()
         return block if self._smallest is None else self._size_updates() + block
 
+    def _encode_new(self, fields: tuple[Encodable, ...], names: Sequence[bytes]) -> bytes:
+        """Returns the block of a section that has a name whose values are new each time."""
+        codes = self._codes
+        inserted = codes.inserted
+        first = len(fields) - len(names)
+        block = b"".join(
+            [*map(codes.__getitem__, fields[:first]), *codes.of_lines(names, fields[first:])]
+        )
+        if codes.inserted != inserted:
+            self._blocks.clear()
+        return block
+
     def _size_updates(self) -> bytes:
         smallest, capacity = self._smallest, self._codes.capacity
         self._smallest = None
@@ -213,12 +251,14 @@ class Encoder:
 
 def _sensitive(field: Encodable, never_indexed: frozenset[bytes]) -> bytes | None:
     """Returns the literal of a field whose name is one of *never_indexed*."""
-    name, value = field if isinstance(field, tuple) else _pair(field)
+    name, value = _pair(field)
     return _literal(name, value, _NEVER_INDEXED) if name in never_indexed else None
 
 
-def _pair(line: bytes) -> Field:
-    name, _, value = line.partition(b":")
+def _pair(field: Encodable) -> Field:
+    if not isinstance(field, bytes):
+        return field
+    name, _, value = field.partition(b":")
     return name.lower(), value.strip()
 
 

@@ -11,6 +11,8 @@ from meshproxy.http.headers import MAX_LINE, Headers, line
 from meshproxy.http.memo import Memo
 
 _LEFT_OUT = CONNECTION_FIELDS | {b"host"}
+_UNLIKE = _LEFT_OUT | {b"te"}
+"""Names of fields that HTTP/2 does not have, or not with each value."""
 _TE = line(b"te", b"trailers")
 _statuses: Memo[int, Field] = Memo(1000)
 _methods: Memo[bytes, Field] = Memo(64)
@@ -21,43 +23,47 @@ _authorities: Memo[bytes, Field] = Memo(4096)
 def response_fields(status: int, headers: Headers) -> tuple[Encodable, ...]:
     """Returns the fields of a response head; *status* has three digits."""
     first = _statuses.get(status) or _statuses.keep(status, (b":status", b"%d" % status))
-    return (first, *_lines(headers.names, headers.lines))
+    return (first, *_lines(headers.names, headers.lines)[1])
 
 
 def request_fields(
     method: bytes, scheme: bytes, path: bytes, headers: Headers
-) -> tuple[Encodable, ...]:
-    """Returns the fields of a request head: *path* as HTTP/1.1's target, but without authority."""
+) -> tuple[tuple[Encodable, ...], list[bytes]]:
+    """Returns the fields of a request head, and the names of the lines that they end with.
+
+    *path* is as HTTP/1.1's target, but without authority.
+    """
     first = _methods.get(method) or _methods.keep(method, (b":method", method))
     names, lines = headers.names, headers.lines
     if b"host" not in names:
-        return (first, (b":scheme", scheme), (b":path", path), *_lines(names, lines))
+        names, lines = _lines(names, lines)
+        return (first, (b":scheme", scheme), (b":path", path), *lines), names
     at = names.index(b"host")
     authority = _authorities.get(lines[at]) or _authority(lines[at])
     if not at:  # as mostly; then the others may go as they are
         names, lines = names[1:], lines[1:]
-    rest = _lines(names, lines)
+    names, lines = _lines(names, lines)
     if not authority[1]:
-        return (first, (b":scheme", scheme), (b":path", path), *rest)
-    return (first, (b":scheme", scheme), authority, (b":path", path), *rest)
+        return (first, (b":scheme", scheme), (b":path", path), *lines), names
+    return (first, (b":scheme", scheme), authority, (b":path", path), *lines), names
 
 
 def trailer_fields(headers: Headers) -> tuple[Encodable, ...]:
     """Returns the fields of trailers."""
-    return tuple(_lines(headers.names, headers.lines))
+    return tuple(_lines(headers.names, headers.lines)[1])
 
 
-def _lines(names: list[bytes], lines: list[bytes]) -> list[bytes]:
-    """Returns the lines that HTTP/2 has too; of TE, it has nothing but `trailers`."""
-    if not _LEFT_OUT.isdisjoint(names):
-        pairs = [pair for pair in zip(names, lines, strict=True) if pair[0] not in _LEFT_OUT]
-        names, lines = [name for name, _ in pairs], [line for _, line in pairs]
+def _lines(names: list[bytes], lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Returns names and lines that HTTP/2 has too; of TE, it has nothing but `trailers`."""
+    if _UNLIKE.isdisjoint(names):
+        return names, lines
+    pairs = [pair for pair in zip(names, lines, strict=True) if pair[0] not in _LEFT_OUT]
     if b"te" in names and (names.count(b"te") > 1 or _TE not in lines):
         values = Headers(names, lines).get_all(b"te")
-        lines = [line for name, line in zip(names, lines, strict=True) if name != b"te"]
+        pairs = [pair for pair in pairs if pair[0] != b"te"]
         if b"trailers" in values:
-            lines.append(_TE)
-    return lines
+            pairs.append((b"te", _TE))
+    return [name for name, _ in pairs], [line for _, line in pairs]
 
 
 def _authority(line: bytes) -> Field:

@@ -1,5 +1,7 @@
 """The half of an HTTP/2 connection that sends: frames, within the peer's windows and settings."""
 
+from collections.abc import Sequence
+
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
@@ -50,14 +52,15 @@ class FrameSender:
         fields: tuple[Encodable, ...],
         ends: bool,
         never_indexed: frozenset[bytes] = _NONE,
+        names: Sequence[bytes] = (),
     ) -> None:
-        """Sends a head, or trailers, which end the stream.
+        """Sends a head, or trailers, which end the stream; see `Encoder.encode` for the fields.
 
         Raises ValueError if the stream is not open for sending.
         """
         if not stream.can_send:
             raise _ended(stream)
-        block = self._encoder.encode(fields, never_indexed)
+        block = self._encoder.encode(fields, never_indexed, names)
         length, largest = len(block), self._peer.max_frame_bytes
         if length > largest:
             self._out.append(frames.headers(stream.id, block, largest, ends=ends))

@@ -1,7 +1,7 @@
 """Fields to blocks, read back by hpack."""
 
 import hpack
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshproxy.h2.decoder import Decoder
@@ -64,12 +64,27 @@ def test_a_name_that_has_new_values_each_time_leaves_nothing_behind() -> None:
     assert length == 4, "a value that recurs after all is not indexed"
 
 
+@settings(max_examples=20)
+@given(st.lists(LINES, max_size=4), st.binary(max_size=200).map(bytes.strip))
+def test_lines_with_their_names_are_what_they_are_without(lines: list[bytes], new: bytes) -> None:
+    ours, decoder = Encoder(), Decoder(1 << 16, 100)
+    fields = (*HEAD[:1], *lines, b"X-Fresh: \t" + new + b" ")
+    names = [line.partition(b":")[0].lower() for line in fields[1:] if isinstance(line, bytes)]
+    for number in range(40):
+        decoder.decode(ours.encode((*fields[:-1], b"x-fresh:%d" % number), names=names))
+    assert b"x-fresh" in ours._codes.fresh
+    expected = Decoder(1 << 16, 100).decode(Encoder().encode(fields)).fields
+    for _ in range(150):
+        assert decoder.decode(ours.encode(fields, names=names)).fields == expected
+    assert b"x-fresh" not in ours._codes.fresh
+
+
 def test_what_was_seen_is_bounded() -> None:
     ours = Encoder()
     for number in range(20_000):
         ours.encode(((b"x-%d" % (number // 40), b"%d" % number),))
         assert len(ours._codes._seen) <= 513
-        assert len(ours._codes._fresh) <= 513 // 32
+        assert len(ours._codes.fresh) <= 513 // 32
 
 
 def test_a_field_is_indexed_when_it_comes_again() -> None:

@@ -54,12 +54,14 @@ class H2Exchange(SessionStream, Waiting):
         self.session = session
         self.inbound = self._outbound = self.failure = None
         method, headers = request.method, request.headers
+        fields, names = request_fields(method, session.scheme, request.target, headers)
         session.engine.open(
             self,
-            request_fields(method, session.scheme, request.target, headers),
+            fields,
             request.body is None,
             method == b"HEAD",
             headers.never_indexed,
+            names,
         )
         if not session.is_queued:
             session.touch()
