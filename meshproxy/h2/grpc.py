@@ -34,6 +34,21 @@ class GrpcStatus(enum.IntEnum):
     UNAVAILABLE = 14
 
 
+_OF_RESET: Final[Mapping[int, GrpcStatus]] = {
+    ErrorCode.NO_ERROR: GrpcStatus.INTERNAL,
+    ErrorCode.PROTOCOL_ERROR: GrpcStatus.INTERNAL,
+    ErrorCode.INTERNAL_ERROR: GrpcStatus.INTERNAL,
+    ErrorCode.REFUSED_STREAM: GrpcStatus.UNAVAILABLE,
+    ErrorCode.ENHANCE_YOUR_CALM: GrpcStatus.RESOURCE_EXHAUSTED,
+    ErrorCode.CANCEL: GrpcStatus.CANCELLED,
+}
+
+
+def status_of_reset(code: int) -> GrpcStatus:
+    """Returns the status of a call of ours whose stream was reset with *code*."""
+    return _OF_RESET.get(code, GrpcStatus.UNKNOWN)
+
+
 _RESETS: Final[Mapping[GrpcStatus, ErrorCode]] = {
     GrpcStatus.INTERNAL: ErrorCode.INTERNAL_ERROR,
     GrpcStatus.UNAVAILABLE: ErrorCode.REFUSED_STREAM,

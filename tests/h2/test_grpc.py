@@ -13,8 +13,15 @@ from meshproxy.h2.grpc import (
     is_grpc,
     read_status,
     reset_of_status,
+    status_of_reset,
 )
 from meshproxy.http.headers import of
+
+
+def test_a_reset_has_a_status() -> None:
+    assert status_of_reset(ErrorCode.REFUSED_STREAM) is GrpcStatus.UNAVAILABLE
+    assert status_of_reset(ErrorCode.CANCEL) is GrpcStatus.CANCELLED
+    assert status_of_reset(ErrorCode.STREAM_CLOSED) is GrpcStatus.UNKNOWN
 
 
 def test_a_status_has_a_reset() -> None:

@@ -18,7 +18,7 @@ from meshproxy.errors import ConnectionClosed, ProxyError
 from meshproxy.filters.retries import Requeues, Retries
 from meshproxy.filters.stream_retries import StreamRetries
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.grpc import GrpcStatus, reset_of_status
+from meshproxy.h2.grpc import GrpcStatus, reset_of_status, status_of_reset
 from meshproxy.h2.reset import StreamRefused
 from meshproxy.h2.reset import StreamReset as Reset
 from meshproxy.http.classifier import Classifier, ResponseClass
@@ -384,12 +384,15 @@ def reset(case: Case) -> Outcome:
     return _expected(case), _CAUSES[case["cause"]](case)
 
 
-def reset_of_grpc_status(case: Case) -> Outcome:
-    """The code of a reset by the status of its call."""
-    wanted = dict(case["to_reset"])
-    other = wanted.pop("every other")
-    wanted |= {one.name: other for one in GrpcStatus if one.name not in wanted}
-    return wanted, {name: reset_of_status(GrpcStatus[name]).name for name in wanted}
+def grpc_status_of_reset(case: Case) -> Outcome:
+    """The status of a call by the code of its reset, and the other way round."""
+    if "to_reset" in case:
+        wanted = dict(case["to_reset"])
+        other = wanted.pop("every other")
+        wanted |= {one.name: other for one in GrpcStatus if one.name not in wanted}
+        return wanted, {name: reset_of_status(GrpcStatus[name]).name for name in wanted}
+    codes = case["codes"]
+    return codes, {name: int(status_of_reset(ErrorCode[name])) for name in codes}
 
 
 KINDS: Mapping[str, Callable[[Case], Outcome]] = {
@@ -401,6 +404,6 @@ KINDS: Mapping[str, Callable[[Case], Outcome]] = {
         http_classifier,
         retries,
         reset,
-        reset_of_grpc_status,
+        grpc_status_of_reset,
     )
 }

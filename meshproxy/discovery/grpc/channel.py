@@ -21,6 +21,8 @@ from meshproxy.discovery.watching.decoding import Malformed
 from meshproxy.discovery.watching.failure import ApiFailure, Complaints, Reason
 from meshproxy.discovery.watching.location import Location
 from meshproxy.errors import Phase, ProxyError, ServiceTimedOut, TlsFailed
+from meshproxy.h2.grpc import status_of_reset
+from meshproxy.h2.reset import StreamReset
 from meshproxy.http.body import Body
 from meshproxy.http.message import Request, Response
 from meshproxy.http.origin import Origin
@@ -215,6 +217,9 @@ def _piece_before(body: Body, limit: float) -> bytes | memoryview | None:
 def _failure(error: ProxyError, address: Address | None) -> ApiFailure:
     where = f"{address.host}:{address.port}" if address is not None else "the server"
     match error:
+        case StreamReset():
+            status = status_of_reset(error.code)
+            return ApiFailure(Reason.STATUS, f"{where}: gRPC status {status}: {error}", status)
         case TlsFailed():
             reason = Reason.TLS
         case ServiceTimedOut():
