@@ -28,11 +28,11 @@ UNITS = 24
 WAITING = {"bench", "e2e"}
 """Rooms of whole proxies and other programs."""
 BYTES_PER_S = 1000
-"""Of a file in such a room that has not run yet; others take a tenth of that time."""
-MOST_S = 1200.0
+"""Of a file in such a room that has not run yet; others take a fifth of that time."""
+MOST_S = 600.0
 """A unit that takes longer hangs: it is killed, and has failed."""
-PER_CORE = 1.5
-"""Processes: a test of whole proxies waits for a third of its time."""
+PER_CORE = 2
+"""Processes: tests of whole proxies wait for a third of their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Ran(NamedTuple):
 
 def expected(file: Path, remembered: Mapping[str, float]) -> float:
     """Returns the seconds that *file* will take: what it took, or a guess by its size."""
-    guess = file.stat().st_size / BYTES_PER_S * (1 if room_of(file) in WAITING else 0.1)
+    guess = file.stat().st_size / BYTES_PER_S * (1 if room_of(file) in WAITING else 0.2)
     return remembered.get(str(file.relative_to(ROOT)), guess)
 
 
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def processes() -> int:
     """Returns how many run at a time."""
-    return max(2, round(PER_CORE * (os.cpu_count() or 1)))
+    return PER_CORE * (os.cpu_count() or 1)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def test_an_answer_that_does_not_come_costs_the_session(
 
 @needs_zookeeper
 def test_a_short_outage_keeps_the_session(zookeeper: ZooKeeper) -> None:
-    patient = Ensemble("zk.test", Var(at(zookeeper.port)), SessionTiming())
+    patient = Ensemble("zk.test", Var(at(zookeeper.port)), SessionTiming(session_s=60))
     asking = EnsembleLine(patient)
     asking.client()
     before = session_of(patient)
