@@ -1,7 +1,5 @@
 """The client's side of an HTTP/2 connection: streams begin with a request of ours."""
 
-from collections.abc import Sequence
-
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.connection import H2Connection
 from meshproxy.h2.encoder import Encodable
@@ -56,7 +54,7 @@ class H2Client(H2Connection):
         ends: bool,
         is_bodiless: bool = False,
         never_indexed: frozenset[bytes] = _NONE,
-        names: Sequence[bytes] = (),
+        names: tuple[bytes, ...] = (),
     ) -> None:
         """Opens *stream* by sending the head of a request.
 

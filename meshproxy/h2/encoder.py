@@ -2,35 +2,31 @@
 
 A field goes into the dynamic table when it comes a second time, unless its name says that it is new
 in every message, or secret. Whole sections that recur are remembered with their block, and fields
-with what stands for them; those whose name has had nothing but new values are not. Strings are not
-Huffman-coded: that would cost more than the bytes it saves.
+with what stands for them; those whose name has had nothing but new values are not. Of sections
+whose names are known, all but those values is remembered. Strings are not Huffman-coded: that would
+cost more than the bytes it saves.
 """
 
-from collections.abc import Sequence
 from typing import TypeAlias
 
 from meshproxy.h2 import integers
 from meshproxy.h2.decoder import DEFAULT_TABLE_BYTES
-from meshproxy.h2.static_table import (
-    BEYOND_STATIC,
-    ENTRY_OVERHEAD,
-    INDEX_OF,
-    NAME_INDEX_OF,
-    Field,
-    size_of,
+from meshproxy.h2.literals import (
+    INSERTED,
+    LENGTHS,
+    NEVER_INDEXED,
+    SECRET,
+    VOLATILE,
+    Outline,
+    Skeleton,
+    length_of,
+    literal,
 )
+from meshproxy.h2.static_table import BEYOND_STATIC, ENTRY_OVERHEAD, INDEX_OF, Field, size_of
 from meshproxy.http.memo import Memo
 
 Encodable: TypeAlias = Field | bytes
 """A field, or the line that HTTP/1.1 has in its place, with a name in any case."""
-_VOLATILE = frozenset(
-    b":path content-length date etag last-modified age expires grpc-timeout grpc-message "
-    b"traceparent x-request-id l5d-reqid l5d-ctx-trace l5d-ctx-deadline".split()
-)
-"""Names whose values would only push others out of the table."""
-_SECRET = frozenset(b"authorization proxy-authorization cookie set-cookie".split())
-"""Names that are never indexed: on a connection that several clients share, the size of a block
-would tell one of them if he has guessed another's value (RFC 7541 section 7.1)."""
 _MAX_INDEXED = 256
 """Bytes of the longest value that goes into the table."""
 _REMEMBERED = 256
@@ -47,14 +43,6 @@ _INDEXED = tuple(
     for index in range(BEYOND_STATIC + DEFAULT_TABLE_BYTES // ENTRY_OVERHEAD)
 )
 """The byte or two that stand for each entry of the tables, by its index."""
-_INSERTED = 0x40
-_NEVER_INDEXED = 0x10
-_LONGEST_NAME = 64
-_LENGTHS = tuple(bytes((length,)) for length in range(127))
-_heads: dict[int, Memo[bytes, bytes]] = {
-    pattern: Memo(2048) for pattern in (0, _NEVER_INDEXED, _INSERTED)
-}
-"""What comes before the value of a literal, by its pattern and name."""
 _NONE: frozenset[bytes] = frozenset()
 
 
@@ -65,7 +53,8 @@ class _Codes(Memo[Encodable, bytes]):
     """
 
     __slots__ = (
-        "_looks", "_seen", "_serial_of", "capacity", "fresh", "inserted", "is_stable", "size"
+        "_looks", "_seen", "_serial_of", "capacity", "fresh", "inserted", "is_stable", "outlines",
+        "size",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -78,40 +67,34 @@ class _Codes(Memo[Encodable, bytes]):
         """Set to False when a field gets a code that it may not get again."""
         self._seen: dict[Field | bytes, int] = {}
         """Fields that have come, and by name how many new ones there were in a row."""
-        self.fresh: dict[bytes, bytes] = {}
-        """Names whose values are new each time, with what comes before the value."""
+        self.fresh: set[bytes] = set()
+        """Names whose values are new each time."""
+        self.outlines: Memo[tuple[bytes, ...], Outline] = Memo(_REMEMBERED)
+        """By the names of sections; they are made anew when `fresh` has changed."""
         self._looks = 0
 
     def __missing__(self, field: Encodable) -> bytes:
         name, value = _pair(field)
-        head = self.fresh.get(name)
-        if head is not None:
-            self._looks += 1
-            if self._looks % _LOOK:
-                self.is_stable = False
-                count = len(value)
-                return head + (_LENGTHS[count] if count < 127 else _long(count)) + value
+        if name in self.fresh and not self.looks():
+            self.is_stable = False
+            return literal(name, value, 0)
         return self._code(field, name, value)
 
-    def of_lines(self, names: Sequence[bytes], lines: Sequence[Encodable]) -> list[bytes]:
-        """Returns what stands for each of *lines*, whose lower-case names are *names*.
+    def outline(self, names: tuple[bytes, ...]) -> Outline:
+        """Returns which fields of sections with these names have values for themselves."""
+        outline = Outline(names, self.fresh)
+        if sum(map(len, names)) <= _MAX_BLOCK:
+            self.outlines.keep(names, outline)
+        return outline
 
-        A line is not looked up itself if its name has had nothing but new values.
-        """
+    def looks(self) -> bool:
+        """Returns True one time in `_LOOK`, when a section is to be `looked` at."""
         self._looks += 1
-        if not self._looks % _LOOK:
-            return [self.get(line) or self._code(line, *_pair(line)) for line in lines]
-        found: list[bytes] = []
-        fresh = self.fresh.get
-        for name, line in zip(names, lines, strict=True):
-            head = fresh(name)
-            if head is None or not isinstance(line, bytes):
-                found.append(self[line])
-            else:
-                value = line[len(name) + 1 :].strip()
-                count = len(value)
-                found.append(head + (_LENGTHS[count] if count < 127 else _long(count)) + value)
-        return found
+        return not self._looks % _LOOK
+
+    def looked(self, fields: tuple[Encodable, ...]) -> bytes:
+        """Returns the block of a section, whatever is believed of the values of its names."""
+        return b"".join([self.get(field) or self._code(field, *_pair(field)) for field in fields])
 
     def resize(self, capacity: int) -> None:
         """Gives the table a size in bytes."""
@@ -120,8 +103,8 @@ class _Codes(Memo[Encodable, bytes]):
         self.clear()
 
     def _code(self, field: Encodable, name: bytes, value: bytes) -> bytes:
-        if name in _SECRET:
-            return _literal(name, value, _NEVER_INDEXED)
+        if name in SECRET:
+            return literal(name, value, NEVER_INDEXED)
         pair = name, value
         index = INDEX_OF.get(pair)
         if index is None and (serial := self._serial_of.get(pair)) is not None:
@@ -129,33 +112,37 @@ class _Codes(Memo[Encodable, bytes]):
         if index is not None:
             return self.keep(field, _INDEXED[index])
         if len(value) > _MAX_INDEXED:
-            return _literal(name, value, 0)
+            return literal(name, value, 0)
         if pair not in self._seen:
             self.is_stable = False
             self._note(name, pair)
-            return _literal(name, value, 0)
+            return literal(name, value, 0)
         self._seen[name] = 0
-        self.fresh.pop(name, None)
+        if name in self.fresh:
+            self.fresh.remove(name)
+            self.outlines.clear()
         size = size_of(name, value)
-        if name in _VOLATILE or size > self.capacity // 2:
-            return self.keep(field, _literal(name, value, 0))
+        if name in VOLATILE or size > self.capacity // 2:
+            return self.keep(field, literal(name, value, 0))
         self._evict(size)
         self.inserted += 1
         self._serial_of[pair] = self.inserted
         self.size += size
         self.clear()
-        return _literal(name, value, _INSERTED)
+        return literal(name, value, INSERTED)
 
     def _note(self, name: bytes, pair: Field) -> None:
         """Remembers a field that comes for the first time."""
         if len(self._seen) >= _SEEN:
             self._seen.clear()
             self.fresh.clear()
+            self.outlines.clear()
         count = self._seen.get(name, 0) + 1
         self._seen[pair] = 0
         self._seen[name] = count
         if count == _FRESH:
-            self.fresh[name] = _heads[0].get(name) or _head(name, 0)
+            self.fresh.add(name)
+            self.outlines.clear()
 
     def _evict(self, room: int) -> None:
         while self._serial_of and self.size + room > self.capacity:
@@ -167,13 +154,15 @@ class _Codes(Memo[Encodable, bytes]):
 class Encoder:
     """Encodes the field sections of one connection, in the order in which they are sent."""
 
-    __slots__ = ("_blocks", "_codes", "_once", "_smallest")
+    __slots__ = ("_blocks", "_codes", "_once", "_skeletons", "_smallest")
 
     def __init__(self) -> None:
         self._codes = _Codes()
         self._smallest: int | None = None
-        self._once: Memo[tuple[Encodable, ...], None] = Memo(_REMEMBERED)
+        self._once: Memo[tuple[object, ...], None] = Memo(_REMEMBERED)
         self._blocks: Memo[tuple[Encodable, ...], bytes] = Memo(_REMEMBERED)
+        self._skeletons: Memo[tuple[Outline | Encodable, ...], Skeleton] = Memo(_REMEMBERED)
+        """By the outline of a section, and those of its fields that are in the skeleton."""
 
     def resize(self, table_bytes: int) -> None:
         """Follows the peer's SETTINGS_HEADER_TABLE_SIZE; of more than 4,096 bytes none is used.
@@ -186,23 +175,23 @@ class Encoder:
             return
         self._smallest = min(capacity, before if self._smallest is None else self._smallest)
         self._codes.resize(capacity)
-        self._blocks.clear()
+        self._forget()
 
     def encode(
         self,
         fields: tuple[Encodable, ...],
         never_indexed: frozenset[bytes] = _NONE,
-        names: Sequence[bytes] = (),
+        names: tuple[bytes, ...] = (),
     ) -> bytes:
         """Returns the block of *fields*; no table will hold those whose name is *never_indexed*.
 
-        *names* are those of the lines at the end, if any, in lower case: they save work with lines
-        whose values are new each time.
+        *names* are those of all fields, in lower case, or none: they save work if some values are
+        new each time. Then pseudo-fields are pairs, and the others are lines.
         """
         if never_indexed:
             return self._encode(fields, never_indexed)
-        if not self._codes.fresh.keys().isdisjoint(names) and self._smallest is None:
-            return self._encode_new(fields, names)
+        if names and self._smallest is None:
+            return self._encode_named(fields, names)
         known = self._blocks.get(fields)
         if known is not None:
             return known
@@ -216,6 +205,42 @@ class Encoder:
                 self._once.keep(fields, None)
         return block
 
+    def _encode_named(self, fields: tuple[Encodable, ...], names: tuple[bytes, ...]) -> bytes:
+        """Returns the block of a section by its outline."""
+        codes = self._codes
+        outline = codes.outlines.get(names) or codes.outline(names)
+        if outline.is_believed and codes.looks():
+            inserted = codes.inserted
+            block = codes.looked(fields)
+            if codes.inserted != inserted:
+                self._forget()
+            return block
+        constant = outline.constant(fields)
+        known = self._skeletons.get((outline, *constant))
+        heads, last = known or self._skeleton(outline, constant)
+        parts: list[bytes] = []
+        for head, skip, field in zip(heads, outline.skips, outline.new(fields), strict=True):
+            value = field[skip:].strip() if skip else field[1]
+            count = len(value)
+            parts += (head, LENGTHS[count] if count < 127 else length_of(count), value)
+        parts.append(last)
+        return b"".join(parts)
+
+    def _skeleton(self, outline: Outline, constant: tuple[Encodable, ...]) -> Skeleton:
+        """Returns what is around the values, and remembers it the second time."""
+        codes = self._codes
+        inserted, codes.is_stable = codes.inserted, True
+        skeleton = outline.skeleton([*map(codes.__getitem__, constant)])
+        if codes.inserted != inserted:
+            self._forget()
+        elif codes.is_stable and sum(map(len, skeleton[0])) + len(skeleton[1]) <= _MAX_BLOCK:
+            key = (outline, *constant)
+            if key in self._once:
+                self._skeletons.keep(key, skeleton)
+            else:
+                self._once.keep(key, None)
+        return skeleton
+
     def _encode(self, fields: tuple[Encodable, ...], never_indexed: frozenset[bytes]) -> bytes:
         codes = self._codes
         inserted = codes.inserted
@@ -225,20 +250,13 @@ class Encoder:
             block = b"".join(map(codes.__getitem__, fields))
         if codes.inserted != inserted:
             codes.is_stable = False
-            self._blocks.clear()
+            self._forget()
         return block if self._smallest is None else self._size_updates() + block
 
-    def _encode_new(self, fields: tuple[Encodable, ...], names: Sequence[bytes]) -> bytes:
-        """Returns the block of a section that has a name whose values are new each time."""
-        codes = self._codes
-        inserted = codes.inserted
-        first = len(fields) - len(names)
-        block = b"".join(
-            [*map(codes.__getitem__, fields[:first]), *codes.of_lines(names, fields[first:])]
-        )
-        if codes.inserted != inserted:
-            self._blocks.clear()
-        return block
+    def _forget(self) -> None:
+        """Forgets the blocks that the table has had a part in, as it has changed."""
+        self._blocks.clear()
+        self._skeletons.clear()
 
     def _size_updates(self) -> bytes:
         smallest, capacity = self._smallest, self._codes.capacity
@@ -252,7 +270,7 @@ class Encoder:
 def _sensitive(field: Encodable, never_indexed: frozenset[bytes]) -> bytes | None:
     """Returns the literal of a field whose name is one of *never_indexed*."""
     name, value = _pair(field)
-    return _literal(name, value, _NEVER_INDEXED) if name in never_indexed else None
+    return literal(name, value, NEVER_INDEXED) if name in never_indexed else None
 
 
 def _pair(field: Encodable) -> Field:
@@ -260,21 +278,3 @@ def _pair(field: Encodable) -> Field:
         return field
     name, _, value = field.partition(b":")
     return name.lower(), value.strip()
-
-
-def _literal(name: bytes, value: bytes, pattern: int) -> bytes:
-    head = _heads[pattern].get(name) or _head(name, pattern)
-    count = len(value)
-    return head + (_LENGTHS[count] if count < 127 else _long(count)) + value
-
-
-def _long(length: int) -> bytes:
-    return integers.encode(length, 7)
-
-
-def _head(name: bytes, pattern: int) -> bytes:
-    index = NAME_INDEX_OF.get(name, 0)
-    head = integers.encode(index, 6 if pattern == _INSERTED else 4, pattern)
-    if not index:
-        head += integers.encode(len(name), 7) + name
-    return _heads[pattern].keep(name, head) if len(name) <= _LONGEST_NAME else head

@@ -13,6 +13,9 @@ from meshproxy.http.memo import Memo
 _LEFT_OUT = CONNECTION_FIELDS | {b"host"}
 _UNLIKE = _LEFT_OUT | {b"te"}
 """Names of fields that HTTP/2 does not have, or not with each value."""
+_PSEUDO = (b":method", b":scheme", b":path")
+_WITH_AUTHORITY = (b":method", b":scheme", b":authority", b":path")
+_NONE = b":authority", b""
 _TE = line(b"te", b"trailers")
 _statuses: Memo[int, Field] = Memo(1000)
 _methods: Memo[bytes, Field] = Memo(64)
@@ -28,24 +31,26 @@ def response_fields(status: int, headers: Headers) -> tuple[Encodable, ...]:
 
 def request_fields(
     method: bytes, scheme: bytes, path: bytes, headers: Headers
-) -> tuple[tuple[Encodable, ...], list[bytes]]:
-    """Returns the fields of a request head, and the names of the lines that they end with.
+) -> tuple[tuple[Encodable, ...], tuple[bytes, ...]]:
+    """Returns the fields of a request head, and their names.
 
     *path* is as HTTP/1.1's target, but without authority.
     """
     first = _methods.get(method) or _methods.keep(method, (b":method", method))
     names, lines = headers.names, headers.lines
-    if b"host" not in names:
-        names, lines = _lines(names, lines)
-        return (first, (b":scheme", scheme), (b":path", path), *lines), names
-    at = names.index(b"host")
-    authority = _authorities.get(lines[at]) or _authority(lines[at])
-    if not at:  # as mostly; then the others may go as they are
-        names, lines = names[1:], lines[1:]
+    authority = _NONE
+    if b"host" in names:
+        at = names.index(b"host")
+        authority = _authorities.get(lines[at]) or _authority(lines[at])
+        if not at:  # as mostly; then the others may go as they are
+            names, lines = names[1:], lines[1:]
     names, lines = _lines(names, lines)
     if not authority[1]:
-        return (first, (b":scheme", scheme), (b":path", path), *lines), names
-    return (first, (b":scheme", scheme), authority, (b":path", path), *lines), names
+        return (first, (b":scheme", scheme), (b":path", path), *lines), (*_PSEUDO, *names)
+    return (
+        (first, (b":scheme", scheme), authority, (b":path", path), *lines),
+        (*_WITH_AUTHORITY, *names),
+    )
 
 
 def trailer_fields(headers: Headers) -> tuple[Encodable, ...]:

@@ -1,7 +1,5 @@
 """The half of an HTTP/2 connection that sends: frames, within the peer's windows and settings."""
 
-from collections.abc import Sequence
-
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
@@ -52,7 +50,7 @@ class FrameSender:
         fields: tuple[Encodable, ...],
         ends: bool,
         never_indexed: frozenset[bytes] = _NONE,
-        names: Sequence[bytes] = (),
+        names: tuple[bytes, ...] = (),
     ) -> None:
         """Sends a head, or trailers, which end the stream; see `Encoder.encode` for the fields.
 

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshproxy.h2.decoder import Decoder
-from meshproxy.h2.encoder import Encoder
+from meshproxy.h2.encoder import Encodable, Encoder
 
 LINES = st.sampled_from([b"Accept: */*", b"x-a:b", b"X-B:  v ", b"Cookie: a=b", b"x-c: d:e"])
+NAMED = LINES | st.sampled_from([b"x-d:%d" % n for n in range(9)] + [b"Date: 1", b"l5d-reqid: 0f"])
 NAMES = st.sampled_from([b":path", b"accept", b"cookie", b"x-a", b"x-b", b"x-request-id"])
 VALUES = st.sampled_from([b"", b"/", b"gzip, deflate", b"y" * 90, b"z" * 300])
 SECTIONS = st.lists(st.tuples(NAMES, VALUES), max_size=6).map(tuple)
@@ -64,19 +65,93 @@ def test_a_name_that_has_new_values_each_time_leaves_nothing_behind() -> None:
     assert length == 4, "a value that recurs after all is not indexed"
 
 
+def names_of(fields: tuple[Encodable, ...]) -> tuple[bytes, ...]:
+    """Return the names that the encoder may be told."""
+    return tuple(
+        field.partition(b":")[0].lower() if isinstance(field, bytes) else field[0]
+        for field in fields
+    )
+
+
 @settings(max_examples=20)
 @given(st.lists(LINES, max_size=4), st.binary(max_size=200).map(bytes.strip))
-def test_lines_with_their_names_are_what_they_are_without(lines: list[bytes], new: bytes) -> None:
+def test_fields_with_their_names_are_what_they_are_without(lines: list[bytes], new: bytes) -> None:
     ours, decoder = Encoder(), Decoder(1 << 16, 100)
     fields = (*HEAD[:1], *lines, b"X-Fresh: \t" + new + b" ")
-    names = [line.partition(b":")[0].lower() for line in fields[1:] if isinstance(line, bytes)]
+    names = names_of(fields)
     for number in range(40):
         decoder.decode(ours.encode((*fields[:-1], b"x-fresh:%d" % number), names=names))
     assert b"x-fresh" in ours._codes.fresh
+    assert len(ours._skeletons) == 1
     expected = Decoder(1 << 16, 100).decode(Encoder().encode(fields)).fields
     for _ in range(150):
-        assert decoder.decode(ours.encode(fields, names=names)).fields == expected
+        block = ours.encode(fields, names=names)
+        assert decoder.decode(block).fields == expected
     assert b"x-fresh" not in ours._codes.fresh
+    assert block == ours.encode(fields), "a value that recurs after all is not indexed"
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"/", b"/a"]), st.lists(NAMED, max_size=6))))
+def test_heads_of_many_names_stay_what_they_are_as_the_table_changes(
+    heads: list[tuple[bytes, list[bytes]]],
+) -> None:
+    ours, theirs = Encoder(), hpack.Decoder()
+    for path, lines in heads:
+        fields = ((b":method", b"GET"), (b":path", path), *lines)
+        block = ours.encode(fields, names=names_of(fields))
+        assert [tuple(each) for each in theirs.decode(block, raw=True)] == [
+            *fields[:2],
+            *((line.partition(b":")[0].lower(), line.partition(b":")[2].strip()) for line in lines),
+        ]
+
+
+def test_new_paths_ids_and_secrets_leave_the_rest_of_a_head_remembered() -> None:
+    ours, decoder = Encoder(), Decoder(1 << 16, 100)
+    for number in range(1000):
+        fields = (
+            HEAD[0], (b":path", b"/%d" % number), b"Cookie: %d" % number, b"x-a: b",
+            b"l5d-reqid: %016x" % number,
+        )  # fmt: skip
+        section = decoder.decode(ours.encode(fields, names=names_of(fields)))
+        assert section.fields == (
+            *fields[:2], (b"cookie", b"%d" % number), (b"x-a", b"b"),
+            (b"l5d-reqid", b"%016x" % number),
+        )  # fmt: skip
+        assert section.never_indexed == {b"cookie"}
+    assert len(ours._skeletons) == len(ours._codes.outlines) == 1
+    assert len(ours._codes) == 2, "new values are remembered"
+
+
+def test_what_is_around_new_values_is_forgotten_when_the_table_changes() -> None:
+    ours, decoder = Encoder(), Decoder(1 << 16, 100)
+    head = (HEAD[0], (b":path", b"/"), b"x-a: b")
+    for line in (b"x-b: c", b"x-c: d"):
+        for fields in (head, head, head, head, (*head, line), (*head, line), head):
+            section = decoder.decode(ours.encode(fields, names=names_of(fields)))
+            assert section.fields[2:3] == ((b"x-a", b"b"),)
+    assert ours._codes.inserted == 3
+
+
+def test_what_is_remembered_of_heads_with_names_is_bounded() -> None:
+    ours = Encoder()
+    lines = [b"x-%d: v" % number for number in range(10)]
+    for number in range(1024):
+        some = [line for at, line in enumerate(lines) if number >> at & 1]
+        for _ in range(3):
+            fields = ((b":path", b"/"), *some)
+            ours.encode(fields, names=names_of(fields))
+        assert len(ours._codes.outlines) <= 256
+        assert len(ours._skeletons) <= 256
+
+
+def test_heads_with_long_names_or_fields_are_not_remembered() -> None:
+    ours = Encoder()
+    for line in (b"x-%b: v" % (b"y" * 2000), b"x-z: %b" % (b"y" * 2000)):
+        fields = ((b":path", b"/"), line)
+        for _ in range(3):
+            ours.encode(fields, names=names_of(fields))
+    assert list(ours._codes.outlines) == [(b":path", b"x-z")]
+    assert len(ours._skeletons) == 0
 
 
 def test_what_was_seen_is_bounded() -> None:

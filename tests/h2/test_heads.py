@@ -66,7 +66,7 @@ def test_a_request_there_and_back() -> None:
     head = request_head(FieldSection(Shape(fields), []))
     again = request_fields(head.method, head.scheme, head.path, head.headers())
     assert read(again[0]) == fields
-    assert again[1] == [b"accept", b"accept"]
+    assert again[1] == tuple(name for name, _ in fields)
 
 
 @pytest.mark.parametrize("headers", [of(), of((b"Host", b""))])
