@@ -25,12 +25,12 @@ level instead, because every connection shares it, is in this table (a test comp
 | `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
 | `filters.spans._facts` | 512 | what recurs in spans |
 | `filters.spans._lengths` | 512 | values by line of Content-Length |
-| `h2.literals._heads` | 3 of 2,048 | beginnings of literals by pattern and name |
 | `h2.fields._names` | 2,048 | field names that are sound |
 | `h2.heads._authorities` | 4,096 | `:authority` by the line of Host |
 | `h2.heads._methods` | 64 | fields of methods |
 | `h2.heads._statuses` | 1,000 | fields of statuses |
 | `h2.huffman` (`lru_cache`) | 1 | steps of the slow decoder |
+| `h2.literals._heads` | 3 of 2,048 | beginnings of literals by pattern and name |
 | `h2.representations._names` | 2,048 | field names by their Huffman code |
 | `http.authority` (`lru_cache`) | 4,096 | spellings of authorities |
 | `http.framing._lengths` | 4,096 | values of Content-Length by line |

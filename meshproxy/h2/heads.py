@@ -62,6 +62,8 @@ def _lines(names: list[bytes], lines: list[bytes]) -> tuple[list[bytes], list[by
     """Returns names and lines that HTTP/2 has too; of TE, it has nothing but `trailers`."""
     if _UNLIKE.isdisjoint(names):
         return names, lines
+    if names.count(b"te") == 1 and _TE in lines and _LEFT_OUT.isdisjoint(names):
+        return names, lines
     pairs = [pair for pair in zip(names, lines, strict=True) if pair[0] not in _LEFT_OUT]
     if b"te" in names and (names.count(b"te") > 1 or _TE not in lines):
         values = Headers(names, lines).get_all(b"te")

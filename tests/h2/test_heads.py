@@ -52,6 +52,11 @@ def test_te_goes_on_as_trailers_alone(values: list[bytes], goes_on: bool) -> Non
     assert len(headers) == 1 + len(values)
 
 
+def test_fields_of_a_connection_are_left_out_beside_te() -> None:
+    headers = of((b"te", b"trailers"), (b"Connection", b"te"), (b"A", b"b"))
+    assert read(trailer_fields(headers)) == ((b"te", b"trailers"), (b"a", b"b"))
+
+
 def test_a_request_there_and_back() -> None:
     headers = of((b"Accept", b"*/*"), (b"Host", b"web:80"), (b"Accept", b"text/html"))
     fields = read(request_fields(b"GET", b"http", b"/a?b", headers)[0])
