@@ -72,7 +72,9 @@ class H2Connection(FlowControl):
         """Hands a piece of a body on; DATA for a stream that was reset is dropped."""
         window = self._receive_window = self._receive_window - size
         if window <= self._enough:
-            self._grant()
+            self._due.add(0)
+            if window <= self._half:
+                self._grant_at_once()
         stream = self.streams.get(stream_id)
         if stream is None or not (stream.can_receive and stream.has_head):
             self._drop(stream_id, stream, size)

@@ -68,14 +68,12 @@ class FlowControl(FrameSender):
                 self._is_urgent = True
         return self._is_urgent
 
-    def _grant(self) -> None:
-        """Grants what came on all streams again. Raises H2ConnectionError if that was too much."""
+    def _grant_at_once(self) -> None:
+        """Hurries what is due to the connection. Raises H2ConnectionError if too much came."""
         if self._receive_window < 0:
             why = "more DATA than the connection's window"
             raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, why)
-        self._due.add(0)
-        if self._receive_window <= self._half:
-            self._is_urgent = True
+        self._is_urgent = True
 
     def _write_grants(self) -> None:
         out, streams = self._out, self.streams

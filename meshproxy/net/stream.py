@@ -246,6 +246,11 @@ class Stream:
 
         Returns the number of bytes, which may be 0.
         """
+        if len(pieces) <= _MOST_PIECES:
+            try:
+                return self._send_message(pieces)
+            except BlockingIOError:
+                return 0
         sent = 0
         for at in range(0, len(pieces), _MOST_PIECES):
             some = pieces[at : at + _MOST_PIECES]

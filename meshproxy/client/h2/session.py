@@ -110,7 +110,7 @@ class ClientSession(H2Session):
 
     def flush(self) -> None:
         """Counts what `SessionWriter.flush` has sent."""
-        if not self.is_blocked:
+        if self._backlog is None:
             super().flush()
             if not self.is_closed:
                 self.flushes += 1

@@ -170,7 +170,8 @@ class EndpointSessions:
 
     def _settle(self) -> None:
         """Gives room to requests that wait; after `close`, retires sessions that are not needed."""
-        self._queue.admit()
+        if self._queue.turns:
+            self._queue.admit()
         if self._is_closed and not self._queue.turns:
             for session in self._sessions[:]:
                 if not session.promised and not session.is_over:

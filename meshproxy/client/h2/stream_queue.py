@@ -76,7 +76,7 @@ class StreamQueue:
     def admit(self) -> None:
         """Promises what room there is to those who have waited longest."""
         turns = self.turns
-        for session in self._sessions if turns else ():
+        for session in self._sessions:
             while turns and session.has_room():
                 session.promised += 1
                 turns.popleft().set(session)

@@ -174,7 +174,7 @@ class Inbound(Waiting):
         """Grants the peer *count* bytes again, as they have been handed on."""
         owner = self._owner
         session = owner.session
-        if session.engine.consume(owner, count):
+        if session.engine.consume(owner, count) and not session.is_queued:
             session.touch()
 
     def sink_lost(self, code: int) -> None:

@@ -145,7 +145,7 @@ class H2Session(SessionReader):
 
     def _drain(self) -> None:
         self._must_drain = False
-        if not self.is_blocked and not self.is_closed:
+        if self._backlog is None and not self.is_closed:
             self.drain()
 
     # Ends.

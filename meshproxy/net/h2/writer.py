@@ -95,7 +95,8 @@ class SessionWriter:
             self.room -= outbound.send_frame(allowed, now)
             if outbound in ring:
                 ring[outbound] = ring.pop(outbound)
-        self.touch()
+        if not self.is_queued:
+            self.touch()
 
     def lost(self, ending: str) -> None:
         """Ends the session because the connection is over, or has to be."""

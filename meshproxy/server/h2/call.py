@@ -110,8 +110,11 @@ class Call(SessionStream):
 
     def data_received(self, data: bytes | memoryview, ends: bool) -> None:
         """Takes a piece of the request's body, which needs no `Inbound` if it is all."""
+        if self.inbound is not None:
+            self.inbound.take_piece(data, ends)
+            return
         head, limits = self._head, self.session.limits
-        if head is None or self.inbound is not None:
+        if head is None:
             super().data_received(data, ends)
         elif ends and len(data) <= min(MOST_BYTES, limits.body_bytes):
             self._whole = Whole(bytes(data), head.length, limits.replay_bytes)
