@@ -7,7 +7,7 @@ whose names are known, all but those values is remembered. Strings are not Huffm
 cost more than the bytes it saves.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from meshproxy.h2 import integers
 from meshproxy.h2.decoder import DEFAULT_TABLE_BYTES
@@ -19,6 +19,7 @@ from meshproxy.h2.literals import (
     VOLATILE,
     Outline,
     Skeleton,
+    length_around,
     length_of,
     literal,
 )
@@ -219,8 +220,9 @@ class Encoder:
         known = self._skeletons.get((outline, *constant))
         heads, last = known or self._skeleton(outline, constant)
         parts: list[bytes] = []
-        for head, skip, field in zip(heads, outline.skips, outline.new(fields), strict=True):
-            value = field[skip:].strip() if skip else field[1]
+        section: tuple[Any, ...] = fields
+        for head, at, skip in heads:
+            value = section[at][skip:].strip() if skip else section[at][1]
             count = len(value)
             parts += (head, LENGTHS[count] if count < 127 else length_of(count), value)
         parts.append(last)
@@ -233,7 +235,7 @@ class Encoder:
         skeleton = outline.skeleton([*map(codes.__getitem__, constant)])
         if codes.inserted != inserted:
             self._forget()
-        elif codes.is_stable and sum(map(len, skeleton[0])) + len(skeleton[1]) <= _MAX_BLOCK:
+        elif codes.is_stable and length_around(skeleton) <= _MAX_BLOCK:
             key = (outline, *constant)
             if key in self._once:
                 self._skeletons.keep(key, skeleton)

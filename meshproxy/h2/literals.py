@@ -12,8 +12,12 @@ from meshproxy.h2 import integers
 from meshproxy.h2.static_table import NAME_INDEX_OF
 from meshproxy.http.memo import Memo
 
-Skeleton: TypeAlias = tuple[tuple[bytes, ...], bytes]
-"""What is before each value in a block, and what is after the last one."""
+Skeleton: TypeAlias = tuple[tuple[tuple[bytes, int, int], ...], bytes]
+"""What is before each value in a block, and what is after the last one.
+
+With the former are the place of the field, and how many bytes precede the value in its line: 0 if
+it is the second of a pair.
+"""
 VOLATILE = frozenset(
     b":path content-length date etag last-modified age expires grpc-timeout grpc-message "
     b"traceparent x-request-id l5d-reqid l5d-ctx-trace l5d-ctx-deadline".split()
@@ -39,35 +43,39 @@ class Outline:
     These are the volatile, the secret, and those whose names are *fresh*.
     """
 
-    __slots__ = ("_cuts", "_heads", "constant", "is_believed", "new", "skips")
+    __slots__ = ("_cuts", "_heads", "constant", "is_believed")
 
     def __init__(self, names: tuple[bytes, ...], fresh: Collection[bytes]) -> None:
         own = [name in VOLATILE or name in SECRET or name in fresh for name in names]
         new = [at for at, is_own in enumerate(own) if is_own]
-        self.new: Callable[[tuple[Any, ...]], tuple[Any, ...]] = _picking(new)
-        """Picks the fields with such values from a section."""
         self.constant: Callable[[tuple[Any, ...]], tuple[Any, ...]] = _picking(
             [at for at, is_own in enumerate(own) if not is_own]
         )
-        """Picks the other ones."""
-        self.skips = tuple(0 if names[at][:1] == b":" else len(names[at]) + 1 for at in new)
-        """Bytes before each value in its line; 0 if it is the second of a pair."""
+        """Picks from a section the fields that are not."""
         self.is_believed = any(names[at] not in VOLATILE | SECRET for at in new)
         """True if some are there because of what came before, and may be wrongly."""
         self._cuts = [at - nth for nth, at in enumerate(new)]
-        self._heads = [
-            head_of(name, NEVER_INDEXED if name in SECRET else 0)
-            for name in map(names.__getitem__, new)
-        ]
+        self._heads = [(*_head_and_skip(names[at]), at) for at in new]
 
     def skeleton(self, codes: list[bytes]) -> Skeleton:
         """Returns what is around the values, given what stands for each of the other fields."""
-        heads: list[bytes] = []
+        heads: list[tuple[bytes, int, int]] = []
         begin = 0
-        for cut, head in zip(self._cuts, self._heads, strict=True):
-            heads.append(b"".join(codes[begin:cut]) + head)
+        for cut, (head, skip, at) in zip(self._cuts, self._heads, strict=True):
+            heads.append((b"".join(codes[begin:cut]) + head, at, skip))
             begin = cut
         return tuple(heads), b"".join(codes[begin:])
+
+
+def length_around(skeleton: Skeleton) -> int:
+    """Returns how many bytes of a block are not values, nor their lengths."""
+    heads, last = skeleton
+    return sum(len(head) for head, _, _ in heads) + len(last)
+
+
+def _head_and_skip(name: bytes) -> tuple[bytes, int]:
+    head = head_of(name, NEVER_INDEXED if name in SECRET else 0)
+    return head, 0 if name[:1] == b":" else len(name) + 1
 
 
 def _picking(places: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

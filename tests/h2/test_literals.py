@@ -8,6 +8,7 @@ from meshproxy.h2.literals import (
     NEVER_INDEXED,
     Outline,
     head_of,
+    length_around,
     length_of,
     literal,
 )
@@ -35,11 +36,16 @@ def test_an_outline_picks_what_has_values_of_its_own() -> None:
         (b":method", b"GET"), (b":path", b"/"), b"x-a: b", b"x-new: c", b"cookie: d", b"x-b: e",
     )  # fmt: skip
     assert outline.constant(fields) == (fields[0], fields[2], fields[5])
-    assert outline.new(fields) == (fields[1], fields[3], fields[4])
-    assert outline.skips == (0, 6, 7)
-    assert outline.skeleton([b"M", b"A", b"B"]) == (
-        (b"M" + head_of(b":path", 0), b"A" + head_of(b"x-new", 0), head_of(b"cookie", 0x10)), b"B",
-    )  # fmt: skip
+    skeleton = outline.skeleton([b"M", b"A", b"B"])
+    assert skeleton == (
+        (
+            (b"M" + head_of(b":path", 0), 1, 0),
+            (b"A" + head_of(b"x-new", 0), 3, 6),
+            (head_of(b"cookie", 0x10), 4, 7),
+        ),
+        b"B",
+    )
+    assert length_around(skeleton) == len(b"M\4A\0\5x-new\x1f\x11B")
     assert outline.is_believed
     assert not Outline(names, ()).is_believed
 
@@ -50,5 +56,8 @@ def test_an_outline_picks_what_has_values_of_its_own() -> None:
 def test_an_outline_of_few_fields(names: tuple[bytes, ...], new: int) -> None:
     fields = tuple(name + b": v" for name in names)
     outline = Outline(names, ())
-    assert outline.new(fields) == fields[len(fields) - new :]
-    assert outline.constant(fields) == fields[: len(fields) - new]
+    constant = outline.constant(fields)
+    assert constant == fields[: len(fields) - new]
+    heads, last = outline.skeleton([b"c"] * len(constant))
+    assert [at for _, at, _ in heads] == [*range(len(fields))][len(fields) - new :]
+    assert last == (b"" if new else b"c" * len(constant))
