@@ -6,6 +6,8 @@ from meshproxy.h2.encoder import Encodable
 from meshproxy.h2.errors import ErrorCode, malformed, too_large
 from meshproxy.h2.events import H2Events
 from meshproxy.h2.fields import ResponseHead, response_head
+from meshproxy.h2.own_methods import own_methods
+from meshproxy.h2.reader import FrameReader
 from meshproxy.h2.section import FieldSection
 from meshproxy.h2.settings import LocalSettings
 from meshproxy.h2.stream import H2Stream
@@ -17,6 +19,14 @@ _CALM = 1 / 2
 _EARNED = guard.RESETS_PER_STREAM * _CALM
 
 
+@own_methods
+class ClientReader(FrameReader):
+    """Reads what a server sends."""
+
+    __slots__ = ()
+
+
+@own_methods
 class H2Client(H2Connection):
     """Tells the streams of requests what a server responds.
 
@@ -26,6 +36,8 @@ class H2Client(H2Connection):
     """
 
     __slots__ = ("_allowed_resets", "_is_going", "_next", "late_resets", "most_streams")
+
+    _reader = ClientReader
 
     def __init__(self, events: H2Events, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=True)

@@ -4,6 +4,8 @@ Bytes go in by `receive`, which calls `events`; what is to be sent comes out by 
 argument. Nothing waits here, and no body is kept: `send_data` sends what the windows allow.
 """
 
+from typing import ClassVar
+
 from meshproxy.h2 import frames, guard, settings
 from meshproxy.h2.decoder import Decoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError, malformed, too_large
@@ -28,6 +30,8 @@ class H2Connection(FlowControl):
         "is_acknowledged", "reader",
     )  # fmt: skip
 
+    _reader: ClassVar[type[FrameReader]] = FrameReader
+
     def __init__(
         self, events: H2Events, local: LocalSettings, now: float, *, is_client: bool
     ) -> None:
@@ -36,7 +40,7 @@ class H2Connection(FlowControl):
         self._local = local
         self._now = now
         preface = b"" if is_client else frames.PREFACE
-        self.reader = FrameReader(self, local.max_frame_bytes, preface)
+        self.reader = self._reader(self, local.max_frame_bytes, preface)
         self._decoder = Decoder(local.max_header_list_bytes, local.max_header_fields)
         self._known = self._decoder.known.get
         self._new_window = DEFAULT_WINDOW_BYTES

@@ -7,11 +7,21 @@ from meshproxy.h2.connection import H2Connection
 from meshproxy.h2.errors import ErrorCode, H2StreamError, malformed
 from meshproxy.h2.events import ServerEvents
 from meshproxy.h2.fields import request_head
+from meshproxy.h2.own_methods import own_methods
+from meshproxy.h2.reader import FrameReader
 from meshproxy.h2.section import FieldSection
 from meshproxy.h2.settings import LocalSettings
 from meshproxy.h2.stream import H2Stream
 
 
+@own_methods
+class ServerReader(FrameReader):
+    """Reads what a client sends."""
+
+    __slots__ = ()
+
+
+@own_methods
 class H2Server(H2Connection):
     """Calls *events* with the requests of a client.
 
@@ -21,6 +31,8 @@ class H2Server(H2Connection):
     """
 
     __slots__ = ("_head_bytes", "_held", "_last", "_last_served", "_resets_left")
+
+    _reader = ServerReader
 
     def __init__(self, events: ServerEvents, local: LocalSettings, now: float) -> None:
         super().__init__(events, local, now, is_client=False)

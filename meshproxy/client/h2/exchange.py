@@ -14,6 +14,7 @@ from meshproxy.errors import BadResponse, ConnectionClosed, NoResponse, ProxyErr
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.fields import Fields, ResponseHead
 from meshproxy.h2.heads import request_fields
+from meshproxy.h2.own_methods import own_methods
 from meshproxy.h2.reset import ClientReset, passed_on
 from meshproxy.http.body import RequestBody
 from meshproxy.http.ending import Ending
@@ -36,6 +37,7 @@ _reason = REASONS.get
 _FAULTS = Faults(malformed=BadResponse, closed=ConnectionClosed, timed_out=ServiceTimedOut)
 
 
+@own_methods
 class H2Exchange(SessionStream, Waiting):
     """Sends *request* on a new stream of *session*, which has room for it.
 
@@ -55,14 +57,8 @@ class H2Exchange(SessionStream, Waiting):
         self.inbound = self._outbound = self.failure = None
         method, headers = request.method, request.headers
         fields, names = request_fields(method, session.scheme, request.target, headers)
-        session.engine.open(
-            self,
-            fields,
-            request.body is None,
-            method == b"HEAD",
-            headers.never_indexed,
-            names,
-        )
+        ends, is_bodiless = request.body is None, method == b"HEAD"
+        session.engine.open(self, fields, ends, is_bodiless, headers.never_indexed, names)
         if not session.is_queued:
             session.touch()
         self._request = request

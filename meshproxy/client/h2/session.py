@@ -10,6 +10,7 @@ from meshproxy.client.transport import ExpiryStats, Transport
 from meshproxy.errors import BadResponse, ConnectionClosed, ProxyError
 from meshproxy.h2.client import H2Client
 from meshproxy.h2.errors import ErrorCode
+from meshproxy.h2.own_methods import own_methods
 from meshproxy.h2.reset import GoneAway, StreamRefused, StreamReset
 from meshproxy.http.message import Request, Response
 from meshproxy.net.h2.session import H2Session
@@ -20,6 +21,7 @@ _PACE_SECONDS = 0.5
 """Seconds between attempts to send delayed resets while there is no other traffic."""
 
 
+@own_methods
 class ClientSession(H2Session):
     """Sends requests on *stream*; *changed* is called in the hub when there may be room again.
 
@@ -42,8 +44,6 @@ class ClientSession(H2Session):
         self.engine = H2Client(self, transport.h2, now)
         self.scheme = b"http" if stream.is_plain else b"https"
         """The `:scheme` of requests."""
-        self.flushes = 0
-        """How often everything that waited has been sent."""
         self.has_served = False
         """True once a response has begun."""
         self.is_retired = False
@@ -107,13 +107,6 @@ class ClientSession(H2Session):
     def error_of_loss(self, why: str) -> ProxyError:
         """Returns the error of a request whose connection ended."""
         return ConnectionClosed(why)
-
-    def flush(self) -> None:
-        """Counts what `SessionWriter.flush` has sent."""
-        if self._backlog is None:
-            super().flush()
-            if not self.is_closed:
-                self.flushes += 1
 
     def _sent(self) -> None:
         super()._sent()

@@ -21,8 +21,8 @@ class SessionWriter:
     """Writes what `engine` has to send to `stream`."""
 
     __slots__ = (
-        "_backlog", "_loop", "_ring", "blocked_since", "engine", "is_bulk", "is_closed",
-        "is_queued", "progressed_at", "room", "stalled", "stream",
+        "_backlog", "_loop", "_ring", "blocked_since", "engine", "flushes", "is_bulk",
+        "is_closed", "is_queued", "progressed_at", "room", "stalled", "stream",
     )  # fmt: skip
 
     engine: H2Connection
@@ -33,6 +33,8 @@ class SessionWriter:
         self.is_closed = False
         self.is_queued = False
         """True if what there is to send will be sent at the end of this turn."""
+        self.flushes = 0
+        """How often everything that waited has been sent, or begun to be."""
         self._backlog: memoryview | None = None
         self.blocked_since = inf
         """Monotonic second since which the socket has taken nothing; infinity if it takes more."""
@@ -68,11 +70,20 @@ class SessionWriter:
         if self.is_closed or self._backlog is not None:
             return
         out = self.engine.take()
+        rest: memoryview | None = None
         try:
-            rest = self._write(out) if out else None
+            if self.is_bulk:
+                rest = self._send_pieces(out)
+            elif out:
+                data = out[0] if len(out) == 1 else b"".join(out)
+                sent = self.stream.send_some(data)
+                if sent != len(data):
+                    rest = memoryview(data)[sent:]
+                    rest = self._send(rest) if sent else rest
         except OSError:
             self.lost("")
             return
+        self.flushes += 1
         if rest or (self._ring and self.room <= 0):
             self._block(rest or memoryview(b""))
         else:
@@ -105,20 +116,13 @@ class SessionWriter:
     def _sent(self) -> None:
         """Called when everything that waited has been sent."""
 
-    def _write(self, out: list[bytes | memoryview]) -> memoryview | None:
-        """Sends *out*; returns what the socket did not take. Raises OSError."""
-        if self.is_bulk:
-            self.is_bulk = False
-            sent = self.stream.send_pieces(out)
-            if sent == sum(map(len, out)):
-                return None
-            return memoryview(b"".join(out))[sent:]
-        data = out[0] if len(out) == 1 else b"".join(out)
-        sent = self.stream.send_some(data)
-        if sent == len(data):
+    def _send_pieces(self, out: list[bytes | memoryview]) -> memoryview | None:
+        """Sends *out*, some of it long; returns what the socket did not take. Raises OSError."""
+        self.is_bulk = False
+        sent = self.stream.send_pieces(out)
+        if sent == sum(map(len, out)):
             return None
-        rest = memoryview(data)[sent:]
-        return self._send(rest) if sent else rest
+        return memoryview(b"".join(out))[sent:]
 
     def _send(self, rest: memoryview) -> memoryview | None:
         sent = 1

@@ -22,6 +22,7 @@ from meshproxy.errors import (
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.fields import Fields, RequestHead
 from meshproxy.h2.heads import response_fields
+from meshproxy.h2.own_methods import own_methods
 from meshproxy.h2.reset import ClientReset, StreamReset, passed_on
 from meshproxy.http.body import Body
 from meshproxy.http.headers import Headers
@@ -40,6 +41,7 @@ _BODILESS = frozenset({204, 304})
 _CONTINUE = ((b":status", b"100"),)
 
 
+@own_methods
 class Call(SessionStream):
     """Serves the request of one stream; *head* is None if its fields are over the limits."""
 

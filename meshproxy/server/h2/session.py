@@ -11,6 +11,7 @@ from meshproxy.errors import ProxyError
 from meshproxy.h2 import frames
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.fields import RequestHead
+from meshproxy.h2.own_methods import own_methods
 from meshproxy.h2.reset import ClientReset
 from meshproxy.h2.server import H2Server
 from meshproxy.h2.settings import LocalSettings
@@ -69,6 +70,7 @@ class Terms(Protocol):
         ...
 
 
+@own_methods
 class ServerSession(H2Session):
     """Serves one accepted connection until either side ends it: a `Conversation`."""
 
