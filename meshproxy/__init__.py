@@ -22,6 +22,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `filters.access_log_lines._referers` | 1,024 | quoted values by line of Referer |
 | `filters.access_log_lines._second` | 1 | the time of this second, as logs write it |
 | `filters.access_log_lines._statuses` | 512 | versions and statuses, as logs write them |
+| `filters.access_log_lines.places` | 512 | where logged headers are, by all names |
 | `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
 | `filters.spans._facts` | 512 | what recurs in spans |
 | `filters.spans._lengths` | 512 | values by line of Content-Length |

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from meshproxy.errors import ClientGone
-from meshproxy.filters.access_log_lines import Asked, Form
+from meshproxy.filters.access_log_lines import Asked, Form, places
 from meshproxy.http.body import Body
 from meshproxy.http.framing import BODILESS
 from meshproxy.http.headers import Headers
@@ -44,12 +44,13 @@ class AccessLog:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves, and logs at once or when the response body ends. Raises what *service* raises."""
-        names, lines = request.headers.names, request.headers.lines
+        lines = request.headers.lines
+        host, referer, agent = places[tuple(request.headers.names)]
         asked = (
             request.target,
-            lines[names.index(b"host")] if b"host" in names else b"",
-            lines[names.index(b"referer")] if b"referer" in names else b"",
-            lines[names.index(b"user-agent")] if b"user-agent" in names else b"",
+            lines[host] if host >= 0 else b"",
+            lines[referer] if referer >= 0 else b"",
+            lines[agent] if agent >= 0 else b"",
         )
         started = 0.0 if self._names is None else self._monotonic()
         try:

@@ -23,6 +23,9 @@ _encode = JSONEncoder(separators=(",", ":"), check_circular=False).encode
 """Made once: `json.dumps` makes an encoder for each line, which takes as long as encoding it."""
 _MAX_REASON = 1024
 """Characters of the text of an error."""
+_LOGGED = (b"host", b"referer", b"user-agent")
+_MAX_NAMES = 512
+"""Bytes of all names of a head, up to which their places are remembered."""
 
 
 Asked = tuple[bytes, bytes, bytes, bytes]
@@ -240,9 +243,19 @@ def _shown(line: bytes) -> bytes:
     return _quoted(value_of(line)) if line else b"-"
 
 
+class _Places(Memo[tuple[bytes, ...], tuple[int, int, int]]):
+    """Where Host, Referer and User-Agent are among the names of a head; -1 for those absent."""
+
+    def __missing__(self, names: tuple[bytes, ...]) -> tuple[int, int, int]:
+        host, referer, agent = (names.index(name) if name in names else -1 for name in _LOGGED)
+        found = host, referer, agent
+        return self.keep(names, found) if sum(map(len, names)) <= _MAX_NAMES else found
+
+
+places = _Places(512)
 _hosts = _Pieces(1024, lambda line: _shown(line).replace(b" ", b"\\x20") or b"-")
 _addresses = _Addresses(1024)
-_second = (0, 0, b"")
+_second = (0.0, 0.0, b"")
 """When the present second began and ends, in seconds since 1970, and its text with what follows."""
 _methods = _Pieces(64, lambda method: _quoted(method) + b" ")
 _statuses = _Statuses(512)
@@ -255,7 +268,7 @@ def _next_second(moment: float) -> bytes:
     global _second  # noqa: PLW0603 - one immutable triple, replaced as a whole
     second = int(moment)
     shown = time.strftime("%d/%m/%Y:%H:%M:%S %Z", time.localtime(second))
-    _second = second, second + 1, shown.encode("ascii", "replace") + b'] "'
+    _second = float(second), second + 1.0, shown.encode("ascii", "replace") + b'] "'
     return _second[2]
 
 

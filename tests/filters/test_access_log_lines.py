@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from meshproxy.errors import ConnectFailed
-from meshproxy.filters.access_log_lines import LogEntry, combined, json_line
+from meshproxy.filters.access_log_lines import LogEntry, combined, json_line, places
 from meshproxy.http.errors import error_response
 from meshproxy.http.headers import Headers, of
 from meshproxy.http.limits import Limits
@@ -162,3 +162,11 @@ def test_a_line_too_long_to_be_remembered_is_shown_the_same() -> None:
     assert shown.startswith(b"web 192.0.2.1 ")
     assert b' 12 "' + b"r" * 500 + b'" "-"\n' in shown
     assert shown == combined(*entry(asked(headers=headers)))
+
+
+def test_places_of_headers_are_found_and_long_heads_are_not_kept() -> None:
+    assert places[b"accept", b"user-agent", b"host"] == (2, -1, 1)
+    assert (b"accept", b"user-agent", b"host") in places
+    long = (b"referer", b"x" * 512)
+    assert places[long] == (-1, 0, -1)
+    assert long not in places
