@@ -59,7 +59,7 @@ def test_a_file_that_has_not_run_is_judged_by_its_size_and_room(tree: Path) -> N
     for file in (whole, tree / "test_small.py"):
         file.write_text("#" * 5000)
     assert suite.expected(whole, {}) == 5
-    assert suite.expected(tree / "test_small.py", {}) == 0.5
+    assert suite.expected(tree / "test_small.py", {}) == 1
 
 
 def test_what_failed_is_told_and_the_seconds_are_remembered(
