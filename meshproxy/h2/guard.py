@@ -14,8 +14,11 @@ RESETS_PER_STREAM = 1 / 8
 FAULT = 2
 """What a stream costs that ended by a fault of the peer: honest ones make hardly any, and what led
 to the fault has cost more than a reset."""
-TRIFLES = 10_000
+TRIFLES = 2000
+"""What a new connection may do: it is over before requests that came with the flood are begun."""
 TRIFLES_PER_SECOND = 330
+TRIFLES_EARNED = 40_000
+"""What useful work may save: Go's client may open its windows only after 64 MiB have come."""
 USEFUL = 2
 """What useful work earns: a stream, or a DATA frame sent that was no sliver."""
 EMPTY_DATA = 4
@@ -32,17 +35,23 @@ SLIVER = 256
 
 
 class Bucket:
-    """*capacity* tokens, of which *per_second* come back with time; *now* is in seconds."""
+    """*capacity* tokens, of which *per_second* come back with time; *now* is in seconds.
 
-    __slots__ = ("_at", "_capacity", "_per_second", "_tokens", "_what", "earned")
+    Honest work may save up to *most* tokens, by default no more than the capacity.
+    """
 
-    def __init__(self, what: str, capacity: float, per_second: float, now: float) -> None:
+    __slots__ = ("_at", "_capacity", "_most", "_per_second", "_tokens", "_what", "earned")
+
+    def __init__(
+        self, what: str, capacity: float, per_second: float, now: float, most: float = 0
+    ) -> None:
         self._what = what
         self._capacity = self._tokens = capacity
+        self._most = most or capacity
         self._per_second = per_second
         self._at = now
         self.earned: float = 0
-        """Tokens to be put back: honest work adds to it. Those above the capacity are lost."""
+        """Tokens to be put back: honest work adds to it. Those above the most are lost."""
 
     def take(self, now: float, cost: float = 1) -> None:
         """Takes *cost* tokens. Raises H2ConnectionError if they are not there."""
@@ -51,10 +60,11 @@ class Bucket:
 
     def may_take(self, now: float, cost: float = 1) -> bool:
         """Takes *cost* tokens. Returns False, and takes none, if they are not there."""
-        tokens = min(self._capacity, self._tokens + self.earned)
+        tokens = min(self._most, self._tokens + self.earned)
         self.earned = 0
         if tokens < cost:
-            tokens = min(self._capacity, tokens + (now - self._at) * self._per_second)
+            back = (now - self._at) * self._per_second
+            tokens = max(tokens, min(self._capacity, tokens + back))
             self._at = now
             if tokens < cost:
                 self._tokens = tokens
@@ -71,4 +81,4 @@ def resets(now: float, part: float = 1) -> Bucket:
 def trifles(now: float) -> Bucket:
     """Returns the bucket for frames that have no effect, or hardly any."""
     what = "frames without use: SETTINGS, WINDOW_UPDATE, PRIORITY, empty DATA"
-    return Bucket(what, TRIFLES, TRIFLES_PER_SECOND, now)
+    return Bucket(what, TRIFLES, TRIFLES_PER_SECOND, now, TRIFLES_EARNED)

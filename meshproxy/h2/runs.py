@@ -1,7 +1,7 @@
 """Runs of frames of one kind that have hardly any effect, read at once.
 
-A peer may send 10,000 of them before `guard` ends the connection: one by one, that would cost more
-than what follows. A frame with a fault of any kind is not part of a run, and is read by itself.
+A peer may send thousands of them before `guard` ends the connection: one by one, that would cost
+more than what follows. A frame with any fault is not part of a run, and is read by itself.
 """
 
 import re

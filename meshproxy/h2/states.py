@@ -49,13 +49,12 @@ server's business, and no other ones may come for an idle stream."""
 
 def check_late(stream_id: int, state: StreamState, kind: int) -> None:
     """Raises the error of a frame of type *kind* in *state*; returns if it may be ignored."""
+    verdict = RECEIVED[state, kind]
+    if verdict in (FrameVerdict.ACCEPT, FrameVerdict.IGNORE):
+        return
     what = f"a frame of type {kind} on a stream that is {state.value}"
-    match RECEIVED[state, kind]:
-        case FrameVerdict.STREAM_CLOSED:
-            raise H2StreamError(stream_id, ErrorCode.STREAM_CLOSED, what)
-        case FrameVerdict.CONNECTION_STREAM_CLOSED:
-            raise H2ConnectionError(ErrorCode.STREAM_CLOSED, f"{what}: {stream_id}")
-        case FrameVerdict.CONNECTION_PROTOCOL_ERROR:
-            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"{what}: {stream_id}")
-        case _:
-            return
+    if verdict is FrameVerdict.STREAM_CLOSED:
+        raise H2StreamError(stream_id, ErrorCode.STREAM_CLOSED, what)
+    if verdict is FrameVerdict.CONNECTION_STREAM_CLOSED:
+        raise H2ConnectionError(ErrorCode.STREAM_CLOSED, f"{what}: {stream_id}")
+    raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"{what}: {stream_id}")

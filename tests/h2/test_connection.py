@@ -113,7 +113,7 @@ def test_data_on_its_way_to_a_stream_reset_here_is_no_fault_within_its_window() 
     found = ["fine"]
     while found[-1] == "fine":
         found.append(verdict(made, [data(1, b"x" * 16) * 1000]))
-    assert (len(found), found[-1]) == (2 + 13, "goaway ENHANCE_YOUR_CALM")
+    assert (len(found), found[-1]) == (2 + 6, "goaway ENHANCE_YOUR_CALM")
 
 
 Message = tuple[dict[str, str], list[int], dict[str, str]]

@@ -30,3 +30,17 @@ def test_work_puts_back_and_not_above_the_rim() -> None:
     assert taken(bucket, 0) == 5
     bucket.earned += 3
     assert taken(bucket, 0, cost=2) == 1
+
+
+def test_work_may_save_more_than_time_puts_back() -> None:
+    bucket = Bucket("frogs", 5, 1, now=0, most=8)
+    bucket.earned += 10
+    assert taken(bucket, 0) == 8
+    assert taken(bucket, 100) == 5
+
+
+def test_what_work_has_saved_is_not_lost_when_more_is_asked_for() -> None:
+    bucket = Bucket("frogs", 5, 1, now=0, most=8)
+    bucket.earned += 2
+    assert not bucket.may_take(100, 8)
+    assert taken(bucket, 100) == 7

@@ -1,5 +1,6 @@
 """A run of frames does what its frames do one by one, and costs next to nothing."""
 
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -12,6 +13,7 @@ from meshproxy.h2.errors import ErrorCode, H2ConnectionError
 from meshproxy.h2.reader import FrameReader
 from meshproxy.h2.sender import MAX_REPLIES
 from meshproxy.h2.server import H2Server
+from meshproxy.net.stream import RECEIVE
 from tests.kit import hostile
 from tests.kit.effort import lines_run
 from tests.kit.h2 import NOW, SETTINGS, Recorder, data, frame, headers, server
@@ -97,16 +99,29 @@ def test_a_flood_ends_with_the_bucket_after_little_work(attack: Any) -> None:
     assert lines_run(receive) < 600
 
 
-def test_a_flood_of_all_windows_ends_after_a_line_for_each_that_is_allowed() -> None:
+@pytest.mark.parametrize("made", hostile.CHEAP.values(), ids=hostile.CHEAP)
+def test_a_flood_over_many_streams_ends_within_its_first_read(made: Callable[[int], bytes]) -> None:
+    """So that the requests that came with it are never begun."""
+    connection, _ = server()
+    with pytest.raises(H2ConnectionError) as caught:
+        connection.receive(hostile.spread(made)[:RECEIVE], NOW)
+    assert caught.value.code is ErrorCode.ENHANCE_YOUR_CALM
+
+
+def test_windows_may_be_opened_in_small_steps_after_long_bodies_have_come_whole() -> None:
+    """As Go's client does, by 4 KiB, for the stream and the connection."""
+    streams, size, step = range(1, 100, 2), 1 << 20, 4096
     made, _ = server()
-    flood = hostile.window_updates(count=100_000, streams=range(1, 100, 2))
-    most = 3 * guard.TRIFLES
-
-    def receive() -> None:
-        with pytest.raises(H2ConnectionError):
-            made.receive(flood, NOW)
-
-    assert lines_run(receive) < most
+    windows = [frames.settings(((4, size),)), frames.window_update(0, 1 << 30)]
+    made.receive(b"".join((*windows, *(headers(stream, ends=False) for stream in streams))), NOW)
+    for stream in [*made.streams.values()]:
+        assert made.send_data(stream, bytes(size), ends=False) == size
+    opened = b"".join(
+        frames.window_update(stream, step) + frames.window_update(0, step) for stream in streams
+    )
+    for _ in range(size // step):
+        made.receive(opened, NOW)
+    assert {stream.send_window for stream in made.streams.values()} == {size}
 
 
 def test_pings_are_answered_each_with_its_own_payload() -> None:

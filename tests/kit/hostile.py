@@ -1,7 +1,7 @@
 """What hostile clients of HTTP/2 send after the preface: for the tests, and for the bench."""
 
-from collections.abc import Callable, Iterable
-from itertools import chain, repeat
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from hpack import Encoder
@@ -54,13 +54,26 @@ def priorities(count: int = 200_000) -> bytes:
     return frame(frames.PRIORITY, 0, 1, b"\0\0\0\0\x10") * count
 
 
-def window_updates(count: int = 200_000, streams: Iterable[int] = (0,)) -> bytes:
-    """Return windows that open by a byte, those of *streams* in turn."""
-    opened = b"".join(headers(stream, ends=False) for stream in streams if stream)
-    turns = chain.from_iterable(repeat(tuple(streams)))
-    made = {stream: frames.window_update(stream, 1) for stream in streams}
-    return opened + b"".join(made[stream] for stream, _ in zip(turns, range(count), strict=False))
+def window_updates(count: int = 200_000) -> bytes:
+    """Return the connection's window, opened byte by byte."""
+    return frames.window_update(0, 1) * count
 
+
+def spread(made: Callable[[int], bytes], count: int = 200_000) -> bytes:
+    """Return 50 open streams, and what *made* returns for each of them, in turn."""
+    streams = range(1, 100, 2)
+    opened = b"".join(headers(stream, ends=False) for stream in streams)
+    return opened + b"".join(map(made, streams)) * (count // len(streams))
+
+
+CHEAP: Final[dict[str, Callable[[int], bytes]]] = {
+    "WINDOW_UPDATE": lambda stream: frames.window_update(stream, 1),
+    "empty DATA": data,
+    "PRIORITY": lambda stream: frame(frames.PRIORITY, 0, stream, b"\0\0\0\0\x10"),
+    "RST_STREAM": lambda stream: frames.rst_stream(stream, ErrorCode.CANCEL),
+    "frames of an unknown type": lambda stream: frame(77, 0, stream),
+}
+"""Frames of a stream that cost their sender next to nothing."""
 
 ATTACKS: Final[dict[str, Callable[[], bytes]]] = {
     "20,000 requests, each reset at once": rapid_reset,
@@ -74,4 +87,5 @@ ATTACKS: Final[dict[str, Callable[[], bytes]]] = {
     "200,000 empty DATA": empty_data,
     "200,000 PRIORITY": priorities,
     "200,000 WINDOW_UPDATE": window_updates,
+    **{f"200,000 {name}, of 50 streams": partial(spread, made) for name, made in CHEAP.items()},
 }

@@ -1,6 +1,7 @@
 """A client's connection: how it ends, who has a turn, and what a hostile client gets."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gevent
@@ -222,14 +223,17 @@ ATTACKS: list[tuple[Callable[[], bytes], ErrorCode]] = [
     (hostile.empty_data, ErrorCode.ENHANCE_YOUR_CALM),
     (hostile.priorities, ErrorCode.ENHANCE_YOUR_CALM),
     (hostile.window_updates, ErrorCode.ENHANCE_YOUR_CALM),
-    (lambda: hostile.window_updates(streams=range(1, 100, 2)), ErrorCode.ENHANCE_YOUR_CALM),
+    *(
+        (partial(hostile.spread, made), ErrorCode.ENHANCE_YOUR_CALM)
+        for made in hostile.CHEAP.values()
+    ),
     (lambda: frames.head(1 << 20, frames.DATA, 0, 1), ErrorCode.FRAME_SIZE_ERROR),
     (lambda: headers(2), ErrorCode.PROTOCOL_ERROR),
 ]  # fmt: skip
 IDS = (
     "rapid reset", "resets that we made", "continuation", "empty continuation", "hpack bomb",
     "settings", "ping", "empty data", "priority", "window update",
-    "window update of many", "frame size", "even stream",
+    *(f"{name} of many" for name in hostile.CHEAP), "frame size", "even stream",
 )  # fmt: skip
 
 
