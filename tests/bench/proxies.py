@@ -126,11 +126,11 @@ class Running:
                 os.kill(pid, signal.SIGKILL)
 
 
-def by(python: str) -> Proxy:
-    """Return meshproxy as another Python runs it."""
+def by(python: str, proxy: Proxy = MESHPROXY) -> Proxy:
+    """Return *proxy*, which is meshproxy, as another Python runs it."""
     asked = subprocess.run([python, "--version"], capture_output=True, text=True, check=True)
     name = f"meshproxy, {asked.stdout.strip()}"
-    return replace(MESHPROXY, name=name, command=(python, *MESHPROXY.command[1:]))
+    return replace(proxy, name=name, command=(python, *proxy.command[1:]))
 
 
 def _program(name: str) -> str | None:

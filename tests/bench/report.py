@@ -14,7 +14,7 @@ Results = Mapping[tuple[str, str], Sequence[Measured]]
 
 
 class Verdict(NamedTuple):
-    """What became of one goal."""
+    """What became of one goal. *scenario* names the Python too, where it is another one."""
 
     scenario: str
     goal: Goal
@@ -35,17 +35,23 @@ def cost(scenario: Scenario, one: Measured) -> float:
 
 
 def verdicts(results: Results, scenarios: Mapping[str, Scenario] = SCENARIOS) -> list[Verdict]:
-    """Return, for every goal that was measured, the median of the ratios within a repetition."""
+    """Return, for every goal that was measured, the median of the ratios within a repetition.
+
+    There is one for each Python that ran meshproxy.
+    """
     found = []
-    for name, scenario in scenarios.items():
-        ours = results.get((name, "meshproxy"), ())
+    for (name, proxy), ours in results.items():
+        if name not in scenarios or not proxy.startswith("meshproxy"):
+            continue
+        scenario = scenarios[name]
         for goal in scenario.goals:
             theirs = results.get((name, goal.peer), ())
             if not ours or len(ours) != len(theirs):
                 continue
             pairs = zip(ours, theirs, strict=True)
             ratios = [cost(scenario, a) / (cost(scenario, b) or 1e-9) for a, b in pairs]
-            found.append(Verdict(name, goal, median(ratios), (min(ratios), max(ratios))))
+            called = name + proxy.removeprefix("meshproxy")
+            found.append(Verdict(called, goal, median(ratios), (min(ratios), max(ratios))))
     return found
 
 

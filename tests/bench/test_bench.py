@@ -31,6 +31,13 @@ def test_a_ratio_is_the_median_of_those_inside_a_repetition() -> None:
     assert (by_latency.ratio, by_latency.text) == (1.5, "missed")
 
 
+def test_each_python_has_its_ratio() -> None:
+    other = [Measured(us, 100, 1, 2, 0) for us in (50, 50, 50)]
+    runs = {**RUNS, ("small", "meshproxy, Python 3.13.5"): other}
+    found = {one.scenario: one.ratio for one in report.verdicts(runs)}
+    assert found == {"small": 0.6, "small, Python 3.13.5": 0.5, "small-c1": 1.5}
+
+
 def test_the_tables_go_between_the_markers_of_the_document(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
     document.write_text("before\n{}\nold\n{}\nafter\n".format(*report.markers()))

@@ -25,7 +25,7 @@ from tests.bench.h2.load import check, check_echo, measure  # noqa: E402
 from tests.bench.h2.scenarios import IDLE_GOAL, OPEN_GOAL, PEER, SCENARIOS  # noqa: E402
 from tests.bench.h2.world import H2World  # noqa: E402
 from tests.bench.load import Measured  # noqa: E402
-from tests.bench.proxies import MESHPROXY, PEERS, Proxy, Running  # noqa: E402
+from tests.bench.proxies import MESHPROXY, PEERS, Proxy, Running, by  # noqa: E402
 from tests.bench.scenarios import Goal  # noqa: E402
 from tests.kit.daemons import find  # noqa: E402
 
@@ -66,6 +66,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--reps", type=int, default=3, help="repetitions (3)")
     parser.add_argument("--secs", type=float, default=2, help="seconds of each measurement (2)")
+    parser.add_argument("--python", action="append", default=[], help="meshproxy by it as well")
     parser.add_argument("--memory", action="store_true", help="memory too")
     parser.add_argument("--connections", type=int, default=2000, help="idle ones, for --memory")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
@@ -87,11 +88,12 @@ class Worlds(ExitStack):
 
 
 def side_by_side(worlds: Worlds, options: argparse.Namespace) -> report.Results:
-    """Measure both proxies in every scenario, in each repetition."""
+    """Measure both proxies in every scenario, in each repetition, ours by each Python."""
     results: dict[tuple[str, str], list[Measured]] = defaultdict(list)
     for _ in range(options.reps):
         for name in options.scenarios:
-            for proxy in (OURS_GRPC if SCENARIOS[name].is_grpc else OURS, ENVOY):
+            ours = OURS_GRPC if SCENARIOS[name].is_grpc else OURS
+            for proxy in (ours, *(by(python, ours) for python in options.python), ENVOY):
                 measured = one(worlds, name, proxy, options.secs)
                 results[name, proxy.name].append(measured)
                 say(f"{name} {proxy.name}: {measured.cpu_us:.1f} us, {measured.per_s:.0f}/s")
