@@ -104,7 +104,7 @@ class ClearContext:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves without the mesh's headers in either direction."""
-        request.headers.remove_where(_is_ours)
+        request.headers.remove_where(l5d.is_ours)
         return clear(service(request))
 
 
@@ -115,9 +115,5 @@ def clear(response: Response) -> Response:
         response.close()
         response.body = b""
         headers.set(b"Content-Length", b"0")
-    headers.remove_where(_is_ours)
+    headers.remove_where(l5d.is_ours)
     return response
-
-
-def _is_ours(name: bytes) -> bool:
-    return name.startswith(b"l5d-")

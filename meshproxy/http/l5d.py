@@ -35,6 +35,11 @@ _NEAR = 100
 """Bytes by which a cut may move back to the end of a word."""
 
 
+def is_ours(name: bytes) -> bool:
+    """Returns True if the field, in lower case, is one of the mesh's."""
+    return name.startswith(b"l5d-")
+
+
 def take_dtab(headers: Headers) -> Dtab | None:
     """Reads and removes the dtab headers; those of the context come first, so the user's own win.
 

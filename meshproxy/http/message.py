@@ -49,6 +49,13 @@ class EgressDecision(Protocol):
         ...
 
 
+class Informed(Protocol):
+    """A client that takes informational responses before the final one."""
+
+    def inform(self, status: int, headers: Headers) -> None:
+        """Passes one on, which may change; returns at once, and raises nothing."""
+
+
 class Request:
     """One request on its way from a client to at most one endpoint at a time.
 
@@ -68,6 +75,7 @@ class Request:
     | `classifier`, `earlier`, `retries`, `tried` | `filters/retries` |
     | `egress` | `router/egress` |
     | `bound_id` | `filters/forwarding` |
+    | `informed` | `server/h2/call` |
     | `endpoint` | `client/endpoint`, `client/fail_fast` |
     | `phases` | `http/phases` |
     """
@@ -83,6 +91,7 @@ class Request:
         "egress",
         "endpoint",
         "headers",
+        "informed",
         "local_dtab",
         "method",
         "peer",
@@ -132,6 +141,13 @@ class Request:
         """All attempts but the last one."""
         self.phases: Mapping[str, float] | None = None
         """Seconds by what it waited for, see `meshproxy.http.phases`; None if nothing."""
+        self.informed: Informed | None = None
+        """None if the client gets no informational responses, as over HTTP/1.1."""
+
+    def inform(self, status: int, headers: Headers) -> None:
+        """Tells the client of an informational response (RFC 9110 section 15.2), if it may be."""
+        if self.informed is not None:
+            self.informed.inform(status, headers)
 
 
 class Response:

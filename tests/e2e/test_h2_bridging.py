@@ -11,6 +11,7 @@ from h2.errors import ErrorCodes
 from h2.events import (
     DataReceived,
     Event,
+    InformationalResponseReceived,
     RequestReceived,
     ResponseReceived,
     StreamEnded,
@@ -30,13 +31,14 @@ from tests.kit.proxy import Proxy
 from tests.kit.wire import WireClient, dial, get
 
 LARGE = "v" * 6000
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def bridge(port: int, by: str, onwards: str) -> Proxy:
+def bridge(port: int, by: str, onwards: str, more: str = "") -> Proxy:
     """Return a proxy that takes protocol *by* and goes on to *port* by protocol *onwards*."""
     return Proxy(
         f"admin: {{port: 0}}\nrouters:\n- protocol: {by}\n  client: {{protocol: {onwards}}}\n"
-        f"  dtab: /svc => /$/inet/127.0.0.1/{port}\n  servers: [{{port: 0}}]\n"
+        f"  dtab: /svc => /$/inet/127.0.0.1/{port}\n  servers: [{{port: 0}}]\n{more}"
     )
 
 
@@ -152,7 +154,67 @@ def test_an_end_of_the_connection_ends_a_body_without_length_and_cuts_others(
         assert (found[0][":status"], found[1], found[3]) == ("200", body, end)
 
 
+def hints(wire: H2Wire) -> tuple[list[dict[str, str]], dict[str, str]]:
+    """Return the informational responses to a request, and the head of the final one."""
+    found = []
+    stream_id = wire.ask()
+    for event in wire.events():
+        fields = {str(name): str(value) for name, value in getattr(event, "headers", None) or ()}
+        if isinstance(event, InformationalResponseReceived):
+            assert event.stream_id == stream_id
+            found.append(fields)
+        elif isinstance(event, ResponseReceived):
+            return found, fields
+    raise AssertionError("the connection was closed")
+
+
+def test_informational_responses_of_http_1_are_passed_on() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    script = [Until(), Send(b"HTTP/1.1 100 Continue\r\n\r\n" + early + early + OK)]
+    with BadServer([script]) as origin, to_http_1(origin.port) as wire:
+        found, final = hints(wire)
+        assert found == [{":status": "103", "link": "</a>"}] * 2
+        assert final[":status"] == "200"
+
+
 # --- HTTP/1.1 to HTTP/2 ---
+
+
+def early_hints(peer: Peer, event: Event) -> None:
+    """Answer with two informational responses first."""
+    if isinstance(event, StreamEnded):
+        peer.head(event.stream_id, 100)
+        peer.head(event.stream_id, 103, ("link", "</a>"))
+        peer.reply(event.stream_id, b"body")
+
+
+def test_informational_responses_of_http_2_are_passed_on_by_http_2_alone() -> None:
+    with H2Endpoint(early_hints) as origin:
+        with to_http_2(origin.port) as port, WireClient(port) as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+            reply = client.read()
+            assert (reply.status, reply.body, reply.informational) == (200, b"body", [])
+        with (
+            bridge(origin.port, "h2", "h2") as proxy,
+            dial(("127.0.0.1", proxy.port("h2"))) as sock,
+        ):
+            found, final = hints(H2Wire(sock))
+            assert (found, final[":status"]) == ([{":status": "103", "link": "</a>"}], "200")
+
+
+def test_a_retry_may_bring_further_informational_responses() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </%d>\r\n\r\n"
+    failed = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+    scripts = [[Until(), Send(early % 1 + failed)], [Until(), Send(early % 2 + OK)]]
+    retrying = "  service: {responseClassifier: {kind: io.l5d.h2.retryableRead5XX}}\n"
+    with (
+        BadServer(scripts) as origin,
+        bridge(origin.port, "h2", "http", retrying) as proxy,
+        dial(("127.0.0.1", proxy.port("h2"))) as sock,
+    ):
+        found, final = hints(H2Wire(sock))
+        assert [each["link"] for each in found] == ["</1>", "</2>"]
+        assert final[":status"] == "200"
 
 
 def test_fields_of_a_request_become_those_of_http_2() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from meshproxy.http.headers import Headers, of
 from meshproxy.http.message import REASONS, Request, Response, text_response
+from tests.kit.messages import Heard
 
 
 class Body:
@@ -20,6 +21,14 @@ def test_a_request_begins_without_limits_or_names() -> None:
     assert request.body is None
     assert request.deadline == math.inf
     assert (request.dst, request.bound_id, request.local_dtab, request.peer) == (None,) * 4
+
+
+def test_a_client_is_told_of_informational_responses_if_it_wants_them() -> None:
+    request, headers = Request(b"GET", b"/", b"1.1", Headers()), of((b"Link", b"x"))
+    request.inform(103, headers)
+    request.informed = heard = Heard()
+    request.inform(103, headers)
+    assert heard.said == [(103, [b"Link: x"])]
 
 
 def test_closing_a_response_closes_its_body() -> None:

@@ -8,6 +8,16 @@ from meshproxy.http.message import Request, Response
 from meshproxy.net.stream import Stream
 
 
+class Heard:
+    """A client that notes what informational responses it is told of."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[int, list[bytes]]] = []
+
+    def inform(self, status: int, headers: Headers) -> None:
+        self.said.append((status, headers.lines))
+
+
 class Pieces:
     """A request body whose pieces are all at hand."""
 

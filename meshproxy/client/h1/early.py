@@ -11,6 +11,7 @@ from meshproxy.client.failures import refusal
 from meshproxy.errors import BadResponse
 from meshproxy.http.framing import announces_body
 from meshproxy.http.head import HEAD_END, parse_response
+from meshproxy.http.message import Request
 from meshproxy.net.stream import Stream, StreamTimeout
 
 MAX_INTERIM = 64
@@ -22,11 +23,12 @@ _MAX_HEAD = 65536
 
 
 class EarlyAnswer:
-    """Skips informational responses; `data` is what followed them."""
+    """Tells the client of *request* of informational responses; `data` is what followed them."""
 
-    __slots__ = ("count", "data", "is_sound")
+    __slots__ = ("_request", "count", "data", "is_sound")
 
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
+        self._request = request
         self.data = b""
         self.count = 0
         """Number of informational responses so far."""
@@ -53,10 +55,11 @@ class EarlyAnswer:
             head, ended, rest = self.data.partition(HEAD_END)
             if not ended:
                 return not read or len(self.data) > _MAX_HEAD
-            headers = parse_response(head)[3]
+            _, status, _, headers = parse_response(head)
             self.is_sound = self.is_sound and not announces_body(headers)
             self.count += 1
             if self.count > MAX_INTERIM:
                 raise BadResponse("too many informational responses")
+            self._request.inform(status, headers)
             self.data = rest
         return not read or not _START.startswith(self.data)

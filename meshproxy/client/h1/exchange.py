@@ -67,7 +67,7 @@ class Exchange:
         """
         connection, stream, limits = self._connection, self._stream, self._limits
         self._deadline = deadline
-        self._early = early = EarlyAnswer() if request.body is not None else None
+        self._early = early = EarlyAnswer(request) if request.body is not None else None
         try:
             sent_all = self._send(request)
             latest = monotonic() + limits.first_byte

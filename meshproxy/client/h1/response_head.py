@@ -1,6 +1,6 @@
 """Reads from a connection up to the body of the final response (RFC 9112 section 4).
 
-Informational responses are skipped (RFC 9110 section 15.2).
+The client of the request is told of informational responses (RFC 9110 section 15.2).
 """
 
 from meshproxy.client.failures import no_answer
@@ -47,6 +47,7 @@ def final_head(
             return Response(status, reason, headers, b"", version), rest, is_sound
         passed += 1
         is_sound = is_sound and not announces_body(headers)
+        request.inform(status, headers)
         data = rest or _more_bytes(stream, deadline)
     raise BadResponse("too many informational responses")
 

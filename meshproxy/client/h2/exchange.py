@@ -179,12 +179,13 @@ class H2Exchange(SessionStream, Waiting):
     # What the session calls.
 
     def interim_received(self, head: ResponseHead) -> None:
-        """Counts an informational response, of which there may be `MAX_INTERIM`, and drops it."""
-        del head
+        """Tells the client of an informational response, of which there may be `MAX_INTERIM`."""
         self._interims += 1
         if self._interims > MAX_INTERIM:
             error = BadResponse("too many informational responses")
             self.reset(ErrorCode.ENHANCE_YOUR_CALM, error)
+        else:
+            self._request.inform(head.status, head.headers())
 
     def response_received(self, head: ResponseHead, ends: bool) -> None:
         """Takes the head of the response, which is all of it if it *ends*."""

@@ -21,9 +21,12 @@ from meshproxy.errors import (
 )
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.fields import Fields, RequestHead
+from meshproxy.h2.grpc import is_grpc
 from meshproxy.h2.heads import response_fields
 from meshproxy.h2.own_methods import own_methods
 from meshproxy.h2.reset import ClientReset, StreamReset, passed_on
+from meshproxy.h2.static_table import ENTRY_OVERHEAD
+from meshproxy.http import hop, l5d
 from meshproxy.http.body import Body
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 _FAULTS = Faults(malformed=BadRequest, closed=ClientGone, timed_out=RequestTimedOut)
 _BODILESS = frozenset({204, 304})
+_CONTINUE_STATUS = 100
 _CONTINUE = ((b":status", b"100"),)
 
 
@@ -45,7 +49,7 @@ _CONTINUE = ((b":status", b"100"),)
 class Call(SessionStream):
     """Serves the request of one stream; *head* is None if its fields are over the limits."""
 
-    __slots__ = ("_greenlet", "_head", "_is_head_request", "_whole")
+    __slots__ = ("_greenlet", "_head", "_informed_bytes", "_is_head_request", "_whole")
 
     session: "ServerSession"
 
@@ -54,6 +58,8 @@ class Call(SessionStream):
         self.inbound = self._outbound = self.failure = None
         self._head = head
         self._greenlet: greenlet | None = None
+        self._informed_bytes = 0
+        """Of informational responses so far."""
         self._is_head_request = head is not None and head.method == b"HEAD"
         self._whole: Whole | None = None
         """The request's body, if all of it came before the request was served."""
@@ -104,6 +110,7 @@ class Call(SessionStream):
             body = self._begin_body(head)
         request = Request(head.method, head.path, b"2", headers, body)
         request.peer = session
+        request.informed = self
         if head.scheme != session.scheme:
             request.scheme = head.scheme.lower()
         if b"expect" in headers.names:
@@ -153,6 +160,27 @@ class Call(SessionStream):
         if self.can_send:
             self.session.engine.send_fields(self, _CONTINUE, ends=False)
             self.session.touch()
+
+    def inform(self, status: int, headers: Headers) -> None:
+        """Passes on an informational response of an endpoint; see `http.message.Informed`.
+
+        Not 100, which is ours to send, nor to callers of gRPC. What has a length, or exceeds the
+        limit of a head together with those before it, is left out, as is all while the client
+        does not read.
+        """
+        session, names = self.session, headers.names
+        if status == _CONTINUE_STATUS or not self.can_send or session.is_blocked:
+            return
+        if self._head is None or is_grpc(self._head.headers()):
+            return
+        self._informed_bytes += sum(map(len, headers.lines)) + ENTRY_OVERHEAD * (len(names) + 1)
+        if b"content-length" in names or self._informed_bytes > session.limits.header_bytes:
+            return
+        hop.strip(headers, may_upgrade=False)
+        headers.remove_where(l5d.is_ours)
+        fields = response_fields(status, headers)
+        session.engine.send_fields(self, fields, False, headers.never_indexed)
+        session.touch()
 
     def _respond(self, response: Response) -> None:
         """Sends *response*, or begins to. Raises ClientGone if nobody waits for it any more."""

@@ -16,7 +16,7 @@ from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.net.stream import Stream, StreamTimeout
-from tests.kit.messages import request
+from tests.kit.messages import Heard, request
 from tests.kit.pair import plain
 
 FINAL = b"HTTP/1.1 404 Not Found\r\nX: 1\r\n\r\n"
@@ -71,6 +71,14 @@ def test_informational_responses_are_passed_over(pieces: list[bytes]) -> None:
         assert read(stream)[0].status == 404
 
 
+def test_a_client_that_wants_them_is_told_of_informational_responses() -> None:
+    asked = request()
+    asked.informed = heard = Heard()
+    with saying([HINTS + HINTS + FINAL]) as stream:
+        read(stream, asked)
+    assert heard.said == [(103, [b"Link: </a>"])] * 2
+
+
 def test_they_have_an_end() -> None:
     with saying([HINTS * MAX_INTERIM + FINAL]) as stream:
         assert read(stream)[0].status == 404
@@ -79,7 +87,7 @@ def test_they_have_an_end() -> None:
 
 
 def test_those_that_came_early_count() -> None:
-    early = EarlyAnswer()
+    early = EarlyAnswer(request())
     early.count = MAX_INTERIM
     with saying([HINTS + FINAL]) as stream, pytest.raises(BadResponse):
         read(stream, early=early)
@@ -96,7 +104,7 @@ def test_behind_one_that_announces_a_body_nothing_else_is_believed(
     for said in (odd + FINAL, odd + HINTS + FINAL):
         with saying([said]) as stream:
             assert final_head(stream, Limits(), inf, request(), None)[2] is is_sound
-    early = EarlyAnswer()
+    early = EarlyAnswer(request())
     with saying([odd]) as stream:
         stream.wait_readable(inf)
         early.has_begun(stream)
@@ -105,7 +113,7 @@ def test_behind_one_that_announces_a_body_nothing_else_is_believed(
 
 
 def test_what_came_early_is_where_reading_begins() -> None:
-    early = EarlyAnswer()
+    early = EarlyAnswer(request())
     early.data = FINAL[:10]
     with saying([FINAL[10:]]) as stream:
         assert read(stream, early=early)[0].status == 404

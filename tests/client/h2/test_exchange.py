@@ -39,7 +39,7 @@ from tests.kit.h2_endpoint import H2Endpoint, Peer, Script
 from tests.kit.h2_serving import serving_h2
 from tests.kit.h2_wire import POST, H2Wire
 from tests.kit.k8s import wait_until
-from tests.kit.messages import Pieces, body_of, request
+from tests.kit.messages import Heard, Pieces, body_of, request
 from tests.kit.objects import alive, without_collector
 
 from .conftest import WAIT_S, Sessions, to_endpoint
@@ -162,14 +162,18 @@ def test_trailers_come_after_a_head_alone() -> None:
         assert response.body.trailers.get(b"grpc-status") == b"5"
 
 
-def test_interim_responses_are_dropped_while_there_are_not_too_many() -> None:
+def test_the_client_is_told_of_interim_responses_while_there_are_not_too_many() -> None:
     def few(peer: Peer, at: int) -> None:
         for _ in range(64):
-            peer.head(at, 103)
+            peer.head(at, 103, ("link", "</a>"))
         peer.reply(at)
 
+    asked = request()
+    asked.informed = heard = Heard()
     with to_endpoint(on(RequestReceived, few)) as (sessions, _):
         assert sessions.send().status == 200
+        assert sessions.send(asked).status == 200
+        assert heard.said == [(103, [b"link: </a>"])] * 64
 
     def many(peer: Peer, at: int) -> None:
         for _ in range(65):

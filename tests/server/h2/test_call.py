@@ -6,6 +6,7 @@ from pathlib import Path
 import gevent
 import pytest
 from gevent.event import Event
+from gevent.select import select
 from h2.events import (
     DataReceived,
     InformationalResponseReceived,
@@ -26,6 +27,8 @@ from meshproxy.net.h2.inbound import Inbound
 from meshproxy.net.h2.outbound import Outbound
 from meshproxy.net.h2.whole import Whole
 from meshproxy.server.h2.call import Call
+from meshproxy.server.h2.session import ServerSession
+from meshproxy.service import Service
 from tests.kit.certs import Certs
 from tests.kit.h2_serving import H2Serving, serving_h2
 from tests.kit.h2_wire import GET, POST, H2Wire, until
@@ -284,6 +287,96 @@ def test_a_request_over_a_limit(
         assert "l5d-err" in fields_
         assert wire.body(wire.ask()) == b"ok"
         assert server.count("open_streams") == 0
+
+
+def is_full(session: ServerSession) -> bool:
+    """Return whether the kernel takes no more of a session's bytes."""
+    return session.is_blocked and not select([], [session.stream.sock], [], 0)[1]
+
+
+def informing(*responses: tuple[int, Headers]) -> Service[Request, Response]:
+    """Return a service that tells of informational responses first."""
+
+    def service(request: Request) -> Response:
+        for status, headers in responses:
+            request.inform(status, headers)
+        return text_response(200, "ok")
+
+    return service
+
+
+def informed(wire: H2Wire, stream_id: int) -> list[dict[str, str]]:
+    """Return the informational responses before the final one."""
+    found = []
+    for event in wire.events():
+        if isinstance(event, InformationalResponseReceived):
+            found.append({str(name): str(value) for name, value in event.headers or ()})
+        if isinstance(event, ResponseReceived):
+            assert event.stream_id == stream_id
+            break
+    return found
+
+
+def test_informational_responses_are_passed_on_without_fields_of_hop_or_mesh() -> None:
+    link = (b"Link", b"</style.css>; rel=preload")
+    hints = of(link, (b"Connection", b"x-hop"), (b"X-Hop", b"1"), (b"l5d-reqid", b"2"))
+    with serving_h2(informing((103, hints), (102, Headers()))) as server, server.client() as wire:
+        stream = wire.ask()
+        assert informed(wire, stream) == [
+            {":status": "103", "link": "</style.css>; rel=preload"},
+            {":status": "102"},
+        ]
+        assert wire.body(stream) == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "more"),
+    [
+        pytest.param(100, Headers(), (), id="100 is ours to send"),
+        pytest.param(103, of((b"Content-Length", b"5")), (), id="with a length"),
+        pytest.param(103, Headers(), (("content-type", "application/grpc"),), id="gRPC"),
+    ],
+)
+def test_an_informational_response_may_be_left_out(
+    status: int, headers: Headers, more: tuple[tuple[str, str], ...]
+) -> None:
+    with serving_h2(informing((status, headers))) as server, server.client() as wire:
+        assert informed(wire, wire.ask((*GET, *more))) == []
+
+
+def test_informational_responses_have_the_bytes_of_one_head_together() -> None:
+    hints = [(103, of((b"Link", b"x" * 1000))) for _ in range(64)]
+    with (
+        serving_h2(informing(*hints), limits=Limits(header_bytes=8192)) as server,
+        server.client() as wire,
+    ):
+        assert len(informed(wire, wire.ask())) == 7
+
+
+def test_informational_responses_do_not_wait_for_a_client_that_does_not_read() -> None:
+    go_on, was_blocked = Event(), []
+
+    def service(request: Request) -> Response:
+        if request.target == b"/long":
+            return Response(200, b"OK", Headers(), LONG * 100)
+        go_on.wait(WAIT_S)
+        was_blocked.append(server.session.is_blocked)
+        request.inform(103, Headers())
+        return text_response(200, "ok")
+
+    with serving_h2(service) as server, server.client(window=1 << 30) as wire:
+        stream = wire.ask()
+        wire.ask((*GET[:3], (":path", "/long")))
+        until(lambda: any(map(is_full, server.sessions)))
+        go_on.set()
+        until(lambda: bool(was_blocked))
+        seen = []
+        for event in wire.events():
+            seen.append(type(event))
+            if isinstance(event, StreamEnded) and event.stream_id == stream:
+                break
+        assert was_blocked == [True]
+        assert InformationalResponseReceived not in seen
 
 
 def test_a_body_that_stops_arriving() -> None:
