@@ -12,10 +12,11 @@ from typing import ClassVar, Final
 from meshproxy.config.bases import ClassifierConfig
 from meshproxy.config.decode import Problem, key
 from meshproxy.errors import ProxyError
-from meshproxy.h2.grpc import GrpcStatus, read_status
+from meshproxy.h2.grpc import STATUS, GrpcStatus, read_status
 from meshproxy.h2.reset import StreamRefused
 from meshproxy.http.classifier import ResponseClass
-from meshproxy.http.headers import Headers
+from meshproxy.http.headers import MAX_LINE, Headers
+from meshproxy.http.memo import Memo
 
 _SUCCESS, _FAILURE, _RETRYABLE = ResponseClass
 _UNAVAILABLE: Final = frozenset({int(GrpcStatus.UNAVAILABLE)})
@@ -51,23 +52,32 @@ class GrpcClassifier:
         self._refused = refused
         self._errors = errors
         self.may_retry_at_end = bool(retryable - success)
+        self._ends: Memo[bytes, ResponseClass] = Memo(_MAX_STATUS + 1)
+        """By the line of the status in the trailers."""
 
     def response(
         self, method: bytes, status: int, headers: Headers, replayable: bool
     ) -> ResponseClass | None:
         """Returns the class of a response head; None if the end decides."""
         del method, replayable
-        code = read_status(headers)
-        if code is not None:
-            return self._class_of(code if code >= 0 else GrpcStatus.UNKNOWN)
+        if STATUS in headers.names:
+            code = read_status(headers)
+            return self._class_of(GrpcStatus.UNKNOWN if code == -1 else code)
         if status < 400:
             return None
         return _RETRYABLE if status in self._http else _FAILURE
 
     def end(self, trailers: Headers | None) -> ResponseClass:
         """Returns the class of a call that has ended; a status that is no number counts as none."""
-        code = read_status(trailers) if trailers is not None else None
-        return _FAILURE if code is None or code < 0 else self._class_of(code)
+        if trailers is None or STATUS not in trailers.names:
+            return _FAILURE
+        line = trailers.lines[trailers.names.index(STATUS)]
+        result = self._ends.get(line)
+        if result is None:
+            result = self._class_of(read_status(trailers))
+            if len(line) <= MAX_LINE:
+                self._ends.keep(line, result)
+        return result
 
     def error(self, method: bytes, error: BaseException, replayable: bool) -> ResponseClass:
         """Returns the class of an attempt without a response."""
@@ -78,7 +88,7 @@ class GrpcClassifier:
             may_pass = self._errors and isinstance(error, ProxyError) and error.transient
         return _RETRYABLE if may_pass and replayable else _FAILURE
 
-    def _class_of(self, code: int) -> ResponseClass:
+    def _class_of(self, code: int | None) -> ResponseClass:
         if code in self._success:
             return _SUCCESS
         return _RETRYABLE if code in self._retryable else _FAILURE

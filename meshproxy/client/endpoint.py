@@ -265,20 +265,23 @@ def classify(request: Request, response: Response, classifier: Classifier) -> No
         response.headers,
         body is None or body.is_replayable,
     )
-    if result is not None:
-        _store(response, result)
+    if result is None:
+        ending, back = response.ending, response.body
+        if ending is not None and not ending.is_settled:
+            ending.decides = True
+            ending.then(partial(_judge, response, back, classifier))
+        else:
+            _judge(response, back, classifier, broken=False)
         return
-    ending = response.ending
-    if ending is None or ending.is_settled:
-        _judge(response, response.body, classifier, broken=False)
-    else:
-        ending.decides = True
-        ending.then(partial(_judge, response, response.body, classifier))
+    response.failed = result is not _SUCCESS
+    response.retryable = result is _RETRYABLE
 
 
 def _judge(response: Response, body: bytes | Body, by: Classifier, broken: bool) -> None:
     if not broken and getattr(body, "is_complete", True):
-        _store(response, by.end(None if isinstance(body, bytes) else body.trailers))
+        result = by.end(None if isinstance(body, bytes) else body.trailers)
+        response.failed = result is not _SUCCESS
+        response.retryable = result is _RETRYABLE
 
 
 def _cause(response: Response) -> str:
@@ -286,11 +289,6 @@ def _cause(response: Response) -> str:
     if response.status >= 500:
         return f"status {response.status}"
     return f"status {response.status}, a gRPC status that is a failure, or none"
-
-
-def _store(response: Response, result: ResponseClass) -> None:
-    response.failed = result is not _SUCCESS
-    response.retryable = result is _RETRYABLE
 
 
 def show(address: Address) -> str:

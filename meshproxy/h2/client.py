@@ -2,7 +2,6 @@
 
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.connection import H2Connection
-from meshproxy.h2.encoder import Encodable
 from meshproxy.h2.errors import ErrorCode, malformed, too_large
 from meshproxy.h2.events import H2Events
 from meshproxy.h2.fields import ResponseHead, response_head
@@ -12,7 +11,6 @@ from meshproxy.h2.section import FieldSection
 from meshproxy.h2.settings import LocalSettings
 from meshproxy.h2.stream import H2Stream
 
-_NONE: frozenset[bytes] = frozenset()
 _BODILESS = (204, 304)
 _CALM = 1 / 2
 """Resets that are sent at once, as a part of those that a server of ours lets a client send."""
@@ -59,16 +57,8 @@ class H2Client(H2Connection):
         """True if no more streams can be opened: another connection is needed."""
         return self._is_going or self._next > frames.MAX_STREAM_ID
 
-    def open(
-        self,
-        stream: H2Stream,
-        fields: tuple[Encodable, ...],
-        ends: bool,
-        is_bodiless: bool = False,
-        never_indexed: frozenset[bytes] = _NONE,
-        names: tuple[bytes, ...] = (),
-    ) -> None:
-        """Opens *stream* by sending the head of a request.
+    def open(self, stream: H2Stream, is_bodiless: bool = False) -> None:
+        """Opens *stream*; what is sent next is the head of its request.
 
         *is_bodiless* says that the response will have no body whatever it says (HEAD). Raises
         ValueError without `room`.
@@ -82,7 +72,6 @@ class H2Client(H2Connection):
             self._count_streams()
         self._allowed_resets.earned += _EARNED
         stream.is_bodiless = is_bodiless
-        self.send_fields(stream, fields, ends, never_indexed, names)
 
     def reset(self, stream: H2Stream, code: int) -> None:
         """Resets *stream*, unless it is closed already; the server may hear of it later."""

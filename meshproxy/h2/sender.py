@@ -70,6 +70,44 @@ class FrameSender:
             if not stream.can_receive:
                 self._close(stream)
 
+    def send_whole(
+        self,
+        stream: H2Stream,
+        fields: tuple[Encodable, ...],
+        data: bytes,
+        trailers: tuple[Encodable, ...] = (),
+        never_indexed: frozenset[bytes] = _NONE,
+        names: tuple[bytes, ...] = (),
+    ) -> bool:
+        """Sends a message in one step: a head, a body, and trailers if there are some.
+
+        Returns False, and sends nothing, if the windows do not allow that, or one frame is not
+        enough for *data*. Raises ValueError if the stream is not open for sending.
+        """
+        if not stream.can_send:
+            raise _ended(stream)
+        size, largest = len(data), self._peer.max_frame_bytes
+        if size > stream.send_window or size > self.send_window or size > largest:
+            return False
+        stream.send_window -= size
+        self.send_window -= size
+        self._trifles.earned += USEFUL + (size >> GRANT_BITS)
+        block, number = self._encoder.encode(fields, never_indexed, names), stream.id
+        length = len(block)
+        if length > largest:
+            head = frames.headers(number, block, largest, ends=False)
+        else:
+            head = _pack(length * 256 + HEADERS, END_HEADERS, number) + block
+        if trailers:
+            self._out += (head, _pack(size * 256 + DATA, 0, number), data) if size else (head,)
+            self.send_fields(stream, trailers, True)
+            return True
+        self._out += (head, _pack(size * 256 + DATA, END_STREAM, number), data)
+        stream.can_send = False
+        if not stream.can_receive:
+            self._close(stream)
+        return True
+
     def send_data(
         self,
         stream: H2Stream,

@@ -47,6 +47,12 @@ class WholeBody:
         self.is_replayable = self._is_kept
         return self._data
 
+    def whole(self) -> bytes:
+        """Starts over and returns all of it."""
+        self.has_piece = False
+        self.is_replayable = self._is_kept
+        return self._data
+
     def fill(self, pipe: Splice, other: Interruption | None = None) -> int:
         """Returns 0: no byte of it is left in the kernel."""
         del pipe, other

@@ -59,6 +59,13 @@ def test_codes_are_the_same_in_head_and_trailers(
     assert config.build().may_retry_at_end is bool(retryable)
 
 
+def test_an_end_that_recurs_has_the_same_class_again() -> None:
+    classifier = GrpcDefaultConfig().build()
+    ends = {b"0": SUCCESS, b"14": RETRYABLE, b"3": FAILURE, b"x" * 200: FAILURE}
+    for value, expected in [*ends.items()] * 3:
+        assert classifier.end(status(value)) is expected
+
+
 def test_a_head_without_a_status_leaves_it_to_the_end() -> None:
     assert head(GrpcDefaultConfig()) is None
     assert end(GrpcDefaultConfig(), None) is FAILURE

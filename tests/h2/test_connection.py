@@ -256,7 +256,8 @@ def test_a_client_of_ours_and_a_server_of_h2_hear_what_the_other_said(
         pseudo = ((b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"))
         stream = recorder.stream(ours._next)
         fields = (*pseudo, (b":authority", b"web"), *_pairs(request[0]))
-        ours.open(stream, fields, ends=False)
+        ours.open(stream)
+        ours.send_fields(stream, fields, ends=False)
         _send_ours(ours, stream, request)
         joined.pump()
         n = stream.id

@@ -1,7 +1,7 @@
 """What is sent stays within the peer's windows and frame sizes, and on streams that are open."""
 
 import pytest
-from hyperframe.frame import DataFrame
+from hyperframe.frame import ContinuationFrame, DataFrame, HeadersFrame
 
 from meshproxy.h2 import frames
 from meshproxy.h2.sender import MAX_REPLIES
@@ -37,6 +37,51 @@ def test_an_empty_end_is_one_frame() -> None:
     assert made.open_streams == 0
 
 
+def test_a_whole_message_is_sent_in_one_step() -> None:
+    made, recorder = server()
+    made.receive(headers(1) + headers(3) + headers(5), NOW)
+    plain, with_trailers, empty = (recorder.streams[number] for number in (1, 3, 5))
+    assert made.send_whole(plain, OK, b"abc")
+    assert made.send_whole(with_trailers, OK, b"abc", ((b"grpc-status", b"0"),))
+    assert made.send_whole(empty, OK, b"", ((b"grpc-status", b"0"),))
+    assert [(type(each), each.stream_id, sorted(each.flags)) for each in said(made)] == [
+        (HeadersFrame, 1, ["END_HEADERS"]),
+        (DataFrame, 1, ["END_STREAM"]),
+        (HeadersFrame, 3, ["END_HEADERS"]),
+        (DataFrame, 3, []),
+        (HeadersFrame, 3, ["END_HEADERS", "END_STREAM"]),
+        (HeadersFrame, 5, ["END_HEADERS"]),
+        (HeadersFrame, 5, ["END_HEADERS", "END_STREAM"]),
+    ]
+    assert (plain.send_window, made.send_window) == (65532, 65529)
+    assert made.open_streams == 0
+
+
+def test_a_message_that_its_stream_the_connection_or_a_frame_has_no_room_for_is_not_sent() -> None:
+    made, recorder = server()
+    made.receive(frames.settings([(4, 40_000)]) + headers(1) + headers(3), NOW)
+    first, second = recorder.streams[1], recorder.streams[3]
+    made.take()
+    assert not made.send_whole(first, OK, b"x" * 40_001)
+    assert not made.send_whole(first, OK, b"x" * 16_385)
+    made.receive(frames.settings([(5, 60_000)]), NOW)
+    made.take()
+    assert made.send_whole(first, OK, b"x" * 40_000)
+    made.take()
+    assert not made.send_whole(second, OK, b"x" * 25_536)
+    assert made.take() == []
+    assert made.send_whole(second, OK, b"x" * 25_535)
+
+
+def test_a_long_head_of_a_whole_message_is_continued() -> None:
+    made, recorder = server()
+    made.receive(headers(1), NOW)
+    fields = (*OK, (b"x", b"y" * 20_000))
+    assert made.send_whole(recorder.streams[1], fields, b"abc")
+    kinds = [HeadersFrame, ContinuationFrame, DataFrame]
+    assert [type(each) for each in said(made)] == kinds
+
+
 def test_nothing_is_sent_beyond_a_window() -> None:
     made, recorder = server()
     made.receive(frames.settings([(4, 100)]) + headers(1) + headers(3), NOW)
@@ -62,6 +107,8 @@ def test_nothing_is_sent_on_a_stream_that_is_not_open_for_it() -> None:
     made.send_fields(stream, OK, ends=True)
     with pytest.raises(ValueError, match="stream 1 is closed"):
         made.send_data(stream, b"x", ends=False)
+    with pytest.raises(ValueError, match="stream 1 is closed"):
+        made.send_whole(stream, OK, b"x")
     asking, _ = client()
     asked = get(asking)
     with pytest.raises(ValueError, match="half-closed"):

@@ -120,7 +120,8 @@ def get(connection: H2Client, *, ends: bool = True, **options: Any) -> Any:
     """Open a stream with a request and return it."""
     fields = ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"))
     stream = connection._events.stream(connection._next)  # type: ignore[attr-defined]
-    connection.open(stream, fields, ends=ends, **options)
+    connection.open(stream, **options)
+    connection.send_fields(stream, fields, ends)
     return stream
 
 

@@ -55,12 +55,7 @@ class H2Exchange(SessionStream, Waiting):
     def __init__(self, session: "ClientSession", request: Request, deadline: float) -> None:
         self.session = session
         self.inbound = self._outbound = self.failure = None
-        method, headers = request.method, request.headers
-        fields, names = request_fields(method, session.scheme, request.target, headers)
-        ends, is_bodiless = request.body is None, method == b"HEAD"
-        session.engine.open(self, fields, ends, is_bodiless, headers.never_indexed, names)
-        if not session.is_queued:
-            session.touch()
+        session.engine.open(self, request.method == b"HEAD")
         self._request = request
         self._flushes = session.flushes
         self._head: ResponseHead | None = None
@@ -79,16 +74,28 @@ class H2Exchange(SessionStream, Waiting):
         self._waiter = None
 
     def run(self) -> Response:
-        """Returns the response; its body may still be arriving.
+        """Sends the request and returns the response, whose body may still be arriving.
 
         Raises StreamReset, StreamRefused, ServiceTimedOut, BadResponse, NoResponse or
         ConnectionClosed, or what reading the client's body raises; the stream is then closed.
         """
-        body = self._request.body
+        session, request = self.session, self._request
+        body, headers = request.body, request.headers
         try:
-            if body is not None:
-                self._send(body)
-            elif (latest := monotonic() + self.session.limits.first_byte) < self._latest:
+            fields, names = request_fields(request.method, session.scheme, request.target, headers)
+            if isinstance(body, WholeBody):
+                data, trailers = body.whole(), body.trailers
+                self.send_whole(fields, headers.never_indexed, data, trailers, names)
+            else:
+                ends, never_indexed = body is None, headers.never_indexed
+                session.engine.send_fields(self, fields, ends, never_indexed, names)
+                if not session.is_queued:
+                    session.touch()
+                if body is not None:
+                    self._send(body)
+            if not self.can_send and (latest := monotonic() + session.limits.first_byte) < (
+                self._latest
+            ):
                 self._latest = latest
             while not self.is_readable:
                 self.wait(self._latest)
@@ -133,9 +140,6 @@ class H2Exchange(SessionStream, Waiting):
     def _send(self, body: RequestBody) -> None:
         """Sends *body*, or as much of it as can be sent until the response comes."""
         body.rewind(self._latest)
-        if isinstance(body, WholeBody):
-            self.send_whole(body.read(), body.trailers)
-            return
         outbound = self.outbound
         if isinstance(body, Inbound):
             body.couple(outbound)

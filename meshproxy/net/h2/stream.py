@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from meshproxy.errors import ProxyError
+from meshproxy.h2.encoder import Encodable
 from meshproxy.h2.fields import Fields
 from meshproxy.h2.heads import trailer_fields
 from meshproxy.h2.stream import H2Stream
@@ -62,25 +63,36 @@ class SessionStream(H2Stream):
             self._outbound.window_opened()
             self.session.window_opened()
 
-    def send_whole(self, data: bytes, trailers: Headers | None) -> None:
-        """Sends a body and its end: at once if it may be sent, else as its peer allows."""
+    def send_whole(
+        self,
+        fields: tuple[Encodable, ...],
+        never_indexed: frozenset[bytes],
+        data: bytes,
+        trailers: Headers | None,
+        names: tuple[bytes, ...] = (),
+    ) -> bool:
+        """Sends a head, a body and its end: at once if it may be sent, else as its peer allows.
+
+        Returns True if all of it has been sent; else `output_ended` is called once it is. See
+        `Encoder.encode` for *fields*, *never_indexed* and *names*.
+        """
         session = self.session
         engine = session.engine
-        size = len(data)
-        if size > self.send_window or size > engine.send_window or size >= session.room:
-            self.outbound.push(data, ends=trailers is None)
-            if trailers is not None:
-                self.outbound.finish(trailers)
-            return
-        if trailers is None or not trailers.names:
-            engine.send_data(self, data, True)
-        else:
-            if size:
-                engine.send_data(self, data, False)
-            engine.send_fields(self, trailer_fields(trailers), True, trailers.never_indexed)
-        if not session.is_queued:
-            session.touch()
-        self.output_ended()
+        last = trailer_fields(trailers) if trailers is not None else ()
+        if (
+            len(data) < session.room
+            and (trailers is None or not trailers.never_indexed)
+            and engine.send_whole(self, fields, data, last, never_indexed, names)
+        ):
+            if not session.is_queued:
+                session.touch()
+            return True
+        engine.send_fields(self, fields, False, never_indexed, names)
+        session.touch()
+        self.outbound.push(data, ends=not last)
+        if last:
+            self.outbound.finish(trailers)
+        return False
 
     def reset(self, code: int, error: ProxyError) -> None:
         """Resets the stream, unless it is closed, for *error*; see `lost`."""

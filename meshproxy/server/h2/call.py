@@ -19,6 +19,7 @@ from meshproxy.errors import (
     RequestTimedOut,
     TargetTooLong,
 )
+from meshproxy.h2.encoder import Encodable
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.fields import Fields, RequestHead
 from meshproxy.h2.grpc import is_grpc
@@ -125,7 +126,7 @@ class Call(SessionStream):
         head, limits = self._head, self.session.limits
         if head is None:
             super().data_received(data, ends)
-        elif ends and len(data) <= min(MOST_BYTES, limits.body_bytes):
+        elif ends and len(data) <= MOST_BYTES and len(data) <= limits.body_bytes:
             self._whole = Whole(bytes(data), head.length, limits.replay_bytes)
         else:
             self._begin_body(head).take_piece(data, ends)
@@ -191,24 +192,31 @@ class Call(SessionStream):
         names = headers.names
         if b"date" not in names:
             headers.write_line(b"date", date_line())
-        session = self.session
         is_bodiless = self._is_head_request or status in _BODILESS
-        ends = is_bodiless or body == b""
         if not is_bodiless and b"content-length" not in names and isinstance(body, bytes):
             headers.write(b"content-length", b"%d" % len(body))
-        fields = response_fields(status, headers)
-        session.engine.send_fields(self, fields, ends, headers.never_indexed)
-        if not session.is_queued:
-            session.touch()
-        if ends:
+        fields, never_indexed = response_fields(status, headers), headers.never_indexed
+        if is_bodiless or body == b"":
+            self._send_head(fields, True, never_indexed)
             response.close()
             self.output_ended()
         elif isinstance(body, bytes):
-            self.send_whole(body, None)
+            if self.send_whole(fields, never_indexed, body, None):
+                self.output_ended()
         elif type(body) is Whole:
-            self.send_whole(body.read(), body.trailers)
+            if self.send_whole(fields, never_indexed, body.read(), body.trailers):
+                self.output_ended()
         else:
+            self._send_head(fields, False, never_indexed)
             self._relay(body)
+
+    def _send_head(
+        self, fields: tuple[Encodable, ...], ends: bool, never_indexed: frozenset[bytes]
+    ) -> None:
+        session = self.session
+        session.engine.send_fields(self, fields, ends, never_indexed)
+        if not session.is_queued:
+            session.touch()
 
     def _relay(self, body: Body) -> None:
         """Passes *body* on: coupled if it comes on a stream, else piece by piece.
