@@ -63,10 +63,11 @@ class Request:
 
     | slot | written by |
     | --- | --- |
-    | `method`, `version` | the server that read it |
+    | `method` | the server that read it |
+    | `version`, `body` | the server; `filters/grpc_web` sets others for what is inside it |
     | `headers` | the server; filters change them in place, `filters/injected_headers` sets others |
     | `target` | the server; `identifiers` where an identifier consumes a part of the path |
-    | `scheme`, `body`, `peer` | the server; `admin/asked` for a request that is not sent |
+    | `scheme`, `peer` | the server; `admin/asked` for a request that is not sent |
     | `trace` | `filters/trace` |
     | `local_dtab` | `filters/context` |
     | `ctx_deadline` | `filters/context`, `filters/timeouts` |

@@ -83,6 +83,13 @@ class MessageServerConfig(ServerConfig):
         only_for="h2",
         doc="Most requests in progress on a connection; more are refused with REFUSED_STREAM.",
     )
+    grpc_web: bool = key(
+        default=False,
+        only_for="h2",
+        added=True,
+        doc="Translate gRPC-Web, as browsers speak it, to gRPC and back. Over HTTP/1.1 too with "
+        "`protocol: auto`. Preflights of calls across origins (CORS) are passed on, not answered.",
+    )
     max_call_depth: int = key(
         default=1000, doc="Most proxies that a request may have passed, counted in Via."
     )
@@ -166,6 +173,7 @@ class MessageServerConfig(ServerConfig):
             compression_level=compression_level,
             access_log=log,
             grpc_status=None if self.spoken == "http" else grpc_status,
+            grpc_web=self.grpc_web,
             recent=recent,
             router=router,
             server=f"{self.ip}/{self.port}",

@@ -15,6 +15,7 @@ from meshproxy.filters.context import ClearContext, ReadContext
 from meshproxy.filters.error_responder import ErrorResponder
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp, AddXForwardedFor
 from meshproxy.filters.forwarding import DstClient, Forward
+from meshproxy.filters.grpc_web import GrpcWeb
 from meshproxy.filters.host import DropPort
 from meshproxy.filters.injected_headers import InjectHeaders
 from meshproxy.filters.retries import Requeues, Retries
@@ -56,6 +57,7 @@ def server_stack(
     router: str = "",
     server: str = "",
     grpc_status: bool | None = None,
+    grpc_web: bool = False,
 ) -> list[HttpFilter]:
     """Returns the filters around the router: what applies to every request of one server.
 
@@ -67,6 +69,7 @@ def server_stack(
     return [
         *([access_log] if access_log is not None else []),  # logs what is really sent
         *([Compress(compression_level)] if compression_level else []),  # errors too
+        *([GrpcWeb()] if grpc_web else []),  # below here a call is one of gRPC
         *([ClearContext()] if clear_context else []),  # outside all filters that add headers
         # what the client sees, errors included
         ServerStats(
