@@ -5,6 +5,8 @@ from meshproxy.h2.connection import H2Connection
 from meshproxy.h2.errors import ErrorCode, malformed, too_large
 from meshproxy.h2.events import H2Events
 from meshproxy.h2.fields import ResponseHead, response_head
+from meshproxy.h2.frames import MAX_STREAM_ID
+from meshproxy.h2.guard import USEFUL
 from meshproxy.h2.own_methods import own_methods
 from meshproxy.h2.reader import FrameReader
 from meshproxy.h2.section import FieldSection
@@ -65,12 +67,18 @@ class H2Client(H2Connection):
         """
         if len(self.streams) >= self.most_streams:
             raise ValueError("the server takes no more streams")
-        self._open(stream, self._next)
-        stream.can_receive, stream.has_head = True, False
-        self._next += 2
-        if self._next > frames.MAX_STREAM_ID:
+        stream.id = stream_id = self._next
+        self.streams[stream_id] = stream
+        self._next = stream_id + 2
+        if stream_id + 2 > MAX_STREAM_ID:
             self._count_streams()
+        self._trifles.earned += USEFUL
         self._allowed_resets.earned += _EARNED
+        stream.can_send = stream.can_receive = True
+        stream.has_head = False
+        stream.send_window = self._peer.stream_window_bytes
+        stream.receive_window = self._new_window
+        stream.unconsumed = stream.consumed = 0
         stream.is_bodiless = is_bodiless
 
     def reset(self, stream: H2Stream, code: int) -> None:

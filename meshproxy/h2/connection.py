@@ -237,16 +237,6 @@ class H2Connection(FlowControl):
         """Counts a stream that the peer has reset, or that its fault ended."""
         raise NotImplementedError
 
-    def _open(self, stream: H2Stream, stream_id: int) -> None:
-        """Opens *stream*: all but what is known of the message that comes on it."""
-        stream.id = stream_id
-        stream.can_send = True
-        stream.send_window = self._peer.stream_window_bytes
-        stream.receive_window = self._new_window
-        stream.unconsumed = stream.consumed = 0
-        self.streams[stream_id] = stream
-        self._trifles.earned += guard.USEFUL
-
     def _trailers(self, stream: H2Stream, section: FieldSection, ends: bool) -> None:
         if section.is_too_large:
             raise too_large(stream.id)

@@ -26,18 +26,13 @@ class H2Events(Protocol):
 
 
 class ServerEvents(H2Events, Protocol):
-    """What a server is told besides.
+    """What a server is told besides."""
 
-    The first two make the stream of a request, which is open once they have returned it. *ends*
-    says that nothing follows the head.
-    """
+    def request_received(self, stream_id: int, head: RequestHead | None, ends: bool) -> H2Stream:
+        """Returns the stream of a request, which is open from then on; *ends* if nothing follows.
 
-    def request_received(self, stream_id: int, head: RequestHead, ends: bool) -> H2Stream:
-        """Begins a request."""
-        ...
-
-    def request_too_large(self, stream_id: int, ends: bool) -> H2Stream:
-        """Refuses a request with more fields than the limits allow; 431 is a fitting response."""
+        *head* is None if it has more fields than the limits allow; 431 is a fitting response.
+        """
         ...
 
     def stream_refused(self) -> None:

@@ -2,7 +2,7 @@
 
 from meshproxy.h2 import frames, runs
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError
-from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS
+from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEAD_BYTES, HEADERS
 from meshproxy.h2.payloads import (
     MAX_BLOCK_BYTES,
     FrameHandler,
@@ -11,6 +11,7 @@ from meshproxy.h2.payloads import (
     refuse_size,
 )
 
+_unpack = frames.SPLIT_HEAD.unpack_from
 COPIED_BYTES = 4096
 """Payloads of DATA over this are handed on as views of what was read."""
 _LAST_DATA = DATA << 8 | END_STREAM
@@ -28,8 +29,8 @@ class FrameReader(PayloadReader):
     """
 
     __slots__ = (
-        "_has_begun", "_held", "_held_kind", "_max_frame_bytes", "_needed", "_pieces",
-        "is_within_head", "preface",
+        "_has_begun", "_held", "_max_frame_bytes", "_needed", "_pieces", "is_within_head",
+        "preface",
     )  # fmt: skip
 
     def __init__(self, handler: FrameHandler, max_frame_bytes: int, preface: bytes) -> None:
@@ -42,58 +43,20 @@ class FrameReader(PayloadReader):
         self._has_begun = False
         self._pieces: list[bytes] = []
         self._held = self._needed = 0
-        self._held_kind = frames.SETTINGS  # of the frame of which only a part is there
 
     def feed(self, data: bytes) -> None:
         """Reads all whole frames. Raises H2ConnectionError."""
         at = 0
-        while self._held:  # of *data*, only what completes a frame is copied
-            missing = self._needed - self._held
-            self._pieces.append(data[at : at + missing])
-            if (taken := len(data) - at) < missing:
-                self._held += taken
-                if len(self._pieces) > _MAX_PIECES:
-                    self._pieces = [b"".join(self._pieces)]
-                return
-            at += missing
-            pieces, self._pieces = self._pieces, []
-            self._read(b"".join(pieces), 0)
-        self._read(data, at)
-
-    def _read(self, data: bytes, at: int) -> None:
-        if not self.preface or (at := self._read_preface(data)):
-            at = self._read_frames(data, at)
-        if at < len(data):
-            self._pieces.append(data[at:] if at else data)
-        held = self._held = len(data) - at
-        self.is_within_head = self._block_stream > 0 or (held > 0 and self._held_kind != DATA)
-
-    def _read_preface(self, data: bytes) -> int:
-        size = len(self.preface)
-        if data[:size] == self.preface:
-            self.preface = b""
-            return size
-        if not self.preface.startswith(data):
-            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "no HTTP/2 connection preface")
-        self._needed = size
-        return 0
-
-    def _read_frames(self, data: bytes, at: int) -> int:
-        """Returns the position after the last whole frame."""
+        if (self._held or self.preface) and (at := self._resume(data)) < 0:
+            return
         size = len(data)
         handler, largest = self._handler, self._max_frame_bytes
-        unpack = frames.SPLIT_HEAD.unpack_from
-        head_bytes = frames.HEAD_BYTES
-        while (start := at + head_bytes) <= size:
-            high, low, what, stream_id = unpack(data, at)
+        while (start := at + HEAD_BYTES) <= size:
+            high, low, what, stream_id = _unpack(data, at)
             length = high * 256 + low
-            if length > largest:
-                refuse_size(f"a frame of {length} bytes")
             end = start + length
-            if end > size:
-                self._needed = end - at
-                self._held_kind = what >> 8
-                return at
+            if end > size or length > largest:
+                break
             at = end
             if self._block_stream or not self._has_begun:
                 self._check_order(what >> 8, what & 255, stream_id & frames.MAX_STREAM_ID)
@@ -107,24 +70,76 @@ class FrameReader(PayloadReader):
                     and length <= MAX_BLOCK_BYTES
                 ):
                     handler.block(stream_id, data[start:end], what == _LAST_HEADERS)
-                elif (
-                    size - at >= runs.LEAST_BYTES
-                    and data[at + 3] == what >> 8
-                    and (after := runs.read(handler, what >> 8, data, start - head_bytes))
-                ):
-                    at = after
                 else:
-                    read = self.READERS.get(what >> 8)
-                    if read is None:
-                        handler.meaningless_frame()
-                    else:
-                        stream_id &= frames.MAX_STREAM_ID
-                        read(self, what & 255, stream_id, data[start:end])
+                    at = self._read_other(data, start, end, what, stream_id)
             except H2StreamError as error:
                 handler.stream_error(error)
-        self._needed = frames.HEAD_BYTES
-        self._held_kind = frames.SETTINGS
-        return at
+        if at < size:
+            self._hold(data[at:])
+        else:
+            self.is_within_head = self._block_stream > 0
+
+    def _read_other(self, data: bytes, start: int, end: int, what: int, stream_id: int) -> int:
+        """Reads a frame of any type, or a run of them; returns the position after it."""
+        handler, kind = self._handler, what >> 8
+        if (
+            len(data) - end >= runs.LEAST_BYTES
+            and data[end + 3] == kind
+            and (after := runs.read(handler, kind, data, start - HEAD_BYTES))
+        ):
+            return after
+        read = self.READERS.get(kind)
+        if read is None:
+            handler.meaningless_frame()
+        else:
+            read(self, what & 255, stream_id & frames.MAX_STREAM_ID, data[start:end])
+        return end
+
+    def _resume(self, data: bytes) -> int:
+        """Reads what is held, if *data* completes it, of which only what does so is copied.
+
+        Returns the position of what follows, -1 if that is nothing.
+        """
+        at = 0
+        while self._held:
+            missing = self._needed - self._held
+            self._pieces.append(data[at : at + missing])
+            if (taken := len(data) - at) < missing:
+                self._held += taken
+                if len(self._pieces) > _MAX_PIECES:
+                    self._pieces = [b"".join(self._pieces)]
+                return -1
+            at += missing
+            pieces, self._pieces = self._pieces, []
+            self._held = 0
+            self.feed(b"".join(pieces))
+        return self._read_preface(data) if self.preface else at
+
+    def _hold(self, data: bytes) -> None:
+        """Holds the beginning of a frame until the rest has come. Raises H2ConnectionError."""
+        self._needed, kind = HEAD_BYTES, frames.SETTINGS
+        if len(data) >= HEAD_BYTES:
+            high, low, what, _ = _unpack(data)
+            length, kind = high * 256 + low, what >> 8
+            if length > self._max_frame_bytes:
+                refuse_size(f"a frame of {length} bytes")
+            self._needed += length
+        self._pieces.append(data)
+        self._held = len(data)
+        self.is_within_head = self._block_stream > 0 or kind != DATA
+
+    def _read_preface(self, data: bytes) -> int:
+        """Returns the position after the preface; holds a part of it, and returns -1."""
+        size = len(self.preface)
+        if data[:size] == self.preface:
+            self.preface = b""
+            return size
+        if not self.preface.startswith(data):
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "no HTTP/2 connection preface")
+        self._pieces.append(data)
+        self._held, self._needed = len(data), size
+        self.is_within_head = True
+        return -1
 
     def _check_order(self, kind: int, flags: int, stream_id: int) -> None:
         if not self._has_begun:

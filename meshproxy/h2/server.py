@@ -7,6 +7,7 @@ from meshproxy.h2.connection import H2Connection
 from meshproxy.h2.errors import ErrorCode, H2StreamError, malformed
 from meshproxy.h2.events import ServerEvents
 from meshproxy.h2.fields import request_head
+from meshproxy.h2.guard import LARGE_HEAD, RESETS_PER_STREAM, USEFUL
 from meshproxy.h2.own_methods import own_methods
 from meshproxy.h2.reader import FrameReader
 from meshproxy.h2.section import FieldSection
@@ -48,7 +49,7 @@ class H2Server(H2Connection):
     def release(self, stream: H2Stream) -> None:
         """Records that nothing works for *stream* any more; called once for each."""
         stream.is_released = True
-        if stream.id not in self.streams:
+        if not (stream.can_send or stream.can_receive):
             self._forget(stream)
 
     def go_away(
@@ -72,25 +73,26 @@ class H2Server(H2Connection):
             return
         if self._held >= self._local.max_concurrent_streams:
             self._refuse(stream_id, "too many streams at once")
-        large = section.size if section.size > guard.LARGE_HEAD else 0
+        large = section.size if section.size > LARGE_HEAD else 0
         if large and self._head_bytes + large > self._most_head_bytes:
             self._refuse(stream_id, "too many large heads at once")
         head = None if section.is_too_large else section.head or request_head(section)
         length = head.length if head else None
         if ends and length:
             raise malformed(stream_id, "a Content-Length without a body")
-        if head is None:
-            stream = self._events.request_too_large(stream_id, ends)
-        else:
-            stream = self._events.request_received(stream_id, head, ends)
-        self._open(stream, stream_id)
+        stream = self._events.request_received(stream_id, head, ends)
+        self.streams[stream_id] = stream
         self._held += 1
-        self._resets_left.earned += guard.RESETS_PER_STREAM
+        self._trifles.earned += USEFUL
+        self._resets_left.earned += RESETS_PER_STREAM
+        stream.id = stream_id
+        stream.can_send = stream.has_head = True
         stream.can_receive = not ends
-        stream.has_head = True
         stream.is_released = False
+        stream.send_window = self._peer.stream_window_bytes
+        stream.receive_window = self._new_window
+        stream.unconsumed = stream.consumed = stream.head_bytes = 0
         stream.body_left = length
-        stream.head_bytes = 0
         if large and head is not None:
             stream.head_bytes = large
             self._count_heads(large)

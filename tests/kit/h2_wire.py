@@ -163,7 +163,8 @@ class Bare(H2Session):
         self.unended_streams = 0
         self.body: dict[str, Any] = {"idle_seconds": WAIT_S}
 
-    def request_received(self, stream_id: int, head: RequestHead, ends: bool) -> Owner:
+    def request_received(self, stream_id: int, head: RequestHead | None, ends: bool) -> Owner:
+        assert head is not None
         self.owners[stream_id] = Owner(self, head, ends)
         return self.owners[stream_id]
 
@@ -172,9 +173,6 @@ class Bare(H2Session):
 
     def large_heads(self, size: int) -> None:
         """Count nothing."""
-
-    def request_too_large(self, stream_id: int, ends: bool) -> Owner:
-        raise NotImplementedError
 
     def unended(self) -> None:
         self.unended_streams += 1

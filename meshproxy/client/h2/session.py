@@ -63,8 +63,9 @@ class ClientSession(H2Session):
     def has_room(self) -> bool:
         """Returns True if the endpoint takes another stream that is not promised yet."""
         engine = self.engine
-        is_free = len(engine.streams) + self.promised < engine.most_streams
-        return is_free and not self.is_retired and not self.is_closed
+        if self.is_retired or self.is_closed:
+            return False
+        return len(engine.streams) + self.promised < engine.most_streams
 
     @property
     def is_over(self) -> bool:
@@ -118,8 +119,6 @@ class ClientSession(H2Session):
             self._pong_by = inf
             self.watch_until(self.due())
         super()._feed(data)
-        if not self.engine.streams:
-            self.idle_since = self._heard
         self._look()
 
     def _look(self) -> None:

@@ -108,7 +108,7 @@ class Outbound(Waiting):
             piece = bytes(piece)
         self.push(piece)
         if type(piece) is memoryview:
-            self._owner.session.flush()
+            self._owner.session.send_queued()
 
     def write(self, piece: bytes | memoryview) -> None:
         """Sends *piece* from a greenlet, which waits while the peer takes no more.

@@ -3,7 +3,6 @@
 A head, the preface included, has to arrive within `head_seconds`.
 """
 
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from time import monotonic
@@ -19,7 +18,8 @@ class SessionReader(SessionWriter):
     """Hands what `stream` receives to `engine`. Heads have the time that *limits* says."""
 
     __slots__ = (
-        "_head_by", "_is_reading", "_is_waking", "_most", "_woken", "is_ending", "limits",
+        "_head_by", "_is_reading", "_is_waking", "_most", "_woken", "idle_since", "is_ending",
+        "limits",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, loop: Any, limits: Limits) -> None:
@@ -27,7 +27,9 @@ class SessionReader(SessionWriter):
         self.limits = limits
         self.is_ending = False
         """True once the last GOAWAY has been sent: the session ends with its last stream."""
-        self._woken: deque[Callable[[], object]] = deque()
+        self.idle_since = monotonic()
+        """Monotonic second since which no stream is open; of no meaning while one is."""
+        self._woken: list[Callable[[], object]] = []
         self._is_reading = self._is_waking = False
         self._head_by = inf
         self._most = RECEIVE
@@ -80,7 +82,11 @@ class SessionReader(SessionWriter):
             self._head_by = inf
         if self._woken:
             self._wake()
-        if engine.has_output() or (self.is_ending and not engine.streams):
+        if not engine.streams:
+            self.idle_since = now
+            if self.is_ending:
+                self.touch()
+        if not self.is_queued and engine.has_output():
             self.touch()
 
     def _wake_soon(self) -> None:
@@ -89,11 +95,14 @@ class SessionReader(SessionWriter):
             self._loop.run_callback(self._wake)
 
     def _wake(self) -> None:
+        """Calls those that were woken so far; what they wake in turn comes later."""
         self._is_waking = False
-        woken = self._woken
+        woken = iter(self._woken)
+        self._woken = []
         try:
-            for _ in range(len(woken)):
-                woken.popleft()()
-        finally:
-            if woken:
-                self._wake_soon()
+            for callback in woken:
+                callback()
+        except BaseException:
+            self._woken[:0] = woken
+            self._wake_soon()
+            raise

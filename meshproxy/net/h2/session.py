@@ -32,7 +32,7 @@ class H2Session(SessionReader):
 
     __slots__ = (
         "_acknowledged_by", "_is_finishing", "_must_drain", "deadline", "ending", "filed_until",
-        "idle_since", "on_closed",
+        "on_closed",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, limits: Limits) -> None:
@@ -43,8 +43,6 @@ class H2Session(SessionReader):
         """Called once the socket is closed."""
         self._is_finishing = self._must_drain = False
         self._acknowledged_by = monotonic() + _SETTINGS_SECONDS
-        self.idle_since = monotonic()
-        """Monotonic second since which no stream is open; of no meaning while one is."""
         self.deadline = self.filed_until = inf
 
     def start(self, received: bytes = b"", *, greets: bool = True) -> None:
@@ -162,7 +160,7 @@ class H2Session(SessionReader):
         Streams that are still open end with *error*.
         """
         self._is_finishing = True
-        self.flush()
+        self.send_queued()
         if self.is_closed:
             return
         self._end_streams("the connection ends", error)

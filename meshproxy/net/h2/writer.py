@@ -61,12 +61,11 @@ class SessionWriter:
             at_end_of_turn(self._loop, self)
 
     def send_queued(self) -> None:
-        """Sends what the engine has, unless there is a backlog."""
-        self.is_queued = False
-        self.flush()
+        """Sends what the engine has, unless there is a backlog.
 
-    def flush(self) -> None:
-        """Sends now; afterwards nothing refers to the pieces that bodies were made of."""
+        Afterwards nothing refers to the pieces that bodies were made of.
+        """
+        self.is_queued = False
         if self.is_closed or self._backlog is not None:
             return
         out = self.engine.take()

@@ -148,26 +148,17 @@ class ServerSession(H2Session):
     def release(self, call: Call) -> None:
         """Records that *call* has ended and its greenlet is free."""
         self.stats.streams.value -= 1
-        engine = self.engine
-        engine.release(call)
-        if not engine.streams:
-            self.idle_since = monotonic()
+        self.engine.release(call)
 
     # What the engine calls besides.
 
-    def request_received(self, stream_id: int, head: RequestHead, ends: bool) -> Call:
-        """Returns a request, which is served after this read."""
+    def request_received(self, stream_id: int, head: RequestHead | None, ends: bool) -> Call:
+        """Returns a request, which is served after this read; refused if it has no *head*."""
         del stream_id
-        return self._arrive(
-            TunnelCall(self, head, ends) if head.method == b"CONNECT" else Call(self, head)
-        )
-
-    def request_too_large(self, stream_id: int, ends: bool) -> Call:
-        """Returns a request whose fields are over the limits; it is refused after this read."""
-        del stream_id, ends
-        return self._arrive(Call(self, None))
-
-    def _arrive(self, call: Call) -> Call:
+        if head is not None and head.method == b"CONNECT":
+            call: Call = TunnelCall(self, head, ends)
+        else:
+            call = Call(self, head)
         self.stats.streams.value += 1
         if not self._arrivals:
             self.soon(self._serve_arrivals)
@@ -216,10 +207,11 @@ class ServerSession(H2Session):
 
     def _serve_arrivals(self) -> None:
         """Begins to serve what has arrived, unless the client does not read its responses."""
-        arrivals = self._arrivals
-        for _ in range(min(len(arrivals), _MOST_CALLS)):
+        arrivals, left = self._arrivals, _MOST_CALLS
+        while arrivals and left:
             if self._backlog is not None:
                 return
+            left -= 1
             call = arrivals.popleft()
             if call.failure is None:
                 workers.run(call.run)
