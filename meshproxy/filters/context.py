@@ -5,9 +5,11 @@ linkerd: linkerd/protocol/http/.../LinkerdHeaders.scala, .../MaxCallDepthFilter.
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from meshproxy.errors import LoopDetected, MaxCallDepthExceeded
 from meshproxy.http import l5d, via
+from meshproxy.http.body import Body
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
@@ -109,11 +111,19 @@ class ClearContext:
 
 
 def clear(response: Response) -> Response:
-    """Removes the mesh's headers from *response*, and the text of an error."""
+    """Removes the mesh's headers from *response*, from its trailers too, and an error's text."""
     headers = response.headers
     if l5d.ERR in headers.names:
         response.close()
         response.body = b""
         headers.set(b"Content-Length", b"0")
     headers.remove_where(l5d.is_ours)
+    body, ending = response.body, response.ending
+    if ending is not None and not ending.is_settled and not isinstance(body, bytes):
+        ending.then(partial(_clear_trailers, body))  # after `Forward`, which may write into them
     return response
+
+
+def _clear_trailers(body: Body, broken: bool) -> None:
+    if not broken and body.trailers is not None:
+        body.trailers.remove_where(l5d.is_ours)

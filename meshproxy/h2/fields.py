@@ -14,6 +14,7 @@ from meshproxy.h2.plan import Plan
 from meshproxy.h2.section import FieldSection
 from meshproxy.http.headers import MASK, TOKEN, Headers, lines_of
 from meshproxy.http.memo import Memo
+from meshproxy.http.trailers import is_forbidden
 
 CONNECTION_FIELDS = frozenset(
     b"connection keep-alive proxy-connection transfer-encoding upgrade".split()
@@ -178,9 +179,12 @@ def response_head(section: FieldSection) -> ResponseHead:
 def trailers(section: FieldSection) -> Fields:
     """Returns the fields after a body, none of them pseudo-fields, and keeps them in *section*.
 
-    Raises MalformedSection.
+    Those that are for heads alone are left out, as from HTTP/1. Raises MalformedSection.
     """
     _, names, values = _split(section, frozenset())
+    if any(map(is_forbidden, names)):
+        pairs = [pair for pair in zip(names, values, strict=True) if not is_forbidden(pair[0])]
+        names, values = [*map(_NAME, pairs)], [*map(_VALUE, pairs)]
     fields = Fields(tuple(names), lines_of(names, values), section.never_indexed)
     section.trailers = fields
     return fields

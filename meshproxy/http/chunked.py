@@ -8,6 +8,7 @@ import re
 
 from meshproxy.errors import BadResponse, ProxyError
 from meshproxy.http.headers import Headers, parse_fields
+from meshproxy.http.trailers import is_forbidden
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
 _PADDED_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
@@ -25,14 +26,6 @@ MAX_TRAILERS = 128
 """Number of trailer fields."""
 MAX_LINES = 65536
 """Bytes of size lines and extensions in one message, beyond 16 bytes for each chunk."""
-
-_FORBIDDEN_TRAILERS = frozenset(
-    b"transfer-encoding content-length host connection keep-alive te trailer upgrade expect "
-    b"proxy-connection proxy-authorization proxy-authenticate authorization cookie set-cookie "
-    b"content-type content-encoding content-range cache-control max-forwards range via "
-    b"www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto "
-    b"x-forwarded-client-cert forwarded".split()
-)
 
 
 class ChunkedDecoder:
@@ -147,7 +140,7 @@ class ChunkedDecoder:
         if len(section) > self._max_trailers or len(lines) > MAX_TRAILERS:
             raise self._refused("trailers are too large")
         trailers = parse_fields(lines, self._refused)
-        trailers.remove_where(lambda name: name in _FORBIDDEN_TRAILERS or name.startswith(b"l5d-"))
+        trailers.remove_where(is_forbidden)
         self.trailers = trailers if len(trailers) else None
         self._buffer = self._buffer[last + 4 :]
         self.done = True

@@ -112,6 +112,17 @@ def test_trailers_go_to_http_1_and_come_back_in_chunks() -> None:
         assert request.get("transfer-encoding") == "chunked"
 
 
+def test_trailers_that_frame_or_admit_go_no_further() -> None:
+    script = [Until(b"0\r\n"), Send(OK)]
+    with BadServer([script]) as origin, to_http_1(origin.port) as wire:
+        stream_id = wire.ask(POST, b"hello", ends=False)
+        trailers = (("content-length", "7"), ("authorization", "b"), ("l5d-dtab", "/a=>/b"))
+        wire.h2.send_headers(stream_id, (*trailers, ("x-own", "1")), end_stream=True)
+        wire.flush()
+        assert asked(wire, stream_id)[1] == b"ok"
+        assert origin.received[0].endswith(b"\r\n0\r\nx-own: 1\r\n\r\n")
+
+
 def test_fields_of_the_connection_stay_on_it() -> None:
     headers = (("Connection", "x-hop"), ("X-Hop", "1"), ("Keep-Alive", "timeout=5"), ("X-End", "2"))
     answer = Answer(body=b"ok", headers=headers)

@@ -5,10 +5,13 @@ import pytest
 from meshproxy.errors import BadDtabHeader, LoopDetected, MaxCallDepthExceeded, NoHosts
 from meshproxy.filters.context import ClearContext, ReadContext
 from meshproxy.http.deadline import Deadline
+from meshproxy.http.ending import Ending
 from meshproxy.http.errors import error_response
+from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree
 from tests.kit.clock import FakeClock
+from tests.kit.messages import Arriving as ArrivingBody
 from tests.kit.messages import Endless, Replies, request, response
 
 
@@ -149,6 +152,19 @@ def test_an_ordinary_response_keeps_its_body() -> None:
     fine = response(200, (b"l5d-success-class", b"1.0"), (b"X-Mine", b"1"), body=b"page")
     answer = ClearContext()(request(), Replies(fine))
     assert (answer.body, answer.headers.names) == (b"page", [b"x-mine"])
+
+
+def test_trailers_that_a_filter_inside_writes_say_nothing_of_the_mesh_either() -> None:
+    trailers = of((b"grpc-status", b"0"))
+    streamed = response()
+    streamed.body, streamed.ending = ArrivingBody(b"page", trailers=trailers), Ending()
+    streamed.ending.then(lambda _: trailers.write(b"l5d-success-class", b"1.0"))
+    ClearContext()(request(), Replies(streamed))
+    streamed.ending.come(broken=False)
+    assert trailers.names == [b"grpc-status"]
+    broken = response()
+    broken.body, broken.ending = ArrivingBody(b"page"), Ending()
+    ClearContext()(request(), Replies(broken)).ending.come(broken=True)  # type: ignore[union-attr]
 
 
 # --- deadlines ---

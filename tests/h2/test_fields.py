@@ -135,6 +135,22 @@ def test_a_response_head_is_taken_apart() -> None:
     assert head.headers().get_all(b"set-cookie") == [b"a", b"b"]
 
 
+def test_trailers_have_no_fields_that_are_for_heads_alone() -> None:
+    found = trailers(
+        section(
+            "grpc-status 0",
+            "content-length 7",
+            "host evil",
+            "l5d-dtab /a",
+            "set-cookie a=1",
+            "x-a b",
+        )
+    )
+    assert found.headers().lines == [b"grpc-status: 0", b"x-a: b"]
+    assert found.names == (b"grpc-status", b"x-a")
+    assert trailers(section("via x")).headers().lines == []
+
+
 def test_trailers_have_no_pseudo_fields() -> None:
     assert trailers(section("grpc-status 0")).headers().get(b"grpc-status") == b"0"
     with pytest.raises(MalformedSection):
