@@ -158,7 +158,8 @@ class PayloadReader:
     def _window_update(self, _: int, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:
             refuse_size("WINDOW_UPDATE has not four bytes")
-        self._handler.window_update_frame(stream_id, frames.read_long(payload))
+        increment = int.from_bytes(payload) & frames.MAX_STREAM_ID  # no call, as there are many
+        self._handler.window_update_frame(stream_id, increment)
 
     READERS: ClassVar[dict[int, Callable[["PayloadReader", int, int, bytes], None]]] = {
         frames.DATA: _data,

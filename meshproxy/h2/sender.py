@@ -146,6 +146,30 @@ class FrameSender:
                 self._close(stream)
         return length
 
+    def send_frames(
+        self, stream: H2Stream, pieces: list[bytes | memoryview], length: int, ends: bool
+    ) -> None:
+        """Sends a frame for each of *pieces* of a body, which are not copied.
+
+        Each must fit in `frames.MIN_FRAME_BYTES`, and *length*, that of all of them, in both
+        windows. Raises ValueError if the stream is not open for sending.
+        """
+        if not stream.can_send:
+            raise _ended(stream)
+        window = stream.send_window = stream.send_window - length
+        shared = self.send_window = self.send_window - length
+        if length >= SLIVER or (window > 0 and shared > 0):
+            self._trifles.earned += USEFUL * len(pieces) + (length >> GRANT_BITS)
+        out, stream_id = self._out, stream.id
+        for piece in pieces:
+            out.append(_pack(len(piece) * 256 + DATA, 0, stream_id))
+            out.append(piece)
+        if ends:
+            out[-2] = _pack(len(pieces[-1]) * 256 + DATA, END_STREAM, stream_id)
+            stream.can_send = False
+            if not stream.can_receive:
+                self._close(stream)
+
     def _send_all_but_last(self, stream: H2Stream, data: bytes | memoryview) -> bytes | memoryview:
         """Sends frames as large as the peer takes, and returns what is left for one more."""
         at, largest = 0, self._peer.max_frame_bytes

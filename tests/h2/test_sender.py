@@ -27,6 +27,24 @@ def test_a_body_is_cut_into_frames_the_peer_takes_and_not_copied() -> None:
     assert [list(each.flags) for each in found] == [[], [], ["END_STREAM"]]
 
 
+def test_pieces_are_a_frame_each_and_the_last_ends_the_stream() -> None:
+    made, recorder = server()
+    made.receive(headers(1), NOW)
+    stream = recorder.streams[1]
+    made.send_fields(stream, OK, ends=False)
+    made.take()
+    pieces: list[bytes | memoryview] = [b"a" * 16384, memoryview(b"b" * 100)]
+    made.send_frames(stream, pieces, 16484, ends=False)
+    assert made._out[1::2] == pieces
+    assert sendable(made, stream) == 65535 - 16484
+    made.send_frames(stream, [b"c", b"d"], 2, ends=True)
+    found = [each for each in said(made) if isinstance(each, DataFrame)]
+    assert [each.data[:1] for each in found] == [b"a", b"b", b"c", b"d"]
+    assert [list(each.flags) for each in found] == [[], [], [], ["END_STREAM"]]
+    with pytest.raises(ValueError, match="stream 1 is closed"):
+        made.send_frames(stream, [b"x"], 1, ends=False)
+
+
 def test_an_empty_end_is_one_frame() -> None:
     made, recorder = server()
     made.receive(headers(1), NOW)

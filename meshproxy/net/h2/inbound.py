@@ -91,7 +91,9 @@ class Inbound(Waiting):
             return
         sink = self._sink
         if sink is not None:
-            self._kept.add(data)
+            kept = self._kept
+            if not kept.is_over:
+                kept.add(data)
             sink.push(data, ends=ends)
         elif count:
             hold(self._fresh, data)

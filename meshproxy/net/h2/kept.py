@@ -6,14 +6,16 @@ from meshproxy.net.h2.pieces import hold
 class Kept:
     """At most *limit* bytes; beyond that, nothing is held any more."""
 
-    __slots__ = ("_limit", "_pieces", "_position", "size")
+    __slots__ = ("_limit", "_pieces", "_position", "is_over", "size")
 
     def __init__(self, limit: int, announced: int | None) -> None:
         self._limit = limit
         self._pieces: list[bytes] | None = [] if (announced or 0) <= limit else None
         self._position = 0
         self.size = 0
-        """Bytes that were read, held or not."""
+        """Bytes that were read, as long as they are held."""
+        self.is_over = False
+        """True once something was read that is not held: nothing more need be added."""
 
     @property
     def is_replayable(self) -> bool:
@@ -46,10 +48,9 @@ class Kept:
     def add(self, piece: bytes | memoryview) -> None:
         """Counts a piece that is read for the first time, and holds it if that is allowed."""
         self.size += len(piece)
-        if self._pieces is None:
-            return
-        if self.size > self._limit:
+        if self._pieces is None or self.size > self._limit:
             self._pieces = None
+            self.is_over = self.size > 0
         else:
             hold(self._pieces, piece)
             self._position = len(self._pieces)

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 
 from meshproxy.errors import ProxyError
 from meshproxy.h2.errors import ErrorCode
+from meshproxy.h2.frames import MIN_FRAME_BYTES
 from meshproxy.h2.heads import trailer_fields
 from meshproxy.h2.reader import COPIED_BYTES
 from meshproxy.http.headers import Headers
 from meshproxy.net.h2.memory import memory
-from meshproxy.net.h2.pieces import hold
+from meshproxy.net.h2.pieces import JOINED_BELOW, hold
 from meshproxy.net.h2.waiting import Waiting
 
 if TYPE_CHECKING:
     from meshproxy.net.h2.inbound import Inbound
     from meshproxy.net.h2.stream import SessionStream
 
-_FRAME_BYTES = 16384
-"""Bytes of one body that are sent before another one has its turn."""
+_FRAME_BYTES = MIN_FRAME_BYTES
+_TURN_BYTES = 2 * _FRAME_BYTES
+"""Bytes of one body that are sent before another one has its turn; up to a frame more if that is
+all that may be sent, so that half a usual window is one turn."""
 _SMALL_BYTES = _FRAME_BYTES // 2
 """Pieces of fewer bytes, as a window may leave, are sent together with the next ones."""
 
@@ -33,8 +36,8 @@ class Outbound(Waiting):
     """
 
     __slots__ = (
-        "_ends", "_owner", "_pending", "_trailers", "_waiter", "_waits", "deadline", "filed_until",
-        "since", "source",
+        "_ends", "_noted", "_owner", "_pending", "_trailers", "_waiter", "_waits", "deadline",
+        "filed_until", "since", "source",
     )  # fmt: skip
 
     def __init__(self, owner: "SessionStream") -> None:
@@ -44,6 +47,8 @@ class Outbound(Waiting):
         self._pending: deque[bytes | memoryview] = deque()
         self._waits = 0
         """Bytes in it."""
+        self._noted = 0
+        """Bytes that `memory` counts, a power of two: what waits or more, at most twice that."""
         self._ends = False
         self._trailers: Headers | None = None
         self.source: Inbound | None = None
@@ -61,24 +66,23 @@ class Outbound(Waiting):
 
         The data must stay as it is until the session has been flushed.
         """
+        if self._pending:
+            self._ends |= ends
+            self._hold(data)
+            return
         owner = self._owner
         if not owner.can_send or owner.failure is not None:
             return
-        if ends:
-            self._ends = True
-        if self._pending:
-            if data:
-                self._hold(data)
-            return
+        self._ends = ends
         session = owner.session
-        length, room = len(data), session.room
+        length, room, sent = len(data), session.room, 0
         if length > COPIED_BYTES:
             session.is_bulk = True
-        sent = 0
         if (length and room > 0) or (ends and not length):
             sent = session.engine.send_data(owner, data, ends=ends, most=room)
             session.room = room - sent
-            session.touch()
+            if not session.is_queued:
+                session.touch()
             if sent and self.source is not None:
                 self.source.handed(sent)
         if sent < length:
@@ -127,48 +131,61 @@ class Outbound(Waiting):
         for piece in body:
             self.write(piece)
 
-    def send_frame(self, most: int, now: float) -> int:
-        """Sends a frame of what waits, at most *most* bytes, at monotonic second *now*.
+    def take_turn(self, most: int, now: float) -> int:
+        """Sends a few frames of what waits, at most *most* bytes, at monotonic second *now*.
 
-        Returns how many; none if the stream's window is closed.
+        Returns how many bytes; none if the stream's window is closed.
         """
         owner = self._owner
         session = owner.session
-        allowed = min(owner.send_window, most, _FRAME_BYTES)
+        allowed = min(owner.send_window, most)
         if allowed <= 0:
             session.forget(self)
             return 0
-        pending = self._pending
-        data = pending.popleft()
-        length = len(data)
-        if length > allowed:
-            rest = memoryview(data)
-            pending.appendleft(rest[allowed:])
-            data, length = rest[:allowed], allowed
-        elif length < _SMALL_BYTES and pending:
-            data = self._joined(data, allowed)
-            length = len(data)
+        if allowed >= _TURN_BYTES + _FRAME_BYTES:
+            allowed = _TURN_BYTES
+        pieces, length = self._taken(allowed)
+        left = self._waits = self._waits - length
         if length > COPIED_BYTES:
             session.is_bulk = True
-        self._waits -= length
-        is_last = not pending and self._ends and self._trailers is None
-        session.engine.send_data(owner, data, ends=is_last)
+        is_last = not left and self._ends and self._trailers is None
+        session.engine.send_frames(owner, pieces, length, is_last)
         self.since = session.progressed_at = now
         if self.source is not None:
             self.source.handed(length)
-        if pending:
-            memory.note(self, session, self._waits)
-        else:
+        if not left:
             self._drained(is_last=is_last)
+        elif left * 2 < self._noted:
+            self._note(left)
         return length
 
-    def _joined(self, first: bytes | memoryview, most: int) -> bytes:
+    def _taken(self, most: int) -> tuple[list[bytes | memoryview], int]:
+        """Takes frames of together *most* bytes, or all that waits; returns the bytes too."""
+        pending = self._pending
+        pieces: list[bytes | memoryview] = []
+        left = most
+        while pending and left:
+            piece = pending.popleft()
+            size = len(piece)
+            allowed = min(left, _FRAME_BYTES)
+            if size > allowed:
+                rest = memoryview(piece)
+                pending.appendleft(rest[allowed:])
+                piece, size = rest[:allowed], allowed
+            elif size < _SMALL_BYTES and pending:
+                piece = self._joined(piece, allowed)
+                size = len(piece)
+            pieces.append(piece)
+            left -= size
+        return pieces, most - left
+
+    def _joined(self, first: bytes | memoryview, most: int) -> bytes | memoryview:
         """Returns *first* and what waits behind it, whole pieces of together *most* bytes."""
         pending = self._pending
         pieces, length = [first], len(first)
         while pending and (length := length + len(pending[0])) <= most:
             pieces.append(pending.popleft())
-        return b"".join(pieces)
+        return b"".join(pieces) if len(pieces) > 1 else first
 
     def window_opened(self) -> None:
         """Goes on after the stream's window has been enlarged."""
@@ -204,9 +221,19 @@ class Outbound(Waiting):
         self.resume_soon(self._owner.session)
 
     def _hold(self, data: bytes | memoryview) -> None:
-        hold(self._pending, data)
-        self._waits += len(data)
-        memory.note(self, self._owner.session, self._waits)
+        count = len(data)
+        if count >= JOINED_BELOW:
+            self._pending.append(bytes(data))
+        elif count:
+            hold(self._pending, data)
+        waits = self._waits = self._waits + count
+        if waits > self._noted:
+            self._note(waits)
+
+    def _note(self, waits: int) -> None:
+        """Tells `memory` that *waits* bytes wait, up to the next power of two: so, seldom."""
+        self._noted = noted = 1 << (waits - 1).bit_length() if waits else 0
+        memory.note(self, self._owner.session, noted)
 
     def _drained(self, *, is_last: bool) -> None:
         self._forget()
@@ -241,7 +268,8 @@ class Outbound(Waiting):
         session = self._owner.session
         self._pending.clear()
         self._waits = 0
-        memory.note(self, session, 0)
+        if self._noted:
+            self._note(0)
         self.since = inf
         session.forget(self)
         session.stalled.discard(self)

@@ -98,12 +98,12 @@ class SessionWriter:
         self._ring.pop(outbound, None)
 
     def drain(self) -> None:
-        """Lets bodies that wait send, a frame of each in turn."""
-        ring, now = self._ring, monotonic()
-        while ring and (allowed := min(self.room, self.engine.send_window)) > 0:
+        """Lets bodies that wait send, each in its turn."""
+        ring, now, engine = self._ring, monotonic(), self.engine
+        while ring and (room := self.room) > 0 and (window := engine.send_window) > 0:
             outbound = next(iter(ring))
-            self.room -= outbound.send_frame(allowed, now)
-            if outbound in ring:
+            self.room -= outbound.take_turn(min(window, room), now)
+            if len(ring) > 1 and outbound in ring:
                 ring[outbound] = ring.pop(outbound)
         if not self.is_queued:
             self.touch()

@@ -13,6 +13,7 @@ def test_what_is_held_is_taken_again() -> None:
     assert b"".join(kept.take()) == b"abcdef"
     assert kept.take() == []
     assert kept.is_replayable
+    assert not kept.is_over
 
 
 def test_beyond_the_limit_nothing_is_held() -> None:
@@ -23,13 +24,17 @@ def test_beyond_the_limit_nothing_is_held() -> None:
     kept.rewind()
     assert kept.take() == []
     assert not kept.is_replayable
-    assert kept.size == 6
+    assert kept.is_over
 
 
 def test_what_is_announced_as_too_long_is_not_held() -> None:
     kept = Kept(5, 6)
+    kept.add(b"")
+    assert kept.is_replayable, "nothing has been read yet"
+    assert not kept.is_over
     kept.add(b"a")
     assert not kept.is_replayable
+    assert kept.is_over
 
 
 def test_the_limit_may_be_lowered() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import gevent
 import pytest
-from h2.events import StreamReset
+from h2.events import DataReceived, StreamReset
 
 from meshproxy.errors import ProxyError
 from meshproxy.h2.errors import ErrorCode
@@ -93,6 +93,28 @@ def test_responses_that_a_client_does_not_take(scarce: BodyMemory) -> None:
         assert all(
             type(one.failure) in {MemoryShort, type(None)} for one in session.owners.values()
         )
+        session.lost("")
+        assert scarce.total == 0
+
+
+def test_what_waits_to_be_sent_counts_in_powers_of_two(scarce: BodyMemory) -> None:
+    with bare() as (session, sock):
+        wire = H2Wire(sock)
+        owner = session.owner(wire.ask(GET))
+        answer(owner)
+        owner.outbound.push(bytes(65535))
+        assert scarce.total == 0
+        for counted in (32768, 65536, 65536):
+            owner.outbound.push(bytes(20_000))
+            assert scarce.total == counted
+        for _ in range(4):
+            wire.until(DataReceived)
+        for granted, counted in ((4000, 65536), (16_000, 65536), (8000, 32768)):
+            wire.h2.increment_flow_control_window(granted, 1)
+            wire.h2.increment_flow_control_window(granted)
+            wire.flush()
+            assert len(wire.until(DataReceived).data) == granted
+            assert scarce.total == counted
         session.lost("")
         assert scarce.total == 0
 

@@ -64,9 +64,27 @@ def test_bodies_take_turns() -> None:
         session.room = 0
         for owner in owners:
             answer(owner)
-            owner.outbound.push(bytes(40_000), ends=True)
-        order = [wire.until(DataReceived).stream_id for _ in range(6)]
-        assert order == [1, 3, 1, 3, 1, 3]
+            owner.outbound.push(bytes(60_000), ends=True)
+        order = [wire.until(DataReceived).stream_id for _ in range(8)]
+        assert order == [1, 1, 3, 3, 1, 1, 3, 3], "two frames each"
+
+
+def test_half_of_a_usual_window_is_one_turn() -> None:
+    with bare() as (session, sock):
+        wire = H2Wire(sock)
+        owners = [session.owner(wire.ask()) for _ in range(3)]
+        answer(owners[0])
+        owners[0].outbound.push(bytes(65535))
+        for owner in owners[1:]:
+            answer(owner)
+            owner.outbound.push(bytes(60_000))
+        for _ in range(4):
+            wire.until(DataReceived)
+        wire.h2.increment_flow_control_window(40_000)
+        wire.flush()
+        sent = [wire.until(DataReceived) for _ in range(3)]
+        assert [one.stream_id for one in sent] == [3, 3, 3]
+        assert [len(one.data) for one in sent] == [16384, 16384, 40_000 - 2 * 16384]
 
 
 def test_turns_go_on_where_a_window_has_ended_them() -> None:
