@@ -267,12 +267,14 @@ def classify(request: Request, response: Response, classifier: Classifier) -> No
     )
     if result is None:
         ending, back = response.ending, response.body
-        if ending is not None and not ending.is_settled:
-            ending.decides = True
-            ending.then(partial(_judge, response, back, classifier))
-        else:
-            _judge(response, back, classifier, broken=False)
-        return
+        if ending is not None:
+            if ending.is_settled:
+                _judge(response, back, classifier, broken=False)
+            else:
+                ending.decides = True
+                ending.then(partial(_judge, response, back, classifier))
+            return
+        result = classifier.end(None if isinstance(back, bytes) else back.trailers)
     response.failed = result is not _SUCCESS
     response.retryable = result is _RETRYABLE
 

@@ -9,6 +9,7 @@ from typing import Any
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.instruments import Stat, Total
 from meshproxy.metrics.tree import Tree
+from meshproxy.net.h2.whole import Whole
 
 _CUT = "cut"
 _CANCELLED = "cancelled"
@@ -70,12 +71,15 @@ class StreamStats:
     def whole(self, request: Request, response: Response, elapsed_ms: float) -> None:
         """Records a response that came whole, but for what `counters` and `times` have of it."""
         body, upload = response.body, request.body
-        size = len(body) if type(body) is bytes else getattr(body, "received", 0)
+        if type(body) is bytes:
+            size = len(body)
+        else:
+            size = body.received if type(body) is Whole else _received(body)
         if upload is None:
             add = self._add_size
             add(size)
             return
-        sent = getattr(upload, "received", 0)
+        sent = upload.received if type(upload) is Whole else _received(upload)
         if upload.is_complete:
             success = self._sent
             success.value += 1

@@ -83,14 +83,11 @@ class H2Connection(FlowControl):
         if stream is None or not (stream.can_receive and stream.has_head):
             self._drop(stream_id, stream, size)
             return
-        stream.unconsumed += size
         window = stream.receive_window = stream.receive_window - size
         if window < 0 and size:
             why = "more DATA than its window"
             raise H2StreamError(stream_id, ErrorCode.FLOW_CONTROL_ERROR, why)
         count = len(data)
-        if count < size:
-            self.consume(stream, size - count)
         left = stream.body_left
         if left is not None:
             left = stream.body_left = left - count
@@ -98,8 +95,12 @@ class H2Connection(FlowControl):
                 raise malformed(stream_id, "a body longer than its Content-Length")
         if ends:
             self._receive_end(stream)
-        elif not count:
-            self._trifles.take(self._now, guard.EMPTY_DATA)
+        else:
+            stream.unconsumed += size
+            if count < size:
+                self.consume(stream, size - count)
+            if not count:
+                self._trifles.take(self._now, guard.EMPTY_DATA)
         stream.data_received(data, ends)
 
     def block(self, stream_id: int, block: bytes, ends: bool) -> None:
@@ -240,9 +241,11 @@ class H2Connection(FlowControl):
     def _trailers(self, stream: H2Stream, section: FieldSection, ends: bool) -> None:
         if section.is_too_large:
             raise too_large(stream.id)
-        fields = section.trailers or trailers(section)
         if not ends:
             raise malformed(stream.id, "trailers without END_STREAM")
+        fields = section.trailers
+        if fields is None:
+            fields = trailers(section)
         self._receive_end(stream)
         stream.trailers_received(fields)
 

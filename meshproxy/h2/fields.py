@@ -57,10 +57,7 @@ class MalformedSection(ValueError):
 
 @dataclass(slots=True)
 class Fields:
-    """The fields of a section apart from its pseudo-fields: names, and lines as HTTP/1.1 has them.
-
-    This is also what trailers are.
-    """
+    """The fields of a section but its pseudo-fields: names, and lines as HTTP/1.1 has them."""
 
     names: tuple[bytes, ...]
     lines: tuple[bytes, ...]
@@ -176,18 +173,19 @@ def response_head(section: FieldSection) -> ResponseHead:
     return head
 
 
-def trailers(section: FieldSection) -> Fields:
+def trailers(section: FieldSection) -> Headers:
     """Returns the fields after a body, none of them pseudo-fields, and keeps them in *section*.
 
-    Those that are for heads alone are left out, as from HTTP/1. Raises MalformedSection.
+    Those that are for heads alone are left out, as from HTTP/1. The same block gives the same
+    object, which must not be changed. Raises MalformedSection.
     """
     _, names, values = _split(section, frozenset())
     if any(map(is_forbidden, names)):
         pairs = [pair for pair in zip(names, values, strict=True) if not is_forbidden(pair[0])]
         names, values = [*map(_NAME, pairs)], [*map(_VALUE, pairs)]
     fields = Fields(tuple(names), lines_of(names, values), section.never_indexed)
-    section.trailers = fields
-    return fields
+    section.trailers = headers = fields.headers()
+    return headers
 
 
 def _split(

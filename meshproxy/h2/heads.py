@@ -55,7 +55,8 @@ def request_fields(
 
 def trailer_fields(headers: Headers) -> tuple[Encodable, ...]:
     """Returns the fields of trailers."""
-    return tuple(_lines(headers.names, headers.lines)[1])
+    names, lines = headers.names, headers.lines
+    return tuple(lines if _UNLIKE.isdisjoint(names) else _lines(names, lines)[1])
 
 
 def _lines(names: list[bytes], lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:

@@ -1,7 +1,8 @@
 """One stream: who may still send on it, its windows, and the calls for what arrives on it."""
 
-from meshproxy.h2.fields import Fields, ResponseHead
+from meshproxy.h2.fields import ResponseHead
 from meshproxy.h2.states import StreamState
+from meshproxy.http.headers import Headers
 
 
 class H2Stream:
@@ -68,8 +69,8 @@ class H2Stream:
         """Takes a piece of a body, perhaps empty at its end; `consume` reports its use."""
         raise NotImplementedError
 
-    def trailers_received(self, trailers: Fields) -> None:
-        """Takes the trailers, which end the message."""
+    def trailers_received(self, trailers: Headers) -> None:
+        """Takes the trailers, which end the message, and must not be changed."""
         raise NotImplementedError
 
     def reset_received(self, code: int) -> None:

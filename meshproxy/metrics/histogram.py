@@ -67,7 +67,9 @@ class Histogram:
     def record(self, values: Sequence[float]) -> "Histogram":
         """Returns this histogram with *values*, truncated to integers, added."""
         counts = dict(self.counts)
-        times = Counter(map(floor, values))  # cheaper than `int`; values below 0 are corrected next
+        times = Counter(values if values and type(values[0]) is int else ())
+        if set(map(type, times)) != {int}:  # `floor` is cheaper than `int`; see below for negatives
+            times = Counter(map(floor, values))
         if times and (min(times) < 0 or max(times) > MAX_VALUE):
             times = Counter(min(max(int(value), 0), MAX_VALUE) for value in values)
         middles = map(_MIDDLES.__getitem__, map(bisect_right, repeat(_LIMITS), times))

@@ -160,7 +160,7 @@ def _heard_by_us(recorder: Recorder, head: str, stream_id: int) -> Message:
     (got,) = [event[2] for event in events if event[0] == head]
     size = sum(len(event[2]) for event in events if event[0] == "data_received")
     trailers = [event[2] for event in events if event[0] == "trailers_received"]
-    return _plain(got.headers()), [size], _plain(trailers[0].headers()) if trailers else {}
+    return _plain(got.headers()), [size], _plain(trailers[0]) if trailers else {}
 
 
 def _plain(fields: Any) -> dict[str, str]:

@@ -38,6 +38,7 @@ def test_an_empty_histogram_sums_up_to_nothing() -> None:
 
 def test_fractions_are_cut_off() -> None:
     assert Histogram().record([12.9]).summary().max == 12
+    assert Histogram().record([1, 2.9, 2]) == Histogram().record([1, 2, 2])
 
 
 def test_two_values_give_the_lower_median_and_the_upper_tail() -> None:

@@ -12,7 +12,7 @@ from gevent import get_hub, getcurrent
 
 from meshproxy.errors import BadResponse, ConnectionClosed, NoResponse, ProxyError, ServiceTimedOut
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.fields import Fields, ResponseHead
+from meshproxy.h2.fields import ResponseHead
 from meshproxy.h2.heads import request_fields
 from meshproxy.h2.own_methods import own_methods
 from meshproxy.h2.reset import ClientReset, passed_on
@@ -215,12 +215,12 @@ class H2Exchange(SessionStream, Waiting):
         else:
             self._begin_body().take_piece(data, ends)
 
-    def trailers_received(self, trailers: Fields) -> None:
+    def trailers_received(self, trailers: Headers) -> None:
         """Takes the trailers, after which all of a short response may be held here."""
         if self.inbound is not None:
-            self.inbound.take_trailers(trailers.headers())
+            self.inbound.take_trailers(trailers.copy())
             return
-        self._trailers = trailers.headers()
+        self._trailers = trailers
         self._is_whole = True
         if self.can_send:
             self._give_up_request()

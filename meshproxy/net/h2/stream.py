@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from meshproxy.errors import ProxyError
 from meshproxy.h2.encoder import Encodable
-from meshproxy.h2.fields import Fields
 from meshproxy.h2.heads import trailer_fields
 from meshproxy.h2.stream import H2Stream
 from meshproxy.http.headers import Headers
@@ -44,10 +43,10 @@ class SessionStream(H2Stream):
         else:
             self.session.engine.consume(self, len(data))
 
-    def trailers_received(self, trailers: Fields) -> None:
+    def trailers_received(self, trailers: Headers) -> None:
         """Ends the body that comes."""
         if self.inbound is not None:
-            self.inbound.take_trailers(trailers.headers())
+            self.inbound.take_trailers(trailers.copy())
 
     def reset_received(self, code: int) -> None:
         """Ends a stream that the peer has reset."""

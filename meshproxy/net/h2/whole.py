@@ -22,7 +22,7 @@ class Whole(WholeBody):
         keep_bytes: float = inf,
         trailers: Headers | None = None,
     ) -> None:
-        """Takes the length that the peer has announced, and None if it has not."""
+        """Takes the length that the peer has announced, if it has; *trailers* stay as they are."""
         self._data = data
         self.received = size = len(data)
         """How many bytes it has."""

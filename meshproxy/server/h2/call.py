@@ -21,7 +21,7 @@ from meshproxy.errors import (
 )
 from meshproxy.h2.encoder import Encodable
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.fields import Fields, RequestHead
+from meshproxy.h2.fields import RequestHead
 from meshproxy.h2.grpc import is_grpc
 from meshproxy.h2.heads import response_fields
 from meshproxy.h2.own_methods import own_methods
@@ -131,7 +131,7 @@ class Call(SessionStream):
         else:
             self._begin_body(head).take_piece(data, ends)
 
-    def trailers_received(self, trailers: Fields) -> None:
+    def trailers_received(self, trailers: Headers) -> None:
         """Ends the request's body, which may have had no DATA."""
         if self.inbound is None and self._head is not None:
             self._begin_body(self._head)

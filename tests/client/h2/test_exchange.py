@@ -148,6 +148,20 @@ def test_a_response_whose_beginning_came_at_once_goes_on() -> None:
         assert body_of(response) == b"first last"
 
 
+def test_trailers_that_a_filter_changes_are_not_those_of_the_next_response() -> None:
+    def act(peer: Peer, at: int) -> None:
+        peer.reply(at, b"x" * 5000, trailers=(("grpc-status", "0"),))
+
+    with to_endpoint(on(RequestReceived, act)) as (sessions, _):
+        for _ in range(3):
+            response = sessions.send()
+            assert not isinstance(response.body, bytes)
+            assert len(body_of(response)) == 5000
+            assert response.body.trailers is not None
+            assert response.body.trailers.names == [b"grpc-status"]
+            response.body.trailers.write(b"l5d-success-class", b"1.0")
+
+
 def test_trailers_come_after_a_head_alone() -> None:
     def act(peer: Peer, at: int) -> None:
         peer.h2.send_headers(at, ((":status", "200"),))
