@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from meshproxy.client.connection_limiter import WaitStats
 from meshproxy.client.tls import TlsSettings
 from meshproxy.client.upstream_proxy import UpstreamProxy
+from meshproxy.h2.errors import ErrorCode
 from meshproxy.h2.settings import KeepAlive, LocalSettings
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
@@ -93,15 +94,20 @@ class Session:
 
 
 class ExpiryStats:
-    """Counters of what had to be ended in time, in the client's scope of the metrics."""
+    """Counters of what ended connections, in the client's scope of the metrics."""
 
-    __slots__ = ("idle", "lifetime", "unanswered", "unended")
+    __slots__ = ("_goaways", "idle", "lifetime", "unanswered", "unended")
 
     def __init__(self, metrics: Tree) -> None:
         self.idle = metrics.counter("idle")
         self.lifetime = metrics.counter("lifetime")
         self.unanswered = metrics.counter("unanswered_pings")
         self.unended = metrics.counter("stream", "unended")
+        self._goaways = metrics.scope("goaways")
+
+    def gone_away(self, side: str, code: int) -> None:
+        """Counts a GOAWAY with an error, sent by *side*: `local` is this one, or `remote`."""
+        self._goaways.counter(side, ErrorCode.name_of(code)).incr()
 
 
 @dataclass(frozen=True, slots=True)

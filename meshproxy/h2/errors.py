@@ -21,6 +21,11 @@ class ErrorCode(enum.IntEnum):
     INADEQUATE_SECURITY = 12
     HTTP_1_1_REQUIRED = 13
 
+    @classmethod
+    def name_of(cls, code: int) -> str:
+        """Returns the name of *code* in lower case, `unknown` for a number that has none."""
+        return cls(code).name.lower() if code in cls.__members__.values() else "unknown"
+
 
 class H2ConnectionError(Exception):
     """A fault of the peer after which the connection cannot go on; *code* goes into a GOAWAY."""

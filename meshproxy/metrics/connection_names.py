@@ -28,5 +28,13 @@ CONNECTING: Final = (
         "stream/unended",
         "Responses of HTTP/2 of which all came that was announced, and no end for 2 s. Added.",
     ),
+    counter(
+        "goaways/local/<code>",
+        "Connections of HTTP/2 ended here for a fault of the endpoint. Added.",
+    ),
+    counter(
+        "goaways/remote/<code>",
+        "Connections of HTTP/2 that the endpoint has ended with an error. Added.",
+    ),
 )
 """What a client counts besides."""

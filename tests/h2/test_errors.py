@@ -15,6 +15,11 @@ def test_a_connection_error_names_its_code() -> None:
     assert sent.error_code == 6
 
 
+def test_a_code_has_a_name_also_if_nobody_knows_it() -> None:
+    assert ErrorCode.name_of(ErrorCode.CANCEL) == "cancel"
+    assert ErrorCode.name_of(4711) == "unknown"
+
+
 def test_a_stream_error_names_its_stream() -> None:
     error = malformed(5, "why")
     assert str(error) == "stream 5: PROTOCOL_ERROR: why"

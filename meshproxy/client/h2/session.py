@@ -144,8 +144,15 @@ class ClientSession(H2Session):
     def goaway_received(self, last_stream_id: int, code: int, debug: bytes) -> None:
         """Retires the session; streams that the endpoint has not seen have ended before."""
         del last_stream_id, debug
+        if code != ErrorCode.NO_ERROR:
+            self._expiry.gone_away("remote", code)
         self.requires_http = code == ErrorCode.HTTP_1_1_REQUIRED
         self.retire()
+
+    def broken_off(self, code: int, why: str) -> None:
+        """Counts the fault of the endpoint that ends the session."""
+        self._expiry.gone_away("local", code)
+        super().broken_off(code, why)
 
     def _exchanges(self) -> list[H2Exchange]:
         streams: list[Any] = list(self.engine.streams.values())

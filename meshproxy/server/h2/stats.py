@@ -33,5 +33,4 @@ class H2ServerStats:
 
     def gone_away(self, code: int) -> None:
         """Counts a connection that ended with GOAWAY and an error."""
-        name = ErrorCode(code).name.lower()
-        self._goaways.counter(name).incr()
+        self._goaways.counter(ErrorCode.name_of(code)).incr()

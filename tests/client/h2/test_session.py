@@ -9,6 +9,7 @@ from h2.events import PingReceived, RequestReceived
 
 from meshproxy.client.transport import Session
 from meshproxy.errors import ConnectionClosed
+from meshproxy.h2 import frames
 from meshproxy.h2.settings import KeepAlive, LocalSettings
 from tests.kit.h2_endpoint import Peer, answer
 from tests.kit.k8s import wait_until
@@ -136,6 +137,37 @@ def test_a_session_that_is_told_to_go_serves_what_it_has_and_ends() -> None:
         wait_until(lambda: sessions.open == 0)
         assert sessions.send().body == b"ok"
         assert len(endpoint.peers) == 2
+
+
+def test_a_goaway_with_an_error_is_counted_by_its_code() -> None:
+    codes = [ErrorCodes.ENHANCE_YOUR_CALM, 4711, ErrorCodes.NO_ERROR]
+
+    def script(peer: Peer, event: object) -> None:
+        if isinstance(event, RequestReceived):
+            peer.go_away(event.stream_id, codes[len(endpoint.peers) - 1])
+            peer.reply(event.stream_id)
+
+    with to_endpoint(lambda *_: None) as (sessions, endpoint):
+        endpoint.script = script
+        for _ in codes:
+            assert sessions.send().body == b"ok"
+            wait_until(lambda: sessions.open == 0)
+        goaways = sessions.metrics.scope("goaways", "remote")
+        assert goaways.counter("enhance_your_calm").value == 1
+        assert goaways.counter("unknown").value == 1
+        assert goaways.counter("no_error").value == 0
+
+
+def test_a_fault_of_an_endpoint_that_ends_the_session_is_counted() -> None:
+    def script(peer: Peer, event: object) -> None:
+        if isinstance(event, RequestReceived):
+            peer.reply(event.stream_id)
+            peer.say(frames.window_update(0, 0))
+
+    with to_endpoint(script) as (sessions, _):
+        assert sessions.send().body == b"ok"
+        wait_until(lambda: sessions.open == 0)
+        assert sessions.metrics.counter("goaways", "local", "protocol_error").value == 1
 
 
 def test_a_request_above_the_last_stream_goes_out_again_on_another_session() -> None:
