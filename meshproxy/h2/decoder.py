@@ -28,6 +28,8 @@ _MAX_BLOCK = 512
 _MAX_SECTION = 2048
 """Bytes of the longest block that is remembered, and of what it stands for: a peer that sends many
 large ones must not have them kept here."""
+_MOST_KEPT = 64 * 1024
+"""Bytes of all of them together, and of the shapes; they take three times as much."""
 _BOMB = 4
 """A field section of over this many times the limit is an attack, not a mistake."""
 _NONE: frozenset[bytes] = frozenset()
@@ -47,6 +49,7 @@ class Decoder:
     __slots__ = (
         "_allowed",
         "_capacity",
+        "_kept_bytes",
         "_latest",
         "_max_fields",
         "_must_shrink",
@@ -71,6 +74,8 @@ class Decoder:
         """Shapes by their blocks without the values; the table is the same for all."""
         self._latest = _EMPTY
         """The shape of the last block that had one; the next one mostly has it too."""
+        self._kept_bytes = 0
+        """Of the sections and shapes that were remembered since all were forgotten."""
         self._once: Memo[int, None] = Memo(_REMEMBERED)
         """Hashes of blocks that have come once."""
 
@@ -108,6 +113,7 @@ class Decoder:
         elif size > _MAX_SECTION or len(block) > _MAX_BLOCK:
             pass
         elif not values or (key := hash(block)) in self._once:
+            self._make_room(size + len(block))
             self.known.keep(block, section)
         elif len(self._once) < _REMEMBERED:
             self._once[key] = None
@@ -135,14 +141,23 @@ class Decoder:
             shape.last = heads[-1]
             if at or shape.size > _MAX_SECTION or len(skeleton) > _MAX_BLOCK:
                 return shape, values, is_stable
+            self._make_room(shape.size + len(skeleton))
             self._shapes.keep(skeleton, shape)
         else:
             shape.recurs = True
         self._latest = shape
         return shape, values, is_stable
 
+    def _make_room(self, count: int) -> None:
+        """Forgets everything if *count* more bytes are over the limit."""
+        self._kept_bytes += count
+        if self._kept_bytes > _MOST_KEPT:
+            self._forget()
+            self._kept_bytes = count
+
     def _forget(self) -> None:
         """Forgets what depends on the dynamic table, which has changed."""
+        self._kept_bytes = 0
         self.known.clear()
         self._once.clear()
         self._shapes.clear()

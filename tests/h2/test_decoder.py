@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshproxy.h2 import integers
-from meshproxy.h2.decoder import Decoder
+from meshproxy.h2.decoder import _MOST_KEPT, Decoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
 
 NAMES = st.sampled_from([b":path", b"accept", b"cookie", b"x-a", b"x-b", b"x-longer-name"])
@@ -235,3 +235,28 @@ def test_what_is_large_is_not_remembered(block: bytes) -> None:
     for _ in range(3):
         ours.decode(block)
     assert len(ours.known) + len(ours._once) == 0
+
+
+def test_what_is_remembered_of_large_sections_has_a_limit_together() -> None:
+    ours = decoder()
+    ours.decode(b"".join(b"\x40\x01%c\x28" % (97 + n) + b"v" * 40 for n in range(20)))
+    most = 0
+    for n in range(600):
+        used = [62 + (n >> bit & 1) + 2 * bit for bit in range(10)] * 2
+        ours.decode(bytes(0x80 | index for index in used))
+        sections = sum(section.size + len(block) for block, section in ours.known.items())
+        assert sections <= _MOST_KEPT
+        most = max(most, sections)
+    assert most > _MOST_KEPT // 2
+    assert len(ours.known) > 1
+
+
+def test_what_is_remembered_of_large_shapes_counts_too() -> None:
+    ours = decoder()
+    ours.decode(b"".join(b"\x40\x01%c\x28" % (97 + n) + b"v" * 40 for n in range(20)))
+    for n in range(600):
+        used = [62 + (n >> bit & 1) + 2 * bit for bit in range(10)] * 2
+        ours.decode(bytes(0x80 | index for index in used) + b"\x00\x01x\x01y")
+        shapes = sum(shape.size + len(block) for block, shape in ours._shapes.items())
+        assert shapes <= _MOST_KEPT
+    assert len(ours._shapes) > 1
