@@ -123,15 +123,11 @@ class ClientStats(Outcomes):
         if response.failed or (ending is not None and not ending.is_settled):
             self._note(request, named, response, started)
             return response
-        whole = self._whole[response.status]
-        whole.value += 1
-        add = whole.add
+        add = self._whole[response.status].add
         add(elapsed_ms)
         if self.streams is not None:
             self.streams.whole(request, response, elapsed_ms)
-        success = named.success
-        success.value += 1
-        add = success.add
+        add = named.success.add
         add(elapsed_ms)
         return response
 
@@ -151,9 +147,7 @@ class ClientStats(Outcomes):
     def _note(self, request: Request, named: PathStats, response: Response, started: float) -> None:
         """Records *response*, which is a failure or whose body is still arriving."""
         elapsed_ms = (response.arrived - started) * 1000.0
-        head = self._heads[response.status]
-        head.value += 1
-        head.add(elapsed_ms)
+        self._heads[response.status].add(elapsed_ms)
         ending = response.ending
         if ending is None or ending.is_settled:
             self.classified(request, response, elapsed_ms)

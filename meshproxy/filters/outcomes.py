@@ -69,7 +69,6 @@ class Outcomes:
         if response.failed:
             self.failed(_CUT if broken else CLASSIFIED, elapsed_ms)
         else:
-            self.success.value += 1
             self.success.add(elapsed_ms)
 
     def ended(

@@ -22,13 +22,12 @@ from meshproxy.service import Service
 class PathStats(Outcomes):
     """What the callers of one logical name see, retries included."""
 
-    __slots__ = ("_whole",)
+    __slots__ = ("_add",)
 
     def __init__(self, metrics: Tree, *, streams: bool = False) -> None:
         super().__init__(metrics, streams=streams)
-        self._whole = self.success
-        if streams:
-            self._whole = metrics.shared("whole", self.counters, self.times)
+        whole = metrics.shared("whole", self.counters, self.times) if streams else self.success
+        self._add = whole.add
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves and records."""
@@ -50,9 +49,7 @@ class PathStats(Outcomes):
         elif response.failed:
             self.classified(request, response, elapsed_ms)
         else:
-            whole = self._whole
-            whole.value += 1
-            add = whole.add
+            add = self._add
             add(elapsed_ms)
             if self.streams is not None:
                 self.streams.whole(request, response, elapsed_ms)
@@ -107,9 +104,7 @@ class ServerStats(Outcomes):
         if response.failed or (ending is not None and not ending.is_settled):
             self._note(request, response, started, headed)
             return response
-        whole = self._whole[response.status]
-        whole.value += 1
-        add = whole.add
+        add = self._whole[response.status].add
         add(elapsed_ms)
         if self.streams is not None:
             self.streams.whole(request, response, elapsed_ms)
@@ -129,9 +124,7 @@ class ServerStats(Outcomes):
     def _note(self, request: Request, response: Response, started: float, headed: float) -> None:
         """Records *response*, which is a failure or whose body is still arriving."""
         elapsed_ms = (headed - started) * 1000.0
-        head = self._heads[response.status]
-        head.value += 1
-        head.add(elapsed_ms)
+        self._heads[response.status].add(elapsed_ms)
         ending = response.ending
         if ending is None or ending.is_settled:
             self.classified(request, response, elapsed_ms)

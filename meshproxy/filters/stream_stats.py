@@ -34,10 +34,10 @@ class StreamOutcomes:
         if reason:
             self._failures.value += 1
             self._metrics.counter("failures", reason).value += 1
+            self.times.add(elapsed_ms)
         else:
-            self.success.value += 1
+            self.success.add(elapsed_ms)
         self.size.add(size)
-        self.times.add(elapsed_ms)
 
 
 class StreamStats:
@@ -81,9 +81,7 @@ class StreamStats:
             return
         sent = upload.received if type(upload) is Whole else _received(upload)
         if upload.is_complete:
-            success = self._sent
-            success.value += 1
-            add = success.add
+            add = self._sent.add
             add(elapsed_ms)
             add = self._add_sent
             add(sent)

@@ -5,14 +5,14 @@ Writing costs an attribute or one C call; whatever takes time happens on reading
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import add
 from typing import Final, Literal
 
 from meshproxy.metrics.histogram import Histogram, Summary
 
-MAX_UNFOLDED: Final = 32768
+MAX_UNFOLDED: Final = 131072
 """Values that wait between two folds, which take place each second."""
 
 
@@ -84,6 +84,11 @@ class Values:
         self._total = Histogram()
         self.add: Final[Callable[[float], None]] = self._queue.append
 
+    @property
+    def count(self) -> int:
+        """How many values were added since the start."""
+        return self._total.count + len(self._queue)
+
     def fold(self) -> None:
         """Adds the values since the last fold to the histogram."""
         if self._queue:
@@ -149,23 +154,23 @@ class Stat(Values):
 class Shared(Counter):
     """What several *counters* and *stats* have in common, written once for all of them.
 
-    Hot code writes `shared.value += 1` and calls `add` with the value that the stats record.
+    Hot code calls `add` with the value that the stats record, and the counters count that.
     """
 
-    __slots__ = ("add",)
+    __slots__ = ("_values", "add")
 
-    def __init__(self, counters: Iterable[Total], stats: Sequence[Stat]) -> None:
-        super().__init__()
+    def __init__(self, counters: Iterable[Total], stats: Iterable[Stat]) -> None:
+        self._values = values = Values()
         for counter in counters:
             counter.add_up((self,))
-        values: Values
-        if len(stats) == 1:
-            (values,) = stats
-        else:
-            values = Values()
-            for stat in stats:
-                stat.add_up((values,))
+        for stat in stats:
+            stat.add_up((values,))
         self.add: Final[Callable[[float], None]] = values.add
+
+    @property
+    def value(self) -> int:  # type: ignore[override] # it cannot be written
+        """How many values were added."""
+        return self._values.count
 
 
 Instrument = Counter | Gauge | Stat

@@ -15,7 +15,7 @@ def test_what_has_begun_and_not_ended_is_pending() -> None:
     tree = Tree()
     outcomes = Outcomes(tree)
     outcomes.begun.value += 3
-    outcomes.success.value += 1
+    outcomes.success.add(1)
     outcomes.failed("no_hosts", 2.0)
     expected = {"requests": 2, "pending": 1, "failures": 1, "failures/no_hosts": 1}
     assert expected.items() <= shown(tree).items()
@@ -44,9 +44,7 @@ def test_a_status_counts_in_its_class_and_an_error_in_none() -> None:
     tree = Tree()
     statuses = Statuses(tree)
     for status in (200, 204, 204):
-        head = statuses[status]
-        head.value += 1
-        head.add(1.0)
+        statuses[status].add(1.0)
     statuses.failed(1.0)
     expected = {"status/200": 1, "status/204": 2, "status/2XX": 3, "status/error": 1, "time/2XX": 3}
     assert expected.items() <= shown(tree).items()
@@ -57,7 +55,6 @@ def test_statuses_of_heads_and_of_whole_responses_add_up() -> None:
     outcomes = Outcomes(tree)
     heads, whole = Statuses(tree), Statuses(tree, outcomes)
     for statuses in (heads, whole, whole):
-        statuses[204].value += 1
         statuses[204].add(5.0)
     counted = {name: count for name, count in shown(tree).items() if count}
     assert counted == {

@@ -150,7 +150,7 @@ def test_removing_an_instrument_takes_the_scopes_that_are_empty_without_it() -> 
 def test_what_is_shared_is_made_once_and_not_shown() -> None:
     tree = Tree()
     for _ in range(2):  # as after a reload
-        tree.shared("both", (tree.total("one"), tree.total("two")), (tree.stat("ms"),)).value += 1
+        tree.shared("both", (tree.total("one"), tree.total("two")), (tree.stat("ms"),)).add(1)
     assert [(scope, type(one)) for scope, one in tree.walk()] == [
         (("one",), Total),
         (("two",), Total),

@@ -32,9 +32,7 @@ def refuser(
 
     def answer(error: ProxyError, request: Request | None) -> Response:
         response = responder.answer(error)
-        head = statuses[response.status]
-        head.value += 1
-        head.add(0.0)
+        statuses[response.status].add(0.0)
         if recent is not None and request is not None:
             recent.ended(router, server, request, response, 0.0)
         sent = clear(response) if clear_context else response
