@@ -50,6 +50,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `net.turn.turn` | connections | streams with data queued for this turn |
 | `net.wheel.wheel` | waits | deadlines of waits |
 | `router.client._log_once` | 100 | faults of endpoints that were logged of late |
+| `router.stacks.attempt_span` | 2 of 128 | new traces for the next requests |
 | `runtime.process_log._log_once` | 100 | faults of greenlets that were logged of late |
 | `server.date._date` | 1 | the Date field of this second |
 | `server.h1.response` (`lru_cache`) | 256 | status lines |

@@ -19,7 +19,7 @@ class WindowedAdder:
     Slices advance on access, not on a schedule.
     """
 
-    __slots__ = ("_index", "_now", "_old", "_slice_s", "_slots", "_writer")
+    __slots__ = ("_ends", "_index", "_now", "_old", "_slice_s", "_slots", "_writer")
 
     def __init__(
         self,
@@ -33,18 +33,20 @@ class WindowedAdder:
         self._slots = [0] * (slices - 1)
         self._index = 0
         self._old = now()
+        self._ends = self._old + self._slice_s
+        """When the present slice does."""
 
     def add(self, amount: int) -> None:
         """Adds *amount*, which may be negative, to the present slice."""
         now = self._now()
-        if now - self._old >= self._slice_s:
+        if now >= self._ends:
             self._turn(now)
         self._writer += amount
 
     def sum(self) -> int:
         """Returns the sum of about the last window."""
         now = self._now()
-        if now - self._old >= self._slice_s:
+        if now >= self._ends:
             self._turn(now)
         return self._writer + sum(self._slots)
 
@@ -58,6 +60,7 @@ class WindowedAdder:
             slots[self._index] = 0
             self._index = (self._index + 1) % len(slots)
         self._old = now
+        self._ends = now + self._slice_s
 
 
 class RetryBudget(WindowedAdder):
@@ -89,7 +92,7 @@ class RetryBudget(WindowedAdder):
 
     def deposit(self, now: float) -> None:
         """Deposits for one request, sent at monotonic second *now*."""
-        if now - self._old >= self._slice_s:  # as in `add`: every request comes here twice
+        if now >= self._ends:  # as in `add`: every request comes here twice
             self._turn(now)
         self._writer += self.deposit_tokens
 

@@ -14,7 +14,10 @@ PENALTY: Final = float(2**47 - 1)
 
 
 class Load(Protocol):
-    """What a balancer compares; a request calls `begin`, `head` at most once, then `finish`."""
+    """What a balancer compares.
+
+    A request calls `begin`, then `head` at most once, then `finish`, unless its head was the end.
+    """
 
     pending: int
     """Requests begun and not finished, response bodies included."""
@@ -23,10 +26,10 @@ class Load(Protocol):
         """Counts a request in."""
         ...
 
-    def head(self, started: float, now: float, failed: bool = False) -> None:
+    def head(self, started: float, now: float, failed: bool = False, ends: bool = False) -> None:
         """Records the arrival of the response head, or a *failed* attempt with or without one.
 
-        The attempt began at monotonic second *started*.
+        The attempt began at monotonic second *started*. If that *ends* it, it is counted out.
         """
         ...
 
@@ -51,8 +54,11 @@ class LeastLoaded:
         """Counts a request in."""
         self.pending += 1
 
-    def head(self, started: float, now: float, failed: bool = False) -> None:
-        """Does nothing: latency and results do not matter here."""
+    def head(self, started: float, now: float, failed: bool = False, ends: bool = False) -> None:
+        """Counts a request out if it *ends*: latency and results do not matter here."""
+        del started, now, failed
+        if ends:
+            self.finish()
 
     def finish(self) -> None:
         """Counts a request out."""
@@ -84,8 +90,10 @@ class PeakEwma:
         """Counts a request in."""
         self.pending += 1
 
-    def head(self, started: float, now: float, failed: bool = False) -> None:
+    def head(self, started: float, now: float, failed: bool = False, ends: bool = False) -> None:
         """Records the round trip since *started*; a failure counts at least the present cost."""
+        if ends:
+            self.pending -= 1
         rtt = (now - started) * 1e9 if now > started else 0.0
         if rtt > self.cost:
             self.cost = rtt

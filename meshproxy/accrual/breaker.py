@@ -65,6 +65,7 @@ class FailureAccrual:
         "_state",
         "alive",
         "policy",
+        "record_success",
     )
 
     def __init__(
@@ -77,6 +78,8 @@ class FailureAccrual:
         self.alive = True
         """True in state ALIVE; hot code checks this first."""
         self.policy = policy
+        self.record_success = policy.record_success
+        """Records a success while `alive`; hot code calls this in place of `succeeded`."""
         self._label = label
         self._now_ns = now_ns
         self._state = State.ALIVE

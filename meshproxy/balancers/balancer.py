@@ -78,7 +78,7 @@ class Selection(Generic[N]):
         """The present nodes in the order given."""
         self.candidates: Sequence[N] = ()
         """The nodes that are drawn from."""
-        self._efforts = range(max_effort)
+        self._max_effort = max_effort
         self._exhausted = metrics.counter("max_effort_exhausted")
         self._rebuilds = metrics.counter("rebuilds")
 
@@ -94,7 +94,12 @@ class Selection(Generic[N]):
 
     def pick(self) -> N:
         """Returns the node for one request. Raises `NoHosts` if there are none."""
-        for _ in self._efforts:
+        node = self._draw()
+        return node if node.is_open and self._max_effort else self._pick_again()
+
+    def _pick_again(self) -> N:
+        """Picks after a first draw that was in vain."""
+        for _ in range(1, self._max_effort):
             node = self._draw()
             if node.is_open:
                 return node

@@ -3,6 +3,7 @@
 finagle: the endpoint part of client/StackClient.scala. A Service that balancers choose.
 """
 
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ class Breaker(Protocol):
     """The circuit breaker of an endpoint; see `meshproxy.accrual.breaker`."""
 
     alive: bool
+    record_success: Callable[[], None]  # in place of `succeeded` while it is alive
 
     @property
     def is_open(self) -> bool:
@@ -176,16 +178,15 @@ class Endpoint:
         classifier = request.classifier
         if classifier is not None and response.status >= classifier.judges_from:
             classify(request, response, classifier)
-        load.head(now, response.arrived, response.failed)
         ending = response.ending
+        load.head(now, response.arrived, response.failed, ending is None)
         if ending is not None:
             self._await(ending, response)
-            return response
-        load.finish()
-        if response.failed:
-            accrual.failed(_cause(response))
+        elif accrual.alive and not response.failed:
+            record_success = accrual.record_success
+            record_success()
         else:
-            accrual.succeeded()
+            self._settle(response)
         return response
 
     def _tunnel(self, request: Request, deadline: float) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from meshproxy.errors import LoopDetected, MaxCallDepthExceeded
-from meshproxy.http import l5d, via
+from meshproxy.http import hop, l5d, via
 from meshproxy.http.body import Body
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
@@ -22,6 +22,8 @@ _READ = l5d.OVERWRITTEN | {
     l5d.SAMPLE,
     b"via",
 }
+_UNUSUAL = {version: _READ | edited for version, edited in hop.EDITED.items()}
+"""Those and what forwarding edits: one look for all of them, as most requests have none."""
 
 
 class ReadContext:
@@ -58,7 +60,8 @@ class ReadContext:
         Raises BadDtabHeader, MaxCallDepthExceeded and LoopDetected.
         """
         headers = request.headers
-        if not _READ.isdisjoint(headers.names):
+        request.is_plain = is_plain = _UNUSUAL[request.version].isdisjoint(headers.names)
+        if not is_plain and not _READ.isdisjoint(headers.names):
             if b"via" in headers.names and sum(map(len, headers.get_all(b"via"))) > self._short_via:
                 self._check_depth(request)
             request.local_dtab = l5d.take_dtab(headers)

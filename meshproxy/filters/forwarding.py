@@ -16,10 +16,8 @@ _SUCCEEDED = {
 }
 """The lines that are added to a successful response that needs nothing else."""
 
-_EDITED = hop.HOP_BY_HOP | {b"via"}
-_EDITED_H2 = hop.HOP_BY_HOP_H2 | {b"via"}
-_ANSWERED = _EDITED | {l5d.SUCCESS_CLASS}
-_ANSWERED_H2 = _EDITED_H2 | {l5d.SUCCESS_CLASS}
+_ANSWERED = hop.EDITED[b"1.1"] | {l5d.SUCCESS_CLASS}
+_ANSWERED_H2 = hop.EDITED[b"2"] | {l5d.SUCCESS_CLASS}
 _REQUEST_NAMES = (b"via", l5d.DST_SERVICE)
 _RESPONSE_NAMES = (b"via", l5d.SUCCESS_CLASS)
 
@@ -34,11 +32,8 @@ class Forward:
 
     def __init__(self, name: Path) -> None:
         self._name = name.show().encode("ascii")
-        self._by_version = {
-            version: (
-                _EDITED_H2 if version == b"2" else _EDITED,
-                of((b"Via", own), (l5d.DST_SERVICE, self._name)).lines,
-            )
+        self._lines = {
+            version: of((b"Via", own), (l5d.DST_SERVICE, self._name)).lines
             for version, own in via.OWN.items()
         }
 
@@ -46,10 +41,9 @@ class Forward:
         """Serves with the headers of the next hop."""
         headers = request.headers
         names = headers.names
-        edited, lines = self._by_version[request.version]
-        if edited.isdisjoint(names):  # one check for all: most messages have none
+        if request.is_plain or hop.EDITED[request.version].isdisjoint(names):
             names += _REQUEST_NAMES
-            headers.lines += lines
+            headers.lines += self._lines[request.version]
         else:
             hop.strip_request(headers, request.version)
             via.append(headers, request.version)

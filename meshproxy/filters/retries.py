@@ -13,6 +13,7 @@ from meshproxy.errors import ProxyError
 from meshproxy.http.classifier import Classifier, ResponseClass
 from meshproxy.http.message import Request, Response
 from meshproxy.http.phases import Attempt
+from meshproxy.metrics.instruments import Counter
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
 
@@ -22,7 +23,8 @@ _RETRYABLE = ResponseClass.RETRYABLE
 class Retries:
     """Repeats what the classifier calls retryable, at most *most* times for each request.
 
-    Budget, backoff and deadline must allow it too.
+    Budget, backoff and deadline must allow it too. With *streams*, what would be repeated but for
+    the length of its body is counted.
     """
 
     def __init__(
@@ -33,6 +35,8 @@ class Retries:
         most: int,
         metrics: Tree,
         pause: Callable[[float], None] = sleep,
+        *,
+        streams: bool = False,
     ) -> None:
         self.classifier = classifier
         self.budget = budget
@@ -44,6 +48,9 @@ class Retries:
         self._limited = metrics.counter("retries", "request_limit")
         self._backoffs = metrics.counter("retries", "backoffs_exhausted")
         self._per_request = metrics.stat("retries", "per_request")
+        self._too_long: Counter | None = None
+        if streams:
+            self._too_long = metrics.counter("retries", "request_stream_too_long")
         metrics.gauge("retries", "budget", fn=budget.balance)
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
@@ -114,8 +121,12 @@ class Retries:
         if not error.transient:
             return False
         body = request.body
-        replayable = body is None or body.is_replayable
-        return self.classifier.error(request.method, error, replayable) is _RETRYABLE
+        if body is None or body.is_replayable:
+            return self.classifier.error(request.method, error, True) is _RETRYABLE
+        if self._too_long is not None:
+            result = self.classifier.error(request.method, error, True)
+            self._too_long.value += result is _RETRYABLE
+        return self.classifier.error(request.method, error, False) is _RETRYABLE
 
 
 class Requeues:

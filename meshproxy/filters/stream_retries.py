@@ -7,24 +7,21 @@ while its end could lead to a retry.
 from time import monotonic
 from typing import cast
 
-from meshproxy.errors import ProxyError
 from meshproxy.filters.retries import Retries
 from meshproxy.http.body import AwaitedBody
-from meshproxy.http.classifier import ResponseClass
 from meshproxy.http.message import Request, Response
 from meshproxy.metrics.tree import Tree
 from meshproxy.service import Service
-
-_RETRYABLE = ResponseClass.RETRYABLE
 
 
 class StreamRetries:
     """Inside *retries*: awaits a response up to *seconds* and *size* bytes of its body."""
 
     def __init__(self, retries: Retries, seconds: float, size: int, metrics: Tree) -> None:
-        self._classifier = retries.classifier
         self._budget = retries.budget
-        self._is_possible = retries.classifier.may_retry_at_end and retries.most > 0
+        self.is_needed = retries.classifier.may_retry_at_end
+        """False if the end of a response is never what asks for a retry, so this does nothing."""
+        self._is_possible = self.is_needed and retries.most > 0
         self._seconds = seconds
         self._size = size
         scope = metrics.scope("retries")
@@ -34,11 +31,7 @@ class StreamRetries:
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Serves one attempt."""
-        try:
-            response = service(request)
-        except ProxyError as error:
-            self._note(request, error)
-            raise
+        response = service(request)
         ending = response.ending
         if self._is_possible and ending is not None and ending.decides:
             self._await_end(request, response)
@@ -46,12 +39,6 @@ class StreamRetries:
             self._request_too_long.value += 1
             response.retryable = False
         return response
-
-    def _note(self, request: Request, error: ProxyError) -> None:
-        """Counts *error* if it would be retried but for the length of the request's body."""
-        if _is_gone(request) and error.transient:
-            result = self._classifier.error(request.method, error, True)
-            self._request_too_long.value += result is _RETRYABLE
 
     def _await_end(self, request: Request, response: Response) -> None:
         """Waits for the end, which may make *response* a failure that may be retried.

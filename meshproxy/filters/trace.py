@@ -4,7 +4,7 @@ linkerd: TraceInitializer.scala; finagle: tracing/{Trace,TraceInitializerFilter}
 gets the span of its attempt. Without a recorder only ids are kept.
 """
 
-import binascii
+import os
 import random as _random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,15 @@ from meshproxy.config.bases import TracePropagatorConfig
 from meshproxy.errors import ProxyError
 from meshproxy.filters.spans import Noted, RecordedTrace
 from meshproxy.http import l5d
-from meshproxy.http.headers import Headers, prefix
+from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
+from meshproxy.http.new_traces import NAMES, Lines, new_traces
 from meshproxy.http.propagation import B3, L5d, Propagator, W3c
 from meshproxy.http.trace import UNSAMPLED, Recorder, Trace
 from meshproxy.http.trace_id import DEBUG, SAMPLED, SAMPLING_KNOWN, TraceId, sample_rate
 from meshproxy.service import Service
 
-_base64, _hex = binascii.b2a_base64, binascii.hexlify
 _made = tuple.__new__  # without the frame of a NamedTuple's own
-_NO_FLAGS = bytes(8)
-_UNSAMPLED_FLAGS = SAMPLING_KNOWN.to_bytes(8)
-_WRITTEN = (l5d.CTX_TRACE, l5d.REQID)
-_TO_TRACE, _TO_REQID = map(prefix, _WRITTEN)
 _DECIDED = DEBUG | SAMPLING_KNOWN
 """Flags of a trace whose sampling is decided."""
 
@@ -190,27 +186,33 @@ class AttemptSpan:
     are kept.
     """
 
-    def __init__(self, bits: Callable[[int], int] = _random.getrandbits) -> None:
+    def __init__(
+        self,
+        bits: Callable[[int], int] = _random.getrandbits,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self._bits = bits
+        self._random_bytes = random_bytes
+        self._undecided: list[Lines] = []
+        """New traces for the next requests: an endpoint decides if it records one of these."""
+        self._unsampled: list[Lines] = []
 
     def __call__(self, request: Request, service: Service[Request, Response]) -> Response:
         """Sends one attempt."""
-        bits, headers = self._bits, request.headers
+        headers = request.headers
         trace = request.trace
         if trace is None or trace is UNSAMPLED:
             if not request.retries or l5d.CTX_TRACE not in headers.names:
-                ids = bits(128).to_bytes(16)  # the attempt's, then the server's
-                server = ids[8:]
-                decision = _NO_FLAGS if trace is None else _UNSAMPLED_FLAGS
-                headers.names += _WRITTEN
-                headers.lines += (
-                    _TO_TRACE + _base64(ids + server + decision, newline=False),
-                    _TO_REQID + _hex(server),
-                )
+                made = self._undecided if trace is None else self._unsampled
+                if not made:
+                    flags = 0 if trace is None else SAMPLING_KNOWN
+                    made += new_traces(flags, self._random_bytes)
+                headers.names += NAMES
+                headers.lines += made.pop()
                 return service(request)
             request.trace = trace = _as_told(headers)
         own, _, root, flags, high = trace.id
-        child = _made(TraceId, (bits(64), own, root, flags, high))
+        child = _made(TraceId, (self._bits(64), own, root, flags, high))
         trace.propagator.write(headers, child)
         if isinstance(trace, RecordedTrace):
             return self._recorded(trace, child, request, service)

@@ -12,6 +12,12 @@ HOP_BY_HOP = frozenset(
 )
 HOP_BY_HOP_H2 = frozenset({b"proxy-authenticate", b"proxy-authorization"})
 """Those of HTTP/2, where fields of the connection are errors, and `te: trailers` is passed on."""
+EDITED = {
+    b"1.0": HOP_BY_HOP | {b"via"},
+    b"1.1": HOP_BY_HOP | {b"via"},
+    b"2": HOP_BY_HOP_H2 | {b"via"},
+}
+"""What forwarding changes if a message has it, by the message's version."""
 _NEVER_BY_NAMING = frozenset(b"host content-length via cookie set-cookie".split())
 _ONLY_CONNECTION = frozenset({b"connection"})
 _CLOSES = {

@@ -68,6 +68,7 @@ class Request:
     | `headers` | the server; filters change them in place, `filters/injected_headers` sets others |
     | `target` | the server; `identifiers` where an identifier consumes a part of the path |
     | `scheme`, `peer` | the server; `admin/asked` for a request that is not sent |
+    | `is_plain` | `filters/context` |
     | `trace` | `filters/trace` |
     | `local_dtab` | `filters/context` |
     | `ctx_deadline` | `filters/context`, `filters/timeouts` |
@@ -93,6 +94,7 @@ class Request:
         "endpoint",
         "headers",
         "informed",
+        "is_plain",
         "local_dtab",
         "method",
         "peer",
@@ -118,6 +120,8 @@ class Request:
         self.version = version
         self.headers = headers
         self.body = body
+        self.is_plain = False
+        """True if it came without any field that the proxy reads, or edits as it forwards it."""
         self.deadline = math.inf
         """Monotonic second at which the total timeout ends, all attempts included."""
         self.ctx_deadline: Deadline | None = None

@@ -91,7 +91,7 @@ class Binding:
 
     def serve(self, key: PathKey, request: Request) -> Response:
         """Serves *request* by the name and table of *key*. Raises ProxyError."""
-        entry = self.paths.take(key, self._new_path)
+        entry = self.paths.take(key, PathService, self)
         try:
             name = entry.value
             request.dst = name.path
@@ -162,7 +162,7 @@ class Binding:
         """
         key = self._key_of(bound.id, self._guard.chooser(bound), policies)
         bound = self._parents.tell(bound, key.policy.upstream_proxy)
-        entry = self.clients.take(key, lambda key: self._new_client(bound, key))
+        entry = self.clients.take(key, self._new_client, bound)
         if not self._is_retired:
             entry.value.follow(bound)
         return entry
@@ -177,7 +177,7 @@ class Binding:
         policy = client_policy(self.config.client, bound_id, self.unset.client)
         return ClientKey(bound_id, policy, self._limits, self.binding_seconds, chosen_by, policies)
 
-    def _new_client(self, bound: Bound, key: ClientKey) -> Client:
+    def _new_client(self, key: ClientKey, bound: Bound) -> Client:
         metrics = self.metrics.scope("client", bound.id.show()[1:])
         connect = self._parents.connect(key.policy.upstream_proxy, metrics)
         egress = None
@@ -191,6 +191,3 @@ class Binding:
             bound_id.show(),
             lambda request: self.routes.route(request, bound_id),
         )
-
-    def _new_path(self, key: PathKey) -> PathService:
-        return PathService(key, self)

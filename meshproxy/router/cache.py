@@ -3,7 +3,8 @@
 finagle: factory/ServiceFactoryCache.scala. An entry in use is never closed; if a full cache has no
 idle entry, the new value is for one use only. Names used once are evicted before names used again,
 so a flood of unknown names does not evict the others. Only the cost of `drop` and `close` grows
-with the number of entries.
+with the number of entries. A name used again and again costs two look-ups, as it stays out of the
+lines of idle entries until another one is used.
 """
 
 from collections import OrderedDict
@@ -27,24 +28,28 @@ _CLOSED_PER_TURN: Final = 20
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Closable)
+Owner = TypeVar("Owner")
+"""What the values of a cache are built for."""
 
 
 class CacheEntry(Generic[K, V]):
     """A value with the number of its users."""
 
-    __slots__ = ("is_cached", "key", "line", "users", "value")
+    __slots__ = ("is_cached", "key", "line", "sweeps", "users", "value")
 
     def __init__(self, key: K, value: V, line: "Line[K, V]") -> None:
         self.key = key
         self.value = value
         self.users = 1
         self.line = line
-        """The line in which the entry is while idle."""
+        """The line in which the entry is while idle, unless it was the last one used."""
+        self.sweeps = 0
+        """The number of sweeps before it became idle."""
         self.is_cached = True
 
 
-Line: TypeAlias = OrderedDict[CacheEntry[K, V], int]
-"""Idle entries, the longest idle first, each with the number of sweeps before it became idle."""
+Line: TypeAlias = OrderedDict[CacheEntry[K, V], None]
+"""Idle entries, the longest idle first."""
 
 
 class IdleCache(Generic[K, V]):
@@ -56,6 +61,8 @@ class IdleCache(Generic[K, V]):
         self._entries: dict[K, CacheEntry[K, V]] = {}
         self._used_once: Line[K, V] = OrderedDict()
         self._used_again: Line[K, V] = OrderedDict()
+        self._latest: CacheEntry[K, V] | None = None
+        """The cached entry that became idle last; it is in no line, even if it is idle."""
         self._misses = metrics.counter("misses")
         self._evicts = metrics.counter("evicts")
         self._expires = metrics.counter("expires")
@@ -63,11 +70,11 @@ class IdleCache(Generic[K, V]):
         self._sweeps = 0
         metrics.gauge("size", fn=self._entries.__len__)
 
-    def take(self, key: K, build: Callable[[K], V]) -> CacheEntry[K, V]:
-        """Returns the entry of *key*, built by *build* if there is none; in use until `give`."""
+    def take(self, key: K, build: Callable[[K, Owner], V], owner: Owner) -> CacheEntry[K, V]:
+        """Returns the entry of *key*, built for *owner* if there is none; in use until `give`."""
         entry = self._entries.get(key)
         if entry is not None:
-            if not entry.users:
+            if not entry.users and entry is not self._latest:
                 del entry.line[entry]
             entry.users += 1
             entry.line = self._used_again
@@ -75,7 +82,7 @@ class IdleCache(Generic[K, V]):
         self._misses.value += 1
         has_room = self._has_room()
         # after room was made: closing a value may have freed more below it
-        entry = CacheEntry(key, build(key), self._used_once)
+        entry = CacheEntry(key, build(key, owner), self._used_once)
         if has_room:
             self._entries[key] = entry
         else:
@@ -83,30 +90,31 @@ class IdleCache(Generic[K, V]):
             entry.is_cached = False
         return entry
 
-    def give(self, entry: CacheEntry[K, V], *, expired: bool = False) -> None:
+    def give(self, entry: CacheEntry[K, V], expired: bool = False) -> None:
         """Ends one use of *entry*; closes it after its last one if *expired* or not cached."""
         entry.users -= 1
         if entry.users:
             return
-        if entry.is_cached:
-            entry.line[entry] = self._sweeps
-            if expired:
-                self._expire(entry)
-        else:
-            entry.value.close(expired=expired)
+        entry.sweeps = self._sweeps
+        if entry is not self._latest:
+            if not entry.is_cached:
+                entry.value.close(expired=expired)
+                return
+            before, self._latest = self._latest, entry
+            if before is not None and not before.users:
+                before.line[before] = None
+        if expired:
+            self._expire(entry)
 
     def sweep(self) -> None:
         """Closes entries idle since the last sweep, some at a time; call it once each idle period.
 
-        The entry used last stays, so a sweep never empties a cache.
+        The last one used stays, so a sweep never empties a cache.
         """
         self._sweeps += 1
         closed = 0
         for line in (self._used_once, self._used_again):
-            while line and len(self._entries) > 1:
-                entry, sweeps = next(iter(line.items()))
-                if sweeps > self._sweeps - 2:
-                    break
+            while line and (entry := next(iter(line))).sweeps <= self._sweeps - 2:
                 self._expire(entry)
                 closed += 1
                 if closed % _CLOSED_PER_TURN == 0:
@@ -131,12 +139,23 @@ class IdleCache(Generic[K, V]):
         if self._is_closed:
             return False
         while self.capacity and len(self._entries) >= self.capacity:
-            line = self._used_once or self._used_again
-            if not line:
+            entry = self._oldest()
+            if entry is None:
                 return False
             self._evicts.value += 1
-            self._close(next(iter(line)))
+            self._close(entry)
         return True
+
+    def _oldest(self) -> CacheEntry[K, V] | None:
+        """Returns the idle entry that makes room first, if there is one."""
+        latest = self._latest
+        if latest is not None and latest.users:
+            latest = None
+        if self._used_once:
+            return next(iter(self._used_once))
+        if self._used_again and (latest is None or latest.line is self._used_again):
+            return next(iter(self._used_again))
+        return latest
 
     def _expire(self, entry: CacheEntry[K, V]) -> None:
         self._expires.value += 1
@@ -144,8 +163,11 @@ class IdleCache(Generic[K, V]):
 
     def _close(self, entry: CacheEntry[K, V], *, expired: bool = False) -> None:
         del self._entries[entry.key]
+        if entry is self._latest:
+            self._latest = None
+        elif not entry.users:
+            del entry.line[entry]
         if entry.users:
             entry.is_cached = False
         else:
-            del entry.line[entry]
             entry.value.close(expired=expired)

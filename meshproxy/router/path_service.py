@@ -14,7 +14,7 @@ from meshproxy.router import stacks
 from meshproxy.router.address_filter import OpenRules
 from meshproxy.router.egress import JudgedPath
 from meshproxy.router.path_policy import path_policy
-from meshproxy.router.tree import HttpService, TreeEntry, TreeKey, TreeService
+from meshproxy.router.tree import HttpService, TreeEntry, TreeService
 from meshproxy.service import stack
 from meshproxy.var import Failed, Ok, State, wait
 from meshproxy.wording import in_words
@@ -57,12 +57,10 @@ class PathService:
         self._binding.routes.forget()
         if isinstance(state, Ok):
             key = (state.value, self._rules)
-            before, self._tree = self._tree, self._binding.trees.take(key, self._new_tree)
+            before = self._tree
+            self._tree = self._binding.trees.take(key, TreeService, self._binding)
             if before is not None:
                 self._binding.trees.give(before)
-
-    def _new_tree(self, key: TreeKey) -> TreeService:
-        return TreeService(key, self._binding)
 
     def _dispatch(self, request: Request) -> Response:
         tree = self._tree or self._await_tree(request)

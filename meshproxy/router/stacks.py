@@ -36,6 +36,8 @@ from meshproxy.service import Filter
 
 HttpFilter = Filter[Request, Response]
 _FOREVER = float("inf")
+attempt_span = AttemptSpan()
+"""That of all clients: it has new traces at hand, which any of them may use."""
 
 
 def server_stack(
@@ -109,17 +111,19 @@ def path_stack(name: Path, policy: PathPolicy, metrics: Tree) -> list[HttpFilter
 
 
 def _retries(policy: PathPolicy, metrics: Tree) -> list[HttpFilter]:
+    held = policy.held_response
     retries = Retries(
         policy.classifier,
         new_budget(policy.retry_budget),
         policy.backoff,
         policy.max_retries,
         metrics,
+        streams=held is not None,
     )
-    held = policy.held_response
     if held is None:
         return [retries]
-    return [retries, StreamRetries(retries, held.seconds, held.bytes, metrics)]
+    streams = StreamRetries(retries, held.seconds, held.bytes, metrics)
+    return [retries, streams] if streams.is_needed else [retries]
 
 
 def bound_stack(bound: Bound) -> list[HttpFilter]:
@@ -143,7 +147,7 @@ def client_stack(
         *([DropPort(443 if policy.tls else 80)] if policy.drop_default_port else []),
         # outside the statistics: each attempt is counted
         Requeues(budget, endpoints, policy.max_requeues, metrics, is_open),
-        AttemptSpan(),  # each attempt is a span of its own, passed to its endpoint
+        attempt_span,  # each attempt is a span of its own, passed to its endpoint
         stats,
         *([AttemptDeadline(attempt)] if attempt < _FOREVER else []),  # anew for each attempt
         # inside all that looks at headers, and that could show them

@@ -79,12 +79,9 @@ class TreeService:
         policies = self._binding.policies_at(bound, self._rules)
         if isinstance(policies, Refusal):
             return partial(refused, policies)
-        entry = self._binding.bounds.take((bound, policies), self._new_bound)
+        entry = self._binding.bounds.take((bound, policies), BoundService, self._binding)
         self._taken.append(entry)
         return entry.value.service
-
-    def _new_bound(self, key: BoundKey) -> BoundService:
-        return BoundService(key, self._binding)
 
 
 TreeEntry = CacheEntry[TreeKey, TreeService]

@@ -2,8 +2,11 @@
 
 import pytest
 
+from meshproxy.filters.context import ReadContext
 from meshproxy.filters.forwarding import DstClient, Forward
+from meshproxy.metrics.tree import Tree
 from meshproxy.naming.path import Path
+from meshproxy.service import stack
 from tests.kit.messages import Replies, request, response
 from tests.kit.streams import Streaming, stream_response
 
@@ -29,6 +32,20 @@ HOP_BY_HOP = [
     b"Proxy-Authenticate",
     b"Proxy-Authorization",
 ]
+ONLY_HTTP1 = HOP_BY_HOP[:-2]
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1", b"2"])
+@pytest.mark.parametrize("name", [b"X-Plain", b"Via", *HOP_BY_HOP])
+def test_it_makes_no_difference_who_has_looked_for_unusual_fields(
+    name: bytes, version: bytes
+) -> None:
+    asked = request((name, b"1.1 other"), (b"Host", b"web"), version=version)
+    stack([ReadContext(Tree(), 1000), Forward(WEB)], Replies(response()))(asked)
+    assert asked.is_plain is (name == b"X-Plain" or (version == b"2" and name in ONLY_HTTP1))
+    assert dict(asked.headers.items()) == seen(
+        (name, b"1.1 other"), (b"Host", b"web"), version=version
+    )
 
 
 @pytest.mark.parametrize("name", HOP_BY_HOP)

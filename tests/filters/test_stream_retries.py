@@ -49,7 +49,7 @@ class Retrying:
         self.metrics = Tree()
         budget = RetryBudget(1, allowed, 0, lambda: 0)
         classifier = (config or GrpcDefaultConfig()).build()
-        retries = Retries(classifier, budget, backoff or constant(0), 5, self.metrics)
+        retries = Retries(classifier, budget, backoff or constant(0), 5, self.metrics, streams=True)
         held = StreamRetries(retries, 0.1, 4, self.metrics)
         self._replies = Replies(*replies)
         self._service = stack([retries, held], self._judged)

@@ -41,6 +41,11 @@ class Recorded(list[Span]):
         self.extend(spans)
 
 
+def next_ids(count: int, span: int, server: int) -> bytes:
+    """Return *count* bytes of which the ids of the next new trace are these."""
+    return bytes(count - 16) + span.to_bytes(8) + server.to_bytes(8)
+
+
 def served(
     asked: Request,
     *answers: Response | ProxyError,
@@ -50,13 +55,11 @@ def served(
     """Serve *asked*, one attempt after the other; *bits* are the salt and then each span."""
     drawn = iter(bits)
 
-    def draw(count: int) -> int:
-        """Return the next; two in one of twice the bits."""
-        first = next(drawn)
-        return first if count == 64 else next(drawn) + (first << 64)
+    def draw(_: int) -> int:
+        return next(drawn)
 
     replies = Replies(*(answers or (response(),)))
-    attempt = AttemptSpan(draw)
+    attempt = AttemptSpan(draw, lambda count: next_ids(count, draw(64), draw(64)))
 
     def attempts(request: Request) -> Response:
         for _ in answers[1:]:
@@ -99,7 +102,8 @@ def test_without_a_trace_a_new_one_begins() -> None:
 def test_a_trace_begins_with_the_first_attempt_that_has_an_endpoint() -> None:
     asked = request()
     asked.retries = 1
-    AttemptSpan(lambda _: 7 << 64 | 8)(asked, Replies(response()))
+    attempt = AttemptSpan(random_bytes=lambda count: next_ids(count, 7, 8))
+    attempt(asked, Replies(response()))
     assert TraceId.decode(asked.headers.get(CTX) or b"") == TraceId(7, 8, 8)
 
 

@@ -34,14 +34,15 @@ class Cache(IdleCache[str, Value]):
 
     def begin(self, key: str) -> CacheEntry[str, Value]:
         """Begin to use *key*."""
-        return self.take(key, self._build)
+        return self.take(key, Cache._build, self)
 
     def use(self, *keys: str) -> None:
         """Use each of *keys* for a moment."""
         for key in keys:
             self.give(self.begin(key))
 
-    def _build(self, key: str) -> Value:
+    @staticmethod
+    def _build(key: str, self: "Cache") -> Value:
         self.built.append(Value(key))
         return self.built[-1]
 
@@ -68,12 +69,12 @@ def test_a_value_is_built_once() -> None:
 
 
 def test_what_fails_to_be_built_is_not_kept() -> None:
-    def fail(_: str) -> Value:
-        raise ZeroDivisionError
+    def fail(_: str, owner: str) -> Value:
+        raise ZeroDivisionError(owner)
 
     cache = Cache(2)
     with pytest.raises(ZeroDivisionError):
-        cache.take("a", fail)
+        cache.take("a", fail, "whom it is for")
     assert (cache.kept, cache.metrics.gauge("size").read()) == ([], 0)
 
 

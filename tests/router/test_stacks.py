@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from meshproxy.classifiers.status import RetryableAll5XXConfig
+from meshproxy.classifiers.grpc import GrpcDefaultConfig
+from meshproxy.classifiers.status import H2RetryableAll5XXConfig, RetryableAll5XXConfig
 from meshproxy.client.tls import TlsSettings
+from meshproxy.config.bases import ClassifierConfig
 from meshproxy.config.retries import RetryBudgetConfig
 from meshproxy.errors import ConnectFailed, NoHosts, ServiceTimedOut
 from meshproxy.filters.access_log import AccessLog
@@ -17,6 +19,7 @@ from meshproxy.filters.client_stats import ClientStats
 from meshproxy.filters.compression import Compress
 from meshproxy.filters.forwarded import AddForwarded, AddTimestamp
 from meshproxy.filters.host import DropPort
+from meshproxy.filters.stream_retries import StreamRetries
 from meshproxy.filters.timeouts import AttemptDeadline, EnforceDeadline, TotalTimeout
 from meshproxy.filters.trace import ServerSpan
 from meshproxy.http.limits import Limits
@@ -27,7 +30,7 @@ from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import ADDR_NEG
 from meshproxy.naming.bound import Bound
 from meshproxy.naming.path import Path
-from meshproxy.router.path_policy import PathPolicy
+from meshproxy.router.path_policy import HeldResponse, PathPolicy
 from meshproxy.router.policy import ClientPolicy, new_budget
 from meshproxy.router.stacks import (
     HttpFilter,
@@ -41,6 +44,11 @@ from meshproxy.var import Var
 from tests.kit.messages import Replies, request, response
 
 WEB = Path.parse("/svc/web")
+STREAM_RETRIES = (
+    "request_stream_too_long",
+    "response_stream_too_long",
+    "classification_timeout",
+)
 
 
 def serve(
@@ -105,6 +113,19 @@ def test_a_trace_that_nobody_records_needs_no_filter() -> None:
 )
 def test_a_client_has_the_filters_that_it_wants(policy: ClientPolicy, extra: set[type]) -> None:
     assert kinds(of_client(policy)) - kinds(of_client(ClientPolicy())) == extra
+
+
+@pytest.mark.parametrize(
+    ("classifier", "is_there"), [(H2RetryableAll5XXConfig(), False), (GrpcDefaultConfig(), True)]
+)
+def test_a_response_is_held_back_only_if_its_end_can_ask_for_a_retry(
+    classifier: ClassifierConfig, *, is_there: bool
+) -> None:
+    metrics = Tree()
+    policy = PathPolicy(classifier=classifier.build(), held_response=HeldResponse())
+    assert (StreamRetries in kinds(path_stack(WEB, policy, metrics))) is is_there
+    counted = {"/".join(scope) for scope, _ in metrics.walk()}
+    assert {f"retries/{name}" for name in STREAM_RETRIES} <= counted
 
 
 def test_errors_of_the_server_are_counted_as_its_clients_see_them() -> None:

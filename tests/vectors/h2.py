@@ -203,7 +203,7 @@ def retries(case: Case) -> Outcome:
     classifier = _classifier({"kind": "default"}, "grpc.")
     budget = RetryBudget(1, 0 if case.get("budget") == "empty" else 100, 0, lambda: 0)
     backoff = (lambda: iter(())) if "backoff" in case else constant(0)
-    outer = Retries(classifier, budget, backoff, 5, metrics)
+    outer = Retries(classifier, budget, backoff, 5, metrics, streams=True)
     inner = StreamRetries(outer, 0.1, case.get("responseBytes", 16_383), metrics)
 
     def judged(asked: Request) -> Response:
