@@ -35,8 +35,6 @@ class GrpcClassifier:
         errors: True if every attempt without a response may be retried that can succeed later.
     """
 
-    judges_from = 0
-
     def __init__(
         self,
         success: frozenset[int],
@@ -51,6 +49,7 @@ class GrpcClassifier:
         self._http = http
         self._refused = refused
         self._errors = errors
+        self.judges_from = 0
         self.may_retry_at_end = bool(retryable - success)
         self._ends: Memo[bytes, ResponseClass] = Memo(_MAX_STATUS + 1)
         """By the line of the status in the trailers."""

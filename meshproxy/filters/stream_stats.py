@@ -79,8 +79,11 @@ class StreamStats:
             add = self._add_size
             add(size)
             return
-        sent = upload.received if type(upload) is Whole else _received(upload)
-        if upload.is_complete:
+        if type(upload) is Whole:
+            sent, has_ended = upload.received, True
+        else:
+            sent, has_ended = _received(upload), upload.is_complete
+        if has_ended:
             add = self._sent.add
             add(elapsed_ms)
             add = self._add_sent

@@ -105,7 +105,8 @@ class H2Connection(FlowControl):
 
     def block(self, stream_id: int, block: bytes, ends: bool) -> None:
         """Decodes a field block, whatever becomes of it: the table is the whole connection's."""
-        section = self._known(block) or self._decoder.decode(block)
+        known = self._known
+        section = known(block) or self._decoder.decode(block)
         stream = self.streams.get(stream_id)
         try:
             if stream is None:

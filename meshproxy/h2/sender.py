@@ -5,8 +5,10 @@ from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
 from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS
 from meshproxy.h2.guard import GRANT_BITS, SLIVER, USEFUL
+from meshproxy.h2.heads import trailer_fields
 from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES, PeerSettings
 from meshproxy.h2.stream import H2Stream
+from meshproxy.http.headers import Headers
 
 MAX_REPLIES = 1000
 """Answers to PING and SETTINGS that may wait for a peer that does not read."""
@@ -75,7 +77,7 @@ class FrameSender:
         stream: H2Stream,
         fields: tuple[Encodable, ...],
         data: bytes,
-        trailers: tuple[Encodable, ...] = (),
+        trailers: Headers | None = None,
         never_indexed: frozenset[bytes] = _NONE,
         names: tuple[bytes, ...] = (),
     ) -> bool:
@@ -98,9 +100,9 @@ class FrameSender:
             head = frames.headers(number, block, largest, ends=False)
         else:
             head = _pack(length * 256 + HEADERS, END_HEADERS, number) + block
-        if trailers:
+        if trailers is not None and (last := trailer_fields(trailers)):
             self._out += (head, _pack(size * 256 + DATA, 0, number), data) if size else (head,)
-            self.send_fields(stream, trailers, True)
+            self.send_fields(stream, last, True, trailers.never_indexed)
             return True
         self._out += (head, _pack(size * 256 + DATA, END_STREAM, number), data)
         stream.can_send = False

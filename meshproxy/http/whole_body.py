@@ -13,14 +13,15 @@ class WholeBody:
     Plain attributes, since the interpreter calls properties through C.
     """
 
-    __slots__ = ("_data", "_is_kept", "has_piece", "is_replayable", "length")
+    __slots__ = ("_is_kept", "data", "has_piece", "is_replayable", "length")
 
     is_complete = True
     is_bulk = False
     trailers: Headers | None = None
 
     def __init__(self, data: bytes, keep_bytes: int) -> None:
-        self._data = data
+        self.data = data
+        """All of it, read or not."""
         self._is_kept = len(data) <= keep_bytes
         self.length: int | None = len(data)
         self.has_piece = True
@@ -30,7 +31,7 @@ class WholeBody:
 
     def keep_at_most(self, size: int) -> None:
         """Allows sending it again only if it has no more than *size* bytes."""
-        if len(self._data) > size:
+        if len(self.data) > size:
             self._is_kept = False
 
     def rewind(self, deadline: float = inf) -> None:
@@ -45,13 +46,13 @@ class WholeBody:
             return b""
         self.has_piece = False
         self.is_replayable = self._is_kept
-        return self._data
+        return self.data
 
     def whole(self) -> bytes:
         """Starts over and returns all of it."""
         self.has_piece = False
         self.is_replayable = self._is_kept
-        return self._data
+        return self.data
 
     def fill(self, pipe: Splice, other: Interruption | None = None) -> int:
         """Returns 0: no byte of it is left in the kernel."""

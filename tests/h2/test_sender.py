@@ -5,6 +5,7 @@ from hyperframe.frame import ContinuationFrame, DataFrame, HeadersFrame
 
 from meshproxy.h2 import frames
 from meshproxy.h2.sender import MAX_REPLIES
+from meshproxy.http.headers import of
 from tests.kit.h2 import GET, NOW, client, frame, get, headers, said, sendable, server, verdict
 
 OK = ((b":status", b"200"),)
@@ -60,8 +61,8 @@ def test_a_whole_message_is_sent_in_one_step() -> None:
     made.receive(headers(1) + headers(3) + headers(5), NOW)
     plain, with_trailers, empty = (recorder.streams[number] for number in (1, 3, 5))
     assert made.send_whole(plain, OK, b"abc")
-    assert made.send_whole(with_trailers, OK, b"abc", ((b"grpc-status", b"0"),))
-    assert made.send_whole(empty, OK, b"", ((b"grpc-status", b"0"),))
+    assert made.send_whole(with_trailers, OK, b"abc", of((b"grpc-status", b"0")))
+    assert made.send_whole(empty, OK, b"", of((b"grpc-status", b"0")))
     assert [(type(each), each.stream_id, sorted(each.flags)) for each in said(made)] == [
         (HeadersFrame, 1, ["END_HEADERS"]),
         (DataFrame, 1, ["END_STREAM"]),

@@ -93,9 +93,8 @@ class H2Exchange(SessionStream, Waiting):
                     session.touch()
                 if body is not None:
                     self._send(body)
-            if not self.can_send and (latest := monotonic() + session.limits.first_byte) < (
-                self._latest
-            ):
+            first_byte = session.limits.first_byte
+            if not self.can_send and (latest := monotonic() + first_byte) < self._latest:
                 self._latest = latest
             while not self.is_readable:
                 self.wait(self._latest)
@@ -119,8 +118,9 @@ class H2Exchange(SessionStream, Waiting):
         status = head.status
         response = Response(status, _reason(status, b""), head.headers(), b"", b"2")
         if self._is_whole:
-            data, trailers = self._data, self._trailers
-            response.body = data if trailers is None else Whole(data, head.length, inf, trailers)
+            response.body = data = self._data
+            if self._trailers is not None:
+                response.body = Whole(data, head.length, MOST_BYTES, self._trailers)
             return response
         inbound = self.inbound or self._begin_body()
         if not inbound.is_complete:

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from meshproxy.errors import ProxyError
 from meshproxy.h2.encoder import Encodable
-from meshproxy.h2.heads import trailer_fields
 from meshproxy.h2.stream import H2Stream
 from meshproxy.http.headers import Headers
 from meshproxy.net.h2.inbound import Inbound
@@ -77,19 +76,16 @@ class SessionStream(H2Stream):
         """
         session = self.session
         engine = session.engine
-        last = trailer_fields(trailers) if trailers is not None else ()
-        if (
-            len(data) < session.room
-            and (trailers is None or not trailers.never_indexed)
-            and engine.send_whole(self, fields, data, last, never_indexed, names)
+        if len(data) < session.room and engine.send_whole(
+            self, fields, data, trailers, never_indexed, names
         ):
             if not session.is_queued:
                 session.touch()
             return True
         engine.send_fields(self, fields, False, never_indexed, names)
         session.touch()
-        self.outbound.push(data, ends=not last)
-        if last:
+        self.outbound.push(data, ends=trailers is None)
+        if trailers is not None:
             self.outbound.finish(trailers)
         return False
 

@@ -1,7 +1,5 @@
 """A body that arrived completely before it was first read, as most small ones do."""
 
-from math import inf
-
 from meshproxy.http.headers import Headers
 from meshproxy.http.whole_body import WholeBody
 from meshproxy.net.h2.memory import SMALL
@@ -19,11 +17,11 @@ class Whole(WholeBody):
         self,
         data: bytes,
         length: int | None,
-        keep_bytes: float = inf,
+        keep_bytes: int = MOST_BYTES,
         trailers: Headers | None = None,
     ) -> None:
         """Takes the length that the peer has announced, if it has; *trailers* stay as they are."""
-        self._data = data
+        self.data = data
         self.received = size = len(data)
         """How many bytes it has."""
         self._is_kept = size <= keep_bytes

@@ -74,7 +74,8 @@ class Call(SessionStream):
             except ProxyError as error:  # met before the service, answered like those of HTTP/1
                 response = self.session.terms.answer(error, self._refused())
             else:
-                response = self.session.terms.service(request)
+                service = self.session.terms.service
+                response = service(request)
             self._respond(response)
         except StreamReset as error:
             self.reset(passed_on(error.code), error)
@@ -196,15 +197,15 @@ class Call(SessionStream):
         if not is_bodiless and b"content-length" not in names and isinstance(body, bytes):
             headers.write(b"content-length", b"%d" % len(body))
         fields, never_indexed = response_fields(status, headers), headers.never_indexed
-        if is_bodiless or body == b"":
+        if type(body) is Whole and not is_bodiless:
+            if self.send_whole(fields, never_indexed, body.data, body.trailers):
+                self.output_ended()
+        elif is_bodiless or body == b"":
             self._send_head(fields, True, never_indexed)
             response.close()
             self.output_ended()
         elif isinstance(body, bytes):
             if self.send_whole(fields, never_indexed, body, None):
-                self.output_ended()
-        elif type(body) is Whole:
-            if self.send_whole(fields, never_indexed, body.read(), body.trailers):
                 self.output_ended()
         else:
             self._send_head(fields, False, never_indexed)
