@@ -26,6 +26,7 @@ level instead, because every connection shares it, is in this table (a test comp
 | `filters.client_cert` (`lru_cache`) | 1,024 | headers by certificate |
 | `filters.spans._facts` | 512 | what recurs in spans |
 | `filters.spans._lengths` | 512 | values by line of Content-Length |
+| `h2.decoder._once` | 4,096 | hashes of field blocks that have come |
 | `h2.fields._names` | 2,048 | field names that are sound |
 | `h2.heads._authorities` | 4,096 | `:authority` by the line of Host |
 | `h2.heads._methods` | 64 | fields of methods |

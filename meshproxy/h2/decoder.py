@@ -23,12 +23,14 @@ from meshproxy.http.memo import Memo
 
 DEFAULT_TABLE_BYTES = 4096
 """SETTINGS_HEADER_TABLE_SIZE until somebody says otherwise (RFC 9113 section 6.5.2)."""
-_REMEMBERED = 256
+_REMEMBERED = 384
+_once: Memo[int, None] = Memo(4096)
+"""Hashes of blocks that have come, on any connection."""
 _MAX_BLOCK = 512
 _MAX_SECTION = 2048
 """Bytes of the longest block that is remembered, and of what it stands for: a peer that sends many
 large ones must not have them kept here."""
-_MOST_KEPT = 64 * 1024
+_MOST_KEPT = 96 * 1024
 """Bytes of all of them together, and of the shapes; they take three times as much."""
 _BOMB = 4
 """A field section of over this many times the limit is an attack, not a mistake."""
@@ -53,7 +55,6 @@ class Decoder:
         "_latest",
         "_max_fields",
         "_must_shrink",
-        "_once",
         "_section_bytes",
         "_shapes",
         "_size",
@@ -76,8 +77,6 @@ class Decoder:
         """The shape of the last block that had one; the next one mostly has it too."""
         self._kept_bytes = 0
         """Of the sections and shapes that were remembered since all were forgotten."""
-        self._once: Memo[int, None] = Memo(_REMEMBERED)
-        """Hashes of blocks that have come once."""
 
     def allow(self, table_bytes: int) -> None:
         """Sets the largest table, once the peer has acknowledged the setting.
@@ -94,31 +93,30 @@ class Decoder:
         known = self.known.get(block)
         if known is not None:
             return known
-        is_stable = True
         shape = self._latest
-        values = cut_alike(block, shape.heads, shape.last) if shape.holes else None
-        if values is None:
+        cut = cut_alike(block, shape.heads, shape.last) if shape.holes else None
+        if cut is None:
             shape, values, is_stable = self._read(block)
+            are_sound = False
         else:
-            shape.recurs = True
+            values, are_sound = cut
+            shape.recurs = is_stable = True
         size = shape.size + sum(map(len, values))
         if size > self._section_bytes or len(shape.fields) > self._max_fields:
             if size > _BOMB * self._section_bytes:
                 _refuse_bomb()
-            shape, values = _EMPTY, []
-        section = FieldSection(shape, values, shape is _EMPTY)
-        section.size = size
+            section = FieldSection(_EMPTY, [], size, is_too_large=True)
+        else:
+            section = FieldSection(shape, values, size, are_sound)
         if not is_stable:
             self._forget()
         elif size > _MAX_SECTION or len(block) > _MAX_BLOCK:
             pass
-        elif not values or (key := hash(block)) in self._once:
+        elif not values or (key := hash(block)) in _once:
             self._make_room(size + len(block))
             self.known.keep(block, section)
-        elif len(self._once) < _REMEMBERED:
-            self._once[key] = None
         else:
-            self._once.keep(key, None)
+            _once.keep(key, None)
         return section
 
     def _read(self, block: bytes) -> tuple[Shape, list[bytes], bool]:
@@ -159,7 +157,6 @@ class Decoder:
         """Forgets what depends on the dynamic table, which has changed."""
         self._kept_bytes = 0
         self.known.clear()
-        self._once.clear()
         self._shapes.clear()
         self._latest = _EMPTY
 

@@ -35,10 +35,10 @@ _MAX_BLOCK = 1024
 """Bytes of the longest block that is remembered."""
 _SEEN = 512
 _FRESH = 32
-"""New values in a row after which a name is believed to have nothing else."""
+"""New values in a row after which a name is believed to have nothing else, or sections."""
 _LOOK = 61
-"""One in so many fields with such a name is looked at all the same: it may recur now. A prime, so
-that it is not the same one of each section."""
+"""One in so many fields with such a name, or sections, is looked at all the same: it may recur now.
+A prime, so that it is not the same field of each section."""
 _INDEXED = tuple(
     integers.encode(index, 7, 0x80)
     for index in range(BEYOND_STATIC + DEFAULT_TABLE_BYTES // ENTRY_OVERHEAD)
@@ -155,7 +155,7 @@ class _Codes(Memo[Encodable, bytes]):
 class Encoder:
     """Encodes the field sections of one connection, in the order in which they are sent."""
 
-    __slots__ = ("_blocks", "_codes", "_once", "_skeletons", "_smallest")
+    __slots__ = ("_blocks", "_codes", "_news", "_once", "_skeletons", "_smallest")
 
     def __init__(self) -> None:
         self._codes = _Codes()
@@ -164,6 +164,8 @@ class Encoder:
         self._blocks: Memo[tuple[Encodable, ...], bytes] = Memo(_REMEMBERED)
         self._skeletons: Memo[tuple[Outline | Encodable, ...], Skeleton] = Memo(_REMEMBERED)
         """By the outline of a section, and those of its fields that are in the skeleton."""
+        self._news = 0
+        """Sections since the last one that was in `_blocks`."""
 
     def resize(self, table_bytes: int) -> None:
         """Follows the peer's SETTINGS_HEADER_TABLE_SIZE; of more than 4,096 bytes none is used.
@@ -191,14 +193,19 @@ class Encoder:
         """
         if never_indexed:
             return self._encode(fields, never_indexed)
-        if names and self._smallest is None:
+        news = self._news = self._news + 1
+        if news >= _FRESH and news % _LOOK and names and self._smallest is None:
             return self._encode_named(fields, names)
         known = self._blocks.get(fields)
         if known is not None:
+            self._news = 0
             return known
         codes = self._codes
         codes.is_stable = self._smallest is None
-        block = self._encode(fields, never_indexed)
+        if names and codes.is_stable:
+            block = self._encode_named(fields, names)
+        else:
+            block = self._encode(fields, never_indexed)
         if codes.is_stable and len(block) <= _MAX_BLOCK:
             if fields in self._once:
                 self._blocks.keep(fields, block)
@@ -206,7 +213,7 @@ class Encoder:
                 self._once.keep(fields, None)
         return block
 
-    def _encode_named(self, fields: tuple[Encodable, ...], names: tuple[bytes, ...]) -> bytes:
+    def _encode_named(self, fields: tuple[Any, ...], names: tuple[bytes, ...]) -> bytes:
         """Returns the block of a section by its outline."""
         codes = self._codes
         outline = codes.outlines.get(names) or codes.outline(names)
@@ -214,15 +221,15 @@ class Encoder:
             inserted = codes.inserted
             block = codes.looked(fields)
             if codes.inserted != inserted:
+                codes.is_stable = False
                 self._forget()
             return block
         constant = outline.constant(fields)
         known = self._skeletons.get((outline, *constant))
         heads, last = known or self._skeleton(outline, constant)
         parts: list[bytes] = []
-        section: tuple[Any, ...] = fields
         for head, at, skip in heads:
-            value = section[at][skip:].strip() if skip else section[at][1]
+            value = fields[at][skip:].strip() if skip else fields[at][1]
             count = len(value)
             parts += (head, LENGTHS[count] if count < 127 else length_of(count), value)
         parts.append(last)
@@ -234,6 +241,7 @@ class Encoder:
         inserted, codes.is_stable = codes.inserted, True
         skeleton = outline.skeleton([*map(codes.__getitem__, constant)])
         if codes.inserted != inserted:
+            codes.is_stable = False
             self._forget()
         elif codes.is_stable and length_around(skeleton) <= _MAX_BLOCK:
             key = (outline, *constant)

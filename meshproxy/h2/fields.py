@@ -32,6 +32,7 @@ _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*").fullmatch
 _STATUS = re.compile(rb"[1-5][0-9]{2}").fullmatch
 _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path"))
 _RESPONSE_PSEUDO = frozenset((b":status",))
+_NO_PSEUDO: frozenset[bytes] = frozenset()
 
 
 class SensitiveHeaders(Headers):
@@ -98,7 +99,7 @@ def request_head(section: FieldSection) -> RequestHead:
     """Returns the head of a request, and keeps it as `section.head`. Raises MalformedSection."""
     shape = section.shape
     plan: Plan | None = shape.plan
-    if plan is not None and (lines := plan.lines(section.values)) is not None:
+    if plan is not None and (lines := plan.lines(section)) is not None:
         first, values = plan.head, section.values
         path = first.path if plan.path_at < 0 else values[plan.path_at]
         if path is first.path or _PATH(path):
@@ -152,7 +153,7 @@ def response_head(section: FieldSection) -> ResponseHead:
     """Returns the head of a response, and keeps it as `section.head`. Raises MalformedSection."""
     shape = section.shape
     plan: Plan | None = shape.plan
-    if plan is not None and (lines := plan.lines(section.values)) is not None:
+    if plan is not None and (lines := plan.lines(section)) is not None:
         first = plan.head
         section.head = head = ResponseHead(
             first.names, lines, shape.never_indexed, first.status,
@@ -179,11 +180,19 @@ def trailers(section: FieldSection) -> Headers:
     Those that are for heads alone are left out, as from HTTP/1. The same block gives the same
     object, which must not be changed. Raises MalformedSection.
     """
-    _, names, values = _split(section, frozenset())
-    if any(map(is_forbidden, names)):
-        pairs = [pair for pair in zip(names, values, strict=True) if not is_forbidden(pair[0])]
-        names, values = [*map(_NAME, pairs)], [*map(_VALUE, pairs)]
-    fields = Fields(tuple(names), lines_of(names, values), section.never_indexed)
+    shape = section.shape
+    plan: Plan | None = shape.trailer_plan
+    if plan is not None and (lines := plan.lines(section)) is not None:
+        fields = Fields(plan.head.names, lines, shape.never_indexed)
+    else:
+        _, names, values = _split(section, _NO_PSEUDO)
+        is_whole = not any(map(is_forbidden, names))
+        if not is_whole:
+            pairs = [pair for pair in zip(names, values, strict=True) if not is_forbidden(pair[0])]
+            names, values = [*map(_NAME, pairs)], [*map(_VALUE, pairs)]
+        fields = Fields(tuple(names), lines_of(names, values), shape.never_indexed)
+        if plan is None and shape.recurs and is_whole:
+            shape.trailer_plan = Plan.of(shape, fields)
     section.trailers = headers = fields.headers()
     return headers
 

@@ -23,10 +23,13 @@ _authorities: Memo[bytes, Field] = Memo(4096)
 """`:authority` by the line of Host."""
 
 
-def response_fields(status: int, headers: Headers) -> tuple[Encodable, ...]:
-    """Returns the fields of a response head; *status* has three digits."""
+def response_fields(
+    status: int, headers: Headers
+) -> tuple[tuple[Encodable, ...], tuple[bytes, ...]]:
+    """Returns the fields of a response head, and their names; *status* has three digits."""
     first = _statuses.get(status) or _statuses.keep(status, (b":status", b"%d" % status))
-    return (first, *_lines(headers.names, headers.lines)[1])
+    names, lines = _lines(headers.names, headers.lines)
+    return (first, *lines), (b":status", *names)
 
 
 def request_fields(
@@ -53,10 +56,12 @@ def request_fields(
     )
 
 
-def trailer_fields(headers: Headers) -> tuple[Encodable, ...]:
-    """Returns the fields of trailers."""
+def trailer_fields(headers: Headers) -> tuple[tuple[Encodable, ...], tuple[bytes, ...]]:
+    """Returns the fields of trailers, and their names."""
     names, lines = headers.names, headers.lines
-    return tuple(lines if _UNLIKE.isdisjoint(names) else _lines(names, lines)[1])
+    if not _UNLIKE.isdisjoint(names):
+        names, lines = _lines(names, lines)
+    return tuple(lines), tuple(names)
 
 
 def _lines(names: list[bytes], lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:

@@ -26,6 +26,8 @@ LENGTHS = (
 )  # fmt: skip
 """Bits of the code of each byte, and of EOS, which is the last."""
 _EOS = 256
+_SPACE = ord(" ")
+"""The byte as an int, because `in` on bytes first tries to use its operand as an index."""
 _MAX_PADDING = 7
 _DEFLATE_BITS = 15
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -76,17 +78,23 @@ class _Strings:
         self._unused.decompress(_deflate_head())
         self._inflater = self._unused.copy()
 
-    def decode_all(self, coded: list[bytes]) -> list[bytes]:
-        """Returns the text of each of *coded*. Raises H2ConnectionError."""
+    def decode_all(self, coded: list[bytes]) -> tuple[list[bytes], bool]:
+        """Returns the text of each of *coded*, and True if all are known to be sound values.
+
+        They are if they have common characters alone, and no space at either end: no control
+        character is common but NUL, which separates them here. Raises H2ConnectionError.
+        """
         inflater = self._inflater
-        joined = _SEPARATOR.join([*coded, b""])
-        texts = inflater.decompress(joined.translate(_REVERSED)).split(b"\0")
+        joined = _SEPARATOR.join(coded) + _SEPARATOR
+        text = inflater.decompress(joined.translate(_REVERSED))
+        texts = text.split(b"\0")
+        rest = texts.pop()
         decoded = [text[:-2] for text in texts if text[-2:] in _ENDINGS]
         count = len(coded)
-        if len(decoded) == count and len(texts) == count + 1 and not (texts[count] or inflater.eof):
-            return decoded
-        self._inflater = self._unused.copy()
-        return [_decode_by_nibbles(raw) for raw in coded]
+        if rest or len(decoded) != count or len(texts) != count or inflater.eof:
+            self._inflater = self._unused.copy()
+            return [_decode_by_nibbles(raw) for raw in coded], False
+        return decoded, _SPACE not in text or decoded == [*map(bytes.strip, decoded)]
 
 
 decode_all = _Strings().decode_all
@@ -94,7 +102,7 @@ decode_all = _Strings().decode_all
 
 def decode(raw: bytes) -> bytes:
     """Returns the text that *raw* encodes. Raises H2ConnectionError."""
-    return decode_all([raw])[0]
+    return decode_all([raw])[0][0]
 
 
 def _decode_by_nibbles(raw: bytes) -> bytes:

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from operator import add, itemgetter
 from typing import Any
 
-from meshproxy.h2.section import Shape
+from meshproxy.h2.section import FieldSection, Shape
 from meshproxy.http.headers import MASK, line, prefix
 
 _NEVER_NEW = frozenset((b":method", b":scheme", b":authority", b":status", b"host", b"te"))
 """Names whose value says more than itself; with a new one, a head is judged as a whole."""
+_SPACE, _TAB = b" \t"
+"""The bytes as ints, because `in` on bytes first tries to use its operand as an index."""
 _NULS_STAY = b"\0" + MASK[1:]
 
 
@@ -71,17 +73,21 @@ class Plan:
             made.length_at = new.index(b"content-length")
         return made
 
-    def lines(self, values: list[bytes]) -> tuple[bytes, ...] | None:
-        """Returns the lines with these values, or None if one of them is not sound."""
-        joined = b"\0".join([b"", *values, b""])
-        if (
-            joined.translate(_NULS_STAY) != joined
-            or joined.count(b"\0") != len(values) + 1
-            or b" \0" in joined
-            or b"\0 " in joined
-            or b"\t" in joined
-        ):
+    def lines(self, section: FieldSection) -> tuple[bytes, ...] | None:
+        """Returns the lines with the values of *section*, or None if one of them is not sound."""
+        values = section.values
+        if not (section.are_sound or _are_sound(values)):
             return None
         if self._order is None:
             return self._constant
         return self._order((*self._constant, *map(add, self._prefixes, values)))
+
+
+def _are_sound(values: list[bytes]) -> bool:
+    joined = b"\0".join([b"", *values, b""])
+    return (
+        joined.translate(_NULS_STAY) == joined
+        and joined.count(b"\0") == len(values) + 1
+        and _TAB not in joined
+        and (_SPACE not in joined or values == [*map(bytes.strip, values)])
+    )

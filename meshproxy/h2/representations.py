@@ -62,50 +62,52 @@ def cut(block: bytes, at: int, most: int) -> tuple[list[bytes], list[bytes]]:
     if at > end:
         raise IndexError
     heads.append(block[start:at])
-    return heads, _decoded(values, plain)
+    return heads, _decoded(values, plain)[0]
 
 
-def cut_alike(block: bytes, heads: list[tuple[bytes, int]], last: bytes) -> list[bytes] | None:
+def cut_alike(
+    block: bytes, heads: list[tuple[bytes, int]], last: bytes
+) -> tuple[list[bytes], bool] | None:
     """Returns the values of *block* if what is before them is *heads*, and *last* is the end.
 
-    Each of *heads* comes with its length. Returns None for any other block; `cut` says more of it.
-    Raises H2ConnectionError.
+    Each of *heads* comes with its length. With the values comes True if they are known to be sound;
+    see `huffman.decode_all`. Returns None for any other block; `cut` says more of it. Raises
+    H2ConnectionError.
     """
     values: list[bytes] = []
     plain: list[int] = []
     at = 0
     try:
         for head, size in heads:
-            if not block.startswith(head, at):
+            begin = at + size
+            if block[at:begin] != head:
                 return None
-            at += size
-            length = block[at]
-            at += 1
-            if length < 128:
-                plain.append(len(values))
-            else:
+            length = block[begin]
+            if length > 127:
                 length -= 128
+            else:
+                plain.append(len(values))
             if length == 127:
-                length, at = integers.rest(block, at, length)
-            start = at
-            at += length
-            values.append(block[start:at])
+                length, begin = integers.rest(block, begin + 1, 127)
+            else:
+                begin += 1
+            at = begin + length
+            values.append(block[begin:at])
     except IndexError:
         return None
-    if at > len(block) or block[at:] != last:
+    if block[at:] != last or at > len(block):
         return None
-    return _decoded(values, plain)
+    return _decoded(values, plain) if plain else huffman.decode_all(values)
 
 
-def _decoded(values: list[bytes], plain: list[int]) -> list[bytes]:
+def _decoded(values: list[bytes], plain: list[int]) -> tuple[list[bytes], bool]:
     """Returns the texts of *values*, which are Huffman-coded but for those at *plain*."""
-    if not plain:
-        return huffman.decode_all(values) if values else values
     if len(plain) == len(values):
-        return values
+        return values, False
     kept = set(plain)
-    texts = iter(huffman.decode_all([raw for at, raw in enumerate(values) if at not in kept]))
-    return [raw if at in kept else next(texts) for at, raw in enumerate(values)]
+    coded = [raw for at, raw in enumerate(values) if at not in kept]
+    texts = iter(huffman.decode_all(coded)[0])
+    return [raw if at in kept else next(texts) for at, raw in enumerate(values)], False
 
 
 def _after_run(block: bytes, at: int) -> int:

@@ -11,7 +11,10 @@ _NONE: frozenset[bytes] = frozenset()
 class Shape:
     """What blocks have in common that differ in the values of literals, and what was made of it."""
 
-    __slots__ = ("fields", "heads", "holes", "last", "never_indexed", "plan", "recurs", "size")
+    __slots__ = (
+        "fields", "heads", "holes", "last", "never_indexed", "plan", "recurs", "size",
+        "trailer_plan",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -35,21 +38,32 @@ class Shape:
         """True once a second block has had it."""
         self.plan: Any = None
         """How `h2.fields` makes a head of the values, once it has made one."""
+        self.trailer_plan: Any = None
+        """The same for trailers."""
 
 
 class FieldSection:
     """The fields of one block, and what has been made of them."""
 
-    __slots__ = ("head", "is_too_large", "shape", "size", "trailers", "values")
+    __slots__ = ("are_sound", "head", "is_too_large", "shape", "size", "trailers", "values")
 
-    def __init__(self, shape: Shape, values: list[bytes], is_too_large: bool = False) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        values: list[bytes],
+        size: int = 0,
+        are_sound: bool = False,
+        is_too_large: bool = False,
+    ) -> None:
         self.shape = shape
         self.values = values
         """One for each hole of the shape."""
+        self.size = size
+        """Bytes of names and values, and 32 for each field."""
+        self.are_sound = are_sound
+        """True if the values are known to have no control character, and no space at an end."""
         self.is_too_large = is_too_large
         """True if the block has more than the limits allow; then it has no fields."""
-        self.size = 0
-        """Bytes of names and values, and 32 for each field."""
         self.head: Any = None
         """What `h2.fields` has made of them as a head, for the next one who reads these bytes."""
         self.trailers: Any = None

@@ -100,9 +100,9 @@ class FrameSender:
             head = frames.headers(number, block, largest, ends=False)
         else:
             head = _pack(length * 256 + HEADERS, END_HEADERS, number) + block
-        if trailers is not None and (last := trailer_fields(trailers)):
+        if trailers is not None and (last := trailer_fields(trailers))[0]:
             self._out += (head, _pack(size * 256 + DATA, 0, number), data) if size else (head,)
-            self.send_fields(stream, last, True, trailers.never_indexed)
+            self.send_fields(stream, last[0], True, trailers.never_indexed, last[1])
             return True
         self._out += (head, _pack(size * 256 + DATA, END_STREAM, number), data)
         stream.can_send = False

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from meshproxy.h2.decoder import Decoder
 from meshproxy.h2.encoder import Encodable, Encoder
+from meshproxy.h2.heads import response_fields, trailer_fields
+from meshproxy.http.headers import of
 
 LINES = st.sampled_from([b"Accept: */*", b"x-a:b", b"X-B:  v ", b"Cookie: a=b", b"x-c: d:e"])
 NAMED = LINES | st.sampled_from([b"x-d:%d" % n for n in range(9)] + [b"Date: 1", b"l5d-reqid: 0f"])
@@ -120,6 +122,34 @@ def test_new_paths_ids_and_secrets_leave_the_rest_of_a_head_remembered() -> None
         assert section.never_indexed == {b"cookie"}
     assert len(ours._skeletons) == len(ours._codes.outlines) == 1
     assert len(ours._codes) == 2, "new values are remembered"
+
+
+def test_a_head_with_names_that_recurs_is_remembered_whole() -> None:
+    ours, decoder = Encoder(), Decoder(1 << 16, 100)
+    head = (HEAD[0], b"date: 1", b"x-a: b", b"etag: 2")
+    for new in range(200):
+        blocks = [ours.encode(head, names=names_of(head)) for _ in range(5)]
+        for block in blocks:
+            assert decoder.decode(block).fields[1:3] == ((b"date", b"1"), (b"x-a", b"b"))
+        fields = (*head[:3], b"etag: new%d" % new)
+        section = decoder.decode(ours.encode(fields, names=names_of(fields)))
+        assert section.fields[3] == (b"etag", b"new%d" % new)
+    assert blocks[3] is blocks[4]
+
+
+def test_new_responses_and_trailers_leave_the_rest_of_them_remembered() -> None:
+    ours, theirs = Encoder(), hpack.Decoder()
+    for number in range(1000):
+        head = of((b"Server", b"me"), (b"Date", b"%d" % number), (b"ETag", b"%d" % -number))
+        end = of((b"grpc-status", b"0"), (b"grpc-message", b"%d" % number))
+        for fields, names in (response_fields(200, head), trailer_fields(end)):
+            assert names == names_of(fields)
+            found = theirs.decode(ours.encode(fields, names=names), raw=True)
+            assert tuple(name for name, _ in found) == names
+            assert b"%d" % number in dict(found).values()
+    assert len(ours._skeletons) == len(ours._codes.outlines) == 2
+    assert len(ours._blocks) == 0
+    assert len(ours._once) < 256
 
 
 def test_what_is_around_new_values_is_forgotten_when_the_table_changes() -> None:

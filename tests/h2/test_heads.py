@@ -19,7 +19,12 @@ def read(fields: tuple[Encodable, ...]) -> tuple[Field, ...]:
 def test_a_response() -> None:
     headers = of((b"Content-Type", b"text/plain"), (b"X-Name", b" v "))
     once = response_fields(200, headers)
-    assert read(once) == ((b":status", b"200"), (b"content-type", b"text/plain"), (b"x-name", b"v"))
+    assert read(once[0]) == (
+        (b":status", b"200"),
+        (b"content-type", b"text/plain"),
+        (b"x-name", b"v"),
+    )
+    assert once[1] == (b":status", b"content-type", b"x-name")
     assert response_fields(200, headers) == once
 
 
@@ -32,7 +37,7 @@ def test_fields_of_a_connection_are_left_out() -> None:
         (b"Proxy-Connection", b"x"),
         (b"A", b"b"),
     )
-    assert read(trailer_fields(headers)) == ((b"a", b"b"),)
+    assert read(trailer_fields(headers)[0]) == ((b"a", b"b"),)
 
 
 @pytest.mark.parametrize(
@@ -48,13 +53,13 @@ def test_fields_of_a_connection_are_left_out() -> None:
 def test_te_goes_on_as_trailers_alone(values: list[bytes], goes_on: bool) -> None:
     headers = of((b"A", b"b"), *((b"TE", value) for value in values))
     te = ((b"te", b"trailers"),) if goes_on else ()
-    assert read(trailer_fields(headers)) == ((b"a", b"b"), *te)
+    assert read(trailer_fields(headers)[0]) == ((b"a", b"b"), *te)
     assert len(headers) == 1 + len(values)
 
 
 def test_fields_of_a_connection_are_left_out_beside_te() -> None:
     headers = of((b"te", b"trailers"), (b"Connection", b"te"), (b"A", b"b"))
-    assert read(trailer_fields(headers)) == ((b"te", b"trailers"), (b"a", b"b"))
+    assert read(trailer_fields(headers)[0]) == ((b"te", b"trailers"), (b"a", b"b"))
 
 
 def test_a_request_there_and_back() -> None:

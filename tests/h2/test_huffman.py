@@ -1,16 +1,18 @@
 """Every string of hpack's encoder is read, and every fault that hpack sees is refused."""
 
+from collections.abc import Iterable
 from itertools import permutations
 
 import pytest
 from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hpack.huffman_table import decode_huffman
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshproxy.h2 import huffman
 from meshproxy.h2.errors import H2ConnectionError
+from meshproxy.http.headers import MASK
 
 ENCODER = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
 
@@ -64,12 +66,16 @@ CODED = st.binary(max_size=6) | st.sampled_from(
 ).map(lambda text: bytes(ENCODER.encode(text)))
 
 
+def coded_each(texts: Iterable[bytes]) -> list[bytes]:
+    return [bytes(ENCODER.encode(text)) for text in texts]
+
+
 def test_many_are_read_at_once_and_one_fault_refuses_all() -> None:
     ending = b"x#\0"  # what shows the end of a string to the fast way, and is none here
     texts = [b"a", b"", ending, b"|@\0" * 2, ending + b"\\", b"z" * 300]
-    for count in range(len(texts) + 1):
+    for count in range(1, len(texts) + 1):
         for coded in permutations(texts, count):
-            assert huffman.decode_all([bytes(ENCODER.encode(text)) for text in coded]) == [*coded]
+            assert huffman.decode_all(coded_each(coded))[0] == [*coded]
 
 
 @given(st.lists(CODED, max_size=4))
@@ -80,7 +86,24 @@ def test_many_get_the_verdict_of_each(coded: list[bytes]) -> None:
         with pytest.raises(H2ConnectionError, match="Huffman"):
             huffman.decode_all(coded)
     else:
-        assert huffman.decode_all(coded) == expected
+        assert huffman.decode_all(coded)[0] == expected
+
+
+@given(st.lists(st.binary(max_size=5), min_size=1, max_size=4))
+@example([b"a", b" b"])
+@example([b"a ", b"b"])
+@example([b"a\0b"])
+@example([b"a\tb"])
+def test_texts_that_are_said_to_be_sound_are(texts: list[bytes]) -> None:
+    if huffman.decode_all(coded_each(texts))[1]:
+        for text in texts:
+            assert text.translate(MASK) == text.strip()
+
+
+def test_usual_texts_are_known_to_be_sound() -> None:
+    assert huffman.decode_all(coded_each([b"/a?b=c", b"curl/8.1 (x; y)", b"01ef"]))[1]
+    common = bytes(byte for byte in range(256) if huffman.LENGTHS[byte] <= 15)
+    assert common.strip(b"\0").translate(MASK) == common.strip(b"\0"), "a control character"
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xff\xff\xff", b"\x1f\xff", b"\x00\x00", b"\xff"])
@@ -93,4 +116,4 @@ def test_a_fault_leaves_nothing_behind_for_the_next_string() -> None:
     for faulty in (b"\xff\xff\xff\xff", b"\x00", b"\xff", b"\x1f\xff\xff"):
         with pytest.raises(H2ConnectionError):
             huffman.decode_all([b"\x1f", faulty, b"\x1f"])
-        assert huffman.decode_all([b"\x1f", b"\x1f"]) == [b"a", b"a"]
+        assert huffman.decode_all([b"\x1f", b"\x1f"]) == ([b"a", b"a"], True)

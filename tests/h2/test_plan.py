@@ -4,7 +4,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from meshproxy.h2.fields import MalformedSection, RequestHead, request_head, response_head
+from meshproxy.h2.fields import (
+    MalformedSection,
+    RequestHead,
+    request_head,
+    response_head,
+    trailers,
+)
 from meshproxy.h2.plan import Plan
 from meshproxy.h2.section import FieldSection, Shape
 from meshproxy.h2.static_table import Field
@@ -99,6 +105,41 @@ def test_a_new_path_leaves_the_lines_as_they_are() -> None:
     assert again.lines == first.lines == (b"host: web",)
     with pytest.raises(MalformedSection, match=":path"):
         request_head(FieldSection(shape, [b"other"]))
+
+
+def test_new_values_of_trailers_come_into_their_places() -> None:
+    fields = ((b"grpc-status", b"0"), (b"grpc-message", b"a"))
+    shape, values = pieces(fields, (1,))
+    trailers(FieldSection(shape, values))
+    again = FieldSection(shape, [b"b c"])
+    assert trailers(again).lines == [b"grpc-status: 0", b"grpc-message: b c"]
+    assert again.trailers is not None
+    with pytest.raises(MalformedSection):
+        trailers(FieldSection(shape, [b"b\n"]))
+
+
+def test_trailers_that_leave_fields_out_are_judged_each_time() -> None:
+    shape, _ = pieces(((b"content-type", b"a"), (b"x-a", b"1")), (1,))
+    for value in (b"1", b"2"):
+        assert trailers(FieldSection(shape, [value])).lines == [b"x-a: " + value]
+
+
+def test_what_trailers_were_made_of_is_no_head() -> None:
+    shape, values = pieces(((b"x-a", b"1"), (b"x-b", b"2")), (1,))
+    for new in (values, [b"3"]):
+        trailers(FieldSection(shape, new))
+        for judge in (request_head, response_head):
+            with pytest.raises(MalformedSection):
+                judge(FieldSection(shape, new))
+
+
+def test_values_that_are_known_to_be_sound_are_not_judged_again() -> None:
+    shape, values = pieces((*HEAD, (b"x-a", b"1")), (3, 4))
+    request_head(FieldSection(shape, values))
+    head = request_head(FieldSection(shape, [b"/b", b"\xe4 c"], are_sound=True))
+    assert (head.path, head.lines[1]) == (b"/b", b"x-a: \xe4 c")
+    with pytest.raises(MalformedSection, match=":path"):
+        request_head(FieldSection(shape, [b"/b c", b"2"], are_sound=True))
 
 
 @pytest.mark.parametrize(

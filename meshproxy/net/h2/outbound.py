@@ -244,14 +244,10 @@ class Outbound(Waiting):
         self.resume_soon(self._owner.session)
 
     def _send_trailers(self) -> None:
-        owner = self._owner
-        if self._trailers is not None:
-            owner.session.engine.send_fields(
-                owner,
-                trailer_fields(self._trailers),
-                ends=True,
-                never_indexed=self._trailers.never_indexed,
-            )
+        owner, trailers = self._owner, self._trailers
+        if trailers is not None:
+            fields, names = trailer_fields(trailers)
+            owner.session.engine.send_fields(owner, fields, True, trailers.never_indexed, names)
             owner.session.touch()
             owner.output_ended()
 

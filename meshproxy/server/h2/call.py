@@ -180,8 +180,8 @@ class Call(SessionStream):
             return
         hop.strip(headers, may_upgrade=False)
         headers.remove_where(l5d.is_ours)
-        fields = response_fields(status, headers)
-        session.engine.send_fields(self, fields, False, headers.never_indexed)
+        fields, sent = response_fields(status, headers)
+        session.engine.send_fields(self, fields, False, headers.never_indexed, sent)
         session.touch()
 
     def _respond(self, response: Response) -> None:
@@ -190,32 +190,35 @@ class Call(SessionStream):
             response.close()
             raise self.failure
         headers, body, status = response.headers, response.body, response.status
-        names = headers.names
-        if b"date" not in names:
+        if b"date" not in headers.names:
             headers.write_line(b"date", date_line())
         is_bodiless = self._is_head_request or status in _BODILESS
-        if not is_bodiless and b"content-length" not in names and isinstance(body, bytes):
+        if not is_bodiless and b"content-length" not in headers.names and isinstance(body, bytes):
             headers.write(b"content-length", b"%d" % len(body))
-        fields, never_indexed = response_fields(status, headers), headers.never_indexed
+        (fields, names), never_indexed = response_fields(status, headers), headers.never_indexed
         if type(body) is Whole and not is_bodiless:
-            if self.send_whole(fields, never_indexed, body.data, body.trailers):
+            if self.send_whole(fields, never_indexed, body.data, body.trailers, names):
                 self.output_ended()
         elif is_bodiless or body == b"":
-            self._send_head(fields, True, never_indexed)
+            self._send_head(fields, True, never_indexed, names)
             response.close()
             self.output_ended()
         elif isinstance(body, bytes):
-            if self.send_whole(fields, never_indexed, body, None):
+            if self.send_whole(fields, never_indexed, body, None, names):
                 self.output_ended()
         else:
-            self._send_head(fields, False, never_indexed)
+            self._send_head(fields, False, never_indexed, names)
             self._relay(body)
 
     def _send_head(
-        self, fields: tuple[Encodable, ...], ends: bool, never_indexed: frozenset[bytes]
+        self,
+        fields: tuple[Encodable, ...],
+        ends: bool,
+        never_indexed: frozenset[bytes],
+        names: tuple[bytes, ...],
     ) -> None:
         session = self.session
-        session.engine.send_fields(self, fields, ends, never_indexed)
+        session.engine.send_fields(self, fields, ends, never_indexed, names)
         if not session.is_queued:
             session.touch()
 

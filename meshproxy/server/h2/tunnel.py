@@ -61,8 +61,8 @@ class TunnelCall(Call):
             raise self.failure
         self._is_tunnel = True
         session = self.session
-        fields = response_fields(response.status, response.headers)
-        session.engine.send_fields(self, fields, ends=False)
+        fields, names = response_fields(response.status, response.headers)
+        session.engine.send_fields(self, fields, ends=False, names=names)
         session.touch()
         limits = session.limits
         tunnel.relay(self, b"", b"", limits.idle_seconds, limits.write_timeout)

@@ -22,7 +22,7 @@ def test_a_message_is_sent_whole_or_as_its_window_allows(secret: bool) -> None:
         wire = H2Wire(sock)
         wire.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 3})
         owners = [session.owner(wire.ask(POST)) for _ in range(2)]
-        fields, never = response_fields(200, of()), frozenset[bytes]()
+        fields, never = response_fields(200, of())[0], frozenset[bytes]()
         assert owners[0].send_whole(fields, never, b"abc", trailers)
         assert not owners[1].send_whole(fields, never, b"abcd", trailers)
         for number, body in ((1, b"abc"), (3, b"abcd")):
