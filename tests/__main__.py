@@ -9,37 +9,40 @@ import json
 import os
 import subprocess
 import sys
-import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from xml.etree.ElementTree import fromstring
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 REMEMBERED = ROOT / ".pytest_cache" / "seconds.json"
 """How long each file took when it ran last."""
+MEASURED = TESTS / "seconds.json"
+"""How long the longest files took on two cores: where nothing is remembered."""
 PYTEST = (sys.executable, "-m", "gevent.monkey", "--module", "pytest", "-q")
 NOTHING_COLLECTED = 5
-UNITS = 24
-"""Files are taken together up to this part of the whole: a process spends a second on imports."""
-WAITING = {"bench", "e2e"}
-"""Rooms of whole proxies and other programs."""
-BYTES_PER_S = 1000
-"""Of a file in such a room that has not run yet; others take a fifth of that time."""
+ALONE = 24
+"""A file that takes this part of the whole, or more, has a process of its own."""
+TOGETHER, LEAST = 12, 72
+"""Others are taken together up to this part of what is left, as a process spends a second on
+imports; at the end, where processes wait for the last one, to that part of the whole."""
+BYTES_PER_S = 5000
+"""Of a file that is short and has not run yet."""
 MOST_S = 600.0
 """A unit that takes longer hangs: it is killed, and has failed."""
-PER_CORE = 2
-"""Processes: tests of whole proxies wait for a third of their time."""
+PER_CORE = 3
+"""Processes: tests of whole proxies wait for much of their time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """The files that one process runs."""
 
-    number: int
     files: list[Path]
     seconds: float
 
@@ -59,40 +62,40 @@ class Ran(NamedTuple):
     """How a unit went."""
 
     is_good: bool
-    seconds: float
+    seconds: dict[str, float]
+    """What each file took; nothing of a unit that was killed."""
 
 
 def expected(file: Path, remembered: Mapping[str, float]) -> float:
     """Returns the seconds that *file* will take: what it took, or a guess by its size."""
-    guess = file.stat().st_size / BYTES_PER_S * (1 if room_of(file) in WAITING else 0.2)
-    return remembered.get(str(file.relative_to(ROOT)), guess)
+    return remembered.get(str(file.relative_to(ROOT)), file.stat().st_size / BYTES_PER_S)
 
 
 def units(files: Iterable[Path], remembered: Mapping[str, float]) -> list[Unit]:
     """Returns every file in one unit, with its neighbours if they are short; the longest first."""
     seconds = {file: expected(file, remembered) for file in sorted(files)}
-    enough = sum(seconds.values()) / UNITS
-    found: list[list[Path]] = []
-    filling: list[Path] = []
+    whole = sum(seconds.values())
+    found = [Unit([file], its) for file, its in seconds.items() if its >= whole / ALONE]
+    left = whole - sum(unit.seconds for unit in found)
+    filling = Unit([], 0)
     for file, its_seconds in seconds.items():
-        if its_seconds >= enough:
-            found.append([file])
+        if its_seconds >= whole / ALONE:
             continue
-        filling.append(file)
-        if sum(seconds[each] for each in filling) >= enough:
+        filling = Unit([*filling.files, file], filling.seconds + its_seconds)
+        if filling.seconds >= max(left / TOGETHER, whole / LEAST):
             found.append(filling)
-            filling = []
-    found += [filling] if filling else []
-    lasting = [(sum(seconds[each] for each in one), one) for one in found]
-    lasting.sort(key=lambda pair: -pair[0])
-    return [Unit(number, one, seconds) for number, (seconds, one) in enumerate(lasting)]
+            left -= filling.seconds
+            filling = Unit([], 0)
+    found += [filling] if filling.files else []
+    return sorted(found, key=lambda unit: -unit.seconds)
 
 
 def run(unit: Unit, options: Sequence[str], caches: Path) -> Ran:
     """Runs the tests of *unit*; what failed is kept in a directory of its own in *caches*."""
-    cache = ("-o", f"cache_dir={caches / str(unit.number)}")
-    begun = time.monotonic()
-    command = (*PYTEST, *cache, *options, *map(str, unit.files))
+    cache = caches / "-".join(unit.files[0].relative_to(TESTS).parts)
+    report = cache.with_suffix(".xml")
+    keep = (f"--rootdir={ROOT}", "-o", f"cache_dir={cache}", f"--junitxml={report}")
+    command = (*PYTEST, *keep, "-o", "junit_family=xunit1", *options, *map(str, unit.files))
     try:
         done = subprocess.run(
             command,
@@ -107,7 +110,16 @@ def run(unit: Unit, options: Sequence[str], caches: Path) -> Ran:
     else:
         good, output = done.returncode in {0, NOTHING_COLLECTED}, text(done.stdout)
     print(f"{unit.name}: {output.splitlines()[-1] if good else output}", flush=True)
-    return Ran(good, time.monotonic() - begun)
+    return Ran(good, seconds_of(report))
+
+
+def seconds_of(report: Path) -> dict[str, float]:
+    """Returns what each file took, by pytest's *report*; nothing if there is none."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    if report.exists():
+        for test in fromstring(report.read_text()).iter("testcase"):  # noqa: S314 - pytest's
+            seconds[test.attrib["file"]] += float(test.attrib["time"])
+    return seconds
 
 
 def text(output: bytes | None) -> str:
@@ -116,21 +128,24 @@ def text(output: bytes | None) -> str:
 
 
 def recall() -> dict[str, float]:
-    """Returns what is remembered; nothing if that cannot be read."""
+    """Returns what is remembered, and what was measured of files that have not run here."""
+    return read(MEASURED) | read(REMEMBERED)
+
+
+def read(file: Path) -> dict[str, float]:
+    """Returns the seconds kept in *file*; nothing if it cannot be read."""
     try:
-        found: dict[str, float] = json.loads(REMEMBERED.read_text())
+        found: dict[str, float] = json.loads(file.read_text())
     except (FileNotFoundError, ValueError):
         return {}
     return found
 
 
-def remember(ended: Iterable[tuple[Unit, Ran]], before: Mapping[str, float]) -> None:
-    """Keeps how long each file took: of its unit's time, the share that was expected of it."""
-    seconds = dict(before)
-    for unit, ran in ended:
-        for file in unit.files:
-            share = expected(file, before) / unit.seconds
-            seconds[str(file.relative_to(ROOT))] = round(share * ran.seconds, 2)
+def remember(ran: Iterable[Ran]) -> None:
+    """Keeps how long each file took."""
+    seconds = read(REMEMBERED)
+    for one in ran:
+        seconds |= {file: round(took, 2) for file, took in one.seconds.items()}
     REMEMBERED.parent.mkdir(exist_ok=True)
     REMEMBERED.write_text(json.dumps(seconds, indent=1))
 
@@ -147,13 +162,12 @@ def main(arguments: Sequence[str]) -> int:
     """Runs every file; 0 if no test failed, else 1."""
     wanted, options = given(arguments)
     files = [file for file in TESTS.rglob("test_*.py") if room_of(file) not in wanted.skip]
-    remembered = recall()
     with TemporaryDirectory() as place, ThreadPoolExecutor(processes()) as pool:
         directory = Path(place)
-        todo = units(files, remembered)
+        todo = units(files, recall())
         ran = list(pool.map(lambda unit: run(unit, options, directory), todo))
         if not options:
-            remember(zip(todo, ran, strict=True), remembered)
+            remember(ran)
         failed = [unit for unit, one in zip(todo, ran, strict=True) if not one.is_good]
         if failed and wanted.again:
             print("once more, one after the other: what failed beside others", flush=True)

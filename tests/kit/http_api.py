@@ -33,6 +33,11 @@ Fault = (
 
 POLL_S = 0.02
 HUGE = 33 * 1024 * 1024
+BAD_BODIES: dict[Fault, bytes] = {
+    "garbage": b"<html>\n",
+    "other json": b'{"of": "another kind"}\n',
+    "empty": b"",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +170,6 @@ class HttpApi(Closing):
                 watching.kill()
 
     def _spoil(self, sock: socket.socket, connection: h11.Connection, fault: Fault) -> None:
-        bodies: dict[Fault, bytes | Iterable[bytes]] = {
-            "garbage": b"<html>\n",
-            "other json": b'{"of": "another kind"}\n',
-            "empty": b"",
-            "cut": _cut(sock),
-            "dribble": self._dribble(),
-            "endless": _endless(),
-            "huge": b"[" + b" " * HUGE + b"]",
-        }
         match fault:
             case int(status):
                 _send(sock, connection, Said(status, b'{"message": "by the test"}\n'))
@@ -185,7 +181,20 @@ class HttpApi(Closing):
                 sock.sendall(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
                 raise ConnectionAbortedError
             case _:
-                _send(sock, connection, Said(body=bodies[fault]))
+                _send(sock, connection, Said(body=self._bad_body(sock, fault)))
+
+    def _bad_body(self, sock: socket.socket, fault: Fault) -> bytes | Iterable[bytes]:
+        match fault:
+            case "cut":
+                return _cut(sock)
+            case "dribble":
+                return self._dribble()
+            case "endless":
+                return _endless()
+            case "huge":
+                return b"[" + b" " * HUGE + b"]"
+            case _:
+                return BAD_BODIES[fault]
 
     def _dribble(self) -> Iterator[bytes]:
         while True:

@@ -14,6 +14,12 @@ import signal
 def test_endless():
     signal.pause()
 """
+SLOW = """
+import time
+
+def test_slow():
+    time.sleep(0.2)
+"""
 FLAKY = """
 from pathlib import Path
 
@@ -32,42 +38,53 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of its own, with a directory `tests/room`."""
     monkeypatch.setattr(suite, "ROOT", tmp_path)
     monkeypatch.setattr(suite, "TESTS", tmp_path / "tests")
-    monkeypatch.setattr(suite, "REMEMBERED", tmp_path / "seconds.json")
+    monkeypatch.setattr(suite, "REMEMBERED", tmp_path / "remembered.json")
+    monkeypatch.setattr(suite, "MEASURED", tmp_path / "measured.json")
     room = tmp_path / "tests" / "room"
     room.mkdir(parents=True)
     return room
 
 
 def test_every_file_is_in_one_unit_and_the_longest_comes_first(tree: Path) -> None:
-    files = [tree / f"test_{number:02}.py" for number in range(20)]
+    files = [tree / f"test_{number:02}.py" for number in range(40)]
     for file in files:
         file.write_text(GOOD)
     seconds = {str(file.relative_to(suite.ROOT)): 1.0 for file in files}
     seconds |= {"tests/room/test_05.py": 60.0, "tests/room/test_12.py": 90.0}
     units = suite.units(reversed(files), seconds)
     assert sorted(file for unit in units for file in unit.files) == files
-    assert [unit.seconds for unit in units] == [90, 60, 7, 7, 4]
+    assert [unit.seconds for unit in units] == [90, 60, 4, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1]
     assert [unit.name for unit in units[1:3]] == [
         "tests/room/test_05.py",
-        "tests/room/test_00.py and 6 more",
+        "tests/room/test_00.py and 3 more",
     ]
 
 
-def test_a_file_that_has_not_run_is_judged_by_its_size_and_room(tree: Path) -> None:
-    whole = tree.parent / "e2e" / "test_whole.py"
-    whole.parent.mkdir()
-    for file in (whole, tree / "test_small.py"):
-        file.write_text("#" * 5000)
-    assert suite.expected(whole, {}) == 5
-    assert suite.expected(tree / "test_small.py", {}) == 1
+def test_a_file_takes_what_it_took_what_was_measured_or_a_guess_by_its_size(tree: Path) -> None:
+    small = tree / "test_small.py"
+    small.write_text("#" * 5000)
+    assert suite.expected(small, suite.recall()) == 1
+    suite.MEASURED.write_text('{"tests/room/test_small.py": 3}')
+    assert suite.expected(small, suite.recall()) == 3
+    suite.REMEMBERED.write_text('{"tests/room/test_small.py": 2}')
+    assert suite.expected(small, suite.recall()) == 2
+
+
+def test_what_was_measured_is_of_files_that_are_there() -> None:
+    measured = suite.read(suite.MEASURED)
+    assert measured
+    assert [file for file in measured if not (suite.ROOT / file).exists()] == []
 
 
 def test_what_failed_is_told_and_the_seconds_are_remembered(
     tree: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tree / "test_bad.py").write_text(BAD)
+    (tree / "test_slow.py").write_text(SLOW)
     assert suite.main([]) == 1
-    assert suite.recall().keys() == {"tests/room/test_bad.py"}
+    took = suite.recall()
+    assert took.keys() == {"tests/room/test_bad.py", "tests/room/test_slow.py"}
+    assert took["tests/room/test_slow.py"] >= 0.2
     said = capfd.readouterr().out
     assert "AssertionError: as ever" in said
     assert said.splitlines()[-1] == "failed: tests/room/test_bad.py"
