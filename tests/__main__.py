@@ -31,7 +31,7 @@ ALONE = 24
 TOGETHER, LEAST = 12, 72
 """Others are taken together up to this part of what is left, as a process spends a second on
 imports; at the end, where processes wait for the last one, to that part of the whole."""
-BYTES_PER_S = 5000
+BYTES_PER_S = 15_000
 """Of a file that is short and has not run yet."""
 MOST_S = 600.0
 """A unit that takes longer hangs: it is killed, and has failed."""

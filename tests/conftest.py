@@ -28,8 +28,10 @@ gevent.Greenlet.add_spawn_callback(_spawned.add)
 gc.disable()  # until everything is imported
 
 
-def _only_loopback(event: str, args: tuple[object, ...]) -> None:
-    if Namespace.is_entered or event not in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
+def _only_loopback(
+    event: str, args: tuple[object, ...], namespace: type[Namespace] = Namespace
+) -> None:
+    if namespace.is_entered or event not in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
         return
     address = args[1]
     if not isinstance(address, tuple):

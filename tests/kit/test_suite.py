@@ -62,7 +62,7 @@ def test_every_file_is_in_one_unit_and_the_longest_comes_first(tree: Path) -> No
 
 def test_a_file_takes_what_it_took_what_was_measured_or_a_guess_by_its_size(tree: Path) -> None:
     small = tree / "test_small.py"
-    small.write_text("#" * 5000)
+    small.write_text("#" * 15_000)
     assert suite.expected(small, suite.recall()) == 1
     suite.MEASURED.write_text('{"tests/room/test_small.py": 3}')
     assert suite.expected(small, suite.recall()) == 3
