@@ -30,6 +30,8 @@ level instead, because every connection shares it, is in this table (a test comp
 | `h2.fields._names` | 2,048 | field names that are sound |
 | `h2.heads._authorities` | 4,096 | `:authority` by the line of Host |
 | `h2.heads._methods` | 64 | fields of methods |
+| `h2.heads._sent_back` | 1,024 | names of heads that are responses, by those of their headers |
+| `h2.heads._sent_on` | 1,024 | names of heads that are requests, by those of their headers |
 | `h2.heads._statuses` | 1,000 | fields of statuses |
 | `h2.huffman` (`lru_cache`) | 1 | steps of the slow decoder |
 | `h2.literals._heads` | 3 of 2,048 | beginnings of literals by pattern and name |

@@ -24,7 +24,8 @@ from meshproxy.http.memo import Memo
 DEFAULT_TABLE_BYTES = 4096
 """SETTINGS_HEADER_TABLE_SIZE until somebody says otherwise (RFC 9113 section 6.5.2)."""
 _REMEMBERED = 384
-_once: Memo[int, None] = Memo(4096)
+_MOST_ONCE = 4096
+_once: Memo[int, None] = Memo(_MOST_ONCE)
 """Hashes of blocks that have come, on any connection."""
 _MAX_BLOCK = 512
 _MAX_SECTION = 2048
@@ -115,6 +116,8 @@ class Decoder:
         elif not values or (key := hash(block)) in _once:
             self._make_room(size + len(block))
             self.known.keep(block, section)
+        elif len(_once) < _MOST_ONCE:
+            _once[key] = None
         else:
             _once.keep(key, None)
         return section

@@ -45,6 +45,7 @@ _INDEXED = tuple(
 )
 """The byte or two that stand for each entry of the tables, by its index."""
 _NONE: frozenset[bytes] = frozenset()
+_NOTHING: tuple[Outline | None, tuple[Encodable, ...], Skeleton] = None, (), ((), b"")
 
 
 class _Codes(Memo[Encodable, bytes]):
@@ -155,7 +156,7 @@ class _Codes(Memo[Encodable, bytes]):
 class Encoder:
     """Encodes the field sections of one connection, in the order in which they are sent."""
 
-    __slots__ = ("_blocks", "_codes", "_news", "_once", "_skeletons", "_smallest")
+    __slots__ = ("_blocks", "_codes", "_latest", "_news", "_once", "_skeletons", "_smallest")
 
     def __init__(self) -> None:
         self._codes = _Codes()
@@ -164,6 +165,8 @@ class Encoder:
         self._blocks: Memo[tuple[Encodable, ...], bytes] = Memo(_REMEMBERED)
         self._skeletons: Memo[tuple[Outline | Encodable, ...], Skeleton] = Memo(_REMEMBERED)
         """By the outline of a section, and those of its fields that are in the skeleton."""
+        self._latest = _NOTHING
+        """The outline and those fields of the last one that was found, and its skeleton."""
         self._news = 0
         """Sections since the last one that was in `_blocks`."""
 
@@ -225,8 +228,10 @@ class Encoder:
                 self._forget()
             return block
         constant = outline.constant(fields)
-        known = self._skeletons.get((outline, *constant))
-        heads, last = known or self._skeleton(outline, constant)
+        latest, its_constant, skeleton = self._latest
+        if outline is not latest or constant != its_constant:
+            skeleton = self._skeleton(outline, constant)
+        heads, last = skeleton
         parts: list[bytes] = []
         for head, at, skip in heads:
             value = fields[at][skip:].strip() if skip else fields[at][1]
@@ -237,6 +242,11 @@ class Encoder:
 
     def _skeleton(self, outline: Outline, constant: tuple[Encodable, ...]) -> Skeleton:
         """Returns what is around the values, and remembers it the second time."""
+        key = (outline, *constant)
+        known = self._skeletons.get(key)
+        if known is not None:
+            self._latest = outline, constant, known
+            return known
         codes = self._codes
         inserted, codes.is_stable = codes.inserted, True
         skeleton = outline.skeleton([*map(codes.__getitem__, constant)])
@@ -244,7 +254,6 @@ class Encoder:
             codes.is_stable = False
             self._forget()
         elif codes.is_stable and length_around(skeleton) <= _MAX_BLOCK:
-            key = (outline, *constant)
             if key in self._once:
                 self._skeletons.keep(key, skeleton)
             else:
@@ -267,6 +276,7 @@ class Encoder:
         """Forgets the blocks that the table has had a part in, as it has changed."""
         self._blocks.clear()
         self._skeletons.clear()
+        self._latest = _NOTHING
 
     def _size_updates(self) -> bytes:
         smallest, capacity = self._smallest, self._codes.capacity

@@ -4,6 +4,8 @@ Lines stay lines, as `encoder` takes them. Those of an HTTP/1 connection are lef
 becomes `:authority`.
 """
 
+from typing import TypeAlias
+
 from meshproxy.h2.encoder import Encodable
 from meshproxy.h2.fields import CONNECTION_FIELDS
 from meshproxy.h2.static_table import Field
@@ -17,6 +19,17 @@ _PSEUDO = (b":method", b":scheme", b":path")
 _WITH_AUTHORITY = (b":method", b":scheme", b":authority", b":path")
 _NONE = b":authority", b""
 _TE = line(b"te", b"trailers")
+_Names: TypeAlias = tuple[bytes, ...]
+_sent_on: Memo[_Names, tuple[_Names, int]] = Memo(1024)
+"""Names of a request's fields by those of its headers, or none unless these go on as they are.
+
+With them comes the place of TE, which must be `trailers`; 0 if there is none.
+"""
+_sent_back: Memo[_Names, _Names] = Memo(1024)
+"""Names of a response's fields by those of its headers, or none unless these go back as they are.
+"""
+_MOST_NAMES = 1024
+"""Bytes of the longest list of names that is remembered, and one for each."""
 _statuses: Memo[int, Field] = Memo(1000)
 _methods: Memo[bytes, Field] = Memo(64)
 _authorities: Memo[bytes, Field] = Memo(4096)
@@ -28,8 +41,16 @@ def response_fields(
 ) -> tuple[tuple[Encodable, ...], tuple[bytes, ...]]:
     """Returns the fields of a response head, and their names; *status* has three digits."""
     first = _statuses.get(status) or _statuses.keep(status, (b":status", b"%d" % status))
-    names, lines = _lines(headers.names, headers.lines)
-    return (first, *lines), (b":status", *names)
+    names = _sent_back.get(key := tuple(headers.names))
+    if names is None:
+        is_plain = _UNLIKE.isdisjoint(key)
+        names = (b":status", *key) if is_plain else ()
+        if _is_short(key):
+            _sent_back.keep(key, names)
+    if names:
+        return (first, *headers.lines), names
+    kept, lines = _lines(headers.names, headers.lines)
+    return (first, *lines), (b":status", *kept)
 
 
 def request_fields(
@@ -40,6 +61,19 @@ def request_fields(
     *path* is as HTTP/1.1's target, but without authority.
     """
     first = _methods.get(method) or _methods.keep(method, (b":method", method))
+    lines = headers.lines
+    names, te = _sent_on.get(key := tuple(headers.names)) or _know(key)
+    if names and (not te or lines[te] == _TE):
+        authority = _authorities.get(lines[0]) or _authority(lines[0])
+        if authority[1]:
+            return (first, (b":scheme", scheme), authority, (b":path", path), *lines[1:]), names
+    return _request_fields(first, (b":scheme", scheme), (b":path", path), headers)
+
+
+def _request_fields(
+    method: Field, scheme: Field, path: Field, headers: Headers
+) -> tuple[tuple[Encodable, ...], tuple[bytes, ...]]:
+    """Returns the fields of a head that may not go on as it is."""
     names, lines = headers.names, headers.lines
     authority = _NONE
     if b"host" in names:
@@ -49,11 +83,22 @@ def request_fields(
             names, lines = names[1:], lines[1:]
     names, lines = _lines(names, lines)
     if not authority[1]:
-        return (first, (b":scheme", scheme), (b":path", path), *lines), (*_PSEUDO, *names)
-    return (
-        (first, (b":scheme", scheme), authority, (b":path", path), *lines),
-        (*_WITH_AUTHORITY, *names),
+        return (method, scheme, path, *lines), (*_PSEUDO, *names)
+    return (method, scheme, authority, path, *lines), (*_WITH_AUTHORITY, *names)
+
+
+def _know(key: _Names) -> tuple[_Names, int]:
+    """Returns what `_sent_on` has for *key*, and keeps it there."""
+    is_plain = key[:1] == (b"host",) and _LEFT_OUT.isdisjoint(key[1:]) and key.count(b"te") < 2
+    known = (
+        (*_WITH_AUTHORITY, *key[1:]) if is_plain else (),
+        key.index(b"te") if b"te" in key else 0,
     )
+    return _sent_on.keep(key, known) if _is_short(key) else known
+
+
+def _is_short(names: _Names) -> bool:
+    return sum(map(len, names)) + len(names) <= _MOST_NAMES
 
 
 def trailer_fields(headers: Headers) -> tuple[tuple[Encodable, ...], tuple[bytes, ...]]:

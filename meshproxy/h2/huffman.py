@@ -88,10 +88,13 @@ class _Strings:
         joined = _SEPARATOR.join(coded) + _SEPARATOR
         text = inflater.decompress(joined.translate(_REVERSED))
         texts = text.split(b"\0")
-        rest = texts.pop()
-        decoded = [text[:-2] for text in texts if text[-2:] in _ENDINGS]
         count = len(coded)
-        if rest or len(decoded) != count or len(texts) != count or inflater.eof:
+        decoded: list[bytes] = []
+        for each in texts:
+            if each[-2:] not in _ENDINGS:
+                break
+            decoded.append(each[:-2])
+        if len(decoded) != count or len(texts) != count + 1 or texts[count] or inflater.eof:
             self._inflater = self._unused.copy()
             return [_decode_by_nibbles(raw) for raw in coded], False
         return decoded, _SPACE not in text or decoded == [*map(bytes.strip, decoded)]

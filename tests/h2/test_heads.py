@@ -1,7 +1,10 @@
 """Headers as fields."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from meshproxy.h2 import heads
 from meshproxy.h2.decoder import Decoder
 from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.fields import SensitiveHeaders, request_head
@@ -89,6 +92,50 @@ def test_host_may_come_late_and_goes_but_once() -> None:
     assert read(request_fields(b"GET", b"http", b"/", headers)[0])[2:] == (
         (b":authority", b"web"), (b":path", b"/"), (b"a", b"b"),
     )  # fmt: skip
+
+
+SOME = st.sampled_from(
+    [
+        (b"Host", b"web"), (b"te", b"trailers"), (b"TE", b"gzip"), (b"Connection", b"close"),
+        (b"A", b"1"), (b"b", b"2"), (b"Upgrade", b"x"),
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(SOME, max_size=5))
+def test_what_goes_on_is_the_same_with_names_that_came_before(fields: list[Field]) -> None:
+    headers = of(*fields)
+    names = {name.lower() for name, _ in fields}
+    kept = sorted((name, value) for name, value in fields if name in {b"A", b"b"})
+    te = [(b"te", b"trailers")] if (b"te", b"trailers") in fields else []
+    for path in (b"/a", b"/b"):
+        found, their_names = request_fields(b"GET", b"http", path, headers)
+        pairs = read(found)
+        assert their_names == tuple(name for name, _ in pairs)
+        pseudo = [b":method", b":scheme", b":path", *([b":authority"] if b"host" in names else [])]
+        assert sorted(name for name, _ in pairs if name[:1] == b":") == sorted(pseudo)
+        assert dict(pairs)[b":path"] == path
+        others = [pair for pair in pairs if pair[0][:1] != b":" and pair[0] != b"te"]
+        assert sorted(others) == [(name.lower(), value) for name, value in kept]
+        assert [pair for pair in pairs if pair[0] == b"te"] in (te, te * 2)
+        found, their_names = response_fields(200, headers)
+        pairs = read(found)
+        assert their_names == tuple(name for name, _ in pairs)
+        assert not {b"connection", b"upgrade", b"host"} & set(their_names)
+
+
+def test_of_many_or_long_names_few_are_remembered() -> None:
+    long = Headers([b"host", b"x" * 1500], [b"host: web", b"%b: v" % (b"x" * 1500)])
+    request_fields(b"GET", b"http", b"/", long)
+    response_fields(200, long)
+    assert tuple(long.names) not in heads._sent_on
+    assert tuple(long.names) not in heads._sent_back
+    for number in range(3000):
+        some = of((b"Host", b"web"), (b"x-%d" % number, b""))
+        request_fields(b"GET", b"http", b"/", some)
+        response_fields(200, some)
+        assert len(heads._sent_on) <= 1024
+        assert len(heads._sent_back) <= 1024
 
 
 def test_what_was_never_indexed_stays_so() -> None:
