@@ -6,7 +6,7 @@ from typing import Final
 from meshproxy.config.injected_headers import InjectedHeaderConfig
 from meshproxy.config.secrets import header_value
 from meshproxy.errors import ProxyError
-from meshproxy.h2.fields import SensitiveHeaders
+from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.service import Service
 
@@ -47,7 +47,7 @@ class InjectHeaders:
             )
         before = request.headers
         never_indexed = before.never_indexed | self._names
-        headers = SensitiveHeaders(before.names.copy(), before.lines.copy(), never_indexed)
+        headers = Headers(before.names.copy(), before.lines.copy(), never_indexed)
         for name, prefix, secret in self._headers:
             headers.set(name, prefix + secret.value)
         request.headers = headers

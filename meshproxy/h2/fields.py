@@ -35,23 +35,6 @@ _RESPONSE_PSEUDO = frozenset((b":status",))
 _NO_PSEUDO: frozenset[bytes] = frozenset()
 
 
-class SensitiveHeaders(Headers):
-    """Headers of which some were never indexed, and must not be further on."""
-
-    __slots__ = ("never_indexed",)
-
-    def __init__(
-        self, names: list[bytes], lines: list[bytes], never_indexed: frozenset[bytes]
-    ) -> None:
-        super().__init__(names, lines)
-        self.never_indexed = never_indexed
-        """Lower-case names; see RFC 7541 section 7.1.3."""
-
-    def copy(self) -> "SensitiveHeaders":
-        """Returns an independent copy."""
-        return SensitiveHeaders(self.names[:], self.lines[:], self.never_indexed)
-
-
 class MalformedSection(ValueError):
     """A field section that breaks a rule of RFC 9113: its stream ends with PROTOCOL_ERROR."""
 
@@ -67,9 +50,7 @@ class Fields:
 
     def headers(self) -> Headers:
         """Returns the fields, to be changed at will."""
-        if self.never_indexed:
-            return SensitiveHeaders(list(self.names), list(self.lines), self.never_indexed)
-        return Headers(list(self.names), list(self.lines))
+        return Headers(list(self.names), list(self.lines), self.never_indexed)
 
 
 @dataclass(slots=True)

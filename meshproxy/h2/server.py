@@ -47,10 +47,13 @@ class H2Server(H2Connection):
         self._resets_left = guard.resets(now)
 
     def release(self, stream: H2Stream) -> None:
-        """Records that nothing works for *stream* any more; called once for each."""
+        """Records that nothing works for *stream* any more; to be called once for each."""
         stream.is_released = True
-        if not (stream.can_send or stream.can_receive):
-            self._forget(stream)
+        if stream.can_send or stream.can_receive:
+            return  # `_close` goes on
+        self._held -= 1
+        if stream.head_bytes:
+            self._count_heads(-stream.head_bytes)
 
     def go_away(
         self,
@@ -101,12 +104,7 @@ class H2Server(H2Connection):
         stream.can_send = stream.can_receive = False
         del self.streams[stream.id]
         if stream.is_released:
-            self._forget(stream)
-
-    def _forget(self, stream: H2Stream) -> None:
-        self._held -= 1
-        if stream.head_bytes:
-            self._count_heads(-stream.head_bytes)
+            self.release(stream)
 
     @property
     def _most_head_bytes(self) -> int:

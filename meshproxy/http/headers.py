@@ -17,6 +17,7 @@ TEXT = bytes([9, *range(32, 127), *range(128, 256)])
 MASK = bytes(byte if byte in TEXT else ord("?") for byte in range(256))
 """A translation that changes any line with another byte; faster than deleting the bytes of TEXT."""
 _UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+_NONE: frozenset[bytes] = frozenset()
 
 
 class Headers:
@@ -26,14 +27,18 @@ class Headers:
     the hot path appends to both lists itself what it has from these, without a call.
     """
 
-    __slots__ = ("lines", "names")
+    __slots__ = ("lines", "names", "never_indexed")
 
-    never_indexed: frozenset[bytes] = frozenset()
-    """Lower-case names of fields that HTTP/2 must send as such (RFC 7541 section 7.1.3)."""
-
-    def __init__(self, names: list[bytes] | None = None, lines: list[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        names: list[bytes] | None = None,
+        lines: list[bytes] | None = None,
+        never_indexed: frozenset[bytes] = _NONE,
+    ) -> None:
         self.names: list[bytes] = [] if names is None else names
         self.lines: list[bytes] = [] if lines is None else lines
+        self.never_indexed = never_indexed
+        """Lower-case names of fields that HTTP/2 must send as such (RFC 7541 section 7.1.3)."""
 
     def get(self, name: AnyStr) -> AnyStr | None:
         """Returns the first value of *name*, without white space around it, or None.
@@ -111,7 +116,7 @@ class Headers:
 
     def copy(self) -> "Headers":
         """Returns an independent copy."""
-        return Headers(self.names[:], self.lines[:])
+        return Headers(self.names[:], self.lines[:], self.never_indexed)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yields pairs of lower-case name and value."""

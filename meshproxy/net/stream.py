@@ -164,8 +164,9 @@ class Stream:
 
         At most *most* bytes; empty at the end of input, however it ended.
         """
+        receive = self._receive
         try:
-            return self._receive(most)
+            return receive(most)
         except BlockingIOError:
             return None
         except OSError:

@@ -5,8 +5,7 @@ import pytest
 from meshproxy.config.injected_headers import InjectedHeaderConfig
 from meshproxy.config.secrets import header_value
 from meshproxy.filters.injected_headers import InjectHeaders, SecretWithheld
-from meshproxy.h2.fields import SensitiveHeaders
-from meshproxy.http.headers import of
+from meshproxy.http.headers import Headers, of
 from meshproxy.http.message import Request, Response, text_response
 from tests.kit.messages import request
 
@@ -51,7 +50,7 @@ def test_it_replaces_what_the_client_sent_for_one_attempt(file: Path) -> None:
 def test_no_table_of_http_2_holds_a_secret_whatever_its_name(file: Path) -> None:
     inject = InjectHeaders([InjectedHeaderConfig(name="X-Api-Key", file=str(file))], is_tls=True)
     one, seen = asked(), []
-    one.headers = SensitiveHeaders([b"y"], [b"y: z"], frozenset({b"y"}))
+    one.headers = Headers([b"y"], [b"y: z"], frozenset({b"y"}))
 
     def endpoint(sent: Request) -> Response:
         seen.append((list(sent.headers.lines), sent.headers.never_indexed))

@@ -8,7 +8,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from gevent import get_hub, getcurrent
+from gevent import getcurrent
 
 from meshproxy.errors import BadResponse, ConnectionClosed, NoResponse, ProxyError, ServiceTimedOut
 from meshproxy.h2.errors import ErrorCode
@@ -162,12 +162,13 @@ class H2Exchange(SessionStream, Waiting):
 
     def wait(self, deadline: float) -> None:
         """As `Waiting.wait`; the session watches the time, so it is one entry of the wheel."""
+        switch = self.session.switch
         self.due = deadline
         if deadline < self.session.deadline:
             self.session.watch_until(deadline)
         self._waiter = getcurrent()
         try:
-            get_hub().switch()
+            switch()
         finally:
             self._waiter = None
             self.due = inf
@@ -284,8 +285,7 @@ class H2Exchange(SessionStream, Waiting):
 
     def stalled(self) -> None:
         """Resets the stream, as the endpoint does not read the request's body."""
-        error = ServiceTimedOut("timed out sending the request's body")
-        self.reset(ErrorCode.CANCEL, error)
+        self.reset(ErrorCode.CANCEL, ServiceTimedOut("timed out sending the request's body"))
 
     def _cut_off(self, why: str) -> ProxyError:
         if self._head is not None:

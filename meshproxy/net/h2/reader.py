@@ -18,7 +18,7 @@ class SessionReader(SessionWriter):
     """Hands what `stream` receives to `engine`. Heads have the time that *limits* says."""
 
     __slots__ = (
-        "_head_by", "_is_reading", "_is_waking", "_most", "_woken", "idle_since", "is_ending",
+        "_head_by", "_is_waking", "_most", "_woken", "idle_since", "is_ending",
         "limits",
     )  # fmt: skip
 
@@ -30,14 +30,14 @@ class SessionReader(SessionWriter):
         self.idle_since = monotonic()
         """Monotonic second since which no stream is open; of no meaning while one is."""
         self._woken: list[Callable[[], object]] = []
-        self._is_reading = self._is_waking = False
+        self._is_waking = False
         self._head_by = inf
         self._most = RECEIVE
 
     def soon(self, callback: Callable[[], object]) -> None:
         """Calls *callback* in the hub once everything that has been read is handled."""
         self._woken.append(callback)
-        if not self._is_reading:
+        if not self._is_waking:
             self._wake_soon()
 
     def watch_until(self, due: float) -> None:
@@ -67,13 +67,13 @@ class SessionReader(SessionWriter):
     def _feed(self, data: bytes) -> None:
         now = monotonic()
         engine = self.engine
-        self._is_reading = True
+        self._is_waking = True
         try:
             engine.receive(data, now)
         except H2ConnectionError as error:
             self.broken_off(error.code, str(error))
         finally:
-            self._is_reading = False
+            self._is_waking = False
         if engine.reader.is_within_head:
             if self._head_by == inf:
                 self._head_by = now + self.limits.head_seconds
@@ -90,9 +90,8 @@ class SessionReader(SessionWriter):
             self.touch()
 
     def _wake_soon(self) -> None:
-        if not self._is_waking:
-            self._is_waking = True
-            self._loop.run_callback(self._wake)
+        self._is_waking = True
+        self._loop.run_callback(self._wake)
 
     def _wake(self) -> None:
         """Calls those that were woken so far; what they wake in turn comes later."""

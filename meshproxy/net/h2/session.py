@@ -32,11 +32,14 @@ class H2Session(SessionReader):
 
     __slots__ = (
         "_acknowledged_by", "_is_finishing", "_must_drain", "deadline", "ending", "filed_until",
-        "on_closed",
+        "on_closed", "switch",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, limits: Limits) -> None:
-        super().__init__(stream, get_hub().loop, limits)
+        hub = get_hub()
+        super().__init__(stream, hub.loop, limits)
+        self.switch: Callable[[], object] = hub.switch
+        """Lets others run until the greenlet that calls it is switched to again."""
         self.ending = ""
         """Why it ended, as a counter's name: `idle`, `lifetime`, `write_timeout`; else empty."""
         self.on_closed: Callable[[], object] | None = None

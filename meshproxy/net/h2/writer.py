@@ -74,7 +74,7 @@ class SessionWriter:
             if self.is_bulk:
                 rest = self._send_pieces(out)
             elif out:
-                data = out[0] if len(out) == 1 else b"".join(out)
+                data = b"".join(out)
                 sent = self.stream.send_some(data)
                 if sent != len(data):
                     rest = memoryview(data)[sent:]

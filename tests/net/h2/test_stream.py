@@ -6,9 +6,8 @@ from h2.settings import SettingCodes
 
 from meshproxy.errors import BadRequest, ClientGone
 from meshproxy.h2.errors import ErrorCode
-from meshproxy.h2.fields import SensitiveHeaders
 from meshproxy.h2.heads import response_fields
-from meshproxy.http.headers import of
+from meshproxy.http.headers import Headers, of
 from tests.kit.h2_wire import POST, H2Wire, bare
 
 
@@ -17,7 +16,7 @@ def test_a_message_is_sent_whole_or_as_its_window_allows(secret: bool) -> None:
     trailers = of((b"grpc-status", b"0"))
     if secret:
         never = frozenset((b"grpc-status",))
-        trailers = SensitiveHeaders(trailers.names, trailers.lines, never)
+        trailers = Headers(trailers.names, trailers.lines, never)
     with bare() as (session, sock):
         wire = H2Wire(sock)
         wire.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 3})
