@@ -158,8 +158,7 @@ class PayloadReader:
     def _window_update(self, _: int, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:
             refuse_size("WINDOW_UPDATE has not four bytes")
-        increment = int.from_bytes(payload) & frames.MAX_STREAM_ID  # no call, as there are many
-        self._handler.window_update_frame(stream_id, increment)
+        self._handler.window_update_frame(stream_id, frames.read_long(payload))
 
     READERS: ClassVar[dict[int, Callable[["PayloadReader", int, int, bytes], None]]] = {
         frames.DATA: _data,
@@ -173,7 +172,8 @@ class PayloadReader:
         frames.WINDOW_UPDATE: _window_update,
         frames.CONTINUATION: _continuation,
     }
-    """By type; others are ignored (section 5.5). Usual DATA and HEADERS do not come here."""
+    """By type; others are ignored (section 5.5). Usual DATA, HEADERS and WINDOW_UPDATE do not come
+    here."""
 
 
 def _check_block(size: int) -> None:

@@ -2,7 +2,7 @@
 
 from meshproxy.h2 import frames, runs
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError
-from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEAD_BYTES, HEADERS
+from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEAD_BYTES, HEADERS, WINDOW_UPDATE
 from meshproxy.h2.payloads import (
     MAX_BLOCK_BYTES,
     FrameHandler,
@@ -17,6 +17,7 @@ COPIED_BYTES = 4096
 _LAST_DATA = DATA << 8 | END_STREAM
 _HEADERS = HEADERS << 8 | END_HEADERS
 _LAST_HEADERS = _HEADERS | END_STREAM
+_UPDATE = WINDOW_UPDATE << 8
 """Types and flags that most frames have."""
 _MAX_PIECES = 64
 """Pieces of a frame that are held before they are joined: small ones cost more than they have."""
@@ -50,6 +51,7 @@ class FrameReader(PayloadReader):
         if (self._held or self.preface) and (at := self._resume(data)) < 0:
             return
         size = len(data)
+        view = memoryview(data) if size > COPIED_BYTES else data
         handler, largest = self._handler, self._max_frame_bytes
         while (start := at + HEAD_BYTES) <= size:
             high, low, what, stream_id = _unpack(data, at)
@@ -62,7 +64,7 @@ class FrameReader(PayloadReader):
                 self._check_order(what >> 8, what & 255, stream_id & frames.MAX_STREAM_ID)
             try:
                 if what <= _LAST_DATA and length and stream_id > 0:
-                    payload = (data if length <= COPIED_BYTES else memoryview(data))[start:end]
+                    payload = (data if length <= COPIED_BYTES else view)[start:end]
                     handler.data_frame(stream_id, payload, length, what == _LAST_DATA)
                 elif (
                     _HEADERS <= what <= _LAST_HEADERS
@@ -70,6 +72,9 @@ class FrameReader(PayloadReader):
                     and length <= MAX_BLOCK_BYTES
                 ):
                     handler.block(stream_id, data[start:end], what == _LAST_HEADERS)
+                elif what == _UPDATE and length == 4 and size - end < runs.LEAST_BYTES:
+                    increment = int.from_bytes(data[start:end]) & frames.MAX_STREAM_ID
+                    handler.window_update_frame(stream_id & frames.MAX_STREAM_ID, increment)
                 else:
                     at = self._read_other(data, start, end, what, stream_id)
             except H2StreamError as error:

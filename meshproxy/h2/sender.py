@@ -164,8 +164,7 @@ class FrameSender:
             self._trifles.earned += USEFUL * len(pieces) + (length >> GRANT_BITS)
         out, stream_id = self._out, stream.id
         for piece in pieces:
-            out.append(_pack(len(piece) * 256 + DATA, 0, stream_id))
-            out.append(piece)
+            out += (_pack(len(piece) * 256 + DATA, 0, stream_id), piece)
         if ends:
             out[-2] = _pack(len(pieces[-1]) * 256 + DATA, END_STREAM, stream_id)
             stream.can_send = False

@@ -36,7 +36,7 @@ def read(*received: bytes) -> list[tuple[Any, ...]]:
         (frame(frames.SETTINGS, 1, 0), ("settings_ack_frame", None)),
         (frame(frames.PING, 1, 0, b"8 bytes."), ("ping_frame", b"8 bytes.", True)),
         (frame(frames.GOAWAY, 0, 0, b"\x80\0\0\3\0\0\0\7why"), ("goaway_frame", 3, 7, b"why")),
-        (frame(frames.WINDOW_UPDATE, 0, 0, b"\x80\0\0\5"), ("window_update_frame", 0, 5)),
+        (frame(frames.WINDOW_UPDATE, 1, 0, b"\x80\0\0\5"), ("window_update_frame", 0, 5)),
     ],
     ids=lambda each: each[0] if isinstance(each, tuple) else "",
 )

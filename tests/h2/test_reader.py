@@ -99,10 +99,19 @@ def test_a_stream_error_does_not_stop_the_reader() -> None:
 
 
 @pytest.mark.parametrize(
-    "whole", [headers(5), headers(5, ends=False), data(5, b"x"), data(5, b"x", ends=True)]
-)
+    "whole",
+    [
+        headers(5), headers(5, ends=False), data(5, b"x"), data(5, b"x", ends=True),
+        frames.window_update(5, 1),
+    ],
+)  # fmt: skip
 def test_the_reserved_bit_of_a_stream_means_nothing(whole: bytes) -> None:
     marked = whole[:5] + b"\x80\0\0\5" + whole[9:]
     (_, seen), (_, expected) = (read([frames.PREFACE + SETTINGS + one]) for one in (marked, whole))
     assert seen == expected
     assert seen[1] == 5
+
+
+def test_the_reserved_bit_of_an_increment_means_nothing() -> None:
+    marked = frame(frames.WINDOW_UPDATE, 0, 5, b"\x80\0\0\1")
+    assert read([frames.PREFACE + SETTINGS + marked])[1] == ("window_update_frame", 5, 1)

@@ -167,13 +167,13 @@ class Outbound(Waiting):
         while pending and left:
             piece = pending.popleft()
             size = len(piece)
-            allowed = min(left, _FRAME_BYTES)
-            if size > allowed:
+            if size > left or size > _FRAME_BYTES:
+                allowed = min(left, _FRAME_BYTES)
                 rest = memoryview(piece)
                 pending.appendleft(rest[allowed:])
                 piece, size = rest[:allowed], allowed
             elif size < _SMALL_BYTES and pending:
-                piece = self._joined(piece, allowed)
+                piece = self._joined(piece, min(left, _FRAME_BYTES))
                 size = len(piece)
             pieces.append(piece)
             left -= size
@@ -190,7 +190,7 @@ class Outbound(Waiting):
     def window_opened(self) -> None:
         """Goes on after the stream's window has been enlarged."""
         if self._pending:
-            self._owner.session.wait_for_room(self)
+            self._owner.session.window_opened(self)
 
     def is_stalled(self, since: float) -> bool:
         """Returns True if the peer alone has held it up since monotonic second *since*."""

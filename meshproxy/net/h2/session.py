@@ -16,6 +16,7 @@ from meshproxy.errors import ProxyError
 from meshproxy.h2.errors import ErrorCode
 from meshproxy.http.limits import Limits
 from meshproxy.net.h2.linger import Linger
+from meshproxy.net.h2.outbound import Outbound
 from meshproxy.net.h2.reader import SessionReader
 from meshproxy.net.stream import Stream
 from meshproxy.net.wheel import wheel
@@ -125,8 +126,10 @@ class H2Session(SessionReader):
 
     # What the engine calls: see `h2.events`.
 
-    def window_opened(self) -> None:
-        """Lets what waits for a window go on, after this read."""
+    def window_opened(self, outbound: Outbound | None = None) -> None:
+        """Lets what waits for a window go on, after this read; of streams' windows, *outbound*."""
+        if outbound is not None:
+            self._ring[outbound] = None
         if self._ring and not self._must_drain:
             self._must_drain = True
             self.soon(self._drain)

@@ -59,7 +59,6 @@ class SessionStream(H2Stream):
         """Goes on sending after the peer has enlarged the stream's window."""
         if self._outbound is not None:
             self._outbound.window_opened()
-            self.session.window_opened()
 
     def send_whole(
         self,

@@ -100,9 +100,9 @@ class SessionWriter:
     def drain(self) -> None:
         """Lets bodies that wait send, each in its turn."""
         ring, now, engine = self._ring, monotonic(), self.engine
-        while ring and (room := self.room) > 0 and (window := engine.send_window) > 0:
+        while ring and (allowed := min(self.room, engine.send_window)) > 0:
             outbound = next(iter(ring))
-            self.room -= outbound.take_turn(min(window, room), now)
+            self.room -= outbound.take_turn(allowed, now)
             if len(ring) > 1 and outbound in ring:
                 ring[outbound] = ring.pop(outbound)
         if not self.is_queued:
