@@ -50,7 +50,7 @@ class Fields:
 
     def headers(self) -> Headers:
         """Returns the fields, to be changed at will."""
-        return Headers(list(self.names), list(self.lines), self.never_indexed)
+        return Headers([*self.names], [*self.lines], self.never_indexed)  # `list` takes longer
 
 
 @dataclass(slots=True)

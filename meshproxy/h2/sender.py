@@ -3,7 +3,7 @@
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.encoder import Encodable, Encoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError
-from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS
+from meshproxy.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, MIN_FRAME_BYTES
 from meshproxy.h2.guard import GRANT_BITS, SLIVER, USEFUL
 from meshproxy.h2.heads import trailer_fields
 from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES, PeerSettings
@@ -61,12 +61,13 @@ class FrameSender:
         if not stream.can_send:
             raise _ended(stream)
         block = self._encoder.encode(fields, never_indexed, names)
-        length, largest = len(block), self._peer.max_frame_bytes
-        if length > largest:
-            self._out.append(frames.headers(stream.id, block, largest, ends=ends))
-        else:
+        length = len(block)
+        if length <= MIN_FRAME_BYTES:
             flags = _WHOLE if ends else END_HEADERS
             self._out.append(_pack(length * 256 + HEADERS, flags, stream.id) + block)
+        else:
+            largest = self._peer.max_frame_bytes
+            self._out.append(frames.headers(stream.id, block, largest, ends=ends))
         if ends:
             stream.can_send = False
             if not stream.can_receive:
@@ -83,23 +84,23 @@ class FrameSender:
     ) -> bool:
         """Sends a message in one step: a head, a body, and trailers if there are some.
 
-        Returns False, and sends nothing, if the windows do not allow that, or one frame is not
-        enough for *data*. Raises ValueError if the stream is not open for sending.
+        Returns False, and sends nothing, if the windows do not allow that, or *data* may be more
+        than a frame. Raises ValueError if the stream is not open for sending.
         """
         if not stream.can_send:
             raise _ended(stream)
-        size, largest = len(data), self._peer.max_frame_bytes
-        if size > stream.send_window or size > self.send_window or size > largest:
+        size = len(data)
+        if size > stream.send_window or size > self.send_window or size > MIN_FRAME_BYTES:
             return False
         stream.send_window -= size
         self.send_window -= size
         self._trifles.earned += USEFUL + (size >> GRANT_BITS)
         block, number = self._encoder.encode(fields, never_indexed, names), stream.id
         length = len(block)
-        if length > largest:
-            head = frames.headers(number, block, largest, ends=False)
-        else:
+        if length <= MIN_FRAME_BYTES:
             head = _pack(length * 256 + HEADERS, END_HEADERS, number) + block
+        else:
+            head = frames.headers(number, block, self._peer.max_frame_bytes, ends=False)
         if trailers is not None and (last := trailer_fields(trailers))[0]:
             self._out += (head, _pack(size * 256 + DATA, 0, number), data) if size else (head,)
             self.send_fields(stream, last[0], True, trailers.never_indexed, last[1])

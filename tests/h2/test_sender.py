@@ -78,18 +78,21 @@ def test_a_whole_message_is_sent_in_one_step() -> None:
 
 def test_a_message_that_its_stream_the_connection_or_a_frame_has_no_room_for_is_not_sent() -> None:
     made, recorder = server()
-    made.receive(frames.settings([(4, 40_000)]) + headers(1) + headers(3), NOW)
-    first, second = recorder.streams[1], recorder.streams[3]
+    made.receive(frames.settings([(4, 60_000)]) + headers(1) + headers(3) + headers(5), NOW)
+    first, second, third = (recorder.streams[number] for number in (1, 3, 5))
     made.take()
-    assert not made.send_whole(first, OK, b"x" * 40_001)
     assert not made.send_whole(first, OK, b"x" * 16_385)
-    made.receive(frames.settings([(5, 60_000)]), NOW)
-    made.take()
-    assert made.send_whole(first, OK, b"x" * 40_000)
-    made.take()
-    assert not made.send_whole(second, OK, b"x" * 25_536)
     assert made.take() == []
-    assert made.send_whole(second, OK, b"x" * 25_535)
+    assert made.send_whole(first, OK, b"x" * 16_384)
+    made.send_fields(second, OK, ends=False)
+    made.send_data(second, b"x" * 49_000, ends=False)
+    made.take()
+    assert not made.send_whole(third, OK, b"x" * 152)
+    made.receive(frames.settings([(4, 100)]), NOW)
+    made.take()
+    assert not made.send_whole(third, OK, b"x" * 101)
+    assert made.take() == []
+    assert made.send_whole(third, OK, b"x" * 100)
 
 
 def test_a_long_head_of_a_whole_message_is_continued() -> None:

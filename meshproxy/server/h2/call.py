@@ -124,11 +124,11 @@ class Call(SessionStream):
         if self.inbound is not None:
             self.inbound.take_piece(data, ends)
             return
-        head, limits = self._head, self.session.limits
+        head, limits, size = self._head, self.session.limits, len(data)
         if head is None:
             super().data_received(data, ends)
-        elif ends and len(data) <= MOST_BYTES and len(data) <= limits.body_bytes:
-            self._whole = Whole(bytes(data), head.length, limits.replay_bytes)
+        elif ends and size <= MOST_BYTES and size <= limits.body_bytes and isinstance(data, bytes):
+            self._whole = Whole(data, head.length, limits.replay_bytes)
         else:
             self._begin_body(head).take_piece(data, ends)
 
