@@ -8,7 +8,7 @@ import logging
 from typing import ClassVar
 
 from meshproxy.errors import ClientGone, ProxyError
-from meshproxy.http.errors import ErrorResponse, error_response
+from meshproxy.http.errors import ErrorResponse, error_response, forget_frames
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response
 from meshproxy.log_once import LogOnce
@@ -40,7 +40,10 @@ class ErrorResponder:
         except ClientGone:
             raise
         except ProxyError as error:
-            return self.respond(request, error)
+            try:
+                return self.respond(request, error)
+            finally:
+                forget_frames(error)
         except Exception:  # noqa: BLE001 - a client waits for a response
             self._log_once.exception("a request failed inside the proxy")
             return self.respond(request, InternalError("internal error"))

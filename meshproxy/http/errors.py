@@ -1,4 +1,4 @@
-"""The response to a client for an error (linkerd: .../protocol/http/ErrorResponder.scala)."""
+"""The response for an error, and the end of that (linkerd: .../http/ErrorResponder.scala)."""
 
 import re
 
@@ -34,3 +34,16 @@ def error_response(error: ProxyError, limits: Limits) -> ErrorResponse:
     for name, value in error.fields:
         response.headers.add(name, value)
     return response
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Drops the tracebacks of an error that has been handled, and the errors that led to it.
+
+    Their frames refer to the request, and what failed there keeps the error: a circle, which only
+    the garbage collector would free.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        before = error.__cause__ or error.__context__
+        error.__cause__ = error.__context__ = None
+        error = before

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from h2.events import DataReceived, Event, RequestReceived
+from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 
+from meshproxy.client.h2.exchange import H2Exchange
+from meshproxy.http.message import Request
+from meshproxy.net.h2.inbound import Inbound
+from meshproxy.server.h2.call import Call
 from tests.e2e.test_requests import kept
 from tests.kit.h2_endpoint import H2Endpoint, Peer
 from tests.kit.h2_wire import GET, H2Wire
 from tests.kit.k8s import wait_until
+from tests.kit.objects import alive, without_collector
 from tests.kit.proxy import Proxy
 from tests.kit.wire import WireClient, dial
 
@@ -146,6 +151,25 @@ def test_a_client_that_leaves(running: Running, path: str, status: int | None) -
     assert (found["status"], found["reason"]) == (status, "client_gone")
     assert "client" in found["why"]
     assert running.logged()["reason"] == "client_gone"
+
+
+@pytest.mark.parametrize("path", ["/reset", "/cut", "/slow"])
+def test_a_request_that_failed_leaves_nothing_to_the_garbage_collector(
+    running: Running, path: str
+) -> None:
+    kinds = (Call, Request, H2Exchange, Inbound)
+    running.wire.ask(fields(path))
+    running.recorded()
+    with without_collector():
+        before = alive(*kinds)
+        for _ in range(2):
+            stream = running.wire.ask(fields(path))
+            for event in running.wire.events():
+                if getattr(event, "stream_id", None) == stream and isinstance(
+                    event, StreamEnded | StreamReset
+                ):
+                    break
+        wait_until(lambda: alive(*kinds) <= before)
 
 
 def test_bytes_of_http_1_that_are_no_request(tmp_path: Path) -> None:

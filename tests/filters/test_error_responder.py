@@ -98,3 +98,9 @@ def test_a_fault_that_comes_back_is_not_logged_again(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.ERROR):
         assert {responder(request(), failing).status for _ in range(3)} == {500}
     assert len(caplog.records) == 1
+
+
+def test_an_error_that_was_answered_holds_nothing_of_its_request() -> None:
+    error = NoHosts("kept by what has failed")
+    answer(error)
+    assert error.__traceback__ is None

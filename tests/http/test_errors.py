@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshproxy import errors
-from meshproxy.http.errors import error_response
+from meshproxy.errors import ConnectFailed, ProxyError
+from meshproxy.http.errors import error_response, forget_frames
 from meshproxy.http.limits import Limits
 
 ALL = [
@@ -51,3 +52,22 @@ def test_no_control_character_leaves(text: str) -> None:
     assert isinstance(response.body, bytes)
     assert not set(response.body) & ({*range(32), 127} - {9, 10})
     assert response.headers.get(b"content-length") == b"%d" % len(response.body)
+
+
+def test_a_handled_error_leads_to_no_frame_and_no_other_error() -> None:
+    def fail() -> None:
+        try:
+            int("refused")
+        except ValueError as error:
+            raise ConnectFailed("no connection") from error
+
+    try:
+        fail()
+    except ProxyError as error:
+        failure = error
+    cause = failure.__cause__
+    assert cause is not None
+    cause.__context__ = failure  # a circle, as errors that are kept and raised again may make
+    forget_frames(failure)
+    for each in (failure, cause):
+        assert (each.__traceback__, each.__cause__, each.__context__) == (None, None, None)

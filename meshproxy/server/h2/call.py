@@ -29,6 +29,7 @@ from meshproxy.h2.reset import ClientReset, StreamReset, passed_on
 from meshproxy.h2.static_table import ENTRY_OVERHEAD
 from meshproxy.http import hop, l5d
 from meshproxy.http.body import Body
+from meshproxy.http.errors import forget_frames
 from meshproxy.http.headers import Headers
 from meshproxy.http.message import Request, Response
 from meshproxy.net.body import Faults
@@ -89,6 +90,8 @@ class Call(SessionStream):
             self.session.release(self)
             if self.inbound is not None or self._outbound is not None:
                 self.let_go()
+            if self.failure is not None:
+                forget_frames(self.failure)
 
     def _refused(self) -> Request:
         """Returns the request of a stream whose head was refused, as far as it is known."""

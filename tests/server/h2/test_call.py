@@ -580,3 +580,21 @@ def test_a_call_that_is_over_leaves_nothing_to_the_garbage_collector(size: int) 
             other.h2.reset_stream(other.ask(POST, b"half", ends=False))
             other.flush()
             until(lambda: alive(Call, Inbound, Outbound) <= before)
+
+
+def test_a_call_that_is_reset_while_it_is_served_leaves_nothing_to_the_garbage_collector() -> None:
+    begun = Event()
+
+    def wait(_: Request) -> Response:
+        begun.set()
+        gevent.sleep(WAIT_S)
+        raise AssertionError("nobody has waited for it")
+
+    with serving_h2(wait) as server, server.client() as wire, without_collector():
+        before = alive(Call, Inbound, Request)
+        stream = wire.ask(POST, b"half", ends=False)
+        assert begun.wait(WAIT_S)
+        wire.h2.reset_stream(stream)
+        wire.flush()
+        until(lambda: server.count("stream", "remote", "reset") == 1)
+        until(lambda: alive(Call, Inbound, Request) <= before)
