@@ -172,7 +172,7 @@ def test_a_question_waits_for_the_pace(server: Scripted) -> None:
 
 
 def test_only_so_many_ask_at_a_time(server: Scripted) -> None:
-    api = api_at(server.port, replace(QUICK, head_s=60.0))
+    api = api_at(server.port, replace(QUICK, connect_s=60.0, head_s=60.0))
     server.faults["slow"] = "stall"
     lines = [Line(api, lambda: None) for _ in range(40)]
     asking = [gevent.spawn(line.ask, "/slow") for line in lines]
