@@ -125,8 +125,14 @@ class ClientStats(Outcomes):
             return response
         add = self._whole[response.status].add
         add(elapsed_ms)
-        if self.streams is not None:
-            self.streams.whole(request, response, elapsed_ms)
+        streams = self.streams
+        if streams is not None:
+            body = response.body
+            if request.body is None and type(body) is bytes:  # without a call, as most are so
+                add = streams.add_size
+                add(len(body))
+            else:
+                streams.whole(request, response, elapsed_ms)
         add = named.success.add
         add(elapsed_ms)
         return response

@@ -51,8 +51,14 @@ class PathStats(Outcomes):
         else:
             add = self._add
             add(elapsed_ms)
-            if self.streams is not None:
-                self.streams.whole(request, response, elapsed_ms)
+            streams = self.streams
+            if streams is not None:
+                body = response.body
+                if request.body is None and type(body) is bytes:  # without a call, as most are so
+                    add = streams.add_size
+                    add(len(body))
+                else:
+                    streams.whole(request, response, elapsed_ms)
         return response
 
 
@@ -96,7 +102,7 @@ class ServerStats(Outcomes):
                 self._uploads.end(elapsed_ms)
             self._raised(request, error, elapsed_ms)
             raise
-        headed = monotonic()
+        headed = response.arrived
         elapsed_ms = (headed - started) * 1000.0
         if is_upload:
             self._uploads.end(elapsed_ms)
@@ -106,8 +112,14 @@ class ServerStats(Outcomes):
             return response
         add = self._whole[response.status].add
         add(elapsed_ms)
-        if self.streams is not None:
-            self.streams.whole(request, response, elapsed_ms)
+        streams = self.streams
+        if streams is not None:
+            body = response.body
+            if request.body is None and type(body) is bytes:  # without a call, as most are so
+                add = streams.add_size
+                add(len(body))
+            else:
+                streams.whole(request, response, elapsed_ms)
         if elapsed_ms >= self._recent.from_ms or request.earlier or response.status >= 400:
             router, server = self._where
             self._recent.passed(router, server, request, response, elapsed_ms)

@@ -47,8 +47,8 @@ class StreamStats:
     """
 
     __slots__ = (
-        "_add_back", "_add_both", "_add_sent", "_add_size", "_both", "_request", "_response",
-        "_sent", "counters", "times",
+        "_add_back", "_add_both", "_add_sent", "_both", "_request", "_response", "_sent",
+        "add_size", "counters", "times",
     )  # fmt: skip
 
     def __init__(self, metrics: Tree) -> None:
@@ -62,7 +62,8 @@ class StreamStats:
         self.counters: tuple[Total, ...] = (back.successes, both.successes)
         self.times: tuple[Stat, ...] = (back.times, both.times)
         """Where the response and both directions of a stream that came whole are recorded."""
-        self._add_size = metrics.shared("data_bytes", (), (back.size, both.size)).add
+        self.add_size = metrics.shared("data_bytes", (), (back.size, both.size)).add
+        """Records the bytes of such a response to a request without a body."""
         self._sent = there.success
         self._add_sent, self._add_back, self._add_both = (
             kind.size.add for kind in (there, back, both)
@@ -76,7 +77,7 @@ class StreamStats:
         else:
             size = body.received if type(body) is Whole else _received(body)
         if upload is None:
-            add = self._add_size
+            add = self.add_size
             add(size)
             return
         if type(upload) is Whole:
