@@ -19,6 +19,8 @@ _HEADERS = HEADERS << 8 | END_HEADERS
 _LAST_HEADERS = _HEADERS | END_STREAM
 _UPDATE = WINDOW_UPDATE << 8
 """Types and flags that most frames have."""
+_NO_FRAME_YET = -1
+"""In place of the stream whose block goes on, so that both are looked for at once."""
 _MAX_PIECES = 64
 """Pieces of a frame that are held before they are joined: small ones cost more than they have."""
 
@@ -30,8 +32,7 @@ class FrameReader(PayloadReader):
     """
 
     __slots__ = (
-        "_has_begun", "_held", "_max_frame_bytes", "_needed", "_pieces", "is_within_head",
-        "preface",
+        "_held", "_max_frame_bytes", "_needed", "_pieces", "is_within_head", "preface",
     )  # fmt: skip
 
     def __init__(self, handler: FrameHandler, max_frame_bytes: int, preface: bytes) -> None:
@@ -41,7 +42,7 @@ class FrameReader(PayloadReader):
         """What the peer still has to begin with."""
         self.is_within_head = False
         """True within a field block, or any frame but DATA; a timeout should limit that."""
-        self._has_begun = False
+        self._block_stream = _NO_FRAME_YET
         self._pieces: list[bytes] = []
         self._held = self._needed = 0
 
@@ -60,7 +61,7 @@ class FrameReader(PayloadReader):
             if end > size or length > largest:
                 break
             at = end
-            if self._block_stream or not self._has_begun:
+            if self._block_stream:
                 self._check_order(what >> 8, what & 255, stream_id & frames.MAX_STREAM_ID)
             try:
                 if what <= _LAST_DATA and length and stream_id > 0:
@@ -147,9 +148,9 @@ class FrameReader(PayloadReader):
         return -1
 
     def _check_order(self, kind: int, flags: int, stream_id: int) -> None:
-        if not self._has_begun:
+        if self._block_stream == _NO_FRAME_YET:
             if kind != frames.SETTINGS or flags & frames.ACK:
                 refuse("the first frame is not SETTINGS")
-            self._has_begun = True
+            self._block_stream = 0
         elif kind != frames.CONTINUATION or stream_id != self._block_stream:
             refuse("a frame between HEADERS and its last CONTINUATION")
