@@ -21,8 +21,9 @@ class SessionWriter:
     """Writes what `engine` has to send to `stream`."""
 
     __slots__ = (
-        "_backlog", "_loop", "_ring", "blocked_since", "engine", "flushes", "is_bulk",
-        "is_closed", "is_queued", "progressed_at", "room", "stalled", "stream",
+        "_backlog", "_is_newcomers", "_loop", "_newcomers", "_ring", "blocked_since", "engine",
+        "flushes", "is_bulk", "is_closed", "is_queued", "progressed_at", "room", "stalled",
+        "stream",
     )  # fmt: skip
 
     engine: H2Connection
@@ -44,6 +45,10 @@ class SessionWriter:
         """True if there are pieces to send that are too long to be joined."""
         self._ring: dict[Outbound, None] = {}
         """Bodies that wait for the socket, or for the connection's window."""
+        self._newcomers: dict[Outbound, None] = {}
+        """Those of them that had no turn since they began to wait."""
+        self._is_newcomers = False
+        """True if the last turn was a newcomer's."""
         self.stalled: set[Outbound] = set()
         """Those, and bodies that wait for their stream's window."""
         self.progressed_at = 0.0
@@ -91,17 +96,24 @@ class SessionWriter:
 
     def wait_for_room(self, outbound: Outbound) -> None:
         """Lets *outbound* send more as soon as socket and connection's window allow it."""
-        self._ring[outbound] = None
+        self._ring[outbound] = self._newcomers[outbound] = None
 
     def forget(self, outbound: Outbound) -> None:
         """Lets *outbound* send nothing more."""
         self._ring.pop(outbound, None)
+        self._newcomers.pop(outbound, None)
 
     def drain(self) -> None:
-        """Lets bodies that wait send, each in its turn."""
-        ring, now, engine = self._ring, monotonic(), self.engine
+        """Lets bodies that wait send, each in its turn, and every other turn a newcomer.
+
+        So a short one does not wait for all the long ones, nor these for many short ones.
+        """
+        ring, newcomers = self._ring, self._newcomers
+        now, engine = monotonic(), self.engine
         while ring and (allowed := min(self.room, engine.send_window)) > 0:
-            outbound = next(iter(ring))
+            self._is_newcomers = is_new = bool(newcomers) and not self._is_newcomers
+            outbound = next(iter(newcomers if is_new else ring))
+            newcomers.pop(outbound, None)
             self.room -= outbound.take_turn(allowed, now)
             if len(ring) > 1 and outbound in ring:
                 ring[outbound] = ring.pop(outbound)

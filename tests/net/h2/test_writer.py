@@ -87,6 +87,33 @@ def test_half_of_a_usual_window_is_one_turn() -> None:
         assert [len(one.data) for one in sent] == [16384, 16384, 40_000 - 2 * 16384]
 
 
+def test_every_other_turn_is_a_newcomers() -> None:
+    with bare() as (session, sock):
+        wire = H2Wire(sock)
+        owners = [session.owner(wire.ask()) for _ in range(7)]
+        for owner in owners:
+            answer(owner)
+
+        def turns(count: int) -> list[int]:
+            order = []
+            for _ in range(count):
+                wire.h2.increment_flow_control_window(10_000)
+                wire.flush()
+                order.append(wire.until(DataReceived).stream_id)
+            return order
+
+        owners[0].outbound.push(bytes(65535))
+        for owner in owners[1:4]:
+            owner.outbound.push(bytes(50_000))
+        for _ in range(4):
+            wire.until(DataReceived)
+        assert turns(3) == [3, 5, 7]
+        for owner in owners[4:]:
+            owner.outbound.push(bytes(10_000), ends=True)
+        assert turns(6) == [3, 9, 5, 11, 7, 13]
+        assert turns(3) == [3, 5, 7]
+
+
 def test_turns_go_on_where_a_window_has_ended_them() -> None:
     with bare() as (session, sock):
         wire = H2Wire(sock)
