@@ -27,7 +27,6 @@ level instead, because every connection shares it, is in this table (a test comp
 | `filters.spans._facts` | 512 | what recurs in spans |
 | `filters.spans._lengths` | 512 | values by line of Content-Length |
 | `h2.decoder._once` | 4,096 | hashes of field blocks that have come |
-| `h2.fields._names` | 2,048 | field names that are sound |
 | `h2.heads._authorities` | 4,096 | `:authority` by the line of Host |
 | `h2.heads._methods` | 64 | fields of methods |
 | `h2.heads._sent_back` | 1,024 | names of heads that are responses, by those of their headers |
@@ -35,7 +34,10 @@ level instead, because every connection shares it, is in this table (a test comp
 | `h2.heads._statuses` | 1,000 | fields of statuses |
 | `h2.huffman` (`lru_cache`) | 1 | steps of the slow decoder |
 | `h2.literals._heads` | 3 of 2,048 | beginnings of literals by pattern and name |
+| `h2.names.requests` | 1,024 | names of requests' heads that were sound |
+| `h2.names.responses` | 1,024 | names of responses' heads that were sound |
 | `h2.representations._names` | 2,048 | field names by their Huffman code |
+| `h2.split._names` | 2,048 | field names that are sound |
 | `http.authority` (`lru_cache`) | 4,096 | spellings of authorities |
 | `http.framing._lengths` | 4,096 | values of Content-Length by line |
 | `http.head._status_lines` | 256 | status lines taken apart |

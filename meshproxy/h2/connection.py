@@ -10,11 +10,12 @@ from meshproxy.h2 import frames, guard, settings
 from meshproxy.h2.decoder import Decoder
 from meshproxy.h2.errors import ErrorCode, H2ConnectionError, H2StreamError, malformed, too_large
 from meshproxy.h2.events import H2Events
-from meshproxy.h2.fields import MalformedSection, trailers
+from meshproxy.h2.fields import trailers
 from meshproxy.h2.flow_control import FlowControl
 from meshproxy.h2.reader import FrameReader
 from meshproxy.h2.section import FieldSection
 from meshproxy.h2.settings import DEFAULT_WINDOW_BYTES, LocalSettings
+from meshproxy.h2.split import MalformedSection
 from meshproxy.h2.states import StreamState, check_late
 from meshproxy.h2.stream import H2Stream
 

@@ -10,22 +10,20 @@ import re
 from dataclasses import dataclass
 from operator import itemgetter
 
+from meshproxy.h2 import names as known
 from meshproxy.h2.plan import Plan
 from meshproxy.h2.section import FieldSection
-from meshproxy.http.headers import MASK, TOKEN, Headers, lines_of
-from meshproxy.http.memo import Memo
+from meshproxy.h2.split import MalformedSection, split
+from meshproxy.http.headers import TOKEN, Headers, lines_of
 from meshproxy.http.trailers import is_forbidden
 
-CONNECTION_FIELDS = frozenset(
-    b"connection keep-alive proxy-connection transfer-encoding upgrade".split()
-)
+_METHODS = frozenset(b"GET HEAD POST PUT DELETE OPTIONS PATCH".split())
+"""Usual methods, whose requests all have a path."""
+_SCHEMES = frozenset((b"http", b"https"))
 _MAX_LENGTH_DIGITS = 18
-_LONGEST_KNOWN = 64
 _NAME, _VALUE = itemgetter(0), itemgetter(1)
 _SINGLE = frozenset((b"host", b"cookie", b"content-length"))
 """Names that a request has once, or that are made one."""
-_names: Memo[bytes, None] = Memo(2048)
-"""Names that are sound whatever their value."""
 _AUTHORITY = re.compile(rb"[^\x00-\x20\x7f@/?#\\]*").fullmatch
 _PATH = re.compile(rb"/[^\x00-\x20\x7f#]*").fullmatch
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*").fullmatch
@@ -33,10 +31,6 @@ _STATUS = re.compile(rb"[1-5][0-9]{2}").fullmatch
 _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path"))
 _RESPONSE_PSEUDO = frozenset((b":status",))
 _NO_PSEUDO: frozenset[bytes] = frozenset()
-
-
-class MalformedSection(ValueError):
-    """A field section that breaks a rule of RFC 9113: its stream ends with PROTOCOL_ERROR."""
 
 
 @dataclass(slots=True)
@@ -97,8 +91,30 @@ def request_head(section: FieldSection) -> RequestHead:
 
 
 def _request_head(section: FieldSection) -> RequestHead:
-    """Judges a section as a whole."""
-    pseudo, names, values = _split(section, _REQUEST_PSEUDO)
+    """Judges all values of a section, and the names if they are not known."""
+    found = known.requests.usual(section)
+    if found is not None:
+        names, values = found
+        method, scheme, authority, path = names.pseudo(values)
+        if (
+            method in _METHODS
+            and (scheme in _SCHEMES or _SCHEME(scheme))
+            and (authority and _AUTHORITY(authority))
+            and _PATH(path)
+        ):
+            at = names.length_at
+            return RequestHead(
+                names.others, names.lines(values, authority), section.never_indexed,
+                method, scheme, authority, path, None if at < 0 else _number(values[at]),
+            )  # fmt: skip
+    head = _judged(section)
+    known.requests.learn(section.fields)
+    return head
+
+
+def _judged(section: FieldSection) -> RequestHead:
+    """Judges the section of a request as a whole."""
+    pseudo, names, values = split(section, _REQUEST_PSEUDO)
     method = pseudo.get(b":method", b"")
     if not TOKEN(method):
         raise MalformedSection(":method is missing or not a token")
@@ -141,18 +157,30 @@ def response_head(section: FieldSection) -> ResponseHead:
             first.length if plan.length_at < 0 else _number(section.values[plan.length_at]),
         )  # fmt: skip
         return head
-    pseudo, names, values = _split(section, _RESPONSE_PSEUDO)
-    status = pseudo.get(b":status", b"")
-    if not _STATUS(status) or status == b"101":
-        raise MalformedSection(":status is missing, not a status, or 101")
-    head = ResponseHead(
-        tuple(names), lines_of(names, values), section.never_indexed,
-        int(status), _length(names, values),
-    )  # fmt: skip
+    head = _response_head(section)
     section.head = head
     if plan is None and shape.recurs:
         shape.plan = Plan.of(shape, head)
     return head
+
+
+def _response_head(section: FieldSection) -> ResponseHead:
+    """Judges all values of a section, and the names if they are not known."""
+    found = known.responses.usual(section)
+    if found is not None:
+        usual, values = found
+        status, at = usual.pseudo(values), usual.length_at
+        length = None if at < 0 else _number(values[at])
+        names, lines = usual.others, usual.lines(values)
+    else:
+        pseudo, others, values = split(section, _RESPONSE_PSEUDO)
+        status = pseudo.get(b":status", b"")
+        names, lines, length = tuple(others), lines_of(others, values), _length(others, values)
+    if not _STATUS(status) or status == b"101":
+        raise MalformedSection(":status is missing, not a status, or 101")
+    if found is None:
+        known.responses.learn(section.fields)
+    return ResponseHead(names, lines, section.never_indexed, int(status), length)
 
 
 def trailers(section: FieldSection) -> Headers:
@@ -166,7 +194,7 @@ def trailers(section: FieldSection) -> Headers:
     if plan is not None and (lines := plan.lines(section)) is not None:
         fields = Fields(plan.head.names, lines, shape.never_indexed)
     else:
-        _, names, values = _split(section, _NO_PSEUDO)
+        _, names, values = split(section, _NO_PSEUDO)
         is_whole = not any(map(is_forbidden, names))
         if not is_whole:
             pairs = [pair for pair in zip(names, values, strict=True) if not is_forbidden(pair[0])]
@@ -176,48 +204,6 @@ def trailers(section: FieldSection) -> Headers:
             shape.trailer_plan = Plan.of(shape, fields)
     section.trailers = headers = fields.headers()
     return headers
-
-
-def _split(
-    section: FieldSection, allowed: frozenset[bytes]
-) -> tuple[dict[bytes, bytes], list[bytes], list[bytes]]:
-    """Returns the pseudo-fields, and names and values of the others, each of them checked."""
-    fields = section.fields
-    values = [*map(_VALUE, fields)]
-    joined = b"".join(values)
-    if joined.translate(MASK) != joined:
-        raise MalformedSection("control character in a field value")
-    count = 0
-    for name, _ in fields:
-        if name[:1] != b":":
-            break
-        count += 1
-    pseudo = dict(fields[:count])
-    if len(pseudo) < count or not pseudo.keys() <= allowed:
-        raise MalformedSection("a pseudo-field is unknown or there twice")
-    fields = fields[count:]
-    names = [*map(_NAME, fields)]
-    del values[:count]
-    if [*map(bytes.strip, values)] != values:  # there is no white space but blanks and tabs
-        name = next(name for name, value in fields if value.strip() != value)
-        raise MalformedSection(f"white space around the value of {_shown(name)}")
-    if not all(map(_names.__contains__, names)):
-        for name, value in fields:
-            if name not in _names:
-                _check(name, value)
-    return pseudo, names, values
-
-
-def _check(name: bytes, value: bytes) -> None:
-    """Checks a field whose name is not known to be sound whatever its value."""
-    if name[:1] == b":":
-        raise MalformedSection(f"pseudo-field {_shown(name)} after a field")
-    if not TOKEN(name) or name != name.lower():
-        raise MalformedSection(f"{_shown(name)} is not a field name in lower case")
-    if name in CONNECTION_FIELDS or (name == b"te" and value != b"trailers"):
-        raise MalformedSection(f"{_shown(name)} is a field of the connection")
-    if len(name) <= _LONGEST_KNOWN and name != b"te":
-        _names.keep(name, None)
 
 
 def _authority(authority: bytes | None, names: list[bytes], values: list[bytes]) -> bytes:
@@ -262,7 +248,3 @@ def _number(length: bytes) -> int:
     if not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
         raise MalformedSection("Content-Length is not a number")
     return int(length)
-
-
-def _shown(name: bytes) -> str:
-    return f"`{name[:64].translate(MASK).decode('latin-1')}`"

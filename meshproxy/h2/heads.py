@@ -7,7 +7,7 @@ becomes `:authority`.
 from typing import TypeAlias
 
 from meshproxy.h2.encoder import Encodable
-from meshproxy.h2.fields import CONNECTION_FIELDS
+from meshproxy.h2.split import CONNECTION_FIELDS
 from meshproxy.h2.static_table import Field
 from meshproxy.http.headers import MAX_LINE, Headers, line
 from meshproxy.http.memo import Memo

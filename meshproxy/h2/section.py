@@ -72,6 +72,8 @@ class FieldSection:
     @property
     def fields(self) -> tuple[Field, ...]:
         """The fields, in order."""
+        if not self.values:
+            return self.shape.fields
         fields = [*self.shape.fields]
         for at, value in zip(self.shape.holes, self.values, strict=True):
             fields[at] = fields[at][0], value

@@ -2,8 +2,9 @@
 
 import pytest
 
-from meshproxy.h2.fields import MalformedSection, request_head, response_head, trailers
+from meshproxy.h2.fields import request_head, response_head, trailers
 from meshproxy.h2.section import FieldSection, Shape
+from meshproxy.h2.split import MalformedSection
 
 HEAD = [":method GET", ":scheme http", ":authority web", ":path /x?y"]
 

@@ -5,7 +5,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshproxy.h2.fields import (
-    MalformedSection,
     RequestHead,
     request_head,
     response_head,
@@ -13,6 +12,7 @@ from meshproxy.h2.fields import (
 )
 from meshproxy.h2.plan import Plan
 from meshproxy.h2.section import FieldSection, Shape
+from meshproxy.h2.split import MalformedSection
 from meshproxy.h2.static_table import Field
 
 HEAD = ((b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"web"), (b":path", b"/"))
