@@ -101,10 +101,10 @@ class H2Exchange(SessionStream, Waiting):
             return self._response()
         except StreamTimeout:
             failure = ServiceTimedOut("timed out waiting for a response")
-            self.reset(ErrorCode.CANCEL, failure)
+            self.abandon(ErrorCode.CANCEL, failure)
             raise failure from None
         except BaseException as error:
-            self.reset(_code_of(error), ConnectionClosed("the exchange was given up"))
+            self.abandon(_code_of(error), ConnectionClosed("the exchange was given up"))
             raise
         finally:
             if self._ending is None and (self.inbound or self._outbound):

@@ -95,6 +95,12 @@ class SessionStream(H2Stream):
             self.session.touch()
         self.lost(code, error)
 
+    def abandon(self, code: int, error: ProxyError) -> None:
+        """As `reset`; what has come of a body is forgotten, as nobody reads it any more."""
+        self.reset(code, error)
+        if self.inbound is not None:
+            self.inbound.close()
+
     def lost(self, code: int, error: ProxyError) -> None:
         """Ends what goes on here since the stream was reset with *code*; harmless if repeated."""
         if self.failure is not None:

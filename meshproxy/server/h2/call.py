@@ -257,6 +257,13 @@ class Call(SessionStream):
             elif self._greenlet is not getcurrent():
                 self.session.soon(self._interrupt)
 
+    def let_go(self) -> None:
+        """Forgets what nobody has read of the request, too, once the stream is closed."""
+        inbound = self.inbound
+        if inbound is not None and not self.can_send and not self.can_receive:
+            inbound.close()
+        super().let_go()
+
     def _interrupt(self) -> None:
         serving, failure = self._greenlet, self.failure
         if serving is not None:

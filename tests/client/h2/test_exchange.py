@@ -33,6 +33,7 @@ from meshproxy.h2.reset import ClientReset, StreamRefused, StreamReset
 from meshproxy.http.headers import of
 from meshproxy.http.limits import Limits
 from meshproxy.net.h2.inbound import Inbound
+from meshproxy.net.h2.memory import memory
 from meshproxy.net.h2.outbound import Outbound
 from meshproxy.net.h2.whole import Whole
 from tests.kit.h2_endpoint import H2Endpoint, Peer, Script
@@ -199,6 +200,20 @@ def test_the_client_is_told_of_interim_responses_while_there_are_not_too_many() 
         pytest.raises(BadResponse, match="too many informational"),
     ):
         sessions.send()
+
+
+def test_what_came_of_a_response_that_is_reset_at_once_is_forgotten() -> None:
+    def act(peer: Peer, at: int) -> None:
+        peer.h2.send_headers(at, ((":status", "200"),))
+        peer.h2.send_data(at, bytes(12_000))
+        peer.h2.reset_stream(at, 2)
+        peer.flush()
+
+    before = memory.total
+    with to_endpoint(on(RequestReceived, act)) as (sessions, _):
+        with pytest.raises(StreamReset):
+            sessions.send()
+        assert memory.total == before
 
 
 def test_a_large_response_arrives_while_it_is_read_and_then_ends() -> None:

@@ -24,6 +24,7 @@ from meshproxy.http.headers import Headers, of
 from meshproxy.http.limits import Limits
 from meshproxy.http.message import Request, Response, text_response
 from meshproxy.net.h2.inbound import Inbound
+from meshproxy.net.h2.memory import memory
 from meshproxy.net.h2.outbound import Outbound
 from meshproxy.net.h2.whole import Whole
 from meshproxy.server.h2.call import Call
@@ -36,6 +37,24 @@ from tests.kit.objects import alive, without_collector
 from tests.kit.wire import WAIT_S
 
 LONG = bytes(range(256)) * 1000
+
+
+class Waiting:
+    """A body of an HTTP/1 endpoint that says nothing."""
+
+    length = None
+    trailers = None
+    has_piece = False
+
+    def read(self) -> bytes:
+        gevent.sleep(WAIT_S)
+        raise AssertionError("nobody has waited for it")
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.read()
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class Pieces:
@@ -598,3 +617,30 @@ def test_a_call_that_is_reset_while_it_is_served_leaves_nothing_to_the_garbage_c
         wire.flush()
         until(lambda: server.count("stream", "remote", "reset") == 1)
         until(lambda: alive(Call, Inbound, Request) <= before)
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_what_nobody_has_read_of_a_body_is_forgotten_with_its_stream(
+    *, is_reset: bool, is_answered: bool
+) -> None:
+    begun = Event()
+
+    def service(_: Request) -> Response:
+        begun.set()
+        if is_answered:
+            return Response(200, b"", Headers(), Waiting())
+        gevent.sleep(WAIT_S)
+        raise AssertionError("nobody has waited for it")
+
+    with serving_h2(service) as server, server.client() as wire:
+        before = memory.total
+        stream = wire.ask(POST, bytes(12_000), ends=False)
+        assert begun.wait(WAIT_S)
+        until(lambda: memory.total == before + 12_000)
+        if is_reset:
+            wire.h2.reset_stream(stream)
+            wire.flush()
+        else:
+            wire.sock.close()
+        until(lambda: memory.total == before)
