@@ -3,6 +3,7 @@
 A head, the preface included, has to arrive within `head_seconds`.
 """
 
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from time import monotonic
@@ -18,7 +19,7 @@ class SessionReader(SessionWriter):
     """Hands what `stream` receives to `engine`. Heads have the time that *limits* says."""
 
     __slots__ = (
-        "_head_by", "_is_waking", "_most", "_woken", "idle_since", "is_ending",
+        "_arrivals", "_head_by", "_is_waking", "_most", "_woken", "idle_since", "is_ending",
         "limits",
     )  # fmt: skip
 
@@ -29,6 +30,8 @@ class SessionReader(SessionWriter):
         """True once the last GOAWAY has been sent: the session ends with its last stream."""
         self.idle_since = monotonic()
         """Monotonic second since which no stream is open; of no meaning while one is."""
+        self._arrivals: deque[Any] = deque()
+        """Requests that have come and are not being served yet; none for a client."""
         self._woken: list[Callable[[], object]] = []
         self._is_waking = False
         self._head_by = inf
@@ -46,6 +49,10 @@ class SessionReader(SessionWriter):
 
     def broken_off(self, code: int, why: str) -> None:
         """Ends the session for a fault of the peer, which GOAWAY with *code* tells it."""
+        raise NotImplementedError
+
+    def _serve_arrivals(self) -> None:
+        """Begins to serve what has arrived; called after a read."""
         raise NotImplementedError
 
     def _begin(self, received: bytes) -> None:
@@ -80,6 +87,8 @@ class SessionReader(SessionWriter):
                 self.watch_until(self._head_by)
         else:
             self._head_by = inf
+        if self._arrivals:
+            self._serve_arrivals()
         if self._woken:
             self._wake()
         if not engine.streams:

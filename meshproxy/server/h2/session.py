@@ -1,7 +1,6 @@
 """A client's HTTP/2 connection: each stream is a request, served in a greenlet of its own."""
 
 import contextlib
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from time import monotonic
@@ -75,7 +74,7 @@ class ServerSession(H2Session):
     """Serves one accepted connection until either side ends it: a `Conversation`."""
 
     __slots__ = (
-        "_arrivals", "_certificate", "_dies_at", "_last_call_by", "_next_turn",
+        "_certificate", "_dies_at", "_last_call_by", "_next_turn",
         "_received", "is_draining", "local", "on_end", "remote", "scheme", "stats",
         "terms",
     )  # fmt: skip
@@ -96,7 +95,6 @@ class ServerSession(H2Session):
         self.is_draining = False
         """True if the client is to be told to go; `end_idle` does that."""
         self._received = received
-        self._arrivals: deque[Call] = deque()
         self._next_turn: Any = None
         self.on_end: Callable[[], object] | None = None
         """Called once after the end."""
@@ -160,8 +158,6 @@ class ServerSession(H2Session):
         else:
             call = Call(self, head)
         self.stats.streams.value += 1
-        if not self._arrivals:
-            self.soon(self._serve_arrivals)
         self._arrivals.append(call)
         return call
 
@@ -207,6 +203,8 @@ class ServerSession(H2Session):
 
     def _serve_arrivals(self) -> None:
         """Begins to serve what has arrived, unless the client does not read its responses."""
+        if self._next_turn is not None and self._next_turn.active:
+            return  # others come first
         arrivals, left = self._arrivals, _MOST_CALLS
         while arrivals and left:
             if self._backlog is not None:

@@ -183,6 +183,27 @@ def test_many_requests_in_one_read_leave_others_their_turn() -> None:
         assert order.index(b"/now") <= 200
 
 
+def test_what_comes_meanwhile_does_not_hasten_a_turn() -> None:
+    order: list[bytes] = []
+    begun: list[int] = []
+
+    def service(request: Request) -> Response:
+        order.append(request.target)
+        return text_response(200, "ok")
+
+    def read_twice(session: ServerSession) -> None:
+        session._feed(b"".join(headers(number) for number in range(1, 301, 2)))
+        session._feed(headers(301))
+        begun.append(len(order))
+
+    with serving_h2(service) as server, server.connect() as sock:
+        sock.sendall(HELLO)
+        until(lambda: server.sessions and not server.session.engine.reader.preface)
+        gevent.get_hub().loop.run_callback(read_twice, server.session)
+        until(lambda: len(order) == 151)
+        assert begun == [100]
+
+
 def test_a_client_that_does_not_read_is_served_no_more() -> None:
     served: list[bytes] = []
     big = bytes(1 << 20)
