@@ -10,10 +10,11 @@ from time import monotonic
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from meshproxy.client.sockets import ResumingSocket
+from meshproxy.client.tls import ResumingSocket
 from meshproxy.http.message import Request, Response
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
+from meshproxy.net.tls_socket import TlsSocket
 
 
 class _Wire(HTTPConnection):
@@ -75,8 +76,8 @@ class TlsConnection(_Wire, HTTPSConnection):
     def connect(self) -> None:
         """Connects, shakes hands and verifies. Raises OSError, or a ValueError of urllib3."""
         super().connect()
-        if isinstance(self.sock, ssl.SSLSocket):
-            self.alpn = self.sock.selected_alpn_protocol()
+        if isinstance(self.sock, TlsSocket):
+            self.alpn = self.sock.alpn
             self.stream = TlsStream(self.sock)
 
     @property
@@ -85,7 +86,7 @@ class TlsConnection(_Wire, HTTPSConnection):
 
         A resumed handshake costs less CPU time than a full one (docs/performance.md).
         """
-        if isinstance(self.sock, ssl.SSLSocket):
+        if isinstance(self.sock, TlsSocket):
             self.resumes = self.sock.session
         return self.resumes
 

@@ -3,25 +3,17 @@
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-import gevent.socket
-
+from meshproxy.client.tls import ResumingSocket
 from meshproxy.client.transport import Transport
 from meshproxy.naming.addr import Address
 from meshproxy.net.descriptors import ENDPOINTS, is_beyond, spares
 
 _BIND_ADDRESS_NO_PORT: Final = 24
 """IP_BIND_ADDRESS_NO_PORT of Linux: without it, each bound socket takes a port for itself."""
-
-
-class ResumingSocket(gevent.socket.socket):  # type: ignore[misc] # gevent has no types
-    """A socket that carries the TLS session to resume, which urllib3 has no parameter for."""
-
-    resumes: ssl.SSLSession | None = None
 
 
 def connected(address: Address, transport: Transport, via: Sequence[bytes]) -> ResumingSocket:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import gevent.socket
 from gevent.ssl import SSLSocket
 
 from meshproxy.config.pem import load_chain
 from meshproxy.config.watched import Watched, watched_files
 from meshproxy.errors import TlsFailed
+from meshproxy.net.tls_socket import TlsSocket
 from meshproxy.wording import in_words
 
 _VERSIONS = {
@@ -54,6 +56,12 @@ class TlsSettings:
         return [*self.trust, *filter(None, chain)]
 
 
+class ResumingSocket(gevent.socket.socket):  # type: ignore[misc] # gevent has no types
+    """A socket to an endpoint, with the TLS session to resume: urllib3 has no parameter for it."""
+
+    resumes: ssl.SSLSession | None = None
+
+
 class _Context(ssl.SSLContext):
     """A context whose protocols (ALPN) stay as they are; urllib3 sets its own on every connect."""
 
@@ -64,16 +72,23 @@ class _Context(ssl.SSLContext):
         """Sets the protocols."""
         super().set_alpn_protocols(protocols)
 
+    def wrap_socket(  # type: ignore[override] # urllib3 asks for nothing else
+        self, sock: gevent.socket.socket, *, server_hostname: str | None = None
+    ) -> TlsSocket | ssl.SSLSocket:
+        """Makes the handshake; on a `ResumingSocket` it resumes the session, if the server can."""
+        if not isinstance(sock, ResumingSocket):
+            return super().wrap_socket(sock, server_hostname=server_hostname)
+        wrapped = TlsSocket(sock, self, server_name=server_hostname, resumes=sock.resumes)
+        wrapped.shake_hands()
+        return wrapped
 
-class _TlsSocket(SSLSocket):  # type: ignore[misc] # gevent has no types
-    """Resumes the session its socket carries, and closes itself if the handshake fails.
 
-    The ssl module closes sockets only for errors of the socket.
-    """
+class _ClosingSocket(SSLSocket):  # type: ignore[misc] # gevent has no types
+    """Closes itself if the handshake fails; the ssl module does for errors of the socket only."""
 
-    def __init__(self, sock: Any, *, _session: ssl.SSLSession | None = None, **more: Any) -> None:
+    def __init__(self, sock: Any, **more: Any) -> None:
         try:
-            super().__init__(sock, _session=_session or getattr(sock, "resumes", None), **more)
+            super().__init__(sock, **more)
         except BaseException:
             if sock.fileno() < 0:  # its descriptor is ours by then
                 self.close()
@@ -104,7 +119,7 @@ def _unusable(settings: TlsSettings, error: Exception) -> TlsFailed:
 
 def _make(settings: TlsSettings) -> ssl.SSLContext:
     made = _Context(ssl.PROTOCOL_TLS_CLIENT)
-    made.sslsocket_class = _TlsSocket
+    made.sslsocket_class = _ClosingSocket
     made.check_hostname = False  # urllib3 compares the name after the handshake, before any data
     made.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
     made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # so that all versions of Python accept the same

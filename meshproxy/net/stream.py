@@ -73,7 +73,7 @@ class Stream:
         self.sock = sock
         raw = sock._sock  # noqa: SLF001 - the non-blocking socket below gevent's waiting
         self._receive: Callable[[int], bytes] = raw.recv
-        self._receive_into: Callable[[memoryview], int] = raw.recv_into
+        self._receive_into: Callable[..., int] = raw.recv_into
         self._send: Callable[[bytes | memoryview], int] = raw.send
         self._send_message: Callable[[list[bytes | memoryview]], int] = raw.sendmsg
         self._switch = hub.switch

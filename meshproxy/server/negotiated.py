@@ -11,6 +11,7 @@ from time import monotonic
 from meshproxy.errors import ProxyError
 from meshproxy.h2.frames import PREFACE
 from meshproxy.net.stream import Stream, StreamTimeout
+from meshproxy.net.tls import TlsStream
 from meshproxy.server.h1.protocol import Http1
 from meshproxy.server.h2.protocol import Http2
 from meshproxy.server.protocol import Conversation, Lasting
@@ -33,7 +34,7 @@ class Negotiated:
         """
         if stream.is_plain:
             return Undecided(self, stream, remote, local)
-        if stream.sock.selected_alpn_protocol() == "h2":
+        if isinstance(stream, TlsStream) and stream.secured.alpn == "h2":
             return self.http2.accept(stream, remote, local)
         return self.http1.accept(stream, remote, local)
 

@@ -14,6 +14,7 @@ from meshproxy.egress.addresses import IpNetwork
 from meshproxy.http.limits import Limits
 from meshproxy.net.proxy_protocol import receive
 from meshproxy.net.tls import TlsStream
+from meshproxy.net.tls_socket import TlsSocket
 
 _HANDSHAKE_SECONDS: Final = 10.0
 
@@ -49,11 +50,7 @@ def balancers_of(ranges: Sequence[AddressRange], limits: Limits) -> Balancers | 
 
 def shake_hands(sock: gevent.socket.socket, context: ssl.SSLContext) -> TlsStream:
     """Makes the TLS handshake. Raises OSError if it fails or takes too long."""
-    wrapped = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-    try:
-        with gevent.Timeout(_HANDSHAKE_SECONDS, TimeoutError("no TLS handshake in time")):
-            wrapped.do_handshake()
-    except BaseException:
-        wrapped.close()
-        raise
-    return TlsStream(wrapped)
+    secured = TlsSocket(sock, context, server_side=True)
+    with gevent.Timeout(_HANDSHAKE_SECONDS, TimeoutError("no TLS handshake in time")):
+        secured.shake_hands()
+    return TlsStream(secured)

@@ -3,15 +3,15 @@
 import ssl
 from collections.abc import Sequence
 from functools import partial
-
-from gevent.socket import socket
-from gevent.ssl import SSLSocket
+from typing import Any
 
 from meshproxy.client.tls import limit_versions
 from meshproxy.config.pem import load_chain
 from meshproxy.config.tls import ServerTlsConfig
 from meshproxy.config.watched import Watched, watched_files
 from meshproxy.http.peer import Certificate
+from meshproxy.net.stream import Stream
+from meshproxy.net.tls import TlsStream
 
 
 def server_context(
@@ -53,12 +53,12 @@ def _make(config: ServerTlsConfig, alpn: Sequence[str]) -> ssl.SSLContext:
     return made
 
 
-def peer_certificate(sock: socket) -> Certificate | None:
-    """Returns the certificate presented by the peer of *sock*; None without TLS or certificate."""
-    if not isinstance(sock, SSLSocket):
+def peer_certificate(stream: Stream) -> Certificate | None:
+    """Returns the certificate that the peer of *stream* presented; None if it presented none."""
+    if not isinstance(stream, TlsStream):
         return None
-    der = sock.getpeercert(binary_form=True)
-    known = sock.getpeercert() or {}
+    der = stream.secured.tls.getpeercert(binary_form=True)
+    known: dict[str, Any] = stream.secured.tls.getpeercert() or {}
     if not der:
         return None
     names = (pair for pair in known.get("subjectAltName", ()) if isinstance(pair[1], str))

@@ -9,6 +9,7 @@ from gevent import socket
 
 from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
+from meshproxy.net.tls_socket import TlsSocket
 
 from .certs import Certs
 from .wire import WAIT_S, dial
@@ -38,17 +39,24 @@ def plain() -> Iterator[tuple[Stream, socket.socket]]:
 
 
 @contextmanager
-def tls(certs: Certs, *, serving: bool = True) -> Iterator[tuple[TlsStream, ssl.SSLSocket]]:
+def tls(
+    certs: Certs, *, serving: bool = True, version: ssl.TLSVersion | None = None
+) -> Iterator[tuple[TlsStream, ssl.SSLSocket]]:
     """Give a TLS stream, the serving or the asking end, and the socket at its other end."""
     ours, theirs = tcp_pair()
     server, client = certs.server("pair.test"), certs.client()
-    server_end, client_end = (ours, theirs) if serving else (theirs, ours)
-    accepting = gevent.spawn(server.wrap_socket, server_end, server_side=True)
-    asked = client.wrap_socket(client_end, server_hostname="pair.test")
-    accepted = accepting.get(timeout=WAIT_S)
-    wrapped, other = (accepted, asked) if serving else (asked, accepted)
+    client.maximum_version = version or client.maximum_version
+    if serving:
+        shaking = gevent.spawn(client.wrap_socket, theirs, server_hostname="pair.test")
+        secured = TlsSocket(ours, server, server_side=True)
+    else:
+        shaking = gevent.spawn(server.wrap_socket, theirs, server_side=True)
+        secured = TlsSocket(ours, client, server_name="pair.test")
+    with gevent.Timeout(WAIT_S):
+        secured.shake_hands()
+    other = shaking.get(timeout=WAIT_S)
     other.suppress_ragged_eofs = False
-    stream = TlsStream(wrapped)
+    stream = TlsStream(secured)
     try:
         with gevent.Timeout(WAIT_S):
             yield stream, other

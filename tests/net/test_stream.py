@@ -247,7 +247,7 @@ def test_a_reset_is_an_end_at_hand(pair: Pair, *, noticed: bool) -> None:
     raw.close()
     if noticed:
         wait_until_readable(stream)
-    assert stream.receive_buffered() == b""
+    assert (stream.receive_buffered() or stream.receive_buffered()) == b""  # after session tickets
 
 
 def test_a_full_writer_is_woken_by_something_to_read_and_says_so(pair: Pair) -> None:

@@ -1,9 +1,9 @@
-"""What TLS adds to a stream: goodbyes, records that carry nothing, bytes that OpenSSL holds."""
+"""What TLS adds to sending: goodbyes, and encrypted records for which the socket has no room."""
 
 import math
-import os
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -11,11 +11,12 @@ import gevent
 import pytest
 from gevent import socket
 
-from meshproxy.net.stream import Stream, wait_either
+from meshproxy.net.stream import Stream
 from meshproxy.net.tls import TlsStream
+from meshproxy.net.tls_socket import TlsSocket
 from tests.kit.certs import Certs
 from tests.kit.faults import RESET
-from tests.kit.pair import plain, tcp_pair, tls
+from tests.kit.pair import tcp_pair, tls
 from tests.kit.wire import WAIT_S
 
 Pair = tuple[Stream, socket.socket]
@@ -31,22 +32,6 @@ def tls_pair(tmp_path: Path) -> Iterator[Pair]:
 def wait_until_readable(stream: Stream) -> None:
     while not stream.is_readable:
         gevent.sleep(0)
-
-
-def test_tls_cut_without_goodbye_is_not_an_end(tls_pair: Pair) -> None:
-    stream, other = tls_pair
-    raw = socket.socket(fileno=other.detach())
-    raw.shutdown(socket.SHUT_WR)
-    with raw, pytest.raises(ConnectionResetError):
-        stream.receive(NEVER)
-
-
-def test_a_goodbye_is_an_end(tls_pair: Pair) -> None:
-    stream, other = tls_pair
-    leaving = gevent.spawn(other.unwrap)
-    assert stream.receive(NEVER) == b""
-    stream.close_for_writing(5)
-    leaving.get().close()
 
 
 @pytest.mark.parametrize("size", [3, 300_000])
@@ -89,7 +74,9 @@ def test_writing_tells_the_alert_that_ended_the_connection(tmp_path: Path) -> No
 
     ours, theirs = tcp_pair()
     refusing = gevent.spawn(refuse, theirs)
-    stream = TlsStream(certs.client().wrap_socket(ours, server_hostname="a.test"))
+    secured = TlsSocket(ours, certs.client(), server_name="a.test")
+    secured.shake_hands()
+    stream = TlsStream(secured)
     refusing.get()
     with gevent.Timeout(WAIT_S), pytest.raises(ssl.SSLError, match="certificate required") as told:
         write_on()
@@ -129,82 +116,91 @@ def test_closing_what_is_broken_or_full_is_closing_all_the_same(tmp_path: Path) 
         assert stream.sock is None
 
 
-def test_what_was_read_ahead_is_given_in_parts(tls_pair: Pair) -> None:
+def test_records_that_the_socket_took_in_parts_arrive_once(tls_pair: Pair) -> None:
     stream, other = tls_pair
-    other.sendall(b"abcdef")
-    wait_until_readable(stream)
-    buffer = memoryview(bytearray(4))
-    assert (stream.receive_into(buffer, NEVER), bytes(buffer)) == (4, b"abcd")
-    assert stream.is_readable
-    assert stream.receive_buffered() == b"ef"
-    assert not stream.is_readable
+    stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20_000)
+    data = bytes(range(256)) * 8192
+    taken = bytearray()
+
+    def take() -> None:
+        while len(taken) < len(data):
+            taken.extend(other.recv(1000) if len(taken) < 100_000 else other.recv(65536))
+
+    taking = gevent.spawn(take)
+    stream.send(data[:500_000], 5)
+    stream.send_pieces([])
+    rest = memoryview(data)[500_000:]
+    while rest:
+        sent = stream.send_some(rest)
+        rest = rest[sent:]
+        if not sent:
+            stream.wait_writable(monotonic() + 5)
+    taking.get()
+    assert bytes(taken) == data
 
 
-def test_full_records_are_read_together(tls_pair: Pair) -> None:
+def test_what_counts_as_sent_is_whole_records(tls_pair: Pair) -> None:
+    stream, _ = tls_pair
+    counted = []
+    while sent := stream.send_some(bytes(100_000)):
+        counted.append(sent)
+    assert counted[0] == 100_000
+    assert all(sent % 16384 in {0, 100_000 % 16384} for sent in counted)
+
+
+def test_a_goodbye_waits_for_its_turn(tls_pair: Pair) -> None:
     stream, other = tls_pair
-    sent = bytes(range(256)) * 1024
-    sending = gevent.spawn(other.sendall, sent)
-    sending.join()
-    wait_until_readable(stream)
-    first = stream.receive_buffered(65536) or b""
-    assert 16384 < len(first) <= 65536 + 16384
-    rest = b""
-    while len(first + rest) < len(sent):
-        rest += stream.receive_buffered() or b""
-        gevent.sleep(0)
-    assert first + rest == sent
+    data = bytes(65536)
+    sent = 0
+    while taken := stream.send_some(data):
+        sent += taken
+    closing = gevent.spawn(stream.close_for_writing, 5)
+    read = 0
+    while piece := other.recv(65536):
+        read += len(piece)
+    closing.get()
+    assert sent <= read <= sent + len(data)
 
 
-@pytest.mark.parametrize("is_clean", [True, False])
-def test_records_that_have_come_are_taken_together_and_the_end_after_them(
-    tls_pair: Pair, *, is_clean: bool
+def test_questions_of_the_peer_are_answered_by_reading(tmp_path: Path) -> None:
+    with asked_for_a_certificate(tmp_path) as (stream, asking):
+        assert stream.receive(NEVER) == b"?"
+        with pytest.raises(ssl.SSLError, match="return a certificate"):
+            asking.recv(1)
+
+
+def test_a_peer_that_asks_and_does_not_read_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream, other = tls_pair
-    for piece in (b"a" * 16384, b"b" * 16384, b"c"):
-        other.sendall(piece)
-    raw = socket.socket(fileno=os.dup(other.fileno()))
-    if is_clean:
-        gevent.spawn(other.unwrap)
-        gevent.sleep(0)
-    raw.shutdown(socket.SHUT_WR)
-    buffer = memoryview(bytearray(65536))
-    with raw:
-        assert stream.receive_into(buffer, NEVER) == 32769
-        assert bytes(buffer[:32769]) == b"a" * 16384 + b"b" * 16384 + b"c"
-        if is_clean:
-            assert stream.receive_into(buffer, NEVER) == 0
-        else:
-            with pytest.raises(ConnectionResetError):
-                stream.receive_into(buffer, NEVER)
+    monkeypatch.setattr("meshproxy.net.tls._MOST_SEALED", 0)
+    with asked_for_a_certificate(tmp_path) as (stream, _):
+        while stream.send_some(bytes(65536)):
+            pass
+        assert stream.receive(NEVER) == b"?"
+        with pytest.raises(ConnectionResetError, match="does not read"):
+            stream.receive(NEVER)
 
 
-def test_what_openssl_holds_is_readable(tls_pair: Pair) -> None:
-    stream, other = tls_pair
-    other.sendall(b"abcdef")
-    stream.receive_into(memoryview(bytearray(2)), NEVER)
-    with plain() as (client, _):
-        assert wait_either(client, stream, monotonic() + 5) is True
-        assert wait_either(stream, client, monotonic() + 5) is False
-
-
-def test_an_idle_stream_tells_of_a_cut_and_raises_it_to_its_reader(tls_pair: Pair) -> None:
-    stream, other = tls_pair
-    socket.socket(fileno=other.detach()).close()
-    wait_until_readable(stream)
-    with pytest.raises(ConnectionResetError):
-        stream.receive(NEVER)
-
-
-def test_session_tickets_are_nothing_to_read(tmp_path: Path) -> None:
-    """TLS 1.3 servers send them after the handshake; no answer may be seen in them."""
-    with tls(Certs(tmp_path), serving=False) as (asking, served), plain() as (client, at_client):
-        waiting = gevent.spawn(wait_either, client, asking, monotonic() + 5)
-        gevent.sleep(0.01)
-        at_client.sendall(b"body")
-        assert waiting.get() is False
-        assert not asking.is_readable
-        asking.wait_writable(monotonic() + 5, or_readable=True)
-        assert not asking.is_readable
-        served.sendall(b"answer")
-        wait_until_readable(asking)
-        assert asking.receive(NEVER) == b"answer"
+@contextmanager
+def asked_for_a_certificate(directory: Path) -> Iterator[Pair]:
+    """Give a TLS client, to be asked for a certificate by what it reads next, and its server."""
+    certs = Certs(directory)
+    asking, asked = certs.server("a.test", ask_for_client=True), certs.client()
+    for context in (asking, asked):
+        context.post_handshake_auth = True
+    ours, theirs = tcp_pair()
+    shaking = gevent.spawn(asking.wrap_socket, theirs, server_side=True)
+    secured = TlsSocket(ours, asked, server_name="a.test")
+    secured.shake_hands()
+    other = shaking.get()
+    stream = TlsStream(secured)
+    try:
+        with gevent.Timeout(WAIT_S):
+            stream.wait_readable(NEVER)
+            stream.receive_buffered()  # session tickets
+            other.verify_client_post_handshake()
+            other.sendall(b"?")
+            yield stream, other
+    finally:
+        stream.close()
+        other.close()

@@ -97,7 +97,7 @@ class Connection:
     def certificate(self) -> Certificate | None:
         """The certificate that the client presented in TLS, read on first use."""
         if self._certificate is None:
-            self._certificate = peer_certificate(self._stream.sock)
+            self._certificate = peer_certificate(self._stream)
         return self._certificate
 
     def run(self) -> None:

@@ -106,7 +106,7 @@ class ServerSession(H2Session):
     def certificate(self) -> Certificate | None:
         """The certificate that the client presented in TLS, read on first use."""
         if self._certificate is None:
-            self._certificate = peer_certificate(self.stream.sock)
+            self._certificate = peer_certificate(self.stream)
         return self._certificate
 
     def run(self) -> "ServerSession":
