@@ -5,6 +5,7 @@ A request is recorded once its outcome is known: with the head of its response, 
 body that is still arriving. Latency is always that of the head.
 """
 
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
@@ -68,7 +69,7 @@ class ServerStats(Outcomes):
     Requests of interest are recorded in *recent*, as those to *server* of the router *router*.
     """
 
-    __slots__ = ("_heads", "_recent", "_responses", "_uploads", "_where", "_whole")
+    __slots__ = ("_adds", "_heads", "_recent", "_responses", "_uploads", "_where", "_whole")
 
     def __init__(
         self,
@@ -82,6 +83,8 @@ class ServerStats(Outcomes):
         super().__init__(metrics, streams=streams)
         self._heads = Statuses(metrics)
         self._whole = Statuses(metrics, self)
+        self._adds: dict[int, Callable[[float], None]] = {}
+        """Their `add` by status: a plain dictionary is quicker than one that makes its values."""
         self._uploads = StreamedBodies(metrics.scope("stream", "request"))
         self._responses = StreamedBodies(metrics.scope("stream", "response"))
         self._recent = recent
@@ -110,7 +113,11 @@ class ServerStats(Outcomes):
         if response.failed or (ending is not None and not ending.is_settled):
             self._note(request, response, started, headed)
             return response
-        add = self._whole[response.status].add
+        status = response.status
+        try:
+            add = self._adds[status]
+        except KeyError:
+            add = self._adds[status] = self._whole[status].add
         add(elapsed_ms)
         streams = self.streams
         if streams is not None:
@@ -120,7 +127,7 @@ class ServerStats(Outcomes):
                 add(len(body))
             else:
                 streams.whole(request, response, elapsed_ms)
-        if elapsed_ms >= self._recent.from_ms or request.earlier or response.status >= 400:
+        if elapsed_ms >= self._recent.from_ms or request.earlier or status >= 400:
             router, server = self._where
             self._recent.passed(router, server, request, response, elapsed_ms)
         return response

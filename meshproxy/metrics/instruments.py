@@ -14,6 +14,7 @@ from meshproxy.metrics.histogram import Histogram, Summary
 
 MAX_UNFOLDED: Final = 131072
 """Values that wait between two folds, which take place each second."""
+_NOTHING: Final = Histogram()
 
 
 class Counter:
@@ -81,7 +82,7 @@ class Values:
 
     def __init__(self) -> None:
         self._queue: deque[float] = deque(maxlen=MAX_UNFOLDED)
-        self._total = Histogram()
+        self._total = _NOTHING
         self.add: Final[Callable[[float], None]] = self._queue.append
 
     @property
