@@ -2,7 +2,7 @@
 
 from meshproxy.h2 import frames, guard
 from meshproxy.h2.connection import H2Connection
-from meshproxy.h2.errors import ErrorCode, malformed, too_large
+from meshproxy.h2.errors import ErrorCode, H2ConnectionError, malformed, too_large
 from meshproxy.h2.events import H2Events
 from meshproxy.h2.fields import ResponseHead, response_head
 from meshproxy.h2.frames import MAX_STREAM_ID
@@ -10,7 +10,7 @@ from meshproxy.h2.guard import USEFUL
 from meshproxy.h2.own_methods import own_methods
 from meshproxy.h2.reader import FrameReader
 from meshproxy.h2.section import FieldSection
-from meshproxy.h2.settings import LocalSettings
+from meshproxy.h2.settings import ENABLE_PUSH, LocalSettings
 from meshproxy.h2.stream import H2Stream
 
 _BODILESS = (204, 304)
@@ -100,7 +100,9 @@ class H2Client(H2Connection):
         self._count_streams()
 
     def settings_frame(self, payload: bytes) -> None:
-        """Follows the server's settings, and acknowledges them."""
+        """Follows the server's settings, and acknowledges them; none of them may allow push."""
+        if (ENABLE_PUSH, 1) in frames.read_settings(payload):
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_ENABLE_PUSH of a server")
         super().settings_frame(payload)
         self._count_streams()
 

@@ -52,6 +52,8 @@ CASES = {
     "a stream of the server's": ([headers(2, OK)], "goaway PROTOCOL_ERROR"),
     "PUSH_PROMISE": (
         [frame(frames.PUSH_PROMISE, 4, 1, b"\0\0\0\2" + OK)], "goaway PROTOCOL_ERROR"),
+    "SETTINGS that allow push": ([frames.settings([(4, 9), (2, 1)])], "goaway PROTOCOL_ERROR"),
+    "SETTINGS that forbid push": ([frames.settings([(2, 0)])], "fine"),
     "DATA on an idle stream": ([data(3)], "goaway PROTOCOL_ERROR"),
     "a head over the limit": (
         [headers(1, OK + b"\x00\x01x\x7f\x81\x3f" + b"y" * 8192)], "reset 1 ENHANCE_YOUR_CALM"),
