@@ -4,9 +4,9 @@ The window of a stream bounds what waits for one of them. A connection's does no
 clients of an endpoint share it, and one of them could stop the others by reading nothing.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Hashable
-from itertools import groupby
+from heapq import heapify, heappop, heapreplace
 from operator import itemgetter
 from typing import Final, Protocol
 
@@ -66,16 +66,20 @@ class BodyMemory:
 
     def _make_room(self) -> None:
         self._is_due = False
-        rows = [(id(one), count, one, body) for body, (one, count) in self._held.items()]
-        rows.sort(key=itemgetter(0, 1))
-        bodies = {key: list(found) for key, found in groupby(rows, itemgetter(0))}
-        by_session = Counter({key: sum(row[1] for row in found) for key, found in bodies.items()})
-        while self.total > self.most * _LEFT and by_session:
-            ((key, _),) = by_session.most_common(1)
-            _, count, session, body = bodies[key].pop()
-            by_session[key] -= count
-            if not bodies[key]:
-                del by_session[key]
+        bodies: dict[int, list[tuple[int, Hashable, Holder]]] = defaultdict(list)
+        for body, (session, count) in self._held.items():
+            bodies[id(session)].append((count, session, body))
+        for found in bodies.values():
+            found.sort(key=itemgetter(0))
+        largest = [(-sum(row[0] for row in found), key) for key, found in bodies.items()]
+        heapify(largest)  # a session at a time, as there may be thousands
+        while self.total > self.most * _LEFT and largest:
+            size, key = largest[0]
+            count, session, body = bodies[key].pop()
+            if bodies[key]:
+                heapreplace(largest, (size + count, key))
+            else:
+                heappop(largest)
             if body in self._held:
                 body.give_up(MemoryShort("too much waits for peers that do not read"))
                 self.note(body, session, 0)

@@ -48,6 +48,24 @@ def test_the_largest_bodies_of_who_holds_most_are_given_up() -> None:
     assert memory.total == 30 * KIB + sum(range(6, 12)) * KIB
 
 
+def test_who_holds_most_after_each_loss_pays_next() -> None:
+    memory = BodyMemory(100 * KIB)
+    bodies = {(one, size): Body() for one in "abc" for size in (10, 11, 12)}
+    bodies["d", 5] = Body()
+    for (one, size), body in bodies.items():
+        memory.note(body, one, size * KIB)
+    assert memory.total == 104 * KIB
+    until(lambda: memory.total <= 100 * KIB * 7 / 8)
+    lost = {name for name, body in bodies.items() if body.failure is not None}
+    assert len(lost) == 2
+    assert {size for _, size in lost} == {12}
+    for session in "abcd":
+        for size in (10, 11, 12):
+            if (session, size) in bodies:
+                memory.note(bodies[session, size], session, 0)
+    assert memory.total == 5 * KIB
+
+
 def test_what_is_little_or_gone_is_not_counted() -> None:
     memory = BodyMemory(100 * KIB)
     small, body = Body(), Body()
