@@ -104,6 +104,8 @@ def _decoded(values: list[bytes], plain: list[int]) -> tuple[list[bytes], bool]:
     """Returns the texts of *values*, which are Huffman-coded but for those at *plain*."""
     if len(plain) == len(values):
         return values, False
+    if not plain:
+        return huffman.decode_all(values)
     kept = set(plain)
     coded = [raw for at, raw in enumerate(values) if at not in kept]
     texts = iter(huffman.decode_all(coded)[0])
