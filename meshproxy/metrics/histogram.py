@@ -4,15 +4,18 @@ Bucket limits and percentiles follow finagle: finagle-core/.../stats/BucketedHis
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise, repeat
 from math import floor
 from operator import mul
-from typing import Final
+from typing import Final, cast
 
 MAX_VALUE: Final = 2**31 - 1
 """Larger values count as this one, values below 0 as 0."""
+_CLOSE: Final = 16
+"""Values are close together if there are this many for each integer that they span."""
 
 
 def _limits() -> tuple[int, ...]:
@@ -66,7 +69,7 @@ class Histogram:
     def record(self, values: Sequence[float]) -> "Histogram":
         """Returns this histogram with *values*, truncated to integers, added."""
         counts = dict(self.counts)
-        times = _times(sorted(values))
+        times = _times(values)
         middles = map(_MIDDLES.__getitem__, map(bisect_right, repeat(_LIMITS), times))
         for middle, n in zip(middles, times.values(), strict=True):
             counts[middle] = counts.get(middle, 0) + n
@@ -112,11 +115,22 @@ class Histogram:
         )
 
 
-def _times(values: Sequence[float]) -> dict[int, int]:
-    """Returns how often each integer part is found in *values*, which must be in order.
+def _times(values: Sequence[float]) -> Mapping[int, int]:
+    """Returns how often each integer part is found in *values*."""
+    if not values:
+        return {}
+    least, most = min(values), max(values)
+    if most - least < len(values) / _CLOSE:
+        return _times_in_order(sorted(values))
+    if least < 0 or most > MAX_VALUE:
+        return Counter(min(max(int(value), 0), MAX_VALUE) for value in values)
+    if set(map(type, values)) == {int}:
+        return Counter(cast("Sequence[int]", values))
+    return Counter(map(floor, values))  # cheaper than `int`
 
-    Most are close together, so looking for the next one is cheaper than counting each.
-    """
+
+def _times_in_order(values: Sequence[float]) -> dict[int, int]:
+    """Returns the same for *values* in order: looking for each integer is cheaper if few differ."""
     times: dict[int, int] = {}
     at = bisect_left(values, 1)
     if at:

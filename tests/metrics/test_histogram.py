@@ -1,3 +1,5 @@
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +36,24 @@ def test_small_values_are_counted_up_to_limits(recorded: list[int], limits: list
 
 def test_an_empty_histogram_sums_up_to_nothing() -> None:
     assert Histogram().summary() == Summary()
+
+
+@given(
+    st.lists(st.floats(-3, 3) | st.integers(-3, 3) | st.floats(2**31 - 3, 2**31 + 3), min_size=1),
+    st.integers(1, 60),
+)
+def test_values_count_alike_however_many_are_close_together(
+    recorded: list[float], times: int
+) -> None:
+    alone: Counter[int] = Counter()
+    for value in recorded:
+        alone.update(Histogram().record([value]).counts)
+    counted = Histogram().record(recorded * times)
+    assert counted.counts == {value: times * count for value, count in alone.items()}
+    assert (counted.count, counted.sum) == (
+        times * len(recorded),
+        times * sum(Histogram().record([value]).sum for value in recorded),
+    )
 
 
 def test_fractions_are_cut_off() -> None:
