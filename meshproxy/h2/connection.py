@@ -149,8 +149,8 @@ class H2Connection(FlowControl):
                 )
         self._encoder.resize(self._peer.header_table_bytes)
         self._reply(frames.SETTINGS_ACK)
-        self._events.settings_received()
         if change > 0:
+            self._events.stream_windows_opened()
             self._events.window_opened()
 
     def settings_ack_frame(self) -> None:

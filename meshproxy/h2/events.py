@@ -15,8 +15,8 @@ class H2Events(Protocol):
     def window_opened(self) -> None:
         """Called when more may be sent, perhaps on all streams."""
 
-    def settings_received(self) -> None:
-        """Called when the peer's settings have arrived, or have changed."""
+    def stream_windows_opened(self) -> None:
+        """Called when a setting has enlarged all windows of streams; `window_opened` follows."""
 
     def pong_received(self, payload: bytes) -> None:
         """Called when a PING of ours has been answered."""

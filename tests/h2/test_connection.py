@@ -57,13 +57,16 @@ def test_a_smaller_initial_window_makes_windows_negative_and_a_larger_opens_them
     assert ("window_opened", None) in recorder.events
 
 
-def test_settings_are_acknowledged_and_handed_on() -> None:
+def test_settings_are_acknowledged_and_larger_windows_handed_on() -> None:
     made, recorder = client()
     made.receive(frames.settings([(3, 5), (3, 7)]), NOW)
     assert [(type(each).__name__, each.flags) for each in said(made)] == [
         ("SettingsFrame", {"ACK"})
     ]
-    assert recorder.events == [("settings_received", None)]
+    made.receive(frames.settings([(4, 100)]), NOW)
+    assert recorder.events == []
+    made.receive(frames.settings([(4, 101)]), NOW)
+    assert recorder.events == [("stream_windows_opened", None), ("window_opened", None)]
 
 
 def test_a_ping_is_answered_and_an_answer_handed_on() -> None:

@@ -62,7 +62,7 @@ def test_each_event_is_called_as_declared(
 ) -> None:
     made, recorder, block = begin()
     for each in (
-        frames.settings([]),
+        frames.settings([(4, 100_000)]),
         frames.ping(b"8 bytes.", is_answer=True),
         frames.window_update(0, 1),
         data(3, b"x"),

@@ -134,8 +134,8 @@ class H2Session(SessionReader):
             self._must_drain = True
             self.soon(self._drain)
 
-    def settings_received(self) -> None:
-        """Lets blocked bodies go on, as SETTINGS may have enlarged their windows."""
+    def stream_windows_opened(self) -> None:
+        """Lets blocked bodies go on, each of which may look at its window again."""
         for outbound in self.stalled:
             outbound.window_opened()
 
