@@ -94,7 +94,7 @@ class Inbound(Waiting):
             kept = self._kept
             if not kept.is_over:
                 kept.add(data)
-            sink.push(data, ends=ends)
+            sink.push(data, ends)
         elif count:
             hold(self._fresh, data)
             self.held += count

@@ -61,7 +61,7 @@ class Outbound(Waiting):
         """True while a piece waits."""
         return bool(self._pending)
 
-    def push(self, data: bytes | memoryview, *, ends: bool = False) -> None:
+    def push(self, data: bytes | memoryview, ends: bool = False) -> None:
         """Sends *data*, or as much as may be sent now and the rest later; *ends* is for the last.
 
         The data must stay as it is until the session has been flushed.
@@ -79,7 +79,7 @@ class Outbound(Waiting):
         if length > COPIED_BYTES:
             session.is_bulk = True
         if (length and room > 0) or (ends and not length):
-            sent = session.engine.send_data(owner, data, ends=ends, most=room)
+            sent = session.engine.send_data(owner, data, ends, room)
             session.room = room - sent
             if not session.is_queued:
                 session.touch()
@@ -223,7 +223,7 @@ class Outbound(Waiting):
     def _hold(self, data: bytes | memoryview) -> None:
         count = len(data)
         if count >= JOINED_BELOW:
-            self._pending.append(bytes(data))
+            self._pending.append(data.tobytes() if type(data) is memoryview else bytes(data))
         elif count:
             hold(self._pending, data)
         waits = self._waits = self._waits + count
