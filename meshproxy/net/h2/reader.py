@@ -19,8 +19,8 @@ class SessionReader(SessionWriter):
     """Hands what `stream` receives to `engine`. Heads have the time that *limits* says."""
 
     __slots__ = (
-        "_arrivals", "_head_by", "_is_waking", "_most", "_woken", "idle_since", "is_ending",
-        "limits",
+        "_arrivals", "_head_by", "_is_waking", "_most", "_must_drain", "_woken", "idle_since",
+        "is_ending", "limits",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, loop: Any, limits: Limits) -> None:
@@ -32,6 +32,8 @@ class SessionReader(SessionWriter):
         """Monotonic second since which no stream is open; of no meaning while one is."""
         self._arrivals: deque[Any] = deque()
         """Requests that have come and are not being served yet; none for a client."""
+        self._must_drain = False
+        """True if the peer has opened a window that bodies wait for."""
         self._woken: list[Callable[[], object]] = []
         self._is_waking = False
         self._head_by = inf
@@ -87,6 +89,8 @@ class SessionReader(SessionWriter):
                 self.watch_until(self._head_by)
         else:
             self._head_by = inf
+        if self._must_drain:
+            self._drain()
         if self._arrivals:
             self._serve_arrivals()
         if self._woken:
@@ -97,6 +101,11 @@ class SessionReader(SessionWriter):
                 self.touch()
         if not self.is_queued and engine.has_output():
             self.touch()
+
+    def _drain(self) -> None:
+        self._must_drain = False
+        if self._backlog is None and not self.is_closed:
+            self.drain()
 
     def _wake_soon(self) -> None:
         self._is_waking = True

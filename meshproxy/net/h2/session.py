@@ -32,7 +32,7 @@ class H2Session(SessionReader):
     """
 
     __slots__ = (
-        "_acknowledged_by", "_is_finishing", "_must_drain", "deadline", "ending", "filed_until",
+        "_acknowledged_by", "_is_finishing", "deadline", "ending", "filed_until",
         "on_closed", "switch",
     )  # fmt: skip
 
@@ -45,7 +45,7 @@ class H2Session(SessionReader):
         """Why it ended, as a counter's name: `idle`, `lifetime`, `write_timeout`; else empty."""
         self.on_closed: Callable[[], object] | None = None
         """Called once the socket is closed."""
-        self._is_finishing = self._must_drain = False
+        self._is_finishing = False
         self._acknowledged_by = monotonic() + _SETTINGS_SECONDS
         self.deadline = self.filed_until = inf
 
@@ -130,9 +130,8 @@ class H2Session(SessionReader):
         """Lets what waits for a window go on, after this read; of streams' windows, *outbound*."""
         if outbound is not None:
             self._ring[outbound] = None
-        if self._ring and not self._must_drain:
+        if self._ring:
             self._must_drain = True
-            self.soon(self._drain)
 
     def stream_windows_opened(self) -> None:
         """Lets blocked bodies go on, each of which may look at its window again."""
@@ -146,11 +145,6 @@ class H2Session(SessionReader):
         """Ends the session with its last stream."""
         del last_stream_id, code, debug
         self.go_away()
-
-    def _drain(self) -> None:
-        self._must_drain = False
-        if self._backlog is None and not self.is_closed:
-            self.drain()
 
     # Ends.
 
