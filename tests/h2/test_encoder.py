@@ -137,6 +137,17 @@ def test_a_head_with_names_that_recurs_is_remembered_whole() -> None:
     assert blocks[3] is blocks[4]
 
 
+def test_a_value_that_settles_is_indexed_while_the_names_stay_the_same_object() -> None:
+    ours, theirs = Encoder(), hpack.Decoder()
+    names = (b":status", b"x-a", b"x-settles")
+    for number in [*range(200), *[0] * 400]:
+        block = ours.encode((HEAD[0], b"x-a: b", b"x-settles: new%d" % number), names=names)
+        assert theirs.decode(block, raw=True)[2] == (b"x-settles", b"new%d" % number)
+        if number == 199:
+            assert b"x-settles" in ours._codes.fresh
+    assert len(block) == 3
+
+
 def test_new_responses_and_trailers_leave_the_rest_of_them_remembered() -> None:
     ours, theirs = Encoder(), hpack.Decoder()
     for number in range(1000):
@@ -156,7 +167,8 @@ def test_what_is_around_new_values_is_forgotten_when_the_table_changes() -> None
     ours, decoder = Encoder(), Decoder(1 << 16, 100)
     head = (HEAD[0], (b":path", b"/"), b"x-a: b")
     for line in (b"x-b: c", b"x-c: d"):
-        for fields in (head, head, head, head, (*head, line), (*head, line), head):
+        paths = [(HEAD[0], (b":path", b"/%d" % number), head[2]) for number in range(6)]
+        for fields in (*paths, (*head, line), (*head, line), head):
             section = decoder.decode(ours.encode(fields, names=names_of(fields)))
             assert section.fields[2:3] == ((b"x-a", b"b"),)
     assert ours._codes.inserted == 3

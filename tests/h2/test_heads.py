@@ -1,7 +1,7 @@
 """Headers as fields."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshproxy.h2 import heads
@@ -103,6 +103,8 @@ SOME = st.sampled_from(
 
 
 @given(st.lists(SOME, max_size=5))
+@example([(b"Host", b"web"), (b"te", b"trailers")])
+@example([(b"Host", b"web"), (b"TE", b"gzip")])
 def test_what_goes_on_is_the_same_with_names_that_came_before(fields: list[Field]) -> None:
     headers = of(*fields)
     names = {name.lower() for name, _ in fields}

@@ -73,6 +73,14 @@ def test_usual_names_are_known_and_a_new_value_is_in_its_place() -> None:
         assert (names.requests.usual(section(fields)) or [None])[0] is not None
 
 
+@pytest.mark.parametrize("value", [b" a", b"a\t", b"a\nb", b"\0"])
+def test_values_of_known_names_are_judged(value: bytes) -> None:
+    for sound in (b"1", b"2"):
+        request_head(section((*HEAD, (b"x-judged", sound))))
+    with pytest.raises(MalformedSection, match=r"x-judged|control character"):
+        request_head(section((*HEAD, (b"x-judged", value))))
+
+
 def test_names_of_a_request_are_none_of_a_response() -> None:
     request = ((b":method", b"200"), *HEAD[1:])
     request_head(section(request))

@@ -66,6 +66,7 @@ def judged(section: FieldSection, *, is_request: bool) -> object:
     True,
 )
 @example([b"x-a"], [b"GET", b"http", b"web", b"/a?b", *[b" v"] * 5], frozenset({3, 4}), True)
+@example([b"x-a"], [b"GET", b"http", b"web", b"/a?b", *[b"v\t"] * 5], frozenset({3, 4}), True)
 @example([], [b"GET", b"http", b"web", b"x", *[b""] * 5], frozenset({3}), True)
 def test_a_head_by_plan_is_that_of_the_whole(
     others: list[bytes], new: list[bytes], holes: frozenset[int], is_request: bool
