@@ -115,8 +115,7 @@ class H2Exchange(SessionStream, Waiting):
         head = self._head
         if head is None:
             raise self.failure or ConnectionClosed("the stream ended without a response")
-        status = head.status
-        response = Response(status, _reason(status, b""), head.headers(), b"", b"2")
+        response = Response(head.status, _reason(head.status, b""), head.headers(), b"", b"2")
         if self._is_whole:
             response.body = data = self._data
             if self._trailers is not None:
@@ -124,10 +123,14 @@ class H2Exchange(SessionStream, Waiting):
             return response
         inbound = self.inbound or self._begin_body()
         if not inbound.is_complete:
-            if self.failure is not None:
+            if self.failure is not None and inbound.received != inbound.length:
                 raise self.failure
             response.body = inbound
             response.ending = self._ending = Ending()
+            if self.failure is not None:  # it came in the read that brought the last byte
+                inbound.on_end = None
+                inbound.fail(self.failure)
+                self.session.soon(lambda: self._ended(inbound.is_broken))
         elif inbound.trailers is not None:
             response.body = inbound
         else:
@@ -144,10 +147,7 @@ class H2Exchange(SessionStream, Waiting):
         if isinstance(body, Inbound):
             body.couple(outbound)
             return
-        while True:
-            piece = body.read(self)
-            if piece is None:
-                return
+        while (piece := body.read(self)) is not None:
             if not piece:
                 outbound.finish(body.trailers)
                 return
