@@ -124,7 +124,7 @@ def _make(settings: TlsSettings) -> ssl.SSLContext:
     made.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
     made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # so that all versions of Python accept the same
     made.hostname_checks_common_name = settings.allow_common_name
-    limit_versions(made, settings.protocols)
+    limit_protocol(made, settings.protocols)
     made.offer(settings.alpn)
     if settings.verify:
         for path in settings.trust:
@@ -137,8 +137,12 @@ def _make(settings: TlsSettings) -> ssl.SSLContext:
     return made
 
 
-def limit_versions(made: ssl.SSLContext, protocols: tuple[str, ...]) -> None:
-    """Allows the versions from the lowest to the highest of *protocols*; default: TLS 1.2 up."""
+def limit_protocol(made: ssl.SSLContext, protocols: tuple[str, ...]) -> None:
+    """Allows the versions from the lowest to the highest of *protocols*; default: TLS 1.2 up.
+
+    A peer may not renegotiate, as it could hold up whoever writes (RFC 9113 section 9.2.1).
+    """
+    made.options |= ssl.OP_NO_RENEGOTIATION
     wanted = sorted(_VERSIONS[name] for name in protocols if name in _VERSIONS)
     made.minimum_version = wanted[0] if wanted else ssl.TLSVersion.TLSv1_2
     if wanted:

@@ -32,8 +32,8 @@ class TlsStream(TlsReader):
     def send_some(self, data: bytes | memoryview) -> int:
         """As for plain streams, counting records that have been accepted as a whole.
 
-        The next call must begin with the data that was not counted. Returns 0 also within a
-        renegotiation. If the peer has ended the connection with an alert, that is the error raised.
+        The next call must begin with the data that was not counted. If the peer has ended the
+        connection with an alert, that is the error raised.
         """
         try:
             if self._sealed:
@@ -43,8 +43,6 @@ class TlsStream(TlsReader):
             if len(data) > RECORD:
                 return self._send_records(memoryview(data))
             return self._send_record(data) if data else 0
-        except ssl.SSLWantReadError:
-            return 0
         except OSError:
             self._look_ahead()
             if isinstance(self._end, ssl.SSLError):

@@ -182,7 +182,7 @@ class TlsReader(Stream):
         return pieces
 
     def _answer(self) -> None:
-        """Sends what OpenSSL has to say by itself: alerts, new keys, renegotiations."""
+        """Sends what OpenSSL has to say by itself: alerts, new keys."""
         raise NotImplementedError
 
     def _tell_end(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from meshproxy.client.tls import limit_versions
+from meshproxy.client.tls import limit_protocol
 from meshproxy.config.pem import load_chain
 from meshproxy.config.tls import ServerTlsConfig
 from meshproxy.config.watched import Watched, watched_files
@@ -38,7 +38,7 @@ def server_context(
 
 def _make(config: ServerTlsConfig, alpn: Sequence[str]) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    limit_versions(made, config.protocols or ())
+    limit_protocol(made, config.protocols or ())
     if config.ciphers:
         made.set_ciphers(":".join(config.ciphers))
     load_chain(made, config.cert_path, config.key_path, config.intermediate_certs_path)

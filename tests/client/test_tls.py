@@ -2,6 +2,7 @@
 
 import contextlib
 import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,10 +22,44 @@ from meshproxy.errors import ConnectFailed, TlsFailed
 from meshproxy.http.limits import Limits
 from meshproxy.metrics.tree import Tree
 from meshproxy.naming.addr import Address
+from meshproxy.net.tls import TlsStream
+from meshproxy.net.tls_socket import TlsSocket
 from tests.kit.badserver import BadServer, Send, Stall
 from tests.kit.certs import Certs
+from tests.kit.daemons import find
 from tests.kit.downstream import Downstream, Received
+from tests.kit.k8s import wait_until
 from tests.kit.messages import body_of, request
+from tests.kit.wire import WAIT_S, dial, free_port
+
+
+@pytest.fixture
+def renegotiates(certs: Certs, tmp_path: Path) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+    """A server of OpenSSL's, which renegotiates if its standard input says `R`, and its port."""
+    if (openssl := find("openssl")) is None:
+        pytest.skip("needs openssl")
+    chain, key = certs.files("web.test")
+    port = free_port()
+    command = (openssl, "s_server", "-tls1_2", "-accept", f"127.0.0.1:{port}")
+    with (
+        (tmp_path / "s_server.log").open("wb") as log,
+        subprocess.Popen(
+            (*command, "-cert", str(chain), "-key", str(key)),
+            stdin=subprocess.PIPE, stdout=log, stderr=log,
+        ) as server,
+    ):  # fmt: skip
+        wait_until(lambda: accepts(port))
+        yield port, server
+        server.kill()
+
+
+def accepts(port: int) -> bool:
+    """Return True if something serves at *port*."""
+    try:
+        dial(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -296,3 +331,19 @@ def test_a_session_is_not_tried_again_after_a_failure(certs: Certs, tmp_path: Pa
         with pytest.raises(TlsFailed):
             pool.exchange(request(), monotonic() + 10)
         assert pool.exchange(request(), monotonic() + 10).status == 200
+
+
+def test_a_server_may_not_renegotiate(
+    certs: Certs, renegotiates: tuple[int, "subprocess.Popen[bytes]"]
+) -> None:
+    port, server = renegotiates
+    made = context(trusting(certs)).value
+    secured = TlsSocket(dial(("127.0.0.1", port)), made, server_name="web.test")
+    secured.shake_hands()
+    stream = TlsStream(secured)
+    assert server.stdin is not None
+    server.stdin.write(b"R\nnever\n")
+    server.stdin.flush()
+    with pytest.raises(OSError, match=r"(?i)handshake"):  # the alert of a server that insists
+        stream.receive(monotonic() + WAIT_S)
+    stream.close()
