@@ -140,7 +140,7 @@ def _make(settings: TlsSettings) -> ssl.SSLContext:
 def limit_protocol(made: ssl.SSLContext, protocols: tuple[str, ...]) -> None:
     """Allows the versions from the lowest to the highest of *protocols*; default: TLS 1.2 up.
 
-    A peer may not renegotiate, as it could hold up whoever writes (RFC 9113 section 9.2.1).
+    A peer may not renegotiate, as one that never ended would block what is sent (RFC 9113 9.2.1).
     """
     made.options |= ssl.OP_NO_RENEGOTIATION
     wanted = sorted(_VERSIONS[name] for name in protocols if name in _VERSIONS)
